@@ -1,0 +1,38 @@
+"""Which names a spec may give: they become attributes of modules, keys of a state dict and variables of Python."""
+
+from __future__ import annotations
+
+from keyword import iskeyword
+
+# Attributes of nn.Module, nn.Sequential and nn.ModuleDict, which a submodule must not hide. A test compares the list
+# with torch's classes.
+_MODULE = frozenset(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children clear compile cpu cuda double
+    dump_patches eval extend extra_repr float forward forward_features get_buffer get_extra_state get_parameter
+    get_submodule half init_weights insert ipu items keys load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters pop register_backward_hook register_buffer register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory
+    state_dict to to_empty train training type update values xpu zero_grad
+    """.split()
+)
+# Names that generated code uses itself.
+_CODE = frozenset(
+    "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
+    "sum zip annotations features module in_hand print open exec eval input".split()
+)
+
+
+def why_refused(name: str) -> str:
+    """The reason why a name cannot be given to a stage, path, block or layer; empty if it can."""
+    if name.startswith("_"):
+        return f"`{name}`: a name begins with a letter"
+    if iskeyword(name) or name in ("None", "True", "False"):
+        return f"`{name}` is a word of Python"
+    if name in _MODULE:
+        return f"`{name}` belongs to torch's nn.Module"
+    if name in _CODE:
+        return f"`{name}` is used by the generated code itself"
+    return ""

@@ -1,0 +1,50 @@
+"""Where the passes put the faults that they find."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.core.codes import TITLES
+from archdsl.core.diagnostics import Diagnostic, Note, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.core.source import Span
+
+MAX_DIAGNOSTICS = 200
+
+
+class Reporter:
+    """Collects diagnostics; the same fault at the same place, found again in a repetition, is kept once."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._seen: set[tuple[str, str, int, int]] = set()
+
+    def report(
+        self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = ""  # noqa: A002
+    ) -> None:
+        key = (code, span.source.name, span.start, span.end)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.diagnostics.append(Diagnostic(code, TITLES[code], span, label, tuple(notes), help))
+        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+            self.stop()
+
+    def extend(self, error: SpecError) -> None:
+        """Takes over the faults of a pass that stopped."""
+        self.diagnostics.extend(error.diagnostics)
+
+    def fatal(self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = "") -> SpecError:  # noqa: A002
+        """Reports a fault after which nothing sensible can be found, to be raised by the caller."""
+        self.report(code, span, label, notes, help)
+        return SpecError(self.diagnostics)
+
+    @property
+    def failed(self) -> bool:
+        return any(d.is_error for d in self.diagnostics)
+
+    def stop(self) -> None:
+        raise SpecError(self.diagnostics)

@@ -1,0 +1,124 @@
+"""Whole numbers that remember how they were computed from the parameters of a block.
+
+Shapes and arguments inside a block are computed once, on these numbers: as numbers they are checked, as formulas they
+become the constructor of the class that is generated for the block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Formula = tuple[Any, ...]  # ("var", name) | ("item", name, index) | ("lit", n) | (operator, left, right)
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "//": 2, "%": 2}
+
+
+class Sym(int):
+    """A number with the formula that gave it. Everywhere else it is an ordinary `int`."""
+
+    formula: Formula
+
+    def __new__(cls, value: int, formula: Formula) -> Sym:
+        self = super().__new__(cls, value)
+        self.formula = formula
+        return self
+
+    def _with(self, operator: str, other: object, value: Any, swapped: bool = False) -> Any:
+        if value is NotImplemented or not isinstance(other, int) or isinstance(other, bool):
+            return value
+        sides = (formula_of(other), self.formula) if swapped else (self.formula, formula_of(other))
+        return Sym(value, (operator, *sides))
+
+    def __add__(self, other: object) -> Any:
+        return self._with("+", other, int.__add__(self, other))  # type: ignore[operator]
+
+    def __radd__(self, other: object) -> Any:
+        return self._with("+", other, int.__radd__(self, other), swapped=True)  # type: ignore[operator]
+
+    def __sub__(self, other: object) -> Any:
+        return self._with("-", other, int.__sub__(self, other))  # type: ignore[operator]
+
+    def __rsub__(self, other: object) -> Any:
+        return self._with("-", other, int.__rsub__(self, other), swapped=True)  # type: ignore[operator]
+
+    def __mul__(self, other: object) -> Any:
+        return self._with("*", other, int.__mul__(self, other))  # type: ignore[operator]
+
+    def __rmul__(self, other: object) -> Any:
+        return self._with("*", other, int.__rmul__(self, other), swapped=True)  # type: ignore[operator]
+
+    def __floordiv__(self, other: object) -> Any:
+        return self._with("//", other, int.__floordiv__(self, other))  # type: ignore[operator]
+
+    def __rfloordiv__(self, other: object) -> Any:
+        return self._with("//", other, int.__rfloordiv__(self, other), swapped=True)  # type: ignore[operator]
+
+    def __mod__(self, other: object) -> Any:
+        return self._with("%", other, int.__mod__(self, other))  # type: ignore[operator]
+
+    def __repr__(self) -> str:
+        return int.__repr__(self)
+
+    __str__ = __repr__
+
+
+def formula_of(value: int) -> Formula:
+    """The formula of a number; of a plain one, itself."""
+    return value.formula if isinstance(value, Sym) else ("lit", int(value))
+
+
+def variables(formula: Formula) -> set[str]:
+    """The names that a formula needs."""
+    if formula[0] in ("var", "item"):
+        return {formula[1]}
+    return set() if formula[0] == "lit" else variables(formula[1]) | variables(formula[2])
+
+
+def substitute(formula: Formula, values: Mapping[str, Any]) -> int:
+    """The number that a formula gives for other values, which may be formulas themselves.
+
+    Raises:
+        KeyError: if a variable has no value.
+    """
+    head = formula[0]
+    if head == "lit":
+        return formula[1]
+    if head == "var":
+        return values[formula[1]]
+    if head == "item":
+        return values[formula[1]][formula[2]]
+    left, right = substitute(formula[1], values), substitute(formula[2], values)
+    return _apply(head, left, right)
+
+
+def _apply(operator: str, left: int, right: int) -> int:
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    if operator == "*":
+        return left * right
+    return left // right if operator == "//" else left % right
+
+
+def show(formula: Formula, known: Mapping[str, Any], above: int = 0) -> str:
+    """A formula as Python, with the values of `known` names put in and what then is constant worked out."""
+    free = variables(formula) - known.keys()
+    if not free:
+        return str(int(substitute(formula, known)))
+    head = formula[0]
+    if head == "var":
+        return str(formula[1])
+    if head == "item":
+        return f"{formula[1]}[{formula[2]}]"
+    level = _PRECEDENCE[head]
+    left = show(formula[1], known, level)
+    right = show(formula[2], known, level + 1)
+    if head in ("*", "//") and right == "1":
+        return show(formula[1], known, above)
+    if head == "*" and left == "1":
+        return show(formula[2], known, above)
+    text = f"{left} {head} {right}"
+    return f"({text})" if level < above else text

@@ -1,0 +1,84 @@
+"""The values that expressions of the language give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeGuard
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A word that stands for itself (`concat`, `msra`), perhaps with numbers: `normal(0.01)`."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Endless:
+    """The numbers from `start` on, for a `zip` with lists that end."""
+
+    start: int
+
+
+class Unknown:
+    """What a faulty expression or layer gives: everything computed from it is unknown too, and no further fault."""
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+UNKNOWN = Unknown()
+
+# bool, int, Fraction, str, Symbol, Endless, Unknown, or a tuple of values
+Value = Any
+
+
+def is_number(value: Value) -> TypeGuard[int | Fraction]:
+    return isinstance(value, (int, Fraction)) and not isinstance(value, bool)
+
+
+def normal(value: Fraction) -> int | Fraction:
+    """A fraction, as an `int` where it is whole."""
+    return value.numerator if value.denominator == 1 else value
+
+
+def describe(value: Value) -> str:
+    """A value as a person would write it in a spec."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, Fraction):
+        return _decimal(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Symbol):
+        inside = ", ".join(describe(a) for a in value.arguments)
+        return f"`{value.name}({inside})`" if inside else f"`{value.name}`"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(describe(v) for v in value) + "]"
+    return f"{value.start}.." if isinstance(value, Endless) else "a value that is not known"
+
+
+def _decimal(value: Fraction) -> str:
+    """`0.5` or `21/2`: a decimal where that is exact and short."""
+    text = f"{float(value):g}"
+    return text if Fraction(text) == value else f"{value.numerator}/{value.denominator}"
+
+
+def type_name(value: Value) -> str:
+    """What kind of value it is, in the words of the language's types."""
+    kinds: list[tuple[type, str]] = [
+        (bool, "bool"), (int, "int"), (Fraction, "number"), (str, "string"), (Symbol, "symbol"), (Endless, "range"),
+    ]  # fmt: skip
+    for kind, name in kinds:
+        if isinstance(value, kind):
+            return name
+    if not isinstance(value, tuple):
+        return "unknown"
+    names = {type_name(v) for v in value}
+    if names == {"int", "number"}:
+        names = {"number"}
+    return f"list[{names.pop()}]" if len(names) == 1 else "list"

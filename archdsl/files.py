@@ -1,0 +1,109 @@
+"""Reading specs and writing what is made of them: the compiler's only contact with the disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.core.codes import TITLES
+from archdsl.core.diagnostics import Diagnostic, SpecError
+from archdsl.core.source import Source, Span
+from archdsl.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done, whatever the spec says."""
+
+
+def read_source(path: str | os.PathLike[str]) -> Source:
+    """The text of a spec.
+
+    Raises:
+        UsageError: if there is no file to read.
+        SpecError: if it is not UTF-8.
+    """
+    name = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+    except IsADirectoryError:
+        message = f"{name}: is a directory; name a spec in it, as in `{name.rstrip('/')}/NAME.arch`"
+        raise UsageError(message) from None
+    except FileNotFoundError:
+        raise UsageError(f"{name}: no such file{_nearest(Path(path))}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return Source(name, data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        place = Span(Source(name, ""), 0, 0)
+        label = f"byte {error.start} (0x{data[error.start]:02X}) does not begin a character"
+        raise SpecError([Diagnostic("E0101", TITLES["E0101"], place, label)]) from None
+
+
+def _nearest(path: Path) -> str:
+    from difflib import get_close_matches
+
+    folder = path.parent
+    if not folder.is_dir():
+        return ""
+    close = get_close_matches(path.name, [p.name for p in folder.glob("*.arch")], n=1)
+    return f"; did you mean {folder / close[0]}?" if close else ""
+
+
+class FileLibrary:
+    """Finds `NAME.arch` beside the file that names it, in `lib/` below that, and among the specs of archdsl."""
+
+    def find(self, name: str, importer: Source) -> Source | None:
+        """The file, if it lies in one of these folders and not, by a link, outside of them."""
+        for folder in self._folders(importer):
+            file = folder / f"{name}.arch"
+            if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                return read_source(file)
+        return None
+
+    def names(self, importer: Source) -> set[str]:
+        """What can be found."""
+        return {p.stem for folder in self._folders(importer) for p in folder.glob("*.arch")}
+
+    def _folders(self, importer: Source) -> Iterator[Path]:
+        here = Path(importer.name).parent
+        specs = resource("specs")
+        yield here
+        yield here / "lib"
+        yield specs
+        yield specs / "lib"
+
+
+def write_atomically(path: Path, data: str | bytes) -> None:
+    """Writes a file so that it is there whole or not at all.
+
+    Raises:
+        UsageError: if it cannot be written.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise UsageError(f"{path}: is a directory")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

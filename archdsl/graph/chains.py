@@ -1,0 +1,484 @@
+"""Chains to nodes: layers applied, blocks opened, shapes inferred as the nodes are made.
+
+Shapes cannot wait for a pass of their own, because what a spec says may depend on them (`in.channels`); but only this
+module knows about places, and only the layers know the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.grid import Grid
+from archdsl.core.names import why_refused
+from archdsl.core.sym import Sym, formula_of, substitute
+from archdsl.core.values import UNKNOWN, Unknown, Value
+from archdsl.frontend import ast
+from archdsl.graph.model import Node, Shape, Unit
+from archdsl.graph.parameters import mismatch
+from archdsl.graph.scope import Binding, Scope, origin
+from archdsl.layers.attributes import AttributeFault
+from archdsl.layers.base import ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import networkx as nx
+
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
+    from archdsl.graph.evaluate import Evaluator
+    from archdsl.graph.program import BlockDef, Module
+    from archdsl.layers.base import Layer
+
+MAX_LAYERS = 100_000
+MAX_BLOCK_DEPTH = 40
+IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
+
+
+class Flow(NamedTuple):
+    """A value on its way: the node that gives it, and its shape as seen from here."""
+
+    node: int
+    shape: Shape
+
+
+LOST = Flow(-1, UNKNOWN)  # after a fault
+
+
+@dataclass
+class Context:
+    """Where a chain stands: its names, its unit, the values that it can begin with, the blocks that it can use."""
+
+    scope: Scope
+    unit: Unit
+    values: dict[str, Flow]
+    module: Module
+    calls: tuple[ast.Layer, ...] = ()
+    lost: bool = field(default=False)
+
+    def inner(self, shape: Shape) -> Context:
+        """The same place, inside braces that `in` refers to."""
+        return Context(self.scope.child(shape), self.unit, self.values, self.module, self.calls)
+
+
+class Builder:
+    """Makes nodes of chains."""
+
+    def __init__(
+        self,
+        graph: nx.DiGraph[int],
+        evaluator: Evaluator,
+        reporter: Reporter,
+        layers: Mapping[str, type[Layer]],
+        globals_: Scope,
+    ) -> None:
+        self.graph = graph
+        self.evaluator = evaluator
+        self.reporter = reporter
+        self.layers = layers
+        self.globals = globals_
+        self.count = 0
+
+    # --- chains ---
+
+    def chain(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
+        """The value at the end of a chain. `flow` is None where the chain must begin with a value of its own."""
+        for index, step in enumerate(chain.steps):
+            flow = self._step(step, flow, context, first=index == 0)
+        return flow or LOST
+
+    def _step(self, step: ast.Step, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
+        before = len(context.unit.items)
+        if step.count is None:
+            flow = self._link(step.link, flow, context, first=first)
+        else:
+            flow = self._repeat(step, step.count, flow, context)
+        if step.label is not None:
+            self._label(step.label, flow, context, before)
+        return flow
+
+    def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
+        number = self.evaluator.whole(count, context.scope)
+        if isinstance(number, Unknown):
+            return LOST
+        if number > MAX_LAYERS:
+            self.reporter.report("E0701", count.span, f"{int(number):,} repeats, at most {MAX_LAYERS:,} layers are made")
+            return LOST
+        before = len(context.unit.items)
+        for index in range(number):
+            self.evaluator.step(step.span)
+            inner = Context(context.scope.child(), context.unit, context.values, context.module, context.calls)
+            inner.scope.names["index"] = Binding(index)
+            flow = self._link(step.link, flow, inner, first=False)
+        for item in context.unit.items[before:]:
+            if isinstance(item, Unit):
+                item.repeated = True
+        return flow
+
+    def _label(self, label: ast.Name, flow: Flow | None, context: Context, before: int) -> None:
+        refused = why_refused(label.id)
+        if not refused and (label.id in self.layers or label.id in context.module.blocks):
+            refused = f"`{label.id}` is a layer or a block"
+        if refused:
+            self.reporter.report("E0204", label.span, refused)
+        if label.id in context.values:
+            self.reporter.report("E0203", label.span, f"`{label.id}` is defined before")
+        context.values[label.id] = flow or LOST
+        made = context.unit.items[before:]
+        if len(made) == 1:
+            item = made[0] if isinstance(made[0], Unit) else self.graph.nodes[made[0]]["node"]
+            item.label, item.explicit = label.id, True
+
+    def _link(self, link: ast.Link, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
+        if isinstance(link, ast.Layer):
+            return self._layer(link, flow, context, first=first)
+        if isinstance(link, ast.Merge):
+            return self._merge(link, flow, context)
+        if isinstance(link, ast.Residual):
+            return self._residual(link, flow, context)
+        if isinstance(link, ast.Choose):
+            return self._choose(link, flow, context)
+        return self.chain(link.chain, flow, context)
+
+    def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
+        truth = self.evaluator.truth(link.test, context.scope)
+        if isinstance(truth, Unknown):
+            return LOST
+        taken = link.then if truth else link.otherwise
+        if isinstance(taken, ast.Choose):
+            return self._choose(taken, flow, context)
+        return flow if taken is None else self.chain(taken, flow, context)
+
+    def _layer(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
+        name = link.name.id
+        if link.arguments is None and name in context.values:
+            if first:
+                return context.values[name]
+            hint = "to join values, write `concat { a, b }` or `add { a, b }`"
+            self.reporter.report("E0105", link.span, f"the value `{name}` can only begin a chain", help=hint)
+            return LOST
+        if name in context.module.blocks:
+            return self._call(context.module.blocks[name], link, self._need(flow, link, context), context)
+        cls = self.layers.get(name)
+        if cls is None or cls.internal:
+            self._unknown_layer(link, context, first=first)
+            return LOST
+        layer = self._make(cls, link.name, link.arguments or (), context)
+        if cls.many:
+            example = f"`{name} {{ a -> …, b -> … }}`"
+            self.reporter.report("E0405", link.span, f"`{name}` takes several values", help=f"write {example}")
+            return LOST
+        flow = self._need(flow, link, context)
+        return LOST if layer is None else self.apply(layer, (flow,), context, link.span, link.arguments or ())
+
+    def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual, context: Context) -> Flow:
+        """The value in hand; where several paths run, a chain must say which it means."""
+        if flow is not None:
+            return flow
+        hint = "begin the chain with " + " or ".join(f"`{n}`" for n in sorted(context.values))
+        self.reporter.report("E0602", link.span, "no value is in hand here, several are known", help=hint)
+        return LOST
+
+    def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:
+        known = {*context.module.blocks, *(k for k, c in self.layers.items() if not c.internal)}
+        if first and link.arguments is None:
+            known |= context.values.keys()
+        what = "layer, block or value" if first and link.arguments is None else "layer or block"
+        hint = did_you_mean(link.name.id, known)
+        self._report("E0202", link.name.span, f"no {what} is called `{link.name.id}`", context, hint=hint)
+
+    def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
+        cls = self.layers.get(link.name.id)
+        shape = flow.shape if flow is not None else None
+        flows = [self.chain(branch, flow, context.inner(shape)) for branch in link.branches]
+        if cls is None or not cls.many:
+            many = [k for k, c in self.layers.items() if c.many]
+            hint = did_you_mean(link.name.id, many)
+            self._report("E0405", link.name.span, f"`{link.name.id}` does not join several values", context, hint=hint)
+            return LOST
+        layer = self._make(cls, link.name, link.arguments or (), context)
+        return LOST if layer is None else self.apply(layer, tuple(flows), context, link.span, link.arguments or ())
+
+    def _residual(self, link: ast.Residual, flow: Flow | None, context: Context) -> Flow:
+        flow = self._need(flow, link, context)
+        body = self.chain(link.chain, flow, context.inner(flow.shape))
+        around = flow
+        if link.shortcut is not None:
+            around = self._shortcut(link.shortcut, flow, context)
+        return self.apply(self.layers["add"](), (body, around), context, link.span, code="E0507")
+
+    def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
+        inner = context.inner(flow.shape)
+        if shortcut.test is not None:
+            truth = self.evaluator.truth(shortcut.test, inner.scope)
+            if isinstance(truth, Unknown):
+                return LOST
+            if not truth:
+                return flow
+        test = (shortcut.test, inner.scope) if shortcut.test is not None else None
+        unit = Unit("shortcut", "shortcut", context.unit, entry=flow.node, test=test)
+        inner.unit = unit
+        result = self.chain(shortcut.chain, flow, inner)
+        unit.exit = result.node
+        context.unit.items.append(unit)
+        return result
+
+    # --- blocks ---
+
+    def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
+        block = definition.block
+        if any(call.name.id == block.name.id for call in context.calls):
+            chain = " → ".join([*(c.name.id for c in context.calls), block.name.id])
+            self.reporter.report("E0207", link.span, chain)
+            return LOST
+        if len(context.calls) >= MAX_BLOCK_DEPTH:
+            self.reporter.report("E0702", link.span, f"more than {MAX_BLOCK_DEPTH} blocks inside each other")
+            return LOST
+        self.evaluator.step(link.span)
+        outer: Scope = self.globals if definition.module.is_spec else Scope()
+        entering = flow.shape
+        if isinstance(entering, Grid):
+            entering = entering._replace(channels=Sym(entering.channels, ("var", IN_CHANNELS)))
+        scope = outer.child(entering)
+        unit = Unit("block", block.name.id, context.unit, block=block, entry=flow.node)
+        if not self._bind(block, link, scope, unit, context):
+            return LOST
+        inner = Context(scope, unit, {}, definition.module, (*context.calls, link))
+        for let in block.lets:
+            for binding in let.bindings:
+                value = self.evaluator.evaluate(binding.value, scope)
+                scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+        result = self.chain(block.chain, Flow(flow.node, entering), inner)
+        unit.exit = result.node
+        context.unit.items.append(unit)
+        return Flow(result.node, self._leaving(result.shape, unit, flow.shape))
+
+    def _leaving(self, shape: Shape, unit: Unit, entering: Shape) -> Shape:
+        """A shape in the terms of the caller."""
+        if not isinstance(shape, Grid):
+            return shape
+        values = {**unit.arguments, IN_CHANNELS: entering.channels}
+        return shape._replace(channels=substitute(formula_of(shape.channels), values))
+
+    def _bind(self, block: ast.Block, link: ast.Layer, scope: Scope, unit: Unit, context: Context) -> bool:
+        """Gives a block's parameters their values. False after a fault that leaves one without."""
+        given = self._match(link.name, link.arguments or (), [p.name.id for p in block.parameters], context)
+        if given is None:
+            return False
+        complete = True
+        for parameter in block.parameters:
+            name = parameter.name.id
+            argument = given.get(name)
+            if argument is not None:
+                value = self.evaluator.evaluate(argument.value, context.scope)
+                unit.arguments[name] = value
+                place: tuple[ast.Expr, Scope] = argument.value, context.scope
+            elif parameter.default is not None:
+                value = self.evaluator.evaluate(parameter.default, scope)
+                unit.defaults[name] = value
+                unit.arguments[name] = _outside(value, unit.arguments)
+                place = parameter.default, scope
+            else:
+                self._missing(link.name, name, context, Note("the block", block.name.span))
+                complete = False
+                continue
+            value = self._typed(value, parameter, place, context)
+            scope.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
+        return complete
+
+    def _typed(
+        self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope], context: Context
+    ) -> Value:
+        if parameter.type is None or isinstance(value, Unknown):
+            return value
+        problem = mismatch(value, parameter.type)
+        if not problem:
+            return value
+        note = Note("its type comes from here", parameter.type.span)
+        span = origin(*place).span
+        self._report("E0301", span, f"`{parameter.name.id}` is {problem}", context, notes=[note])
+        return UNKNOWN
+
+    # --- layers ---
+
+    def _match(
+        self, name: ast.Name, arguments: Sequence[ast.Argument], known: Sequence[str], context: Context
+    ) -> dict[str, ast.Argument] | None:
+        """Which argument is meant for which attribute."""
+        given: dict[str, ast.Argument] = {}
+        fine = True
+        for position, argument in enumerate(arguments):
+            if argument.name is not None:
+                key, place = argument.name.id, argument.name.span
+            elif position < len(known):
+                key, place = known[position], argument.span
+            else:
+                label = f"`{name.id}` takes at most {len(known)}" if known else f"`{name.id}` takes none"
+                self._report("E0403", argument.span, label, context)
+                return None
+            if key not in known:
+                self._report("E0401", place, f"`{name.id}` has no `{key}`", context, hint=did_you_mean(key, known))
+                fine = False
+            elif key in given:
+                note = Note("first here", given[key].span)
+                self._report("E0404", argument.span, f"`{key}` again", context, notes=[note])
+                fine = False
+            else:
+                given[key] = argument
+        return given if fine else None
+
+    def _missing(self, name: ast.Name, attribute: str, context: Context, *notes: Note, doc: str = "") -> None:
+        hint = f"`{attribute}`: {doc}" if doc else ""
+        self._report("E0402", name.span, f"`{name.id}` needs `{attribute}`", context, notes=notes, hint=hint)
+
+    def _make(
+        self, cls: type[Layer], name: ast.Name, arguments: Sequence[ast.Argument], context: Context
+    ) -> Layer | None:
+        """The layer with its attributes' values, or None after a fault."""
+        given = self._match(name, arguments, list(cls.attributes), context)
+        if given is None:
+            return None
+        values: dict[str, Any] = {}
+        fine = True
+        for key, attribute in cls.attributes.items():
+            argument = given.get(key)
+            if argument is None:
+                if attribute.required:
+                    self._missing(name, key, context, doc=attribute.doc)
+                    fine = False
+                continue
+            value = self.evaluator.evaluate(argument.value, context.scope)
+            if isinstance(value, Unknown):
+                fine = False
+                continue
+            try:
+                values[key] = attribute.convert(value)
+            except AttributeFault as fault:
+                place = self._place(argument, context)
+                label = f"`{key}`: {fault.message}"
+                self._report(fault.code, place, label, context, used=argument.span, hint=fault.hint)
+                fine = False
+        return cls(**values) if fine else None
+
+    def _place(self, argument: ast.Argument, context: Context) -> Span:
+        """Where the value of an argument was first written down."""
+        first = origin(argument.value, context.scope)
+        return argument.span if first is argument.value else first.span
+
+    def apply(
+        self,
+        layer: Layer,
+        flows: tuple[Flow, ...],
+        context: Context,
+        span: Span,
+        arguments: Sequence[ast.Argument] = (),
+        code: str = "",
+    ) -> Flow:
+        """A node for a layer with its inputs; its shape is unknown if an input's is, or if it does not fit."""
+        shapes = tuple(f.shape for f in flows)
+        shape: Shape = UNKNOWN
+        if not any(isinstance(s, Unknown) for s in shapes):
+            try:
+                shape = layer.infer(*shapes)
+            except ShapeError as error:
+                self._misfit(error, layer, flows, context, span, arguments, code)
+        flow = self.add_node(layer, tuple(f.node for f in flows), shape, context.unit, span, shapes)
+        context.unit.items.append(flow.node)
+        return flow
+
+    def add_node(
+        self,
+        layer: Layer,
+        inputs: tuple[int, ...],
+        shape: Shape,
+        unit: Unit,
+        span: Span,
+        input_shapes: tuple[Any, ...] = (),
+    ) -> Flow:
+        """Puts a node into the graph. Raises SpecError when there are more than the budget allows."""
+        number = self.count
+        self.count += 1
+        if number > MAX_LAYERS:
+            raise self.reporter.fatal("E0701", span, f"more than {MAX_LAYERS:,} layers")
+        node = Node(number, layer, inputs, input_shapes, shape, unit, span)
+        self.graph.add_node(number, node=node)
+        for source, input_shape in zip(inputs, input_shapes, strict=True):
+            if source >= 0:
+                self.graph.add_edge(source, number, shape=input_shape)
+        return Flow(number, shape)
+
+    # --- faults ---
+
+    def _misfit(
+        self,
+        error: ShapeError,
+        layer: Layer,
+        flows: tuple[Flow, ...],
+        context: Context,
+        span: Span,
+        arguments: Sequence[ast.Argument],
+        code: str,
+    ) -> None:
+        known = list(layer.attributes)
+        given = self._match(ast.Name(span, layer.kind), arguments, known, context) or {}
+        argument = given.get(error.attribute)
+        place = span if argument is None else self._place(argument, context)
+        used = span if argument is None else argument.span
+        notes = [Note(f"{f.shape} comes from here", self._producer(f)) for f in flows]
+        hint = error.hint
+        if code == "E0507" and not hint:
+            hint = "`shortcut { … }` with the same stride and output channels as the body makes them agree"
+        self._report(code or error.code, place, error.message, context, notes=notes, used=used, hint=hint)
+
+    def _producer(self, flow: Flow) -> Span:
+        """The layer that gave a value its channels."""
+        node: Node = self.graph.nodes[flow.node]["node"]
+        while len(node.inputs) == 1 and node.inputs[0] >= 0:
+            before: Node = self.graph.nodes[node.inputs[0]]["node"]
+            if before.shape != node.shape:
+                break
+            node = before
+        return node.span
+
+    def _report(
+        self,
+        code: str,
+        span: Span,
+        label: str,
+        context: Context,
+        *,
+        notes: Sequence[Note] = (),
+        used: Span | None = None,
+        hint: str = "",
+    ) -> None:
+        """Reports a fault, with the way into the block that it was found in."""
+        more = list(notes)
+        if used is not None and used != span:
+            more.append(Note("used here", used))
+        for call in reversed(context.calls[-3:]):
+            if call.span.source is not span.source or not (call.span.start <= span.start < call.span.end):
+                more.append(Note(f"in the block `{call.name.id}`, opened here", call.span))
+        self.reporter.report(code, span, label, more, hint)
+
+
+def _inside(name: str, value: Value) -> Value:
+    """An argument as its block sees it: numbers carry the parameter's name."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Sym(int(value), ("var", name))
+    if isinstance(value, tuple) and value and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        return tuple(Sym(int(v), ("item", name, i)) for i, v in enumerate(value))
+    return value
+
+
+def _outside(value: Value, arguments: Mapping[str, Any]) -> Value:
+    """A default as the block's caller sees it."""
+    if isinstance(value, Sym):
+        try:
+            return substitute(value.formula, arguments)
+        except KeyError:  # it depends on the shape that enters
+            return int(value)
+    if isinstance(value, tuple):
+        return tuple(_outside(v, arguments) for v in value)
+    return value

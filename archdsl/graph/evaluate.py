@@ -1,0 +1,264 @@
+"""Expressions to values: whole and rational numbers (never rounded), words, lists."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import did_you_mean
+from archdsl.core.grid import Grid
+from archdsl.core.values import UNKNOWN, Endless, Symbol, Unknown, Value, describe, is_number, normal, type_name
+from archdsl.frontend import ast
+from archdsl.graph.functions import FUNCTIONS, FunctionFault
+from archdsl.graph.scope import Binding, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
+
+MAX_STEPS = 5_000_000
+MAX_MAGNITUDE = 10**15
+MAX_LIST = 100_000
+
+_CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": False}
+
+
+class Evaluator:
+    """Works out expressions. A fault is reported once and gives UNKNOWN, which spreads without further faults."""
+
+    def __init__(self, reporter: Reporter, symbols: set[str]) -> None:
+        self.reporter = reporter
+        self.symbols = symbols
+        self.steps = 0
+
+    def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
+        """The value of an expression, or UNKNOWN after a fault was reported."""
+        self.step(expr.span)
+        return _RULES[type(expr)](self, expr, scope)
+
+    def step(self, span: Span) -> None:
+        """Counts one step of work, so that no spec takes longer than the budget allows."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps")
+
+    def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
+        """A whole number that is at least `minimum`."""
+        value = self.evaluate(expr, scope)
+        if isinstance(value, Unknown):
+            return UNKNOWN
+        if isinstance(value, Fraction):
+            return self.fault("E0302", expr.span, f"{describe(value)} is not a whole number")
+        if isinstance(value, bool) or not isinstance(value, int):
+            return self.fault("E0301", expr.span, f"expected a whole number, found {describe(value)}")
+        if value < minimum:
+            return self.fault("E0305", expr.span, f"{int(value)} is less than {minimum}")
+        return value
+
+    def truth(self, expr: ast.Expr, scope: Scope) -> bool | Unknown:
+        """A condition."""
+        value = self.evaluate(expr, scope)
+        if isinstance(value, (bool, Unknown)):
+            return value
+        return self.fault("E0301", expr.span, f"expected a condition, found {describe(value)}")
+
+    def items(self, expr: ast.Expr, scope: Scope) -> tuple[Value, ...] | Unknown:
+        """A list that ends."""
+        value = self.evaluate(expr, scope)
+        if isinstance(value, (tuple, Unknown)):
+            return value
+        return self.fault("E0301", expr.span, f"expected a list, found {describe(value)}")
+
+    def loop(
+        self, names: tuple[ast.Name, ...], iterable: ast.Expr, scope: Scope, in_hand: Grid | Unknown | None = None
+    ) -> Iterator[Scope]:
+        """A scope for each round of a `for`."""
+        values = self.items(iterable, scope)
+        if isinstance(values, Unknown):
+            return
+        for value in values:
+            self.step(iterable.span)
+            parts = value if len(names) > 1 else (value,)
+            if not isinstance(parts, tuple) or len(parts) != len(names):
+                found = len(parts) if isinstance(parts, tuple) else 1
+                self.fault("E0301", iterable.span, f"{len(names)} names for rounds of {found} values")
+                return
+            inner = scope.child(in_hand)
+            for name, part in zip(names, parts, strict=True):
+                inner.names[name.id] = Binding(part, name.span)
+            yield inner
+
+    def fault(self, code: str, span: Span, label: str, hint: str = "") -> Unknown:
+        self.reporter.report(code, span, label, help=hint)
+        return UNKNOWN
+
+    # --- one rule for each kind of expression ---
+
+    def _number(self, expr: ast.Number, _scope: Scope) -> Value:
+        return normal(expr.value)
+
+    def _string(self, expr: ast.String, _scope: Scope) -> Value:
+        return expr.value
+
+    def _name(self, expr: ast.Name, scope: Scope) -> Value:
+        binding = scope.find(expr.id)
+        if binding is not None:
+            return binding.value
+        if expr.id in _CONSTANTS:
+            return _CONSTANTS[expr.id]
+        if expr.id in self.symbols:
+            return Symbol(expr.id)
+        known = {*scope.known(), *_CONSTANTS, *self.symbols}
+        return self.fault("E0201", expr.span, f"nothing is called `{expr.id}` here", did_you_mean(expr.id, known))
+
+    def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
+        value = scope.find_in_hand()
+        if value is None:
+            return self.fault("E0201", expr.span, "no value is in hand here", "`in` is known inside chains of layers")
+        if expr.attribute not in Grid._fields:
+            hint = did_you_mean(expr.attribute, Grid._fields)
+            return self.fault("E0201", expr.span, f"a value has no `{expr.attribute}`", hint)
+        return UNKNOWN if isinstance(value, Unknown) else getattr(value, expr.attribute)
+
+    def _list(self, expr: ast.List, scope: Scope) -> Value:
+        items = tuple(self.evaluate(item, scope) for item in expr.items)
+        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else items
+
+    def _comprehension(self, expr: ast.Comprehension, scope: Scope) -> Value:
+        items: list[Value] = []
+        for inner in self.loop(expr.names, expr.iterable, scope):
+            if expr.test is None or self.truth(expr.test, inner) is True:
+                items.append(self.evaluate(expr.item, inner))
+        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(tuple(items), expr.span)
+
+    def _range(self, expr: ast.Range, scope: Scope) -> Value:
+        start = self.whole(expr.start, scope, minimum=-MAX_MAGNITUDE)
+        if expr.stop is None:
+            return UNKNOWN if isinstance(start, Unknown) else Endless(start)
+        stop = self.whole(expr.stop, scope, minimum=-MAX_MAGNITUDE)
+        if isinstance(start, Unknown) or isinstance(stop, Unknown):
+            return UNKNOWN
+        if stop - start >= MAX_LIST:
+            return self.fault("E0703", expr.span, f"a list of more than {MAX_LIST:,} elements")
+        return tuple(range(start, stop + 1))
+
+    def _unary(self, expr: ast.Unary, scope: Scope) -> Value:
+        if expr.operator == "not":
+            truth = self.truth(expr.operand, scope)
+            return truth if isinstance(truth, Unknown) else not truth
+        value = self.evaluate(expr.operand, scope)
+        if isinstance(value, Unknown) or is_number(value):
+            return value if isinstance(value, Unknown) else 0 - value
+        return self.fault("E0301", expr.operand.span, f"expected a number, found {describe(value)}")
+
+    def _binary(self, expr: ast.Binary, scope: Scope) -> Value:
+        if expr.operator in ("and", "or"):
+            left = self.truth(expr.left, scope)
+            if isinstance(left, Unknown) or left is (expr.operator == "or"):
+                return left
+            return self.truth(expr.right, scope)
+        left, right = self.evaluate(expr.left, scope), self.evaluate(expr.right, scope)
+        if isinstance(left, Unknown) or isinstance(right, Unknown):
+            return UNKNOWN
+        if expr.operator in ("==", "!="):
+            return (left == right) is (expr.operator == "==")
+        if expr.operator == "in":
+            if isinstance(right, tuple):
+                return left in right
+            return self.fault("E0301", expr.right.span, f"expected a list, found {describe(right)}")
+        if expr.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+            return self._bounded(left + right, expr.span)
+        return self._arithmetic(expr, left, right)
+
+    def _arithmetic(self, expr: ast.Binary, left: Value, right: Value) -> Value:
+        for value, part in ((left, expr.left), (right, expr.right)):
+            if not is_number(value):
+                return self.fault("E0301", part.span, f"expected a number, found {describe(value)}")
+        if expr.operator in ("/", "//", "%") and right == 0:
+            return self.fault("E0303", expr.span, f"{describe(left)} {expr.operator} 0")
+        value = _OPERATORS[expr.operator](left, right)
+        if not isinstance(value, bool) and abs(value) > MAX_MAGNITUDE:
+            return self.fault("E0703", expr.span, f"larger than {MAX_MAGNITUDE:,}")
+        if isinstance(value, Fraction):
+            if value.denominator > MAX_MAGNITUDE:
+                return self.fault("E0703", expr.span, f"a denominator larger than {MAX_MAGNITUDE:,}")
+            return normal(value)
+        return value
+
+    def _conditional(self, expr: ast.Conditional, scope: Scope) -> Value:
+        test = self.truth(expr.test, scope)
+        if isinstance(test, Unknown):
+            return UNKNOWN
+        return self.evaluate(expr.then if test else expr.otherwise, scope)
+
+    def _index(self, expr: ast.Index, scope: Scope) -> Value:
+        items = self.items(expr.value, scope)
+        index = self.whole(expr.index, scope, minimum=-MAX_LIST)
+        if isinstance(items, Unknown) or isinstance(index, Unknown):
+            return UNKNOWN
+        if not -len(items) <= index < len(items):
+            return self.fault("E0309", expr.index.span, f"element {int(index)} of a list of {len(items)}")
+        return items[index]
+
+    def _call(self, expr: ast.Call, scope: Scope) -> Value:
+        name = expr.name.id
+        if any(a.name is not None for a in expr.arguments):
+            return self.fault("E0401", expr.span, f"`{name}` takes its arguments by position")
+        values = tuple(self.evaluate(a.value, scope) for a in expr.arguments)
+        if any(isinstance(v, Unknown) for v in values):
+            return UNKNOWN
+        if name in FUNCTIONS:
+            try:
+                return FUNCTIONS[name](*values)
+            except FunctionFault as fault:
+                return self.fault(fault.code, expr.span, fault.message)
+            except TypeError:
+                kinds = ", ".join(type_name(v) for v in values)
+                return self.fault("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
+        if name in self.symbols:
+            return Symbol(name, values)
+        known = {*FUNCTIONS, *self.symbols}
+        return self.fault("E0209", expr.name.span, f"no function `{name}`", did_you_mean(name, known))
+
+    def _bounded(self, items: tuple[Value, ...], span: Span) -> Value:
+        if len(items) > MAX_LIST:
+            return self.fault("E0703", span, f"a list of more than {MAX_LIST:,} elements")
+        return items
+
+
+def _divide(left: Value, right: Value) -> Value:
+    """Exact; a whole number stays one, with its formula, where it divides."""
+    if isinstance(left, int) and isinstance(right, int) and left % right == 0:
+        return left // right
+    return Fraction(left) / Fraction(right)
+
+
+_OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divide,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+_RULES: dict[type, Callable[..., Value]] = {
+    ast.Number: Evaluator._number,
+    ast.String: Evaluator._string,
+    ast.Name: Evaluator._name,
+    ast.InHand: Evaluator._in_hand,
+    ast.List: Evaluator._list,
+    ast.Comprehension: Evaluator._comprehension,
+    ast.Range: Evaluator._range,
+    ast.Unary: Evaluator._unary,
+    ast.Binary: Evaluator._binary,
+    ast.Conditional: Evaluator._conditional,
+    ast.Index: Evaluator._index,
+    ast.Call: Evaluator._call,
+}

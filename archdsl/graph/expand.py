@@ -1,0 +1,329 @@
+"""A program to a graph: statements in order, stages filled path by path, paths joined."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from archdsl.core.diagnostics import Note, SpecError, did_you_mean
+from archdsl.core.grid import Grid
+from archdsl.core.names import why_refused
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
+from archdsl.frontend import ast
+from archdsl.graph.chains import Builder, Context, Flow
+from archdsl.graph.labels import assign_labels
+from archdsl.graph.model import Network, Unit
+from archdsl.graph.scope import Binding, Scope
+from archdsl.layers import vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.core.report import Reporter
+    from archdsl.graph.evaluate import Evaluator
+    from archdsl.graph.program import Program
+
+Clip = tuple[int, int, int, int]
+FUSIONS = {"concat": "concat", "sum": "add"}
+
+
+def expand(program: Program, scope: Scope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None) -> Network:
+    """The network that a program describes, with the shape of every value.
+
+    Raises:
+        SpecError: with all faults found, the reporter's earlier ones included.
+    """
+    expander = _Expander(program, scope, evaluator, reporter, clip)
+    expander.statements(program.statements, scope)
+    network = expander.finish()
+    if reporter.failed or network is None:
+        raise SpecError(reporter.diagnostics)
+    assign_labels(network, reporter)
+    if reporter.failed:
+        raise SpecError(reporter.diagnostics)
+    return network
+
+
+class _Expander:
+    def __init__(
+        self, program: Program, scope: Scope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None
+    ) -> None:
+        self.program = program
+        self.scope = scope
+        self.evaluator = evaluator
+        self.reporter = reporter
+        self.clip = clip
+        self.graph: nx.DiGraph[int] = nx.DiGraph()
+        self.units: list[Unit] = []
+        self.inputs: dict[str, Flow] = {}
+        self.paths: dict[str, Flow] = {}
+        self.named: dict[str, Flow] = {}
+        self.stages: dict[str, ast.Label] = {}
+        self.output: Flow | None = None
+        self.builder = Builder(self.graph, evaluator, reporter, vocabulary(), scope)
+        self._handlers: dict[type, Any] = {
+            ast.Input: self._input, ast.Path: self._path, ast.Stage: self._stage, ast.For: self._for, ast.If: self._if,
+            ast.Let: self._let, ast.Head: self._head,
+        }  # fmt: skip
+
+    def statements(self, statements: Sequence[ast.Statement], scope: Scope) -> None:
+        for statement in statements:
+            self._handlers[type(statement)](statement, scope)
+
+    # --- statements ---
+
+    def _input(self, statement: ast.Input, scope: Scope) -> None:
+        name = statement.name
+        if statement.kind.id != "video":
+            hint = did_you_mean(statement.kind.id, ["video"])
+            self.reporter.report("E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", help=hint)
+        self._check_new(name, self.inputs)
+        shape = self._clip_shape(statement, scope)
+        unit = Unit("input", "", path=name.id)
+        layer = vocabulary()["input"]()
+        self.inputs[name.id] = self.builder.add_node(layer, (), shape, unit, statement.span)
+
+    def _clip_shape(self, statement: ast.Input, scope: Scope) -> Grid | Unknown:
+        sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
+        if len(sizes) != 4:
+            label = f"a video has four sizes [channels, frames, height, width], found {len(sizes)}"
+            self.reporter.report("E0301", statement.shape.span, label)
+            return UNKNOWN
+        if self.clip is not None and not self.inputs:
+            return Grid(*self.clip)
+        c, t, h, w = sizes
+        if isinstance(c, Unknown) or isinstance(t, Unknown) or isinstance(h, Unknown) or isinstance(w, Unknown):
+            return UNKNOWN
+        return Grid(c, t, h, w)
+
+    def _path(self, statement: ast.Path, scope: Scope) -> None:
+        name = statement.name
+        if name.id in self.program.dropped:
+            return
+        self._check_new(name, self.paths)
+        unit = Unit("path", "", path=name.id, stage="input")
+        self.paths[name.id] = self._line(statement.chain, self._only_input(), unit, scope)
+
+    def _only_input(self) -> Flow | None:
+        return next(iter(self.inputs.values())) if len(self.inputs) == 1 else None
+
+    def _for(self, statement: ast.For, scope: Scope) -> None:
+        for inner in self.evaluator.loop(statement.names, statement.iterable, scope):
+            self.statements(statement.body, inner)
+
+    def _if(self, statement: ast.If, scope: Scope) -> None:
+        truth = self.evaluator.truth(statement.test, scope)
+        if not isinstance(truth, Unknown):
+            self.statements(statement.body if truth else statement.otherwise, scope.child())
+
+    def _let(self, statement: ast.Let, scope: Scope) -> None:
+        for binding in statement.bindings:
+            value = self.evaluator.evaluate(binding.value, scope)
+            scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+
+    def _head(self, statement: ast.Head, scope: Scope) -> None:
+        unit = Unit("head", "", stage="head")
+        self.output = self._line(statement.chain, self._only_path(), unit, scope)
+
+    def _only_path(self) -> Flow | None:
+        return next(iter(self.paths.values())) if len(self.paths) == 1 else None
+
+    # --- stages ---
+
+    def _stage(self, statement: ast.Stage, scope: Scope) -> None:
+        label = self._fill(statement.label, scope)
+        if label is None:
+            return
+        if label in self.program.stages:
+            statement, scope = self.program.stages[label], self.scope
+        if not self.paths:
+            self._implicit_path(statement)
+        refused = why_refused(label)
+        if refused:
+            self.reporter.report("E0204", statement.label.span, refused)
+        if label in self.stages or label in ("head", "input"):
+            notes = [Note("first here", self.stages[label].span)] if label in self.stages else []
+            self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
+        self.stages[label] = statement.label
+        self._stage_body(statement.body, scope.child(), label, {})
+
+    def _fill(self, label: ast.Label, scope: Scope) -> str | None:
+        """`res{i}` with the numbers in place of the names."""
+        parts: list[str] = []
+        for match in re.finditer(r"\{(\w+)\}|([^{}]+)", label.text):
+            if match[1] is None:
+                parts.append(match[2])
+                continue
+            value = self.evaluator.evaluate(ast.Name(label.span, match[1]), scope)
+            if isinstance(value, Unknown):
+                return None
+            text = value.name if isinstance(value, Symbol) else describe(value)
+            if not re.fullmatch(r"\w+", text, re.ASCII):
+                self.reporter.report("E0204", label.span, f"`{match[1]}` is {text}, which cannot stand in a name")
+                return None
+            parts.append(text)
+        return "".join(parts)
+
+    def _implicit_path(self, statement: ast.Stage) -> None:
+        """A spec of one input needs no `path`."""
+        flow = self._only_input()
+        if flow is not None:
+            self.paths[""] = flow
+        elif self.inputs:
+            hint = "`path NAME = INPUT` says which input a path begins with"
+            raise self.reporter.fatal("E0602", statement.label.span, f"{len(self.inputs)} inputs and no path", help=hint)
+        else:
+            self._no_input(statement)
+
+    def _no_input(self, statement: ast.Statement) -> None:
+        hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
+        raise self.reporter.fatal("E0601", statement.span, "nothing has been declared that could flow here", help=hint)
+
+    def _stage_body(
+        self, body: Sequence[ast.Statement], scope: Scope, label: str, units: dict[str, Unit]
+    ) -> None:
+        for statement in body:
+            if isinstance(statement, ast.PathLine):
+                self._path_line(statement, scope, label, units)
+            elif isinstance(statement, ast.Lateral):
+                self._lateral(statement, scope, label)
+            elif isinstance(statement, ast.Let):
+                self._let(statement, scope)
+            elif isinstance(statement, ast.If):
+                truth = self.evaluator.truth(statement.test, scope)
+                if not isinstance(truth, Unknown):
+                    self._stage_body(statement.body if truth else statement.otherwise, scope.child(), label, units)
+
+    def _path_line(self, line: ast.PathLine, scope: Scope, label: str, units: dict[str, Unit]) -> None:
+        path = self._which_path(line)
+        if path is None:
+            return
+        unit = units.get(path) or Unit("stage", "", path=path, stage=label)
+        units[path] = unit
+        self.paths[path] = self._line(line.chain, self.paths[path], unit, scope)
+
+    def _which_path(self, line: ast.PathLine) -> str | None:
+        if line.path is None:
+            if len(self.paths) == 1:
+                return next(iter(self.paths))
+            hint = "begin the line with " + " or ".join(f"`{p}:`" for p in self.paths)
+            self.reporter.report("E0602", line.span, f"{len(self.paths)} paths run through this stage", help=hint)
+            return None
+        if line.path.id in self.program.dropped:
+            return None
+        return line.path.id if self._known_path(line.path) else None
+
+    def _known_path(self, name: ast.Name) -> bool:
+        if name.id in self.paths:
+            return True
+        hint = did_you_mean(name.id, [p for p in self.paths if p]) or "this spec has one path, which needs no name"
+        self.reporter.report("E0603", name.span, f"no path `{name.id}`", help=hint)
+        return False
+
+    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str) -> None:
+        source, target = lateral.source, lateral.target
+        if source.id in self.program.dropped or target.id in self.program.dropped:
+            return
+        if not (self._known_path(source) and self._known_path(target)):
+            return
+        unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label)
+        side = self._line(lateral.chain, self.paths[source.id], unit, scope)
+        fusion = self._fusion(lateral, scope)
+        if fusion is None:
+            return
+        joint = Unit("fusion", "", path=target.id, stage=label)
+        context = Context(scope, joint, {}, self.program.module)
+        layer = vocabulary()[FUSIONS[fusion]]()
+        flows = (self.paths[target.id], side)
+        self.paths[target.id] = self.builder.apply(layer, flows, context, lateral.span)
+        joint.exit = self.paths[target.id].node
+        self.units.append(joint)
+
+    def _fusion(self, lateral: ast.Lateral, scope: Scope) -> str | None:
+        if lateral.fusion is None:
+            return "concat"
+        value = self.evaluator.evaluate(lateral.fusion, scope)
+        if isinstance(value, Unknown):
+            return None
+        if isinstance(value, Symbol) and value.name in FUSIONS:
+            return value.name
+        label = f"expected {' or '.join(f'`{f}`' for f in FUSIONS)}, found {describe(value)}"
+        self.reporter.report("E0301", lateral.fusion.span, label)
+        return None
+
+    # --- lines ---
+
+    def _line(self, chain: ast.Chain, flow: Flow | None, unit: Unit, scope: Scope) -> Flow:
+        """Expands one line of the spec, which sees every path, input and named value."""
+        if not self.inputs:
+            self._no_input_for(chain)
+        visible = {**self.inputs, **{p: f for p, f in self.paths.items() if p}, **self.named}
+        shape = flow.shape if flow is not None else None
+        context = Context(scope.child(shape), unit, visible, self.program.module)
+        result = self.builder.chain(chain, flow, context)
+        self.named.update({n: f for n, f in context.values.items() if visible.get(n) is not f and n not in self.paths})
+        unit.entry, unit.exit = flow.node if flow is not None else -1, result.node
+        if unit not in self.units:
+            self.units.append(unit)
+        return result
+
+    def _no_input_for(self, chain: ast.Chain) -> None:
+        hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
+        raise self.reporter.fatal("E0601", chain.span, "nothing has been declared that could flow here", help=hint)
+
+    def _check_new(self, name: ast.Name, existing: dict[str, Flow]) -> None:
+        refused = why_refused(name.id)
+        if not refused and name.id in vocabulary():
+            refused = f"`{name.id}` is a layer"
+        if not refused and name.id in self.program.module.blocks:
+            refused = f"`{name.id}` is a block"
+        if refused:
+            self.reporter.report("E0204", name.span, refused)
+        if name.id in existing or name.id in self.inputs:
+            self.reporter.report("E0203", name.span, f"`{name.id}` is defined before")
+
+    # --- the end ---
+
+    def finish(self) -> Network | None:
+        """Checks that are possible only when everything was read."""
+        header = self.program.header
+        refused = why_refused(header.name.id)
+        if refused:
+            self.reporter.report("E0204", header.name.span, refused)
+        self._check_variant()
+        if not self.inputs:
+            hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
+            self.reporter.report("E0601", header.span, "this architecture has no input", help=hint)
+            return None
+        if not self.units:
+            self.reporter.report("E0605", header.span, "no stage and no head", help="`stage NAME { … }` is one row of the table")
+            return None
+        output = self.output or self._only_path()
+        if output is None:
+            names = ", ".join(f"`{p}`" for p in self.paths)
+            hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
+            self.reporter.report("E0606", header.span, f"the paths {names} do not come together", help=hint)
+            return None
+        return Network(
+            name=header.name.id,
+            family=self.program.family,
+            doc=self.program.doc,
+            citations=self.program.citations,
+            graph=self.graph,
+            units=self.units,
+            inputs={n: f.node for n, f in self.inputs.items()},
+            output=output.node,
+        )
+
+    def _check_variant(self) -> None:
+        for label, stage in self.program.stages.items():
+            if label not in self.stages:
+                hint = did_you_mean(label, self.stages)
+                self.reporter.report("E0604", stage.label.span, f"the base has no stage `{label}`", help=hint)
+        declared = {s.name.id for s in self.program.statements if isinstance(s, ast.Path)}
+        for name, place in self.program.dropped.items():
+            if name not in declared:
+                hint = did_you_mean(name, declared)
+                self.reporter.report("E0604", place.span, f"the base has no path `{name}`", help=hint)

@@ -1,0 +1,82 @@
+"""The functions that expressions can call."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from archdsl.core.values import Endless, Value, is_number, normal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class FunctionFault(Exception):
+    """A function cannot be applied to its arguments."""
+
+    def __init__(self, message: str, code: str = "E0301") -> None:
+        super().__init__(message)
+        self.message, self.code = message, code
+
+
+def _numbers(values: tuple[Value, ...]) -> tuple[int | Fraction, ...]:
+    items = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
+    if not items:
+        raise FunctionFault("of an empty list there is none", "E0309")
+    if not all(is_number(v) for v in items):
+        raise FunctionFault("expected numbers")
+    return items
+
+
+def _smallest(*values: Value) -> Value:
+    return min(_numbers(values))
+
+
+def _largest(*values: Value) -> Value:
+    return max(_numbers(values))
+
+
+def _sum(values: Value) -> Value:
+    total = sum((Fraction(v) for v in _numbers((values,))), Fraction(0)) if values else Fraction(0)
+    return normal(total)
+
+
+def _length(value: Value) -> Value:
+    if not isinstance(value, tuple):
+        raise FunctionFault("expected a list")
+    return len(value)
+
+
+def _rounded(rule: Callable[[Fraction], int]) -> Callable[[Value], Value]:
+    def apply(value: Value) -> Value:
+        if not is_number(value):
+            raise FunctionFault("expected a number")
+        return value if isinstance(value, int) else rule(value)
+
+    return apply
+
+
+def _zip(*lists: Value) -> Value:
+    """Rounds of one element of each list; the lists that end must end together."""
+    ending = [v for v in lists if isinstance(v, tuple)]
+    if not ending or not all(isinstance(v, (tuple, Endless)) for v in lists):
+        raise FunctionFault("`zip` takes lists, one of which must end")
+    lengths = [len(v) for v in ending]
+    if len(set(lengths)) > 1:
+        raise FunctionFault(f"lists of {', '.join(map(str, lengths[:-1]))} and {lengths[-1]} elements", "E0307")
+    count = lengths[0]
+    rows = [v if isinstance(v, tuple) else tuple(range(v.start, v.start + count)) for v in lists]
+    return tuple(zip(*rows, strict=True))
+
+
+FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "len": _length,
+    "min": _smallest,
+    "max": _largest,
+    "sum": _sum,
+    "floor": _rounded(math.floor),
+    "ceil": _rounded(math.ceil),
+    "round": _rounded(lambda v: math.floor(v + Fraction(1, 2))),
+    "zip": _zip,
+}

@@ -1,0 +1,128 @@
+"""The graph of an architecture.
+
+A networkx digraph: its nodes are numbered in the order of data flow and carry a `Node` under the key `node`, its edges
+carry the `Grid` that flows under the key `shape`. Beside it stands the tree of scopes (`Unit`): stages, the lines of
+each path in them, blocks in blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import networkx as nx
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.source import Span
+    from archdsl.frontend.ast import Block, Expr
+    from archdsl.graph.scope import Scope
+    from archdsl.layers.base import Layer
+
+Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
+
+
+@dataclass(eq=False)
+class Unit:
+    """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
+
+    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `block` or `shortcut` (the
+    projection beside a residual body). `items` are node numbers and inner units in the order of data flow.
+    """
+
+    kind: str
+    label: str
+    parent: Unit | None = None
+    path: str = ""
+    stage: str = ""
+    block: Block | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)  # of the block, as its caller computes them
+    defaults: dict[str, Any] = field(default_factory=dict)  # of the arguments left out, as the block computes them
+    entry: int = -1  # the value that enters it, where it has one
+    exit: int = -1
+    test: tuple[Expr, Scope] | None = None  # the condition under which a shortcut is there
+    items: list[int | Unit] = field(default_factory=list)
+    explicit: bool = False  # labelled with `as`
+    repeated: bool = False  # stands under a `*`
+
+    @cached_property
+    def name(self) -> str:
+        """The prefix of its tensors in the state dict: `slow.res3.0`."""
+        if self.parent is None:
+            return ".".join(p for p in (self.path, self.stage) if p)
+        return f"{self.parent.name}.{self.label}" if self.label else self.parent.name
+
+    @cached_property
+    def top(self) -> Unit:
+        """The part of a stage that it lies in."""
+        return self if self.parent is None else self.parent.top
+
+    @cached_property
+    def title(self) -> str:
+        """The name of the block, or of the stage's row."""
+        return self.block.name.id if self.block is not None else self.stage
+
+    def nodes(self) -> Iterator[int]:
+        """The numbers of all nodes in it, inner units included."""
+        for item in self.items:
+            if isinstance(item, Unit):
+                yield from item.nodes()
+            else:
+                yield item
+
+
+@dataclass(eq=False)
+class Node:
+    """A layer at its place: what it is applied to, what it gives, and where the spec says so."""
+
+    id: int
+    layer: Layer
+    inputs: tuple[int, ...]
+    input_shapes: tuple[Grid, ...]
+    shape: Shape
+    unit: Unit
+    span: Span
+    label: str = ""
+    explicit: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its place in the module: `slow.res3.0.conv2`."""
+        return f"{self.unit.name}.{self.label}" if self.unit.name else self.label
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper or a model zoo prints: parameters, multiply-adds, for a clip C×T×H×W."""
+
+    params: float | None
+    macs: float | None
+    clip: tuple[int, int, int, int] | None
+    source: str
+
+
+@dataclass(eq=False)
+class Network:
+    """An expanded and checked architecture."""
+
+    name: str
+    family: str
+    doc: str
+    citations: tuple[str, ...]
+    graph: nx.DiGraph[int]
+    units: list[Unit]  # in the order of data flow
+    inputs: dict[str, int]
+    output: int
+    named: dict[str, list[int]] = field(default_factory=dict)
+    published: Published | None = None
+
+    def node(self, number: int) -> Node:
+        return self.graph.nodes[number]["node"]
+
+    def all_nodes(self) -> Iterator[Node]:
+        """Every node, in the order of data flow."""
+        for _, data in self.graph.nodes(data=True):
+            yield data["node"]

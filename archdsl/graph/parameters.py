@@ -1,0 +1,160 @@
+"""The parameters of an architecture: defaults, what the user sets, types and constraints."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.source import Source
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, normal, type_name
+from archdsl.frontend import ast
+from archdsl.frontend.parse import parse_binding
+from archdsl.graph.scope import Binding, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archdsl.core.report import Reporter
+    from archdsl.graph.evaluate import Evaluator
+
+TYPES = ("int", "number", "bool", "string", "symbol", "list")
+
+
+class ParameterScope(Scope):
+    """The outermost names of a spec. A parameter is worked out when it is first used, so order does not matter."""
+
+    def __init__(
+        self,
+        declarations: Mapping[str, ast.Declaration],
+        settings: Mapping[str, ast.Binding],
+        evaluator: Evaluator,
+        reporter: Reporter,
+    ) -> None:
+        super().__init__()
+        self.declarations = declarations
+        self.settings = settings
+        self.evaluator = evaluator
+        self.reporter = reporter
+        self.pending: list[str] = []
+
+    def lazy(self, name: str) -> Binding | None:
+        declaration = self.declarations.get(name)
+        if declaration is None:
+            return None
+        if name in self.pending:
+            chain = " → ".join([*self.pending[self.pending.index(name) :], name])
+            self.reporter.report("E0304", declaration.span, chain)
+            return Binding(UNKNOWN, declaration.name.span)
+        self.pending.append(name)
+        expr = self._given(declaration)
+        self.names[name] = Binding(self._value(declaration, expr), declaration.name.span, expr, self)
+        self.pending.pop()
+        return self.names[name]
+
+    def known(self) -> Any:
+        yield from self.names
+        yield from self.declarations
+
+    def check(self) -> None:
+        """Works out every parameter and holds it against its constraint."""
+        for name, given in self.settings.items():
+            if name not in self.declarations:
+                hint = did_you_mean(name, self.declarations) or "`param NAME = VALUE` declares one"
+                self.reporter.report("E0308", given.name.span, f"the spec has no parameter `{name}`", help=hint)
+        for name, declaration in self.declarations.items():
+            binding = self.find(name)
+            if binding is None or isinstance(binding.value, Unknown) or declaration.where is None:
+                continue
+            if self.evaluator.truth(declaration.where, self) is False:
+                note = Note("the constraint", declaration.where.span)
+                label = f"{name} = {describe(binding.value)} does not satisfy `{declaration.where.span.text}`"
+                self.reporter.report("E0306", self._given(declaration).span, label, [note])
+
+    def _given(self, declaration: ast.Declaration) -> ast.Expr:
+        """The expression that counts: what the user set, else the default."""
+        binding = self.settings.get(declaration.name.id)
+        expr = binding.value if binding is not None else declaration.default
+        if expr is None:
+            raise AssertionError
+        return expr
+
+    def _value(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
+        value = self.evaluator.evaluate(expr, self)
+        kind = declaration.type
+        if isinstance(value, Unknown):
+            return value
+        if kind is not None:
+            problem = mismatch(value, kind)
+            place = kind.span
+        elif expr is not declaration.default and declaration.default is not None:
+            default = self.evaluator.evaluate(declaration.default, self)
+            problem = "" if isinstance(default, Unknown) else _unlike(value, default)
+            place = declaration.default.span
+        else:
+            return value
+        if not problem:
+            return value
+        note = Note("its type comes from here", place)
+        self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` is {problem}", [note])
+        return UNKNOWN
+
+
+def mismatch(value: Value, kind: ast.Type) -> str:
+    """How a value fails to be of a type; empty if it is."""
+    if kind.is_choice:
+        words = [n.id for n in kind.names]
+        if isinstance(value, Symbol) and value.name in words:
+            return ""
+        return f"one of {', '.join(words)}; found {describe(value)}"
+    wanted = kind.names[0].id
+    found = type_name(value)
+    if wanted == "list" and isinstance(value, tuple):
+        inner = kind.names[1].id if len(kind.names) > 1 else ""
+        bad = [v for v in value if inner and not _is(type_name(v), inner)]
+        return f"a list of {inner}; found {describe(bad[0])} in it" if bad else ""
+    return "" if _is(found, wanted) else f"a {wanted}; found {describe(value)}"
+
+
+def _is(found: str, wanted: str) -> bool:
+    return found == wanted or (found == "int" and wanted == "number")
+
+
+def _unlike(value: Value, default: Value) -> str:
+    """How a value differs in type from the default that it replaces."""
+    found, wanted = type_name(value), type_name(default)
+    if _is(found, wanted):
+        return ""
+    if isinstance(value, tuple) and isinstance(default, tuple):
+        inner = wanted.removeprefix("list").strip("[]")
+        if not inner or all(_is(type_name(v), inner) for v in value):
+            return ""
+        return f"a {wanted}, as its default {describe(default)}; found {describe(value)}"
+    return f"a {wanted}, as its default {describe(default)}; found {describe(value)}"
+
+
+def setting(name: str, value: Any) -> ast.Binding:
+    """What a user gives for a parameter in Python; text is read as in `--set`.
+
+    Raises:
+        SpecError: if the text is not a value.
+        TypeError: if a Python value has no counterpart.
+    """
+    text = value if isinstance(value, str) else as_text(value)
+    return parse_binding(Source("--set", f"{name}={text}"))
+
+
+def as_text(value: Any) -> str:
+    """A Python value in the language's own spelling."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (int, Fraction)):
+        number = normal(Fraction(value))
+        return str(number) if isinstance(number, int) else f"{number.numerator}/{number.denominator}"
+    if isinstance(value, float):
+        return as_text(Fraction(repr(value)))
+    if isinstance(value, (list, tuple)):
+        items: Any = value
+        return "[" + ", ".join(as_text(v) for v in items) + "]"
+    message = f"a parameter is a number, a bool, a word or a list of them, not {type(value).__name__}"
+    raise TypeError(message)

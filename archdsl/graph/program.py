@@ -1,0 +1,271 @@
+"""Files to one program: imports found, bases merged with their variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from archdsl.core.diagnostics import Note, SpecError, did_you_mean
+from archdsl.core.names import why_refused
+from archdsl.frontend import ast
+from archdsl.frontend.parse import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Source
+
+
+class Library(Protocol):
+    """Finds the files that a spec names. It does the reading; the compiler itself does none."""
+
+    def find(self, name: str, importer: Source) -> Source | None:
+        """The file `name.arch` as seen from another file, or None."""
+        ...
+
+    def names(self, importer: Source) -> Iterable[str]:
+        """What could have been meant."""
+        ...
+
+
+@dataclass(eq=False)
+class Module:
+    """A file and the blocks that its chains can use."""
+
+    file: ast.File
+    blocks: dict[str, BlockDef] = field(default_factory=dict)
+    is_spec: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDef:
+    """A block with the file whose names its body sees."""
+
+    block: ast.Block
+    module: Module
+
+
+@dataclass(eq=False)
+class Program:
+    """A spec with its bases: what is left to do is to evaluate it."""
+
+    header: ast.Header
+    family: str
+    module: Module  # of the spec itself; its blocks include those of its bases
+    declarations: dict[str, ast.Declaration]
+    statements: list[ast.Statement]  # in order, those of the base that a variant replaces left out
+    stages: dict[str, ast.Stage]  # replacements, by label
+    dropped: dict[str, ast.Name]
+    files: list[ast.File]  # the spec, its base, the base of that, …
+    imported: list[Source]
+    doc: str = ""
+    citations: tuple[str, ...] = ()
+    published: ast.Published | None = None
+
+
+_REPLACED = (ast.Head, ast.Input, ast.Path)
+
+
+class Resolver:
+    """Reads a spec, its imports and its bases."""
+
+    def __init__(self, library: Library, reporter: Reporter) -> None:
+        self.library = library
+        self.reporter = reporter
+        self.modules: dict[str, Module] = {}
+        self.opened: list[str] = []
+
+    def resolve(self, source: Source) -> Program:
+        """The program of a spec. Raises SpecError where nothing can be made of it."""
+        files = self._family(source)
+        modules = [self._module(f, is_spec=True) for f in files]
+        header = files[0].header
+        if header is None:
+            raise AssertionError
+        merged = Module(files[0], {}, is_spec=True)
+        for module in reversed(modules):
+            merged.blocks.update(module.blocks)
+        for module in modules:
+            module.blocks = merged.blocks
+        program = Program(
+            header=header,
+            family=next((f.header.family.id for f in files if f.header and f.header.family), _camel(header.name.id)),
+            module=modules[0],
+            declarations={},
+            statements=[],
+            stages={},
+            dropped={},
+            files=files,
+            imported=self._imported(modules),
+        )
+        for depth, file in reversed(list(enumerate(files))):
+            self._merge(program, file, is_root=depth == len(files) - 1)
+        self._describe(program, files)
+        return program
+
+    # --- finding files ---
+
+    def _family(self, source: Source) -> list[ast.File]:
+        """The spec, its base, the base of that, …"""
+        files: list[ast.File] = []
+        seen: list[str] = []
+        while True:
+            file = self._parse(source)
+            files.append(file)
+            seen.append(source.name)
+            header = file.header
+            if header is None:
+                span = file.statements[0].span
+                hint = "a library of blocks is imported, not compiled" if len(files) == 1 else "extend a spec"
+                raise self.reporter.fatal("E0208", span, "this file has no `arch NAME`", help=hint)
+            if header.base is None:
+                return files
+            source = self._find(header.base, source)
+            if source.name in seen:
+                chain = " extends ".join([*(f.header.name.id for f in files if f.header), header.base.id])
+                raise self.reporter.fatal("E0206", header.base.span, chain)
+
+    def _parse(self, source: Source) -> ast.File:
+        try:
+            file = parse(source)
+        except SpecError as error:
+            self.reporter.extend(error)
+            raise SpecError(self.reporter.diagnostics) from None
+        for index, statement in enumerate(file.statements):
+            self._check_place(file, index, statement)
+        return file
+
+    def _check_place(self, file: ast.File, index: int, statement: ast.Statement) -> None:
+        if isinstance(statement, ast.Header) and index:
+            self.reporter.report("E0105", statement.span, "`arch` stands once, and first")
+        if isinstance(statement, ast.Doc) and not (index == 1 and file.header):
+            self.reporter.report("E0105", statement.span, "a description stands right below `arch NAME`")
+        allowed = (ast.Import, ast.Block, ast.Doc, ast.Cite, ast.Header)
+        if file.header is None and not isinstance(statement, allowed):
+            hint = "a spec begins with `arch NAME`"
+            self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", help=hint)
+
+    def _find(self, name: ast.Name, importer: Source) -> Source:
+        found = self.library.find(name.id, importer)
+        if found is None:
+            hint = did_you_mean(name.id, self.library.names(importer))
+            raise self.reporter.fatal("E0205", name.span, f"no file `{name.id}.arch` here or in the library", help=hint)
+        return found
+
+    def _module(self, file: ast.File, *, is_spec: bool) -> Module:
+        """A file with its own and its imported blocks."""
+        key = file.source.name
+        if key in self.modules:
+            return self.modules[key]
+        module = Module(file, {}, is_spec)
+        self.opened.append(key)
+        for statement in file.statements:
+            if isinstance(statement, ast.Import):
+                self._import(module, statement)
+        for statement in file.statements:
+            if isinstance(statement, ast.Block):
+                self._add_block(module, statement)
+        self.opened.pop()
+        self.modules[key] = module
+        return module
+
+    def _import(self, module: Module, statement: ast.Import) -> None:
+        source = self._find(statement.name, module.file.source)
+        if source.name in self.opened:
+            names = " imports ".join([*self.opened[self.opened.index(source.name) :], source.name])
+            raise self.reporter.fatal("E0206", statement.span, names)
+        if source.name in self.modules:
+            imported = self.modules[source.name]
+        else:
+            file = self._parse(source)
+            if file.header is not None:
+                label = f"`{statement.name.id}` is a spec, not a library of blocks"
+                raise self.reporter.fatal("E0208", statement.name.span, label, help="`arch … extends` builds on a spec")
+            imported = self._module(file, is_spec=False)
+        own = {n: b for n, b in imported.blocks.items() if b.module is imported}
+        module.blocks.update(own)
+        self._note_unused(module, statement, own)
+
+    def _note_unused(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
+        if own and not module.is_spec and not _names(module.file) & own.keys():
+            self.reporter.report("W0103", statement.span, f"no block of `{statement.name.id}` is used here")
+
+    def _add_block(self, module: Module, block: ast.Block) -> None:
+        name = block.name.id
+        existing = module.blocks.get(name)
+        if existing is not None and existing.module is module:
+            note = Note("first defined here", existing.block.name.span)
+            self.reporter.report("E0203", block.name.span, f"a second block `{name}`", [note])
+            return
+        refused = why_refused(name)
+        if refused:
+            self.reporter.report("E0204", block.name.span, refused)
+        module.blocks[name] = BlockDef(block, module)
+
+    def _imported(self, modules: list[Module]) -> list[Source]:
+        own = {m.file.source.name for m in modules}
+        return [m.file.source for k, m in sorted(self.modules.items()) if k not in own]
+
+    # --- merging a variant into its base ---
+
+    def _merge(self, program: Program, file: ast.File, *, is_root: bool) -> None:
+        """Base first: what a variant declares again takes the place of the base's."""
+        seen: dict[str, ast.Name] = {}
+        for statement in file.statements:
+            if isinstance(statement, ast.Param):
+                for declaration in statement.declarations:
+                    self._declare(program, declaration, seen)
+            elif isinstance(statement, ast.Drop):
+                program.dropped[statement.name.id] = statement.name
+            elif isinstance(statement, ast.Stage) and not is_root:
+                program.stages[statement.label.text] = statement
+            elif isinstance(statement, _REPLACED) and not is_root:
+                self._replace(program, statement)
+            elif isinstance(statement, (*_REPLACED, ast.Stage, ast.For, ast.If, ast.Let)):
+                program.statements.append(statement)
+
+    def _declare(self, program: Program, declaration: ast.Declaration, seen: dict[str, ast.Name]) -> None:
+        name = declaration.name
+        if name.id in seen:
+            note = Note("first declared here", seen[name.id].span)
+            self.reporter.report("E0203", name.span, f"a second parameter `{name.id}`", [note])
+            return
+        seen[name.id] = name
+        base = program.declarations.get(name.id)
+        if base is not None:  # a variant changes the value; type and constraint stay unless it gives its own
+            kind, where = declaration.type or base.type, declaration.where or base.where
+            declaration = ast.Declaration(declaration.span, name, kind, declaration.default, where)
+        program.declarations[name.id] = declaration
+
+    def _replace(self, program: Program, statement: ast.Statement) -> None:
+        """Puts a variant's head, input or path where its base has that of the same name."""
+
+        def key(s: ast.Statement) -> tuple[type, str]:
+            return type(s), s.name.id if isinstance(s, (ast.Input, ast.Path)) else ""
+
+        for index, existing in enumerate(program.statements):
+            if key(existing) == key(statement):
+                program.statements[index] = statement
+                return
+        program.statements.append(statement)
+
+    def _describe(self, program: Program, files: list[ast.File]) -> None:
+        for file in reversed(files):
+            docs = [s.text.value for s in file.statements if isinstance(s, ast.Doc)]
+            cites = tuple(s.text.value for s in file.statements if isinstance(s, ast.Cite))
+            program.doc = docs[0] if docs else program.doc
+            program.citations = cites or program.citations
+        own = [s for s in files[0].statements if isinstance(s, ast.Published)]
+        program.published = own[0] if own else None
+
+
+def _names(file: ast.File) -> set[str]:
+    """Every word of a file, to tell what it can possibly use."""
+    import re
+
+    return set(re.findall(r"[A-Za-z_]\w*", file.source.text))
+
+
+def _camel(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))

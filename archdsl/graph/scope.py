@@ -1,0 +1,75 @@
+"""Names and what they stand for while a spec is expanded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.source import Span
+    from archdsl.core.values import Unknown, Value
+    from archdsl.frontend.ast import Expr
+
+
+@dataclass(slots=True)
+class Binding:
+    """A value with the expression, and the scope of that expression, that it came from."""
+
+    value: Value
+    span: Span | None = None
+    expr: Expr | None = None
+    scope: Scope | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """Names of one region; what is not here is looked for further out."""
+
+    parent: Scope | None = None
+    names: dict[str, Binding] = field(default_factory=dict)
+    in_hand: Grid | Unknown | None = None
+
+    def find(self, name: str) -> Binding | None:
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.names.get(name) or scope.lazy(name)
+            if found is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def lazy(self, name: str) -> Binding | None:  # noqa: ARG002
+        """A name that is worked out when it is first asked for."""
+        return None
+
+    def known(self) -> Iterator[str]:
+        """Every name that can be used here."""
+        yield from self.names
+        if self.parent is not None:
+            yield from self.parent.known()
+
+    def child(self, in_hand: Grid | Unknown | None = None) -> Scope:
+        return Scope(self, {}, in_hand)
+
+    def find_in_hand(self) -> Grid | Unknown | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.in_hand is not None:
+                return scope.in_hand
+            scope = scope.parent
+        return None
+
+
+def origin(expr: Expr, scope: Scope) -> Expr:
+    """The expression that an argument was first written as, followed out of the blocks that passed it on by name."""
+    from archdsl.frontend.ast import Name
+
+    while isinstance(expr, Name):
+        binding = scope.find(expr.id)
+        if binding is None or binding.expr is None or binding.scope is None:
+            return expr
+        expr, scope = binding.expr, binding.scope
+    return expr

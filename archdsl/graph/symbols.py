@@ -1,0 +1,35 @@
+"""The words that stand for themselves: the choices of layers and of declared parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.frontend import ast
+from archdsl.graph.expand import FUSIONS
+from archdsl.layers import vocabulary
+from archdsl.layers.attributes import Choice, Initialiser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.graph.program import Program
+
+
+def known_symbols(program: Program) -> set[str]:
+    """Every word that some layer or parameter of the program can be given."""
+    words = {*FUSIONS, *Initialiser.known}
+    for layer in vocabulary().values():
+        for attribute in layer.attributes.values():
+            if isinstance(attribute, Choice):
+                words.update(attribute.choices)
+    for declaration in _declarations(program):
+        if declaration.type is not None and declaration.type.is_choice:
+            words.update(n.id for n in declaration.type.names)
+    return words
+
+
+def _declarations(program: Program) -> Iterator[ast.Declaration]:
+    yield from program.declarations.values()
+    for definition in program.module.blocks.values():
+        for inner in definition.module.blocks.values():
+            yield from inner.block.parameters

@@ -1,0 +1,159 @@
+"""The types of a layer's attributes: each checks and converts what a spec gives."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from archdsl.core.values import Symbol, Value, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+Size3 = tuple[int, int, int]
+
+
+class AttributeFault(Exception):
+    """A value does not suit an attribute."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.hint = code, message, hint
+
+
+class Attribute(Generic[T]):
+    """A declared attribute of a layer: its type, its default if it may be left out, and one line on what it means."""
+
+    expects = "a value"
+
+    def __init__(self, default: Any = ..., doc: str = "") -> None:
+        self.default = default
+        self.doc = doc
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Attribute[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        return self if instance is None else self.default
+
+    @property
+    def required(self) -> bool:
+        return self.default is ...
+
+    def convert(self, value: Value) -> T:
+        """The value in the attribute's type.
+
+        Raises:
+            AttributeFault: if it has another type or lies outside the limits.
+        """
+        raise NotImplementedError
+
+    def wrong(self, value: Value) -> AttributeFault:
+        return AttributeFault("E0301", f"expected {self.expects}, found {describe(value)}")
+
+
+def whole(value: Value, expects: str) -> int:
+    """A whole number, or the fault that tells what was found."""
+    if isinstance(value, Fraction):
+        raise AttributeFault("E0302", f"{describe(value)} is not a whole number", "use floor(), ceil() or round()")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise AttributeFault("E0301", f"expected {expects}, found {describe(value)}")
+    return value
+
+
+class Integer(Attribute[int]):
+    """A whole number, not below `minimum`."""
+
+    expects = "a whole number"
+
+    def __init__(self, default: Any = ..., *, minimum: int = 1, doc: str = "") -> None:
+        super().__init__(default, doc)
+        self.minimum = minimum
+
+    def convert(self, value: Value) -> int:
+        number = whole(value, self.expects)
+        if number < self.minimum:
+            raise AttributeFault("E0305", f"{int(number)} is less than {self.minimum}")
+        return number
+
+
+class Real(Attribute[float]):
+    """A number between `low` and `high`, both included."""
+
+    expects = "a number"
+
+    def __init__(self, default: Any = ..., *, low: float = 0.0, high: float = float("inf"), doc: str = "") -> None:
+        super().__init__(default, doc)
+        self.low, self.high = low, high
+
+    def convert(self, value: Value) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, Fraction)):
+            raise self.wrong(value)
+        number = float(value)
+        if not self.low <= number <= self.high:
+            limits = f"at least {self.low:g}" if self.high == float("inf") else f"{self.low:g} to {self.high:g}"
+            raise AttributeFault("E0305", f"{describe(value)} is not in the range allowed, {limits}")
+        return number
+
+
+class Flag(Attribute[bool]):
+    """`on` or `off`."""
+
+    expects = "`on` or `off`"
+
+    def convert(self, value: Value) -> bool:
+        if not isinstance(value, bool):
+            raise self.wrong(value)
+        return value
+
+
+class Size(Attribute[Size3]):
+    """A number for each of t, h and w: `[3, 7, 7]`, or one number for all three."""
+
+    expects = "a number or a list [t, h, w]"
+
+    def __init__(self, default: Any = ..., *, minimum: int = 1, doc: str = "") -> None:
+        super().__init__((default,) * 3 if isinstance(default, int) else default, doc)
+        self.minimum = minimum
+
+    def convert(self, value: Value) -> Size3:
+        items: Sequence[Value] = value if isinstance(value, tuple) else (value, value, value)
+        if len(items) != 3:
+            raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {len(items)}")
+        t, h, w = (whole(item, self.expects) for item in items)
+        for number in (t, h, w):
+            if number < self.minimum:
+                raise AttributeFault("E0305", f"{int(number)} is less than {self.minimum}")
+        return t, h, w
+
+
+class Choice(Attribute[str]):
+    """One of a few words."""
+
+    def __init__(self, *choices: str, default: Any = ..., doc: str = "") -> None:
+        super().__init__(default, doc)
+        self.choices = choices
+        self.expects = " or ".join(f"`{c}`" for c in choices)
+
+    def convert(self, value: Value) -> str:
+        if not isinstance(value, Symbol) or value.name not in self.choices or value.arguments:
+            raise self.wrong(value)
+        return value.name
+
+
+class Initialiser(Attribute[Symbol]):
+    """How a weight begins: a word, or a word with numbers, as in `normal(0.01)`."""
+
+    known = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
+    expects = "`msra`, `xavier`, `zeros`, `normal(std)` or `trunc_normal(std)`"
+
+    def convert(self, value: Value) -> Symbol:
+        if not isinstance(value, Symbol) or self.known.get(value.name) != len(value.arguments):
+            raise self.wrong(value)
+        return value

@@ -1,0 +1,136 @@
+"""What a layer is: one class that says its attributes, its shape rule, its cost and what its template prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+from archdsl.core.grid import Grid
+from archdsl.core.sym import Sym
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+L = TypeVar("L", bound="type[Layer]")
+
+# Where the numbers of a value live in memory.
+GRID = "grid"  # (B, C, T, H, W)
+CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
+VECTOR = "vector"  # (B, C): a grid of 1×1×1
+
+
+class ShapeError(Exception):
+    """A layer cannot be applied to its input. Authors of layers raise it; the shape pass adds the places.
+
+    `attribute` names the attribute to point at, `code` the kind of fault, `hint` a way to mend it.
+    """
+
+    def __init__(self, message: str, attribute: str = "", code: str = "E0506", hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.attribute, self.code, self.hint = message, attribute, code, hint
+
+
+class Use(NamedTuple):
+    """One place where a layer is applied, when its code is planned."""
+
+    inputs: tuple[Grid, ...]
+    output: Grid
+    layout: str = GRID  # of the inputs
+    inplace: bool = False  # whether the input's memory may be overwritten
+
+
+class Layer:
+    """A primitive of the language. Subclasses declare attributes and `infer`; the rest has defaults.
+
+    Shapes are `Grid`s without the batch. The numbers in them may be `Sym`s, which compute as numbers do, so a rule is
+    written once, for checking, for the sizes that a module takes, and for the classes that are generated.
+    """
+
+    kind: ClassVar[str] = ""
+    category: ClassVar[str] = ""
+    many: ClassVar[bool] = False  # takes the results of several branches: `concat { a, b }`
+    internal: ClassVar[bool] = False  # made by the compiler, not to be written in a spec
+    module: ClassVar[bool] = False  # becomes a submodule, under its label
+    heavy: ClassVar[bool] = False  # a convolution, a product: it starts a line of generated code
+    torch_class: ClassVar[str] = ""  # of the submodule, for the initialisation
+    imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
+    layouts: ClassVar[tuple[str, ...]] = (GRID, CHANNELS_LAST, VECTOR)  # of the input, the best first
+    attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+    def values(self) -> dict[str, Any]:
+        """Every attribute's value, defaults included, in the order of declaration."""
+        return {name: getattr(self, name) for name in self.attributes}
+
+    def infer(self, *inputs: Grid) -> Grid:
+        """The output's shape. Raises ShapeError if the layer does not fit its input."""
+        return inputs[0]
+
+    def params(self, *inputs: Grid) -> int:  # noqa: ARG002
+        """Trainable numbers."""
+        return 0
+
+    def macs(self, output: Grid, *inputs: Grid) -> int:  # noqa: ARG002
+        """Multiply-adds of one clip, one multiply-add counting 1; only products of convolutions, linear layers and
+        attention count, as in the papers."""
+        return 0
+
+    def output_layout(self, layout: str) -> str:
+        """The layout of the output, for an input in `layout`."""
+        return layout
+
+    def is_identity(self, *inputs: Grid) -> bool:  # noqa: ARG002
+        """Whether it changes nothing, so that no code is needed for it."""
+        return False
+
+    def plan(self, use: Use) -> dict[str, Any]:  # noqa: ARG002
+        """What the template prints: numbers, tuples, strings, flags; every decision is made here."""
+        return {}
+
+    def inits(self) -> dict[str, Symbol]:
+        """How its tensors begin, where torch's own way is not meant: `{"weight": Symbol("msra")}`."""
+        return {}
+
+
+REGISTRY: dict[str, type[Layer]] = {}
+
+
+def layer(kind: str, *, category: str) -> Callable[[L], L]:
+    """Makes a class known as the layer `kind` of the language."""
+
+    def register(cls: L) -> L:
+        cls.kind, cls.category = kind, category
+        cls.attributes = {k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)}
+        REGISTRY[kind] = cls
+        return cls
+
+    return register
+
+
+def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
+    """Whether a number, or all of several, is `number` in every use of a generated class."""
+    values = value if isinstance(value, tuple) else (value,)
+    return all(not isinstance(v, Sym) and v == number for v in values)
+
+
+def compact(size: tuple[int, int, int]) -> int | tuple[int, int, int]:
+    """A size as torch takes it: one number where all three are known to be the same."""
+    first = size[0]
+    return first if not isinstance(first, Sym) and known_to_be(size, first) else size
+
+
+def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]) -> Any:
+    """The grid that a window of `kernel` leaves when it moves by `stride`: (n + 2p - k) // s + 1 on each axis.
+
+    Raises:
+        ShapeError: if the window is larger than the padded grid.
+    """
+    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size.size, kernel, stride, padding, strict=True))
+    for axis, n, k, p, o in zip("thw", size.size, kernel, padding, out, strict=True):
+        if o < 1:
+            message = f"a kernel of {int(k)} over {axis} does not fit {int(n)} positions (padding {int(p)})"
+            raise ShapeError(message, "kernel", "E0503", "a smaller kernel or stride, fewer stages, or a larger clip")
+    return out

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Real
+from archdsl.layers.base import GRID, Layer, Use, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
+
+
+@layer("bn", category="norm")
+class BatchNorm(Layer):
+    """Batch normalisation of each channel (Ioffe and Szegedy 2015), with a learned scale γ and shift β."""
+
+    module, torch_class = True, "nn.BatchNorm3d"
+    layouts = (GRID,)
+
+    eps = Real(1e-5, low=1e-12, high=1.0, doc="added to the variance")
+    momentum = Real(0.1, high=1.0, doc="weight of the newest batch in the running statistics")
+    gamma = Real(1.0, high=1.0, doc="first value of the scale; 0 lets a residual begin as its shortcut")
+
+    def params(self, *inputs: Grid) -> int:
+        return 2 * inputs[0].channels
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {
+            "channels": use.inputs[0].channels,
+            "eps": None if self.eps == 1e-5 else self.eps,
+            "momentum": None if self.momentum == 0.1 else self.momentum,
+        }
+
+    def inits(self) -> dict[str, Symbol]:
+        if self.gamma == 1.0:
+            return {}
+        return {"weight": Symbol("zeros") if self.gamma == 0.0 else Symbol("constant", (self.gamma,))}

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.layers.base import Layer, Use, layer
+
+
+@layer("convert", category="layout")
+class Convert(Layer):
+    """Brings a value from one layout in memory to another; the layout pass puts it in."""
+
+    internal = True
+    after: str
+
+    def output_layout(self, layout: str) -> str:
+        return self.after
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"before": use.layout, "after": self.after}

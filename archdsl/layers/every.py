@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.core.grid import Grid
+from archdsl.layers.attributes import Choice, Integer
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, known_to_be, layer
+
+
+@layer("every", category="sampling")
+class Every(Layer):
+    """One of every `n` frames.
+
+    `spread`: T // n frames from the first to the last, frame ⌊i (T - 1) / (T // n - 1)⌋ (the slow path of SlowFast's
+    released code). `stride`: frames 0, n, 2n, … (time-strided sampling, SlowFast 3.3).
+    """
+
+    layouts = (GRID,)
+
+    n = Integer(doc="frames of which one is kept")
+    rule = Choice("spread", "stride", default="spread", doc="which frame is kept")
+
+    def infer(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        frames = x.t // self.n if self.rule == "spread" else (x.t - 1) // self.n + 1
+        if frames < 1:
+            message = f"one of every {int(self.n)} frames of {int(x.t)} leaves none"
+            raise ShapeError(message, "n", "E0503", f"a clip of at least {int(self.n)} frames")
+        return Grid(x.channels, frames, x.h, x.w)
+
+    def is_identity(self, *inputs: Grid) -> bool:
+        return known_to_be(self.n, 1)
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"n": self.n, "spread": self.rule == "spread"}

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.core.grid import Grid
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Flag, Initialiser, Integer
+from archdsl.layers.base import CHANNELS_LAST, VECTOR, Layer, Use, layer
+
+
+
+@layer("linear", category="linear")
+class Linear(Layer):
+    """The same linear map of the channels at every position: y = W x + b."""
+
+    module, heavy, torch_class = True, True, "nn.Linear"
+    layouts = (VECTOR, CHANNELS_LAST)
+
+    out = Integer(doc="output channels")
+    bias = Flag(True, doc="whether a number is added to each output channel")
+    init = Initialiser(Symbol("normal", (0.01,)), doc="how the weight begins; the bias begins at 0")
+
+    def infer(self, *inputs: Grid) -> Grid:
+        return Grid(self.out, *inputs[0].size)
+
+    def params(self, *inputs: Grid) -> int:
+        return self.out * inputs[0].channels + (self.out if self.bias else 0)
+
+    def macs(self, output: Grid, *inputs: Grid) -> int:
+        return output.elements * inputs[0].channels
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"channels": use.inputs[0].channels, "out": self.out, "bias": self.bias}
+
+    def inits(self) -> dict[str, Symbol]:
+        return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})

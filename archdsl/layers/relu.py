@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.layers.base import Layer, Use, layer
+
+
+@layer("relu", category="activation")
+class ReLU(Layer):
+    """max(x, 0), element by element."""
+
+    imports = ("from torch.nn import functional as F",)
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"inplace": use.inplace}

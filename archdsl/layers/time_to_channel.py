@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.core.grid import Grid
+from archdsl.layers.attributes import Integer
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, known_to_be, layer
+
+
+@layer("time_to_channel", category="sampling")
+class TimeToChannel(Layer):
+    """Packs `n` neighbouring frames into the channels of one: C channels of T frames become n·C of T / n (SlowFast 3.3)."""
+
+    imports = ("from einops import rearrange",)
+    layouts = (GRID,)
+
+    n = Integer(doc="frames that become one")
+
+    def infer(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        if x.t % self.n:
+            raise ShapeError(f"{int(x.t)} frames cannot be packed by {int(self.n)}", "n", "E0505")
+        return Grid(self.n * x.channels, x.t // self.n, x.h, x.w)
+
+    def is_identity(self, *inputs: Grid) -> bool:
+        return known_to_be(self.n, 1)
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"n": self.n}
