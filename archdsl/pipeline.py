@@ -10,7 +10,10 @@ that a spec names.
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Diagnostic, SpecError
@@ -41,6 +44,8 @@ class Analysis:
     network: Network
     parameters: dict[str, Any]
     warnings: tuple[Diagnostic, ...]
+    settings: tuple[Binding, ...] = ()
+    clip: Clip | None = None
 
 
 def analyse(
@@ -62,5 +67,35 @@ def analyse(
         raise SpecError(reporter.diagnostics)
     network = expand(program, scope, evaluator, reporter, clip)
     network.published = read_published(program, evaluator, scope)
+    if reporter.failed:
+        raise SpecError(reporter.diagnostics)
     values = {name: b.value for name in program.declarations if (b := scope.find(name)) is not None}
-    return Analysis(program, network, values, tuple(reporter.diagnostics))
+    return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip)
+
+
+def module_text(analysis: Analysis) -> str:
+    """Network to code: the text of the PyTorch module."""
+    from archdsl.lowering import lower
+    from archdsl.targets.torch import generate
+
+    program = analysis.program
+    sources = [f.source for f in program.files] + program.imported
+    spec = PurePath(program.files[0].source.name).name
+    network = analysis.network
+    return generate(network, lower(network), spec, digest(sources), command(spec, analysis))
+
+
+def digest(sources: Sequence[Source]) -> str:
+    """One sha256 of all texts that a module is made of."""
+    total = hashlib.sha256()
+    for source in sources:
+        total.update(hashlib.sha256(source.text.encode()).digest())
+    return total.hexdigest()
+
+
+def command(spec: str, analysis: Analysis) -> str:
+    """The command that makes the same text again, whatever folder it is called from."""
+    options = [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
+    if analysis.clip is not None:
+        options.append(" --clip " + "x".join(map(str, analysis.clip)))
+    return f"archdsl compile {shlex.quote(spec)}{''.join(options)}"

@@ -19,23 +19,31 @@ class Reporter:
     """Collects diagnostics; the same fault at the same place, found again in a repetition, is kept once."""
 
     def __init__(self) -> None:
-        self.diagnostics: list[Diagnostic] = []
-        self._seen: set[tuple[str, str, int, int]] = set()
+        self._found: list[Diagnostic] = []
+        self._seen: set[tuple[str, int, int, int]] = set()
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Errors, then warnings. What nothing seems to use may be what an unknown name was meant to be."""
+        errors = [d for d in self._found if d.is_error]
+        codes = {d.code for d in errors}
+        explained = {w for e, w in (("E0201", "W0101"), ("E0202", "W0103")) if e in codes}
+        return errors + [d for d in self._found if not d.is_error and d.code not in explained]
 
     def report(
         self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = ""  # noqa: A002
     ) -> None:
-        key = (code, span.source.name, span.start, span.end)
+        key = (code, id(span.source), span.start, span.end)
         if key in self._seen:
             return
         self._seen.add(key)
-        self.diagnostics.append(Diagnostic(code, TITLES[code], span, label, tuple(notes), help))
-        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+        self._found.append(Diagnostic(code, TITLES[code], span, label, tuple(notes), help))
+        if len(self._found) >= MAX_DIAGNOSTICS:
             self.stop()
 
     def extend(self, error: SpecError) -> None:
         """Takes over the faults of a pass that stopped."""
-        self.diagnostics.extend(error.diagnostics)
+        self._found.extend(error.diagnostics)
 
     def fatal(self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = "") -> SpecError:  # noqa: A002
         """Reports a fault after which nothing sensible can be found, to be raised by the caller."""
@@ -44,7 +52,7 @@ class Reporter:
 
     @property
     def failed(self) -> bool:
-        return any(d.is_error for d in self.diagnostics)
+        return any(d.is_error for d in self._found)
 
     def stop(self) -> None:
         raise SpecError(self.diagnostics)

@@ -31,6 +31,9 @@ class Unknown:
 
 UNKNOWN = Unknown()
 
+MAX_SHOWN = 40  # characters of a string, in messages
+MAX_ELEMENTS = 12  # of a list, in messages
+
 # bool, int, Fraction, str, Symbol, Endless, Unknown, or a tuple of values
 Value = Any
 
@@ -47,18 +50,19 @@ def normal(value: Fraction) -> int | Fraction:
 def describe(value: Value) -> str:
     """A value as a person would write it in a spec."""
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return "`on`" if value else "`off`"
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, Fraction):
         return _decimal(value)
     if isinstance(value, str):
-        return f'"{value}"'
+        return f'"{value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 1] + "…"}"'
     if isinstance(value, Symbol):
         inside = ", ".join(describe(a) for a in value.arguments)
         return f"`{value.name}({inside})`" if inside else f"`{value.name}`"
     if isinstance(value, tuple):
-        return "[" + ", ".join(describe(v) for v in value) + "]"
+        more = ["…"] if len(value) > MAX_ELEMENTS else []
+        return "[" + ", ".join([*(describe(v) for v in value[:MAX_ELEMENTS]), *more]) + "]"
     return f"{value.start}.." if isinstance(value, Endless) else "a value that is not known"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lark import Token, Tree
 from lark.visitors import Transformer_NonRecursive
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_EXPONENT = 30
 MAX_DEPTH = 100  # of operators inside each other; Python's own recursion limit is far above it
+_Node = TypeVar("_Node", bound=ast.Syntax)
 _SUFFIX = {"K": 10**3, "M": 10**6, "G": 10**9}
 _ESCAPE = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
@@ -60,12 +61,12 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return Span(self.source, token.start_pos or 0, token.end_pos or 0)
 
     def _text(self, token: Token) -> ast.String:
-        raw = str(token)
+        raw = str(token).replace("\r\n", "\n")  # what a file says does not depend on its line ends
         quotes = 3 if raw.startswith('"""') else 1
         value = re.sub(r"\\(.)", lambda m: _ESCAPE.get(m[1], m[0]), raw[quotes:-quotes], flags=re.DOTALL)
         return ast.String(self._span(token), value)
 
-    def _deeper(self, node: ast.Expr, *parts: ast.Expr | None) -> ast.Expr:
+    def _deeper(self, node: _Node, *parts: ast.Syntax | None) -> _Node:
         depth = 1 + max((self.depth.get(id(p), 0) for p in parts), default=0)
         if depth > MAX_DEPTH:
             label = f"more than {MAX_DEPTH} operations inside each other"
@@ -148,7 +149,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Residual(span, chain, shortcut)
 
     def on_choose(self, span: Span, test: Any, then: ast.Chain, otherwise: Any = None) -> ast.Choose:
-        return ast.Choose(span, test, then, otherwise)
+        return self._deeper(ast.Choose(span, test, then, otherwise), otherwise)
 
     def on_group(self, span: Span, chain: ast.Chain) -> ast.Group:
         return ast.Group(span, chain)
@@ -226,7 +227,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def on_if(self, span: Span, test: Any, *rest: Any) -> ast.If:
         *body, otherwise = rest
-        return ast.If(span, test, self._statements(body), otherwise or ())
+        return self._deeper(ast.If(span, test, self._statements(body), otherwise or ()), *(otherwise or ()))
 
     def on_else(self, _span: Span, *body: Any) -> tuple[ast.Statement, ...]:
         return self._statements(body)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
 
-from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_statements
+from archdsl.frontend.syntax_faults import (
+    CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, opened_brackets, unexpected,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +26,7 @@ MAX_CHARACTERS = 1_000_000
 MAX_NESTING = 60
 MAX_SYNTAX_ERRORS = 20
 
-_OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
-_CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
-_READABLE = {
-    "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
-    "LABEL": "a label", "COMPARE": "a comparison",
-}  # fmt: skip
 
 
 def _tokens(source: Source) -> list[Token]:
@@ -40,36 +36,46 @@ def _tokens(source: Source) -> list[Token]:
         SpecError: at a character that begins no token, or where brackets stand too deep inside each other.
     """
     kept: list[Token] = []
-    opened: list[str] = []
+    opened: list[Token] = []
     pending: Token | None = None
     for token in _lexed(source):
         if token.type == "_NL":
             pending = token
             continue
-        inside_values = bool(opened) and opened[-1] != "LBRACE"
+        inside_values = bool(opened) and opened[-1].type != "LBRACE"
+        if pending is not None and inside_values and token.type in STATEMENTS - {"FOR"}:
+            raise SpecError([not_closed(source, opened[-1], token)])
         if pending is not None and token.type not in _GOES_ON and not inside_values:
             kept.append(pending)
         pending = None
-        if token.type in _OPEN:
-            opened.append(token.type)
+        if token.type in OPEN:
+            opened.append(token)
             if len(opened) > MAX_NESTING:
                 raise _at_token("E0702", source, token, f"more than {MAX_NESTING} brackets inside each other")
-        elif opened and _CLOSE.get(token.type) == opened[-1]:
+        elif opened and CLOSE.get(token.type) == opened[-1].type:
             opened.pop()
         kept.append(token)
     return kept if pending is None else [*kept, pending]
 
 
-def _lexed(source: Source) -> Iterator[Token]:
-    try:
-        yield from parser().lex(source.text)
-    except UnexpectedCharacters as error:
-        at = error.pos_in_stream
-        char = source.text[at]
-        if char == '"':
-            raise _fault("E0104", source, at, at + 1, "no closing quote") from None
-        shown = char if char.isprintable() else f"U+{ord(char):04X}"
-        raise _fault("E0106", source, at, at + 1, f"`{shown}` is not part of the language") from None
+def _lexed(source: Source) -> list[Token]:
+    """The tokens of a text. Raises SpecError with every character that begins none."""
+    text, faults = source.text, list[Diagnostic]()
+    while True:
+        try:
+            tokens = list(parser().lex(text))
+        except UnexpectedCharacters as error:
+            at = error.pos_in_stream
+            if all(f.span.text != source.text[at] for f in faults):
+                faults.append(foreign_character(source, at))
+            if faults[-1].code == "E0104" or len(faults) == MAX_SYNTAX_ERRORS:
+                raise SpecError(faults) from None
+            text = text[:at] + text[at:].replace(text[at], " ")
+        else:
+            break
+    if faults:
+        raise SpecError(faults)
+    return tokens
 
 
 def _table_file() -> str:
@@ -134,6 +140,7 @@ def _run(source: Source, start: str) -> Any:
     faults: list[Diagnostic] = []
     interactive = parser().parse_interactive(start=start)
     tokens = _tokens(source)
+    balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
     position, resumed = 0, -1
     while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:
         try:
@@ -142,67 +149,57 @@ def _run(source: Source, start: str) -> Any:
         except UnexpectedToken as error:
             if position == resumed:
                 break
-            faults.append(_unexpected(source, error))
-            position = resumed = _skip_line(tokens, position, interactive)
+            before = tokens[position - 1] if position else None
+            opened = opened_brackets(interactive.parser_state.value_stack)
+            begins_line = before is not None and before.type == "_NL" and error.token.type in STATEMENTS
+            if begins_line and opened and not balanced:
+                faults.append(not_closed(source, opened[-1], error.token))
+                position = _unwind(interactive, len(opened) - 1, position - 1, len(tokens))
+            else:
+                faults.append(unexpected(source, error.token, interactive.accepts(), before, opened, _words()))
+                position = _skip_line(tokens, position, interactive, len(opened))
+            resumed = position
     if not faults:
         try:
             return interactive.feed_eof(tokens[-1] if tokens else None)
         except UnexpectedToken as error:
-            faults.append(_unclosed(source, tokens) or _unexpected(source, error))
+            faults.append(_at_end(source, error, interactive.accepts(), tokens))
     raise SpecError(faults)
 
 
-def _skip_line(tokens: list[Token], position: int, interactive: InteractiveParser) -> int:
-    """Where to go on: at the line end after a fault, with the parser in a state that takes one; else at the end."""
-    depth = 0
-    while position < len(tokens) and not (tokens[position].type == "_NL" and depth <= 0):
-        depth += (tokens[position].type in _OPEN) - (tokens[position].type in _CLOSE)
+def _skip_line(tokens: list[Token], position: int, interactive: InteractiveParser, opened: int) -> int:
+    """Where to go on after a fault: at the next line end that is not in brackets opened since."""
+    depth = opened
+    while position < len(tokens) and not (tokens[position].type == "_NL" and depth <= opened):
+        depth += (tokens[position].type in OPEN) - (tokens[position].type in CLOSE)
         position += 1
+    return _unwind(interactive, max(0, min(depth, opened)), position, len(tokens))
+
+
+def _unwind(interactive: InteractiveParser, depth: int, position: int, end: int) -> int:
+    """Brings the parser back to where a line can end inside of `depth` brackets; gives the end if there is no such place."""
     state = interactive.parser_state
-    while state.state_stack and "_NL" not in state.parse_conf.parse_table.states[state.state_stack[-1]]:
+    table = state.parse_conf.parse_table.states
+    while state.state_stack:
+        if len(opened_brackets(state.value_stack)) <= depth and "_NL" in table[state.state_stack[-1]]:
+            return position
         state.state_stack.pop()
         if state.value_stack:
             state.value_stack.pop()
-    return position if state.state_stack else len(tokens)
+    return end
 
 
-def _unclosed(source: Source, tokens: list[Token]) -> Diagnostic | None:
-    opened: list[Token] = []
-    for token in tokens:
-        if token.type in _OPEN:
-            opened.append(token)
-        elif token.type in _CLOSE and opened:
-            opened.pop()
-    if not opened:
-        return None
-    start, end = opened[-1].start_pos or 0, opened[-1].end_pos or 0
-    return _diagnostic("E0107", source, start, end, f"no `{_OPEN[opened[-1].type]}` closes this", "")
+def _at_end(source: Source, error: UnexpectedToken, accepted: set[str], tokens: list[Token]) -> Diagnostic:
+    opened = opened_brackets(tokens)
+    if opened:
+        return not_closed(source, opened[-1])
+    written = [t for t in tokens if t.type != "_NL"]
+    return unexpected(source, error.token, accepted, written[-1] if written else None, [], _words())
 
 
-def _unexpected(source: Source, error: UnexpectedToken) -> Diagnostic:
-    token = error.token
-    if token.type == "$END":
-        at = len(source.text.rstrip())
-        return _diagnostic("E0103", source, at, at, f"the text ends here; {_expected(error)}", "")
-    shown = "the line ends here" if token.type == "_NL" else f"`{token}` cannot stand here"
-    start = token.start_pos or 0
-    end = start if token.type == "_NL" else token.end_pos or start
-    return _diagnostic("E0103", source, start, end, f"{shown}; {_expected(error)}", _hint(token))
-
-
-def _hint(token: Token) -> str:
-    if token.type not in _READABLE and re.fullmatch(r"[a-z]+", token):
-        return f"`{token}` is a word of the language and cannot be a name"
-    return ""
-
-
-def _expected(error: UnexpectedToken) -> str:
-    terminals = parser().terminals
-    words = {t.name: f"`{t.pattern.value}`" for t in terminals if t.pattern.type == "str"}
-    names = sorted(_READABLE.get(n) or words.get(n, n.lower()) for n in error.accepts or error.expected)
-    if len(names) > 8:
-        return "expected another part of the spec"
-    return "expected " + (" or ".join(names) if len(names) < 3 else ", ".join(names[:-1]) + " or " + names[-1])
+def _words() -> dict[str, str]:
+    """How terminals of one spelling are written."""
+    return {t.name: f"`{t.pattern.value}`" for t in parser().terminals if t.pattern.type == "str"}
 
 
 def _comments(source: Source) -> Iterator[ast.Comment]:
@@ -212,15 +209,9 @@ def _comments(source: Source) -> Iterator[ast.Comment]:
             yield ast.Comment(Span(source, match.start(1), match.end(1)), match[1].rstrip())
 
 
-def _diagnostic(code: str, source: Source, start: int, end: int, label: str, hint: str) -> Diagnostic:
-    return Diagnostic(code, TITLES[code], Span(source, start, end), label, (), hint)
-
-
 def _fault(code: str, source: Source, start: int, end: int, label: str) -> SpecError:
-    return SpecError([_diagnostic(code, source, start, end, label, "")])
+    return SpecError([diagnostic(code, source, start, end, label)])
 
 
 def _at_token(code: str, source: Source, token: Token, label: str) -> SpecError:
     return _fault(code, source, token.start_pos or 0, token.end_pos or 0, label)
-
-

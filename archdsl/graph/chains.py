@@ -6,7 +6,7 @@ module knows about places, and only the layers know the rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
@@ -15,10 +15,11 @@ from archdsl.core.names import why_refused
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value
 from archdsl.frontend import ast
+from archdsl.graph.faults import layer_hint, producer, residual_hint, residual_notes, trail
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.parameters import mismatch
 from archdsl.graph.scope import Binding, Scope, origin
-from archdsl.layers.attributes import AttributeFault
+from archdsl.layers.attributes import AttributeFault, Choice
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 100_000
 MAX_BLOCK_DEPTH = 40
+MAX_DEPTH = 100
 IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
 
 
@@ -55,12 +57,12 @@ class Context:
     unit: Unit
     values: dict[str, Flow]
     module: Module
-    calls: tuple[ast.Layer, ...] = ()
-    lost: bool = field(default=False)
+    calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open, the outermost first
+    opened: tuple[BlockDef, ...] = ()
 
     def inner(self, shape: Shape) -> Context:
         """The same place, inside braces that `in` refers to."""
-        return Context(self.scope.child(shape), self.unit, self.values, self.module, self.calls)
+        return replace(self, scope=self.scope.child(shape))
 
 
 class Builder:
@@ -80,13 +82,18 @@ class Builder:
         self.layers = layers
         self.globals = globals_
         self.count = 0
+        self.depth = 0  # of chains inside each other
 
     # --- chains ---
 
     def chain(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
         """The value at the end of a chain. `flow` is None where the chain must begin with a value of its own."""
+        if self.depth >= MAX_DEPTH:
+            raise self.reporter.fatal("E0702", chain.span, f"more than {MAX_DEPTH} chains inside each other, blocks included")
+        self.depth += 1
         for index, step in enumerate(chain.steps):
             flow = self._step(step, flow, context, first=index == 0)
+        self.depth -= 1
         return flow or LOST
 
     def _step(self, step: ast.Step, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
@@ -109,7 +116,7 @@ class Builder:
         before = len(context.unit.items)
         for index in range(number):
             self.evaluator.step(step.span)
-            inner = Context(context.scope.child(), context.unit, context.values, context.module, context.calls)
+            inner = replace(context, scope=context.scope.child())
             inner.scope.names["index"] = Binding(index)
             flow = self._link(step.link, flow, inner, first=False)
         for item in context.unit.items[before:]:
@@ -124,7 +131,9 @@ class Builder:
         if refused:
             self.reporter.report("E0204", label.span, refused)
         if label.id in context.values:
-            self.reporter.report("E0203", label.span, f"`{label.id}` is defined before")
+            before_ = context.values[label.id].node
+            notes = [Note("first here", self.graph.nodes[before_]["node"].span)] if before_ >= 0 else []
+            self.reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes)
         context.values[label.id] = flow or LOST
         made = context.unit.items[before:]
         if len(made) == 1:
@@ -178,7 +187,8 @@ class Builder:
         if flow is not None:
             return flow
         hint = "begin the chain with " + " or ".join(f"`{n}`" for n in sorted(context.values))
-        self.reporter.report("E0602", link.span, "no value is in hand here, several are known", help=hint)
+        label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
+        self.reporter.report("E0602", link.span, label, help=hint)
         return LOST
 
     def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:
@@ -186,7 +196,8 @@ class Builder:
         if first and link.arguments is None:
             known |= context.values.keys()
         what = "layer, block or value" if first and link.arguments is None else "layer or block"
-        hint = did_you_mean(link.name.id, known)
+        library = context.module.elsewhere(link.name.id)
+        hint = f"`import {library}` brings this block" if library else layer_hint(link.name.id, known)
         self._report("E0202", link.name.span, f"no {what} is called `{link.name.id}`", context, hint=hint)
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
@@ -207,7 +218,7 @@ class Builder:
         around = flow
         if link.shortcut is not None:
             around = self._shortcut(link.shortcut, flow, context)
-        return self.apply(self.layers["add"](), (body, around), context, link.span, code="E0507")
+        return self.apply(self.layers["add"](), (body, around), context, link.span, residual=link)
 
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
         inner = context.inner(flow.shape)
@@ -215,12 +226,12 @@ class Builder:
             truth = self.evaluator.truth(shortcut.test, inner.scope)
             if isinstance(truth, Unknown):
                 return LOST
-            if not truth:
-                return flow
+        else:
+            truth = True
         test = (shortcut.test, inner.scope) if shortcut.test is not None else None
-        unit = Unit("shortcut", "shortcut", context.unit, entry=flow.node, test=test)
+        unit = Unit("shortcut", "shortcut", context.unit, entry=flow.node, entering=flow.shape, test=test)
         inner.unit = unit
-        result = self.chain(shortcut.chain, flow, inner)
+        result = self.chain(shortcut.chain, flow, inner) if truth else flow
         unit.exit = result.node
         context.unit.items.append(unit)
         return result
@@ -229,7 +240,7 @@ class Builder:
 
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
         block = definition.block
-        if any(call.name.id == block.name.id for call in context.calls):
+        if any(opened is definition for opened in context.opened):
             chain = " → ".join([*(c.name.id for c in context.calls), block.name.id])
             self.reporter.report("E0207", link.span, chain)
             return LOST
@@ -242,15 +253,19 @@ class Builder:
         if isinstance(entering, Grid):
             entering = entering._replace(channels=Sym(entering.channels, ("var", IN_CHANNELS)))
         scope = outer.child(entering)
-        unit = Unit("block", block.name.id, context.unit, block=block, entry=flow.node)
+        unit = Unit("block", block.name.id, context.unit, block=block, call=link, entry=flow.node, entering=flow.shape)
         if not self._bind(block, link, scope, unit, context):
             return LOST
-        inner = Context(scope, unit, {}, definition.module, (*context.calls, link))
+        inner = Context(
+            scope, unit, {}, definition.module, (*context.calls, link), (*context.opened, definition)
+        )
+        self.evaluator.calls = inner.calls
         for let in block.lets:
             for binding in let.bindings:
                 value = self.evaluator.evaluate(binding.value, scope)
                 scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
         result = self.chain(block.chain, Flow(flow.node, entering), inner)
+        self.evaluator.calls = context.calls
         unit.exit = result.node
         context.unit.items.append(unit)
         return Flow(result.node, self._leaving(result.shape, unit, flow.shape))
@@ -272,21 +287,28 @@ class Builder:
             name = parameter.name.id
             argument = given.get(name)
             if argument is not None:
-                value = self.evaluator.evaluate(argument.value, context.scope)
+                words = [n.id for n in parameter.type.names] if parameter.type and parameter.type.is_choice else []
+                value = self._value(argument.value, context.scope, words)
                 unit.arguments[name] = value
                 place: tuple[ast.Expr, Scope] = argument.value, context.scope
             elif parameter.default is not None:
+                self.evaluator.calls = (*context.calls, link)
                 value = self.evaluator.evaluate(parameter.default, scope)
+                self.evaluator.calls = context.calls
                 unit.defaults[name] = value
                 unit.arguments[name] = _outside(value, unit.arguments)
                 place = parameter.default, scope
             else:
-                self._missing(link.name, name, context, Note("the block", block.name.span))
+                self._missing(link.name, name, context, Note("declared here", parameter.span))
+                scope.names[name] = Binding(UNKNOWN, parameter.name.span)
                 complete = False
                 continue
             value = self._typed(value, parameter, place, context)
             scope.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return complete
+
+    def _value(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
+        return self.evaluator.choice(expr, scope, words) if words else self.evaluator.evaluate(expr, scope)
 
     def _typed(
         self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope], context: Context
@@ -298,7 +320,7 @@ class Builder:
             return value
         note = Note("its type comes from here", parameter.type.span)
         span = origin(*place).span
-        self._report("E0301", span, f"`{parameter.name.id}` is {problem}", context, notes=[note])
+        self._report("E0301", span, f"`{parameter.name.id}` {problem}", context, notes=[note])
         return UNKNOWN
 
     # --- layers ---
@@ -315,7 +337,8 @@ class Builder:
             elif position < len(known):
                 key, place = known[position], argument.span
             else:
-                label = f"`{name.id}` takes at most {len(known)}" if known else f"`{name.id}` takes none"
+                names = ", ".join(f"`{k}`" for k in known)
+                label = f"`{name.id}` takes {f'at most {len(known)} arguments: {names}' if known else 'no arguments'}"
                 self._report("E0403", argument.span, label, context)
                 return None
             if key not in known:
@@ -349,23 +372,28 @@ class Builder:
                     self._missing(name, key, context, doc=attribute.doc)
                     fine = False
                 continue
-            value = self.evaluator.evaluate(argument.value, context.scope)
+            words = attribute.choices if isinstance(attribute, Choice) else ()
+            value = self._value(argument.value, context.scope, words)
             if isinstance(value, Unknown):
                 fine = False
                 continue
             try:
                 values[key] = attribute.convert(value)
             except AttributeFault as fault:
-                place = self._place(argument, context)
+                place = self._place(argument, context, fault.index)
                 label = f"`{key}`: {fault.message}"
                 self._report(fault.code, place, label, context, used=argument.span, hint=fault.hint)
                 fine = False
         return cls(**values) if fine else None
 
-    def _place(self, argument: ast.Argument, context: Context) -> Span:
-        """Where the value of an argument was first written down."""
-        first = origin(argument.value, context.scope)
-        return argument.span if first is argument.value else first.span
+    def _place(self, argument: ast.Argument, context: Context, index: int | None = None) -> Span:
+        """Where the value of an argument, or an element of it, was first written down."""
+        value = argument.value
+        if index is not None and isinstance(value, ast.List):
+            value = value.items[index]
+            return origin(value, context.scope).span
+        first = origin(value, context.scope)
+        return argument.span if first is value else first.span
 
     def apply(
         self,
@@ -374,7 +402,7 @@ class Builder:
         context: Context,
         span: Span,
         arguments: Sequence[ast.Argument] = (),
-        code: str = "",
+        residual: ast.Residual | None = None,
     ) -> Flow:
         """A node for a layer with its inputs; its shape is unknown if an input's is, or if it does not fit."""
         shapes = tuple(f.shape for f in flows)
@@ -383,7 +411,7 @@ class Builder:
             try:
                 shape = layer.infer(*shapes)
             except ShapeError as error:
-                self._misfit(error, layer, flows, context, span, arguments, code)
+                self._misfit(error, layer, flows, context, span, arguments, residual)
         flow = self.add_node(layer, tuple(f.node for f in flows), shape, context.unit, span, shapes)
         context.unit.items.append(flow.node)
         return flow
@@ -419,28 +447,21 @@ class Builder:
         context: Context,
         span: Span,
         arguments: Sequence[ast.Argument],
-        code: str,
+        residual: ast.Residual | None,
     ) -> None:
         known = list(layer.attributes)
         given = self._match(ast.Name(span, layer.kind), arguments, known, context) or {}
         argument = given.get(error.attribute)
         place = span if argument is None else self._place(argument, context)
         used = span if argument is None else argument.span
-        notes = [Note(f"{f.shape} comes from here", self._producer(f)) for f in flows]
-        hint = error.hint
-        if code == "E0507" and not hint:
-            hint = "`shortcut { … }` with the same stride and output channels as the body makes them agree"
-        self._report(code or error.code, place, error.message, context, notes=notes, used=used, hint=hint)
-
-    def _producer(self, flow: Flow) -> Span:
-        """The layer that gave a value its channels."""
-        node: Node = self.graph.nodes[flow.node]["node"]
-        while len(node.inputs) == 1 and node.inputs[0] >= 0:
-            before: Node = self.graph.nodes[node.inputs[0]]["node"]
-            if before.shape != node.shape:
-                break
-            node = before
-        return node.span
+        notes = [Note(f"{f.shape} comes from here", producer(self.graph, f.node, context.unit)) for f in flows]
+        code, hint = error.code, error.hint
+        if residual is not None:
+            code, (body, around) = "E0507", flows
+            taken = isinstance(last := context.unit.items[-1], Unit) and last.exit != last.entry
+            notes = residual_notes(self.graph, body, around, context.unit, residual.shortcut is not None and taken)
+            hint = residual_hint(body.shape, around.shape, residual.shortcut is not None, taken)
+        self._report(code, place, error.message, context, notes=notes, used=used, hint=hint)
 
     def _report(
         self,
@@ -457,10 +478,7 @@ class Builder:
         more = list(notes)
         if used is not None and used != span:
             more.append(Note("used here", used))
-        for call in reversed(context.calls[-3:]):
-            if call.span.source is not span.source or not (call.span.start <= span.start < call.span.end):
-                more.append(Note(f"in the block `{call.name.id}`, opened here", call.span))
-        self.reporter.report(code, span, label, more, hint)
+        self.reporter.report(code, span, label, [*more, *trail(context.calls, span)], hint)
 
 
 def _inside(name: str, value: Value) -> Value:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.diagnostics import did_you_mean
+from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import Grid
 from archdsl.core.values import UNKNOWN, Endless, Symbol, Unknown, Value, describe, is_number, normal, type_name
 from archdsl.frontend import ast
+from archdsl.graph.faults import trail
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
-from archdsl.graph.scope import Binding, Scope
+from archdsl.graph.scope import Binding, Scope, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
@@ -32,17 +33,29 @@ class Evaluator:
         self.reporter = reporter
         self.symbols = symbols
         self.steps = 0
+        self.calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open
 
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
         """The value of an expression, or UNKNOWN after a fault was reported."""
         self.step(expr.span)
         return _RULES[type(expr)](self, expr, scope)
 
-    def step(self, span: Span) -> None:
-        """Counts one step of work, so that no spec takes longer than the budget allows."""
-        self.steps += 1
+    def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
+        """The value of an expression where one of a few words is expected, so that a misspelt one can be told."""
+        if isinstance(expr, ast.Name) and expr.id not in self.symbols and not self._knows(expr.id, scope):
+            label = f"expected {' or '.join(f'`{w}`' for w in words)}, found `{expr.id}`"
+            close = did_you_mean(expr.id, words)
+            return self.fault("E0301", expr.span, label, close if close.startswith("did you mean") else "")
+        return self.evaluate(expr, scope)
+
+    def _knows(self, name: str, scope: Scope) -> bool:
+        return name in _CONSTANTS or scope.find(name) is not None
+
+    def step(self, span: Span, count: int = 1) -> None:
+        """Counts steps of work, so that no spec takes longer, or more memory, than the budget allows."""
+        self.steps += count
         if self.steps > MAX_STEPS:
-            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps")
+            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps", help="make lists shorter")
 
     def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
         """A whole number that is at least `minimum`."""
@@ -50,11 +63,12 @@ class Evaluator:
         if isinstance(value, Unknown):
             return UNKNOWN
         if isinstance(value, Fraction):
-            return self.fault("E0302", expr.span, f"{describe(value)} is not a whole number")
+            hint = "use floor(), ceil() or round()"
+            return self.unfit("E0302", expr, scope, f"{describe(value)} is not a whole number", hint)
         if isinstance(value, bool) or not isinstance(value, int):
-            return self.fault("E0301", expr.span, f"expected a whole number, found {describe(value)}")
+            return self.unfit("E0301", expr, scope, f"expected a whole number, found {describe(value)}")
         if value < minimum:
-            return self.fault("E0305", expr.span, f"{int(value)} is less than {minimum}")
+            return self.unfit("E0305", expr, scope, f"expected at least {minimum}, found {int(value)}")
         return value
 
     def truth(self, expr: ast.Expr, scope: Scope) -> bool | Unknown:
@@ -62,14 +76,14 @@ class Evaluator:
         value = self.evaluate(expr, scope)
         if isinstance(value, (bool, Unknown)):
             return value
-        return self.fault("E0301", expr.span, f"expected a condition, found {describe(value)}")
+        return self.unfit("E0301", expr, scope, f"expected a condition, found {describe(value)}")
 
     def items(self, expr: ast.Expr, scope: Scope) -> tuple[Value, ...] | Unknown:
         """A list that ends."""
         value = self.evaluate(expr, scope)
         if isinstance(value, (tuple, Unknown)):
             return value
-        return self.fault("E0301", expr.span, f"expected a list, found {describe(value)}")
+        return self.unfit("E0301", expr, scope, f"expected a list, found {describe(value)}")
 
     def loop(
         self, names: tuple[ast.Name, ...], iterable: ast.Expr, scope: Scope, in_hand: Grid | Unknown | None = None
@@ -82,17 +96,29 @@ class Evaluator:
             self.step(iterable.span)
             parts = value if len(names) > 1 else (value,)
             if not isinstance(parts, tuple) or len(parts) != len(names):
-                found = len(parts) if isinstance(parts, tuple) else 1
-                self.fault("E0301", iterable.span, f"{len(names)} names for rounds of {found} values")
+                label = f"{len(names)} names for elements such as {describe(value)}"
+                self.fault("E0301", iterable.span, label, "`zip(a, b)` gives elements of two values")
                 return
             inner = scope.child(in_hand)
             for name, part in zip(names, parts, strict=True):
                 inner.names[name.id] = Binding(part, name.span)
             yield inner
 
-    def fault(self, code: str, span: Span, label: str, hint: str = "") -> Unknown:
-        self.reporter.report(code, span, label, help=hint)
+    def fault(self, code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Unknown:
+        """Reports a fault, with the way into the block that it was found in."""
+        self.reporter.report(code, span, label, [*notes, *trail(self.calls, span)], hint)
         return UNKNOWN
+
+    def unfit(self, code: str, expr: ast.Expr, scope: Scope, label: str, hint: str = "") -> Unknown:
+        """A fault of a value, shown where it was first written."""
+        first = origin(expr, scope)
+        notes = [] if first is expr else [Note("used here", expr.span)]
+        return self.fault(code, first.span, label, hint, notes)
+
+    def _source_notes(self, expr: ast.Expr, scope: Scope, value: Value) -> list[Note]:
+        """Where a value was first written, if that is elsewhere."""
+        first = origin(expr, scope)
+        return [] if first is expr else [Note(f"{describe(value)} comes from here", first.span)]
 
     # --- one rule for each kind of expression ---
 
@@ -110,8 +136,10 @@ class Evaluator:
             return _CONSTANTS[expr.id]
         if expr.id in self.symbols:
             return Symbol(expr.id)
-        known = {*scope.known(), *_CONSTANTS, *self.symbols}
-        return self.fault("E0201", expr.span, f"nothing is called `{expr.id}` here", did_you_mean(expr.id, known))
+        hint = did_you_mean(expr.id, {*scope.known(), *_CONSTANTS, *self.symbols})
+        if not hint and self.calls and not scope.sees_parameters():
+            hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
+        return self.fault("E0201", expr.span, f"nothing is called `{expr.id}` here", hint)
 
     def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
         value = scope.find_in_hand()
@@ -142,6 +170,7 @@ class Evaluator:
             return UNKNOWN
         if stop - start >= MAX_LIST:
             return self.fault("E0703", expr.span, f"a list of more than {MAX_LIST:,} elements")
+        self.step(expr.span, max(0, stop - start))
         return tuple(range(start, stop + 1))
 
     def _unary(self, expr: ast.Unary, scope: Scope) -> Value:
@@ -151,7 +180,7 @@ class Evaluator:
         value = self.evaluate(expr.operand, scope)
         if isinstance(value, Unknown) or is_number(value):
             return value if isinstance(value, Unknown) else 0 - value
-        return self.fault("E0301", expr.operand.span, f"expected a number, found {describe(value)}")
+        return self.unfit("E0301", expr.operand, scope, f"expected a number, found {describe(value)}")
 
     def _binary(self, expr: ast.Binary, scope: Scope) -> Value:
         if expr.operator in ("and", "or"):
@@ -167,17 +196,18 @@ class Evaluator:
         if expr.operator == "in":
             if isinstance(right, tuple):
                 return left in right
-            return self.fault("E0301", expr.right.span, f"expected a list, found {describe(right)}")
+            return self.unfit("E0301", expr.right, scope, f"expected a list, found {describe(right)}")
         if expr.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
             return self._bounded(left + right, expr.span)
-        return self._arithmetic(expr, left, right)
+        return self._arithmetic(expr, left, right, scope)
 
-    def _arithmetic(self, expr: ast.Binary, left: Value, right: Value) -> Value:
+    def _arithmetic(self, expr: ast.Binary, left: Value, right: Value, scope: Scope) -> Value:
         for value, part in ((left, expr.left), (right, expr.right)):
             if not is_number(value):
-                return self.fault("E0301", part.span, f"expected a number, found {describe(value)}")
+                return self.unfit("E0301", part, scope, f"expected a number, found {describe(value)}")
         if expr.operator in ("/", "//", "%") and right == 0:
-            return self.fault("E0303", expr.span, f"{describe(left)} {expr.operator} 0")
+            notes = self._source_notes(expr.right, scope, right)
+            return self.fault("E0303", expr.span, f"{describe(left)} {expr.operator} 0", notes=notes)
         value = _OPERATORS[expr.operator](left, right)
         if not isinstance(value, bool) and abs(value) > MAX_MAGNITUDE:
             return self.fault("E0703", expr.span, f"larger than {MAX_MAGNITUDE:,}")
@@ -199,13 +229,16 @@ class Evaluator:
         if isinstance(items, Unknown) or isinstance(index, Unknown):
             return UNKNOWN
         if not -len(items) <= index < len(items):
-            return self.fault("E0309", expr.index.span, f"element {int(index)} of a list of {len(items)}")
+            notes = [Note("the list", origin(expr.value, scope).span)]
+            label = f"element {int(index)} of a list of {len(items)}, counted from 0"
+            return self.fault("E0309", expr.index.span, label, notes=notes)
         return items[index]
 
     def _call(self, expr: ast.Call, scope: Scope) -> Value:
         name = expr.name.id
         if any(a.name is not None for a in expr.arguments):
-            return self.fault("E0401", expr.span, f"`{name}` takes its arguments by position")
+            named = next(a.name for a in expr.arguments if a.name is not None)
+            return self.fault("E0401", named.span, f"`{name}` takes its arguments by position")
         values = tuple(self.evaluate(a.value, scope) for a in expr.arguments)
         if any(isinstance(v, Unknown) for v in values):
             return UNKNOWN
@@ -213,7 +246,8 @@ class Evaluator:
             try:
                 return FUNCTIONS[name](*values)
             except FunctionFault as fault:
-                return self.fault(fault.code, expr.span, fault.message)
+                label = _lengths(expr, values) if fault.code == "E0307" else fault.message
+                return self.fault(fault.code, expr.span, label)
             except TypeError:
                 kinds = ", ".join(type_name(v) for v in values)
                 return self.fault("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
@@ -225,7 +259,15 @@ class Evaluator:
     def _bounded(self, items: tuple[Value, ...], span: Span) -> Value:
         if len(items) > MAX_LIST:
             return self.fault("E0703", span, f"a list of more than {MAX_LIST:,} elements")
+        self.step(span, len(items))
         return items
+
+
+def _lengths(call: ast.Call, values: Sequence[Value]) -> str:
+    """How long each list of a `zip` is."""
+    lists = [(a.span.text, len(v)) for a, v in zip(call.arguments, values, strict=True) if isinstance(v, tuple)]
+    counts = [f"`{text}` has {n}" if len(text) <= 40 else f"a list has {n}" for text, n in lists]
+    return f"{counts[0]} elements, {', '.join(counts[1:])}"
 
 
 def _divide(left: Value, right: Value) -> Value:

@@ -125,7 +125,8 @@ class _Expander:
 
     def _head(self, statement: ast.Head, scope: Scope) -> None:
         unit = Unit("head", "", stage="head")
-        self.output = self._line(statement.chain, self._only_path(), unit, scope)
+        flow = self._only_path() if self.paths else self._only_input()
+        self.output = self._line(statement.chain, flow, unit, scope)
 
     def _only_path(self) -> Flow | None:
         return next(iter(self.paths.values())) if len(self.paths) == 1 else None
@@ -244,7 +245,7 @@ class _Expander:
     def _fusion(self, lateral: ast.Lateral, scope: Scope) -> str | None:
         if lateral.fusion is None:
             return "concat"
-        value = self.evaluator.evaluate(lateral.fusion, scope)
+        value = self.evaluator.choice(lateral.fusion, scope, list(FUSIONS))
         if isinstance(value, Unknown):
             return None
         if isinstance(value, Symbol) and value.name in FUSIONS:
@@ -282,7 +283,9 @@ class _Expander:
         if refused:
             self.reporter.report("E0204", name.span, refused)
         if name.id in existing or name.id in self.inputs:
-            self.reporter.report("E0203", name.span, f"`{name.id}` is defined before")
+            node = {**self.inputs, **existing}[name.id].node
+            notes = [Note("first here", self.graph.nodes[node]["node"].span)] if node >= 0 else []
+            self.reporter.report("E0203", name.span, f"`{name.id}` is defined before", notes)
 
     # --- the end ---
 

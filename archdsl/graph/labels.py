@@ -1,12 +1,14 @@
 """The names of modules, and so of tensors: what a spec labels, else the kind of layer or block.
 
-In a stage, blocks are numbered from 0 in the order of data flow; a single block takes the stage's own name. Everything
-else is called by its kind, numbered from 1 where a kind occurs more than once.
+In a stage that consists of blocks, they are numbered from 0 in the order of data flow; a single block takes the stage's
+own name. Repeated blocks beside something else are numbered below `blocks`. Everything else is called by its kind,
+numbered from 1 where a kind occurs more than once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
@@ -20,24 +22,57 @@ if TYPE_CHECKING:
 def assign_labels(network: Network, reporter: Reporter) -> None:
     """Labels every node and unit."""
     for unit in network.units:
-        _label_unit(network, unit, reporter, is_top=True)
+        if _is_row_of_blocks(unit):
+            _number_row(unit)
+            for block in unit.items:
+                if isinstance(block, Unit):
+                    _label_members(network, block, reporter)
+        else:
+            _label_members(network, unit, reporter)
     for name, number in network.inputs.items():
         network.node(number).label = name
         network.node(number).unit.path = ""
 
 
-def _label_unit(network: Network, unit: Unit, reporter: Reporter, *, is_top: bool) -> None:
+def _is_row_of_blocks(unit: Unit) -> bool:
+    return bool(unit.items) and all(isinstance(i, Unit) and i.kind == "block" and not i.explicit for i in unit.items)
+
+
+def _number_row(unit: Unit) -> None:
+    blocks = [i for i in unit.items if isinstance(i, Unit)]
+    alone = len(blocks) == 1 and not blocks[0].repeated
+    for index, block in enumerate(blocks):
+        block.label = "" if alone else str(index)
+
+
+def _label_members(network: Network, unit: Unit, reporter: Reporter) -> None:
+    _gather_rows(unit)
     members = [item if isinstance(item, Unit) else network.node(item) for item in unit.items]
-    blocks = [m for m in members if isinstance(m, Unit) and m.kind == "block"]
-    alone = is_top and len(members) == 1 and len(blocks) == 1 and not blocks[0].repeated
-    if is_top:
-        for index, block in enumerate(b for b in blocks if not b.explicit):
-            block.label = "" if alone else str(index)
-    _number([m for m in members if not (m.explicit or (is_top and m in blocks))])
+    _number([m for m in members if not m.explicit])
     _check(members, reporter)
     for member in members:
-        if isinstance(member, Unit):
-            _label_unit(network, member, reporter, is_top=False)
+        if isinstance(member, Unit) and member.kind == "sequence":
+            _number_row(member)
+            for block in member.items:
+                if isinstance(block, Unit):
+                    _label_members(network, block, reporter)
+        elif isinstance(member, Unit):
+            _label_members(network, member, reporter)
+
+
+def _gather_rows(unit: Unit) -> None:
+    """Puts blocks that a `*` repeats into a unit of their own."""
+    items: list[int | Unit] = []
+    for in_row, group in groupby(unit.items, lambda i: isinstance(i, Unit) and i.repeated and i.kind == "block"):
+        members = [i for i in group if isinstance(i, Unit)] if in_row else []
+        if not in_row:
+            items.extend(group)
+            continue
+        row = Unit("sequence", "blocks", unit, entry=members[0].entry, exit=members[-1].exit, items=list(members))
+        for member in members:
+            member.parent = row
+        items.append(row)
+    unit.items = items
 
 
 def _number(members: list[Node | Unit]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.grid import Grid
     from archdsl.core.source import Span
+    from archdsl.frontend import ast
     from archdsl.frontend.ast import Block, Expr
     from archdsl.graph.scope import Scope
     from archdsl.layers.base import Layer
@@ -29,8 +30,9 @@ Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
 class Unit:
     """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
 
-    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `block` or `shortcut` (the
-    projection beside a residual body). `items` are node numbers and inner units in the order of data flow.
+    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `block`, `sequence` (blocks
+    in a row inside something else) or `shortcut` (the projection beside a residual body, empty where there is none).
+    `items` are node numbers and inner units in the order of data flow.
     """
 
     kind: str
@@ -39,9 +41,11 @@ class Unit:
     path: str = ""
     stage: str = ""
     block: Block | None = None
+    call: ast.Layer | None = None  # where the block is called
     arguments: dict[str, Any] = field(default_factory=dict)  # of the block, as its caller computes them
     defaults: dict[str, Any] = field(default_factory=dict)  # of the arguments left out, as the block computes them
     entry: int = -1  # the value that enters it, where it has one
+    entering: Shape = None  # its shape, as the caller computes it
     exit: int = -1
     test: tuple[Expr, Scope] | None = None  # the condition under which a shortcut is there
     items: list[int | Unit] = field(default_factory=list)
@@ -87,6 +91,8 @@ class Node:
     span: Span
     label: str = ""
     explicit: bool = False
+    layout: str = "grid"  # of its inputs in memory; lowering decides
+    inplace: bool = False  # whether it may overwrite its input; lowering decides
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.core.report import Reporter
     from archdsl.graph.evaluate import Evaluator
 
+MAX_PENDING = 50
 TYPES = ("int", "number", "bool", "string", "symbol", "list")
 
 
@@ -44,13 +45,19 @@ class ParameterScope(Scope):
             return None
         if name in self.pending:
             chain = " → ".join([*self.pending[self.pending.index(name) :], name])
-            self.reporter.report("E0304", declaration.span, chain)
+            hint = "one of them needs a value of its own"
+            self.reporter.report("E0304", declaration.span, chain, help=hint)
             return Binding(UNKNOWN, declaration.name.span)
+        if len(self.pending) >= MAX_PENDING:
+            raise self.reporter.fatal("E0702", declaration.span, f"more than {MAX_PENDING} parameters that build on each other")
         self.pending.append(name)
         expr = self._given(declaration)
         self.names[name] = Binding(self._value(declaration, expr), declaration.name.span, expr, self)
         self.pending.pop()
         return self.names[name]
+
+    def sees_parameters(self) -> bool:
+        return True
 
     def known(self) -> Any:
         yield from self.names
@@ -80,8 +87,9 @@ class ParameterScope(Scope):
         return expr
 
     def _value(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
-        value = self.evaluator.evaluate(expr, self)
         kind = declaration.type
+        words = [n.id for n in kind.names] if kind is not None and kind.is_choice else []
+        value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
         if isinstance(value, Unknown):
             return value
         if kind is not None:
@@ -96,7 +104,7 @@ class ParameterScope(Scope):
         if not problem:
             return value
         note = Note("its type comes from here", place)
-        self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` is {problem}", [note])
+        self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` {problem}", [note])
         return UNKNOWN
 
 
@@ -106,14 +114,18 @@ def mismatch(value: Value, kind: ast.Type) -> str:
         words = [n.id for n in kind.names]
         if isinstance(value, Symbol) and value.name in words:
             return ""
-        return f"one of {', '.join(words)}; found {describe(value)}"
+        return f"must be {' or '.join(f'`{w}`' for w in words)}, found {describe(value)}"
     wanted = kind.names[0].id
     found = type_name(value)
     if wanted == "list" and isinstance(value, tuple):
         inner = kind.names[1].id if len(kind.names) > 1 else ""
         bad = [v for v in value if inner and not _is(type_name(v), inner)]
-        return f"a list of {inner}; found {describe(bad[0])} in it" if bad else ""
-    return "" if _is(found, wanted) else f"a {wanted}; found {describe(value)}"
+        return f"must be a list of {inner}, found {describe(bad[0])} in it" if bad else ""
+    return "" if _is(found, wanted) else f"must be {_a(wanted)}, found {describe(value)}"
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("int") else f"a {kind}"
 
 
 def _is(found: str, wanted: str) -> bool:
@@ -129,8 +141,7 @@ def _unlike(value: Value, default: Value) -> str:
         inner = wanted.removeprefix("list").strip("[]")
         if not inner or all(_is(type_name(v), inner) for v in value):
             return ""
-        return f"a {wanted}, as its default {describe(default)}; found {describe(value)}"
-    return f"a {wanted}, as its default {describe(default)}; found {describe(value)}"
+    return f"must be {_a(wanted)}, as its default {describe(default)}, found {describe(value)}"
 
 
 def setting(name: str, value: Any) -> ast.Binding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
@@ -11,7 +13,7 @@ from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Source
@@ -36,6 +38,7 @@ class Module:
     file: ast.File
     blocks: dict[str, BlockDef] = field(default_factory=dict)
     is_spec: bool = False
+    elsewhere: Callable[[str], str] = lambda _: ""  # the library that holds a block which is not imported
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +135,10 @@ class Resolver:
         except SpecError as error:
             self.reporter.extend(error)
             raise SpecError(self.reporter.diagnostics) from None
+        late = next((s for s in file.statements if isinstance(s, ast.Header)), None)
+        if late is not None and file.header is None:
+            note = Note("what stands before it", file.statements[0].span)
+            raise self.reporter.fatal("E0105", late.span, "`arch` stands in the first line of a spec", [note])
         for index, statement in enumerate(file.statements):
             self._check_place(file, index, statement)
         return file
@@ -158,7 +165,7 @@ class Resolver:
         key = file.source.name
         if key in self.modules:
             return self.modules[key]
-        module = Module(file, {}, is_spec)
+        module = Module(file, {}, is_spec, partial(self._elsewhere, file.source))
         self.opened.append(key)
         for statement in file.statements:
             if isinstance(statement, ast.Import):
@@ -187,13 +194,27 @@ class Resolver:
         module.blocks.update(own)
         self._note_unused(module, statement, own)
 
+    def _elsewhere(self, importer: Source, block: str) -> str:
+        for name in sorted(self.library.names(importer)):
+            source = self.library.find(name, importer)
+            if source is not None and re.search(rf"^block {re.escape(block)}\(", source.text, re.MULTILINE):
+                return name
+        return ""
+
     def _note_unused(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
-        if own and not module.is_spec and not _names(module.file) & own.keys():
+        header = module.file.header  # what extends a base may be using its imports, and the other way round
+        if own and not (header and header.base) and not _names(module.file) & own.keys():
             self.reporter.report("W0103", statement.span, f"no block of `{statement.name.id}` is used here")
 
     def _add_block(self, module: Module, block: ast.Block) -> None:
         name = block.name.id
         existing = module.blocks.get(name)
+        seen: dict[str, ast.Name] = {}
+        for parameter in block.parameters:
+            if parameter.name.id in seen:
+                note = Note("first here", seen[parameter.name.id].span)
+                self.reporter.report("E0203", parameter.name.span, f"a second parameter `{parameter.name.id}`", [note])
+            seen[parameter.name.id] = parameter.name
         if existing is not None and existing.module is module:
             note = Note("first defined here", existing.block.name.span)
             self.reporter.report("E0203", block.name.span, f"a second block `{name}`", [note])
@@ -262,8 +283,6 @@ class Resolver:
 
 def _names(file: ast.File) -> set[str]:
     """Every word of a file, to tell what it can possibly use."""
-    import re
-
     return set(re.findall(r"[A-Za-z_]\w*", file.source.text))
 
 

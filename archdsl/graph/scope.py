@@ -54,6 +54,10 @@ class Scope:
     def child(self, in_hand: Grid | Unknown | None = None) -> Scope:
         return Scope(self, {}, in_hand)
 
+    def sees_parameters(self) -> bool:
+        """Whether the parameters of the spec are known here; they are not in the blocks of a library."""
+        return self.parent is not None and self.parent.sees_parameters()
+
     def find_in_hand(self) -> Grid | Unknown | None:
         scope: Scope | None = self
         while scope is not None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.core.grid import grid_text
-from archdsl.layers.base import Layer, ShapeError, layer
+from archdsl.layers.base import Layer, ShapeError, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -20,10 +19,11 @@ class Add(Layer):
         for x in inputs[1:]:
             if x.channels != first.channels:
                 message = f"{first} and {x} cannot be added: {int(first.channels)} and {int(x.channels)} channels"
-                raise ShapeError(message, code="E0501")
+                hint = f"`conv({int(first.channels)}, 1)` brings {int(x.channels)} channels to {int(first.channels)}"
+                raise ShapeError(message, code="E0501", hint=hint)
             if x.size != first.size:
-                message = f"{first} and {x} cannot be added: grids of {grid_text(first.size)} and {grid_text(x.size)}"
-                raise ShapeError(message, code="E0502")
+                found, hint = grids_differ(first, x)
+                raise ShapeError(f"{first} and {x} cannot be added: {found}", code="E0502", hint=hint)
         return first
 
     def is_identity(self, *inputs: Grid) -> bool:

@@ -20,6 +20,7 @@ class AttributeFault(Exception):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.hint = code, message, hint
+        self.index: int | None = None  # of the element of a list that does not suit
 
 
 class Attribute(Generic[T]):
@@ -79,7 +80,7 @@ class Integer(Attribute[int]):
     def convert(self, value: Value) -> int:
         number = whole(value, self.expects)
         if number < self.minimum:
-            raise AttributeFault("E0305", f"{int(number)} is less than {self.minimum}")
+            raise AttributeFault("E0305", f"expected at least {self.minimum}, found {int(number)}")
         return number
 
 
@@ -97,8 +98,8 @@ class Real(Attribute[float]):
             raise self.wrong(value)
         number = float(value)
         if not self.low <= number <= self.high:
-            limits = f"at least {self.low:g}" if self.high == float("inf") else f"{self.low:g} to {self.high:g}"
-            raise AttributeFault("E0305", f"{describe(value)} is not in the range allowed, {limits}")
+            limits = f"at least {self.low:g}" if self.high == float("inf") else f"a number from {self.low:g} to {self.high:g}"
+            raise AttributeFault("E0305", f"expected {limits}, found {describe(value)}")
         return number
 
 
@@ -123,14 +124,27 @@ class Size(Attribute[Size3]):
         self.minimum = minimum
 
     def convert(self, value: Value) -> Size3:
-        items: Sequence[Value] = value if isinstance(value, tuple) else (value, value, value)
+        if not isinstance(value, tuple):
+            number = self._number(value, self.expects)
+            return number, number, number
+        items: Sequence[Value] = value
         if len(items) != 3:
-            raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {len(items)}")
-        t, h, w = (whole(item, self.expects) for item in items)
-        for number in (t, h, w):
-            if number < self.minimum:
-                raise AttributeFault("E0305", f"{int(number)} is less than {self.minimum}")
+            raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {describe(value)}")
+        numbers: list[int] = []
+        for index, item in enumerate(items):
+            try:
+                numbers.append(self._number(item, "a whole number"))
+            except AttributeFault as fault:
+                fault.index = index
+                raise
+        t, h, w = numbers
         return t, h, w
+
+    def _number(self, value: Value, expects: str) -> int:
+        number = whole(value, expects)
+        if number < self.minimum:
+            raise AttributeFault("E0305", f"expected at least {self.minimum}, found {int(number)}")
+        return number
 
 
 class Choice(Attribute[str]):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from archdsl.core.grid import Grid
+from archdsl.core.grid import Grid, grid_text
 from archdsl.core.sym import Sym
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Attribute
@@ -131,6 +132,27 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
     out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size.size, kernel, stride, padding, strict=True))
     for axis, n, k, p, o in zip("thw", size.size, kernel, padding, out, strict=True):
         if o < 1:
-            message = f"a kernel of {int(k)} over {axis} does not fit {int(n)} positions (padding {int(p)})"
-            raise ShapeError(message, "kernel", "E0503", "a smaller kernel or stride, fewer stages, or a larger clip")
+            grid = grid_text(size.size) + (f", padded by {int(p)}" if p else "")
+            message = f"a kernel of {int(k)} over {axis} is larger than the grid of {grid}"
+            raise ShapeError(message, "kernel", "E0503", "use a smaller kernel or stride, fewer of them, or a larger clip")
     return out
+
+
+def grids_differ(first: Grid, other: Grid) -> tuple[str, str]:
+    """How the grids of two values differ, and how they could be made to agree."""
+    words = ("frames", "rows", "columns")
+    pairs = [(int(a), int(b), w) for a, b, w in zip(first.size, other.size, words, strict=True) if a != b]
+    found = ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
+    large, small = (other, first) if all(b > a for a, b, _ in pairs) else (first, other)
+    if any(a % b for a, b in zip(large.size, small.size, strict=True)):
+        return found, "choose sizes that every stride and rate on the way divides"
+    strides = ", ".join(str(int(a) // int(b)) for a, b in zip(large.size, small.size, strict=True))
+    return found, f"a stride of [{strides}] brings {grid_text(large.size)} to {grid_text(small.size)}"
+
+
+def divisors(what: str, *numbers: int) -> str:
+    """A help line: what divides all of some numbers."""
+    common = gcd(*map(int, numbers))
+    fit = [n for n in range(1, min(common, 4096) + 1) if common % n == 0]
+    shown = [str(n) for n in fit] if len(fit) <= 12 else [*map(str, fit[:9]), "…", str(common)]
+    return f"{what} that divide {' and '.join(dict.fromkeys(str(int(n)) for n in numbers))}: {', '.join(shown)}"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.core.grid import Grid, grid_text
-from archdsl.layers.base import CHANNELS_LAST, Layer, ShapeError, Use, layer
+from archdsl.core.grid import Grid
+from archdsl.layers.base import CHANNELS_LAST, Layer, ShapeError, Use, grids_differ, layer
 
 
 @layer("concat", category="merge")
@@ -16,8 +16,8 @@ class Concat(Layer):
         first = inputs[0]
         for x in inputs[1:]:
             if x.size != first.size:
-                message = f"grids of {grid_text(first.size)} and {grid_text(x.size)} cannot be concatenated"
-                raise ShapeError(message, code="E0502", hint="the frames, height and width of all must be the same")
+                found, hint = grids_differ(first, x)
+                raise ShapeError(f"{first} and {x} cannot be concatenated: {found}", code="E0502", hint=hint)
         channels = first.channels
         for x in inputs[1:]:
             channels = channels + x.channels

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Initialiser, Integer, Size
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, known_to_be, layer, slide
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer, slide
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
@@ -39,7 +39,7 @@ class Conv(Layer):
         for what, channels in (("input", x.channels), ("output", self.out)):
             if channels % self.groups:
                 message = f"{int(channels)} {what} channels cannot be split into {int(self.groups)} groups"
-                raise ShapeError(message, "groups", "E0504")
+                raise ShapeError(message, "groups", "E0504", divisors("groups", x.channels, self.out))
         return Grid(self.out, *slide(x, self.kernel, self.stride, self.padding))
 
     def params(self, *inputs: Grid) -> int:

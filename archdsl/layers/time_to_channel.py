@@ -4,7 +4,7 @@ from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Integer
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, known_to_be, layer
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, divisors, known_to_be, layer
 
 
 @layer("time_to_channel", category="sampling")
@@ -19,7 +19,8 @@ class TimeToChannel(Layer):
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
         if x.t % self.n:
-            raise ShapeError(f"{int(x.t)} frames cannot be packed by {int(self.n)}", "n", "E0505")
+            message = f"{int(x.t)} frames cannot be packed by {int(self.n)}"
+            raise ShapeError(message, "n", "E0505", divisors("numbers", x.t))
         return Grid(self.n * x.channels, x.t // self.n, x.h, x.w)
 
     def is_identity(self, *inputs: Grid) -> bool:

@@ -1,0 +1,24 @@
+"""archdsl: a small language for video-recognition architectures, compiled to self-contained PyTorch modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Architecture", "SpecError", "__version__", "load"]
+
+if TYPE_CHECKING:
+    from archdsl.architecture import Architecture, load
+    from archdsl.core.diagnostics import SpecError
+
+_HOMES = {"Architecture": "archdsl.architecture", "load": "archdsl.architecture", "SpecError": "archdsl.core.diagnostics"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for, when it is asked for: the command line needs little of it."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

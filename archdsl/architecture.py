@@ -1,0 +1,105 @@
+"""The Python interface: a spec as an object."""
+
+from __future__ import annotations
+
+import sys
+import types
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archdsl.files import FileLibrary, read_source
+from archdsl.graph.cost import cost_json, total_cost
+from archdsl.graph.parameters import setting
+from archdsl.pipeline import Analysis, analyse, module_text
+
+if TYPE_CHECKING:
+    import os
+
+    import graphviz
+    import networkx as nx
+    import torch
+
+    from archdsl.core.diagnostics import Diagnostic
+    from archdsl.graph.expand import Clip
+
+
+def load(path: str | os.PathLike[str], clip: Clip | None = None, **params: Any) -> Architecture:
+    """The architecture of a spec file.
+
+    Args:
+        path: the `.arch` file.
+        clip: (channels, frames, height, width) in place of the declared size of the input.
+        params: values for parameters of the spec: numbers, bools, lists, or text as in `--set`.
+
+    Raises:
+        SpecError: if the spec has faults; its `diagnostics` hold all of them.
+        UsageError: if there is no such file.
+    """
+    settings = [setting(name, value) for name, value in params.items()]
+    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip))
+
+
+class Architecture:
+    """A checked architecture: its graph, its cost, its code."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+
+    @property
+    def name(self) -> str:
+        """The name that the spec gives it."""
+        return self._analysis.network.name
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What may be wrong with the spec, though it compiles."""
+        return self._analysis.warnings
+
+    @property
+    def params(self) -> int:
+        """The number of trainable parameters."""
+        return total_cost(self._analysis.network).params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one clip, counted as the papers do."""
+        return total_cost(self._analysis.network).macs
+
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The layers as a networkx graph, named as in the module: `slow.res3.0.conv2`.
+
+        Nodes carry `kind`, `attributes`, `path`, `stage`, `shape` (C, T, H, W), `params` and `macs`; edges `shape`.
+        """
+        from archdsl.graph.export import as_networkx
+
+        return as_networkx(self._analysis.network)
+
+    def cost(self, by: str = "stage") -> dict[str, Any]:
+        """Parameters, multiply-adds and activations as `archdsl cost --json` gives them; `by` stage, block or layer."""
+        return cost_json(self._analysis.network, by)
+
+    def source(self) -> str:
+        """The text of the PyTorch module."""
+        return self._source
+
+    @cached_property
+    def _source(self) -> str:
+        return module_text(self._analysis)
+
+    def diagram(self, level: str = "stage") -> graphviz.Digraph:
+        """A diagram, at the level of stages, blocks or layers; a notebook shows it."""
+        from archdsl.targets.dot import diagram
+
+        return diagram(self._analysis.network, level)
+
+    def build(self) -> torch.nn.Module:
+        """The module itself, its weights at their start. Needs torch."""
+        name = f"archdsl_generated.{self.name}"
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        exec(compile(self.source(), f"<{self.name}>", "exec"), module.__dict__)  # noqa: S102  text made by us
+        return getattr(module, self.name)()
+
+    def __repr__(self) -> str:
+        return f"<Architecture {self.name}: {self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds>"

@@ -1,0 +1,133 @@
+"""The command line. Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    from archdsl.core.diagnostics import SpecError
+    from archdsl.files import UsageError
+
+    try:
+        code: int = _command(arguments.command)(arguments)
+        sys.stdout.flush()
+    except SpecError as error:
+        _show(error)
+        return 1
+    except UsageError as error:
+        print(f"archdsl: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def entry() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no `×` shows `?`
+            stream.reconfigure(errors="replace")
+    sys.exit(main())
+
+
+def _show(error: Exception) -> None:
+    from archdsl.commands.common import show_diagnostics
+    from archdsl.core.diagnostics import SpecError
+
+    if isinstance(error, SpecError):
+        show_diagnostics(error.diagnostics)
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function of a subcommand; only its own imports are paid for."""
+    from importlib import import_module
+
+    return import_module(f"archdsl.commands.{name}").command
+
+
+def _clip(text: str) -> tuple[int, int, int, int]:
+    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})[x×](\d{1,6})[x×](\d{1,6})", text)
+    if match is None or 0 in map(int, match.groups()):
+        message = f"{text!r} is not CxTxHxW, as in 3x16x112x112"
+        raise argparse.ArgumentTypeError(message)
+    c, t, h, w = map(int, match.groups())
+    return c, t, h, w
+
+
+def _setting(text: str) -> str:
+    if not re.match(r"\s*[A-Za-z_]\w*\s*=", text):
+        message = f"{text!r} is not NAME=VALUE, as in alpha=8"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="archdsl", description="Architectures for video recognition: check, cost, draw and compile their specs."
+    )
+    parser.add_argument("--version", action="version", version=f"archdsl {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", type=_setting, help="give a parameter of the spec"
+    )
+    shared.add_argument("--clip", metavar="CxTxHxW", type=_clip, help="the size of the input clip")
+
+    def add(name: str, text: str, *, of_specs: bool = True) -> argparse.ArgumentParser:
+        parents = [shared] if of_specs else []
+        return commands.add_parser(name, parents=parents, help=text, description=text[:1].upper() + text[1:] + ".")
+
+    compile_ = add("compile", "write the PyTorch module of each spec")
+    compile_.add_argument("specs", nargs="+", metavar="SPEC")
+    compile_.add_argument("-o", "--output", metavar="FILE|DIR", help="default: generated/ beside specs/, else beside SPEC")
+    compile_.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is there differs")
+    compile_.add_argument("--force", action="store_true", help="overwrite a file that was not written by archdsl")
+    compile_.add_argument("--print", choices=("ast", "graph", "shapes", "lowered"), help="show a stage of compilation")
+
+    check = add("check", "look for faults")
+    check.add_argument("specs", nargs="+", metavar="SPEC")
+    check.add_argument("--format", choices=("text", "json", "sarif"), default="text")
+
+    cost = add("cost", "count parameters, multiply-adds and activations")
+    cost.add_argument("specs", nargs="+", metavar="SPEC")
+    cost.add_argument("--json", action="store_true")
+    cost.add_argument("--by", choices=("stage", "block", "layer"), default="stage")
+
+    draw = add("draw", "draw a diagram")
+    draw.add_argument("spec", metavar="SPEC")
+    draw.add_argument("-o", "--output", required=True, metavar="FILE", help=".svg, .png, .pdf or .dot")
+    draw.add_argument("--level", choices=("stage", "block", "layer"), default="stage")
+
+    fmt = add("fmt", "bring specs into the canonical form", of_specs=False)
+    fmt.add_argument("paths", nargs="+", metavar="PATH")
+    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
+    fmt.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+
+    explain = add("explain", "tell more about a fault", of_specs=False)
+    explain.add_argument("code", metavar="CODE")
+    return parser
+
+
+def _version() -> str:
+    from archdsl import __version__
+
+    return __version__
+
+
+if __name__ == "__main__":
+    entry()

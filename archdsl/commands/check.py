@@ -1,0 +1,43 @@
+"""`archdsl check`: every fault of every spec."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.core.diagnostics import Diagnostic, SpecError
+from archdsl.files import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Checks the specs; exit 2 if one cannot be read, else 1 if one has an error."""
+    found: list[Diagnostic] = []
+    fine: list[str] = []
+    unreadable = False
+    for spec in arguments.specs:
+        try:
+            analysis = analysed(spec, arguments)
+            found.extend(analysis.warnings)
+            fine.append(f"{spec}: fine, {len(analysis.network.graph):,} layers")
+        except SpecError as error:
+            found.extend(error.diagnostics)
+        except UsageError as error:
+            unreadable = True
+            print(f"archdsl: {error}", file=sys.stderr)
+    if arguments.format == "json":
+        from archdsl.core.render_json import render_json
+
+        print(render_json(found), end="")
+    elif arguments.format == "sarif":
+        from archdsl.core.render_sarif import render_sarif
+
+        print(render_sarif(found), end="")
+    else:
+        show_diagnostics(found)
+        for line in fine:
+            print(line)
+    return 2 if unreadable else int(any(d.is_error for d in found))

@@ -1,0 +1,109 @@
+"""`archdsl compile`: specs to PyTorch modules on disk."""
+
+from __future__ import annotations
+
+import sys
+from difflib import unified_diff
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.core.diagnostics import SpecError
+from archdsl.files import UsageError, write_atomically
+from archdsl.pipeline import module_text
+
+if TYPE_CHECKING:
+    import argparse
+
+MAX_DIFF_LINES = 40
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Compiles each spec; a fault in one does not keep the others from being compiled."""
+    if arguments.output and arguments.output.endswith(".py") and len(arguments.specs) > 1:
+        message = f"{len(arguments.specs)} specs cannot be written to one file; name a folder with -o"
+        raise UsageError(message)
+    return max(_compile_one(spec, arguments) for spec in arguments.specs)
+
+
+def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
+    try:
+        if arguments.print:
+            return _show_stage(spec, arguments)
+        analysis = analysed(spec, arguments)
+        text = module_text(analysis)
+    except SpecError as error:
+        show_diagnostics(error.diagnostics)
+        return 1
+    show_diagnostics(analysis.warnings)
+    target = _target(spec, analysis.network.name, arguments.output)
+    if arguments.check:
+        return _compare(target, text)
+    return _write(spec, target, text, force=arguments.force)
+
+
+def _show_stage(spec: str, arguments: argparse.Namespace) -> int:
+    from archdsl.commands.stages import show_stage
+
+    print(show_stage(arguments.print, spec, arguments))
+    return 0
+
+
+def _target(spec: str, name: str, output: str | None) -> Path:
+    """Where a module goes: the file asked for, or `NAME.py` in a folder."""
+    if output is None:
+        folder = Path(spec).resolve().parent
+        beside = Path(spec).parent
+        if folder.name == "specs":
+            return beside.parent / "generated" / f"{name}.py" if beside.name else Path("../generated") / f"{name}.py"
+        return beside / f"{name}.py"
+    path = Path(output)
+    if output.endswith(".py") and not path.is_dir():
+        return path
+    return path / f"{name}.py"
+
+
+def _compare(target: Path, text: str) -> int:
+    there = _read(target)
+    if there == text:
+        print(f"{target}: up to date")
+        return 0
+    if there is None:
+        print(f"{target}: is not there")
+        return 1
+    print(f"{target}: differs from its spec")
+    lines = list(unified_diff(there.splitlines(), text.splitlines(), str(target), "compiled now", lineterm="", n=1))
+    print("\n".join(lines[:MAX_DIFF_LINES]))
+    if len(lines) > MAX_DIFF_LINES:
+        print(f"… {len(lines) - MAX_DIFF_LINES} more lines")
+    return 1
+
+
+def _write(spec: str, target: Path, text: str, *, force: bool) -> int:
+    from archdsl.targets.torch.module import unedited
+
+    there = _read(target)
+    if there == text:
+        print(f"{spec} → {target} (unchanged)")
+        return 0
+    if there is not None and not force:
+        state = unedited(there)
+        if not state:
+            why = "was not written by archdsl" if state is None else "was edited by hand since archdsl wrote it"
+            print(f"archdsl: {target}: {why}; --force overwrites it, -o writes elsewhere", file=sys.stderr)
+            return 2
+    write_atomically(target, text)
+    print(f"{spec} → {target}")
+    return 0
+
+
+def _read(target: Path) -> str | None:
+    """A file's text; None if there is none. What is not text counts as another's."""
+    try:
+        return target.read_bytes().decode("utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        raise UsageError(f"{target}: is a directory") from None
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror}") from None

@@ -1,0 +1,112 @@
+"""`archdsl cost`: a table of parameters, multiply-adds and activations."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.core.codes import TITLES
+from archdsl.core.diagnostics import Diagnostic
+from archdsl.core.grid import grid_text
+from archdsl.graph.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
+
+if TYPE_CHECKING:
+    import argparse
+
+    from archdsl.pipeline import Analysis
+
+TOLERANCE = 0.02  # of a published figure
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Prints what each spec costs and how that compares with what is published."""
+    results = [(spec, analysed(spec, arguments)) for spec in arguments.specs]
+    if arguments.json:
+        data = [cost_json(a.network, arguments.by) | _published_json(spec, a, arguments) for spec, a in results]
+        print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
+    for index, (spec, analysis) in enumerate(results):
+        comparison, warnings = _compare(spec, analysis, arguments)
+        if not arguments.json:
+            print("\n" * bool(index) + _table(analysis, arguments.by))
+            print("\n".join(comparison) + "\n" * bool(comparison), end="")
+        show_diagnostics([*analysis.warnings, *warnings])
+    return 0
+
+
+def _table(analysis: Analysis, level: str) -> str:
+    network = analysis.network
+    rows = cost_rows(network, level)
+    total = total_cost(network)
+    inputs = ", ".join(f"{name} {network.node(n).shape}" for name, n in network.inputs.items())
+    cells = [("stage" if level == "stage" else level, "path", "output", "parameters", "multiply-adds", "activations")]
+    cells += [_cells(row) for row in rows]
+    cells.append(("total", "", "", *_figures(total.params, total.macs, total.activations)))
+    if not any(row.path for row in rows):
+        cells = [(c[0], *c[2:]) for c in cells]
+    text = len(cells[0]) - 4  # columns of words, before the shape
+    widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
+    lines = [
+        "  ".join(c.ljust(w) if i <= text else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in cells
+    ]
+    rule = "─" * max(map(len, lines))
+    head = f"{network.name}  input {inputs} (channels × frames × height × width)"
+    return "\n".join([head, "", lines[0], rule, *lines[1:-1], rule, lines[-1], "", CONVENTION])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    c, *size = row.shape
+    shape = f"{c}×{grid_text((size[0], size[1], size[2]))}"
+    return row.name, row.path, shape, *_figures(row.cost.params, row.cost.macs, row.cost.activations)
+
+
+def _figures(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"{n:,}" for n in numbers)
+
+
+def _compare(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> tuple[list[str], list[Diagnostic]]:
+    """Lines that hold the counts against the published ones, and warnings where they are too far apart."""
+    published, statement = analysis.network.published, analysis.program.published
+    if published is None or statement is None:
+        return [], []
+    if arguments.set:
+        return ["published figures are for the spec without --set: not compared"], []
+    network = analysis.network
+    if published.clip is not None:
+        network = analysed(spec, arguments, published.clip).network
+    total = total_cost(network)
+    inputs = ", ".join(str(network.node(n).shape) for n in network.inputs.values())
+    lines: list[str] = []
+    warnings: list[Diagnostic] = []
+    for what, ours, theirs, scale, unit in (
+        ("parameters", total.params, published.params, 1e6, "M"),
+        ("multiply-adds", total.macs, published.macs, 1e9, "G"),
+    ):
+        if theirs:
+            difference = ours / theirs - 1
+            figures = f"{ours / scale:.3f} {unit} counted, {theirs / scale:g} {unit} published"
+            lines.append(f"{what} at {inputs}: {figures} ({difference:+.2%})")
+            if abs(difference) > TOLERANCE:
+                label = f"{what}: {figures}, {difference:+.1%}"
+                warnings.append(Diagnostic("W0102", TITLES["W0102"], statement.span, label))
+    source = f"published: {published.source}" if published.source else ""
+    return [*lines, source] if source else lines, warnings
+
+
+def _published_json(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> dict[str, object]:
+    published = analysis.network.published
+    if published is None:
+        return {}
+    own = analysed(spec, arguments, published.clip).network if published.clip else analysis.network
+    counted = total_cost(own)
+    comparable = not arguments.set
+    return {
+        "published": {
+            "params": published.params,
+            "macs": published.macs,
+            "input": list(published.clip) if published.clip else None,
+            "source": published.source,
+            "counted": {"params": counted.params, "macs": counted.macs} if comparable else None,
+        }
+    }

@@ -1,0 +1,65 @@
+"""`archdsl compile --print`: what the compiler has made of a spec after each stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.commands.common import analysed
+from archdsl.core.values import describe
+from archdsl.files import read_source
+from archdsl.frontend.ast import Syntax
+from archdsl.frontend.parse import parse
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from archdsl.graph.model import Network, Node
+
+
+def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:
+    """The syntax tree, the graph, the graph with shapes, or the lowered graph, as text."""
+    if stage == "ast":
+        return "\n".join(line for s in parse(read_source(spec)).statements for line in _tree(s, 0))
+    network = analysed(spec, arguments).network
+    if stage == "lowered":
+        from archdsl.lowering import lower
+
+        network = lower(network)
+    return "\n".join(_node(network, node, stage) for node in network.all_nodes())
+
+
+def _tree(part: object, depth: int, name: str = "") -> Iterator[str]:
+    """One line for each node of a syntax tree, those inside it indented."""
+    indent = "  " * depth + (f"{name}: " if name else "")
+    if isinstance(part, Syntax):
+        fields = {k: v for k, v in vars(part).items() if k != "span"}
+        simple = {k: v for k, v in fields.items() if isinstance(v, (str, int, bool)) or v is None}
+        given = ", ".join(f"{k}={v!r}" for k, v in simple.items() if v is not None)
+        yield f"{indent}{type(part).__name__}({given})"
+        for key, value in fields.items():
+            if key not in simple:
+                yield from _tree(value, depth + 1, key)
+    elif isinstance(part, tuple):
+        items: tuple[object, ...] = part
+        if items:
+            yield f"{indent}["
+            for item in items:
+                yield from _tree(item, depth + 1)
+            yield "  " * depth + "]"
+    else:
+        yield f"{indent}{part}"
+
+
+def _node(network: Network, node: Node, stage: str) -> str:
+    values = {k: describe(v) if not isinstance(v, float) else f"{v:g}" for k, v in node.layer.values().items()}
+    defaults = {k: a.default for k, a in node.layer.attributes.items()}
+    given = ", ".join(f"{k} = {v}" for k, v in values.items() if node.layer.values()[k] != defaults[k])
+    sources = ", ".join(network.node(i).name for i in node.inputs)
+    text = f"{node.name} = {node.layer.kind}({given})" + (f" of {sources}" if sources else "")
+    if stage == "graph":
+        return text
+    if stage == "shapes":
+        inputs = ", ".join(str(s) for s in node.input_shapes)
+        return f"{text} : {inputs} → {node.shape}" if inputs else f"{text} : {node.shape}"
+    return f"{text} : {node.layout}" + (", in place" if node.inplace else "")

@@ -1,0 +1,280 @@
+"""Documents with choices of line ends, laid out in lines of at most 100 columns.
+
+A document says where a line may end; `layout` decides. Everything is indented relative to the line on which its
+opening bracket stands, so a closing bracket stands under the beginning of that line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH = 100
+INDENT = 4
+Kind = Literal["", "statement", "block", "close"]
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words as they are; `at` is where they stand in the source, if known, `kind` what a line that they begin is."""
+
+    text: str
+    at: int = -1
+    kind: Kind = ""
+    breaks = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line end, or `flat` while the group around it stays on one line."""
+
+    flat: str = " "
+    breaks: bool = False
+
+
+@dataclass(frozen=True)
+class Concat:
+    parts: tuple[Doc, ...]
+    breaks: bool
+
+
+@dataclass(frozen=True)
+class Indent:
+    body: Doc
+    breaks: bool
+
+
+@dataclass(frozen=True)
+class Either:
+    """One of two words: in a group on one line, in a group on several."""
+
+    flat: str
+    broken: str
+    breaks = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Stays on one line if it can; one that `breaks` cannot."""
+
+    body: Doc
+    breaks: bool
+
+
+@dataclass(frozen=True)
+class Fill:
+    """As many items on a line as fit; before those in `forced` always a new line, with `before` and `after` around."""
+
+    items: tuple[Doc, ...]
+    forced: frozenset[int]
+    before: str
+    after: str
+    extra: int
+    breaks: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Lines of their own if each of them fits, else `otherwise`."""
+
+    rows: tuple[Doc, ...]
+    otherwise: Doc
+    breaks = True
+
+
+@dataclass(frozen=True)
+class _Separator:
+    """What stands before an item of a `Fill`."""
+
+    fill: Fill
+    item: int
+    breaks = False
+
+
+Doc = Text | Line | Concat | Indent | Either | Group | Fill | Rows | _Separator
+HARD = Line(breaks=True)
+
+
+def concat(*parts: Doc | str) -> Doc:
+    """Documents after each other."""
+    docs = tuple(Text(p) if isinstance(p, str) else p for p in parts)
+    return docs[0] if len(docs) == 1 else Concat(docs, any(d.breaks for d in docs))
+
+
+def join(separator: Doc | str, parts: Sequence[Doc]) -> Doc:
+    """Documents with a separator between each two."""
+    return concat(*[d for i, part in enumerate(parts) for d in ((separator, part) if i else (part,))])
+
+
+def indent(*parts: Doc | str) -> Doc:
+    """Documents one level deeper."""
+    body = concat(*parts)
+    return Indent(body, body.breaks)
+
+
+def group(body: Doc, *, broken: bool) -> Doc:
+    """A document that stays on one line if it can and is not `broken`."""
+    return Group(body, broken or body.breaks)
+
+
+def fill(items: Sequence[Doc], forced: frozenset[int], before: str, after: str, extra: int) -> Doc:
+    """Items that fill lines; lines after the first stand `extra` columns deeper."""
+    return Fill(tuple(items), forced, before, after, extra, any(i.breaks for i in items))
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """A line of the result; its first and last known places in the source say which comments belong to it."""
+
+    indent: int
+    text: str = ""
+    first: int = -1
+    last: int = -1
+    kind: Kind = ""
+
+    @property
+    def width(self) -> int:
+        _, newline, tail = self.text.rpartition("\n")
+        return len(tail) + (0 if newline else self.indent)
+
+
+_Command = tuple[int, bool, Doc]  # indentation, on one line, what
+
+
+@dataclass
+class _Writer:
+    rows: list[Row] = field(default_factory=lambda: [Row(0)])
+
+    @property
+    def row(self) -> Row:
+        return self.rows[-1]
+
+    def text(self, text: str, at: int = -1, kind: Kind = "") -> None:
+        if kind and not self.row.text:
+            self.row.kind = kind
+        self.row.text += text
+        if at >= 0:
+            self.row.first = at if self.row.first < 0 else self.row.first
+            self.row.last = max(self.row.last, at)
+
+    def newline(self, indentation: int) -> None:
+        self.rows.append(Row(indentation))
+
+
+def layout(doc: Doc) -> list[Row]:
+    """The lines of a document."""
+    out = _Writer()
+    stack: list[_Command] = [(0, False, doc)]
+    while stack:
+        at, flat, doc = stack.pop()
+        match doc:
+            case Text():
+                out.text(doc.text, doc.at, doc.kind)
+            case Line() | Either():
+                _write(out, doc, at, flat=flat)
+            case _Separator():
+                _separate(out, doc, (at, flat), stack)
+            case Group():
+                flat = flat or (not doc.breaks and _fits(WIDTH - out.row.width, doc, stack))
+                stack.append((out.row.indent, flat, doc.body))
+            case Rows():
+                stack.append((out.row.indent, flat, _rows(doc, out.row, stack)))
+            case Fill():
+                stack.extend((out.row.indent + doc.extra, flat, p) for p in reversed(_filled(doc)))
+            case Concat():
+                stack.extend((at, flat, p) for p in reversed(doc.parts))
+            case Indent():
+                stack.append((at + INDENT, flat, doc.body))
+    return [r for r in out.rows if r.text]
+
+
+def _write(out: _Writer, doc: Line | Either, at: int, *, flat: bool) -> None:
+    if isinstance(doc, Line) and (doc.breaks or not flat):
+        out.newline(at)
+    else:
+        out.text(doc.flat if flat or isinstance(doc, Line) else doc.broken)
+
+
+def _filled(doc: Fill) -> list[Doc]:
+    return [p for i, item in enumerate(doc.items) for p in ((_Separator(doc, i), item) if i else (item,))]
+
+
+def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list[_Command]) -> None:
+    fill, (at, flat) = doc.fill, mode
+    out.text(fill.before)
+    room = WIDTH - out.row.width - 1 - len(fill.after)
+    ahead = doc.item in fill.forced or not _fits(room, fill.items[doc.item], stack, len(stack) - 1)
+    if flat or not ahead:
+        out.text(" " + fill.after)
+    else:
+        out.newline(at)
+        out.text(fill.after)
+
+
+def _rows(doc: Rows, row: Row, stack: list[_Command]) -> Doc:
+    """The lines if all of them fit, the last with what follows it."""
+    rooms = [WIDTH - row.width, *[WIDTH - row.indent] * (len(doc.rows) - 1)]
+    rests: list[list[_Command]] = [*[[]] * (len(doc.rows) - 1), stack]
+    fit = all(_fits(room, r, rest) for room, r, rest in zip(rooms, doc.rows, rests, strict=True))
+    if not fit:
+        return doc.otherwise
+    return join(HARD, [Group(r, breaks=False) for r in doc.rows])
+
+
+def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None) -> bool:
+    """Whether a document on one line, with what follows up to the next place for a line end, takes no more room.
+
+    What follows are the last commands of `rest`, or the last before `left`.
+    """
+    left = len(rest) if left is None else left
+    todo: list[tuple[bool, Doc]] = [(True, doc)]
+    while room >= 0 and (todo or left):
+        if not todo:
+            left -= 1
+            todo.append(rest[left][1:])
+        flat, doc = todo.pop()
+        words, ends = _words(doc, flat=flat)
+        room -= len(words)
+        if ends:
+            break
+        todo.extend(_inside(doc, flat=flat))
+    return room >= 0
+
+
+def _words(doc: Doc, *, flat: bool) -> tuple[str, bool]:
+    """What a document without parts puts on the line, and whether it may end the line after that."""
+    match doc:
+        case Text():
+            words, newline, _ = doc.text.partition("\n")
+            return words, bool(newline)
+        case Either():
+            return (doc.flat if flat else doc.broken), False
+        case Line():
+            return (doc.flat, False) if flat and not doc.breaks else ("", True)
+        case _Separator():
+            return (f"{doc.fill.before} {doc.fill.after}", False) if flat else (doc.fill.before, True)
+        case _:
+            return "", False
+
+
+def _inside(doc: Doc, *, flat: bool) -> list[tuple[bool, Doc]]:
+    """The parts of a document, the first last."""
+    match doc:
+        case Group() | Indent():
+            return [(flat and not doc.breaks, doc.body)]
+        case Rows():
+            return [(flat, doc.otherwise)]
+        case Concat():
+            return [(flat, p) for p in reversed(doc.parts)]
+        case Fill():
+            return [(flat, p) for p in reversed(_filled(doc))]
+        case _:
+            return []

@@ -1,0 +1,137 @@
+"""What is said of a text that does not parse."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.codes import TITLES
+from archdsl.core.diagnostics import Diagnostic, Note
+from archdsl.core.source import Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lark import Token
+
+OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
+CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+# Words that begin a statement and can be nothing else; never inside parentheses or a list.
+STATEMENTS = {
+    "ARCH", "IMPORT", "CITE", "PUBLISHED", "PARAM", "INPUT", "PATH", "DROP", "BLOCK", "HEAD", "STAGE", "FOR", "LET",
+    "LATERAL",
+}  # fmt: skip
+
+_READABLE = {
+    "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
+    "LABEL": "a label", "COMPARE": "a comparison",
+}  # fmt: skip
+_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF", "__ANON_0"}
+# What is said in place of many tokens: those that must all be expected, and those that are then left out.
+_GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
+    ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING"}),
+    ("a value", {"NUMBER", "NAME", "STRING", "LSQB"}, {"NUMBER", "NAME", "STRING", "LSQB", "LPAR", "MINUS", "IN", "NOT"}),
+    ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF"}),
+    ("an operator", {"PLUS", "STAR"}, _OPERATORS),
+)
+_FOREIGN = {
+    "×": "sizes are written as a list, as in `[1, 7, 7]`; a product is `*`",
+    ";": "a line end separates statements",
+    "→": "layers are joined by `->`",
+    "−": "a minus is `-`", "–": "a minus is `-`", "—": "a minus is `-`",
+    "'": 'strings stand in "…"', "“": 'strings stand in "…"', "”": 'strings stand in "…"',
+    "&": "write `and`", "|": "write `or`", "!": "write `not`", "^": "there are no powers", "?": "write `a if test else b`",
+    "@": "there are no decorators", "$": "parameters are named without a sign",
+}  # fmt: skip
+
+
+def diagnostic(
+    code: str, source: Source, start: int, end: int, label: str, hint: str = "", notes: Sequence[Note] = ()
+) -> Diagnostic:
+    """A fault at a range of characters."""
+    return Diagnostic(code, TITLES[code], Span(source, start, end), label, tuple(notes), hint)
+
+
+def foreign_character(source: Source, at: int) -> Diagnostic:
+    """A character that begins no token."""
+    char = source.text[at]
+    if char == '"':
+        long = source.text.startswith('"""', at)
+        return diagnostic("E0104", source, at, at + (3 if long else 1), "no closing quotes" if long else "no closing quote")
+    if char.isprintable():
+        return diagnostic("E0106", source, at, at + 1, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
+    name = unicodedata.name(char, "a control character")
+    label = f"U+{ord(char):04X} ({name.lower()}) is not part of the language"
+    return diagnostic("E0106", source, at, at + 1, label, "delete it; it may look like a space, or like nothing")
+
+
+def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Diagnostic:
+    """A bracket that is still open where something stands that cannot be inside it, or at the end."""
+    notes = [Note("this cannot stand inside of it", _span(source, token))] if token is not None else []
+    place = _span(source, bracket)
+    return diagnostic("E0107", source, place.start, place.end, f"no `{OPEN[bracket.type]}` closes this", notes=notes)
+
+
+def unexpected(
+    source: Source, token: Token, accepted: set[str], before: Token | None, opened: Sequence[Token], words: Mapping[str, str]
+) -> Diagnostic:
+    """A token that cannot stand where it does. `before` is the one before it, `opened` the brackets around it."""
+    expected = expected_text(accepted, words)
+    end_before = (before.end_pos or 0) if before is not None else 0
+    if token.type in ("_NL", "$END"):
+        what = "the line ends here" if token.type == "_NL" else "the text ends here"
+        return diagnostic("E0103", source, end_before, end_before, f"{what}; {expected}", _hint(token, before, accepted))
+    if token.type in CLOSE and not opened:
+        label = f"`{token}` closes nothing"
+    else:
+        label = f"`{token}` cannot stand here; {expected}"
+    place = _span(source, token)
+    notes: list[Note] = []
+    if opened and opened[-1].type != "LBRACE" and opened[-1].line != token.line:
+        notes.append(Note("this is still open", _span(source, opened[-1])))
+    return diagnostic("E0103", source, place.start, place.end, label, _hint(token, before, accepted), notes)
+
+
+def _span(source: Source, token: Token) -> Span:
+    return Span(source, token.start_pos or 0, token.end_pos or 0)
+
+
+def _hint(token: Token, before: Token | None, accepted: set[str]) -> str:
+    previous = before.type if before is not None else ""
+    if token.type == "_NL" and previous == "ARROW":
+        return "a chain goes on in a line that begins with `->`"
+    if token.type == "ARROW" and previous == "RBRACE" and "ELSE" in accepted:
+        return "a line that begins with `if` is a condition on lines; a chain goes in parentheses: `(if … { … }) -> …`"
+    if "ARROW" in accepted and token.type in ("NAME", "LPAR", "RESIDUAL"):
+        return "layers are joined by `->`"
+    if token.type == "COMMA" and "RPAR" in accepted:
+        return "a list stands in square brackets, as in `[1, 7, 7]`"
+    if "NAME" in accepted and token.type not in _READABLE and re.fullmatch(r"[a-z]+", token):
+        return f"`{token}` is a word of the language and cannot be a name"
+    return ""
+
+
+def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:
+    """`expected a value or `]``."""
+    names, shown = set(accepted), list[str]()
+    for group, needed, covered in _GROUPS:
+        if needed <= names:
+            shown.append(group)
+            names -= covered
+    shown += sorted(_READABLE.get(n) or words.get(n, n.lower()) for n in names)
+    if len(shown) > 8:
+        shown = [*shown[:7], "something else"]
+    return "expected " + (" or ".join(shown) if len(shown) < 3 else ", ".join(shown[:-1]) + " or " + shown[-1])
+
+
+def opened_brackets(stack: Sequence[Any]) -> list[Token]:
+    """The brackets on a parser's stack that are not closed."""
+    opened: list[Token] = []
+    for value in stack:
+        kind = getattr(value, "type", "")
+        if kind in OPEN:
+            opened.append(value)
+        elif kind in CLOSE and opened:
+            opened.pop()
+    return opened

@@ -1,0 +1,43 @@
+"""The graph as users get it: plain names, plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from archdsl.graph.cost import node_cost
+
+if TYPE_CHECKING:
+    from archdsl.graph.model import Network
+
+
+def as_networkx(network: Network) -> nx.DiGraph[str]:
+    """A digraph whose nodes are the layers, called as in the generated module.
+
+    Layers without weights have a name too, of the same form; every name is unique.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph(name=network.name)
+    names = {node.id: node.name for node in network.all_nodes()}
+    for node in network.all_nodes():
+        cost = node_cost(node)
+        graph.add_node(
+            names[node.id],
+            kind=node.layer.kind,
+            attributes={k: _plain(v) for k, v in node.layer.values().items()},
+            path=node.unit.top.path,
+            stage=node.unit.top.stage,
+            shape=tuple(int(n) for n in node.shape),
+            params=cost.params,
+            macs=cost.macs,
+        )
+    for source, target, data in network.graph.edges(data=True):
+        graph.add_edge(names[source], names[target], shape=tuple(int(n) for n in data["shape"]))
+    return graph
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        items: tuple[object, ...] = value
+        return tuple(_plain(v) for v in items)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value

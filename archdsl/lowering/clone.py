@@ -1,0 +1,47 @@
+"""Copies of networks for passes to edit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from archdsl.graph.model import Network, Node, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def clone(network: Network) -> Network:
+    """The same network in nodes and units of its own; layers and shapes are shared, since nothing changes them."""
+    units: dict[int, Unit] = {}
+    copies = [_clone_unit(unit, None, units) for unit in network.units]
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    for number, data in network.graph.nodes(data=True):
+        node: Node = data["node"]
+        graph.add_node(number, node=replace(node, unit=units.get(id(node.unit), node.unit)))
+    graph.add_edges_from(network.graph.edges(data=True))
+    return replace(network, graph=graph, units=copies)
+
+
+def _clone_unit(unit: Unit, parent: Unit | None, seen: dict[int, Unit]) -> Unit:
+    copy = replace(unit, parent=parent)
+    seen[id(unit)] = copy
+    copy.items = [_clone_unit(i, copy, seen) if isinstance(i, Unit) else i for i in unit.items]
+    return copy
+
+
+def reconnect(network: Network, node: Node, inputs: Iterable[int]) -> None:
+    """Gives a node other inputs."""
+    node.inputs = tuple(inputs)
+    network.graph.remove_edges_from(list(network.graph.in_edges(node.id)))
+    for source, shape in zip(node.inputs, node.input_shapes, strict=True):
+        network.graph.add_edge(source, node.id, shape=shape)
+
+
+def all_units(units: Iterable[Unit]) -> Iterable[Unit]:
+    """Units and those inside them."""
+    for unit in units:
+        yield unit
+        yield from all_units(i for i in unit.items if isinstance(i, Unit))

@@ -1,0 +1,23 @@
+"""Which activations may overwrite their input: it saves the memory of one map for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archdsl.graph.model import Network
+
+# Layers that make a new tensor and whose gradient does not need it.
+_FRESH = {"bn", "add"}
+
+
+def choose_inplace(network: Network) -> None:
+    """Marks an activation in place if it alone uses its input and that is a tensor made just for it."""
+    uses = Counter(i for node in network.all_nodes() for i in node.inputs)
+    for unit in network.units:
+        uses[unit.exit] += unit.kind in ("stage", "lateral")  # a feature that the module gives out
+    for node in network.all_nodes():
+        if node.layer.category == "activation" and len(node.inputs) == 1:
+            source = network.node(node.inputs[0])
+            node.inplace = uses[source.id] == 1 and source.layer.kind in _FRESH and source.unit is node.unit

@@ -1,0 +1,189 @@
+"""What the constructor of a class takes: the numbers that differ between the units that share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.sym import Formula, Sym, formula_of, show, substitute, variables
+from archdsl.frontend import ast
+from archdsl.graph.chains import IN_CHANNELS
+
+if TYPE_CHECKING:
+    from archdsl.graph.model import Unit
+    from archdsl.targets.torch.classes import Group
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a constructor; `default` is None where it must be given."""
+
+    variable: str
+    name: str
+    type: str
+    default: int | None
+    by_position: bool
+
+
+def owner(unit: Unit) -> Unit:
+    """The block whose parameters the numbers in a unit are formulas of."""
+    while unit.kind not in ("block",) and unit.parent is not None:
+        unit = unit.parent
+    return unit
+
+
+class Constructor:
+    """Finds out, number by number, what must be a parameter and what is a constant of the class."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.units = group.units
+        self.block = owner(group.example).block
+        self.known: dict[str, Any] = {}  # variables that are the same everywhere
+        self.used: set[str] = set()  # variables that differ and that the code needs
+        self.derived: dict[str, Formula] = {}  # variables computed from others in every unit
+        self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
+
+    # --- numbers ---
+
+    def resolve(self, values: list[Any], hint: str) -> Any:
+        """One number (or tuple) for all units: a constant, or a `Sym` over the constructor's parameters."""
+        if isinstance(values[0], tuple):
+            names = [f"{hint}_{axis}" for axis in "thw"] if len(values[0]) == 3 else []
+            return tuple(
+                self.resolve([v[i] for v in values], names[i] if names else f"{hint}{i}") for i in range(len(values[0]))
+            )
+        first = values[0]
+        if all(v == first for v in values) or not isinstance(first, (int, float)):
+            return int(first) if isinstance(first, Sym) else first
+        formulas = {formula_of(v) for v in values if isinstance(v, int)}
+        if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
+            return Sym(first, self._note(formulas.pop()))
+        name = self._fresh(hint, values)
+        return Sym(int(first), ("var", name)) if isinstance(first, int) else Sym(0, ("var", name))
+
+    def _fresh(self, hint: str, values: list[Any]) -> str:
+        taken = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
+        for name in (hint, *(f"{hint}{i}" for i in range(2, 1000))):
+            if self.extra.get(name) == values:
+                return name
+            if name not in self.extra and name not in taken:
+                self.extra[name] = values
+                return name
+        raise AssertionError
+
+    def _note(self, formula: Formula) -> Formula:
+        """Marks the variables of a formula as needed, and tells the constants among them."""
+        for variable in sorted(variables(formula)):
+            if variable in self.known or variable in self.used or variable in self.derived:
+                continue
+            values = [self.value(u, variable) for u in self.units]
+            if all(v == values[0] for v in values):
+                self.known[variable] = values[0]
+                continue
+            default = self._derivation(variable)
+            if default is None:
+                self.used.add(variable)
+            else:
+                self._note(default)
+                self.derived[variable] = default
+        return formula
+
+    def value(self, unit: Unit, variable: str) -> Any:
+        """What a variable is in one unit, in the terms of the unit around it."""
+        block = owner(unit)
+        if variable == IN_CHANNELS:
+            return block.entering.channels
+        return block.arguments[variable]
+
+    def _derivation(self, variable: str) -> Formula | None:
+        """The formula of a parameter that every caller leaves to its default."""
+        defaults = [owner(u).defaults.get(variable) for u in self.units]
+        formulas = {formula_of(d) for d in defaults if isinstance(d, Sym)}
+        if len(formulas) == 1 and all(isinstance(d, Sym) for d in defaults):
+            return formulas.pop()
+        return None
+
+    # --- code ---
+
+    def write(self, formula: Formula) -> str:
+        """A formula as Python in the constructor."""
+        self._note(formula)
+        return self.show(formula)
+
+    def show(self, formula: Formula) -> str:
+        """A formula as Python, its variables noted before."""
+        return show(formula, self.known).replace(IN_CHANNELS, self.channels_name)
+
+    def code(self, value: Any) -> Any:
+        """A resolved value as Python; what is not a number stays."""
+        if isinstance(value, Sym):
+            return self.show(value.formula)
+        if isinstance(value, tuple):
+            items: tuple[Any, ...] = value
+            name = _whole_list(items)
+            return name or "(" + ", ".join(str(self.code(v)) for v in items) + ")"
+        return value
+
+    @property
+    def channels_name(self) -> str:
+        """What the constructor calls the channels that enter."""
+        names = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
+        return "in_channels" if "channels" in names or "channels" in self.extra else "channels"
+
+    def parameters(self) -> list[Parameter]:
+        """The constructor's parameters: those without a default first."""
+        found: list[Parameter] = []
+        if IN_CHANNELS in self.used:
+            found.append(Parameter(IN_CHANNELS, self.channels_name, "int", None, by_position=True))
+        for declared in self.block.parameters if self.block is not None else ():
+            name = declared.name.id
+            if name in self.used:
+                value = self.value(self.units[0], name)
+                kind = f"tuple[{', '.join(['int'] * len(value))}]" if isinstance(value, tuple) else "int"
+                found.append(Parameter(name, name, kind, _literal(declared.default), declared.default is None))
+        for name, values in self.extra.items():
+            found.append(Parameter(name, name, type(values[0]).__name__.replace("Sym", "int"), None, by_position=False))
+        return sorted(found, key=lambda p: p.default is not None)
+
+    def locals(self) -> list[str]:
+        """Lines that work out what follows from the parameters."""
+        return [f"{name} = {self.show(formula)}" for name, formula in self.derived.items()]
+
+    def argument(self, unit: Unit, parameter: Parameter) -> Any:
+        """What one unit gives for a parameter, in the terms of the unit around it."""
+        if parameter.variable in self.extra:
+            value = self.extra[parameter.variable][self.units.index(unit)]
+            return self._outer(unit, value)
+        if unit.kind != "block" and owner(unit).kind == "block":
+            return self._passed_on(unit, parameter.variable)
+        return self.value(unit, parameter.variable)
+
+    def _outer(self, unit: Unit, value: Any) -> Any:
+        if not isinstance(value, Sym) or unit.kind != "block":
+            return value
+        try:
+            return substitute(value.formula, {**unit.arguments, IN_CHANNELS: unit.entering.channels})
+        except KeyError:
+            return int(value)
+
+    def _passed_on(self, unit: Unit, variable: str) -> Any:
+        """A projection shares the variables of its block, which hands them on by name."""
+        value = self.value(unit, variable)
+        if isinstance(value, tuple):
+            items: tuple[Any, ...] = value
+            return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(items))
+        return Sym(int(value), ("var", variable))
+
+
+def _literal(expr: ast.Expr | None) -> int | None:
+    return expr.value.numerator if isinstance(expr, ast.Number) and expr.value.denominator == 1 else None
+
+
+def _whole_list(items: tuple[Any, ...]) -> str:
+    """The name of a list parameter, if these are its elements one by one."""
+    formulas = [v.formula if isinstance(v, Sym) else None for v in items]
+    first = formulas[0] if formulas else None
+    if first is None or first[0] != "item":
+        return ""
+    return first[1] if formulas == [("item", first[1], i) for i in range(len(items))] else ""

@@ -1,0 +1,97 @@
+"""Layers as code: each layer's plan through its template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+
+from archdsl.layers import extra_folders
+from archdsl.layers.base import Layer, Use
+from archdsl.resources import resource
+from archdsl.targets.torch.fit import is_primary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archdsl.core.grid import Grid
+    from archdsl.graph.model import Node
+    from archdsl.targets.torch.constructor import Constructor
+
+
+class LazyShape:
+    """A shape whose numbers are resolved for all units of a class when a plan asks for them."""
+
+    def __init__(self, shapes: Sequence[Grid], constructor: Constructor) -> None:
+        self._shapes = shapes
+        self._constructor = constructor
+
+    def __getattr__(self, name: str) -> Any:
+        values = [getattr(s, name) for s in self._shapes]
+        return self._constructor.resolve(values, name) if isinstance(values[0], (int, tuple)) else values[0]
+
+
+def environment() -> Environment:
+    """Jinja with the templates of the package and of the user's own layers. A name that a plan lacks is an error."""
+    own = FileSystemLoader([str(p) for p in extra_folders()])
+    templates = resource("templates")
+    loader = ChoiceLoader([FileSystemLoader(str(templates)), FileSystemLoader(str(templates / "layers")), own])
+    made = Environment(
+        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        autoescape=False,
+    )  # fmt: skip
+    made.filters["primary"] = lambda code: code if is_primary(code) else f"({code})"
+    return made
+
+
+class LayerPrinter:
+    """Prints layers, and remembers what their code needs besides."""
+
+    def __init__(self) -> None:
+        self.environment = environment()
+        self.imports: set[str] = set()
+        self.support: dict[str, str] = {}
+
+    def at(self, nodes: Sequence[Node], constructor: Constructor) -> PrintedLayer:
+        """One layer, for all the units that share a class."""
+        first = nodes[0]
+        layer = self._resolved(nodes, constructor)
+        inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
+        output = LazyShape([n.shape for n in nodes], constructor)
+        plan = layer.plan(Use(inputs, output, first.layout, first.inplace))  # type: ignore[arg-type]
+        return self.printed(layer, {k: constructor.code(v) for k, v in plan.items()}, first.label)
+
+    def printed(self, layer: Layer, plan: dict[str, Any], label: str) -> PrintedLayer:
+        """The code of a plan."""
+        template = self.environment.get_template(f"{layer.kind}.py.j2")
+        made: Any = template.make_module({**plan, "layer": f"self.{label}"})
+        self.imports.update(layer.imports)
+        if hasattr(made, "support"):
+            self.support[str(made.support()).strip()] = ""
+        module = _one_line(made.module()) if layer.module else ""
+        return PrintedLayer(label, module, lambda texts: _one_line(made.apply(*texts)))
+
+    @staticmethod
+    def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:
+        layer = nodes[0].layer
+        if not layer.attributes:
+            return layer
+        values = [n.layer.values() for n in nodes]
+        return type(layer)(**{k: constructor.resolve([v[k] for v in values], _hint(nodes[0], k)) for k in values[0]})
+
+
+class PrintedLayer:
+    """A layer's constructor call and its application."""
+
+    def __init__(self, label: str, module: str, apply: Callable[[Sequence[str]], str]) -> None:
+        self.label, self.module, self.apply = label, module, apply
+
+
+def _hint(node: Node, attribute: str) -> str:
+    """A name for a number that no parameter of a block explains."""
+    alone = node.label == node.layer.kind
+    return attribute if alone and node.layer.heavy else f"{node.label}_{attribute}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())

@@ -1,0 +1,142 @@
+"""The model class: the stages of each path side by side, and what flows between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archdsl.graph.model import Network, Unit
+from archdsl.targets.torch.body import Body, Step
+from archdsl.targets.torch.classes import Group, externals, is_stateless, row_of_blocks
+from archdsl.targets.torch.constructor import Constructor
+from archdsl.targets.torch.fit import fit
+from archdsl.targets.torch.unit import UnitPrinter, stage_row
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.layers import LayerPrinter
+
+
+@dataclass
+class ModelPlan:
+    """What the template prints of the model."""
+
+    init: list[str] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+    forward: list[str] = field(default_factory=list)
+
+
+class ModelPrinter:
+    """Prints a network's outermost class."""
+
+    def __init__(self, network: Network, units: UnitPrinter, layers: LayerPrinter) -> None:
+        self.network = network
+        self.units = units
+        self.layers = layers
+        self.constructor = Constructor(Group(-1, [Unit("model", "")]))
+        self.members: dict[str, dict[str, list[str]]] = {}
+        self.features: dict[int, str] = {}
+        self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
+
+    def plan(self) -> ModelPlan:
+        """The model's constructor, `forward_features` and `forward`."""
+        body: list[Step] = []
+        head: list[Step] = []
+        for unit in self.network.units:
+            steps = head if unit.kind == "head" else body
+            steps.extend(self._steps(unit))
+        inputs = {number: name for name, number in self.network.inputs.items()}
+        kept, body = self._keep(head, body, inputs)
+        features = Body(body, inputs, []).write(keep=True)
+        plan = ModelPlan(self._init(), [text for line in features for text in fit(line, 8)])
+        names = {v: self._variable(v, inputs) for v in kept}
+        lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
+        once = {v: f'features["{self.features[v]}"]' for v in kept if v not in inputs}
+        uses = [o for s in head for o in s.operands]
+        if all(uses.count(v) <= 1 for v in kept):
+            names, lines = {**names, **once}, []
+        written = Body(head, {**inputs, **names}, [self.network.output]).write()
+        plan.forward = [text for line in [*lines, *written] for text in fit(line, 8)]
+        return plan
+
+    def _variable(self, value: int, inputs: dict[int, str]) -> str:
+        return inputs.get(value) or self.paths.get(value) or "x"
+
+    def _keep(self, head: list[Step], body: list[Step], inputs: dict[int, str]) -> tuple[list[int], list[Step]]:
+        """The values that the head needs, each kept among the features under some key."""
+        made = {s.value for s in head}
+        needed = dict.fromkeys(o for s in head for o in s.operands if o not in made)
+        if self.network.output not in made:
+            needed[self.network.output] = None
+        for value in needed:
+            if value not in self.features and value not in inputs:
+                self.features[value] = f"{self.paths.get(value) or 'x'}.fused"
+        steps = [
+            Step(s.value, s.operands, s.write, s.heavy, s.name, self.features.get(s.value, ""), s.repeats_operand)
+            for s in body
+        ]
+        return list(needed), steps
+
+    # --- steps ---
+
+    def _steps(self, unit: Unit) -> list[Step]:
+        path = unit.path
+        if unit.kind == "lateral":
+            name = unit.path
+        else:
+            name = path or "x"
+        if is_stateless(self.network, unit):
+            steps = self._inline(unit, name)
+        else:
+            outer = externals(self.network, unit)
+            place = self._place(unit)
+            steps = [Step(unit.exit, tuple(outer), lambda x: f"{place}({', '.join(x)})", heavy=True, name=name)]
+            self._add_member(unit)
+        self.paths.update((n, name) for n in [*unit.nodes(), unit.exit])
+        if unit.kind in ("stage", "lateral") and steps:
+            self.features[unit.exit] = unit.name
+        if unit.kind == "head":
+            steps = [Step(s.value, s.operands, s.write, s.heavy) for s in steps]
+        return steps
+
+    def _inline(self, unit: Unit, name: str) -> list[Step]:
+        """Operations without weights stand in the model's own `forward`."""
+        steps: list[Step] = []
+        for number in unit.nodes():
+            node = self.network.node(number)
+            printed = self.layers.at([node], self.constructor)
+            wanted = name if number == unit.exit else ""
+            steps.append(Step(number, node.inputs, printed.apply, node.layer.heavy, wanted))
+        return steps
+
+    def _place(self, unit: Unit) -> str:
+        if unit.path:
+            return f'self.{unit.path}["{unit.stage}"]'
+        return f"self.{unit.stage}"
+
+    def _add_member(self, unit: Unit) -> None:
+        row = stage_row(unit)
+        if row is not None:
+            lines = UnitPrinter.row("", [self.units.call([b], self.constructor) for b in row], 0)
+        else:
+            alone = row_of_blocks(unit)
+            lines = fit(self.units.call(alone or [unit], self.constructor), 0)
+        self.members.setdefault(unit.path, {})[unit.stage] = lines
+
+    def _init(self) -> list[str]:
+        lines: list[str] = []
+        for path, stages in self.members.items():
+            if not path:
+                for stage, code in stages.items():
+                    lines.extend(fit(f"self.{stage} = {_joined(code)}", 8))
+                continue
+            lines += [f"        self.{path} = nn.ModuleDict(", "            {"]
+            for stage, code in stages.items():
+                lines.extend(fit(f'"{stage}": {_joined(code)},', 16))
+            lines += ["            }", "        )"]
+        return lines
+
+
+def _joined(lines: list[str]) -> str:
+    """A call that was broken into lines, in one again: it is fitted anew where it stands."""
+    text = "".join(line.strip() + (" " if line.endswith(",") else "") for line in lines)
+    return text.replace(", )", ")")

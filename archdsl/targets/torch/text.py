@@ -1,0 +1,29 @@
+"""Text of a spec as comments, docstrings and literals: whatever it holds, it stays text."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, bidi marks, surrogates, separators
+
+
+def plain(text: str) -> str:
+    """One line of printable characters; what is not printable is written as its number."""
+    joined = " ".join(text.split())
+    return "".join(f"U+{ord(c):04X}" if unicodedata.category(c) in _HIDDEN else c for c in joined)
+
+
+def in_docstring(text: str) -> str:
+    """Text for the inside of a docstring in triple quotes, on one line."""
+    return plain(text).replace("\\", "\\\\").replace('"""', r"\"\"\"")
+
+
+def paragraph(text: str, width: int) -> list[str]:
+    """Docstring lines of at most `width` columns."""
+    return textwrap.wrap(in_docstring(text), width, break_long_words=False, break_on_hyphens=False)
+
+
+def sentence(text: str) -> str:
+    """Text that ends as a sentence does, as the first line of a docstring should."""
+    return text if text.endswith((".", "!", "?")) or not text else text + "."

@@ -1,0 +1,163 @@
+"""A unit as a class: what its `__init__` makes and what its `forward` does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from archdsl.graph.model import Network, Node, Unit
+from archdsl.targets.torch.body import Body, Step
+from archdsl.targets.torch.classes import Group, Grouping, externals, row_of_blocks
+from archdsl.targets.torch.conditions import condition_code
+from archdsl.targets.torch.constructor import Constructor, Parameter
+from archdsl.targets.torch.fit import fit
+from archdsl.targets.torch.text import paragraph, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.targets.torch.layers import LayerPrinter
+
+
+@dataclass(eq=False)
+class ClassPlan:
+    """What the template prints of one class."""
+
+    name: str
+    doc: list[str]
+    inputs: list[str]
+    init: list[str] = field(default_factory=list)
+    forward: list[str] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
+    constructor: Constructor | None = None
+
+    @property
+    def init_signature(self) -> list[str]:
+        """The lines that begin `__init__`."""
+        texts = [f"{p.name}: {p.type}" + ("" if p.default is None else f" = {p.default}") for p in self.parameters]
+        return fit(f"def __init__({', '.join(['self', *texts])}) -> None:", 4)
+
+    @property
+    def forward_signature(self) -> list[str]:
+        """The lines that begin `forward`."""
+        return fit(f"def forward(self, {', '.join(f'{i}: Tensor' for i in self.inputs)}) -> Tensor:", 4)
+
+
+class UnitPrinter:
+    """Prints the classes of a network, inner ones first."""
+
+    def __init__(self, network: Network, grouping: Grouping, layers: LayerPrinter) -> None:
+        self.network = network
+        self.grouping = grouping
+        self.layers = layers
+        self.plans: dict[int, ClassPlan] = {}
+
+    def plan(self, group: Group) -> ClassPlan:
+        """The class of a group. The groups of the units inside it were planned before."""
+        unit = group.example
+        constructor = Constructor(group)
+        plan = ClassPlan(group.name, self._doc(group), self._input_names(unit), constructor=constructor)
+        self.plans[group.number] = plan
+        lines: list[str] = []
+        steps: list[Step] = []
+        for index, item in enumerate(unit.items):
+            same = [u.items[index] for u in group.units]
+            if isinstance(item, Unit):
+                self._inner(item, [i for i in same if isinstance(i, Unit)], group, constructor, lines, steps)
+            else:
+                nodes = [self.network.node(i) for i in same if isinstance(i, int)]
+                self._layer(nodes, self.network.node(item), constructor, lines, steps)
+        outer = externals(self.network, unit)
+        body = Body(steps, dict(zip(outer, plan.inputs, strict=True)), [unit.exit])
+        plan.forward = [text for line in body.write() for text in fit(line, 8)]
+        plan.init = [text for line in constructor.locals() for text in fit(line, 8)] + lines
+        plan.parameters = constructor.parameters()
+        return plan
+
+    # --- members ---
+
+    def _layer(
+        self, nodes: Sequence[Node], node: Node, constructor: Constructor, lines: list[str], steps: list[Step]
+    ) -> None:
+        printed = self.layers.at(nodes, constructor)
+        if printed.module:
+            lines.extend(fit(f"self.{printed.label} = {printed.module}", 8))
+        steps.append(Step(node.id, node.inputs, printed.apply, node.layer.heavy))
+
+    def _inner(
+        self,
+        unit: Unit,
+        same: list[Unit],
+        group: Group,
+        constructor: Constructor,
+        lines: list[str],
+        steps: list[Step],
+    ) -> None:
+        if not unit.items:
+            return
+        there = [u for u in same if u.items]
+        if unit.kind == "sequence":
+            rows = [self.call([u.items[k] for u in same], constructor) for k in range(len(unit.items))]
+            lines.extend(self.row(f"self.{unit.label} = ", rows, 8))
+        elif group.example.items.index(unit) in group.optional:
+            test = condition_code(unit, constructor.write)
+            call = self.call(there, constructor)
+            lines.append(f"        if {test}:")
+            lines.extend(fit(f"self.{unit.label} = {call}", 12))
+            lines.extend(["        else:", f"            self.{unit.label} = nn.Identity()"])
+        else:
+            lines.extend(fit(f"self.{unit.label} = {self.call(same, constructor)}", 8))
+        label = unit.label
+        steps.append(Step(unit.exit, (unit.entry,), lambda x: f"self.{label}({x[0]})", heavy=True))
+
+    def call(self, units: Sequence[Any], constructor: Constructor) -> str:
+        """The constructor call of a unit inside another, for all units that share the outer class."""
+        group = self.grouping.of[id(units[0])]
+        plan = self.plans[group.number]
+        inner = plan.constructor
+        if inner is None:
+            raise AssertionError
+        texts: list[str] = []
+        for parameter in plan.parameters:
+            value = constructor.resolve([inner.argument(u, parameter) for u in units], parameter.name)
+            if parameter.default is not None and type(value) is int and value == parameter.default:
+                continue
+            code = constructor.code(value)
+            texts.append(str(code) if parameter.by_position else f"{parameter.name}={code}")
+        return f"{plan.name}({', '.join(texts)})"
+
+    @staticmethod
+    def row(target: str, calls: Sequence[str], indent: int) -> list[str]:
+        """A sequence of blocks; equal neighbours become a loop."""
+        parts: list[str] = []
+        for call, group in groupby(calls):
+            count = len(list(group))
+            parts.append(call if count == 1 else f"*({call} for _ in range({count}))")
+        return fit(f"{target}nn.Sequential({', '.join(parts)})", indent)
+
+    # --- words ---
+
+    def _input_names(self, unit: Unit) -> list[str]:
+        outer = externals(self.network, unit)
+        if len(outer) == 1:
+            return ["x"]
+        names = [self.network.node(v).unit.top.path or "x" for v in outer]
+        return [n if names.count(n) == 1 else f"{n}{names[:i].count(n) + 1}" for i, n in enumerate(names)]
+
+    def _doc(self, group: Group) -> list[str]:
+        unit = group.example
+        if unit.block is not None and unit.block.doc is not None:
+            return paragraph(sentence(unit.block.doc.value), 80)
+        layers = " → ".join(self.network.node(i).layer.kind for i in unit.items if isinstance(i, int))
+        if unit.kind == "shortcut":
+            return paragraph(f"The projection on a shortcut: {layers}.", 80)
+        if unit.block is not None:
+            return paragraph(f"The block `{unit.block.name.id}`.", 80)
+        return paragraph(f"{unit.stage}: {layers}." if layers else f"{unit.stage}.", 80)
+
+
+def stage_row(unit: Unit) -> list[Unit] | None:
+    """The numbered blocks that a stage's part consists of, if it does."""
+    row = row_of_blocks(unit)
+    return row if row is not None and row[0].label else None
