@@ -82,6 +82,7 @@ class Builder:
         self.layers = layers
         self.globals = globals_
         self.count = 0
+        self.hidden: set[str] = set()  # names given in the middle of a line that is over
         self.depth = 0  # of chains inside each other
 
     # --- chains ---
@@ -111,7 +112,8 @@ class Builder:
         if isinstance(number, Unknown):
             return LOST
         if number > MAX_LAYERS:
-            self.reporter.report("E0701", count.span, f"{int(number):,} repeats, at most {MAX_LAYERS:,} layers are made")
+            label = f"{int(number):,} repeats, at most {MAX_LAYERS:,} layers are made"
+            self.evaluator.unfit("E0701", count, context.scope, label)
             return LOST
         before = len(context.unit.items)
         for index in range(number):
@@ -198,6 +200,8 @@ class Builder:
         what = "layer, block or value" if first and link.arguments is None else "layer or block"
         library = context.module.elsewhere(link.name.id)
         hint = f"`import {library}` brings this block" if library else layer_hint(link.name.id, known)
+        if link.name.id in self.hidden:
+            hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
         self._report("E0202", link.name.span, f"no {what} is called `{link.name.id}`", context, hint=hint)
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
@@ -275,7 +279,8 @@ class Builder:
         if not isinstance(shape, Grid):
             return shape
         values = {**unit.arguments, IN_CHANNELS: entering.channels}
-        return shape._replace(channels=substitute(formula_of(shape.channels), values))
+        channels = substitute(formula_of(shape.channels), values)
+        return Grid(channels, int(shape.t), int(shape.h), int(shape.w))  # formulas of sizes end with the block
 
     def _bind(self, block: ast.Block, link: ast.Layer, scope: Scope, unit: Unit, context: Context) -> bool:
         """Gives a block's parameters their values. False after a fault that leaves one without."""

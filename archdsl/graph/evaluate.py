@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.grid import Grid
 from archdsl.core.values import UNKNOWN, Endless, Symbol, Unknown, Value, describe, is_number, normal, type_name
 from archdsl.frontend import ast
@@ -43,7 +43,7 @@ class Evaluator:
     def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
         """The value of an expression where one of a few words is expected, so that a misspelt one can be told."""
         if isinstance(expr, ast.Name) and expr.id not in self.symbols and not self._knows(expr.id, scope):
-            label = f"expected {' or '.join(f'`{w}`' for w in words)}, found `{expr.id}`"
+            label = f"expected {one_of(words)}, found `{expr.id}`"
             close = did_you_mean(expr.id, words)
             return self.fault("E0301", expr.span, label, close if close.startswith("did you mean") else "")
         return self.evaluate(expr, scope)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from archdsl.core.diagnostics import Note, SpecError, did_you_mean
+from archdsl.core.diagnostics import Note, SpecError, did_you_mean, one_of
 from archdsl.core.grid import Grid
 from archdsl.core.names import why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
@@ -57,6 +57,7 @@ class _Expander:
         self.clip = clip
         self.graph: nx.DiGraph[int] = nx.DiGraph()
         self.units: list[Unit] = []
+        self._listed: set[Unit] = set()
         self.inputs: dict[str, Flow] = {}
         self.paths: dict[str, Flow] = {}
         self.named: dict[str, Flow] = {}
@@ -250,7 +251,7 @@ class _Expander:
             return None
         if isinstance(value, Symbol) and value.name in FUSIONS:
             return value.name
-        label = f"expected {' or '.join(f'`{f}`' for f in FUSIONS)}, found {describe(value)}"
+        label = f"expected {one_of(list(FUSIONS))}, found {describe(value)}"
         self.reporter.report("E0301", lateral.fusion.span, label)
         return None
 
@@ -262,11 +263,16 @@ class _Expander:
             self._no_input_for(chain)
         visible = {**self.inputs, **{p: f for p, f in self.paths.items() if p}, **self.named}
         shape = flow.shape if flow is not None else None
-        context = Context(scope.child(shape), unit, visible, self.program.module)
+        context = Context(scope.child(shape), unit, dict(visible), self.program.module)
         result = self.builder.chain(chain, flow, context)
-        self.named.update({n: f for n, f in context.values.items() if visible.get(n) is not f and n not in self.paths})
+        for name, value in context.values.items():
+            if visible.get(name) is not value and value.node == result.node:
+                self.named[name] = value
+            elif visible.get(name) is not value:
+                self.builder.hidden.add(name)
         unit.entry, unit.exit = flow.node if flow is not None else -1, result.node
-        if unit not in self.units:
+        if unit not in self._listed:
+            self._listed.add(unit)
             self.units.append(unit)
         return result
 

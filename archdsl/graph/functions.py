@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.values import Endless, Value, is_number, normal
+from archdsl.core.values import Endless, Value, describe, is_number, normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,10 @@ class FunctionFault(Exception):
 def _numbers(values: tuple[Value, ...]) -> tuple[int | Fraction, ...]:
     items = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
     if not items:
-        raise FunctionFault("of an empty list there is none", "E0309")
-    if not all(is_number(v) for v in items):
-        raise FunctionFault("expected numbers")
+        raise FunctionFault("an empty list has no smallest and no largest element", "E0309")
+    for value in items:
+        if not is_number(value):
+            raise FunctionFault(f"expected numbers, found {describe(value)}")
     return items
 
 
@@ -44,14 +45,14 @@ def _sum(values: Value) -> Value:
 
 def _length(value: Value) -> Value:
     if not isinstance(value, tuple):
-        raise FunctionFault("expected a list")
+        raise FunctionFault(f"expected a list, found {describe(value)}")
     return len(value)
 
 
 def _rounded(rule: Callable[[Fraction], int]) -> Callable[[Value], Value]:
     def apply(value: Value) -> Value:
         if not is_number(value):
-            raise FunctionFault("expected a number")
+            raise FunctionFault(f"expected a number, found {describe(value)}")
         return value if isinstance(value, int) else rule(value)
 
     return apply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, normal, type_name
 from archdsl.frontend import ast
@@ -114,7 +114,7 @@ def mismatch(value: Value, kind: ast.Type) -> str:
         words = [n.id for n in kind.names]
         if isinstance(value, Symbol) and value.name in words:
             return ""
-        return f"must be {' or '.join(f'`{w}`' for w in words)}, found {describe(value)}"
+        return f"must be {one_of(words)}, found {describe(value)}"
     wanted = kind.names[0].id
     found = type_name(value)
     if wanted == "list" and isinstance(value, tuple):

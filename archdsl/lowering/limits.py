@@ -110,8 +110,10 @@ class Axis(int):
                 self.limits.same(self.divisor, self.offset, other.offset)
             elif (self.offset, self.divisor) != (other.offset, other.divisor):
                 self.limits.exact = True
-        elif type(other) is Axis or (isinstance(other, int) and not isinstance(other, bool)):
+        else:
             self.limits.exact = True
+            if type(other) is Axis:
+                other.limits.exact = True
         return int.__eq__(self, int(other)) if isinstance(other, int) else False
 
     def __ne__(self, other: object) -> bool:

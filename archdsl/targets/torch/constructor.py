@@ -49,6 +49,9 @@ class Constructor:
     def resolve(self, values: list[Any], hint: str) -> Any:
         """One number (or tuple) for all units: a constant, or a `Sym` over the constructor's parameters."""
         if isinstance(values[0], tuple):
+            whole = {_whole_list(v) for v in values}
+            if len(whole) == 1 and "" not in whole and any(v != values[0] for v in values):
+                return tuple(Sym(int(v), self._note(v.formula)) for v in values[0])
             names = [f"{hint}_{axis}" for axis in "thw"] if len(values[0]) == 3 else []
             return tuple(
                 self.resolve([v[i] for v in values], names[i] if names else f"{hint}{i}") for i in range(len(values[0]))

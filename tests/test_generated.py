@@ -1,0 +1,224 @@
+"""The modules in generated/ are what the compiler makes of specs/, and do what they should."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from meta import assert_as_predicted
+
+import archdsl
+
+ROOT = Path(__file__).parent.parent
+SPECS = sorted((ROOT / "specs").glob("*.arch"))
+GENERATED = sorted((ROOT / "generated").glob("*.py"))
+
+
+def small(name: str, frames: int = 8, size: int = 32, **params: Any) -> torch.nn.Module:
+    """A module of a spec for small clips."""
+    return archdsl.load(ROOT / "specs" / f"{name}.arch", clip=(3, frames, size, size), **params).build()
+
+
+def imported(path: Path) -> Any:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_generated_is_up_to_date(spec: Path) -> None:
+    assert (ROOT / "generated" / f"{spec.stem}.py").read_text("utf-8") == archdsl.load(spec).source()
+
+
+def test_every_generated_module_has_its_spec() -> None:
+    assert {p.stem for p in GENERATED} == {p.stem for p in SPECS}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_graph_predicts_the_module(spec: Path) -> None:
+    assert_as_predicted(archdsl.load(spec))
+
+
+@pytest.mark.parametrize("path", GENERATED, ids=lambda p: p.stem)
+def test_module_stands_alone(path: Path, tmp_path: Path) -> None:
+    """It imports torch and einops only, in an interpreter that cannot see archdsl."""
+    shutil.copy(path, tmp_path)
+    code = (
+        "import sys; sys.modules['archdsl'] = None\n"
+        f"import torch, {path.stem} as m\n"
+        f"with torch.device('meta'): model = m.{path.stem}()\n"
+        "print(type(model).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "SlowFast", done.stderr
+
+
+def test_ruff_leaves_the_modules_alone() -> None:
+    for command in (["format", "--check"], ["check"], ["format", "--check", "--isolated"], ["check", "--isolated"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, *map(str, GENERATED)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_parameter_names_follow_the_spec() -> None:
+    names = small("slowfast_r50").state_dict().keys()
+    for name in (
+        "slow.conv1.conv.weight",
+        "slow.res2.0.shortcut.conv.weight",
+        "slow.res3.3.conv2.weight",
+        "fast.res5.2.bn3.running_var",
+        "fast_to_slow.res4.conv.weight",
+        "head.linear.bias",
+    ):
+        assert name in names
+    assert not any(name.startswith("slow.res2.1.shortcut") for name in names)
+
+
+def test_initialisation_is_the_papers() -> None:
+    model = small("slowfast_r50")
+    state = model.state_dict()
+    for name, value in state.items():
+        if name.endswith("bn3.weight"):
+            assert torch.count_nonzero(value) == 0, name
+        elif ".bn" in name and name.endswith(".weight"):
+            assert torch.all(value == 1), name
+    # He et al. 2015, fan-out: variance 2 / (output channels · kernel). Thousands of samples, so 5 % is wide.
+    for name in ("slow.res4.1.conv2.weight", "slow.res5.0.conv1.weight", "fast.res4.0.conv1.weight"):
+        out, _, t, h, w = state[name].shape
+        assert state[name].std().item() == pytest.approx((2 / (out * t * h * w)) ** 0.5, rel=0.05)
+    assert state["head.linear.weight"].std().item() == pytest.approx(0.01, rel=0.05)
+    assert torch.count_nonzero(state["head.linear.bias"]) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_forward_and_backward(dtype: torch.dtype) -> None:
+    model = small("slowfast_r50")
+    clip = torch.randn(2, 3, 8, 32, 32)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+        logits = model(clip)
+        loss = torch.nn.functional.cross_entropy(logits.float(), torch.tensor([1, 2]))
+    loss.backward()
+    assert logits.shape == (2, 400)
+    assert logits.dtype is dtype
+    # A zero last gamma holds back the gradient of what is below it, and of nothing else.
+    behind = ("conv1", "bn1", "conv2", "bn2", "conv3")
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        if not any(part in name for part in behind) or "fast_to_slow" in name:
+            assert parameter.grad.abs().max() > 0, name
+
+
+def test_it_overfits_eight_clips() -> None:
+    torch.manual_seed(0)
+    model = small("slowfast_r50", classes=8)
+    clips, labels = torch.randn(8, 3, 8, 32, 32), torch.arange(8)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(model(clips), labels)
+        if loss.item() < 0.05:
+            break
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.05
+
+
+def test_compile_takes_the_whole_graph() -> None:
+    model = small("slowfast_r50", frames=8, size=32, depths=[1, 1, 1, 1]).eval()
+    clip = torch.randn(1, 3, 8, 32, 32)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(clip), model(clip), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["slowfast_r50", "slowfast_4x16_r50_ttoc", "slowfast_4x16_r50_tsample", "slow_r50"])
+def test_export_gives_the_same(name: str) -> None:
+    model = small(name, depths=[1, 1, 1, 1]).eval()
+    clip = torch.randn(2, 3, 8, 32, 32)
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    program = torch.export.export(model, (clip,), dynamic_shapes=(batch,))
+    other = torch.randn(5, 3, 8, 32, 32)
+    torch.testing.assert_close(program.module()(other), model(other))
+
+
+def test_ordinary_tools_work() -> None:
+    model = small("slowfast_r50", depths=[1, 1, 1, 1]).eval()
+    clip = torch.randn(1, 3, 8, 32, 32)
+    twin = copy.deepcopy(model)
+    twin.load_state_dict(model.state_dict(), strict=True)
+    torch.testing.assert_close(twin(clip), model(clip))
+    torch.nn.utils.parametrizations.weight_norm(twin.get_submodule("head.linear"))
+    torch.testing.assert_close(twin(clip), model(clip))
+
+
+def test_wrong_clips_are_refused_with_a_remedy() -> None:
+    model = small("slowfast_r50", frames=8, depths=[1, 1, 1, 1])
+    with pytest.raises(ValueError, match=r"expected \(B, 3, T, H, W\), found \(1, 2, 8, 32, 32\)"):
+        model(torch.empty(1, 2, 8, 32, 32))
+    with pytest.raises(ValueError, match=r"multiple of 4 frames, found 6.*--clip"):
+        model(torch.empty(1, 3, 6, 32, 32))
+    with pytest.raises(ValueError, match=r"found \(3, 8, 32, 32\)"):
+        model(torch.empty(3, 8, 32, 32))
+
+
+@pytest.mark.parametrize(("t", "h", "w"), [(4, 1, 1), (12, 33, 65), (8, 64, 48)])
+def test_other_sizes_pass(t: int, h: int, w: int) -> None:
+    model = small("slowfast_r50", frames=8, depths=[1, 1, 1, 1]).eval()
+    assert model(torch.randn(1, 3, t, h, w)).shape == (1, 400)
+
+
+def test_a_size_that_vanishes_is_refused(tmp_path: Path) -> None:
+    text = (
+        "arch tiny\ninput clip: video[3, 8, 16, 16]\n"
+        "stage s { conv(4, 3) -> maxpool(4, stride = 4) }\nhead: avgpool -> linear(2)\n"
+    )
+    path = tmp_path / "tiny.arch"
+    path.write_text(text)
+    model = archdsl.load(path).build()
+    assert model(torch.randn(1, 3, 4, 4, 4)).shape == (1, 2)
+    with pytest.raises(ValueError, match="at least 4 frames, found 3"):
+        model(torch.randn(1, 3, 3, 16, 16))
+
+
+@pytest.mark.parametrize(("frames", "n"), [(8, 4), (32, 4), (32, 8), (64, 4), (30, 3), (16, 1), (7, 7)])
+def test_slow_frames_are_those_of_the_released_code(frames: int, n: int) -> None:
+    """PySlowFast picks `torch.linspace(0, T - 1, T // alpha).long()`."""
+    module = imported(ROOT / "generated" / "slowfast_r50.py")
+    clip = torch.arange(frames).reshape(1, 1, frames, 1, 1)
+    picks = module.spread_frames(clip, n).flatten()
+    assert torch.equal(picks, torch.linspace(0, frames - 1, frames // n).long())
+
+
+def test_text_does_not_depend_on_the_hash_seed() -> None:
+    code = "import archdsl, sys; sys.stdout.write(archdsl.load(sys.argv[1]).source())"
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(ROOT / "specs" / "slowfast_r50.arch")],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "12345")
+    }
+    assert texts == {(ROOT / "generated" / "slowfast_r50.py").read_bytes()}
+
+
+def test_cost_json_has_the_agreed_keys() -> None:
+    cost = json.loads(json.dumps(archdsl.load(ROOT / "specs" / "slowfast_r50.arch").cost()))
+    assert {"arch", "params", "macs", "input", "output", "stages"} <= cost.keys()
+    assert cost["input"] == [3, 32, 224, 224]
+    assert all({"name", "path", "shape", "params", "macs"} <= row.keys() for row in cost["stages"])
+    assert sum(r["params"] for r in cost["stages"]) == cost["params"]
+    assert sum(r["macs"] for r in cost["stages"]) == cost["macs"]
