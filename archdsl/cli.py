@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"archdsl: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return code
@@ -94,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
 
     compile_ = add("compile", "write the PyTorch module of each spec")
     compile_.add_argument("specs", nargs="+", metavar="SPEC")
-    compile_.add_argument("-o", "--output", metavar="FILE|DIR", help="default: generated/ beside specs/, else beside SPEC")
+    compile_.add_argument(
+        "-o", "--output", metavar="FILE|DIR", help="default: generated/ beside specs/, else beside SPEC"
+    )
     compile_.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is there differs")
     compile_.add_argument("--force", action="store_true", help="overwrite a file that was not written by archdsl")
     compile_.add_argument("--print", choices=("ast", "graph", "shapes", "lowered"), help="show a stage of compilation")

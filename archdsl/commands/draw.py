@@ -34,8 +34,14 @@ def draw(network: Network, output: Path, level: str) -> None:
         UsageError: if that is none of the formats, or the picture cannot be made or written.
     """
     from archdsl.targets.dot import diagram
+    from archdsl.targets.render_dot import RenderError
 
-    write_atomically(output, diagram(network, level).picture(_format(output)))
+    format_ = _format(output)
+    try:
+        picture = diagram(network, level).picture(format_)
+    except RenderError as error:
+        raise UsageError(f"{output}: {error}") from None
+    write_atomically(output, picture)
 
 
 def _format(output: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import SpecError
+from archdsl.core.render import render_text
 from archdsl.files import UsageError, read_source, write_atomically
 from archdsl.frontend.format import format_text
 
@@ -34,9 +35,7 @@ def run(paths: list[str], check: bool, diff: bool) -> int:
             source = read_source(path)
             result = format_text(source.text, source.name)
         except SpecError as error:
-            from archdsl.core.render import render_text
-
-            print(render_text(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
+            print(render_text(error.diagnostics, color=sys.stderr.isatty()), end="", file=sys.stderr)
             code = 1
             continue
         if path.read_bytes() == result.encode():

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from archdsl.core.source import Span
 
@@ -54,6 +54,12 @@ class SpecError(Exception):
         from archdsl.core.render import render_text
 
         return render_text(self.diagnostics)
+
+
+def one_of(words: Sequence[str]) -> str:
+    """`a`, `b` or `c`."""
+    quoted = [f"`{w}`" for w in words]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

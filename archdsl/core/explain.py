@@ -17,4 +17,6 @@ def sections() -> dict[str, str]:
 
 def explain(code: str) -> str | None:
     """What a fault means and how it is mended; None if there is no such code."""
-    return sections().get(code.upper())
+    text = sections().get(code.upper())
+    # the rest of a fence's first line tells the tests how to use the example
+    return text and re.sub(r"^(```arch) (?:only|repeat|encoding)=\S+$", r"\1", text, flags=re.MULTILINE)

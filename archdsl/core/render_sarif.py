@@ -73,4 +73,5 @@ def _location(span: Span) -> dict[str, Any]:
 
 def _uri(name: str) -> str:
     path = PurePath(name)
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    quoted = quote(path.as_posix().encode("utf-8", "surrogatepass"))
+    return f"file://{'' if quoted.startswith('/') else '/'}{quoted}" if path.is_absolute() else quoted

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
 
 MAX_DIAGNOSTICS = 200
+# What nothing seems to use may be what an unknown name was meant to be.
+_EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"))
 
 
 class Reporter:
@@ -24,11 +26,12 @@ class Reporter:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """Errors, then warnings. What nothing seems to use may be what an unknown name was meant to be."""
-        errors = [d for d in self._found if d.is_error]
-        codes = {d.code for d in errors}
-        explained = {w for e, w in (("E0201", "W0101"), ("E0202", "W0103")) if e in codes}
-        return errors + [d for d in self._found if not d.is_error and d.code not in explained]
+        """Errors, then warnings, in the order of each file, without the warnings that an error explains."""
+        codes = {d.code for d in self._found}
+        explained = {warning for error, warning in _EXPLAINS if error in codes}
+        files = list(dict.fromkeys(id(d.span.source) for d in self._found))
+        kept = [d for d in self._found if d.code not in explained]
+        return sorted(kept, key=lambda d: (not d.is_error, files.index(id(d.span.source)), d.span.start))
 
     def report(
         self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = ""  # noqa: A002

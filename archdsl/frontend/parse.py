@@ -14,13 +14,18 @@ from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_statements
 from archdsl.frontend.syntax_faults import (
-    CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, opened_brackets, unexpected,
-)  # fmt: skip
+    CLOSE,
+    OPEN,
+    STATEMENTS,
+    diagnostic,
+    foreign_character,
+    not_closed,
+    opened_brackets,
+    unexpected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 MAX_CHARACTERS = 1_000_000
 MAX_NESTING = 60
@@ -63,7 +68,7 @@ def _lexed(source: Source) -> list[Token]:
     text, faults = source.text, list[Diagnostic]()
     while True:
         try:
-            tokens = list(parser().lex(text))
+            tokens: list[Token] = list(parser().lex(text))
         except UnexpectedCharacters as error:
             at = error.pos_in_stream
             if all(f.span.text != source.text[at] for f in faults):
@@ -104,7 +109,7 @@ def _make_parser() -> Lark:
 _parser: Lark | None = None
 
 
-def parser() -> Lark:
+def parser() -> Any:  # Lark, whose types are incomplete
     """The one parser of the process, made when it is first asked for."""
     global _parser
     if _parser is None:
@@ -122,8 +127,10 @@ def parse(source: Source) -> ast.File:
         raise _fault("E0704", source, 0, 0, f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read")
     if not source.text.strip():
         raise _fault("E0102", source, 0, 0, "a spec begins with `arch NAME`")
-    tree = _run(source, "file")
-    return ast.File(source, build_statements(tree, source), tuple(_comments(source)))
+    statements = build_statements(_run(source, "file"), source)
+    if not statements:
+        raise _fault("E0102", source, 0, 0, "there are comments, and nothing else")
+    return ast.File(source, statements, tuple(_comments(source)))
 
 
 def parse_binding(source: Source) -> ast.Binding:
@@ -138,25 +145,29 @@ def parse_binding(source: Source) -> ast.Binding:
 def _run(source: Source, start: str) -> Any:
     """Parse; after a fault go on behind its line, so that one run shows every line that is wrong."""
     faults: list[Diagnostic] = []
-    interactive = parser().parse_interactive(start=start)
+    interactive: Any = parser().parse_interactive(start=start)
     tokens = _tokens(source)
     balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
     position, resumed = 0, -1
     while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:
+        stacks = interactive.parser_state.state_stack[:], interactive.parser_state.value_stack[:]
         try:
             interactive.feed_token(tokens[position])
             position += 1
         except UnexpectedToken as error:
             if position == resumed:
                 break
+            # the parser has reduced for a token that then did not fit; what fits is known before that
+            interactive.parser_state.state_stack, interactive.parser_state.value_stack = stacks
             before = tokens[position - 1] if position else None
             opened = opened_brackets(interactive.parser_state.value_stack)
-            begins_line = before is not None and before.type == "_NL" and error.token.type in STATEMENTS
+            token: Token = error.token
+            begins_line = before is not None and before.type == "_NL" and token.type in STATEMENTS
             if begins_line and opened and not balanced:
-                faults.append(not_closed(source, opened[-1], error.token))
+                faults.append(not_closed(source, opened[-1], token))
                 position = _unwind(interactive, len(opened) - 1, position - 1, len(tokens))
             else:
-                faults.append(unexpected(source, error.token, interactive.accepts(), before, opened, _words()))
+                faults.append(unexpected(source, token, interactive.accepts(), before, opened, _words()))
                 position = _skip_line(tokens, position, interactive, len(opened))
             resumed = position
     if not faults:
@@ -167,7 +178,7 @@ def _run(source: Source, start: str) -> Any:
     raise SpecError(faults)
 
 
-def _skip_line(tokens: list[Token], position: int, interactive: InteractiveParser, opened: int) -> int:
+def _skip_line(tokens: list[Token], position: int, interactive: Any, opened: int) -> int:
     """Where to go on after a fault: at the next line end that is not in brackets opened since."""
     depth = opened
     while position < len(tokens) and not (tokens[position].type == "_NL" and depth <= opened):
@@ -176,8 +187,8 @@ def _skip_line(tokens: list[Token], position: int, interactive: InteractiveParse
     return _unwind(interactive, max(0, min(depth, opened)), position, len(tokens))
 
 
-def _unwind(interactive: InteractiveParser, depth: int, position: int, end: int) -> int:
-    """Brings the parser back to where a line can end inside of `depth` brackets; gives the end if there is no such place."""
+def _unwind(interactive: Any, depth: int, position: int, end: int) -> int:
+    """Brings the parser back to where a line can end inside of `depth` brackets; gives `end` if it never could."""
     state = interactive.parser_state
     table = state.parse_conf.parse_table.states
     while state.state_stack:

@@ -27,11 +27,12 @@ _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
     "LABEL": "a label", "COMPARE": "a comparison",
 }  # fmt: skip
-_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF", "__ANON_0"}
+_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF"}
+_VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}
 # What is said in place of many tokens: those that must all be expected, and those that are then left out.
 _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
-    ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING"}),
-    ("a value", {"NUMBER", "NAME", "STRING", "LSQB"}, {"NUMBER", "NAME", "STRING", "LSQB", "LPAR", "MINUS", "IN", "NOT"}),
+    ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING", "_NL", "$END"}),
+    ("a value", _VALUES, {*_VALUES, "LPAR", "MINUS", "IN", "NOT"}),
     ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF"}),
     ("an operator", {"PLUS", "STAR"}, _OPERATORS),
 )
@@ -41,7 +42,8 @@ _FOREIGN = {
     "→": "layers are joined by `->`",
     "−": "a minus is `-`", "–": "a minus is `-`", "—": "a minus is `-`",
     "'": 'strings stand in "…"', "“": 'strings stand in "…"', "”": 'strings stand in "…"',
-    "&": "write `and`", "|": "write `or`", "!": "write `not`", "^": "there are no powers", "?": "write `a if test else b`",
+    "&": "write `and`", "|": "write `or`", "!": "write `not`", "?": "write `a if test else b`",
+    "^": "there are no powers",
     "@": "there are no decorators", "$": "parameters are named without a sign",
 }  # fmt: skip
 
@@ -58,7 +60,8 @@ def foreign_character(source: Source, at: int) -> Diagnostic:
     char = source.text[at]
     if char == '"':
         long = source.text.startswith('"""', at)
-        return diagnostic("E0104", source, at, at + (3 if long else 1), "no closing quotes" if long else "no closing quote")
+        label = "no closing quotes" if long else "no closing quote"
+        return diagnostic("E0104", source, at, at + (3 if long else 1), label)
     if char.isprintable():
         return diagnostic("E0106", source, at, at + 1, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
     name = unicodedata.name(char, "a control character")
@@ -74,14 +77,24 @@ def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Di
 
 
 def unexpected(
-    source: Source, token: Token, accepted: set[str], before: Token | None, opened: Sequence[Token], words: Mapping[str, str]
+    source: Source,
+    token: Token,
+    accepted: set[str],
+    before: Token | None,
+    opened: Sequence[Token],
+    words: Mapping[str, str],
 ) -> Diagnostic:
-    """A token that cannot stand where it does. `before` is the one before it, `opened` the brackets around it."""
+    """A token that cannot stand where it does.
+
+    `accepted` are the kinds of token that could, `before` is the token before it, `opened` the brackets around it,
+    `words` how the kinds of one spelling are written.
+    """
     expected = expected_text(accepted, words)
     end_before = (before.end_pos or 0) if before is not None else 0
     if token.type in ("_NL", "$END"):
         what = "the line ends here" if token.type == "_NL" else "the text ends here"
-        return diagnostic("E0103", source, end_before, end_before, f"{what}; {expected}", _hint(token, before, accepted))
+        hint = _hint(token, before, accepted)
+        return diagnostic("E0103", source, end_before, end_before, f"{what}; {expected}", hint)
     if token.type in CLOSE and not opened:
         label = f"`{token}` closes nothing"
     else:
@@ -99,13 +112,15 @@ def _span(source: Source, token: Token) -> Span:
 
 def _hint(token: Token, before: Token | None, accepted: set[str]) -> str:
     previous = before.type if before is not None else ""
+    if before is None and "ARCH" in accepted:
+        return "a spec begins with `arch NAME`, a library with `block` or `import`"
     if token.type == "_NL" and previous == "ARROW":
         return "a chain goes on in a line that begins with `->`"
     if token.type == "ARROW" and previous == "RBRACE" and "ELSE" in accepted:
         return "a line that begins with `if` is a condition on lines; a chain goes in parentheses: `(if … { … }) -> …`"
     if "ARROW" in accepted and token.type in ("NAME", "LPAR", "RESIDUAL"):
         return "layers are joined by `->`"
-    if token.type == "COMMA" and "RPAR" in accepted:
+    if token.type == "COMMA" and ("RPAR" in accepted or not accepted & {"_NL", "RSQB", "RBRACE"}):
         return "a list stands in square brackets, as in `[1, 7, 7]`"
     if "NAME" in accepted and token.type not in _READABLE and re.fullmatch(r"[a-z]+", token):
         return f"`{token}` is a word of the language and cannot be a name"

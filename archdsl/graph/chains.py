@@ -15,7 +15,7 @@ from archdsl.core.names import why_refused
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value
 from archdsl.frontend import ast
-from archdsl.graph.faults import layer_hint, producer, residual_hint, residual_notes, trail
+from archdsl.graph.faults import fraction_notes, layer_hint, producer, residual_hint, residual_notes, trail
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.parameters import mismatch
 from archdsl.graph.scope import Binding, Scope, origin
@@ -82,6 +82,7 @@ class Builder:
         self.layers = layers
         self.globals = globals_
         self.count = 0
+        self.repeats = 0
         self.hidden: set[str] = set()  # names given in the middle of a line that is over
         self.depth = 0  # of chains inside each other
 
@@ -90,7 +91,7 @@ class Builder:
     def chain(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
         """The value at the end of a chain. `flow` is None where the chain must begin with a value of its own."""
         if self.depth >= MAX_DEPTH:
-            raise self.reporter.fatal("E0702", chain.span, f"more than {MAX_DEPTH} chains inside each other, blocks included")
+            raise self.reporter.fatal("E0702", chain.span, f"more than {MAX_DEPTH} chains inside each other")
         self.depth += 1
         for index, step in enumerate(chain.steps):
             flow = self._step(step, flow, context, first=index == 0)
@@ -121,9 +122,11 @@ class Builder:
             inner = replace(context, scope=context.scope.child())
             inner.scope.names["index"] = Binding(index)
             flow = self._link(step.link, flow, inner, first=False)
-        for item in context.unit.items[before:]:
-            if isinstance(item, Unit):
-                item.repeated = True
+        if isinstance(step.link, ast.Layer):
+            self.repeats += 1
+            for item in context.unit.items[before:]:
+                if isinstance(item, Unit):
+                    item.repeat = self.repeats
         return flow
 
     def _label(self, label: ast.Name, flow: Flow | None, context: Context, before: int) -> None:
@@ -387,7 +390,8 @@ class Builder:
             except AttributeFault as fault:
                 place = self._place(argument, context, fault.index)
                 label = f"`{key}`: {fault.message}"
-                self._report(fault.code, place, label, context, used=argument.span, hint=fault.hint)
+                notes = fraction_notes(argument.value, context.scope) if fault.code == "E0302" else []
+                self._report(fault.code, place, label, context, notes=notes, used=argument.span, hint=fault.hint)
                 fine = False
         return cls(**values) if fine else None
 
@@ -457,7 +461,7 @@ class Builder:
         known = list(layer.attributes)
         given = self._match(ast.Name(span, layer.kind), arguments, known, context) or {}
         argument = given.get(error.attribute)
-        place = span if argument is None else self._place(argument, context)
+        place = span if argument is None else self._place(argument, context, error.index)
         used = span if argument is None else argument.span
         notes = [Note(f"{f.shape} comes from here", producer(self.graph, f.node, context.unit)) for f in flows]
         code, hint = error.code, error.hint
@@ -481,7 +485,7 @@ class Builder:
     ) -> None:
         """Reports a fault, with the way into the block that it was found in."""
         more = list(notes)
-        if used is not None and used != span:
+        if used is not None and not (used.source is span.source and used.start <= span.start < used.end):
             more.append(Note("used here", used))
         self.reporter.report(code, span, label, [*more, *trail(context.calls, span)], hint)
 

@@ -9,7 +9,7 @@ from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.grid import Grid
 from archdsl.core.values import UNKNOWN, Endless, Symbol, Unknown, Value, describe, is_number, normal, type_name
 from archdsl.frontend import ast
-from archdsl.graph.faults import trail
+from archdsl.graph.faults import fraction_notes, trail
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
 from archdsl.graph.scope import Binding, Scope, origin
 
@@ -112,7 +112,8 @@ class Evaluator:
     def unfit(self, code: str, expr: ast.Expr, scope: Scope, label: str, hint: str = "") -> Unknown:
         """A fault of a value, shown where it was first written."""
         first = origin(expr, scope)
-        notes = [] if first is expr else [Note("used here", expr.span)]
+        notes = fraction_notes(expr, scope) if code == "E0302" else []
+        notes += [] if first is expr else [Note("used here", expr.span)]
         return self.fault(code, first.span, label, hint, notes)
 
     def _source_notes(self, expr: ast.Expr, scope: Scope, value: Value) -> list[Note]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean
-from archdsl.core.grid import Grid
+from archdsl.core.values import describe
+from archdsl.frontend import ast
+from archdsl.graph.scope import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import networkx as nx
 
+    from archdsl.core.grid import Grid
     from archdsl.core.source import Span
-    from archdsl.frontend import ast
     from archdsl.graph.model import Node, Unit
+    from archdsl.graph.scope import Scope
 
 SHOWN_CALLS = 3
 # What other libraries call a layer.
@@ -31,6 +35,26 @@ def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
         for call in reversed(calls[-SHOWN_CALLS:])
         if call.span.source is not span.source or not call.span.start <= span.start < call.span.end
     ]
+
+
+def fraction_notes(expr: ast.Expr, scope: Scope) -> list[Note]:
+    """Where the fractions come from that an expression is computed of."""
+    expr, scope = traced(expr, scope)
+    notes: dict[str, Note] = {}
+    for name in _names(expr):
+        binding = scope.find(name.id)
+        if binding is not None and isinstance(binding.value, Fraction) and binding.expr is not None:
+            place = traced(binding.expr, binding.scope or scope)[0].span
+            notes[name.id] = Note(f"`{name.id}` is {describe(binding.value)}", place)
+    return list(notes.values())
+
+
+def _names(part: Any) -> Iterator[ast.Name]:
+    if isinstance(part, ast.Name):
+        yield part
+    elif isinstance(part, (ast.Binary, ast.Unary)):
+        for inner in vars(part).values():
+            yield from _names(inner)
 
 
 def layer_hint(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ numbered from 1 where a kind occurs more than once.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
@@ -40,7 +39,7 @@ def _is_row_of_blocks(unit: Unit) -> bool:
 
 def _number_row(unit: Unit) -> None:
     blocks = [i for i in unit.items if isinstance(i, Unit)]
-    alone = len(blocks) == 1 and not blocks[0].repeated
+    alone = len(blocks) == 1 and not blocks[0].repeat
     for index, block in enumerate(blocks):
         block.label = "" if alone else str(index)
 
@@ -63,15 +62,17 @@ def _label_members(network: Network, unit: Unit, reporter: Reporter) -> None:
 def _gather_rows(unit: Unit) -> None:
     """Puts blocks that a `*` repeats into a unit of their own."""
     items: list[int | Unit] = []
-    for in_row, group in groupby(unit.items, lambda i: isinstance(i, Unit) and i.repeated and i.kind == "block"):
-        members = [i for i in group if isinstance(i, Unit)] if in_row else []
-        if not in_row:
-            items.extend(group)
+    for item in unit.items:
+        if not (isinstance(item, Unit) and item.repeat):
+            items.append(item)
             continue
-        row = Unit("sequence", "blocks", unit, entry=members[0].entry, exit=members[-1].exit, items=list(members))
-        for member in members:
-            member.parent = row
-        items.append(row)
+        row = items[-1] if items else None
+        if not (isinstance(row, Unit) and row.kind == "sequence" and row.repeat == item.repeat):
+            row = Unit("sequence", "blocks", unit, entry=item.entry, repeat=item.repeat)
+            items.append(row)
+        item.parent = row
+        row.items.append(item)
+        row.exit = item.exit
     unit.items = items
 
 

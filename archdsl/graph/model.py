@@ -30,7 +30,7 @@ Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
 class Unit:
     """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
 
-    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `block`, `sequence` (blocks
+    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `layout` (a conversion behind one of these), `block`, `sequence` (blocks
     in a row inside something else) or `shortcut` (the projection beside a residual body, empty where there is none).
     `items` are node numbers and inner units in the order of data flow.
     """
@@ -50,7 +50,7 @@ class Unit:
     test: tuple[Expr, Scope] | None = None  # the condition under which a shortcut is there
     items: list[int | Unit] = field(default_factory=list)
     explicit: bool = False  # labelled with `as`
-    repeated: bool = False  # stands under a `*`
+    repeat: int = 0  # which `*` made it a copy of one block; 0: none
 
     @cached_property
     def name(self) -> str:

@@ -49,7 +49,8 @@ class ParameterScope(Scope):
             self.reporter.report("E0304", declaration.span, chain, help=hint)
             return Binding(UNKNOWN, declaration.name.span)
         if len(self.pending) >= MAX_PENDING:
-            raise self.reporter.fatal("E0702", declaration.span, f"more than {MAX_PENDING} parameters that build on each other")
+            label = f"more than {MAX_PENDING} parameters that build on each other"
+            raise self.reporter.fatal("E0702", declaration.span, label)
         self.pending.append(name)
         expr = self._given(declaration)
         self.names[name] = Binding(self._value(declaration, expr), declaration.name.span, expr, self)

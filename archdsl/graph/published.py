@@ -36,7 +36,8 @@ def read_published(program: Program, evaluator: Evaluator, scope: Scope) -> Publ
         sizes = [evaluator.whole(e, scope, minimum=1) for e in statement.clip.items]
         known = [s for s in sizes if not isinstance(s, Unknown)]
         if len(sizes) != 4:
-            evaluator.reporter.report("E0301", statement.clip.span, f"a clip is [channels, frames, height, width], found {len(sizes)} sizes")
+            label = f"expected [channels, frames, height, width], found {len(sizes)} sizes"
+            evaluator.reporter.report("E0301", statement.clip.span, label)
         elif len(known) == 4:
             clip = (known[0], known[1], known[2], known[3])
     source = statement.source.value if statement.source is not None else ""

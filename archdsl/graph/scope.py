@@ -69,11 +69,16 @@ class Scope:
 
 def origin(expr: Expr, scope: Scope) -> Expr:
     """The expression that an argument was first written as, followed out of the blocks that passed it on by name."""
+    return traced(expr, scope)[0]
+
+
+def traced(expr: Expr, scope: Scope) -> tuple[Expr, Scope]:
+    """The same, with the scope that it was written in."""
     from archdsl.frontend.ast import Name
 
     while isinstance(expr, Name):
         binding = scope.find(expr.id)
         if binding is None or binding.expr is None or binding.scope is None:
-            return expr
+            return expr, scope
         expr, scope = binding.expr, binding.scope
-    return expr
+    return expr, scope

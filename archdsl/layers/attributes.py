@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+from archdsl.core.diagnostics import one_of
 from archdsl.core.values import Symbol, Value, describe
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Real(Attribute[float]):
             raise self.wrong(value)
         number = float(value)
         if not self.low <= number <= self.high:
-            limits = f"at least {self.low:g}" if self.high == float("inf") else f"a number from {self.low:g} to {self.high:g}"
+            endless = self.high == float("inf")
+            limits = f"at least {self.low:g}" if endless else f"a number from {self.low:g} to {self.high:g}"
             raise AttributeFault("E0305", f"expected {limits}, found {describe(value)}")
         return number
 
@@ -127,7 +129,7 @@ class Size(Attribute[Size3]):
         if not isinstance(value, tuple):
             number = self._number(value, self.expects)
             return number, number, number
-        items: Sequence[Value] = value
+        items: Sequence[Value] = cast("tuple[Value, ...]", value)
         if len(items) != 3:
             raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {describe(value)}")
         numbers: list[int] = []
@@ -153,7 +155,7 @@ class Choice(Attribute[str]):
     def __init__(self, *choices: str, default: Any = ..., doc: str = "") -> None:
         super().__init__(default, doc)
         self.choices = choices
-        self.expects = " or ".join(f"`{c}`" for c in choices)
+        self.expects = one_of(choices)
 
     def convert(self, value: Value) -> str:
         if not isinstance(value, Symbol) or value.name not in self.choices or value.arguments:

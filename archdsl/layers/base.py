@@ -30,6 +30,7 @@ class ShapeError(Exception):
     def __init__(self, message: str, attribute: str = "", code: str = "E0506", hint: str = "") -> None:
         super().__init__(message)
         self.message, self.attribute, self.code, self.hint = message, attribute, code, hint
+        self.index: int | None = None  # of the element to point at, where the attribute is a list
 
 
 class Use(NamedTuple):
@@ -130,11 +131,14 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
         ShapeError: if the window is larger than the padded grid.
     """
     out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size.size, kernel, stride, padding, strict=True))
-    for axis, n, k, p, o in zip("thw", size.size, kernel, padding, out, strict=True):
+    for axis, k, p, o in zip("thw", kernel, padding, out, strict=True):
         if o < 1:
             grid = grid_text(size.size) + (f", padded by {int(p)}" if p else "")
             message = f"a kernel of {int(k)} over {axis} is larger than the grid of {grid}"
-            raise ShapeError(message, "kernel", "E0503", "use a smaller kernel or stride, fewer of them, or a larger clip")
+            hint = "use a smaller kernel or stride, fewer of them, or a larger clip"
+            error = ShapeError(message, "kernel", "E0503", hint)
+            error.index = "thw".index(axis)
+            raise error
     return out
 
 

@@ -1,7 +1,7 @@
 """Where the numbers of each value live, and the fewest conversions between layouts.
 
-A specification never speaks of layouts. Each layer names those that it takes; a value stays in the one it has as long
-as the next layer takes it.
+A spec never speaks of layouts. Each layer names those that it takes; a value stays in the one it has as long as the
+next layer takes it. What a stage gives out has its channels first, so that every feature of a model reads alike.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers import vocabulary
-from archdsl.layers.base import GRID, VECTOR
-from archdsl.lowering.clone import reconnect
+from archdsl.layers.base import CHANNELS_LAST, GRID, VECTOR
+from archdsl.lowering.clone import all_units, reconnect
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -20,14 +20,25 @@ if TYPE_CHECKING:
 def assign_layouts(network: Network) -> None:
     """Sets the layout of every node's inputs and puts conversions where a layer does not take what it gets."""
     given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
+    outside: dict[int, int] = {}  # what other units see in place of the last value of a unit
     for node in list(network.all_nodes()):
         if not node.inputs:
             continue
+        before = node.inputs
+        node.inputs = tuple(outside.get(i, i) for i in before)
         node.layout = _choose(node, given)
         sources = [_brought(network, node, i, given) for i in node.inputs]
-        if sources != list(node.inputs):
+        if sources != list(before):
             reconnect(network, node, sources)
         given[node.id] = node.layer.output_layout(node.layout)
+        unit = node.unit.top
+        if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
+            outside[node.id] = _behind(network, node, GRID, given)
+    for unit in all_units(network.units):
+        if unit.kind != "layout" and unit.entry in outside and network.node(unit.entry).unit.top is not unit.top:
+            unit.exit = outside[unit.entry] if unit.exit == unit.entry else unit.exit
+            unit.entry = outside[unit.entry]
+    network.output = outside.get(network.output, network.output)
     _end(network, given)
 
 
@@ -60,11 +71,18 @@ def _convert(
     return number
 
 
+def _behind(network: Network, node: Node, layout: str, given: dict[int, str]) -> int:
+    """A conversion of the last value of a part of a stage, in a unit of its own behind that part."""
+    unit = node.unit.top
+    after = Unit("layout", "", path=unit.path, stage=unit.stage, entry=node.id)
+    after.exit = _convert(network, node.id, layout, node.shape, after, 0, given)
+    network.units.insert(network.units.index(unit) + 1, after)
+    return after.exit
+
+
 def _end(network: Network, given: dict[int, str]) -> None:
     """What a module returns: a vector without empty axes, else a grid with its channels first."""
     node = network.node(network.output)
     wanted = VECTOR if node.shape.is_vector else GRID
     if given[node.id] != wanted and node.inputs:
-        unit = node.unit.top
-        network.output = _convert(network, node.id, wanted, node.shape, unit, len(unit.items), given)
-        unit.exit = network.output
+        network.output = _behind(network, node, wanted, given)

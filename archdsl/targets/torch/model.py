@@ -42,7 +42,7 @@ class ModelPrinter:
         body: list[Step] = []
         head: list[Step] = []
         for unit in self.network.units:
-            steps = head if unit.kind == "head" else body
+            steps = head if unit.stage == "head" else body
             steps.extend(self._steps(unit))
         inputs = {number: name for name, number in self.network.inputs.items()}
         kept, body = self._keep(head, body, inputs)
@@ -94,7 +94,9 @@ class ModelPrinter:
         self.paths.update((n, name) for n in [*unit.nodes(), unit.exit])
         if unit.kind in ("stage", "lateral") and steps:
             self.features[unit.exit] = unit.name
-        if unit.kind == "head":
+        if unit.kind == "layout" and unit.entry in self.features:
+            self.features[unit.exit] = self.features.pop(unit.entry)
+        if unit.stage == "head":
             steps = [Step(s.value, s.operands, s.write, s.heavy) for s in steps]
         return steps
 

@@ -1,0 +1,33 @@
+"""Options of the test run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+REWRITTEN = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-errors` rewrites what the documents in tests/errors expect."""
+    parser.addoption("--update-errors", action="store_true", help="rewrite the expected text of tests/errors/*.md")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nobody reads what is rewritten on a build machine, so it is refused there."""
+    if config.getoption("--update-errors") and os.environ.get("CI"):
+        message = "--update-errors is refused where CI is set: read the texts before you accept them"
+        raise pytest.UsageError(message)
+    config.stash[REWRITTEN] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which documents `--update-errors` has changed: they are to be read before they are committed."""
+    for name in config.stash[REWRITTEN]:
+        terminalreporter.write_line(f"rewritten, read it: tests/errors/{name}")

@@ -1,0 +1,83 @@
+"""The documents in tests/errors: a faulty spec and, exactly, what a user is told about it.
+
+A document is a title, prose, and fences:
+
+    ```arch                 the spec itself, written to spec.arch
+    ```arch file=lib/x.arch another file beside it; also encoding=latin-1, newline=crlf, repeat=1000
+    ```set                  settings, one `NAME=VALUE` on each line
+    ```clip                 another clip, as 3x30x224x224
+    ```text                 what is printed
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from archdsl.core.diagnostics import Diagnostic, SpecError
+from archdsl.core.render import render_text
+from archdsl.files import FileLibrary, read_source
+from archdsl.graph.parameters import setting
+from archdsl.pipeline import analyse
+from archdsl.resources import resource
+
+FOLDER = Path(__file__).parent / "errors"
+DOCUMENTS = sorted(FOLDER.glob("*.md"))
+
+_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """One fenced part of a document."""
+
+    kind: str
+    options: dict[str, str]
+    text: str
+
+
+def fences(document: str) -> list[Fence]:
+    """The fences of a document, in order."""
+    return [
+        Fence(kind, dict(o.split("=", 1) for o in info.split()), text) for kind, info, text in _FENCE.findall(document)
+    ]
+
+
+def write_files(parts: list[Fence], folder: Path) -> None:
+    """Puts the files of a document into a folder."""
+    for part in parts:
+        if part.kind == "arch":
+            file = folder / part.options.get("file", "spec.arch")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            text = part.text * int(part.options.get("repeat", 1))
+            if part.options.get("newline") == "crlf":
+                text = text.replace("\n", "\r\n")
+            file.write_bytes(text.encode(part.options.get("encoding", "utf-8")))
+
+
+def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
+    """What is found in spec.arch in the current folder."""
+    lines = [line for part in parts if part.kind == "set" for line in part.text.splitlines()]
+    clips = [part.text.strip() for part in parts if part.kind == "clip"]
+    try:
+        settings = [setting(*line.split("=", 1)) for line in lines]
+        clip = tuple(map(int, clips[0].split("x"))) if clips else None
+        return analyse(read_source("spec.arch"), FileLibrary(), settings, clip).warnings
+    except SpecError as error:
+        return error.diagnostics
+
+
+def shown(parts: list[Fence]) -> str:
+    """The text that a user sees."""
+    return render_text(diagnose(parts)).replace(str(resource("specs")), "specs")
+
+
+def expected(parts: list[Fence]) -> str:
+    """The text that the document holds."""
+    return next(part.text for part in parts if part.kind == "text")
+
+
+def with_expected(document: str, text: str) -> str:
+    """A document with another expected text."""
+    return re.sub(r"^```text\n.*?^```$", lambda _: f"```text\n{text}```", document, flags=re.MULTILINE | re.DOTALL)

@@ -1,0 +1,195 @@
+"""The documentation holds: each example is compiled as far as a network, each table is what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from error_documents import Fence, fences, write_files
+
+import archdsl
+from archdsl.cli import main
+from archdsl.core.report import Reporter
+from archdsl.core.source import Source
+from archdsl.core.values import describe
+from archdsl.files import FileLibrary, read_source
+from archdsl.frontend.parse import parse_binding
+from archdsl.graph.evaluate import Evaluator
+from archdsl.graph.scope import Scope
+from archdsl.layers import vocabulary
+from archdsl.pipeline import analyse
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LANGUAGE = ROOT / "docs" / "language.md"
+
+
+def examples() -> list[Any]:
+    """Each ```arch fence with the library files that stand above it on its page."""
+    found: list[Any] = []
+    for page in PAGES:
+        files: list[Fence] = []
+        for number, fence in enumerate(f for f in fences(page.read_text("utf-8")) if f.kind == "arch"):
+            if "file" in fence.options:
+                files.append(fence)
+            else:
+                found.append(pytest.param(fence, list(files), id=f"{page.stem}-{number}"))
+    return found
+
+
+def whole(text: str) -> str:
+    """A fragment as a spec: what every spec needs is put around it where it is missing."""
+    if re.search(r"^arch ", text, re.MULTILINE):
+        return text
+    before = ["arch example"]
+    if not re.search(r"^input ", text, re.MULTILINE):
+        before.append("input clip: video[3, 32, 64, 64]")
+    after = [] if re.search(r"^head:", text, re.MULTILINE) else ["head: avgpool -> linear(10)"]
+    return "\n".join([*before, text, *after]) + "\n"
+
+
+@pytest.mark.parametrize(("fence", "files"), examples())
+def test_example(fence: Fence, files: list[Fence], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files(files, tmp_path)
+    Path("spec.arch").write_text(whole(fence.text), "utf-8")
+    analysis = analyse(read_source("spec.arch"), FileLibrary())
+    assert not [d.label for d in analysis.warnings]
+
+
+def rows(page: Path, name: str) -> list[list[str]]:
+    """The cells of the table between two marks, without its head."""
+    text = page.read_text("utf-8").split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+@pytest.mark.parametrize(("expression", "value"), rows(LANGUAGE, "values"))
+def test_value(expression: str, value: str) -> None:
+    reporter = Reporter()
+    expr = parse_binding(Source("--set", f"x = {expression.strip('`')}")).value
+    found = Evaluator(reporter, set()).evaluate(expr, Scope())
+    assert not reporter.diagnostics
+    assert describe(found).strip("`") == value.strip("`")
+
+
+def test_tables_made_from_the_code_are_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("list_layers", ROOT / "docs" / "list_layers.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = LANGUAGE.read_text("utf-8")
+    assert module.page(text) == text, "python docs/list_layers.py brings it up to date"
+
+
+def test_every_layer_and_attribute_is_listed() -> None:
+    text = LANGUAGE.read_text("utf-8").split("<!-- layers -->")[1].split("<!-- end of layers -->")[0]
+    for kind, cls in vocabulary().items():
+        section = re.search(rf"^### `{kind}\b.*?(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert (section is None) is cls.internal, kind
+        assert section is None or re.findall(r"^\| `(\w+)`", section[0], re.MULTILINE) == list(cls.attributes)
+
+
+def test_words_of_the_language_are_listed() -> None:
+    grammar = (ROOT / "archdsl/frontend/grammar.lark").read_text("utf-8")
+    rules = re.sub(r"//[^\n]*", "", grammar)
+    words = set(re.findall(r'"([a-z]+)"', rules))
+    listed = LANGUAGE.read_text("utf-8").split("These words cannot be names:")[1].split(".")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    anchors = {anchor(h) for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("http"):
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def anchor(heading: str) -> str:
+    """The name under which a code host lets a heading be linked to."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("row", rows(ROOT / "README.md", "specs"), ids=lambda r: r[0])
+def test_figures_of_the_readme(row: list[str]) -> None:
+    name, clip, params, macs = (cell.strip("`") for cell in row[:4])
+    sizes = [int(n) for n in clip.split("×")]
+    found = archdsl.load(ROOT / "specs" / f"{name}.arch", clip=(sizes[0], sizes[1], sizes[2], sizes[3]))
+    assert f"{found.params / 1e6:.2f} M" == params
+    assert f"{found.macs / 1e9:.2f} G" == macs
+
+
+def test_readme_lists_every_spec() -> None:
+    listed = {row[0].strip("`") for row in rows(ROOT / "README.md", "specs")}
+    assert listed == {p.stem for p in (ROOT / "specs").glob("*.arch")}
+
+
+README = fences((ROOT / "README.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("fence", [f for f in README if "excerpt" in f.options], ids=lambda f: f.options["excerpt"])
+def test_readme_quotes_word_for_word(fence: Fence) -> None:
+    text = (ROOT / fence.options["excerpt"]).read_text("utf-8")
+    for part in re.split(r"^…\n", fence.text, flags=re.MULTILINE):
+        assert part in text
+
+
+def test_python_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    code = next(f.text for f in README if f.kind == "python" and not f.options)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["model"].head.linear.out_features == 51
+
+
+def test_layer_of_the_readme(tmp_path: Path) -> None:
+    """One Python file and one template make a layer, here in a folder of their own."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for fence in README:
+        if fence.options.get("file", "").startswith("gelu."):
+            (own / fence.options["file"]).write_text(fence.text, "utf-8")
+    (tmp_path / "spec.arch").write_text(
+        whole("stage one { conv(4) -> gelu }\nstage two { conv(4) -> gelu(tanh = on) }")
+    )
+
+    def run(*command: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARCHDSL_LAYERS": str(own), "PYTHONUTF8": "1"}
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("-m", "archdsl", "check", "spec.arch")
+    run("-m", "archdsl", "compile", "spec.arch", "-o", "example.py")
+    code = (tmp_path / "example.py").read_text("utf-8")
+    assert re.search(r"F\.gelu\([^=]*\)$", code, re.MULTILINE)
+    assert 'approximate="tanh")' in code
+    use = "import torch, example; print(*example.example()(torch.randn(1, 3, 4, 8, 8)).shape)"
+    assert run("-c", use) == "1 10\n"
+
+
+def test_readme_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert commands
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert all(f"| `archdsl {c}" in readme for c in commands)

@@ -1,0 +1,174 @@
+"""What the graph predicts holds for edited specs too: random legal edits of SlowFast, and random networks."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from meta import assert_as_predicted
+
+import archdsl
+
+ROOT = Path(__file__).parent.parent
+SPECS = ROOT / "specs"
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+ODD = st.sampled_from([1, 3, 5, 7])
+depths = st.lists(st.integers(1, 3), min_size=4, max_size=4)
+
+
+def counts(most: int) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, most), min_size=4, max_size=4)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@given(
+    alpha=st.sampled_from([1, 2, 4, 8]),
+    slow_frames=st.integers(1, 4),
+    beta=st.sampled_from([Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), Fraction(1)]),
+    width=st.sampled_from([8, 16, 24]),
+    classes=st.integers(1, 50),
+    crop=st.integers(16, 70),
+    depths=depths,
+    fast_depths=depths,
+    temporal=counts(3),
+    fast_temporal=counts(3),
+    lateral_kernel=ODD,
+    lateral_kind=st.sampled_from(["time_strided_conv", "time_to_channel", "time_sample"]),
+    fusion=st.sampled_from(["concat", "sum"]),
+)
+def test_slowfast_with_other_parameters(alpha: int, slow_frames: int, **params: object) -> None:
+    values = {**params, "alpha": alpha, "frames": alpha * slow_frames}
+    try:
+        arch = archdsl.load(SPECS / "slowfast_r50.arch", **values)
+    except archdsl.SpecError as error:
+        # A sum needs the channels of both paths to agree; nothing else in these edits is illegal.
+        assert {d.code for d in error.diagnostics} == {"E0501"}, str(error)
+        assert values["fusion"] == "sum"
+        assert not channels_agree(values)
+        return
+    assert values["fusion"] == "concat" or channels_agree(values)
+    assert_as_predicted(arch)
+
+
+def channels_agree(values: dict[str, object]) -> bool:
+    """Whether the lateral connection gives as many channels as the slow path has."""
+    fast = Fraction(str(values["beta"]))
+    alpha = int(str(values["alpha"]))
+    factor = {"time_strided_conv": 2, "time_to_channel": alpha, "time_sample": 1}[str(values["lateral_kind"])]
+    return fast * factor == 1
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@given(
+    stem=st.tuples(ODD, ODD),
+    inner=st.tuples(ODD, ODD, ODD),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3)),
+    pool=st.sampled_from(["[1, 3, 3]", "[3, 3, 3]", "[1, 2, 2]", "[1, 5, 3]"]),
+    expansion=st.integers(1, 5),
+    groups=st.sampled_from([1, 2, 8]),
+    clip=st.tuples(st.just(3), st.sampled_from([4, 8, 12]), st.integers(24, 60), st.integers(24, 60)),
+)
+def test_slowfast_with_an_edited_library(
+    stem: tuple[int, int],
+    inner: tuple[int, int, int],
+    strides: tuple[int, int, int],
+    pool: str,
+    expansion: int,
+    groups: int,
+    clip: tuple[int, int, int, int],
+) -> None:
+    """Kernels, strides, expansion and groups in the blocks themselves."""
+    edits = {
+        "[t, 7, 7]": f"[t, {stem[0]}, {stem[1]}]",
+        "stride = 2) {": f"stride = {strides[0]}) {{",
+        "maxpool([1, 3, 3], stride = [1, 2, 2])": f"maxpool({pool}, stride = [1, {strides[1]}, {strides[2]}])",
+        "conv(width, [1, 3, 3], stride": f"conv(width, {list(inner)}, groups = {groups}, stride",
+        "out = 4*width": f"out = {expansion}*width",
+    }
+    text = (SPECS / "lib" / "resnet.arch").read_text("utf-8")
+    for old, new in edits.items():
+        assert old in text
+        text = text.replace(old, new)
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "resnet.arch").write_text(text, "utf-8")
+        spec = Path(folder) / "slowfast_r50.arch"
+        spec.write_text((SPECS / "slowfast_r50.arch").read_text("utf-8"), "utf-8")
+        assert_as_predicted(archdsl.load(spec, clip=clip, depths=[2, 1, 2, 1]))
+
+
+# --- random networks -------------------------------------------------------------------------------------------------
+
+KERNELS = st.sampled_from(["1", "3", "[3, 1, 1]", "[1, 3, 3]", "[5, 3, 1]"])
+
+
+@st.composite
+def chain(draw: st.DrawFn, depth: int = 2) -> str:
+    """Layers in a row that fit any grid; the output has the channels of a last convolution."""
+    parts = [draw(step(depth)) for _ in range(draw(st.integers(1, 4)))]
+    return " -> ".join(parts)
+
+
+def step(depth: int) -> st.SearchStrategy[str]:
+    simple = st.sampled_from(
+        ["bn", "relu", "dropout(0.1)", "dropout(0)", "maxpool(3)", "maxpool(1)", "bn(eps = 1e-3, gamma = 0)"]
+    )
+    conv = st.builds(
+        lambda out, k, bias: f"conv({out}, {k}, bias = {bias})", st.integers(1, 9), KERNELS, st.sampled_from(["on", "off"])
+    )
+    linear = st.builds("linear({})".format, st.integers(1, 9))
+    unit = st.builds("unit({}, k = {})".format, st.integers(1, 6), st.sampled_from([1, 3]))
+    several = st.builds("unit({}) * {}".format, st.integers(1, 6), st.integers(0, 3))
+    options = [simple, conv, conv, linear, unit, several]
+    if depth:
+        inside = chain(depth - 1)
+        options += [
+            st.builds("concat {{ {}, {} }}".format, inside, inside),
+            st.builds("residual {{ {} -> conv(in.channels, 3) }}".format, inside),
+            st.builds("residual {{ {} -> conv(7, 1) }} shortcut {{ conv(7, 1) -> bn }}".format, inside),
+            st.builds("residual {{ {} -> conv(5, 1) }} shortcut if in.channels != 5 {{ linear(5) }}".format, inside),
+            st.builds("({}) * {}".format, inside, st.integers(0, 2)),
+            st.builds("if in.channels > 4 {{ {} }} else {{ {} }}".format, inside, inside),
+        ]
+    return st.one_of(options)
+
+
+@st.composite
+def network(draw: st.DrawFn) -> str:
+    """A spec with one or two paths, laterals between them, and a head."""
+    two = draw(st.booleans())
+    body = [draw(chain()) for _ in range(2)]
+    lines = ["arch random_net", "input clip: video[3, 4, 9, 8]"]
+    lines += ["block unit(out, k = 1) {", f"    residual {{ {body[0]} -> conv(out, k) }}"]
+    lines += ["    shortcut if in.channels != out { conv(out, 1) }", f"    -> {body[1]}", "}"]
+    lines = [line.replace("unit(", "inner(") if i in (3, 5) else line for i, line in enumerate(lines)]
+    lines += ["block inner(out, k = 3) { conv(out, [1, k, k]) -> relu }"]
+    if two:
+        lines += ["path a = clip", "path b = clip -> every(2)"]
+    for number in range(draw(st.integers(1, 3))):
+        lines.append(f"stage s{number} {{")
+        for path in ("a: ", "b: ") if two else ("",):
+            lines.append(f"    {path}{draw(chain())}" if path else f"    ({draw(chain())})")
+        if two and draw(st.booleans()):
+            lines.append(f"    lateral a => b: {draw(chain(0))} -> every(2)")
+        lines.append("}")
+    pooled = "concat { a -> avgpool, b -> avgpool }" if two else "avgpool"
+    lines.append(f"head: {pooled} -> linear(3)")
+    return "\n".join(lines) + "\n"
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@given(text=network())
+def test_random_networks(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        spec = Path(folder) / "random_net.arch"
+        spec.write_text(text, "utf-8")
+        try:
+            arch = archdsl.load(spec)
+        except archdsl.SpecError as error:
+            pytest.fail(f"{text}\n{error}")
+        if "conv(" in text or "linear(" in text:
+            assert_as_predicted(arch)

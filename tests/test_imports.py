@@ -1,0 +1,125 @@
+"""What imports what: packages only along the data flow, and no command a library that it does not need.
+
+Imports for type checkers alone count too: an annotation ties one package to another's data as much as a call does, and
+an order that only holds at run time is one that readers cannot rely on.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "archdsl"
+
+# Each part of the compiler, in the order of data flow, and the parts that it may import.
+ALLOWED: dict[str, set[str]] = {
+    "resources": set(),
+    "core": set(),
+    "layers": {"core"},
+    "frontend": {"core"},
+    "graph": {"core", "layers", "frontend"},
+    "lowering": {"core", "layers", "frontend", "graph"},
+    "targets": {"resources", "core", "layers", "frontend", "graph", "lowering"},
+    "files": {"resources", "core"},
+    "pipeline": {"core", "layers", "frontend", "graph", "lowering", "targets"},
+    "architecture": {"core", "layers", "frontend", "graph", "lowering", "targets", "files", "pipeline"},
+    "commands": {
+        "resources", "core", "layers", "frontend", "graph", "lowering", "targets", "files", "pipeline", "architecture",
+    },
+    "cli": {"core", "files", "commands"},
+    "__init__": {"core", "architecture"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+# What generated code needs, and what only one or two commands need.
+NEVER = ("torch", "einops", "numpy")
+SPEC = """\
+arch tiny
+input clip: video[3, 8, 32, 32]
+stage conv1 { conv(8, 3, stride = 2) -> bn -> relu }
+head: avgpool -> linear(5)
+"""
+
+
+def part_of(file: Path) -> str:
+    """The package or module right below archdsl that a file belongs to."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(file: Path) -> set[str]:
+    """The parts of archdsl that a file imports, wherever in it the import stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            module = node.module or ""
+            names.update(f"archdsl.{a.name}" for a in node.names) if module == "archdsl" else names.add(module)
+    parts = {name.split(".")[1] for name in names if name.startswith("archdsl.")}
+    return {p for p in parts if (PACKAGE / p).is_dir() or (PACKAGE / f"{p}.py").is_file()}
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_only_from_before(file: Path) -> None:
+    part = part_of(file)
+    assert part in ALLOWED, f"say in ALLOWED what `{part}` may import"
+    assert imported_parts(file) <= ALLOWED[part] | {part}
+
+
+def test_the_order_has_no_circle() -> None:
+    done: set[str] = set()
+    for part, allowed in ALLOWED.items():
+        assert allowed <= done, f"`{part}` stands before what it imports"
+        done.add(part)
+
+
+def test_no_file_of_the_compiler_names_torch() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        if file == PACKAGE / "architecture.py":  # `build` returns a module
+            continue
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {n.split(".")[0] for n in names} & set(NEVER), file
+
+
+def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line where importing one of the modules ends the process at once."""
+    for name in forbidden:
+        poison = folder / "poison" / name
+        poison.mkdir(parents=True)
+        poison.joinpath("__init__.py").write_text(f"import os\nos.write(2, b'{name} was imported')\nos._exit(77)\n")
+    (folder / "tiny.arch").write_text(SPEC)
+    path = os.pathsep.join([str(folder / "poison"), str(PACKAGE.parent)])
+    return subprocess.run(
+        [sys.executable, "-m", "archdsl", *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (("check", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
+        (("cost", "--json", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
+        (("compile", "tiny.arch"), ("graphviz", "pygraphviz")),
+        (("draw", "tiny.arch", "-o", "tiny.svg"), ("jinja2",)),
+        (("fmt", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz", "networkx")),
+        (("explain", "E0501"), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+        (("--version",), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+    ],
+    ids=lambda v: v[0],
+)
+def test_command_imports_only_what_it_needs(arguments: tuple[str, ...], more: tuple[str, ...], tmp_path: Path) -> None:
+    done = run_without((*NEVER, *more), tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_poison_works(tmp_path: Path) -> None:
+    assert run_without(("lark",), tmp_path, "check", "tiny.arch").returncode == 77

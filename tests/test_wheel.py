@@ -1,0 +1,153 @@
+"""The wheel, used as a stranger would: in a fresh environment, outside the repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WITH_LIBRARY = """\
+arch my_c2d as C2D
+"A small residual network of the blocks that archdsl brings along."
+import resnet
+param classes = 10
+input clip: video[3, 8, 64, 64]
+stage conv1 { stem(16) }
+stage res2 { bottleneck(16) * 2 }
+stage res3 { bottleneck(32, t = 3, stride = 2 if index == 0 else 1) * 2 }
+head: avgpool -> linear(classes)
+"""
+VARIANT = """\
+arch my_slowfast extends slowfast_r50
+param alpha = 8, classes = 51
+"""
+SPECS = {"my_c2d": WITH_LIBRARY, "my_slowfast": VARIANT}
+
+
+class Installed(NamedTuple):
+    """An environment with the wheel in it, and a folder of specs to work in."""
+
+    folder: Path
+    scripts: Path
+    wheel: Path
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a program of the environment among the specs."""
+        program, *arguments = command
+        return run([str(self.scripts / program), *arguments], self.folder)
+
+
+def run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program that knows nothing of the checkout but by `variables`."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ARCHDSL", "VIRTUAL_ENV"))}
+    environment = {**own, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONUTF8": "1", **variables}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300, check=False
+    )
+
+
+def write_specs(folder: Path) -> Path:
+    """The specs, in a folder of their own."""
+    folder.mkdir()
+    for name, text in SPECS.items():
+        (folder / f"{name}.arch").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Builds the wheel and installs it alone; what it depends on is taken from the environment of the tests."""
+    base = tmp_path_factory.mktemp("wheel")
+    built = run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(base), str(ROOT)], base)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = base.glob("archdsl-*.whl")
+
+    environment = base / "env"
+    venv.create(environment, with_pip=False, symlinks=os.name != "nt")
+    paths = {"base": str(environment), "platbase": str(environment)}
+    scripts = Path(sysconfig.get_path("scripts", "venv", vars=paths))
+    # A folder that a .pth file names is searched last, and .pth files in it, as of an editable install, are not read.
+    packages = Path(sysconfig.get_path("purelib", "venv", vars=paths))
+    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    packages.joinpath("borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
+    pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "--no-deps", "--no-index"]
+    done = run([*pip, "--quiet", "--disable-pip-version-check", str(wheel)], base)
+    assert done.returncode == 0, done.stderr
+    return Installed(write_specs(base / "work"), scripts, wheel)
+
+
+def test_the_wheel_is_the_one_in_use(installed: Installed) -> None:
+    done = installed.run("python", "-c", "import archdsl; print(archdsl.__file__)")
+    file = Path(done.stdout.strip()).resolve()
+    assert file.is_relative_to(installed.scripts.parent.resolve()), done.stdout + done.stderr
+    assert not file.is_relative_to(ROOT)
+
+
+def test_the_wheel_holds_what_is_needed_and_no_more(installed: Installed) -> None:
+    names = set(zipfile.ZipFile(installed.wheel).namelist())
+    for folder, pattern in (("specs", "**/*.arch"), ("templates", "**/*.j2")):
+        files = {f"archdsl/{folder}/{p.relative_to(ROOT / folder).as_posix()}" for p in (ROOT / folder).glob(pattern)}
+        assert files
+        assert files <= names
+    assert {"archdsl/frontend/grammar.lark", "archdsl/core/explain.md", "archdsl/py.typed"} <= names
+    assert any(n.endswith("licenses/LICENSE") for n in names)
+    assert not [n for n in names if "__pycache__" in n or n.endswith((".tables", ".pyc"))]
+    assert {n.split("/")[0] for n in names} == {"archdsl", "archdsl-0.1.0.dist-info"}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_compile_gives_what_the_checkout_gives(installed: Installed, name: str, tmp_path: Path) -> None:
+    done = installed.run("archdsl", "compile", f"{name}.arch")
+    assert done.returncode == 0, done.stderr
+    here = write_specs(tmp_path / "work")
+    ours = run([sys.executable, "-m", "archdsl", "compile", f"{name}.arch"], here, PYTHONPATH=str(ROOT))
+    assert ours.returncode == 0, ours.stderr
+    text = (installed.folder / f"{name}.py").read_text("utf-8")
+    assert text == (here / f"{name}.py").read_text("utf-8")
+    compile(text, f"{name}.py", "exec")
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("check", "{}.arch"), "fine"),
+        (("cost", "{}.arch"), "multiply-adds"),
+        (("draw", "{}.arch", "-o", "{}.svg"), ""),
+        (("fmt", "--check", "{}.arch"), ""),
+    ],
+    ids=lambda v: v[0] if isinstance(v, tuple) else None,
+)
+def test_command(installed: Installed, name: str, command: tuple[str, ...], said: str) -> None:
+    done = installed.run("archdsl", *(c.format(name) for c in command))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout
+    if command[0] == "draw":
+        assert "<svg" in (installed.folder / f"{name}.svg").read_text("utf-8")
+
+
+def test_explain(installed: Installed) -> None:
+    done = installed.run("archdsl", "explain", "E0501")
+    assert done.returncode == 0
+    assert done.stdout.startswith("E0501: ")
+
+
+def test_build_in_python(installed: Installed) -> None:
+    lines = "import archdsl; a = archdsl.load('my_c2d.arch', classes=3); m = a.build()"
+    done = installed.run("python", "-c", f"{lines}; print(a.params == sum(p.numel() for p in m.parameters()))")
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(installed: Installed) -> None:
+    """Lark's tables are kept in a cache, which need not be there."""
+    (installed.folder / "cache").write_text("a file where a folder is wanted")
+    done = installed.run("archdsl", "check", "my_c2d.arch")
+    assert done.returncode == 0, done.stderr
