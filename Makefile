@@ -1,0 +1,89 @@
+# make demo    install, check, compile, draw and train SlowFast R50 for a few steps
+# make test    everything that must hold: style, types, canonical specs, up-to-date generated code, tests
+# Needs Python >= 3.11 with venv, and nothing else. `make demo PYTHON=python3.12` picks another Python.
+
+PYTHON ?= python3
+VENV   ?= .venv
+SPEC   ?= specs/slowfast_r50.arch
+
+BIN    := $(VENV)/bin
+NAME   := $(basename $(notdir $(SPEC)))
+SPECS   = $(sort $(wildcard specs/*.arch))
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.PHONY: help demo test lint types pytest format generated bench clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "also: lint types pytest format generated bench clean"
+
+demo: $(VENV)/.installed
+	$(BIN)/archdsl check $(SPEC)
+	$(BIN)/archdsl compile $(SPEC)
+	$(BIN)/archdsl draw $(SPEC) -o out/$(NAME).svg
+	$(BIN)/archdsl draw $(SPEC) -o out/$(NAME).png
+	$(BIN)/archdsl cost $(SPEC)
+	@echo
+	$(BIN)/python examples/demo.py generated/$(NAME).py
+
+# Every step is taken, also after one that fails; what pytest says comes last.
+test: $(VENV)/.installed-dev
+	@failed=; for step in lint types pytest; do \
+	    $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
+	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
+pytest: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/archdsl fmt --check specs
+	$(BIN)/archdsl compile --check $(SPECS)
+
+# pyright runs on Node.js and fetches it where there is none. Where that fails, too, the types go unchecked, and loudly.
+types: $(VENV)/.installed-dev
+	@if $(BIN)/pyright --version >$(VENV)/pyright.log 2>&1; then \
+	    echo $(BIN)/pyright; $(BIN)/pyright --pythonpath $(BIN)/python; \
+	else \
+	    tail -n 5 $(VENV)/pyright.log; \
+	    echo "*** TYPES WERE NOT CHECKED: pyright needs Node.js, which is not here and could not be fetched. ***"; \
+	fi
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/archdsl fmt specs
+
+generated: $(VENV)/.installed-dev
+	$(BIN)/archdsl compile $(SPECS)
+	$(BIN)/python docs/list_layers.py
+
+bench: $(VENV)/.installed
+	$(BIN)/python benchmarks/tool_speed.py
+
+clean:
+	rm -rf $(VENV) out build dist
+
+# --- the virtual environment ---
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "No '$(PYTHON)' here. archdsl needs Python 3.11 or newer; name it: make demo PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "archdsl needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)."; \
+	    echo "Name a newer one: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu it is in the package python3-venv."; exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing archdsl with torch into $(VENV); the first time this takes some minutes."
+	$(INSTALL) -e '.[torch]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing archdsl with torch and the tools of its tests into $(VENV); the first time this takes some minutes."
+	$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,95 @@
+"""Writes the tables of docs/language.md that follow from the code: `python docs/list_layers.py`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).with_name("language.md")
+sys.path.insert(0, str(PAGE.parent.parent))
+
+from archdsl.core import report  # noqa: E402
+from archdsl.core.values import Symbol, describe  # noqa: E402
+from archdsl.frontend import build, parse  # noqa: E402
+from archdsl.graph import chains, evaluate  # noqa: E402
+from archdsl.layers import vocabulary  # noqa: E402
+from archdsl.layers.attributes import Attribute, Choice, Flag, Initialiser, Integer, Real, Size  # noqa: E402
+
+KINDS: dict[type, str] = {
+    Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Choice: "choice", Initialiser: "initialiser",
+}  # fmt: skip
+BUDGETS = (
+    (parse.MAX_CHARACTERS, "characters in a file"),
+    (parse.MAX_NESTING, "brackets inside each other"),
+    (build.MAX_DEPTH, "operations inside each other"),
+    (2 * build.MAX_EXPONENT, "digits of a number as written"),
+    (evaluate.MAX_MAGNITUDE, "size of a number, or of a fraction's denominator, that is computed"),
+    (evaluate.MAX_LIST, "elements of a list"),
+    (chains.MAX_BLOCK_DEPTH, "blocks inside each other"),
+    (chains.MAX_LAYERS, "layers"),
+    (evaluate.MAX_STEPS, "steps of work: expressions, rounds, blocks"),
+    (report.MAX_DIAGNOSTICS, "faults shown in one run"),
+)
+
+
+def attribute_row(name: str, attribute: Attribute[Any]) -> str:
+    """One line of a layer's table."""
+    kind = KINDS[type(attribute)]
+    if isinstance(attribute, Choice):
+        kind = " or ".join(f"`{c}`" for c in attribute.choices)
+    default = "" if attribute.required else default_text(attribute.default)
+    return f"| `{name}` | {kind} | {default} | {attribute.doc} |"
+
+
+def default_text(value: Any) -> str:
+    """A default, as a spec would write it."""
+    if isinstance(value, str):
+        return f"`{value}`"
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    if isinstance(value, Symbol):
+        numbers = ", ".join(f"{n:g}" for n in value.arguments)
+        return f"`{value.name}({numbers})`" if numbers else f"`{value.name}`"
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        value = value[0]
+    return f"`{describe(value).strip('`')}`"
+
+
+def layer_tables() -> str:
+    """Every layer that a spec can name, with its attributes."""
+    parts: list[str] = []
+    for kind, cls in sorted(vocabulary().items()):
+        if cls.internal:
+            continue
+        braces = f"`{kind} {{ …, … }}`" if cls.many else f"`{kind}`"
+        parts.append(f"### {braces}\n\n{doc_text(cls)}")
+        if cls.attributes:
+            rows = "\n".join(attribute_row(n, a) for n, a in cls.attributes.items())
+            parts.append(f"| attribute | kind | default | meaning |\n|---|---|---|---|\n{rows}")
+    return "\n\n".join(parts)
+
+
+def doc_text(cls: type) -> str:
+    """A docstring as Markdown: what stands alone between blank lines stays so."""
+    paragraphs = re.split(r"\n\s*\n", (cls.__doc__ or "").strip())
+    return "\n\n".join(" ".join(line.strip() for line in p.splitlines()) for p in paragraphs)
+
+
+def budget_table() -> str:
+    """The limits."""
+    return "| at most | |\n|---|---|\n" + "\n".join(f"| {limit:,} | {what} |" for limit, what in BUDGETS)
+
+
+def page(text: str) -> str:
+    """The page with its tables as they should be."""
+    for name, table in (("layers", layer_tables()), ("budgets", budget_table())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        text = before + begin + table + "\n" + end + rest.split(end)[1]
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
