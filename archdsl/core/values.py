@@ -39,7 +39,13 @@ Value = Any
 
 
 def is_number(value: Value) -> TypeGuard[int | Fraction]:
+    """Whether a value is a number; `on` and `off` are none."""
     return isinstance(value, (int, Fraction)) and not isinstance(value, bool)
+
+
+def is_list(value: Value) -> TypeGuard[tuple[Value, ...]]:
+    """Whether a value is a list that ends."""
+    return isinstance(value, tuple)
 
 
 def normal(value: Fraction) -> int | Fraction:
@@ -60,7 +66,7 @@ def describe(value: Value) -> str:
     if isinstance(value, Symbol):
         inside = ", ".join(describe(a) for a in value.arguments)
         return f"`{value.name}({inside})`" if inside else f"`{value.name}`"
-    if isinstance(value, tuple):
+    if is_list(value):
         more = ["…"] if len(value) > MAX_ELEMENTS else []
         return "[" + ", ".join([*(describe(v) for v in value[:MAX_ELEMENTS]), *more]) + "]"
     return f"{value.start}.." if isinstance(value, Endless) else "a value that is not known"
@@ -80,7 +86,7 @@ def type_name(value: Value) -> str:
     for kind, name in kinds:
         if isinstance(value, kind):
             return name
-    if not isinstance(value, tuple):
+    if not is_list(value):
         return "unknown"
     names = {type_name(v) for v in value}
     if names == {"int", "number"}:

@@ -7,23 +7,22 @@ module knows about places, and only the layers know the rules.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import Grid
 from archdsl.core.names import why_refused
 from archdsl.core.sym import Sym, formula_of, substitute
-from archdsl.core.values import UNKNOWN, Unknown, Value
+from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.frontend import ast
-from archdsl.graph.faults import fraction_notes, layer_hint, producer, residual_hint, residual_notes, trail
+from archdsl.graph.arguments import Binder, argument_of, written
+from archdsl.graph.faults import layer_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.graph.model import Node, Shape, Unit
-from archdsl.graph.parameters import mismatch
-from archdsl.graph.scope import Binding, Scope, origin
-from archdsl.layers.attributes import AttributeFault, Choice
+from archdsl.graph.scope import Binding, Scope
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import networkx as nx
 
@@ -47,6 +46,7 @@ class Flow(NamedTuple):
 
 
 LOST = Flow(-1, UNKNOWN)  # after a fault
+Applied = ast.Layer | ast.Merge | ast.Residual | ast.Lateral  # what puts a layer into the graph
 
 
 @dataclass
@@ -57,8 +57,7 @@ class Context:
     unit: Unit
     values: dict[str, Flow]
     module: Module
-    calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open, the outermost first
-    opened: tuple[BlockDef, ...] = ()
+    opened: tuple[BlockDef, ...] = ()  # the outermost first
 
     def inner(self, shape: Shape) -> Context:
         """The same place, inside braces that `in` refers to."""
@@ -81,6 +80,7 @@ class Builder:
         self.reporter = reporter
         self.layers = layers
         self.globals = globals_
+        self.binder = Binder(evaluator)
         self.count = 0
         self.repeats = 0
         self.hidden: set[str] = set()  # names given in the middle of a line that is over
@@ -179,13 +179,13 @@ class Builder:
         if cls is None or cls.internal:
             self._unknown_layer(link, context, first=first)
             return LOST
-        layer = self._make(cls, link.name, link.arguments or (), context)
+        layer = self.binder.layer(cls, link, context.scope)
         if cls.many:
             example = f"`{name} {{ a -> …, b -> … }}`"
             self.reporter.report("E0405", link.span, f"`{name}` takes several values", help=f"write {example}")
             return LOST
         flow = self._need(flow, link, context)
-        return LOST if layer is None else self.apply(layer, (flow,), context, link.span, link.arguments or ())
+        return LOST if layer is None else self.apply(layer, (flow,), context, link)
 
     def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual, context: Context) -> Flow:
         """The value in hand; where several paths run, a chain must say which it means."""
@@ -205,7 +205,7 @@ class Builder:
         hint = f"`import {library}` brings this block" if library else layer_hint(link.name.id, known)
         if link.name.id in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
-        self._report("E0202", link.name.span, f"no {what} is called `{link.name.id}`", context, hint=hint)
+        self.evaluator.fault("E0202", link.name.span, f"no {what} is called `{link.name.id}`", hint)
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
         cls = self.layers.get(link.name.id)
@@ -214,10 +214,10 @@ class Builder:
         if cls is None or not cls.many:
             many = [k for k, c in self.layers.items() if c.many]
             hint = did_you_mean(link.name.id, many)
-            self._report("E0405", link.name.span, f"`{link.name.id}` does not join several values", context, hint=hint)
+            self.evaluator.fault("E0405", link.name.span, f"`{link.name.id}` does not join several values", hint)
             return LOST
-        layer = self._make(cls, link.name, link.arguments or (), context)
-        return LOST if layer is None else self.apply(layer, tuple(flows), context, link.span, link.arguments or ())
+        layer = self.binder.layer(cls, link, context.scope)
+        return LOST if layer is None else self.apply(layer, tuple(flows), context, link)
 
     def _residual(self, link: ast.Residual, flow: Flow | None, context: Context) -> Flow:
         flow = self._need(flow, link, context)
@@ -225,7 +225,7 @@ class Builder:
         around = flow
         if link.shortcut is not None:
             around = self._shortcut(link.shortcut, flow, context)
-        return self.apply(self.layers["add"](), (body, around), context, link.span, residual=link)
+        return self.apply(self.layers["add"](), (body, around), context, link)
 
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
         inner = context.inner(flow.shape)
@@ -248,10 +248,10 @@ class Builder:
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
         block = definition.block
         if any(opened is definition for opened in context.opened):
-            chain = " → ".join([*(c.name.id for c in context.calls), block.name.id])
+            chain = " → ".join([*(d.block.name.id for d in context.opened), block.name.id])
             self.reporter.report("E0207", link.span, chain)
             return LOST
-        if len(context.calls) >= MAX_BLOCK_DEPTH:
+        if len(context.opened) >= MAX_BLOCK_DEPTH:
             self.reporter.report("E0702", link.span, f"more than {MAX_BLOCK_DEPTH} blocks inside each other")
             return LOST
         self.evaluator.step(link.span)
@@ -261,18 +261,15 @@ class Builder:
             entering = entering._replace(channels=Sym(entering.channels, ("var", IN_CHANNELS)))
         scope = outer.child(entering)
         unit = Unit("block", block.name.id, context.unit, block=block, call=link, entry=flow.node, entering=flow.shape)
-        if not self._bind(block, link, scope, unit, context):
+        if not self.binder.block(unit, scope, context.scope):
             return LOST
-        inner = Context(
-            scope, unit, {}, definition.module, (*context.calls, link), (*context.opened, definition)
-        )
-        self.evaluator.calls = inner.calls
-        for let in block.lets:
-            for binding in let.bindings:
-                value = self.evaluator.evaluate(binding.value, scope)
-                scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
-        result = self.chain(block.chain, Flow(flow.node, entering), inner)
-        self.evaluator.calls = context.calls
+        inner = Context(scope, unit, {}, definition.module, (*context.opened, definition))
+        with self.evaluator.within(link):
+            for let in block.lets:
+                for binding in let.bindings:
+                    value = self.evaluator.evaluate(binding.value, scope)
+                    scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+            result = self.chain(block.chain, Flow(flow.node, entering), inner)
         unit.exit = result.node
         context.unit.items.append(unit)
         return Flow(result.node, self._leaving(result.shape, unit, flow.shape))
@@ -285,227 +282,47 @@ class Builder:
         channels = substitute(formula_of(shape.channels), values)
         return Grid(channels, int(shape.t), int(shape.h), int(shape.w))  # formulas of sizes end with the block
 
-    def _bind(self, block: ast.Block, link: ast.Layer, scope: Scope, unit: Unit, context: Context) -> bool:
-        """Gives a block's parameters their values. False after a fault that leaves one without."""
-        given = self._match(link.name, link.arguments or (), [p.name.id for p in block.parameters], context)
-        if given is None:
-            return False
-        complete = True
-        for parameter in block.parameters:
-            name = parameter.name.id
-            argument = given.get(name)
-            if argument is not None:
-                words = [n.id for n in parameter.type.names] if parameter.type and parameter.type.is_choice else []
-                value = self._value(argument.value, context.scope, words)
-                unit.arguments[name] = value
-                place: tuple[ast.Expr, Scope] = argument.value, context.scope
-            elif parameter.default is not None:
-                self.evaluator.calls = (*context.calls, link)
-                value = self.evaluator.evaluate(parameter.default, scope)
-                self.evaluator.calls = context.calls
-                unit.defaults[name] = value
-                unit.arguments[name] = _outside(value, unit.arguments)
-                place = parameter.default, scope
-            else:
-                self._missing(link.name, name, context, Note("declared here", parameter.span))
-                scope.names[name] = Binding(UNKNOWN, parameter.name.span)
-                complete = False
-                continue
-            value = self._typed(value, parameter, place, context)
-            scope.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
-        return complete
+    # --- nodes ---
 
-    def _value(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
-        return self.evaluator.choice(expr, scope, words) if words else self.evaluator.evaluate(expr, scope)
-
-    def _typed(
-        self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope], context: Context
-    ) -> Value:
-        if parameter.type is None or isinstance(value, Unknown):
-            return value
-        problem = mismatch(value, parameter.type)
-        if not problem:
-            return value
-        note = Note("its type comes from here", parameter.type.span)
-        span = origin(*place).span
-        self._report("E0301", span, f"`{parameter.name.id}` {problem}", context, notes=[note])
-        return UNKNOWN
-
-    # --- layers ---
-
-    def _match(
-        self, name: ast.Name, arguments: Sequence[ast.Argument], known: Sequence[str], context: Context
-    ) -> dict[str, ast.Argument] | None:
-        """Which argument is meant for which attribute."""
-        given: dict[str, ast.Argument] = {}
-        fine = True
-        for position, argument in enumerate(arguments):
-            if argument.name is not None:
-                key, place = argument.name.id, argument.name.span
-            elif position < len(known):
-                key, place = known[position], argument.span
-            else:
-                names = ", ".join(f"`{k}`" for k in known)
-                label = f"`{name.id}` takes {f'at most {len(known)} arguments: {names}' if known else 'no arguments'}"
-                self._report("E0403", argument.span, label, context)
-                return None
-            if key not in known:
-                self._report("E0401", place, f"`{name.id}` has no `{key}`", context, hint=did_you_mean(key, known))
-                fine = False
-            elif key in given:
-                note = Note("first here", given[key].span)
-                self._report("E0404", argument.span, f"`{key}` again", context, notes=[note])
-                fine = False
-            else:
-                given[key] = argument
-        return given if fine else None
-
-    def _missing(self, name: ast.Name, attribute: str, context: Context, *notes: Note, doc: str = "") -> None:
-        hint = f"`{attribute}`: {doc}" if doc else ""
-        self._report("E0402", name.span, f"`{name.id}` needs `{attribute}`", context, notes=notes, hint=hint)
-
-    def _make(
-        self, cls: type[Layer], name: ast.Name, arguments: Sequence[ast.Argument], context: Context
-    ) -> Layer | None:
-        """The layer with its attributes' values, or None after a fault."""
-        given = self._match(name, arguments, list(cls.attributes), context)
-        if given is None:
-            return None
-        values: dict[str, Any] = {}
-        fine = True
-        for key, attribute in cls.attributes.items():
-            argument = given.get(key)
-            if argument is None:
-                if attribute.required:
-                    self._missing(name, key, context, doc=attribute.doc)
-                    fine = False
-                continue
-            words = attribute.choices if isinstance(attribute, Choice) else ()
-            value = self._value(argument.value, context.scope, words)
-            if isinstance(value, Unknown):
-                fine = False
-                continue
-            try:
-                values[key] = attribute.convert(value)
-            except AttributeFault as fault:
-                place = self._place(argument, context, fault.index)
-                label = f"`{key}`: {fault.message}"
-                notes = fraction_notes(argument.value, context.scope) if fault.code == "E0302" else []
-                self._report(fault.code, place, label, context, notes=notes, used=argument.span, hint=fault.hint)
-                fine = False
-        return cls(**values) if fine else None
-
-    def _place(self, argument: ast.Argument, context: Context, index: int | None = None) -> Span:
-        """Where the value of an argument, or an element of it, was first written down."""
-        value = argument.value
-        if index is not None and isinstance(value, ast.List):
-            value = value.items[index]
-            return origin(value, context.scope).span
-        first = origin(value, context.scope)
-        return argument.span if first is value else first.span
-
-    def apply(
-        self,
-        layer: Layer,
-        flows: tuple[Flow, ...],
-        context: Context,
-        span: Span,
-        arguments: Sequence[ast.Argument] = (),
-        residual: ast.Residual | None = None,
-    ) -> Flow:
+    def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: Applied) -> Flow:
         """A node for a layer with its inputs; its shape is unknown if an input's is, or if it does not fit."""
-        shapes = tuple(f.shape for f in flows)
         shape: Shape = UNKNOWN
-        if not any(isinstance(s, Unknown) for s in shapes):
+        if not any(isinstance(f.shape, Unknown) for f in flows):
             try:
-                shape = layer.infer(*shapes)
+                shape = layer.infer(*(f.shape for f in flows))
             except ShapeError as error:
-                self._misfit(error, layer, flows, context, span, arguments, residual)
-        flow = self.add_node(layer, tuple(f.node for f in flows), shape, context.unit, span, shapes)
+                self._misfit(error, layer, flows, context, link)
+        flow = self.add_node(layer, flows, shape, context.unit, link.span)
         context.unit.items.append(flow.node)
         return flow
 
-    def add_node(
-        self,
-        layer: Layer,
-        inputs: tuple[int, ...],
-        shape: Shape,
-        unit: Unit,
-        span: Span,
-        input_shapes: tuple[Any, ...] = (),
-    ) -> Flow:
+    def add_node(self, layer: Layer, flows: tuple[Flow, ...], shape: Shape, unit: Unit, span: Span) -> Flow:
         """Puts a node into the graph. Raises SpecError when there are more than the budget allows."""
         number = self.count
         self.count += 1
         if number > MAX_LAYERS:
             raise self.reporter.fatal("E0701", span, f"more than {MAX_LAYERS:,} layers")
-        node = Node(number, layer, inputs, input_shapes, shape, unit, span)
-        self.graph.add_node(number, node=node)
-        for source, input_shape in zip(inputs, input_shapes, strict=True):
-            if source >= 0:
-                self.graph.add_edge(source, number, shape=input_shape)
+        inputs, input_shapes = tuple(f.node for f in flows), tuple(f.shape for f in flows)
+        self.graph.add_node(number, node=Node(number, layer, inputs, input_shapes, shape, unit, span))
+        for flow in flows:
+            if flow.node >= 0:
+                self.graph.add_edge(flow.node, number, shape=flow.shape)
         return Flow(number, shape)
 
-    # --- faults ---
-
     def _misfit(
-        self,
-        error: ShapeError,
-        layer: Layer,
-        flows: tuple[Flow, ...],
-        context: Context,
-        span: Span,
-        arguments: Sequence[ast.Argument],
-        residual: ast.Residual | None,
+        self, error: ShapeError, layer: Layer, flows: tuple[Flow, ...], context: Context, link: Applied
     ) -> None:
-        known = list(layer.attributes)
-        given = self._match(ast.Name(span, layer.kind), arguments, known, context) or {}
-        argument = given.get(error.attribute)
-        place = span if argument is None else self._place(argument, context, error.index)
-        used = span if argument is None else argument.span
+        """Reports that a layer does not fit its inputs, at the attribute that is to blame if there is one."""
+        code, place, hint = error.code, link.span, error.hint
         notes = [Note(f"{f.shape} comes from here", producer(self.graph, f.node, context.unit)) for f in flows]
-        code, hint = error.code, error.hint
-        if residual is not None:
+        if isinstance(link, ast.Residual):
             code, (body, around) = "E0507", flows
             taken = isinstance(last := context.unit.items[-1], Unit) and last.exit != last.entry
-            notes = residual_notes(self.graph, body, around, context.unit, residual.shortcut is not None and taken)
-            hint = residual_hint(body.shape, around.shape, residual.shortcut is not None, taken)
-        self._report(code, place, error.message, context, notes=notes, used=used, hint=hint)
-
-    def _report(
-        self,
-        code: str,
-        span: Span,
-        label: str,
-        context: Context,
-        *,
-        notes: Sequence[Note] = (),
-        used: Span | None = None,
-        hint: str = "",
-    ) -> None:
-        """Reports a fault, with the way into the block that it was found in."""
-        more = list(notes)
-        if used is not None and not (used.source is span.source and used.start <= span.start < used.end):
-            more.append(Note("used here", used))
-        self.reporter.report(code, span, label, [*more, *trail(context.calls, span)], hint)
-
-
-def _inside(name: str, value: Value) -> Value:
-    """An argument as its block sees it: numbers carry the parameter's name."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Sym(int(value), ("var", name))
-    if isinstance(value, tuple) and value and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-        return tuple(Sym(int(v), ("item", name, i)) for i, v in enumerate(value))
-    return value
-
-
-def _outside(value: Value, arguments: Mapping[str, Any]) -> Value:
-    """A default as the block's caller sees it."""
-    if isinstance(value, Sym):
-        try:
-            return substitute(value.formula, arguments)
-        except KeyError:  # it depends on the shape that enters
-            return int(value)
-    if isinstance(value, tuple):
-        return tuple(_outside(v, arguments) for v in value)
-    return value
+            notes = residual_notes(self.graph, body, around, context.unit, link.shortcut is not None and taken)
+            hint = residual_hint(body.shape, around.shape, link.shortcut is not None, taken)
+        elif isinstance(link, (ast.Layer, ast.Merge)):
+            argument = argument_of(link, layer, error.attribute)
+            if argument is not None:
+                place = written(argument, context.scope, error.index)
+                notes += used_notes(place, argument.span)
+        self.evaluator.fault(code, place, error.message, hint, notes)

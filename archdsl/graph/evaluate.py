@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.grid import Grid
-from archdsl.core.values import UNKNOWN, Endless, Symbol, Unknown, Value, describe, is_number, normal, type_name
+from archdsl.core.values import (
+    UNKNOWN,
+    Endless,
+    Symbol,
+    Unknown,
+    Value,
+    describe,
+    is_list,
+    is_number,
+    normal,
+    type_name,
+)
 from archdsl.frontend import ast
 from archdsl.graph.faults import fraction_notes, trail
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
 from archdsl.graph.scope import Binding, Scope, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
@@ -33,12 +45,27 @@ class Evaluator:
         self.reporter = reporter
         self.symbols = symbols
         self.steps = 0
+        self.sizes_used: set[str] = set()  # axes whose size decided something: the network is right for that size only
         self.calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open
+        self._rules: dict[type, Callable[[Any, Scope], Value]] = {
+            ast.Number: self._number,
+            ast.String: self._string,
+            ast.Name: self._name,
+            ast.InHand: self._in_hand,
+            ast.List: self._list,
+            ast.Comprehension: self._comprehension,
+            ast.Range: self._range,
+            ast.Unary: self._unary,
+            ast.Binary: self._binary,
+            ast.Conditional: self._conditional,
+            ast.Index: self._index,
+            ast.Call: self._call,
+        }
 
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
         """The value of an expression, or UNKNOWN after a fault was reported."""
         self.step(expr.span)
-        return _RULES[type(expr)](self, expr, scope)
+        return self._rules[type(expr)](expr, scope)
 
     def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
         """The value of an expression where one of a few words is expected, so that a misspelt one can be told."""
@@ -50,6 +77,16 @@ class Evaluator:
 
     def _knows(self, name: str, scope: Scope) -> bool:
         return name in _CONSTANTS or scope.find(name) is not None
+
+    @contextmanager
+    def within(self, call: ast.Layer) -> Generator[None]:
+        """Opens a block: faults found meanwhile are shown with this call as the way to them."""
+        outer = self.calls
+        self.calls = (*outer, call)
+        try:
+            yield
+        finally:
+            self.calls = outer
 
     def step(self, span: Span, count: int = 1) -> None:
         """Counts steps of work, so that no spec takes longer, or more memory, than the budget allows."""
@@ -81,7 +118,7 @@ class Evaluator:
     def items(self, expr: ast.Expr, scope: Scope) -> tuple[Value, ...] | Unknown:
         """A list that ends."""
         value = self.evaluate(expr, scope)
-        if isinstance(value, (tuple, Unknown)):
+        if is_list(value) or isinstance(value, Unknown):
             return value
         return self.unfit("E0301", expr, scope, f"expected a list, found {describe(value)}")
 
@@ -95,7 +132,7 @@ class Evaluator:
         for value in values:
             self.step(iterable.span)
             parts = value if len(names) > 1 else (value,)
-            if not isinstance(parts, tuple) or len(parts) != len(names):
+            if not is_list(parts) or len(parts) != len(names):
                 label = f"{len(names)} names for elements such as {describe(value)}"
                 self.fault("E0301", iterable.span, label, "`zip(a, b)` gives elements of two values")
                 return
@@ -149,6 +186,8 @@ class Evaluator:
         if expr.attribute not in Grid._fields:
             hint = did_you_mean(expr.attribute, Grid._fields)
             return self.fault("E0201", expr.span, f"a value has no `{expr.attribute}`", hint)
+        if expr.attribute != "channels":
+            self.sizes_used.add(expr.attribute)
         return UNKNOWN if isinstance(value, Unknown) else getattr(value, expr.attribute)
 
     def _list(self, expr: ast.List, scope: Scope) -> Value:
@@ -156,11 +195,12 @@ class Evaluator:
         return UNKNOWN if any(isinstance(i, Unknown) for i in items) else items
 
     def _comprehension(self, expr: ast.Comprehension, scope: Scope) -> Value:
-        items: list[Value] = []
-        for inner in self.loop(expr.names, expr.iterable, scope):
-            if expr.test is None or self.truth(expr.test, inner) is True:
-                items.append(self.evaluate(expr.item, inner))
-        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(tuple(items), expr.span)
+        items = tuple(
+            self.evaluate(expr.item, inner)
+            for inner in self.loop(expr.names, expr.iterable, scope)
+            if expr.test is None or self.truth(expr.test, inner) is True
+        )
+        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(items, expr.span)
 
     def _range(self, expr: ast.Range, scope: Scope) -> Value:
         start = self.whole(expr.start, scope, minimum=-MAX_MAGNITUDE)
@@ -195,10 +235,10 @@ class Evaluator:
         if expr.operator in ("==", "!="):
             return (left == right) is (expr.operator == "==")
         if expr.operator == "in":
-            if isinstance(right, tuple):
+            if is_list(right):
                 return left in right
             return self.unfit("E0301", expr.right, scope, f"expected a list, found {describe(right)}")
-        if expr.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+        if expr.operator == "+" and is_list(left) and is_list(right):
             return self._bounded(left + right, expr.span)
         return self._arithmetic(expr, left, right, scope)
 
@@ -266,7 +306,7 @@ class Evaluator:
 
 def _lengths(call: ast.Call, values: Sequence[Value]) -> str:
     """How long each list of a `zip` is."""
-    lists = [(a.span.text, len(v)) for a, v in zip(call.arguments, values, strict=True) if isinstance(v, tuple)]
+    lists = [(a.span.text, len(v)) for a, v in zip(call.arguments, values, strict=True) if is_list(v)]
     counts = [f"`{text}` has {n}" if len(text) <= 40 else f"a list has {n}" for text, n in lists]
     return f"{counts[0]} elements, {', '.join(counts[1:])}"
 
@@ -289,19 +329,4 @@ _OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
-}
-
-_RULES: dict[type, Callable[..., Value]] = {
-    ast.Number: Evaluator._number,
-    ast.String: Evaluator._string,
-    ast.Name: Evaluator._name,
-    ast.InHand: Evaluator._in_hand,
-    ast.List: Evaluator._list,
-    ast.Comprehension: Evaluator._comprehension,
-    ast.Range: Evaluator._range,
-    ast.Unary: Evaluator._unary,
-    ast.Binary: Evaluator._binary,
-    ast.Conditional: Evaluator._conditional,
-    ast.Index: Evaluator._index,
-    ast.Call: Evaluator._call,
 }

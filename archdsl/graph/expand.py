@@ -79,7 +79,9 @@ class _Expander:
         name = statement.name
         if statement.kind.id != "video":
             hint = did_you_mean(statement.kind.id, ["video"])
-            self.reporter.report("E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", help=hint)
+            self.reporter.report(
+                "E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", help=hint
+            )
         self._check_new(name, self.inputs)
         shape = self._clip_shape(statement, scope)
         unit = Unit("input", "", path=name.id)
@@ -175,7 +177,9 @@ class _Expander:
             self.paths[""] = flow
         elif self.inputs:
             hint = "`path NAME = INPUT` says which input a path begins with"
-            raise self.reporter.fatal("E0602", statement.label.span, f"{len(self.inputs)} inputs and no path", help=hint)
+            raise self.reporter.fatal(
+                "E0602", statement.label.span, f"{len(self.inputs)} inputs and no path", help=hint
+            )
         else:
             self._no_input(statement)
 
@@ -183,9 +187,7 @@ class _Expander:
         hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
         raise self.reporter.fatal("E0601", statement.span, "nothing has been declared that could flow here", help=hint)
 
-    def _stage_body(
-        self, body: Sequence[ast.Statement], scope: Scope, label: str, units: dict[str, Unit]
-    ) -> None:
+    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, label: str, units: dict[str, Unit]) -> None:
         for statement in body:
             if isinstance(statement, ast.PathLine):
                 self._path_line(statement, scope, label, units)
@@ -239,7 +241,7 @@ class _Expander:
         context = Context(scope, joint, {}, self.program.module)
         layer = vocabulary()[FUSIONS[fusion]]()
         flows = (self.paths[target.id], side)
-        self.paths[target.id] = self.builder.apply(layer, flows, context, lateral.span)
+        self.paths[target.id] = self.builder.apply(layer, flows, context, lateral)
         joint.exit = self.paths[target.id].node
         self.units.append(joint)
 
@@ -307,7 +309,9 @@ class _Expander:
             self.reporter.report("E0601", header.span, "this architecture has no input", help=hint)
             return None
         if not self.units:
-            self.reporter.report("E0605", header.span, "no stage and no head", help="`stage NAME { … }` is one row of the table")
+            self.reporter.report(
+                "E0605", header.span, "no stage and no head", help="`stage NAME { … }` is one row of the table"
+            )
             return None
         output = self.output or self._only_path()
         if output is None:
@@ -324,6 +328,7 @@ class _Expander:
             units=self.units,
             inputs={n: f.node for n, f in self.inputs.items()},
             output=output.node,
+            fixed_axes=frozenset(self.evaluator.sizes_used),
         )
 
     def _check_variant(self) -> None:

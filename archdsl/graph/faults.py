@@ -37,6 +37,12 @@ def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
     ]
 
 
+def used_notes(first: Span, used: Span) -> list[Note]:
+    """Where a value is used that was first written elsewhere."""
+    is_there = used.source is first.source and used.start <= first.start < used.end
+    return [] if is_there else [Note("used here", used)]
+
+
 def fraction_notes(expr: ast.Expr, scope: Scope) -> list[Note]:
     """Where the fractions come from that an expression is computed of."""
     expr, scope = traced(expr, scope)

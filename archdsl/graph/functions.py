@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.values import Endless, Value, describe, is_number, normal
+from archdsl.core.values import Endless, Value, describe, is_list, is_number, normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ class FunctionFault(Exception):
 
 
 def _numbers(values: tuple[Value, ...]) -> tuple[int | Fraction, ...]:
-    items = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
+    items = values[0] if len(values) == 1 and is_list(values[0]) else values
     if not items:
         raise FunctionFault("an empty list has no smallest and no largest element", "E0309")
     for value in items:
@@ -44,7 +44,7 @@ def _sum(values: Value) -> Value:
 
 
 def _length(value: Value) -> Value:
-    if not isinstance(value, tuple):
+    if not is_list(value):
         raise FunctionFault(f"expected a list, found {describe(value)}")
     return len(value)
 
@@ -60,14 +60,14 @@ def _rounded(rule: Callable[[Fraction], int]) -> Callable[[Value], Value]:
 
 def _zip(*lists: Value) -> Value:
     """Rounds of one element of each list; the lists that end must end together."""
-    ending = [v for v in lists if isinstance(v, tuple)]
-    if not ending or not all(isinstance(v, (tuple, Endless)) for v in lists):
+    ending = [v for v in lists if is_list(v)]
+    if not ending or not all(is_list(v) or isinstance(v, Endless) for v in lists):
         raise FunctionFault("`zip` takes lists, one of which must end")
     lengths = [len(v) for v in ending]
     if len(set(lengths)) > 1:
         raise FunctionFault(f"lists of {', '.join(map(str, lengths[:-1]))} and {lengths[-1]} elements", "E0307")
     count = lengths[0]
-    rows = [v if isinstance(v, tuple) else tuple(range(v.start, v.start + count)) for v in lists]
+    rows = [v if is_list(v) else tuple(range(v.start, v.start + count)) for v in lists]
     return tuple(zip(*rows, strict=True))
 
 

@@ -124,6 +124,7 @@ class Network:
     output: int
     named: dict[str, list[int]] = field(default_factory=dict)
     published: Published | None = None
+    fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
 
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]

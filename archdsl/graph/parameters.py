@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
-from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, normal, type_name
-from archdsl.frontend import ast
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, type_name
 from archdsl.frontend.parse import parse_binding
 from archdsl.graph.scope import Binding, Scope
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from archdsl.core.report import Reporter
+    from archdsl.frontend import ast
     from archdsl.graph.evaluate import Evaluator
 
 MAX_PENDING = 50
@@ -89,7 +89,7 @@ class ParameterScope(Scope):
 
     def _value(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
         kind = declaration.type
-        words = [n.id for n in kind.names] if kind is not None and kind.is_choice else []
+        words = choice_words(kind)
         value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
         if isinstance(value, Unknown):
             return value
@@ -109,16 +109,21 @@ class ParameterScope(Scope):
         return UNKNOWN
 
 
+def choice_words(kind: ast.Type | None) -> list[str]:
+    """The words that a declared choice is between; none for another type."""
+    return [n.id for n in kind.names] if kind is not None and kind.is_choice else []
+
+
 def mismatch(value: Value, kind: ast.Type) -> str:
     """How a value fails to be of a type; empty if it is."""
     if kind.is_choice:
-        words = [n.id for n in kind.names]
+        words = choice_words(kind)
         if isinstance(value, Symbol) and value.name in words:
             return ""
         return f"must be {one_of(words)}, found {describe(value)}"
     wanted = kind.names[0].id
     found = type_name(value)
-    if wanted == "list" and isinstance(value, tuple):
+    if wanted == "list" and is_list(value):
         inner = kind.names[1].id if len(kind.names) > 1 else ""
         bad = [v for v in value if inner and not _is(type_name(v), inner)]
         return f"must be a list of {inner}, found {describe(bad[0])} in it" if bad else ""
@@ -138,7 +143,7 @@ def _unlike(value: Value, default: Value) -> str:
     found, wanted = type_name(value), type_name(default)
     if _is(found, wanted):
         return ""
-    if isinstance(value, tuple) and isinstance(default, tuple):
+    if is_list(value) and is_list(default):
         inner = wanted.removeprefix("list").strip("[]")
         if not inner or all(_is(type_name(v), inner) for v in value):
             return ""
@@ -165,8 +170,7 @@ def as_text(value: Any) -> str:
         return str(number) if isinstance(number, int) else f"{number.numerator}/{number.denominator}"
     if isinstance(value, float):
         return as_text(Fraction(repr(value)))
-    if isinstance(value, (list, tuple)):
-        items: Any = value
-        return "[" + ", ".join(as_text(v) for v in items) + "]"
+    if isinstance(value, list):
+        return as_text(tuple(value))  # type: ignore
     message = f"a parameter is a number, a bool, a word or a list of them, not {type(value).__name__}"
     raise TypeError(message)

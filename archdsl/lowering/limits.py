@@ -129,7 +129,7 @@ def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
     shapes: dict[int, Grid] = {}
     for name, number in network.inputs.items():
         shape = network.node(number).shape
-        found[name] = {axis: Limits(int(getattr(shape, axis))) for axis in "thw"}
+        found[name] = {axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes) for axis in "thw"}
         axes = [Axis(limits) for limits in found[name].values()]
         shapes[number] = Grid(int(shape.channels), *axes)
     for node in network.all_nodes():

@@ -1,0 +1,37 @@
+"""Weights and clips that are a function of a name and a shape alone, so that a record of what a published model
+computes with them needs no weights beside it.
+
+Only the raw output of numpy's Philox generator is used, which is the same in every version of numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from hashlib import sha256
+
+import numpy as np
+import torch
+
+
+def uniform(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Uniform in [-√3, √3), so of mean 0 and variance 1; the name is the seed."""
+    seed = int.from_bytes(sha256(name.encode()).digest()[:8], "little")
+    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
+    fraction = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    values = ((2 * fraction - 1) * math.sqrt(3)).astype(np.float32)
+    return torch.from_numpy(values.reshape(shape))
+
+
+def weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """The tensor `name` of a state dict: kernels of variance 1 / fan-in, factors near 1, biases and means near 0."""
+    values = uniform(name, shape)
+    if name.endswith("running_var"):
+        return 1 + 0.25 * values
+    if len(shape) > 1:
+        return values / math.sqrt(math.prod(shape[1:]))
+    return 1 + 0.1 * values if name.endswith("weight") else 0.1 * values
+
+
+def clip(shape: tuple[int, ...]) -> torch.Tensor:
+    """The clip (B, C, T, H, W) that the records were made with."""
+    return uniform("input:clip", shape)
