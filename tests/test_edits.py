@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from meta import assert_as_predicted
@@ -171,7 +172,7 @@ def network(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=40, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(text=network())
 def test_random_networks(text: str) -> None:
     with TemporaryDirectory() as folder:
@@ -181,5 +182,10 @@ def test_random_networks(text: str) -> None:
             arch = archdsl.load(spec)
         except archdsl.SpecError as error:
             pytest.fail(f"{text}\n{error}")
-        assert_as_predicted(arch)
-        assert_computes_the_graph(arch)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
+        try:
+            assert_as_predicted(arch)
+            assert_computes_the_graph(arch)
+        finally:
+            torch.set_num_threads(threads)

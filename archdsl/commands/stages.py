@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.commands.common import analysed
-from archdsl.core.values import describe
+from archdsl.core.values import describe, is_list
 from archdsl.files import read_source
 from archdsl.frontend.ast import Syntax
 from archdsl.frontend.parse import parse
@@ -40,11 +40,10 @@ def _tree(part: object, depth: int, name: str = "") -> Iterator[str]:
         for key, value in fields.items():
             if key not in simple:
                 yield from _tree(value, depth + 1, key)
-    elif isinstance(part, tuple):
-        items: tuple[object, ...] = part
-        if items:
+    elif is_list(part):
+        if part:
             yield f"{indent}["
-            for item in items:
+            for item in part:
                 yield from _tree(item, depth + 1)
             yield "  " * depth + "]"
     else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from archdsl.core.values import is_list
 from archdsl.graph.cost import node_cost
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        return tuple(_plain(v) for v in items)
+    if is_list(value):
+        return tuple(_plain(v) for v in value)
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value

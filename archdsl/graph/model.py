@@ -42,13 +42,13 @@ class Unit:
     stage: str = ""
     block: Block | None = None
     call: ast.Layer | None = None  # where the block is called
-    arguments: dict[str, Any] = field(default_factory=dict)  # of the block, as its caller computes them
-    defaults: dict[str, Any] = field(default_factory=dict)  # of the arguments left out, as the block computes them
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])  # of the block, as its caller computes them
+    defaults: dict[str, Any] = field(default_factory=dict[str, Any])  # of the arguments left out, as the block computes them
     entry: int = -1  # the value that enters it, where it has one
     entering: Shape = None  # its shape, as the caller computes it
     exit: int = -1
     test: tuple[Expr, Scope] | None = None  # the condition under which a shortcut is there
-    items: list[int | Unit] = field(default_factory=list)
+    items: list[int | Unit] = field(default_factory=list["int | Unit"])
     explicit: bool = False  # labelled with `as`
     repeat: int = 0  # which `*` made it a copy of one block; 0: none
 
@@ -122,7 +122,7 @@ class Network:
     units: list[Unit]  # in the order of data flow
     inputs: dict[str, int]
     output: int
-    named: dict[str, list[int]] = field(default_factory=dict)
+    named: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     published: Published | None = None
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
@@ -12,7 +12,7 @@ from archdsl.frontend.parse import parse_binding
 from archdsl.graph.scope import Binding, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.frontend import ast
@@ -170,7 +170,7 @@ def as_text(value: Any) -> str:
         return str(number) if isinstance(number, int) else f"{number.numerator}/{number.denominator}"
     if isinstance(value, float):
         return as_text(Fraction(repr(value)))
-    if isinstance(value, list):
-        return as_text(tuple(value))  # type: ignore
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(as_text(v) for v in cast("Sequence[Any]", value)) + "]"
     message = f"a parameter is a number, a bool, a word or a list of them, not {type(value).__name__}"
     raise TypeError(message)

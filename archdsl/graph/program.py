@@ -36,7 +36,7 @@ class Module:
     """A file and the blocks that its chains can use."""
 
     file: ast.File
-    blocks: dict[str, BlockDef] = field(default_factory=dict)
+    blocks: dict[str, BlockDef] = field(default_factory=dict[str, "BlockDef"])
     is_spec: bool = False
     elsewhere: Callable[[str], str] = lambda _: ""  # the library that holds a block which is not imported
 

@@ -29,7 +29,7 @@ class Scope:
     """Names of one region; what is not here is looked for further out."""
 
     parent: Scope | None = None
-    names: dict[str, Binding] = field(default_factory=dict)
+    names: dict[str, Binding] = field(default_factory=dict[str, Binding])
     in_hand: Grid | Unknown | None = None
 
     def find(self, name: str) -> Binding | None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import did_you_mean
+from archdsl.core.values import is_list
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ def warn_unused(program: Program, reporter: Reporter) -> None:
 
 
 def _uses(part: Any) -> Iterator[str]:
-    if isinstance(part, tuple):
-        items: tuple[Any, ...] = part
-        for item in items:
+    if is_list(part):
+        for item in part:
             yield from _uses(item)
     elif isinstance(part, ast.Name):
         yield part.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
+from archdsl.core.values import is_list
 from archdsl.lowering.clone import all_units, reconnect
 
 if TYPE_CHECKING:
@@ -32,14 +33,12 @@ def drop_identities(network: Network) -> None:
 def _is_identity(node: Node) -> bool:
     """Judged by the numbers of this one place, not by the formulas of its block."""
     layer = node.layer
-    plain = type(layer)(**{name: _plain(value) for name, value in layer.values().items()}) if layer.attributes else layer
-    return plain.is_identity(*node.input_shapes)
+    if layer.attributes:
+        layer = type(layer)(**{name: _plain(value) for name, value in layer.values().items()})
+    return layer.is_identity(*node.input_shapes)
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Sym):
         return int(value)
-    if isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        return tuple(_plain(v) for v in items)
-    return value
+    return tuple(_plain(v) for v in value) if is_list(value) else value

@@ -25,7 +25,7 @@ class Group:
     number: int
     units: list[Unit]
     name: str = ""
-    optional: set[int] = field(default_factory=set)  # places among the items of shortcuts that some units lack
+    optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some units lack
 
     @property
     def example(self) -> Unit:

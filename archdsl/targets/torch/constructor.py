@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, formula_of, show, substitute, variables
+from archdsl.core.values import is_list
 from archdsl.frontend import ast
 from archdsl.graph.chains import IN_CHANNELS
 
@@ -48,15 +49,13 @@ class Constructor:
 
     def resolve(self, values: list[Any], hint: str) -> Any:
         """One number (or tuple) for all units: a constant, or a `Sym` over the constructor's parameters."""
-        if isinstance(values[0], tuple):
-            whole = {_whole_list(v) for v in values}
-            if len(whole) == 1 and "" not in whole and any(v != values[0] for v in values):
-                return tuple(Sym(int(v), self._note(v.formula)) for v in values[0])
-            names = [f"{hint}_{axis}" for axis in "thw"] if len(values[0]) == 3 else []
-            return tuple(
-                self.resolve([v[i] for v in values], names[i] if names else f"{hint}{i}") for i in range(len(values[0]))
-            )
         first = values[0]
+        if is_list(first):
+            whole = {_whole_list(v) for v in values}
+            if len(whole) == 1 and "" not in whole and any(v != first for v in values):
+                return tuple(Sym(int(v), self._note(v.formula)) for v in first)
+            ends = [f"_{axis}" for axis in "thw"] if len(first) == 3 else list(map(str, range(len(first))))
+            return tuple(self.resolve([v[i] for v in values], hint + end) for i, end in enumerate(ends))
         if all(v == first for v in values) or not isinstance(first, (int, float)):
             return int(first) if isinstance(first, Sym) else first
         formulas = {formula_of(v) for v in values if isinstance(v, int)}
@@ -122,10 +121,8 @@ class Constructor:
         """A resolved value as Python; what is not a number stays."""
         if isinstance(value, Sym):
             return self.show(value.formula)
-        if isinstance(value, tuple):
-            items: tuple[Any, ...] = value
-            name = _whole_list(items)
-            return name or "(" + ", ".join(str(self.code(v)) for v in items) + ")"
+        if is_list(value):
+            return _whole_list(value) or "(" + ", ".join(str(self.code(v)) for v in value) + ")"
         return value
 
     @property
@@ -143,7 +140,7 @@ class Constructor:
             name = declared.name.id
             if name in self.used:
                 value = self.value(self.units[0], name)
-                kind = f"tuple[{', '.join(['int'] * len(value))}]" if isinstance(value, tuple) else "int"
+                kind = f"tuple[{', '.join(['int'] * len(value))}]" if is_list(value) else "int"
                 found.append(Parameter(name, name, kind, _literal(declared.default), declared.default is None))
         for name, values in self.extra.items():
             found.append(Parameter(name, name, type(values[0]).__name__.replace("Sym", "int"), None, by_position=False))
@@ -173,9 +170,8 @@ class Constructor:
     def _passed_on(self, unit: Unit, variable: str) -> Any:
         """A projection shares the variables of its block, which hands them on by name."""
         value = self.value(unit, variable)
-        if isinstance(value, tuple):
-            items: tuple[Any, ...] = value
-            return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(items))
+        if is_list(value):
+            return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(value))
         return Sym(int(value), ("var", variable))
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class ModelPlan:
     """What the template prints of the model."""
 
-    init: list[str] = field(default_factory=list)
-    features: list[str] = field(default_factory=list)
-    forward: list[str] = field(default_factory=list)
+    init: list[str] = field(default_factory=list[str])
+    features: list[str] = field(default_factory=list[str])
+    forward: list[str] = field(default_factory=list[str])
 
 
 class ModelPrinter:

@@ -27,9 +27,9 @@ class ClassPlan:
     name: str
     doc: list[str]
     inputs: list[str]
-    init: list[str] = field(default_factory=list)
-    forward: list[str] = field(default_factory=list)
-    parameters: list[Parameter] = field(default_factory=list)
+    init: list[str] = field(default_factory=list[str])
+    forward: list[str] = field(default_factory=list[str])
+    parameters: list[Parameter] = field(default_factory=list[Parameter])
     constructor: Constructor | None = None
 
     @property
