@@ -1,8 +1,12 @@
-"""The command line. Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use."""
+"""The command line.
+
+Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use; 3: a fault of archdsl or of an added layer.
+"""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import re
@@ -36,11 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001  whatever it is, it is no fault of the spec
+        _show_own_fault(error)
+        return 3
     return code
 
 
 def entry() -> None:
     """The console script."""
+    gc.disable()  # the process ends before there is anything worth collecting
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no `×` shows `?`
             stream.reconfigure(errors="replace")
@@ -53,6 +61,19 @@ def _show(error: Exception) -> None:
 
     if isinstance(error, SpecError):
         show_diagnostics(error.diagnostics)
+
+
+def _show_own_fault(error: Exception) -> None:
+    """A fault of archdsl itself, or of a layer that a user has added."""
+    from archdsl.layers.base import LayerError
+
+    if isinstance(error, LayerError):
+        print(f"archdsl: {error}", file=sys.stderr)
+    elif os.environ.get("ARCHDSL_TRACEBACK"):
+        raise error
+    else:
+        print(f"archdsl: a fault of archdsl itself, not of your spec: {type(error).__name__}: {error}", file=sys.stderr)
+        print("ARCHDSL_TRACEBACK=1 shows where; please report it with the spec", file=sys.stderr)
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:

@@ -172,7 +172,7 @@ def network(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=80, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(text=network())
 def test_random_networks(text: str) -> None:
     with TemporaryDirectory() as folder:

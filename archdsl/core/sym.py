@@ -31,32 +31,32 @@ class Sym(int):
         sides = (formula_of(other), self.formula) if swapped else (self.formula, formula_of(other))
         return Sym(value, (operator, *sides))
 
-    def __add__(self, other: object) -> Any:
-        return self._with("+", other, int.__add__(self, other))  # type: ignore[operator]
+    def __add__(self, other: Any) -> Any:
+        return self._with("+", other, int.__add__(self, other))
 
-    def __radd__(self, other: object) -> Any:
-        return self._with("+", other, int.__radd__(self, other), swapped=True)  # type: ignore[operator]
+    def __radd__(self, other: Any) -> Any:
+        return self._with("+", other, int.__radd__(self, other), swapped=True)
 
-    def __sub__(self, other: object) -> Any:
-        return self._with("-", other, int.__sub__(self, other))  # type: ignore[operator]
+    def __sub__(self, other: Any) -> Any:
+        return self._with("-", other, int.__sub__(self, other))
 
-    def __rsub__(self, other: object) -> Any:
-        return self._with("-", other, int.__rsub__(self, other), swapped=True)  # type: ignore[operator]
+    def __rsub__(self, other: Any) -> Any:
+        return self._with("-", other, int.__rsub__(self, other), swapped=True)
 
-    def __mul__(self, other: object) -> Any:
-        return self._with("*", other, int.__mul__(self, other))  # type: ignore[operator]
+    def __mul__(self, other: Any) -> Any:
+        return self._with("*", other, int.__mul__(self, other))
 
-    def __rmul__(self, other: object) -> Any:
-        return self._with("*", other, int.__rmul__(self, other), swapped=True)  # type: ignore[operator]
+    def __rmul__(self, other: Any) -> Any:
+        return self._with("*", other, int.__rmul__(self, other), swapped=True)
 
-    def __floordiv__(self, other: object) -> Any:
-        return self._with("//", other, int.__floordiv__(self, other))  # type: ignore[operator]
+    def __floordiv__(self, other: Any) -> Any:
+        return self._with("//", other, int.__floordiv__(self, other))
 
-    def __rfloordiv__(self, other: object) -> Any:
-        return self._with("//", other, int.__rfloordiv__(self, other), swapped=True)  # type: ignore[operator]
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._with("//", other, int.__rfloordiv__(self, other), swapped=True)
 
-    def __mod__(self, other: object) -> Any:
-        return self._with("%", other, int.__mod__(self, other))  # type: ignore[operator]
+    def __mod__(self, other: Any) -> Any:
+        return self._with("%", other, int.__mod__(self, other))
 
     def __repr__(self) -> str:
         return int.__repr__(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lark import Token, Tree
 from lark.visitors import Transformer_NonRecursive
@@ -26,19 +26,23 @@ _ESCAPE = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 def build_statements(tree: Any, source: Source) -> tuple[ast.Statement, ...]:
     """The statements of a whole file."""
-    return tuple(_Builder(source).transform(tree).children)
+    return tuple(_transformed(tree, source).children)
 
 
 def build_binding(tree: Any, source: Source) -> ast.Binding:
     """The tree of a lone setting."""
-    return _Builder(source).transform(tree)
+    return _transformed(tree, source)
+
+
+def _transformed(tree: Any, source: Source) -> Any:
+    return cast("Any", _Builder(source)).transform(tree)  # Lark's types are incomplete
 
 
 def _split(items: Sequence[Any], kind: type) -> tuple[Any, ...]:
     return tuple(i for i in items if isinstance(i, kind))
 
 
-class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
+class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeArgument]  # Lark's takes none at run time
     def __init__(self, source: Source) -> None:
         super().__init__(visit_tokens=False)
         self.source = source

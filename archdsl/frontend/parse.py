@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
 
+from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
@@ -17,10 +18,12 @@ from archdsl.frontend.syntax_faults import (
     CLOSE,
     OPEN,
     STATEMENTS,
+    Unexpected,
     diagnostic,
     foreign_character,
     not_closed,
     opened_brackets,
+    span_of,
     unexpected,
 )
 
@@ -56,7 +59,8 @@ def _tokens(source: Source) -> list[Token]:
         if token.type in OPEN:
             opened.append(token)
             if len(opened) > MAX_NESTING:
-                raise _at_token("E0702", source, token, f"more than {MAX_NESTING} brackets inside each other")
+                label = f"more than {MAX_NESTING} brackets inside each other"
+                raise SpecError([diagnostic("E0702", span_of(source, token), label)])
         elif opened and CLOSE.get(token.type) == opened[-1].type:
             opened.pop()
         kept.append(token)
@@ -70,7 +74,7 @@ def _lexed(source: Source) -> list[Token]:
         try:
             tokens: list[Token] = list(parser().lex(text))
         except UnexpectedCharacters as error:
-            at = error.pos_in_stream
+            at: int = error.pos_in_stream
             if all(f.span.text != source.text[at] for f in faults):
                 faults.append(foreign_character(source, at))
             if faults[-1].code == "E0104" or len(faults) == MAX_SYNTAX_ERRORS:
@@ -83,15 +87,6 @@ def _lexed(source: Source) -> list[Token]:
     return tokens
 
 
-def _table_file() -> str:
-    """Where Lark keeps its parse tables: beside Python's own compiled files, else in the user's cache."""
-    beside = Path(__file__).parent / "__pycache__"
-    if not (beside.is_dir() and os.access(beside, os.W_OK)) and not (beside / "grammar.tables").is_file():
-        beside = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archdsl"
-        beside.mkdir(parents=True, exist_ok=True)
-    return str(beside / "grammar.tables")
-
-
 def _make_parser() -> Lark:
     grammar = Path(__file__).with_name("grammar.lark").read_text("utf-8")
     options: dict[str, Any] = {
@@ -100,21 +95,16 @@ def _make_parser() -> Lark:
         "start": ["file", "binding"],
         "propagate_positions": True,
     }
-    try:
-        return Lark(grammar, cache=_table_file(), **options)
-    except OSError:
+    folder = cache_folder()
+    if folder is None:
         return Lark(grammar, **options)
+    return Lark(grammar, cache=str(folder / "grammar.tables"), **options)
 
 
-_parser: Lark | None = None
-
-
+@cache
 def parser() -> Any:  # Lark, whose types are incomplete
     """The one parser of the process, made when it is first asked for."""
-    global _parser
-    if _parser is None:
-        _parser = _make_parser()
-    return _parser
+    return _make_parser()
 
 
 def parse(source: Source) -> ast.File:
@@ -124,12 +114,12 @@ def parse(source: Source) -> ast.File:
         SpecError: with every fault of the text that could be told apart.
     """
     if len(source.text) > MAX_CHARACTERS:
-        raise _fault("E0704", source, 0, 0, f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read")
+        raise _fault("E0704", source, f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read")
     if not source.text.strip():
-        raise _fault("E0102", source, 0, 0, "a spec begins with `arch NAME`")
+        raise _fault("E0102", source, "a spec begins with `arch NAME`")
     statements = build_statements(_run(source, "file"), source)
     if not statements:
-        raise _fault("E0102", source, 0, 0, "there are comments, and nothing else")
+        raise _fault("E0102", source, "there are comments, and nothing else")
     return ast.File(source, statements, tuple(_comments(source)))
 
 
@@ -167,7 +157,8 @@ def _run(source: Source, start: str) -> Any:
                 faults.append(not_closed(source, opened[-1], token))
                 position = _unwind(interactive, len(opened) - 1, position - 1, len(tokens))
             else:
-                faults.append(unexpected(source, token, interactive.accepts(), before, opened, _words()))
+                fault = Unexpected(token, interactive.accepts(), before, opened)
+                faults.append(unexpected(source, fault, _words()))
                 position = _skip_line(tokens, position, interactive, len(opened))
             resumed = position
     if not faults:
@@ -205,7 +196,9 @@ def _at_end(source: Source, error: UnexpectedToken, accepted: set[str], tokens: 
     if opened:
         return not_closed(source, opened[-1])
     written = [t for t in tokens if t.type != "_NL"]
-    return unexpected(source, error.token, accepted, written[-1] if written else None, [], _words())
+    token: Token = error.token
+    fault = Unexpected(token, accepted, written[-1] if written else None, [])
+    return unexpected(source, fault, _words())
 
 
 def _words() -> dict[str, str]:
@@ -220,9 +213,6 @@ def _comments(source: Source) -> Iterator[ast.Comment]:
             yield ast.Comment(Span(source, match.start(1), match.end(1)), match[1].rstrip())
 
 
-def _fault(code: str, source: Source, start: int, end: int, label: str) -> SpecError:
-    return SpecError([diagnostic(code, source, start, end, label)])
-
-
-def _at_token(code: str, source: Source, token: Token, label: str) -> SpecError:
-    return _fault(code, source, token.start_pos or 0, token.end_pos or 0, label)
+def _fault(code: str, source: Source, label: str) -> SpecError:
+    """A fault of the whole text."""
+    return SpecError([diagnostic(code, Span(source, 0, 0), label)])

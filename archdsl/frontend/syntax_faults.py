@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, Note
-from archdsl.core.source import Source, Span
+from archdsl.core.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lark import Token
+
+    from archdsl.core.source import Source
 
 OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
@@ -48,11 +51,19 @@ _FOREIGN = {
 }  # fmt: skip
 
 
-def diagnostic(
-    code: str, source: Source, start: int, end: int, label: str, hint: str = "", notes: Sequence[Note] = ()
-) -> Diagnostic:
-    """A fault at a range of characters."""
-    return Diagnostic(code, TITLES[code], Span(source, start, end), label, tuple(notes), hint)
+@dataclass(frozen=True)
+class Unexpected:
+    """A token that cannot stand where it does."""
+
+    token: Token
+    accepted: set[str]  # the kinds of token that could
+    before: Token | None  # the token before it
+    opened: Sequence[Token]  # the brackets around it
+
+
+def diagnostic(code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Diagnostic:
+    """A fault of the text."""
+    return Diagnostic(code, TITLES[code], span, label, tuple(notes), hint)
 
 
 def foreign_character(source: Source, at: int) -> Diagnostic:
@@ -61,56 +72,46 @@ def foreign_character(source: Source, at: int) -> Diagnostic:
     if char == '"':
         long = source.text.startswith('"""', at)
         label = "no closing quotes" if long else "no closing quote"
-        return diagnostic("E0104", source, at, at + (3 if long else 1), label)
+        return diagnostic("E0104", Span(source, at, at + (3 if long else 1)), label)
+    span = Span(source, at, at + 1)
     if char.isprintable():
-        return diagnostic("E0106", source, at, at + 1, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
+        return diagnostic("E0106", span, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
     name = unicodedata.name(char, "a control character")
     label = f"U+{ord(char):04X} ({name.lower()}) is not part of the language"
-    return diagnostic("E0106", source, at, at + 1, label, "delete it; it may look like a space, or like nothing")
+    return diagnostic("E0106", span, label, "delete it; it may look like a space, or like nothing")
 
 
 def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Diagnostic:
     """A bracket that is still open where something stands that cannot be inside it, or at the end."""
-    notes = [Note("this cannot stand inside of it", _span(source, token))] if token is not None else []
-    place = _span(source, bracket)
-    return diagnostic("E0107", source, place.start, place.end, f"no `{OPEN[bracket.type]}` closes this", notes=notes)
+    notes = [Note("this cannot stand inside of it", span_of(source, token))] if token is not None else []
+    return diagnostic("E0107", span_of(source, bracket), f"no `{OPEN[bracket.type]}` closes this", notes=notes)
 
 
-def unexpected(
-    source: Source,
-    token: Token,
-    accepted: set[str],
-    before: Token | None,
-    opened: Sequence[Token],
-    words: Mapping[str, str],
-) -> Diagnostic:
-    """A token that cannot stand where it does.
-
-    `accepted` are the kinds of token that could, `before` is the token before it, `opened` the brackets around it,
-    `words` how the kinds of one spelling are written.
-    """
-    expected = expected_text(accepted, words)
-    end_before = (before.end_pos or 0) if before is not None else 0
+def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> Diagnostic:
+    """A token that cannot stand where it does; `words` are how the kinds of one spelling are written."""
+    token, opened = fault.token, fault.opened
+    expected = expected_text(fault.accepted, words)
     if token.type in ("_NL", "$END"):
         what = "the line ends here" if token.type == "_NL" else "the text ends here"
-        hint = _hint(token, before, accepted)
-        return diagnostic("E0103", source, end_before, end_before, f"{what}; {expected}", hint)
+        end = (fault.before.end_pos or 0) if fault.before is not None else 0
+        return diagnostic("E0103", Span(source, end, end), f"{what}; {expected}", _hint(fault))
     if token.type in CLOSE and not opened:
         label = f"`{token}` closes nothing"
     else:
         label = f"`{token}` cannot stand here; {expected}"
-    place = _span(source, token)
     notes: list[Note] = []
     if opened and opened[-1].type != "LBRACE" and opened[-1].line != token.line:
-        notes.append(Note("this is still open", _span(source, opened[-1])))
-    return diagnostic("E0103", source, place.start, place.end, label, _hint(token, before, accepted), notes)
+        notes.append(Note("this is still open", span_of(source, opened[-1])))
+    return diagnostic("E0103", span_of(source, token), label, _hint(fault), notes)
 
 
-def _span(source: Source, token: Token) -> Span:
+def span_of(source: Source, token: Token) -> Span:
+    """The place of a token."""
     return Span(source, token.start_pos or 0, token.end_pos or 0)
 
 
-def _hint(token: Token, before: Token | None, accepted: set[str]) -> str:
+def _hint(fault: Unexpected) -> str:
+    token, before, accepted = fault.token, fault.before, fault.accepted
     previous = before.type if before is not None else ""
     if before is None and "ARCH" in accepted:
         return "a spec begins with `arch NAME`, a library with `block` or `import`"

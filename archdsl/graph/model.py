@@ -30,8 +30,9 @@ Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
 class Unit:
     """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
 
-    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `layout` (a conversion behind one of these), `block`, `sequence` (blocks
-    in a row inside something else) or `shortcut` (the projection beside a residual body, empty where there is none).
+    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `layout` (a conversion behind
+    one of these), `block`, `sequence` (blocks in a row inside something else) or `shortcut` (the projection beside a
+    residual body, empty where there is none).
     `items` are node numbers and inner units in the order of data flow.
     """
 
@@ -43,7 +44,7 @@ class Unit:
     block: Block | None = None
     call: ast.Layer | None = None  # where the block is called
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])  # of the block, as its caller computes them
-    defaults: dict[str, Any] = field(default_factory=dict[str, Any])  # of the arguments left out, as the block computes them
+    defaults: dict[str, Any] = field(default_factory=dict[str, Any])  # of those left out, as the block computes them
     entry: int = -1  # the value that enters it, where it has one
     entering: Shape = None  # its shape, as the caller computes it
     exit: int = -1
@@ -122,7 +123,6 @@ class Network:
     units: list[Unit]  # in the order of data flow
     inputs: dict[str, int]
     output: int
-    named: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     published: Published | None = None
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
 

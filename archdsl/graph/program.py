@@ -110,7 +110,7 @@ class Resolver:
     # --- finding files ---
 
     def _family(self, source: Source) -> list[ast.File]:
-        """The spec, its base, the base of that, …"""
+        """The spec, its base, the base of that and so on."""
         files: list[ast.File] = []
         seen: list[str] = []
         while True:

@@ -41,7 +41,7 @@ class Scope:
             scope = scope.parent
         return None
 
-    def lazy(self, name: str) -> Binding | None:  # noqa: ARG002
+    def lazy(self, _name: str, /) -> Binding | None:
         """A name that is worked out when it is first asked for."""
         return None
 

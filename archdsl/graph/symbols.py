@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.frontend import ast
 from archdsl.graph.expand import FUSIONS
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Choice, Initialiser
@@ -12,6 +11,7 @@ from archdsl.layers.attributes import Choice, Initialiser
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from archdsl.frontend import ast
     from archdsl.graph.program import Program
 
 

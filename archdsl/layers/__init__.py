@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from archdsl.layers.base import REGISTRY, Layer
+from archdsl.layers.base import REGISTRY, Layer, LayerError
 
 _NOT_LAYERS = {"__init__", "attributes", "base"}
 
@@ -39,4 +39,7 @@ def _load(file: Path) -> None:
     if spec is not None and spec.loader is not None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise LayerError(f"the layer {file}: {type(error).__name__}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from archdsl.core.diagnostics import one_of
 from archdsl.core.values import Symbol, Value, describe
@@ -166,7 +166,7 @@ class Choice(Attribute[str]):
 class Initialiser(Attribute[Symbol]):
     """How a weight begins: a word, or a word with numbers, as in `normal(0.01)`."""
 
-    known = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
+    known: ClassVar = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
     expects = "`msra`, `xavier`, `zeros`, `normal(std)` or `trunc_normal(std)`"
 
     def convert(self, value: Value) -> Symbol:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from archdsl.core.grid import Grid, grid_text
 from archdsl.core.sym import Sym
-from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Attribute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from archdsl.core.values import Symbol
 
 L = TypeVar("L", bound="type[Layer]")
 
@@ -19,6 +20,10 @@ L = TypeVar("L", bound="type[Layer]")
 GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
+
+
+class LayerError(Exception):
+    """A layer's own code or template is wrong: a fault of its author, not of the spec."""
 
 
 class ShapeError(Exception):
@@ -71,24 +76,26 @@ class Layer:
         """The output's shape. Raises ShapeError if the layer does not fit its input."""
         return inputs[0]
 
-    def params(self, *inputs: Grid) -> int:  # noqa: ARG002
+    def params(self, *inputs: Grid) -> int:
         """Trainable numbers."""
         return 0
 
-    def macs(self, output: Grid, *inputs: Grid) -> int:  # noqa: ARG002
-        """Multiply-adds of one clip, one multiply-add counting 1; only products of convolutions, linear layers and
-        attention count, as in the papers."""
+    def macs(self, output: Grid, *inputs: Grid) -> int:
+        """Multiply-adds of one clip, one multiply-add counting 1.
+
+        Only products of convolutions, linear layers and attention count, as in the papers.
+        """
         return 0
 
     def output_layout(self, layout: str) -> str:
         """The layout of the output, for an input in `layout`."""
         return layout
 
-    def is_identity(self, *inputs: Grid) -> bool:  # noqa: ARG002
+    def is_identity(self, *inputs: Grid) -> bool:
         """Whether it changes nothing, so that no code is needed for it."""
         return False
 
-    def plan(self, use: Use) -> dict[str, Any]:  # noqa: ARG002
+    def plan(self, use: Use) -> dict[str, Any]:
         """What the template prints: numbers, tuples, strings, flags; every decision is made here."""
         return {}
 

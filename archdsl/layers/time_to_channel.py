@@ -9,7 +9,7 @@ from archdsl.layers.base import GRID, Layer, ShapeError, Use, divisors, known_to
 
 @layer("time_to_channel", category="sampling")
 class TimeToChannel(Layer):
-    """Packs `n` neighbouring frames into the channels of one: C channels of T frames become n·C of T / n (SlowFast 3.3)."""
+    """Packs `n` neighbouring frames into the channels of one: C of T frames become n·C of T / n (SlowFast 3.3)."""
 
     imports = ("from einops import rearrange",)
     layouts = (GRID,)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
+from archdsl.core.cache import cache_folder
 from archdsl.layers import extra_folders
-from archdsl.layers.base import Layer, Use
+from archdsl.layers.base import Layer, LayerError, Use
 from archdsl.resources import resource
 from archdsl.targets.torch.fit import is_primary
 
@@ -33,12 +34,13 @@ class LazyShape:
 
 def environment() -> Environment:
     """Jinja with the templates of the package and of the user's own layers. A name that a plan lacks is an error."""
+    cache = cache_folder()
     own = FileSystemLoader([str(p) for p in extra_folders()])
     templates = resource("templates")
     loader = ChoiceLoader([FileSystemLoader(str(templates)), FileSystemLoader(str(templates / "layers")), own])
     made = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False, bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache is not None else None,
     )  # fmt: skip
     made.filters["primary"] = lambda code: code if is_primary(code) else f"({code})"
     return made
@@ -62,13 +64,17 @@ class LayerPrinter:
         return self.printed(layer, {k: constructor.code(v) for k, v in plan.items()}, first.label)
 
     def printed(self, layer: Layer, plan: dict[str, Any], label: str) -> PrintedLayer:
-        """The code of a plan."""
-        template = self.environment.get_template(f"{layer.kind}.py.j2")
-        made: Any = template.make_module({**plan, "layer": f"self.{label}"})
+        """The code of a plan. Raises LayerError if the template asks for what the plan has not."""
+        try:
+            template = self.environment.get_template(f"{layer.kind}.py.j2")
+            made: Any = template.make_module({**plan, "layer": f"self.{label}"})
+            if hasattr(made, "support"):
+                self.support[str(made.support()).strip()] = ""
+            module = _one_line(made.module()) if layer.module else ""
+            made.apply(*["x"] * 2 if layer.many else "x")  # a fault shows here, not where the code is put together
+        except (TemplateError, AttributeError) as error:
+            raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
         self.imports.update(layer.imports)
-        if hasattr(made, "support"):
-            self.support[str(made.support()).strip()] = ""
-        module = _one_line(made.module()) if layer.module else ""
         return PrintedLayer(label, module, lambda texts: _one_line(made.apply(*texts)))
 
     @staticmethod
