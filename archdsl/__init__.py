@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from archdsl.architecture import Architecture, load
     from archdsl.core.diagnostics import SpecError
 
-_HOMES = {"Architecture": "archdsl.architecture", "load": "archdsl.architecture", "SpecError": "archdsl.core.diagnostics"}
+_HOMES = {
+    "Architecture": "archdsl.architecture",
+    "load": "archdsl.architecture",
+    "SpecError": "archdsl.core.diagnostics",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -89,9 +89,10 @@ class Architecture:
 
     def diagram(self, level: str = "stage") -> graphviz.Digraph:
         """A diagram, at the level of stages, blocks or layers; a notebook shows it."""
+        from archdsl.lowering import without_identities
         from archdsl.targets.dot import diagram
 
-        return diagram(self._analysis.network, level)
+        return diagram(without_identities(self._analysis.network), level)
 
     def build(self) -> torch.nn.Module:
         """The module itself, its weights at their start. Needs torch."""
@@ -102,4 +103,5 @@ class Architecture:
         return getattr(module, self.name)()
 
     def __repr__(self) -> str:
-        return f"<Architecture {self.name}: {self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds>"
+        figures = f"{self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"
+        return f"<Architecture {self.name}: {figures}>"

@@ -65,7 +65,7 @@ def _show(error: Exception) -> None:
 
 def _show_own_fault(error: Exception) -> None:
     """A fault of archdsl itself, or of a layer that a user has added."""
-    from archdsl.layers.base import LayerError
+    from archdsl.core.diagnostics import LayerError
 
     if isinstance(error, LayerError):
         print(f"archdsl: {error}", file=sys.stderr)

@@ -51,8 +51,8 @@ def _nearest(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return ""
-    close = get_close_matches(path.name, [p.name for p in folder.glob("*.arch")], n=1)
-    return f"; did you mean {folder / close[0]}?" if close else ""
+    close = get_close_matches(path.stem, [p.stem for p in folder.glob("*.arch")], n=1)
+    return f"; did you mean {folder / close[0]}.arch?" if close else ""
 
 
 class FileLibrary:

@@ -9,6 +9,7 @@ from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic
 from archdsl.core.grid import grid_text
+from archdsl.core.table import aligned
 from archdsl.graph.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ def _table(analysis: Analysis, level: str) -> str:
     cells.append(("total", "", "", *_figures(total.params, total.macs, total.activations)))
     if not any(row.path for row in rows):
         cells = [(c[0], *c[2:]) for c in cells]
-    text = len(cells[0]) - 4  # columns of words, before the shape
-    widths = [max(len(c[i]) for c in cells) for i in range(len(cells[0]))]
-    lines = [
-        "  ".join(c.ljust(w) if i <= text else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in cells
-    ]
+    lines = aligned(cells, numbers=3)
     rule = "─" * max(map(len, lines))
     head = f"{network.name}  input {inputs} (channels × frames × height × width)"
     return "\n".join([head, "", lines[0], rule, *lines[1:-1], rule, lines[-1], "", CONVENTION])

@@ -33,12 +33,13 @@ def draw(network: Network, output: Path, level: str) -> None:
     Raises:
         UsageError: if that is none of the formats, or the picture cannot be made or written.
     """
+    from archdsl.lowering import without_identities
     from archdsl.targets.dot import diagram
     from archdsl.targets.render_dot import RenderError
 
     format_ = _format(output)
     try:
-        picture = diagram(network, level).picture(format_)
+        picture = diagram(without_identities(network), level).picture(format_)
     except RenderError as error:
         raise UsageError(f"{output}: {error}") from None
     write_atomically(output, picture)

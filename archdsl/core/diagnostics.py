@@ -62,6 +62,10 @@ def one_of(words: Sequence[str]) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
+class LayerError(Exception):
+    """A layer's own code or template is wrong: a fault of its author, not of the spec."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A help line that names the nearest known names, or lists them when they are few."""
     candidates = sorted(set(known))

@@ -18,21 +18,35 @@ _MODULE = frozenset(
     state_dict to to_empty train training type update values xpu zero_grad
     """.split()
 )
-# Names that generated code uses itself.
+# Names that generated code uses itself. A test compares the functions among them with the templates.
 _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
-    "sum zip annotations features module in_hand print open exec eval input".split()
+    "sum zip annotations print open exec eval input spread_frames ValueError".split()
 )
+_VARIABLES = frozenset("features module in_hand".split())
+_OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input
+
+_USED = "`{}` is used by the generated code itself"
 
 
 def why_refused(name: str) -> str:
     """The reason why a name cannot be given to a stage, path, block or layer; empty if it can."""
-    if name.startswith("_"):
-        return f"`{name}`: a name begins with a letter"
-    if iskeyword(name) or name in ("None", "True", "False"):
-        return f"`{name}` is a word of Python"
     if name in _MODULE:
         return f"`{name}` belongs to torch's nn.Module"
-    if name in _CODE:
-        return f"`{name}` is used by the generated code itself"
-    return ""
+    if name in _VARIABLES:
+        return _USED.format(name)
+    return why_no_parameter(name)
+
+
+def why_no_parameter(name: str) -> str:
+    """The reason why a name cannot be given to a parameter of a block, which becomes one of a constructor."""
+    if name.startswith("_"):
+        return f"`{name}`: a name begins with a letter"
+    if iskeyword(name):
+        return f"`{name}` is a word of Python"
+    return _USED.format(name) if name in _CODE else ""
+
+
+def why_no_input(name: str) -> str:
+    """The reason why a name cannot be given to an input."""
+    return _USED.format(name) if name in _OF_CHECKS else why_refused(name)

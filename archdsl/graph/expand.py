@@ -9,7 +9,7 @@ import networkx as nx
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean, one_of
 from archdsl.core.grid import Grid
-from archdsl.core.names import why_refused
+from archdsl.core.names import why_no_input, why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
 from archdsl.frontend import ast
 from archdsl.graph.chains import Builder, Context, Flow
@@ -82,7 +82,7 @@ class _Expander:
             self.reporter.report(
                 "E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", help=hint
             )
-        self._check_new(name, self.inputs)
+        self._check_new(name, self.inputs, why_no_input(name.id))
         shape = self._clip_shape(statement, scope)
         unit = Unit("input", "", path=name.id)
         layer = vocabulary()["input"]()
@@ -105,7 +105,7 @@ class _Expander:
         name = statement.name
         if name.id in self.program.dropped:
             return
-        self._check_new(name, self.paths)
+        self._check_new(name, self.paths, why_refused(name.id))
         unit = Unit("path", "", path=name.id, stage="input")
         self.paths[name.id] = self._line(statement.chain, self._only_input(), unit, scope)
 
@@ -282,8 +282,7 @@ class _Expander:
         hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
         raise self.reporter.fatal("E0601", chain.span, "nothing has been declared that could flow here", help=hint)
 
-    def _check_new(self, name: ast.Name, existing: dict[str, Flow]) -> None:
-        refused = why_refused(name.id)
+    def _check_new(self, name: ast.Name, existing: dict[str, Flow], refused: str) -> None:
         if not refused and name.id in vocabulary():
             refused = f"`{name.id}` is a layer"
         if not refused and name.id in self.program.module.blocks:
@@ -303,6 +302,7 @@ class _Expander:
         refused = why_refused(header.name.id)
         if refused:
             self.reporter.report("E0204", header.name.span, refused)
+        self._check_functions()
         self._check_variant()
         if not self.inputs:
             hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
@@ -330,6 +330,16 @@ class _Expander:
             output=output.node,
             fixed_axes=frozenset(self.evaluator.sizes_used),
         )
+
+    def _check_functions(self) -> None:
+        """The module has a function `check_NAME` for each input, which nothing else may be called."""
+        functions = {f"check_{name}" for name in self.inputs}
+        names = [f.header.name for f in self.program.files[:1] if f.header]
+        names += [f.header.family for f in self.program.files if f.header and f.header.family]
+        names += [s.name for s in self.program.statements if isinstance(s, ast.Path)]
+        for name in names:
+            if name.id in functions:
+                self.reporter.report("E0204", name.span, f"`{name.id}` is used by the generated code itself")
 
     def _check_variant(self) -> None:
         for label, stage in self.program.stages.items():

@@ -28,6 +28,7 @@ def assign_labels(network: Network, reporter: Reporter) -> None:
                     _label_members(network, block, reporter)
         else:
             _label_members(network, unit, reporter)
+    _check_tops(network, reporter)
     for name, number in network.inputs.items():
         network.node(number).label = name
         network.node(number).unit.path = ""
@@ -48,7 +49,7 @@ def _label_members(network: Network, unit: Unit, reporter: Reporter) -> None:
     _gather_rows(unit)
     members = [item if isinstance(item, Unit) else network.node(item) for item in unit.items]
     _number([m for m in members if not m.explicit])
-    _check(members, reporter)
+    _check(network, members, reporter)
     for member in members:
         if isinstance(member, Unit) and member.kind == "sequence":
             _number_row(member)
@@ -84,12 +85,40 @@ def _number(members: list[Node | Unit]) -> None:
         member.label = kind if total[kind] == 1 else f"{kind}{seen[kind]}"
 
 
-def _check(members: list[Node | Unit], reporter: Reporter) -> None:
-    taken: dict[str, Span] = {}
+def _check(network: Network, members: list[Node | Unit], reporter: Reporter) -> None:
+    taken: dict[str, Span | None] = {}
     for member in members:
-        span = member.span if isinstance(member, Node) else None
-        if member.label in taken and span is not None:
-            note = Note("first here", taken[member.label])
-            reporter.report("E0203", span, f"two layers of one block are called `{member.label}`", [note])
-        if span is not None:
-            taken[member.label] = span
+        span = _place(network, member)
+        if member.label in taken:
+            other = taken[member.label]
+            notes = [Note("first here", other)] if other is not None and span is not None else []
+            place = span or other
+            if place is not None:
+                reporter.report("E0203", place, f"two layers of one block are called `{member.label}`", notes)
+        taken.setdefault(member.label, span)
+
+
+def _check_tops(network: Network, reporter: Reporter) -> None:
+    """Two parts of a stage would share a name if a second lateral joined the same paths, or a path were called as one."""
+    taken: dict[str, Span] = {}
+    for unit in network.units:
+        span = _place(network, unit)
+        if unit.kind not in ("stage", "lateral", "head") or span is None:
+            continue
+        if unit.name in taken:
+            note = Note("first here", taken[unit.name])
+            reporter.report("E0203", span, f"two parts of the network are called `{unit.name}`", [note])
+        taken.setdefault(unit.name, span)
+
+
+def _place(network: Network, member: Node | Unit) -> Span | None:
+    """Where a layer or block stands in the spec; None for a shortcut that is not there."""
+    if isinstance(member, Node):
+        return member.span
+    if member.call is not None:
+        return member.call.span
+    for item in member.items:
+        found = _place(network, item if isinstance(item, Unit) else network.node(item))
+        if found is not None:
+            return found
+    return None

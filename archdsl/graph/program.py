@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
-from archdsl.core.names import why_refused
+from archdsl.core.names import why_no_parameter, why_refused
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 
@@ -93,7 +93,7 @@ class Resolver:
             module.blocks = merged.blocks
         program = Program(
             header=header,
-            family=next((f.header.family.id for f in files if f.header and f.header.family), _camel(header.name.id)),
+            family=self._class_name(files, header),
             module=modules[0],
             declarations={},
             statements=[],
@@ -106,6 +106,18 @@ class Resolver:
             self._merge(program, file, is_root=depth == len(files) - 1)
         self._describe(program, files)
         return program
+
+    def _class_name(self, files: list[ast.File], header: ast.Header) -> str:
+        """The name of the model's class: as the spec or a base of it has it, else made of the spec's own name."""
+        for file in files:
+            if file.header is not None and file.header.family is not None:
+                family = file.header.family
+                refused = why_refused(family.id)
+                if refused:
+                    self.reporter.report("E0204", family.span, refused)
+                return family.id
+        name = _camel(header.name.id)
+        return f"{name}Model" if why_refused(name) else name
 
     # --- finding files ---
 
@@ -215,6 +227,9 @@ class Resolver:
                 note = Note("first here", seen[parameter.name.id].span)
                 self.reporter.report("E0203", parameter.name.span, f"a second parameter `{parameter.name.id}`", [note])
             seen[parameter.name.id] = parameter.name
+            refused = why_no_parameter(parameter.name.id)
+            if refused:
+                self.reporter.report("E0204", parameter.name.span, refused)
         if existing is not None and existing.module is module:
             note = Note("first defined here", existing.block.name.span)
             self.reporter.report("E0203", block.name.span, f"a second block `{name}`", [note])

@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from archdsl.layers.base import REGISTRY, Layer, LayerError
+from archdsl.core.diagnostics import LayerError
+from archdsl.layers.base import REGISTRY, Layer
 
 _NOT_LAYERS = {"__init__", "attributes", "base"}
 

@@ -22,10 +22,6 @@ CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
 
 
-class LayerError(Exception):
-    """A layer's own code or template is wrong: a fault of its author, not of the spec."""
-
-
 class ShapeError(Exception):
     """A layer cannot be applied to its input. Authors of layers raise it; the shape pass adds the places.
 
@@ -112,7 +108,9 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
 
     def register(cls: L) -> L:
         cls.kind, cls.category = kind, category
-        cls.attributes = {k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)}
+        cls.attributes = {
+            k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)
+        }
         REGISTRY[kind] = cls
         return cls
 

@@ -8,7 +8,6 @@ from archdsl.layers.attributes import Flag, Initialiser, Integer
 from archdsl.layers.base import CHANNELS_LAST, VECTOR, Layer, Use, layer
 
 
-
 @layer("linear", category="linear")
 class Linear(Layer):
     """The same linear map of the channels at every position: y = W x + b."""

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 PASSES: tuple[Callable[[Network], None], ...] = (drop_identities, assign_layouts, choose_inplace)
 
 
+def without_identities(network: Network) -> Network:
+    """A copy of the network without the layers that change nothing, as people draw it."""
+    simplified = clone(network)
+    drop_identities(simplified)
+    return simplified
+
+
 def lower(network: Network) -> Network:
     """A copy of the network, ready to be printed: no layer without effect, layouts and in-place operations chosen."""
     lowered = clone(network)

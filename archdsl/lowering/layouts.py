@@ -6,20 +6,16 @@ next layer takes it. What a stage gives out has its channels first, so that ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers import vocabulary
 from archdsl.layers.base import CHANNELS_LAST, GRID, VECTOR
 from archdsl.lowering.clone import all_units, reconnect
 
-if TYPE_CHECKING:
-    from archdsl.core.grid import Grid
-
 
 def assign_layouts(network: Network) -> None:
     """Sets the layout of every node's inputs and puts conversions where a layer does not take what it gets."""
-    given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
+    conversions = _Conversions(network)
+    given = conversions.given
     outside: dict[int, int] = {}  # what other units see in place of the last value of a unit
     for node in list(network.all_nodes()):
         if not node.inputs:
@@ -27,19 +23,19 @@ def assign_layouts(network: Network) -> None:
         before = node.inputs
         node.inputs = tuple(outside.get(i, i) for i in before)
         node.layout = _choose(node, given)
-        sources = [_brought(network, node, i, given) for i in node.inputs]
+        sources = [conversions.before(node, i) for i in node.inputs]
         if sources != list(before):
             reconnect(network, node, sources)
         given[node.id] = node.layer.output_layout(node.layout)
         unit = node.unit.top
         if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
-            outside[node.id] = _behind(network, node, GRID, given)
+            outside[node.id] = conversions.behind(node, GRID)
     for unit in all_units(network.units):
         if unit.kind != "layout" and unit.entry in outside and network.node(unit.entry).unit.top is not unit.top:
             unit.exit = outside[unit.entry] if unit.exit == unit.entry else unit.exit
             unit.entry = outside[unit.entry]
     network.output = outside.get(network.output, network.output)
-    _end(network, given)
+    conversions.end()
 
 
 def _choose(node: Node, given: dict[int, str]) -> str:
@@ -49,40 +45,42 @@ def _choose(node: Node, given: dict[int, str]) -> str:
     return present[0] if present else accepted[0]
 
 
-def _brought(network: Network, node: Node, source: int, given: dict[int, str]) -> int:
-    if given[source] == node.layout:
-        return source
-    shape = network.node(source).shape
-    place = node.unit.items.index(node.id)
-    return _convert(network, source, node.layout, shape, node.unit, place, given)
+class _Conversions:
+    """The layout of every value so far, and the nodes that change it."""
 
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
 
-def _convert(
-    network: Network, source: int, layout: str, shape: Grid, unit: Unit, place: int, given: dict[int, str]
-) -> int:
-    number = max(network.graph) + 1
-    layer = vocabulary()["convert"](after=layout)
-    node = Node(number, layer, (source,), (shape,), shape, unit, network.node(source).span, "convert")
-    node.layout = given[source]
-    network.graph.add_node(number, node=node)
-    network.graph.add_edge(source, number, shape=shape)
-    unit.items.insert(place, number)
-    given[number] = layout
-    return number
+    def before(self, node: Node, source: int) -> int:
+        """An input of a node in the layout that the node wants."""
+        if self.given[source] == node.layout:
+            return source
+        return self._convert(source, node.layout, node.unit, node.unit.items.index(node.id))
 
+    def behind(self, node: Node, layout: str) -> int:
+        """A conversion of the last value of a part of a stage, in a unit of its own behind that part."""
+        unit = node.unit.top
+        after = Unit("layout", "", path=unit.path, stage=unit.stage, entry=node.id)
+        after.exit = self._convert(node.id, layout, after, 0)
+        self.network.units.insert(self.network.units.index(unit) + 1, after)
+        return after.exit
 
-def _behind(network: Network, node: Node, layout: str, given: dict[int, str]) -> int:
-    """A conversion of the last value of a part of a stage, in a unit of its own behind that part."""
-    unit = node.unit.top
-    after = Unit("layout", "", path=unit.path, stage=unit.stage, entry=node.id)
-    after.exit = _convert(network, node.id, layout, node.shape, after, 0, given)
-    network.units.insert(network.units.index(unit) + 1, after)
-    return after.exit
+    def end(self) -> None:
+        """What a module returns: a vector without empty axes, else a grid with its channels first."""
+        node = self.network.node(self.network.output)
+        wanted = VECTOR if node.shape.is_vector else GRID
+        if self.given[node.id] != wanted and node.inputs:
+            self.network.output = self.behind(node, wanted)
 
-
-def _end(network: Network, given: dict[int, str]) -> None:
-    """What a module returns: a vector without empty axes, else a grid with its channels first."""
-    node = network.node(network.output)
-    wanted = VECTOR if node.shape.is_vector else GRID
-    if given[node.id] != wanted and node.inputs:
-        network.output = _behind(network, node, wanted, given)
+    def _convert(self, source: int, layout: str, unit: Unit, place: int) -> int:
+        graph, given = self.network.graph, self.network.node(source)
+        number, shape = max(graph) + 1, given.shape
+        layer = vocabulary()["convert"](after=layout)
+        node = Node(number, layer, (source,), (shape,), shape, unit, given.span, "convert")
+        node.layout = self.given[source]
+        graph.add_node(number, node=node)
+        graph.add_edge(source, number, shape=shape)
+        unit.items.insert(place, number)
+        self.given[number] = layout
+        return number

@@ -24,7 +24,7 @@ class Limits:
     minimum: int = 1
     multiple: int = 1
     exact: bool = False
-    seen: set[tuple[int, int, int]] = field(default_factory=set)
+    seen: set[tuple[int, int, int]] = field(default_factory=set[tuple[int, int, int]])
 
     def at_least_one(self, offset: int, divisor: int) -> None:
         """⌊(n + offset) / divisor⌋ ≥ 1."""

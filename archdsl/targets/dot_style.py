@@ -110,7 +110,7 @@ def wrapped(parts: Iterable[str], between: str = " → ", width: int = 30, alone
 
 def _scaled(number: int, scale: float, unit: str) -> str:
     value = number / scale
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3  # noqa: PLR2004
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
     return f"{value:.{digits}f} {unit}"
 
 
@@ -124,7 +124,7 @@ def parameters(number: int) -> str:
 
 def multiply_adds(number: int) -> str:
     """`1.30 G`, and in millions or less only where that is very little."""
-    return _scaled(number, 1e9, "G") if number >= 1e7 else parameters(number)  # noqa: PLR2004
+    return _scaled(number, 1e9, "G") if number >= 1e7 else parameters(number)
 
 
 def figures(cost: Cost) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import ChoiceLoader, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
 
 from archdsl.core.cache import cache_folder
+from archdsl.core.diagnostics import LayerError
 from archdsl.layers import extra_folders
-from archdsl.layers.base import Layer, LayerError, Use
+from archdsl.layers.base import Layer, Use
 from archdsl.resources import resource
 from archdsl.targets.torch.fit import is_primary
 
@@ -42,8 +43,12 @@ def environment() -> Environment:
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
         autoescape=False, bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache is not None else None,
     )  # fmt: skip
-    made.filters["primary"] = lambda code: code if is_primary(code) else f"({code})"
+    made.filters["primary"] = _primary
     return made
+
+
+def _primary(s: str) -> str:
+    return s if is_primary(s) else f"({s})"
 
 
 class LayerPrinter:
@@ -53,6 +58,15 @@ class LayerPrinter:
         self.environment = environment()
         self.imports: set[str] = set()
         self.support: dict[str, str] = {}
+
+    def defined(self, layers: Iterable[Layer]) -> set[str]:
+        """The functions and classes that the code of some layers brings along."""
+        found: set[str] = set()
+        for kind in {layer.kind for layer in layers}:
+            with suppress(TemplateNotFound):
+                source, _, _ = self._loader.get_source(self.environment, f"{kind}.py.j2")
+                found.update(re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE))
+        return found
 
     def at(self, nodes: Sequence[Node], constructor: Constructor) -> PrintedLayer:
         """One layer, for all the units that share a class."""

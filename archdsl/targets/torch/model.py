@@ -79,11 +79,7 @@ class ModelPrinter:
     # --- steps ---
 
     def _steps(self, unit: Unit) -> list[Step]:
-        path = unit.path
-        if unit.kind == "lateral":
-            name = unit.path
-        else:
-            name = path or "x"
+        name = unit.path or "x"
         if is_stateless(self.network, unit):
             steps = self._inline(unit, name)
         else:

@@ -6,6 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import grid_text
+from archdsl.core.names import why_refused
+from archdsl.core.table import aligned
 from archdsl.graph.cost import CONVENTION, cost_rows, total_cost
 from archdsl.lowering.limits import Limits, input_limits
 from archdsl.targets.torch.classes import Grouping
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.classes import Group
 
 _WIDTH = 84
-_RESERVED = {"Tensor", "F"}
 
 
 def generate(network: Network, lowered: Network, spec: str, digest: str, command: str) -> str:
@@ -34,20 +35,21 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
     """
     layers = LayerPrinter()
     grouping = Grouping(lowered)
-    _name_classes(grouping.groups, network.family)
+    defined = layers.defined(node.layer for node in lowered.all_nodes())
+    _name_classes(grouping.groups, {network.family, network.name, *defined})
     units = UnitPrinter(lowered, grouping, layers)
     classes = [units.plan(group) for group in grouping.groups]
     model = ModelPrinter(lowered, units, layers).plan()
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.support
     text = layers.environment.get_template("model.py.j2").render(
-        doc=_docstring(network, spec),
+        doc=_docstring(network),
         imports=_imports(layers.imports, code),
         support=list(layers.support),
         classes=classes,
         model=model,
         family=network.family,
-        factory=network.name,
+        factory=network.name if network.name != network.family else "",
         title=paragraph(sentence(network.doc or network.name), 80),
         checks=_checks(network, spec),
         inputs=list(network.inputs),
@@ -82,8 +84,9 @@ def unedited(text: str) -> bool | None:
     return hashlib.sha256(body.encode()).hexdigest() == digest
 
 
-def _name_classes(groups: list[Group], family: str) -> None:
-    taken = {family, *_RESERVED}
+def _name_classes(groups: list[Group], taken: set[str]) -> None:
+    blocks = [g.example.block for g in groups]
+    taken.update(p.name.id for b in blocks if b is not None for p in b.parameters)
     for group in groups:
         unit = group.example
         if unit.block is not None:
@@ -91,7 +94,7 @@ def _name_classes(groups: list[Group], family: str) -> None:
         else:
             base = "Projection" if unit.kind == "shortcut" else _row_name(group.units)
         name, number = base, 1
-        while name in taken:
+        while name in taken or why_refused(name):
             number += 1
             name = f"{base}{number}"
         taken.add(name)
@@ -115,7 +118,7 @@ def _imports(extra: set[str], code: Iterable[str]) -> list[str]:
     return [*whole, *sorted({*extra, "from torch import Tensor, nn"}, key=lambda line: line.split()[1])]
 
 
-def _docstring(network: Network, spec: str) -> list[str]:
+def _docstring(network: Network) -> list[str]:
     lines = paragraph(sentence(network.doc or network.name), _WIDTH)
     for citation in network.citations:
         lines += ["", *paragraph(citation, _WIDTH)]
@@ -139,13 +142,7 @@ def _stage_table(network: Network) -> list[str]:
     rows.append(("total", "", "", f"{total.params:,}", f"{total.macs:,}"))
     if not any(r[1] for r in rows[1:]):
         rows = [(r[0], *r[2:]) for r in rows]
-    words = len(rows[0]) - 2
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    return [
-        "    "
-        + "  ".join(c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
-        for r in rows
-    ]
+    return [f"    {line}" for line in aligned(rows, numbers=2)]
 
 
 def _output(network: Network) -> str:
@@ -156,10 +153,8 @@ def _output(network: Network) -> str:
 def _checks(network: Network, spec: str) -> list[dict[str, Any]]:
     """What each input is held against before anything is computed."""
     limits = input_limits(network)
-    return [
-        {"name": name, "channels": int(network.node(n).shape.channels), "sizes": _sizes(limits[name]), "spec": plain(spec)}
-        for name, n in network.inputs.items()
-    ]
+    channels = {name: int(network.node(number).shape.channels) for name, number in network.inputs.items()}
+    return [{"name": n, "channels": channels[n], "sizes": _sizes(limits[n]), "spec": plain(spec)} for n in channels]
 
 
 def _sizes(limits: dict[str, Limits]) -> list[tuple[str, int, str, str]]:

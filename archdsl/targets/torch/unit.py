@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.model import Network, Node, Unit
@@ -63,11 +63,16 @@ class UnitPrinter:
         steps: list[Step] = []
         for index, item in enumerate(unit.items):
             same = [u.items[index] for u in group.units]
-            if isinstance(item, Unit):
-                self._inner(item, [i for i in same if isinstance(i, Unit)], group, constructor, lines, steps)
-            else:
+            if not isinstance(item, Unit):
                 nodes = [self.network.node(i) for i in same if isinstance(i, int)]
-                self._layer(nodes, self.network.node(item), constructor, lines, steps)
+                made, step = self._layer(self.network.node(item), nodes, constructor)
+            elif item.items:
+                units = [i for i in same if isinstance(i, Unit)]
+                made, step = self._inner(item, units, index in group.optional, constructor)
+            else:
+                continue
+            lines.extend(made)
+            steps.append(step)
         outer = externals(self.network, unit)
         body = Body(steps, dict(zip(outer, plan.inputs, strict=True)), [unit.exit])
         plan.forward = [text for line in body.write() for text in fit(line, 8)]
@@ -77,39 +82,28 @@ class UnitPrinter:
 
     # --- members ---
 
-    def _layer(
-        self, nodes: Sequence[Node], node: Node, constructor: Constructor, lines: list[str], steps: list[Step]
-    ) -> None:
-        printed = self.layers.at(nodes, constructor)
-        if printed.module:
-            lines.extend(fit(f"self.{printed.label} = {printed.module}", 8))
-        steps.append(Step(node.id, node.inputs, printed.apply, node.layer.heavy))
+    def _layer(self, node: Node, same: Sequence[Node], constructor: Constructor) -> tuple[list[str], Step]:
+        """The lines of `__init__` and the step of `forward` for a layer, for all units that share the class."""
+        printed = self.layers.at(same, constructor)
+        lines = fit(f"self.{printed.label} = {printed.module}", 8) if printed.module else []
+        return lines, Step(node.id, node.inputs, printed.apply, node.layer.heavy)
 
     def _inner(
-        self,
-        unit: Unit,
-        same: list[Unit],
-        group: Group,
-        constructor: Constructor,
-        lines: list[str],
-        steps: list[Step],
-    ) -> None:
-        if not unit.items:
-            return
-        there = [u for u in same if u.items]
+        self, unit: Unit, same: Sequence[Unit], is_optional: bool, constructor: Constructor
+    ) -> tuple[list[str], Step]:
+        """The same for a unit inside the class; an optional one is not in all of those that share it."""
         if unit.kind == "sequence":
             rows = [self.call([u.items[k] for u in same], constructor) for k in range(len(unit.items))]
-            lines.extend(self.row(f"self.{unit.label} = ", rows, 8))
-        elif group.example.items.index(unit) in group.optional:
+            lines = self.row(f"self.{unit.label} = ", rows, 8)
+        elif is_optional:
             test = condition_code(unit, constructor.write)
-            call = self.call(there, constructor)
-            lines.append(f"        if {test}:")
-            lines.extend(fit(f"self.{unit.label} = {call}", 12))
-            lines.extend(["        else:", f"            self.{unit.label} = nn.Identity()"])
+            call = self.call([u for u in same if u.items], constructor)
+            lines = [f"        if {test}:", *fit(f"self.{unit.label} = {call}", 12)]
+            lines += ["        else:", f"            self.{unit.label} = nn.Identity()"]
         else:
-            lines.extend(fit(f"self.{unit.label} = {self.call(same, constructor)}", 8))
+            lines = fit(f"self.{unit.label} = {self.call(same, constructor)}", 8)
         label = unit.label
-        steps.append(Step(unit.exit, (unit.entry,), lambda x: f"self.{label}({x[0]})", heavy=True))
+        return lines, Step(unit.exit, (unit.entry,), lambda x: f"self.{label}({x[0]})", heavy=True)
 
     def call(self, units: Sequence[Any], constructor: Constructor) -> str:
         """The constructor call of a unit inside another, for all units that share the outer class."""
@@ -143,7 +137,12 @@ class UnitPrinter:
         if len(outer) == 1:
             return ["x"]
         names = [self.network.node(v).unit.top.path or "x" for v in outer]
-        return [n if names.count(n) == 1 else f"{n}{names[:i].count(n) + 1}" for i, n in enumerate(names)]
+        found = [n for n in names if names.count(n) == 1]
+        for index, name in enumerate(names):
+            if names.count(name) > 1:
+                numbered = (f"{name}{i}" for i in count(1))
+                found.insert(index, next(n for n in numbered if n not in found))
+        return found
 
     def _doc(self, group: Group) -> list[str]:
         unit = group.example
