@@ -87,7 +87,7 @@ class Architecture:
     def _source(self) -> str:
         return module_text(self._analysis)
 
-    def diagram(self, level: str = "stage") -> graphviz.Digraph:
+    def diagram(self, level: str = "stage") -> graphviz.Source:
         """A diagram, at the level of stages, blocks or layers; a notebook shows it."""
         from archdsl.lowering import without_identities
         from archdsl.targets.dot import diagram

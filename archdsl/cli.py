@@ -1,6 +1,7 @@
 """The command line.
 
-Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use; 3: a fault of archdsl or of an added layer.
+Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use; 3: a fault of archdsl or of an added
+layer.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001  whatever it is, it is no fault of the spec
+    except Exception as error:  # whatever it is, it is no fault of the spec
         _show_own_fault(error)
         return 3
     return code

@@ -48,9 +48,7 @@ class Analysis:
     clip: Clip | None = None
 
 
-def analyse(
-    source: Source, library: Library, settings: Sequence[Binding] = (), clip: Clip | None = None
-) -> Analysis:
+def analyse(source: Source, library: Library, settings: Sequence[Binding] = (), clip: Clip | None = None) -> Analysis:
     """Text to network.
 
     Raises:

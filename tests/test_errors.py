@@ -23,9 +23,7 @@ UNSHOWN = {
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.stem)
-def test_document(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
+def test_document(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     document = path.read_text("utf-8")
     parts = fences(document)
     write_files(parts, tmp_path)
@@ -76,9 +74,7 @@ def test_explanation_holds_an_example(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", TITLES)
-def test_example_of_explanation_shows_its_fault(
-    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_example_of_explanation_shows_its_fault(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = fences(sections()[code])
     write_files(parts, tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -33,14 +33,12 @@ class Reporter:
         kept = [d for d in self._found if d.code not in explained]
         return sorted(kept, key=lambda d: (not d.is_error, files.index(id(d.span.source)), d.span.start))
 
-    def report(
-        self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = ""  # noqa: A002
-    ) -> None:
+    def report(self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), hint: str = "") -> None:
         key = (code, id(span.source), span.start, span.end)
         if key in self._seen:
             return
         self._seen.add(key)
-        self._found.append(Diagnostic(code, TITLES[code], span, label, tuple(notes), help))
+        self._found.append(Diagnostic(code, TITLES[code], span, label, tuple(notes), hint))
         if len(self._found) >= MAX_DIAGNOSTICS:
             self.stop()
 
@@ -48,9 +46,9 @@ class Reporter:
         """Takes over the faults of a pass that stopped."""
         self._found.extend(error.diagnostics)
 
-    def fatal(self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), help: str = "") -> SpecError:  # noqa: A002
+    def fatal(self, code: str, span: Span, label: str = "", notes: Sequence[Note] = (), hint: str = "") -> SpecError:
         """Reports a fault after which nothing sensible can be found, to be raised by the caller."""
-        self.report(code, span, label, notes, help)
+        self.report(code, span, label, notes, hint)
         return SpecError(self.diagnostics)
 
     @property

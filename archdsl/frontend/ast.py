@@ -103,9 +103,7 @@ class Call(Syntax):
     arguments: tuple[Argument, ...]
 
 
-Expr = (
-    Number | String | Name | InHand | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
-)
+Expr = Number | String | Name | InHand | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
 
 
 # --- chains ----------------------------------------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class Builder:
             if first:
                 return context.values[name]
             hint = "to join values, write `concat { a, b }` or `add { a, b }`"
-            self.reporter.report("E0105", link.span, f"the value `{name}` can only begin a chain", help=hint)
+            self.reporter.report("E0105", link.span, f"the value `{name}` can only begin a chain", hint=hint)
             return LOST
         if name in context.module.blocks:
             return self._call(context.module.blocks[name], link, self._need(flow, link, context), context)
@@ -182,7 +182,7 @@ class Builder:
         layer = self.binder.layer(cls, link, context.scope)
         if cls.many:
             example = f"`{name} {{ a -> …, b -> … }}`"
-            self.reporter.report("E0405", link.span, f"`{name}` takes several values", help=f"write {example}")
+            self.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=f"write {example}")
             return LOST
         flow = self._need(flow, link, context)
         return LOST if layer is None else self.apply(layer, (flow,), context, link)
@@ -193,7 +193,7 @@ class Builder:
             return flow
         hint = "begin the chain with " + " or ".join(f"`{n}`" for n in sorted(context.values))
         label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
-        self.reporter.report("E0602", link.span, label, help=hint)
+        self.reporter.report("E0602", link.span, label, hint=hint)
         return LOST
 
     def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:

@@ -92,7 +92,7 @@ class Evaluator:
         """Counts steps of work, so that no spec takes longer, or more memory, than the budget allows."""
         self.steps += count
         if self.steps > MAX_STEPS:
-            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps", help="make lists shorter")
+            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps", hint="make lists shorter")
 
     def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
         """A whole number that is at least `minimum`."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.graph.program import Program
 
 Clip = tuple[int, int, int, int]
+INPUT_HINT = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
 FUSIONS = {"concat": "concat", "sum": "add"}
 
 
@@ -80,7 +81,7 @@ class _Expander:
         if statement.kind.id != "video":
             hint = did_you_mean(statement.kind.id, ["video"])
             self.reporter.report(
-                "E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", help=hint
+                "E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", hint=hint
             )
         self._check_new(name, self.inputs, why_no_input(name.id))
         shape = self._clip_shape(statement, scope)
@@ -178,14 +179,14 @@ class _Expander:
         elif self.inputs:
             hint = "`path NAME = INPUT` says which input a path begins with"
             raise self.reporter.fatal(
-                "E0602", statement.label.span, f"{len(self.inputs)} inputs and no path", help=hint
+                "E0602", statement.label.span, f"{len(self.inputs)} inputs and no path", hint=hint
             )
         else:
-            self._no_input(statement)
+            raise self._no_input(statement)
 
-    def _no_input(self, statement: ast.Statement) -> None:
-        hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
-        raise self.reporter.fatal("E0601", statement.span, "nothing has been declared that could flow here", help=hint)
+    def _no_input(self, part: ast.Syntax) -> SpecError:
+        label = "nothing has been declared that could flow here"
+        return self.reporter.fatal("E0601", part.span, label, hint=INPUT_HINT)
 
     def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, label: str, units: dict[str, Unit]) -> None:
         for statement in body:
@@ -213,7 +214,7 @@ class _Expander:
             if len(self.paths) == 1:
                 return next(iter(self.paths))
             hint = "begin the line with " + " or ".join(f"`{p}:`" for p in self.paths)
-            self.reporter.report("E0602", line.span, f"{len(self.paths)} paths run through this stage", help=hint)
+            self.reporter.report("E0602", line.span, f"{len(self.paths)} paths run through this stage", hint=hint)
             return None
         if line.path.id in self.program.dropped:
             return None
@@ -223,7 +224,7 @@ class _Expander:
         if name.id in self.paths:
             return True
         hint = did_you_mean(name.id, [p for p in self.paths if p]) or "this spec has one path, which needs no name"
-        self.reporter.report("E0603", name.span, f"no path `{name.id}`", help=hint)
+        self.reporter.report("E0603", name.span, f"no path `{name.id}`", hint=hint)
         return False
 
     def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str) -> None:
@@ -262,7 +263,7 @@ class _Expander:
     def _line(self, chain: ast.Chain, flow: Flow | None, unit: Unit, scope: Scope) -> Flow:
         """Expands one line of the spec, which sees every path, input and named value."""
         if not self.inputs:
-            self._no_input_for(chain)
+            raise self._no_input(chain)
         visible = {**self.inputs, **{p: f for p, f in self.paths.items() if p}, **self.named}
         shape = flow.shape if flow is not None else None
         context = Context(scope.child(shape), unit, dict(visible), self.program.module)
@@ -277,10 +278,6 @@ class _Expander:
             self._listed.add(unit)
             self.units.append(unit)
         return result
-
-    def _no_input_for(self, chain: ast.Chain) -> None:
-        hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
-        raise self.reporter.fatal("E0601", chain.span, "nothing has been declared that could flow here", help=hint)
 
     def _check_new(self, name: ast.Name, existing: dict[str, Flow], refused: str) -> None:
         if not refused and name.id in vocabulary():
@@ -305,19 +302,18 @@ class _Expander:
         self._check_functions()
         self._check_variant()
         if not self.inputs:
-            hint = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
-            self.reporter.report("E0601", header.span, "this architecture has no input", help=hint)
+            self.reporter.report("E0601", header.span, "this architecture has no input", hint=INPUT_HINT)
             return None
         if not self.units:
             self.reporter.report(
-                "E0605", header.span, "no stage and no head", help="`stage NAME { … }` is one row of the table"
+                "E0605", header.span, "no stage and no head", hint="`stage NAME { … }` is one row of the table"
             )
             return None
         output = self.output or self._only_path()
         if output is None:
             names = ", ".join(f"`{p}`" for p in self.paths)
             hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
-            self.reporter.report("E0606", header.span, f"the paths {names} do not come together", help=hint)
+            self.reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
             return None
         return Network(
             name=header.name.id,
@@ -345,9 +341,9 @@ class _Expander:
         for label, stage in self.program.stages.items():
             if label not in self.stages:
                 hint = did_you_mean(label, self.stages)
-                self.reporter.report("E0604", stage.label.span, f"the base has no stage `{label}`", help=hint)
+                self.reporter.report("E0604", stage.label.span, f"the base has no stage `{label}`", hint=hint)
         declared = {s.name.id for s in self.program.statements if isinstance(s, ast.Path)}
         for name, place in self.program.dropped.items():
             if name not in declared:
                 hint = did_you_mean(name, declared)
-                self.reporter.report("E0604", place.span, f"the base has no path `{name}`", help=hint)
+                self.reporter.report("E0604", place.span, f"the base has no path `{name}`", hint=hint)

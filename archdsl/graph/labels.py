@@ -99,7 +99,7 @@ def _check(network: Network, members: list[Node | Unit], reporter: Reporter) -> 
 
 
 def _check_tops(network: Network, reporter: Reporter) -> None:
-    """Two parts of a stage would share a name if a second lateral joined the same paths, or a path were called as one."""
+    """Two parts of a stage would share a name if two laterals joined the same paths, or a path were called as one."""
     taken: dict[str, Span] = {}
     for unit in network.units:
         span = _place(network, unit)

@@ -46,7 +46,7 @@ class ParameterScope(Scope):
         if name in self.pending:
             chain = " → ".join([*self.pending[self.pending.index(name) :], name])
             hint = "one of them needs a value of its own"
-            self.reporter.report("E0304", declaration.span, chain, help=hint)
+            self.reporter.report("E0304", declaration.span, chain, hint=hint)
             return Binding(UNKNOWN, declaration.name.span)
         if len(self.pending) >= MAX_PENDING:
             label = f"more than {MAX_PENDING} parameters that build on each other"
@@ -69,7 +69,7 @@ class ParameterScope(Scope):
         for name, given in self.settings.items():
             if name not in self.declarations:
                 hint = did_you_mean(name, self.declarations) or "`param NAME = VALUE` declares one"
-                self.reporter.report("E0308", given.name.span, f"the spec has no parameter `{name}`", help=hint)
+                self.reporter.report("E0308", given.name.span, f"the spec has no parameter `{name}`", hint=hint)
         for name, declaration in self.declarations.items():
             binding = self.find(name)
             if binding is None or isinstance(binding.value, Unknown) or declaration.where is None:

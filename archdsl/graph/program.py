@@ -133,7 +133,7 @@ class Resolver:
             if header is None:
                 span = file.statements[0].span
                 hint = "a library of blocks is imported, not compiled" if len(files) == 1 else "extend a spec"
-                raise self.reporter.fatal("E0208", span, "this file has no `arch NAME`", help=hint)
+                raise self.reporter.fatal("E0208", span, "this file has no `arch NAME`", hint=hint)
             if header.base is None:
                 return files
             source = self._find(header.base, source)
@@ -163,13 +163,13 @@ class Resolver:
         allowed = (ast.Import, ast.Block, ast.Doc, ast.Cite, ast.Header)
         if file.header is None and not isinstance(statement, allowed):
             hint = "a spec begins with `arch NAME`"
-            self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", help=hint)
+            self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", hint=hint)
 
     def _find(self, name: ast.Name, importer: Source) -> Source:
         found = self.library.find(name.id, importer)
         if found is None:
             hint = did_you_mean(name.id, self.library.names(importer))
-            raise self.reporter.fatal("E0205", name.span, f"no file `{name.id}.arch` here or in the library", help=hint)
+            raise self.reporter.fatal("E0205", name.span, f"no file `{name.id}.arch` here or in the library", hint=hint)
         return found
 
     def _module(self, file: ast.File, *, is_spec: bool) -> Module:
@@ -200,7 +200,7 @@ class Resolver:
             file = self._parse(source)
             if file.header is not None:
                 label = f"`{statement.name.id}` is a spec, not a library of blocks"
-                raise self.reporter.fatal("E0208", statement.name.span, label, help="`arch … extends` builds on a spec")
+                raise self.reporter.fatal("E0208", statement.name.span, label, hint="`arch … extends` builds on a spec")
             imported = self._module(file, is_spec=False)
         own = {n: b for n, b in imported.blocks.items() if b.module is imported}
         module.blocks.update(own)

@@ -26,7 +26,7 @@ def read_published(program: Program, evaluator: Evaluator, scope: Scope) -> Publ
         name, value = binding.name, evaluator.evaluate(binding.value, scope)
         if name.id not in FIGURES:
             hint = did_you_mean(name.id, FIGURES)
-            evaluator.reporter.report("E0401", name.span, f"`published` has no `{name.id}`", help=hint)
+            evaluator.reporter.report("E0401", name.span, f"`published` has no `{name.id}`", hint=hint)
         elif is_number(value):
             figures[name.id] = float(value)
         elif not isinstance(value, Unknown):

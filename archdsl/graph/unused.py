@@ -29,7 +29,7 @@ def warn_unused(program: Program, reporter: Reporter) -> None:
         if name not in used:
             hint = did_you_mean(name, program.declarations.keys() - {name})
             hint = hint if hint.startswith("did you mean") else ""
-            reporter.report("W0101", declaration.name.span, f"nothing depends on `{name}`", help=hint)
+            reporter.report("W0101", declaration.name.span, f"nothing depends on `{name}`", hint=hint)
 
 
 def _uses(part: Any) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Which clip sizes a network takes, found by running the layers' own shape rules on sizes that keep their formula.
 
-Every rule of the language divides, adds and compares whole numbers, and ⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋:
-so each size stays of the form ⌊(n + a) / b⌋ of one size n of the clip. A comparison that decides whether a layer fits
-becomes a condition on n.
+Every rule of the language divides, adds and compares whole numbers, and
+⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size stays of the form ⌊(n + a) / b⌋ of one size n of the clip.
+A comparison that decides whether a layer fits becomes a condition on n.
 """
 
 from __future__ import annotations

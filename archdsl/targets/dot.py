@@ -23,8 +23,8 @@ FRAMES = {"stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"), "rep
 BOTTOM = ".bottom"  # an unseen point that keeps the lanes in order
 
 
-class Diagram(graphviz.Digraph):
-    """A digraph that shows itself in a notebook whether or not there is a `dot` on the machine."""
+class Diagram(graphviz.Source):
+    """DOT text that shows itself in a notebook whether or not there is a `dot` on the machine."""
 
     def picture(self, format: str = "svg") -> bytes:  # noqa: A002
         """The diagram as svg, png, pdf or dot."""
@@ -58,7 +58,7 @@ class _Writer:
         self.network = network
         self.layout = layout
         self.level = level
-        self.dot: Any = Diagram(identifier(network.name))
+        self.dot: Any = graphviz.Digraph(identifier(network.name))
         self.bottom = BOTTOM
         self.flat: set[frozenset[str]] = set()  # pairs that stand side by side
         self.trunk = trunk(network, [c.nodes for c in layout.cells])
@@ -80,7 +80,7 @@ class _Writer:
         self._order()
         self._edges()
         self.dot.attr(label=title_label(self.network, self._categories()), **{"class": "archdsl"})
-        return self.dot
+        return Diagram(self.dot.source)
 
     def _settings(self) -> None:
         wide = self.level == "layer"

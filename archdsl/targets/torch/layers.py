@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
-from jinja2 import ChoiceLoader, Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+)
 
 from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import LayerError
@@ -14,7 +24,7 @@ from archdsl.resources import resource
 from archdsl.targets.torch.fit import is_primary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from archdsl.core.grid import Grid
     from archdsl.graph.model import Node
@@ -62,9 +72,10 @@ class LayerPrinter:
     def defined(self, layers: Iterable[Layer]) -> set[str]:
         """The functions and classes that the code of some layers brings along."""
         found: set[str] = set()
+        loader: Any = self.environment.loader
         for kind in {layer.kind for layer in layers}:
             with suppress(TemplateNotFound):
-                source, _, _ = self._loader.get_source(self.environment, f"{kind}.py.j2")
+                source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
                 found.update(re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE))
         return found
 
@@ -74,7 +85,8 @@ class LayerPrinter:
         layer = self._resolved(nodes, constructor)
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
         output = LazyShape([n.shape for n in nodes], constructor)
-        plan = layer.plan(Use(inputs, output, first.layout, first.inplace))  # type: ignore[arg-type]
+        shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
+        plan = layer.plan(Use(*shapes, first.layout, first.inplace))
         return self.printed(layer, {k: constructor.code(v) for k, v in plan.items()}, first.label)
 
     def printed(self, layer: Layer, plan: dict[str, Any], label: str) -> PrintedLayer:

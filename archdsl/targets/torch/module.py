@@ -15,7 +15,7 @@ from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.init import init_lines
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
-from archdsl.targets.torch.text import paragraph, plain, sentence
+from archdsl.targets.torch.text import in_string, paragraph, plain, sentence
 from archdsl.targets.torch.unit import UnitPrinter
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _checks(network: Network, spec: str) -> list[dict[str, Any]]:
     """What each input is held against before anything is computed."""
     limits = input_limits(network)
     channels = {name: int(network.node(number).shape.channels) for name, number in network.inputs.items()}
-    return [{"name": n, "channels": channels[n], "sizes": _sizes(limits[n]), "spec": plain(spec)} for n in channels]
+    return [{"name": n, "channels": channels[n], "sizes": _sizes(limits[n]), "spec": in_string(spec)} for n in channels]
 
 
 def _sizes(limits: dict[str, Limits]) -> list[tuple[str, int, str, str]]:

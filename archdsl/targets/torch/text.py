@@ -19,6 +19,11 @@ def in_docstring(text: str) -> str:
     return plain(text).replace("\\", "\\\\").replace('"""', r"\"\"\"")
 
 
+def in_string(text: str) -> str:
+    """Text for the inside of a string literal in double quotes."""
+    return plain(text).replace("\\", "\\\\").replace('"', r"\"")
+
+
 def paragraph(text: str, width: int) -> list[str]:
     """Docstring lines of at most `width` columns."""
     return textwrap.wrap(in_docstring(text), width, break_long_words=False, break_on_hyphens=False)
