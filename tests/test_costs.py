@@ -1,8 +1,8 @@
 """Parameters and multiply-adds of each spec against what papers and model zoos print, within 1 %.
 
-`data/paper_costs.csv` holds the figures with their sources. Multiply-adds are those of convolutions and linear layers, for
-one clip at the crop that they were counted at. Where a source counts otherwise or contradicts itself, its row is named
-below with the reason.
+`data/paper_costs.csv` holds the figures with their sources. Multiply-adds are those of convolutions and linear layers,
+for one clip at the crop that they were counted at. Where a source counts otherwise or contradicts itself, its row is
+named below with the reason.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ BATCH_NORM = "counted with five operations for each number that a batch norm giv
 DISAGREE = {
     ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "gflops"): (
         6.90,
-        "the same table gives 34.2 to both paths without laterals and 27.3 to the slow one: 6.9 are left for the fast one",
+        "the same table gives 34.2 to both paths without laterals, 27.3 to the slow one: 6.9 are left for the fast one",
     ),
     ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "params"): (
         0.617,
@@ -188,7 +188,7 @@ def test_half_a_channel_is_refused(beta: str) -> None:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_published_figures_of_the_spec(spec: Path) -> None:
     """What the spec itself says is published, for the clip that it names."""
-    published = archdsl.load(spec)._analysis.network.published  # noqa: SLF001
+    published = archdsl.load(spec)._analysis.network.published
     assert published is not None
     assert published.source
     arch = archdsl.load(spec, clip=published.clip)

@@ -106,13 +106,13 @@ class Depthwise(Layer):
     def inits(self) -> dict[str, Symbol]:
         return {"weight": Symbol("constant", (1,))}
 '''
-DEPTHWISE_TEMPLATE = '''
+DEPTHWISE_TEMPLATE = """
 {% macro module() -%}
 nn.Conv3d({{ channels }}, {{ channels }}, (1, {{ kernel }}, {{ kernel }}), padding="same",
 groups={{ channels }}, bias=False)
 {%- endmacro %}
 {% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}
-'''
+"""
 SPEC = """
 arch small
 input clip: video[3, 4, 16, 16]
@@ -132,7 +132,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("new_layer")
     own = path / "own"
     own.mkdir()
-    readme = [f for f in fences((ROOT / "README.md").read_text("utf-8")) if f.options.get("file", "").startswith("gelu.")]
+    found = fences((ROOT / "README.md").read_text("utf-8"))
+    readme = [f for f in found if f.options.get("file", "").startswith("gelu.")]
     assert [f.options["file"] for f in readme] == ["gelu.py", "gelu.py.j2"]
     for fence in readme:
         (own / fence.options["file"]).write_text(fence.text, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def _make_parser() -> Lark:
     folder = cache_folder()
     if folder is None:
         return Lark(grammar, **options)
-    return Lark(grammar, cache=str(folder / "grammar.tables"), **options)
+    return Lark(grammar, cache=str(folder / f"grammar.{sys.implementation.cache_tag}.tables"), **options)
 
 
 @cache

@@ -26,7 +26,7 @@ BOTTOM = ".bottom"  # an unseen point that keeps the lanes in order
 class Diagram(graphviz.Source):
     """DOT text that shows itself in a notebook whether or not there is a `dot` on the machine."""
 
-    def picture(self, format: str = "svg") -> bytes:  # noqa: A002
+    def picture(self, format: str = "svg") -> bytes:
         """The diagram as svg, png, pdf or dot."""
         source: Any = self.source
         return render(source, format)

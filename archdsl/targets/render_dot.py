@@ -34,7 +34,7 @@ class RenderError(Exception):
     """A picture cannot be made, whatever is in it: something is missing on this machine, or Graphviz gives up."""
 
 
-def render(source: str, format: str) -> bytes:  # noqa: A002
+def render(source: str, format: str) -> bytes:
     """DOT text as svg, png, pdf or dot.
 
     Raises:
@@ -52,7 +52,7 @@ def render(source: str, format: str) -> bytes:  # noqa: A002
     return _layout(source, format, settings)
 
 
-def _layout(source: str, format: str, settings: dict[str, str]) -> bytes:  # noqa: A002
+def _layout(source: str, format: str, settings: dict[str, str]) -> bytes:
     if shutil.which("dot"):
         return _with_dot(_set(source, settings), format)
     return _with_pygraphviz(_set(source, settings), format)
@@ -67,7 +67,7 @@ def _set(source: str, settings: dict[str, str]) -> str:
     return f"{body}graph [{words}]\n{brace}{rest}"
 
 
-def _with_dot(source: str, format: str) -> bytes:  # noqa: A002
+def _with_dot(source: str, format: str) -> bytes:
     graphviz: Any = import_module("graphviz")
     try:
         return graphviz.pipe("dot", format, source.encode(), quiet=True)
@@ -79,7 +79,7 @@ def _with_dot(source: str, format: str) -> bytes:  # noqa: A002
         raise RenderError(f"`dot` cannot be run: {error.strerror or error}") from None
 
 
-def _with_pygraphviz(source: str, format: str) -> bytes:  # noqa: A002
+def _with_pygraphviz(source: str, format: str) -> bytes:
     try:
         pygraphviz: Any = import_module("pygraphviz")
     except ImportError:

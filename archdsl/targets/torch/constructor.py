@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, formula_of, show, substitute, variables
@@ -131,7 +131,8 @@ class Constructor:
         """What the constructor calls the channels that enter."""
         taken = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
         taken |= self.extra.keys()
-        return next(n for n in ("channels", "in_channels", *(f"in_channels{i}" for i in count(2))) if n not in taken)
+        names = chain(("channels", "in_channels"), (f"in_channels{i}" for i in count(2)))
+        return next(n for n in names if n not in taken)
 
     def parameters(self) -> list[Parameter]:
         """The constructor's parameters: those without a default first."""
