@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,23 +59,24 @@ class FileLibrary:
 
     def find(self, name: str, importer: Source) -> Source | None:
         """The file, if it lies in one of these folders and not, by a link, outside of them."""
-        for folder in self._folders(importer):
+        for root, folder in self._folders(importer):
             file = folder / f"{name}.arch"
-            if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+            if file.is_file() and file.resolve().is_relative_to(root.resolve()):
                 return read_source(file)
         return None
 
     def names(self, importer: Source) -> set[str]:
         """What can be found."""
-        return {p.stem for folder in self._folders(importer) for p in folder.glob("*.arch")}
+        return {p.stem for _, folder in self._folders(importer) for p in folder.glob("*.arch")}
 
-    def _folders(self, importer: Source) -> Iterator[Path]:
+    def _folders(self, importer: Source) -> Iterator[tuple[Path, Path]]:
+        """Where to look, each folder behind the one that no link may lead out of."""
         here = Path(importer.name).parent
         specs = resource("specs")
-        yield here
-        yield here / "lib"
-        yield specs
-        yield specs / "lib"
+        yield here, here
+        yield here, here / "lib"
+        yield specs, specs
+        yield specs, specs / "lib"
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -85,6 +85,8 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     Raises:
         UsageError: if it cannot be written.
     """
+    import tempfile
+
     content = data.encode() if isinstance(data, str) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,6 @@ that a spec names.
 
 from __future__ import annotations
 
-import hashlib
-import shlex
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -85,6 +83,8 @@ def module_text(analysis: Analysis) -> str:
 
 def digest(sources: Sequence[Source]) -> str:
     """One sha256 of all texts that a module is made of."""
+    import hashlib
+
     total = hashlib.sha256()
     for source in sources:
         total.update(hashlib.sha256(source.text.encode()).digest())
@@ -93,6 +93,8 @@ def digest(sources: Sequence[Source]) -> str:
 
 def command(spec: str, analysis: Analysis) -> str:
     """The command that makes the same text again, whatever folder it is called from."""
+    import shlex
+
     options = [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
     if analysis.clip is not None:
         options.append(" --clip " + "x".join(map(str, analysis.clip)))

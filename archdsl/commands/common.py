@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from archdsl.core.render import render_text
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, read_source
 from archdsl.frontend.parse import parse_binding
@@ -34,4 +33,6 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Prints faults for a person, on standard error."""
     shown = tuple(diagnostics)
     if shown:
+        from archdsl.core.render import render_text
+
         print(render_text(shown, color=sys.stderr.isatty()), end="", file=sys.stderr)

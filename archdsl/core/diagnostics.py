@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ class LayerError(Exception):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A help line that names the nearest known names, or lists them when they are few."""
+    from difflib import get_close_matches
+
     candidates = sorted(set(known))
     close = get_close_matches(name, candidates, n=2, cutoff=0.6)
     if close:

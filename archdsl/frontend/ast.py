@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -11,45 +11,67 @@ if TYPE_CHECKING:
     from archdsl.core.source import Source, Span
 
 
-@dataclass(frozen=True)
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def part(cls: type[T]) -> type[T]:
+    """A frozen dataclass that takes comparison and representation from `Syntax`: made for each, they cost start-up."""
+    return dataclass(frozen=True, eq=False, repr=False)(cls)
+
+
+@part
 class Syntax:
     """A part of a spec. Trees that say the same compare equal wherever they stand."""
 
     span: Span = field(compare=False, repr=False)
 
+    def _said(self) -> tuple[Any, ...]:
+        fields = getattr(self, "__dataclass_fields__").values()  # noqa: B009  unknown to type checkers
+        return tuple(getattr(self, f.name) for f in fields if f.compare)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._said()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self._said()))})"
+
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Number(Syntax):
     value: Fraction
     text: str = field(compare=False)
 
 
-@dataclass(frozen=True)
+@part
 class String(Syntax):
     value: str
 
 
-@dataclass(frozen=True)
+@part
 class Name(Syntax):
     id: str
 
 
-@dataclass(frozen=True)
+@part
 class InHand(Syntax):
     """`in.channels`: an attribute of the value that a layer is applied to."""
 
     attribute: str
 
 
-@dataclass(frozen=True)
+@part
 class List(Syntax):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Comprehension(Syntax):
     item: Expr
     names: tuple[Name, ...]
@@ -57,7 +79,7 @@ class Comprehension(Syntax):
     test: Expr | None
 
 
-@dataclass(frozen=True)
+@part
 class Range(Syntax):
     """`a..b`, both ends included; without `b` it goes on for as long as its partners in a `zip`."""
 
@@ -65,39 +87,39 @@ class Range(Syntax):
     stop: Expr | None
 
 
-@dataclass(frozen=True)
+@part
 class Unary(Syntax):
     operator: str
     operand: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Binary(Syntax):
     operator: str
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Conditional(Syntax):
     then: Expr
     test: Expr
     otherwise: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Index(Syntax):
     value: Expr
     index: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Argument(Syntax):
     name: Name | None
     value: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Call(Syntax):
     name: Name
     arguments: tuple[Argument, ...]
@@ -109,7 +131,7 @@ Expr = Number | String | Name | InHand | List | Comprehension | Range | Unary | 
 # --- chains ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Layer(Syntax):
     """A layer, a block, or a named value, with its arguments: which of them is known when names are resolved."""
 
@@ -117,7 +139,7 @@ class Layer(Syntax):
     arguments: tuple[Argument, ...] | None
 
 
-@dataclass(frozen=True)
+@part
 class Merge(Syntax):
     """A layer of several inputs: `concat { a -> b, c }`."""
 
@@ -126,19 +148,19 @@ class Merge(Syntax):
     branches: tuple[Chain, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Shortcut(Syntax):
     test: Expr | None
     chain: Chain
 
 
-@dataclass(frozen=True)
+@part
 class Residual(Syntax):
     chain: Chain
     shortcut: Shortcut | None
 
 
-@dataclass(frozen=True)
+@part
 class Choose(Syntax):
     """`if test { chain } else { chain }` inside a chain; without `else` the value passes unchanged."""
 
@@ -147,7 +169,7 @@ class Choose(Syntax):
     otherwise: Chain | Choose | None
 
 
-@dataclass(frozen=True)
+@part
 class Group(Syntax):
     chain: Chain
 
@@ -155,7 +177,7 @@ class Group(Syntax):
 Link = Layer | Merge | Residual | Choose | Group
 
 
-@dataclass(frozen=True)
+@part
 class Step(Syntax):
     """A link, perhaps repeated (`* 3`) and named (`as x`)."""
 
@@ -164,7 +186,7 @@ class Step(Syntax):
     label: Name | None
 
 
-@dataclass(frozen=True)
+@part
 class Chain(Syntax):
     steps: tuple[Step, ...]
 
@@ -172,42 +194,42 @@ class Chain(Syntax):
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@part
 class Header(Syntax):
     name: Name
     family: Name | None
     base: Name | None
 
 
-@dataclass(frozen=True)
+@part
 class Doc(Syntax):
     text: String
 
 
-@dataclass(frozen=True)
+@part
 class Import(Syntax):
     name: Name
 
 
-@dataclass(frozen=True)
+@part
 class Cite(Syntax):
     text: String
 
 
-@dataclass(frozen=True)
+@part
 class Binding(Syntax):
     name: Name
     value: Expr
 
 
-@dataclass(frozen=True)
+@part
 class Published(Syntax):
     figures: tuple[Binding, ...]
     clip: List | None
     source: String | None
 
 
-@dataclass(frozen=True)
+@part
 class Type(Syntax):
     """`int`, `list[int]`, or a choice of symbols `a | b`."""
 
@@ -215,7 +237,7 @@ class Type(Syntax):
     is_choice: bool = False
 
 
-@dataclass(frozen=True)
+@part
 class Declaration(Syntax):
     """One parameter; only a block's may lack a default."""
 
@@ -225,53 +247,53 @@ class Declaration(Syntax):
     where: Expr | None
 
 
-@dataclass(frozen=True)
+@part
 class Param(Syntax):
     declarations: tuple[Declaration, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Let(Syntax):
     bindings: tuple[Binding, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Input(Syntax):
     name: Name
     kind: Name
     shape: List
 
 
-@dataclass(frozen=True)
+@part
 class Path(Syntax):
     name: Name
     chain: Chain
 
 
-@dataclass(frozen=True)
+@part
 class Drop(Syntax):
     name: Name
 
 
-@dataclass(frozen=True)
+@part
 class Head(Syntax):
     chain: Chain
 
 
-@dataclass(frozen=True)
+@part
 class Label(Syntax):
     """A stage's label; `res{i}` holds names that are filled in when it is expanded."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@part
 class PathLine(Syntax):
     path: Name | None
     chain: Chain
 
 
-@dataclass(frozen=True)
+@part
 class Lateral(Syntax):
     source: Name
     target: Name
@@ -279,7 +301,7 @@ class Lateral(Syntax):
     chain: Chain
 
 
-@dataclass(frozen=True)
+@part
 class If(Syntax):
     """A condition on statements, at the top or in a stage."""
 
@@ -288,20 +310,20 @@ class If(Syntax):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@part
 class For(Syntax):
     names: tuple[Name, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Stage(Syntax):
     label: Label
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
+@part
 class Block(Syntax):
     name: Name
     parameters: tuple[Declaration, ...]

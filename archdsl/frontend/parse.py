@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_CHARACTERS = 1_000_000
 MAX_NESTING = 60
 MAX_SYNTAX_ERRORS = 20
+MAX_PENDING = 2_000  # parts of a text whose end the parser still waits for; it copies the list of them at each token
 
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
 
@@ -141,6 +142,9 @@ def _run(source: Source, start: str) -> Any:
     balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
     position, resumed = 0, -1
     while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:
+        if len(interactive.parser_state.state_stack) > MAX_PENDING:
+            label = "too many parts inside each other"
+            raise SpecError([diagnostic("E0702", span_of(source, tokens[position]), label)])
         stacks = interactive.parser_state.state_stack[:], interactive.parser_state.value_stack[:]
         try:
             interactive.feed_token(tokens[position])
