@@ -104,8 +104,10 @@ def test_initialisation_is_the_papers() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_step_forward_and_backward(dtype: torch.dtype) -> None:
-    model = small("slowfast_r50")
-    clip = torch.randn(2, 3, 8, 32, 32)
+    # 16 frames, 4 on the slow path: torch 2.13 on CPU gives NaN as the weight gradient of any 3×1×1 convolution of
+    # exactly 2 frames in bfloat16, with or without this project.
+    model = small("slowfast_r50", frames=16)
+    clip = torch.randn(2, 3, 16, 32, 32)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
         logits = model(clip)
         loss = torch.nn.functional.cross_entropy(logits.float(), torch.tensor([1, 2]))
