@@ -64,6 +64,7 @@ class _Expander:
         self.named: dict[str, Flow] = {}
         self.stages: dict[str, ast.Label] = {}
         self.output: Flow | None = None
+        self.parameters_hold = not reporter.failed  # else loops over them may have made too few stages
         self.builder = Builder(self.graph, evaluator, reporter, vocabulary(), scope)
         self._handlers: dict[type, Any] = {
             ast.Input: self._input, ast.Path: self._path, ast.Stage: self._stage, ast.For: self._for, ast.If: self._if,
@@ -339,7 +340,7 @@ class _Expander:
 
     def _check_variant(self) -> None:
         for label, stage in self.program.stages.items():
-            if label not in self.stages:
+            if label not in self.stages and self.parameters_hold:
                 hint = did_you_mean(label, self.stages)
                 self.reporter.report("E0604", stage.label.span, f"the base has no stage `{label}`", hint=hint)
         declared = {s.name.id for s in self.program.statements if isinstance(s, ast.Path)}
