@@ -155,6 +155,14 @@ def test_export_gives_the_same(name: str) -> None:
     torch.testing.assert_close(program.module()(other), model(other))
 
 
+def test_dropout_is_a_choice_of_training() -> None:
+    module = imported(ROOT / "generated" / "slow_r50.py")
+    with torch.device("meta"):
+        rates = [m.p for p in (0.5, 0.2) for m in module.slow_r50(dropout=p).modules() if hasattr(m, "p")]
+        assert [m.p for m in module.slow_r50().modules() if hasattr(m, "p")] == [0.5]
+    assert rates == [0.5, 0.2]
+
+
 def test_ordinary_tools_work() -> None:
     model = small("slowfast_r50", depths=[1, 1, 1, 1]).eval()
     clip = torch.randn(1, 3, 8, 32, 32)

@@ -50,6 +50,7 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
         model=model,
         family=network.family,
         factory=network.name if network.name != network.family else "",
+        dropout=_dropout(lowered),
         title=paragraph(sentence(network.doc or network.name), 80),
         checks=_checks(network, spec),
         inputs=list(network.inputs),
@@ -143,6 +144,12 @@ def _stage_table(network: Network) -> list[str]:
     if not any(r[1] for r in rows[1:]):
         rows = [(r[0], *r[2:]) for r in rows]
     return [f"    {line}" for line in aligned(rows, numbers=2)]
+
+
+def _dropout(network: Network) -> float | None:
+    """The one rate of dropout in a network: no part of the architecture, so the factory takes another."""
+    rates = {node.layer.values()["p"] for node in network.all_nodes() if node.layer.kind == "dropout"}
+    return rates.pop() if len(rates) == 1 else None
 
 
 def _output(network: Network) -> str:
