@@ -109,6 +109,33 @@ def test_slowfast_with_an_edited_library(
         assert_as_predicted(archdsl.load(spec, clip=clip, depths=[2, 1, 2, 1]))
 
 
+MANY_VALUES = """
+arch many_values
+input clip: video[3, 4, 8, 8]
+path a = clip -> every(2) as raw
+path b = clip
+stage s1 {
+    a: conv(4, 3) as early
+    b: conv(4, 3)
+    lateral b => a: every(2)
+}
+stage s2 {
+    a: conv(6, 3)
+    b: conv(6, 3)
+    lateral b => a: every(2)
+}
+head: concat { a -> avgpool, early -> avgpool, a -> avgpool, raw -> avgpool, b -> avgpool }
+"""
+
+
+def test_a_head_of_many_values(tmp_path: Path) -> None:
+    """Several values of one path, from before the stages, inside and behind a fusion, one of them twice."""
+    (tmp_path / "many_values.arch").write_text(MANY_VALUES.lstrip(), "utf-8")
+    arch = archdsl.load(tmp_path / "many_values.arch")
+    assert_as_predicted(arch)
+    assert_computes_the_graph(arch)
+
+
 # --- random networks -------------------------------------------------------------------------------------------------
 
 KERNELS = st.sampled_from(["1", "3", "[3, 1, 1]", "[1, 3, 3]", "[5, 3, 1]"])

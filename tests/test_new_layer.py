@@ -245,3 +245,23 @@ def test_module_is_as_predicted(folder: Path) -> None:
     code = "import archdsl, meta; meta.assert_as_predicted(archdsl.load('small.arch'))"
     done = run(folder, "-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_template_may_name_its_input_twice(tmp_path: Path) -> None:
+    """What it is applied to is then computed once, in a line of its own."""
+    layer = """
+        from archdsl.layers.base import Layer, layer
+
+
+        @layer("swish", category="activation")
+        class Swish(Layer):
+            \"\"\"x · σ(x).\"\"\"
+        """
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "swish.py").write_text(dedent(layer), "utf-8")
+    template = "{% macro apply(x) %}{{ x }} * torch.sigmoid({{ x }}){% endmacro %}\n"
+    (tmp_path / "own" / "swish.py.j2").write_text(template, "utf-8")
+    spec = "arch s\ninput clip: video[3, 4, 8, 8]\nstage one { conv(4, 3) -> swish }\nhead: avgpool -> linear(2)\n"
+    (tmp_path / "s.arch").write_text(spec, "utf-8")
+    archdsl(tmp_path, "compile", "s.arch")
+    assert (tmp_path / "s.py").read_text("utf-8").count("self.conv(") == 1

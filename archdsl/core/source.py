@@ -39,10 +39,6 @@ class Span:
     start: int
     end: int
 
-    def to(self, other: Span) -> Span:
-        """The range from the start of this one to the end of the other."""
-        return Span(self.source, self.start, max(self.end, other.end))
-
     @property
     def text(self) -> str:
         return self.source.text[self.start : self.end]

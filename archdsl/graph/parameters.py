@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from archdsl.graph.evaluate import Evaluator
 
 MAX_PENDING = 50
-TYPES = ("int", "number", "bool", "string", "symbol", "list")
 
 
 class ParameterScope(Scope):

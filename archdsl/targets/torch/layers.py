@@ -21,6 +21,7 @@ from archdsl.core.diagnostics import LayerError
 from archdsl.layers import extra_folders
 from archdsl.layers.base import Layer, Use
 from archdsl.resources import resource
+from archdsl.targets.torch.body import Step
 from archdsl.targets.torch.fit import is_primary
 
 if TYPE_CHECKING:
@@ -97,11 +98,12 @@ class LayerPrinter:
             if hasattr(made, "support"):
                 self.support[str(made.support()).strip()] = ""
             module = _one_line(made.module()) if layer.module else ""
-            made.apply(*["x"] * 2 if layer.many else "x")  # a fault shows here, not where the code is put together
+            probe = str(made.apply(*["@"] * (2 if layer.many else 1)))  # a fault of the template shows here
         except (TemplateError, AttributeError) as error:
             raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
         self.imports.update(layer.imports)
-        return PrintedLayer(label, module, lambda texts: _one_line(made.apply(*texts)))
+        repeats = probe.count("@") > (2 if layer.many else 1)
+        return PrintedLayer(label, module, lambda texts: _one_line(made.apply(*texts)), repeats)
 
     @staticmethod
     def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:
@@ -113,10 +115,14 @@ class LayerPrinter:
 
 
 class PrintedLayer:
-    """A layer's constructor call and its application."""
+    """A layer's constructor call and its application, whose text may name its input more than once."""
 
-    def __init__(self, label: str, module: str, apply: Callable[[Sequence[str]], str]) -> None:
-        self.label, self.module, self.apply = label, module, apply
+    def __init__(self, label: str, module: str, apply: Callable[[Sequence[str]], str], repeats: bool) -> None:
+        self.label, self.module, self.apply, self.repeats = label, module, apply, repeats
+
+    def step(self, node: Node) -> Step:
+        """The application at a node."""
+        return Step(node.id, node.inputs, self.apply, node.layer.heavy, repeats_operand=self.repeats)
 
 
 def _hint(node: Node, attribute: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from archdsl.graph.model import Network, Unit
@@ -48,7 +49,7 @@ class ModelPrinter:
         kept, body = self._keep(head, body, inputs)
         features = Body(body, inputs, []).write(keep=True)
         plan = ModelPlan(self._init(), [text for line in features for text in fit(line, 8)])
-        names = {v: self._variable(v, inputs) for v in kept}
+        names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
         once = {v: f'features["{self.features[v]}"]' for v in kept if v not in inputs}
         uses = [o for s in head for o in s.operands]
@@ -58,8 +59,14 @@ class ModelPrinter:
         plan.forward = [text for line in [*lines, *written] for text in fit(line, 8)]
         return plan
 
-    def _variable(self, value: int, inputs: dict[int, str]) -> str:
-        return inputs.get(value) or self.paths.get(value) or "x"
+    def _variables(self, values: list[int], inputs: dict[int, str]) -> dict[int, str]:
+        """A variable for each value: its path's name, numbered where several lie on one path."""
+        names: dict[int, str] = {}
+        for value in values:
+            base = inputs.get(value) or self.paths.get(value) or "x"
+            taken = {*inputs.values(), *names.values()} if value not in inputs else set[str]()
+            names[value] = next(n for n in chain([base], (f"{base}{i}" for i in count(2))) if n not in taken)
+        return names
 
     def _keep(self, head: list[Step], body: list[Step], inputs: dict[int, str]) -> tuple[list[int], list[Step]]:
         """The values that the head needs, each kept among the features under some key."""
@@ -69,12 +76,9 @@ class ModelPrinter:
             needed[self.network.output] = None
         for value in needed:
             if value not in self.features and value not in inputs:
-                self.features[value] = f"{self.paths.get(value) or 'x'}.fused"
-        steps = [
-            Step(s.value, s.operands, s.write, s.heavy, s.name, self.features.get(s.value, ""), s.repeats_operand)
-            for s in body
-        ]
-        return list(needed), steps
+                unit = self.network.node(value).unit.top
+                self.features[value] = f"{unit.name}.fused" if unit.kind == "fusion" else unit.name
+        return list(needed), [replace(s, feature=self.features.get(s.value, "")) for s in body]
 
     # --- steps ---
 
@@ -103,7 +107,7 @@ class ModelPrinter:
             node = self.network.node(number)
             printed = self.layers.at([node], self.constructor)
             wanted = name if number == unit.exit else ""
-            steps.append(Step(number, node.inputs, printed.apply, node.layer.heavy, wanted))
+            steps.append(replace(printed.step(node), name=wanted))
         return steps
 
     def _place(self, unit: Unit) -> str:

@@ -86,7 +86,7 @@ class UnitPrinter:
         """The lines of `__init__` and the step of `forward` for a layer, for all units that share the class."""
         printed = self.layers.at(same, constructor)
         lines = fit(f"self.{printed.label} = {printed.module}", 8) if printed.module else []
-        return lines, Step(node.id, node.inputs, printed.apply, node.layer.heavy)
+        return lines, printed.step(node)
 
     def _inner(
         self, unit: Unit, same: Sequence[Unit], is_optional: bool, constructor: Constructor
