@@ -261,7 +261,13 @@ def test_a_template_may_name_its_input_twice(tmp_path: Path) -> None:
     (tmp_path / "own" / "swish.py").write_text(dedent(layer), "utf-8")
     template = "{% macro apply(x) %}{{ x }} * torch.sigmoid({{ x }}){% endmacro %}\n"
     (tmp_path / "own" / "swish.py.j2").write_text(template, "utf-8")
-    spec = "arch s\ninput clip: video[3, 4, 8, 8]\nstage one { conv(4, 3) -> swish }\nhead: avgpool -> linear(2)\n"
+    double = layer.replace("swish", "double").replace("Swish", "Double")
+    (tmp_path / "own" / "double.py").write_text(dedent(double), "utf-8")
+    (tmp_path / "own" / "double.py.j2").write_text("{% macro apply(x) %}2 * {{ x }}{% endmacro %}\n", "utf-8")
+    chain = "conv(4, 3) -> swish -> residual { relu } -> double"
+    spec = f"arch s\ninput clip: video[3, 4, 8, 8]\nstage one {{ {chain} }}\nhead: avgpool -> linear(2)\n"
     (tmp_path / "s.arch").write_text(spec, "utf-8")
     archdsl(tmp_path, "compile", "s.arch")
-    assert (tmp_path / "s.py").read_text("utf-8").count("self.conv(") == 1
+    code = (tmp_path / "s.py").read_text("utf-8")
+    assert code.count("self.conv(") == 1
+    assert "2 * (F.relu(x) + x)" in code  # a sum is kept together

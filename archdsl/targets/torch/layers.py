@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.constructor import Constructor
 
 
+_WHOLE_ARGUMENT = re.compile(r"(?<=[(\[,])\s*@\s*(?=[),\]])")
+
+
 class LazyShape:
     """A shape whose numbers are resolved for all units of a class when a plan asks for them."""
 
@@ -103,7 +106,12 @@ class LayerPrinter:
             raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
         self.imports.update(layer.imports)
         repeats = probe.count("@") > (2 if layer.many else 1)
-        return PrintedLayer(label, module, lambda texts: _one_line(made.apply(*texts)), repeats)
+        bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
+
+        def apply(texts: Sequence[str]) -> str:
+            return _one_line(made.apply(*(f"({t})" if bare and not is_primary(t) else t for t in texts)))
+
+        return PrintedLayer(label, module, apply, repeats)
 
     @staticmethod
     def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:
