@@ -562,9 +562,7 @@ def test_a_linked_library_folder_leads_nowhere(tmp_path: Path) -> None:
     assert "E0205" in [d.code for d in caught.value.diagnostics]
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "../net", "/tmp/net", "a/b", "a\\b", "~", ".hidden", '"../net"', "net.py", "a b"]
-)
+@pytest.mark.parametrize("name", ["..", "../net", "/net", "a/b", "a\\b", "~", ".hidden", '"../net"', "net.py", "a b"])
 def test_a_module_stays_in_its_folder(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "inside" / "out"
     out.mkdir(parents=True)
