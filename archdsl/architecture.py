@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.files import FileLibrary, read_source
 from archdsl.graph.cost import cost_json, total_cost
 from archdsl.graph.parameters import setting
+from archdsl.graph.tensors import tensors
 from archdsl.pipeline import Analysis, analyse, module_text
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Architecture:
     def macs(self) -> int:
         """Multiply-adds for one clip, counted as the papers do."""
         return total_cost(self._analysis.network).macs
+
+    @cached_property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all tensors of the module's state dict, by name, in the order of data flow."""
+        return tensors(self._analysis.network)
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:

@@ -36,6 +36,7 @@ def assert_as_predicted(arch: Architecture) -> None:
         assert sum(p.numel() for p in model.get_submodule(name).parameters()) == data["params"], name
         assert flops.get(name, 0) // 2 // BATCH == data["macs"], name
     assert sum(p.numel() for p in model.parameters()) == arch.params
+    assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     assert counter.get_total_flops() // 2 // BATCH == arch.macs
     cost = arch.cost()
     assert list(output.shape[1:]) == cost["output"]

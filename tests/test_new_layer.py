@@ -43,8 +43,8 @@ class Scale(Layer):
             raise ShapeError("there is no scale of one channel", "begin")
         return inputs[0]
 
-    def params(self, *inputs: Grid) -> int:
-        return inputs[0].channels
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return {"weight": (inputs[0].channels, 1, 1, 1)}
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "begin": self.begin}
@@ -94,8 +94,8 @@ class Depthwise(Layer):
         half = self.kernel // 2
         return Grid(inputs[0].channels, *slide(inputs[0], self.size, (1, 1, 1), (0, half, half)))
 
-    def params(self, *inputs: Grid) -> int:
-        return inputs[0].channels * prod(self.size)
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return {"weight": (inputs[0].channels, 1, *self.size)}
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * prod(self.size)

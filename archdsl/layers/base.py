@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from archdsl.core.grid import Grid, grid_text
@@ -72,9 +72,17 @@ class Layer:
         """The output's shape. Raises ShapeError if the layer does not fit its input."""
         return inputs[0]
 
+    def weights(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
+        """The shapes of its trainable tensors, by their names in the module."""
+        return {}
+
+    def buffers(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
+        """The shapes of the other tensors that a checkpoint holds, such as running statistics."""
+        return {}
+
     def params(self, *inputs: Grid) -> int:
         """Trainable numbers."""
-        return 0
+        return sum(prod(shape) for shape in self.weights(*inputs).values())
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         """Multiply-adds of one clip, one multiply-add counting 1.

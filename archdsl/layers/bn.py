@@ -21,8 +21,12 @@ class BatchNorm(Layer):
     momentum = Real(0.1, high=1.0, doc="weight of the newest batch in the running statistics")
     gamma = Real(1.0, high=1.0, doc="first value of the scale; 0 lets a residual begin as its shortcut")
 
-    def params(self, *inputs: Grid) -> int:
-        return 2 * inputs[0].channels
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))
+
+    def buffers(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        statistics = dict.fromkeys(("running_mean", "running_var"), (inputs[0].channels,))
+        return {**statistics, "num_batches_tracked": ()}
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {

@@ -42,9 +42,9 @@ class Conv(Layer):
                 raise ShapeError(message, "groups", "E0504", divisors("groups", x.channels, self.out))
         return Grid(self.out, *slide(x, self.kernel, self.stride, self.padding))
 
-    def params(self, *inputs: Grid) -> int:
-        weights = self.out * (inputs[0].channels // self.groups) * prod(self.kernel)
-        return weights + self.out if self.bias else weights
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        weight = (self.out, inputs[0].channels // self.groups, *self.kernel)
+        return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)

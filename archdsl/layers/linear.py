@@ -22,8 +22,9 @@ class Linear(Layer):
     def infer(self, *inputs: Grid) -> Grid:
         return Grid(self.out, *inputs[0].size)
 
-    def params(self, *inputs: Grid) -> int:
-        return self.out * inputs[0].channels + (self.out if self.bias else 0)
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        weight = (self.out, inputs[0].channels)
+        return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * inputs[0].channels
