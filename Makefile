@@ -60,6 +60,7 @@ format: $(VENV)/.installed-dev
 generated: $(VENV)/.installed-dev
 	$(BIN)/archdsl compile $(SPECS)
 	$(BIN)/python docs/list_layers.py
+	$(BIN)/python docs/list_specs.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/tool_speed.py

@@ -32,8 +32,8 @@ def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tenso
 def _layer(layer: Any, x: list[Tensor], w: dict[str, Tensor]) -> Tensor:
     kind = layer.kind
     if kind == "conv":
-        padding = [k // 2 for k in layer.kernel]
-        return functional.conv3d(x[0], w["weight"], w.get("bias"), layer.stride, padding, groups=layer.groups)
+        y = _padded(layer, x[0], 0.0, even=True)
+        return functional.conv3d(y, w["weight"], w.get("bias"), layer.stride, groups=layer.groups)
     if kind == "bn":
         shape = (1, -1, 1, 1, 1)
         scale = w["weight"] / torch.sqrt(w["running_var"] + layer.eps)
@@ -42,8 +42,7 @@ def _layer(layer: Any, x: list[Tensor], w: dict[str, Tensor]) -> Tensor:
         y = torch.einsum("bcthw,oc->bothw", x[0], w["weight"])
         return y + w["bias"].view(1, -1, 1, 1, 1) if "bias" in w else y
     if kind == "maxpool":
-        padding = [k // 2 if k % 2 else 0 for k in layer.kernel]
-        return functional.max_pool3d(x[0], layer.kernel, layer.stride, padding)
+        return _windows(layer, _padded(layer, x[0], float("-inf"), even=False), layer.kernel).amax((-1, -2, -3))
     if kind == "every":
         frames = x[0].shape[2]
         kept = frames // layer.n
@@ -54,12 +53,80 @@ def _layer(layer: Any, x: list[Tensor], w: dict[str, Tensor]) -> Tensor:
         n = layer.n
         return x[0].view(b, c, t // n, n, h, width).permute(0, 3, 1, 2, 4, 5).reshape(b, n * c, t // n, h, width)
     return {
+        "attention": lambda: _attention(layer, x[0].movedim(1, -1), w).movedim(-1, 1),
+        "avgpool": lambda: _windows(
+            layer, x[0], [k or n for k, n in zip(layer.kernel, x[0].shape[2:], strict=True)]
+        ).mean((-1, -2, -3)),
         "relu": lambda: x[0].clamp(min=0),
-        "avgpool": lambda: x[0].mean((2, 3, 4), keepdim=True),
         "dropout": lambda: x[0],
         "concat": lambda: torch.cat(x, 1),
         "add": lambda: sum(x[1:], x[0]),
+        "mean": lambda: sum(x[1:], x[0]) / len(x),
     }[kind]()
+
+
+def _padded(layer: Any, x: Tensor, value: float, *, even: bool) -> Tensor:
+    """The grid with what stands around it. TensorFlow's `same` asks for ⌈n / s⌉ windows, the odd position behind."""
+    pads: list[int] = []
+    for n, k, s in zip(x.shape[2:], layer.kernel, layer.stride, strict=True):
+        if layer.padding == "same":
+            total = max((-(-n // s) - 1) * s + k - n, 0)
+            pads = [total // 2, total - total // 2, *pads]
+        else:
+            half = k // 2 if layer.padding == "half" and (even or k % 2) else 0
+            pads = [half, half, *pads]
+    return functional.pad(x, pads, value=value)
+
+
+def _windows(layer: Any, x: Tensor, kernel: Any) -> Tensor:
+    for axis, (k, s) in enumerate(zip(kernel, layer.stride, strict=True), start=2):
+        x = x.unfold(axis, k, s)
+    return x
+
+
+def _attention(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    """Every position with every key, those that it does not look at taken out by a mask; x is (B, T, H, W, C)."""
+    pools = layer.kv_pool
+
+    def pool(v: Tensor) -> Tensor:
+        for axis, k in enumerate(pools, start=1):
+            v = v.unfold(axis, k, k).amax(-1)
+        return v
+
+    def project(name: str, v: Tensor, rows: slice = slice(None)) -> Tensor:
+        y = torch.einsum("bthwc,oc->bthwo", v, w[f"{name}.weight"][rows])
+        return y + w[f"{name}.bias"][rows] if f"{name}.bias" in w else y
+
+    dim = w["proj.weight"].shape[1]
+    before, after = (pool, lambda v: v) if layer.kv_pool_first else (lambda v: v, pool)
+    if layer.score == "gaussian":
+        q, k, v = x, pool(x), after(project("v", before(x)))
+    else:
+        first = next(n for n in ("qkv", "q") if f"{n}.weight" in w)
+        rest, at = ("qkv", dim) if first == "qkv" else ("kv", 0)
+        q = project(first, x, slice(0, dim))
+        k, v = (after(project(rest, before(x), slice(a, a + dim))) for a in (at, at + dim))
+    batch, heads = x.shape[0], layer.heads
+    seen = torch.ones(q.shape[1:4].numel(), k.shape[1:4].numel(), dtype=torch.bool)
+    places = [torch.cartesian_prod(*(torch.arange(n) for n in g.shape[1:4])).reshape(-1, 3) for g in (q, k)]
+    attended = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}[layer.over]
+    for index, axis in enumerate("thw"):
+        if axis not in attended:
+            seen &= places[0][:, None, index] == places[1][None, :, index]
+    q, k, v = (g.reshape(batch, -1, heads, g.shape[-1] // heads) for g in (q, k, v))
+    if layer.score == "concatenation":
+        a, b = w["pair.weight"][0].chunk(2)
+        score = (torch.einsum("bind,d->bni", q, a)[..., None] + torch.einsum("bjnd,d->bnj", k, b)[:, :, None]).relu()
+    else:
+        score = torch.einsum("bind,bjnd->bnij", q, k)
+    if layer.score in ("gaussian", "embedded_gaussian"):
+        scaled = layer.score == "embedded_gaussian" and layer.scale
+        score = score / q.shape[-1] ** 0.5 if scaled else score
+        score = score.masked_fill(~seen, float("-inf")).softmax(-1)
+    else:
+        score = score.masked_fill(~seen, 0.0) / seen.sum(1)[:, None]
+    y = torch.einsum("bnij,bjnd->bind", score, v).reshape(*x.shape[:4], dim)
+    return project("proj", y)
 
 
 def randomised(model: torch.nn.Module) -> torch.nn.Module:
@@ -69,7 +136,11 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
     for name, value in model.state_dict().items():
         if value.is_floating_point():
             drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64)
-            value.copy_(drawn + 0.5 if name.endswith("running_var") else drawn - 0.4)
+            if value.ndim > 1:  # values keep their size: dot products of dot products would outgrow all numbers
+                drawn = (drawn - 0.4) * (12 / value[0].numel()) ** 0.5
+                value.copy_(drawn / 10 if name.endswith("proj.weight") else drawn)
+            else:
+                value.copy_(drawn + 0.5 if name.endswith("running_var") else drawn - 0.4)
     return model
 
 

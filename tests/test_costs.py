@@ -1,31 +1,82 @@
 """Parameters and multiply-adds of each spec against what papers and model zoos print, within 1 %.
 
-`data/paper_costs.csv` holds the figures with their sources. Multiply-adds are those of convolutions and linear layers,
-for one clip at the crop that they were counted at. Where a source counts otherwise or contradicts itself, its row is
-named below with the reason.
+`data/paper_costs.csv` holds the figures with their sources. Multiply-adds are those of convolutions, linear layers and
+attention products, for one clip at the crop that they were counted at. Figures that were counted, not printed (`meta:`
+and torchvision's), are met to the last digit of the parameters and 0.1 % of the multiply-adds. Where a source counts
+otherwise or contradicts itself, its row is named below with the reason.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from fnmatch import fnmatchcase
 from functools import cache
+from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 import archdsl
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.graph.model import Published
+
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 
-# family | model | variant | frames | classes -> spec, settings. Frames, crop and classes are taken from the row.
-BELONGS = """
+# family | model | variant | frames | classes -> spec, settings; the first line that fits a row holds. Frames, crop and
+# classes are taken from the row where no setting says them.
+NL = "non_local=[[],[1,3],[1,3,5],[]]"
+NL_MIDDLE = "non_local=[[],[],[21],[]]"
+NL_R101 = "non_local=[[],[1,3],[6,13,20],[]]"
+NL_10 = "non_local=[[],[0,1,2,3],[0,4,8,12,16,20],[]]"  # which 6 blocks of the 23 is not known
+AUTHORS = "stem_stride=2 pool1_stride=2 pool1_padding=valid"  # of non-local networks, for 32 frames or 128
+AS_R50 = f"inflate=[[3],[3,1],[3,1,3,1,3,1{',1' * 17}],[1,3]]"  # kernels over time in the first 6 blocks of res4 only
+MM_I3D = "stem_stride=2 pool1_stride=2"
+MM_NL = "kv_pool_first=off proj_bias=off"
+BELONGS = f"""
+I3D | * | Two-stream* -> i3d_two_stream
+I3D | * | RGB | * -> i3d_inception_rgb
+I3D | * | Flow * -> i3d_inception_flow
+Non-local | C2D R101 | 0 NL blocks | 32 | 400 -> c2d_r101 crop=224 {AUTHORS}
+Non-local | C2D R101 | 5 NL blocks | 32 | 400 -> c2d_r101 crop=224 {AUTHORS} {NL_R101}
+Non-local | I3D R101 | I3D 3x1x1 | 32 | 400 -> i3d_r101 crop=224 {AUTHORS}
+Non-local | NL R50 | I3D + 5 NL | 128 | 400 -> i3d_r50_nl5 {AUTHORS}
+Non-local | NL R101 | I3D + 5 NL | 128 | * -> i3d_r101_nl5 {AUTHORS} {AS_R50}
+Non-local | C2D R50 | 0 NL blocks | 8 | 400 -> c2d_r50
+Non-local | C2D R50 | 1 NL blocks | 8 | 400 -> c2d_r50_nl1
+Non-local | C2D R50 | 5 NL blocks | 8 | 400 -> c2d_r50_nl5
+Non-local | C2D R50 | 10 NL blocks | 8 | 400 -> c2d_r50_nl10
+Non-local | C2D R101 | 0 NL blocks | 8 | 400 -> c2d_r101
+Non-local | C2D R101 | 1 NL blocks | 8 | 400 -> c2d_r101 {NL_MIDDLE}
+Non-local | C2D R101 | 5 NL blocks | 8 | 400 -> c2d_r101 {NL_R101}
+Non-local | C2D R101 | 10 NL blocks | 8 | 400 -> c2d_r101 {NL_10}
+Non-local | I3D R50 | 0 NL blocks | 8 | 400 -> i3d_r50
+Non-local | I3D R50 | 1 NL blocks | 8 | 400 -> i3d_r50_nl1
+Non-local | I3D R50 | 5 NL blocks | 8 | 400 -> i3d_r50_nl5
+Non-local | I3D R50 | 10 NL blocks | 8 | 400 -> i3d_r50_nl10
+Non-local | I3D R101 | 0 NL blocks | 8 | 400 -> i3d_r101
+Non-local | I3D R101 | 1 NL blocks | 8 | 400 -> i3d_r101 {NL_MIDDLE}
+Non-local | I3D R101 | 5 NL blocks | 8 | 400 -> i3d_r101_nl5
+Non-local | I3D R101 | 10 NL blocks | 8 | 400 -> i3d_r101 {NL_10}
+pytorchvideo | C2D | R50 | 8 | 400 -> c2d_r50
+pytorchvideo | I3D | R50 | 8 | 400 -> i3d_r50
+pytorchvideo | Slow | R50 | 4 | 400 -> slow_4x16_r50
+pytorchvideo | Slow | R50* | 8 | * -> slow_r50
+pytorchvideo | SlowFast | R50 4x16 | 4+32 | 400 -> slowfast_4x16_r50
+pytorchvideo | SlowFast | R50 8x8 | 8+32 | * -> slowfast_r50
+pytorchvideo | SlowFast | R101 8x8 | 8+32 | 400 -> slowfast_r101
+pytorchvideo | SlowFast | R101_50_50 16x8 | 16+64 | 400 -> slowfast_16x8_r101
+pytorchvideo | R(2+1)D | R50 (bottleneck) | 16 | 400 -> r2plus1d_r50
 SlowFast | SlowFast | R50 4x16 | 4+32 | 400 -> slowfast_4x16_r50
 SlowFast | SlowFast | R50 8x8 | 8+32 | 400 -> slowfast_r50
 SlowFast | SlowFast | R101 8x8 | 8+32 | 400 -> slowfast_r101_50_50
 SlowFast | SlowFast | R101 16x8 | 16+64 | 400 -> slowfast_16x8_r101
+SlowFast | SlowFast | R101 16x8 + NL | 16+64 | 400 -> slowfast_16x8_r101_nl kv_pool=[2,2,2]
 SlowFast | SlowFast R50 4x16 | Slow-only R50 4x16 | 4 | 400 -> slow_4x16_r50
 SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400 -> fast_r50
 SlowFast | SlowFast R50 4x16 | lateral TtoC, sum | 4+32 | 400 -> slowfast_4x16_r50_ttoc fusion=sum
@@ -36,145 +87,332 @@ SlowFast | SlowFast R50 4x16 | beta=1/4 | 4+32 | 400 -> slowfast_4x16_r50 beta=1
 SlowFast | SlowFast R50 4x16 | beta=1/8 | 4+32 | 400 -> slowfast_4x16_r50 beta=1/8
 SlowFast | SlowFast R50 4x16 | beta=1/16 | 4+32 | 400 -> slowfast_4x16_r50 beta=1/16
 SlowFast | SlowFast R50 4x16 | beta=1/32 | 4+32 | 400 -> slowfast_4x16_r50 beta=1/32
+SlowFast | 3D R-50 (re-implementation of I3D-R50) | * | 8 | 400 -> i3d_r50 pool1_padding=valid
 SlowFast | Slow-only R101 16x8 (Charades) | R101 | 16 | 157 -> slow_r50 depths=[3,4,23,3] temporal=[3,4,6,3]
 SlowFast | SlowFast R101 16x8 (Charades) | R101 | 16+64 | 157 -> slowfast_16x8_r101
-SlowFast | SlowFast R50 8x8 | quoted by the MViT paper | 8+32 | 400 -> slowfast_r50
-SlowFast | SlowFast R50 8x8 | quoted by the MViT paper | 8+32 | 174 -> slowfast_r50
-SlowFast | SlowFast R50 8x8 | quoted by the MViT paper | 8+32 | 157 -> slowfast_r50
+SlowFast | SlowFast R50 8x8 | quoted by the MViT paper | 8+32 | * -> slowfast_r50
 SlowFast | SlowFast R101 8x8 | quoted by the MViT paper | 8+32 | 400 -> slowfast_r101
 SlowFast | SlowFast R101 8x8 | quoted by the MViT paper | 8+32 | 174 -> slowfast_r101_50_50
+SlowFast | SlowFast R101 8x8 + NL | quoted by the MViT paper | 8+32 | 400 -> slowfast_16x8_r101_nl kv_pool=[2,2,2]
+SlowFast | SlowFast R101 16x8 + NL | quoted by the MViT paper | 16+64 | 400 -> slowfast_16x8_r101_nl kv_pool=[2,2,2]
+SlowFast | SlowFast R101+NL 16x8 | quoted by the MViT paper |  | 157 -> slowfast_16x8_r101_nl frames=64 kv_pool=[2,2,2]
+SlowFast | Nonlocal R101 | quoted by the MViT paper |  | 157 -> i3d_r101_nl5 frames=128 {AUTHORS} {AS_R50}
 SlowFast | Slow R50 4x16 | meta | 4 | 400 -> slow_4x16_r50
 SlowFast | Slow R50 8x8 | meta | 8 | 400 -> slow_r50
+SlowFast | Slow NLN R50 ?x* | meta | * | 400 -> slow_r50_nl
 SlowFast | SlowFast R50 4x16 (fusion k=5) | meta | 4+32 | 400 -> slowfast_4x16_r50
 SlowFast | SlowFast R50 8x8 (fusion k=7) | meta | 8+32 | 400 -> slowfast_r50
 SlowFast | SlowFast R50 8x8 (fusion k=5, as the paper text) | meta | 8+32 | 400 -> slowfast_r50 lateral_kernel=5
-SlowFast | SlowFast R50 16x8 (k=7) | meta | 16+64 | 400 -> slowfast_r50
+SlowFast | SlowFast NLN R50 4x16 | meta | 4+32 | 400 -> slowfast_r50_nl alpha=8
+SlowFast | SlowFast NLN R50 8x8 | meta | 8+32 | 400 -> slowfast_r50_nl
 SlowFast | SlowFast R101_50_50 8x8 | meta | 8+32 | 400 -> slowfast_r101_50_50
-SlowFast | SlowFast R101_50_101 8x8 | meta | 8+32 | 400 -> slowfast_r101 temporal=[3,4,6,3]
+SlowFast | SlowFast R101_50_101 8x8 | meta | 8+32 | 400 -> slowfast_r101_50_101
 SlowFast | SlowFast R101_101_101 8x8 | meta | 8+32 | 400 -> slowfast_r101
 SlowFast | SlowFast R101_50_50 16x8 | meta | 16+64 | 400 -> slowfast_16x8_r101
-pytorchvideo | Slow | R50 | 4 | 400 -> slow_4x16_r50
-pytorchvideo | Slow | R50 | 8 | 400 -> slow_r50
-pytorchvideo | Slow | R50 8x8 | 8 | 174 -> slow_r50
-pytorchvideo | SlowFast | R50 4x16 | 4+32 | 400 -> slowfast_4x16_r50
-pytorchvideo | SlowFast | R50 8x8 | 8+32 | 400 -> slowfast_r50
-pytorchvideo | SlowFast | R50 8x8 | 8+32 | 174 -> slowfast_r50
-pytorchvideo | SlowFast | R50 8x8 | 8+32 | 157 -> slowfast_r50
-pytorchvideo | SlowFast | R101 8x8 | 8+32 | 400 -> slowfast_r101
-pytorchvideo | SlowFast | R101_50_50 16x8 | 16+64 | 400 -> slowfast_16x8_r101
-mmaction2 | SlowFast R50 4x16x1 | scratch | 4+32 | 400 -> slowfast_4x16_r50
-mmaction2 | SlowFast R50 8x8x1 | scratch | 8+32 | 400 -> slowfast_r50
-mmaction2 | SlowFast R101 8x8x1 | scratch | 8+32 | 400 -> slowfast_r101
-mmaction2 | SlowFast R101(slow)+R50(fast) 4x16x1 | scratch | 4+32 | 400 -> \
-slowfast_4x16_r50 depths=[3,4,23,3] fast_depths=[3,4,6,3]
-mmaction2 | SlowOnly R50 4x16x1 |  | 4 | 400 -> slow_4x16_r50
-mmaction2 | SlowOnly R50 8x8x1 |  | 8 | 400 -> slow_r50
-mmaction2 | SlowOnly R101 8x8x1 |  | 8 | 400 -> slow_r50 depths=[3,4,23,3]
+SlowFast | SlowFast NLN R101_50_50 16x8 | meta | 16+64 | 400 -> slowfast_16x8_r101_nl
+SlowFast | SlowFast R50 16x8 (k=7) | meta | 16+64 | 400 -> slowfast_r50
+C2D/I3D ResNet | C2D R50 8x8 (pool) | meta | 8 | 400 -> c2d_r50
+C2D/I3D ResNet | C2D NLN R50 8x8 | meta | 8 | 400 -> c2d_r50_nl5
+C2D/I3D ResNet | I3D R50 8x8 | meta | 8 | 400 -> i3d_r50
+C2D/I3D ResNet | I3D NLN R50 8x8 | meta | 8 | 400 -> i3d_r50_nl5
+C2D/I3D ResNet | I3D R101 8x8 | meta | 8 | 400 -> i3d_r101
+C2D/I3D ResNet | I3D NLN R101 8x8 | meta | 8 | 400 -> i3d_r101_nl5 {NL}
+R(2+1)D | R(2+1)D R50 16x4 | meta | 16 | 400 -> r2plus1d_r50
+mmaction2 | C2D R50 nopool | IN1K | 8 | 400 -> c2d_r50 pool2=off
+mmaction2 | C2D R101 nopool | IN1K | 8 | 400 -> c2d_r101 pool2=off
+mmaction2 | C2D R50 (TemporalPool) | IN1K | * | 400 -> c2d_r50 pool1_padding=valid
+mmaction2 | I3D R50 NL dot product | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} pairwise=dot_product
+mmaction2 | I3D R50 NL embedded Gaussian | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} scale=off
+mmaction2 | I3D R50 NL Gaussian | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} pairwise=gaussian
+mmaction2 | I3D R50 Heavy | * -> i3d_r50 inflate=[[3],[3],[3],[3]]
+mmaction2 | I3D R50 *32x2x1 | * -> i3d_r50 {MM_I3D}
+mmaction2 | R(2+1)D-34 | * -> r2plus1d_34 stem_middle=83 stem_pool=on factored_shortcut=on middle_eps=1e-5
+mmaction2 | SlowFast R50 4x16x1 | * -> slowfast_4x16_r50 lateral_norm=off
+mmaction2 | SlowFast R50 8x8x1* | * -> slowfast_r50 lateral_norm=off
+mmaction2 | SlowFast R101 8x8x1 | * -> slowfast_r101 lateral_norm=off lateral_kernel=7
+mmaction2 | SlowFast R101(slow)+R50(fast) 4x16x1 | * -> slowfast_4x16_r101_r50 lateral_norm=off
+mmaction2 | SlowOnly R50 NL embedded * -> \
+slow_r50_nl non_local=[[],[0,2],[0,2,4],[]] pairwise=embedded_gaussian {MM_NL}
+mmaction2 | SlowOnly R101 8x8x1 | * -> slow_r50 depths=[3,4,23,3]
+mmaction2 | SlowOnly R50 *4x16x1 | * -> slow_4x16_r50
+mmaction2 | SlowOnly R50 *8x8x1 | * -> slow_r50
+torchvision | r3d_18 | * -> r3d_18 eps=1e-5
+torchvision | mc3_18 | * -> mc3_18 eps=1e-5
+torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on
+R(2+1)D family | R2D-18 | * -> r2d_18
+R(2+1)D family | f-R2D-18 | * -> fr2d_18
+R(2+1)D family | R3D-18 | * -> r3d_18
+R(2+1)D family | R3D-34 | * -> r3d_34
+R(2+1)D family | MC2-18 | * -> mc2_18
+R(2+1)D family | MC3-18 | * -> mc3_18
+R(2+1)D family | MC4-18 | * -> mc4_18
+R(2+1)D family | MC5-18 | * -> mc5_18
+R(2+1)D family | rMC2-18 | * -> rmc2_18
+R(2+1)D family | rMC3-18 | * -> rmc3_18
+R(2+1)D family | rMC4-18 | * -> rmc4_18
+R(2+1)D family | rMC5-18 | * -> rmc5_18
+R(2+1)D family | R(2+1)D-18 per-block mid | * -> r2plus1d_18 middle_of_block=on
+R(2+1)D family | R(2+1)D-34 per-block mid | * -> r2plus1d_34 middle_of_block=on
+R(2+1)D family | R(2+1)D-18* -> r2plus1d_18
+R(2+1)D family | R(2+1)D-34* -> r2plus1d_34
+TimeSformer | I3D 8x8 R50 | quoted | 8 | 400 -> i3d_r50 crop=256
+TimeSformer | SlowFast 8x8 R50 | quoted | 8+32 | 400 -> slowfast_r50 crop=256
 """
 
+OTHER_INPUT = "specs/ has no variant whose fast path is given other data than the slow one"
+DETECTION = "a network for detection: its res5 does not stride, and its head sees boxes"
 NOT_EXPRESSIBLE = {
+    "Non-local | I3D R101 | I3D 3x3x3 | 32 | 400": "specs/ has no blocks whose 3×3 convolutions reach over time",
     "SlowFast | SlowFast R50 4x16 | SlowFast 4x16, no lateral | 4+32 | 400": "specs/ has no variant without laterals",
     "SlowFast | SlowFast R50 4x16 | beta=1/6 | 4+32 | 400": "a sixth of 64 channels is no whole number",
     "SlowFast | SlowFast R50 4x16 | beta=1/12 | 4+32 | 400": "a twelfth of 64 channels is no whole number",
+    "SlowFast | SlowFast R50 4x16 | weaker fast: half spatial res fast, beta 1/4 | 4+32 | 400": OTHER_INPUT,
+    "SlowFast | SlowFast R50 4x16 | weaker fast: gray-scale fast | 4+32 | 400": OTHER_INPUT,
+    "SlowFast | SlowFast R50 4x16 | weaker fast: time-difference fast | 4+32 | 400": OTHER_INPUT,
+    "SlowFast | SlowFast R50 4x16 | weaker fast: optical-flow fast | 4+32 | 400": OTHER_INPUT,
+    "SlowFast | SlowFast 4x16 R50 | quoted by the MViT paper |  | 80": DETECTION,
+    "SlowFast | SlowFast 8x8 R101 | quoted by the MViT paper | 8+32 | 80": DETECTION,
 }
 
-BATCH_NORM = "counted with five operations for each number that a batch norm gives, beside the multiply-adds"
-# (row, figure): why the source is not met, and what we count instead, in millions or billions.
+
+class Reason(NamedTuple):
+    """Why a source is not met."""
+
+    ours: float  # what we count instead, in the unit of the figure
+    why: str
+    # The source is met to its last digit if each number that a batch norm gives counts as so many operations.
+    per_norm: int | None = None
+
+
+BATCH_NORM_5 = "counted with five operations for each number that a batch norm gives, beside the multiply-adds"
+BATCH_NORM_2 = "counted with two operations for each number that a batch norm gives, beside the multiply-adds"
+DIGITS = "rounded to so few digits that the last one is more than 1 %"
+TWICE_RGB = "twice what the table gives to RGB, 108, though flow has two channels, not three, and is cheaper"
+NL_CHARADES = "the same authors' Table 2 gives 359 to this network on 128 frames of 256 × 256, and says no other size"
+# (row, figure) -> reason
 DISAGREE = {
-    ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "gflops"): (
+    ("I3D | I3D Inception-v1 | RGB | 64 | 400", "108 G"): Reason(
+        111.15,
+        "quoted by the SlowFast paper, which does not say how it was counted; 107.81 if the poolings behind conv1 and "
+        "conv2 were not padded, as they are in the authors' code",
+    ),
+    ("I3D | I3D Inception-v1 | Two-stream | 64 | 400", "216 G"): Reason(213.49, TWICE_RGB),
+    ("I3D | I3D Inception-v1 | Two-stream, from scratch | 64 | 400", "216 G"): Reason(213.49, TWICE_RGB),
+    ("Non-local | C2D R101 | 0 NL blocks | 32 | 400", "34.2 G"): Reason(
+        35.08,
+        "the first convolution gives 16 frames in the paper's own Table 1; 34.14 if it gave 8, as it does in the "
+        "authors' model of 8 frames",
+    ),
+    ("Non-local | I3D R101 | I3D 3x1x1 | 32 | 400", "1.5x of 34.2 G"): Reason(1.4645, DIGITS, 0),
+    ("Non-local | C2D R101 | 5 NL blocks | 32 | 400", "1.2x of 34.2 G"): Reason(1.2317, DIGITS, 0),
+    ("Non-local | NL R101 | I3D + 5 NL | 128 | 157", "544 G"): Reason(357.73, NL_CHARADES),
+    ("pytorchvideo | C2D | R50 | 8 | 400", "25.89 G"): Reason(25.46, BATCH_NORM_5, 5),
+    ("pytorchvideo | I3D | R50 | 8 | 400", "37.53 G"): Reason(37.10, BATCH_NORM_5, 5),
+    ("pytorchvideo | Slow | R50 | 4 | 400", "27.55 G"): Reason(27.26, BATCH_NORM_5, 5),
+    ("pytorchvideo | Slow | R50 8x8 | 8 | 174", "55.1 G"): Reason(54.52, BATCH_NORM_5, 5),
+    ("pytorchvideo | SlowFast | R50 4x16 | 4+32 | 400", "36.69 G"): Reason(36.10, BATCH_NORM_5, 5),
+    ("pytorchvideo | SlowFast | R50 8x8 | 8+32 | 174", "66.6 G"): Reason(65.71, BATCH_NORM_5, 5),
+    ("pytorchvideo | SlowFast | R50 8x8 | 8+32 | 157", "66.6 G"): Reason(65.71, BATCH_NORM_5, 5),
+    ("pytorchvideo | SlowFast | R101 8x8 | 8+32 | 400", "127.2 G"): Reason(125.91, BATCH_NORM_5, 5),
+    ("pytorchvideo | SlowFast | R101_50_50 16x8 | 16+64 | 400", "215.61 G"): Reason(213.02, BATCH_NORM_5, 5),
+    ("pytorchvideo | R(2+1)D | R50 (bottleneck) | 16 | 400", "76.45 G"): Reason(75.15, BATCH_NORM_5, 5),
+    ("SlowFast | Nonlocal R101 | quoted by the MViT paper |  | 157", "544 G"): Reason(357.73, NL_CHARADES),
+    ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "6.4 G"): Reason(
         6.90,
         "the same table gives 34.2 to both paths without laterals, 27.3 to the slow one: 6.9 are left for the fast one",
     ),
-    ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "params"): (
+    ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "0.53 M"): Reason(
         0.617,
         "0.514 are convolutions and batch norms, and a linear layer of 256 × 400 on top of them has 0.103; the paper "
         "does not say what it counted",
     ),
-    ("SlowFast | SlowFast R50 4x16 | beta=1/4 | 4+32 | 400", "gflops"): (
-        53.60,
-        "every other row of the table that can be built is met with laterals of kernel 5; kernel 7 would give 54.42",
+    ("SlowFast | SlowFast R50 4x16 | beta=1/4 | 4+32 | 400", "54.5 G"): Reason(
+        53.60, f"{BATCH_NORM_5}; the table's other rows are not", 5
     ),
-    ("pytorchvideo | Slow | R50 | 4 | 400", "gflops"): (27.26, BATCH_NORM),
-    ("pytorchvideo | Slow | R50 8x8 | 8 | 174", "gflops"): (54.52, BATCH_NORM),
-    ("pytorchvideo | SlowFast | R50 4x16 | 4+32 | 400", "gflops"): (36.10, BATCH_NORM),
-    ("pytorchvideo | SlowFast | R50 8x8 | 8+32 | 174", "gflops"): (65.71, BATCH_NORM),
-    ("pytorchvideo | SlowFast | R50 8x8 | 8+32 | 157", "gflops"): (65.71, BATCH_NORM),
-    ("pytorchvideo | SlowFast | R101 8x8 | 8+32 | 400", "gflops"): (125.91, BATCH_NORM),
-    ("pytorchvideo | SlowFast | R101_50_50 16x8 | 16+64 | 400", "gflops"): (213.02, BATCH_NORM),
+    ("mmaction2 | C2D R50 (TemporalPool) | IN1K | 8 | 400", "19 G"): Reason(19.29, DIGITS, 0),
+    ("mmaction2 | C2D R50 (TemporalPool) | IN1K | 16 | 400", "39 G"): Reason(38.58, BATCH_NORM_2, 2),
+    ("R(2+1)D family | R2D-18 | paper | 16 | 400", "11.4 M"): Reason(
+        11.523, "the figure for 8 frames; the first convolution sees those of 16 as 48 channels, and VMZ prints 11.5"
+    ),
+    ("R(2+1)D family | R2D-18 | VMZ | 8 | 400", "1.9 G"): Reason(1.932, DIGITS, 0),
+    ("R(2+1)D family | R2D-18 | VMZ | 16 | 400", "2.2 G"): Reason(2.168, DIGITS, 0),
 }
+
+# mmaction2's network: its laterals end without batch norm and ReLU there, which the spec has as the others have them.
+NEVER_PLAIN = {"slowfast_4x16_r101_r50"}
 
 # Of the `published` lines in the specs themselves: the two figures of Table 5a, explained above.
 PUBLISHED_OTHERWISE = {("fast_r50", "params"), ("fast_r50", "macs")}
 
-
-class Row(NamedTuple):
-    """One row of the table, with the spec and the settings that it belongs to."""
-
-    key: str
-    figures: dict[str, float]
-    clip: tuple[int, int, int, int]
-    classes: int
-    spec: str
-    settings: tuple[tuple[str, str], ...]
+UNITS = {"params": ("M", 1e6), "macs": ("G", 1e9)}
+RATIOS_TO = "Non-local | C2D R101 | 0 NL blocks | 32 | 400"
+MEASURED = ("meta:", "torchvision/")  # sources whose figures were counted on the networks themselves
 
 
-def read_rows() -> dict[str, Row]:
-    """The rows of the table that belong to a spec."""
-    belongs = dict(line.split(" -> ") for line in BELONGS.strip().splitlines())
-    found: dict[str, Row] = {}
-    with (ROOT / "tests" / "data" / "paper_costs.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            key = " | ".join(row[c] for c in ("family", "model", "variant", "frames", "classes"))
-            if key in NOT_EXPRESSIBLE:
-                continue
-            spec, *settings = belongs[key].split()
-            frames, crop = (int(re.findall(r"\d+", row[c])[-1]) for c in ("frames", "crop"))
-            columns = {"params": "params_M", "gflops": "gflops_per_view"}
-            figures = {name: float(row[column]) for name, column in columns.items() if row[column]}
-            pairs = tuple((n, v) for n, _, v in (s.partition("=") for s in settings))
-            found[key] = Row(key, figures, (3, frames, crop, crop), int(row["classes"]), spec, pairs)
-    assert found.keys() == belongs.keys()
-    return found
+class Counted(NamedTuple):
+    """What archdsl counts."""
 
-
-ROWS = read_rows()
+    params: int
+    macs: int
+    normed: int  # numbers that batch norms give
 
 
 @cache
-def counted(key: str) -> dict[str, float]:
-    """What archdsl counts for a row, in millions and billions."""
-    row = ROWS[key]
-    spec = ROOT / "specs" / f"{row.spec}.arch"
-    arch = archdsl.load(spec, clip=row.clip, classes=row.classes, **dict(row.settings))
-    return {"params": arch.params / 1e6, "gflops": arch.macs / 1e9}
+def counted(spec: str, settings: tuple[tuple[str, str], ...]) -> Counted:
+    """What archdsl counts for a spec with some settings."""
+    arch = archdsl.load(ROOT / "specs" / f"{spec}.arch", **dict(settings))
+    nodes = arch.graph.nodes.values()
+    return Counted(arch.params, arch.macs, sum(prod(n["shape"]) for n in nodes if n["kind"] == "bn"))
 
 
-@pytest.mark.parametrize(("key", "figure"), [(r.key, f) for r in ROWS.values() for f in r.figures])
-def test_row(key: str, figure: str) -> None:
-    said, ours = ROWS[key].figures[figure], counted(key)[figure]
-    if (key, figure) in DISAGREE:
-        expected, _reason = DISAGREE[key, figure]
-        assert ours == pytest.approx(expected, rel=1e-3)
-        assert ours != pytest.approx(said, rel=0.01), "the row agrees: it needs no reason"
-    else:
-        assert ours == pytest.approx(said, rel=0.01)
+class Row(NamedTuple):
+    """One clip of a row of the table, with the spec and the settings that it belongs to."""
+
+    key: str
+    source: str
+    views: int
+    spec: str
+    settings: tuple[tuple[str, str], ...]  # frames, crop and classes with them
+    plain: bool  # the spec as it stands, but for these
+
+    @property
+    def counted(self) -> Counted:
+        return counted(self.spec, self.settings)
+
+
+class Figure(NamedTuple):
+    """One figure that a source prints: of parameters in millions, of multiply-adds in billions."""
+
+    row: Row
+    what: str
+    printed: str  # "34.5"; "1.2x of 43.2"; "1.97 TFLOPs total", of all views
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.row.key, f"{self.printed} {UNITS[self.what][0]}"
+
+    @property
+    def said(self) -> float:
+        return float(re.match(r"[\d.]+", self.printed)[0])
+
+    @property
+    def half_digit(self) -> float:
+        """Half a unit of the last digit that is printed, and what the comparison of binary fractions needs."""
+        return 0.5 * 10 ** -len(re.match(r"\d+\.?(\d*)", self.printed)[1]) + 1e-9
+
+    def ours(self, per_norm: int = 0) -> float:
+        """What we count, with some operations for each number that a batch norm gives."""
+        count = getattr(self.row.counted, self.what) + per_norm * self.row.counted.normed
+        if "x of " in self.printed:
+            return count / getattr(next(r for r in ROWS if r.key == RATIOS_TO).counted, self.what)
+        if "TFLOPs total" in self.printed:
+            return count * self.row.views / 1e12
+        return count / UNITS[self.what][1]
+
+    def agrees(self, ours: float) -> bool:
+        measured = self.row.source.startswith(MEASURED)
+        rounded = self.what == "params" and abs(ours - self.said) <= self.half_digit
+        if measured and self.what == "params":
+            return rounded
+        return rounded or ours == pytest.approx(self.said, rel=0.001 if measured else 0.01)
+
+
+def read_figures() -> list[Figure]:
+    """The figures of all rows of the table that belong to a spec."""
+    belongs = [line.split(" -> ") for line in BELONGS.strip().splitlines()]
+    found: list[Figure] = []
+    used: set[str] = set()
+    with (ROOT / "tests" / "data" / "paper_costs.csv").open(encoding="utf-8", newline="") as file:
+        for cells in csv.DictReader(file):
+            key = " | ".join(cells[c] for c in ("family", "model", "variant", "frames", "classes"))
+            pattern, network = next((b for b in belongs if fnmatchcase(key, b[0])), (None, ""))
+            assert (pattern is None) is (key in NOT_EXPRESSIBLE), key
+            if pattern is not None:
+                used.add(pattern)
+                found += figures(key, cells, *network.split())
+    assert used == {pattern for pattern, _ in belongs}, "a line fits no row"
+    return found
+
+
+def figures(key: str, cells: dict[str, str], spec: str, *settings: str) -> Iterator[Figure]:
+    """The figures of one row; cells with those of two clips, as `8 / 16`, are taken one clip after another."""
+    split = [cells[c].split(" / ") for c in ("frames", "params_M", "gflops_per_view")]
+    crop = re.search(r"(\d+)( counted| \(GFLOPs\)|$)", cells["crop"])
+    views = prod(map(int, re.findall(r"\d+", cells["views"])))
+    for i in range(max(map(len, split))):
+        frames, params, macs = (cell[min(i, len(cell) - 1)] for cell in split)
+        clip = {"classes": cells["classes"]}
+        if frames:
+            clip["frames"] = re.findall(r"\d+", frames)[-1]
+        if crop:
+            clip["crop"] = crop[1]
+        values = tuple(sorted((clip | dict(s.split("=", 1) for s in settings)).items()))
+        row = Row(key, cells["source"], views, spec, values, not settings)
+        yield from (Figure(row, what, text) for what, text in (("params", params), ("macs", macs)) if text)
+
+
+FIGURES = read_figures()
+ROWS = [f.row for f in FIGURES]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda f: " | ".join(f.name))
+def test_figure(figure: Figure) -> None:
+    ours, reason = figure.ours(), DISAGREE.get(figure.name)
+    if reason is None:
+        assert figure.agrees(ours), f"{ours} is ours"
+        return
+    assert ours == pytest.approx(reason.ours, rel=1e-3)
+    assert not figure.agrees(ours), "the figure agrees: it needs no reason"
+    if reason.per_norm is not None:
+        assert abs(figure.ours(reason.per_norm) - figure.said) <= figure.half_digit, "the reason does not explain it"
 
 
 def test_every_reason_belongs_to_a_row() -> None:
-    assert {key for key, _ in DISAGREE} <= ROWS.keys()
+    assert DISAGREE.keys() <= {f.name for f in FIGURES}
+
+
+def published(spec: Path) -> Published | None:
+    """The `published` line of a spec."""
+    return archdsl.load(spec)._analysis.network.published
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_every_spec_has_a_row(spec: Path) -> None:
-    """Both figures of the spec as it stands, nothing set, are compared with some source."""
-    rows = [r for r in ROWS.values() if r.spec == spec.stem and not r.settings]
-    assert any("gflops" in r.figures for r in rows)
+    """A spec says what is published of its network, and the table has it, or there is nothing to say."""
+    rows = [f for f in FIGURES if f.row.spec == spec.stem and f.what == "macs"]
+    assert bool(rows) is (published(spec) is not None)
+    assert not rows or any(f.row.plain for f in rows) or spec.stem in NEVER_PLAIN
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+def test_published_figures_of_the_spec(spec: Path) -> None:
+    """What the spec itself says is published is in the table, and holds for the clip that it names."""
+    said = published(spec)
+    if said is None:
+        return
+    assert said.source
+    assert said.clip
+    arch = archdsl.load(spec, clip=said.clip)
+    own = [f for f in FIGURES if f.row.spec == spec.stem]
+    clip = {("frames", str(said.clip[1])), ("crop", str(said.clip[2]))}
+    for what, value, ours in (("params", said.params, arch.params), ("macs", said.macs, arch.macs)):
+        if value is not None:
+            agrees = ours == pytest.approx(value, rel=0.02)
+            assert agrees is ((spec.stem, what) not in PUBLISHED_OTHERWISE), (what, value, ours)
+            sources = [f.said for f in own if f.what == what and (what == "params" or clip <= set(f.row.settings))]
+            assert any(value / UNITS[what][1] == pytest.approx(s, rel=1e-3) for s in sources), (what, value)
 
 
 def test_fast_path_is_what_the_table_leaves_for_it() -> None:
     """Both paths without laterals, less the slow path alone."""
-    row = next(r for r in ROWS.values() if r.spec == "fast_r50")
-    assert counted(row.key)["gflops"] == pytest.approx(34.2 - 27.3, abs=0.1)
+    row = next(r for r in ROWS if r.spec == "fast_r50")
+    assert row.counted.macs / 1e9 == pytest.approx(34.2 - 27.3, abs=0.1)
+
+
+def test_base_of_the_ratios_has_eight_frames_in_its_first_convolution() -> None:
+    """The count that comes near the 34.2 of Non-local networks, Table 2e."""
+    settings = {"frames": "8", "crop": "224", "pool1_padding": "valid"}
+    assert counted("c2d_r101", tuple(settings.items())).macs / 1e9 == pytest.approx(34.2, rel=0.002)
 
 
 @pytest.mark.parametrize("beta", ["1/6", "1/12"])
@@ -183,16 +421,3 @@ def test_half_a_channel_is_refused(beta: str) -> None:
     with pytest.raises(archdsl.SpecError) as caught:
         archdsl.load(ROOT / "specs" / "slowfast_4x16_r50.arch", beta=beta)
     assert {d.code for d in caught.value.diagnostics} == {"E0302"}
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
-def test_published_figures_of_the_spec(spec: Path) -> None:
-    """What the spec itself says is published, for the clip that it names."""
-    published = archdsl.load(spec)._analysis.network.published
-    assert published is not None
-    assert published.source
-    arch = archdsl.load(spec, clip=published.clip)
-    for name, said, ours in (("params", published.params, arch.params), ("macs", published.macs, arch.macs)):
-        if said is not None:
-            agrees = ours == pytest.approx(said, rel=0.02)
-            assert agrees is ((spec.stem, name) not in PUBLISHED_OTHERWISE), (name, said, ours)

@@ -323,8 +323,7 @@ let a = [
     3,
 ]
 let b = f(
-    x = [1, 2],
-    y,
+    x = [1, 2], y,
 )
 let c = [1, 2]
 let d = f([
@@ -415,10 +414,10 @@ def test_a_long_chain_is_broken_before_arrows() -> None:
     assert format_text(f"head: {' -> '.join([step] * 5)}") == expected
 
 
-def test_long_arguments_stand_on_lines_of_their_own() -> None:
+def test_long_arguments_fill_lines() -> None:
     word = "w" * 30
     text = f"head: conv({word}, x = [{word}], y = {word}) * 3 as z"
-    assert format_text(text) == f"head: conv(\n    {word},\n    x = [{word}],\n    y = {word},\n) * 3 as z\n"
+    assert format_text(text) == f"head: conv(\n    {word}, x = [{word}],\n    y = {word},\n) * 3 as z\n"
 
 
 def test_a_long_list_fills_lines() -> None:

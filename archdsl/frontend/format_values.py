@@ -144,7 +144,7 @@ class ValuePrinter:
             return concat(first, last)
         if self._shares(start, nodes):
             return concat(first, *docs, last)
-        if all(_is_plain(n) for n in nodes) and opening == "[":
+        if all(isinstance(n, ast.Argument) or (_is_plain(n) and opening == "[") for n in nodes):
             spans = [n.span for n in nodes]
             rows = {i for i in range(1, len(nodes)) if self.places.is_broken(spans[i - 1].end, spans[i].start)}
             items = fill(docs, frozenset(rows), ",", "", 0)

@@ -60,6 +60,7 @@ class _Expander:
         self.units: list[Unit] = []
         self._listed: set[Unit] = set()
         self.inputs: dict[str, Flow] = {}
+        self.declared: tuple[int | Unknown, ...] = ()  # size of the first input
         self.paths: dict[str, Flow] = {}
         self.named: dict[str, Flow] = {}
         self.stages: dict[str, ast.Label] = {}
@@ -96,12 +97,15 @@ class _Expander:
             label = f"a video has four sizes [channels, frames, height, width], found {len(sizes)}"
             self.reporter.report("E0301", statement.shape.span, label)
             return UNKNOWN
-        if self.clip is not None and not self.inputs:
-            return Grid(*self.clip)
         c, t, h, w = sizes
+        first = not self.inputs
+        if first:
+            self.declared = (t, h, w)
+        if self.clip is not None and first:
+            return Grid(*self.clip)
         if isinstance(c, Unknown) or isinstance(t, Unknown) or isinstance(h, Unknown) or isinstance(w, Unknown):
             return UNKNOWN
-        return Grid(c, t, h, w)
+        return Grid(c, *self.clip[1:]) if self.clip is not None and (t, h, w) == self.declared else Grid(c, t, h, w)
 
     def _path(self, statement: ast.Path, scope: Scope) -> None:
         name = statement.name

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from archdsl.graph.expand import FUSIONS
 from archdsl.layers import vocabulary
-from archdsl.layers.attributes import Choice, Initialiser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +16,7 @@ if TYPE_CHECKING:
 
 def known_symbols(program: Program) -> set[str]:
     """Every word that some layer or parameter of the program can be given."""
-    words = {*FUSIONS, *Initialiser.known}
-    for layer in vocabulary().values():
-        for attribute in layer.attributes.values():
-            if isinstance(attribute, Choice):
-                words.update(attribute.choices)
+    words = {*FUSIONS, *(w for layer in vocabulary().values() for a in layer.attributes.values() for w in a.words)}
     for declaration in _declarations(program):
         if declaration.type is not None and declaration.type.is_choice:
             words.update(n.id for n in declaration.type.names)

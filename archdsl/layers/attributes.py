@@ -28,6 +28,7 @@ class Attribute(Generic[T]):
     """A declared attribute of a layer: its type, its default if it may be left out, and one line on what it means."""
 
     expects = "a value"
+    words: tuple[str, ...] = ()  # of the language, that it can be given
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         self.default = default
@@ -149,12 +150,22 @@ class Size(Attribute[Size3]):
         return number
 
 
+class Window(Size):
+    """A size in which the word `all` stands for the whole of an axis; it becomes 0."""
+
+    expects = "a number, `all` or a list [t, h, w] of these"
+    words = ("all",)
+
+    def _number(self, value: Value, expects: str) -> int:
+        return 0 if value == Symbol("all") else super()._number(value, expects)
+
+
 class Choice(Attribute[str]):
     """One of a few words."""
 
     def __init__(self, *choices: str, default: Any = ..., doc: str = "") -> None:
         super().__init__(default, doc)
-        self.choices = choices
+        self.choices = self.words = choices
         self.expects = one_of(choices)
 
     def convert(self, value: Value) -> str:
@@ -167,6 +178,7 @@ class Initialiser(Attribute[Symbol]):
     """How a weight begins: a word, or a word with numbers, as in `normal(0.01)`."""
 
     known: ClassVar = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
+    words = tuple(known)
     expects = "`msra`, `xavier`, `zeros`, `normal(std)` or `trunc_normal(std)`"
 
     def convert(self, value: Value) -> Symbol:

@@ -1,17 +1,48 @@
 from __future__ import annotations
 
+from typing import Any
+
 from archdsl.core.grid import Grid
-from archdsl.layers.base import GRID, VECTOR, Layer, layer
+from archdsl.layers.attributes import Size, Window
+from archdsl.layers.base import CHANNELS_LAST, GRID, VECTOR, Layer, Use, compact, known_to_be, layer, slide
 
 
 @layer("avgpool", category="pool")
 class AvgPool(Layer):
-    """The mean over all positions: a grid becomes a vector."""
+    """The mean under a window without padding; by default over all positions, so that a grid becomes a vector."""
 
+    imports = ("from torch.nn import functional as F",)
     layouts = (GRID,)
 
+    kernel = Window(0, doc="extent of the window over t, h and w; `all`: the whole axis")
+    stride = Size(1, doc="step of the window over t, h and w")
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        if self.whole:
+            self.layouts = (GRID, CHANNELS_LAST)
+
+    @property
+    def whole(self) -> bool:
+        return known_to_be(self.kernel, 0)
+
     def infer(self, *inputs: Grid) -> Grid:
-        return Grid(inputs[0].channels, 1, 1, 1)
+        t, h, w = (k or 1 for k in self.kernel)
+        moved = slide(inputs[0], (t, h, w), self.stride, (0, 0, 0))
+        return Grid(inputs[0].channels, *(m if k else 1 for m, k in zip(moved, self.kernel, strict=True)))
+
+    def is_identity(self, *inputs: Grid) -> bool:
+        return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
 
     def output_layout(self, layout: str) -> str:
-        return VECTOR
+        return VECTOR if self.whole else layout
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        t, h, w = (k or 1 for k in self.kernel)
+        axes = tuple(axis for axis, k in enumerate(self.kernel, start=2) if known_to_be(k, 0))
+        return {
+            "axes": None if not axes else axes[0] if len(axes) == 1 else axes,
+            "whole": ((1, 2, 3) if use.layout == CHANNELS_LAST else (2, 3, 4)) if self.whole else None,
+            "kernel": None if known_to_be((t, h, w), 1) and known_to_be(self.stride, 1) else compact((t, h, w)),
+            "stride": compact(self.stride),
+        }

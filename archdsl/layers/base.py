@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from archdsl.core.grid import Grid, grid_text
-from archdsl.core.sym import Sym
+from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.attributes import Attribute
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Layer:
     heavy: ClassVar[bool] = False  # a convolution, a product: it starts a line of generated code
     torch_class: ClassVar[str] = ""  # of the submodule, for the initialisation
     imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
-    layouts: ClassVar[tuple[str, ...]] = (GRID, CHANNELS_LAST, VECTOR)  # of the input, the best first
+    layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR)  # of the input, the best first
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
 
     def __init__(self, **values: Any) -> None:
@@ -107,6 +107,17 @@ class Layer:
         """How its tensors begin, where torch's own way is not meant: `{"weight": Symbol("msra")}`."""
         return {}
 
+    def parts(self) -> Mapping[str, str]:
+        """The torch class of each submodule that `inits` speaks of; "" is the layer's own module."""
+        return {"": self.torch_class} if self.torch_class else {}
+
+    def form(self) -> tuple[Any, ...]:
+        """What its numbers decide about the form of its code: uses that differ in it share no class.
+
+        The code of a layer without a module stands in a `forward`, which knows no parameters of a constructor.
+        """
+        return () if self.module else tuple(_plain(v) for v in self.values().values())
+
 
 REGISTRY: dict[str, type[Layer]] = {}
 
@@ -133,8 +144,15 @@ def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
 
 def compact(size: tuple[int, int, int]) -> int | tuple[int, int, int]:
     """A size as torch takes it: one number where all three are known to be the same."""
-    first = size[0]
-    return first if not isinstance(first, Sym) and known_to_be(size, first) else size
+    same = len({formula_of(n) for n in size}) == 1
+    return size[0] if same and formula_of(size[0])[0] != "item" else size
+
+
+def _plain(value: Any) -> Any:
+    """A value without its formula."""
+    if isinstance(value, tuple):
+        return tuple(_plain(v) for v in cast("tuple[Any, ...]", value))
+    return int(value) if isinstance(value, Sym) else value
 
 
 def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]) -> Any:

@@ -1,38 +1,36 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Flag, Initialiser, Integer, Size
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer, slide
-
-if TYPE_CHECKING:
-    from archdsl.layers.attributes import Size3
+from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Size
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
 
 
 @layer("conv", category="convolution")
 class Conv(Layer):
-    """A convolution over t, h and w, padded by `kernel // 2` so that stride 1 and an odd kernel keep the grid.
+    """A convolution over t, h and w.
 
-    y[o] = bias[o] + Σ weight[o, i, k] · x[i, position · stride + k - kernel // 2]
+    y[o] = bias[o] + Σ weight[o, i, k] · x[i, position · stride + k - padding]
+
+    Padding is `half`: `kernel // 2` zeros on both sides, so that stride 1 and an odd kernel keep the grid; `same`: as
+    many as leave n / stride positions, rounded up, the odd one behind (TensorFlow); or `valid`: none.
     """
 
     module, heavy, torch_class = True, True, "nn.Conv3d"
+    imports = ("from torch.nn import functional as F",)
     layouts = (GRID,)
 
     out = Integer(doc="output channels")
     kernel = Size(1, doc="its extent over t, h and w")
     stride = Size(1, doc="its step over t, h and w")
+    padding = Choice(HALF, SAME, VALID, default=HALF, doc="how many zeros stand around the grid")
     groups = Integer(1, doc="parts of the channels that do not see each other")
     bias = Flag(False, doc="whether a number is added to each output channel")
     init = Initialiser(Symbol("msra"), doc="He et al. 2015, fan-out, unless said otherwise")
-
-    @property
-    def padding(self) -> Size3:
-        t, h, w = self.kernel
-        return t // 2, h // 2, w // 2
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
@@ -40,7 +38,7 @@ class Conv(Layer):
             if channels % self.groups:
                 message = f"{int(channels)} {what} channels cannot be split into {int(self.groups)} groups"
                 raise ShapeError(message, "groups", "E0504", divisors("groups", x.channels, self.out))
-        return Grid(self.out, *slide(x, self.kernel, self.stride, self.padding))
+        return Grid(self.out, *moved(x, self.kernel, self.stride, self.padding, around(self.padding, self.kernel)))
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         weight = (self.out, inputs[0].channels // self.groups, *self.kernel)
@@ -50,15 +48,23 @@ class Conv(Layer):
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
     def plan(self, use: Use) -> dict[str, Any]:
+        pad = depends_on_grid(self.padding, self.kernel, self.stride)
+        padding = around(self.padding, self.kernel)
         return {
             "channels": use.inputs[0].channels,
             "out": self.out,
             "kernel": compact(self.kernel),
             "stride": None if known_to_be(self.stride, 1) else compact(self.stride),
-            "padding": None if known_to_be(self.padding, 0) else compact(self.padding),
+            "padding": None if pad or known_to_be(padding, 0) else compact(padding),
+            "pad": pad,  # by a function, which works out how much from the size of its input
             "groups": None if known_to_be(self.groups, 1) else self.groups,
             "bias": self.bias,
         }
+
+    def form(self) -> tuple[Any, ...]:
+        if not depends_on_grid(self.padding, self.kernel, self.stride):
+            return ()
+        return (*map(int, self.kernel), *map(int, self.stride))  # stand in `forward`
 
     def inits(self) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from archdsl.core.values import describe
+from archdsl.frontend import ast
 from archdsl.graph.cost import Cost, node_cost
 from archdsl.graph.model import Network, Unit
 from archdsl.targets.dot_fold import Item, Run, flattened, nodes_of, runs
@@ -144,7 +146,7 @@ class Boxes:
 
     def _block_box(self, unit: Unit, run: Run) -> Box:
         inside = list(flattened(unit.items))
-        given = {k: v for k, v in unit.arguments.items() if k not in unit.defaults}
+        given = {k: v for k, v in unit.arguments.items() if k not in unit.defaults and not _usual(unit, k, v)}
         brief = len(inside) <= DETAILED or not given
         inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in given.items()]
         return self._box(Box(self.unique(unit.name), run.copies[0], unit.title, inner, brief, count=run.times))
@@ -255,3 +257,14 @@ class Boxes:
             cost = node_cost(node)
             totals[node.layer.category] = macs + cost.macs, params + cost.params, number + 1
         return max(totals, key=lambda c: totals[c]) if totals else ""
+
+
+def _usual(unit: Unit, parameter: str, value: Any) -> bool:
+    """Whether a block is given what its parameter has as its default anyway."""
+    declared = unit.block.parameters if unit.block is not None else ()
+    default = next((d.default for d in declared if d.name.id == parameter), None)
+    if isinstance(default, ast.Number):
+        return default.value == value
+    if isinstance(default, ast.Name) and default.id in unit.arguments:
+        return unit.arguments[default.id] == value
+    return default is not None and default.span.text == describe(value).strip("`")

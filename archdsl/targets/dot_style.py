@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Initialiser
+from archdsl.layers.attributes import Initialiser, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -165,12 +165,15 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
     for name, attribute in layer.attributes.items():
         value = getattr(layer, name)
         usual = not attribute.required and value == attribute.default
-        if name == "kernel":
-            first.insert(0, value_text(value))
+        if name == "kernel" and not (isinstance(attribute, Window) and usual):
+            text = value_text(value)
+            first.insert(0, re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text)
         elif isinstance(attribute, Initialiser) or usual:
             continue
         elif name == "stride":
             then.append("stride " + value_text(value))
+        elif name == "padding":
+            then.append(value)
         else:
             (first if attribute.required else then).append(
                 value_text(value) if attribute.required else f"{name}={value_text(value)}"

@@ -68,6 +68,7 @@ class Body:
         for operand in waiting:
             if step.repeats_operand or (total > 1 and self.pending[operand].heavy):
                 total -= self.pending[operand].heavy
+                self._settle_before(operand, step)
                 self._settle(operand, "")
         text = step.write([self.text(o) for o in step.operands])
         if len(text) > MAX_LENGTH and any(o in self.pending for o in step.operands):
@@ -83,6 +84,14 @@ class Body:
             self._settle(step.value, step.name, step.feature)
         elif step.name:
             self._settle(step.value, step.name)
+
+    def _settle_before(self, value: int, step: Step) -> None:
+        """Heavy operations that were met before a value are written before it, as in the spec."""
+        for other in list(self.pending):
+            if other == value:
+                return
+            if self.pending[other].heavy and other not in step.operands:
+                self._settle(other, "")
 
     def _settle(self, value: int, wanted: str, feature: str = "") -> None:
         """Turns a waiting expression into a statement."""

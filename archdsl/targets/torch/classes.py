@@ -185,4 +185,5 @@ class Grouping:
         words = tuple((k, v) for k, v in node.layer.values().items() if isinstance(v, (bool, str, Symbol)))
         extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
-        return (node.layer.kind, node.label, sources, node.layout, node.inplace, words, extra)
+        form = node.layer.form()
+        return (node.layer.kind, node.label, sources, node.layout, node.inplace, words, form, extra)

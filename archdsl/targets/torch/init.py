@@ -24,6 +24,16 @@ _CALLS = {
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A module of torch's own in the network: a layer, or a part of one."""
+
+    node: Node
+    name: str  # in the unit of the node
+    torch_class: str
+    inits: dict[str, Symbol]
+
+
+@dataclass(frozen=True)
 class _Exception:
     """A tensor of one generated class that begins otherwise than the rule for its layer says."""
 
@@ -34,18 +44,17 @@ class _Exception:
 
 def init_lines(network: Network, grouping: Grouping) -> list[str]:
     """The body of `init_weights`; empty where torch's own way is meant everywhere."""
-    by_class: dict[str, list[Node]] = {}
-    for node in network.all_nodes():
-        if node.layer.module and node.layer.torch_class:
-            by_class.setdefault(node.layer.torch_class, []).append(node)
+    by_class: dict[str, list[_Part]] = {}
+    for part in _parts(network):
+        by_class.setdefault(part.torch_class, []).append(part)
     rules: dict[str, list[str]] = {}
     exceptions: dict[_Exception, None] = {}
-    for torch_class, nodes in by_class.items():
-        common = _common([n.layer.inits() for n in nodes])
-        lines = _rule(common, [n.layer.inits() for n in nodes])
+    for torch_class, parts in by_class.items():
+        common = _common([p.inits for p in parts])
+        lines = _rule(common, [p.inits for p in parts])
         if lines:
             rules[torch_class] = lines
-        exceptions.update(dict.fromkeys(_exceptions(grouping, nodes, common)))
+        exceptions.update(dict.fromkeys(_exceptions(grouping, parts, common)))
     special: dict[str, list[str]] = {}
     for e in exceptions:
         special.setdefault(e.group, []).append(e.line)
@@ -53,6 +62,16 @@ def init_lines(network: Network, grouping: Grouping) -> list[str]:
     if any(e.torch_class in rules for e in exceptions):
         return _loop(rules) + _loop(special)
     return _loop({**rules, **special})
+
+
+def _parts(network: Network) -> Iterator[_Part]:
+    for node in network.all_nodes():
+        if node.layer.module:
+            inits = node.layer.inits()
+            for name, torch_class in node.layer.parts().items():
+                prefix = f"{name}." if name else ""
+                own = {k.removeprefix(prefix): v for k, v in inits.items() if k.startswith(prefix)}
+                yield _Part(node, ".".join(n for n in (node.label, name) if n), torch_class, own)
 
 
 def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
@@ -72,12 +91,12 @@ def _rule(common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[str
     return lines
 
 
-def _exceptions(grouping: Grouping, nodes: list[Node], common: dict[str, Symbol]) -> Iterator[_Exception]:
-    for node in nodes:
-        group = grouping.of.get(id(node.unit))
-        for name, symbol in node.layer.inits().items():
+def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol]) -> Iterator[_Exception]:
+    for part in parts:
+        group = grouping.of.get(id(part.node.unit))
+        for name, symbol in part.inits.items():
             if group is not None and name != "bias" and common.get(name) != symbol:
-                yield _Exception(group.name, node.layer.torch_class, _call(f"module.{node.label}", name, symbol))
+                yield _Exception(group.name, part.torch_class, _call(f"module.{part.name}", name, symbol))
 
 
 def _call(owner: str, name: str, symbol: Symbol) -> str:
@@ -89,7 +108,10 @@ def _loop(rules: dict[str, list[str]]) -> list[str]:
     if not rules:
         return []
     lines = ["for module in self.modules():"]
-    for index, (cls, calls) in enumerate(rules.items()):
-        lines.append(f"    {'if' if index == 0 else 'elif'} isinstance(module, {cls}):")
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for cls, calls in rules.items():
+        alike.setdefault(tuple(calls), []).append(cls)
+    for index, (calls, names) in enumerate(alike.items()):
+        lines.append(f"    {'if' if index == 0 else 'elif'} isinstance(module, {' | '.join(names)}):")
         lines.extend(f"        {call}" for call in calls)
     return lines

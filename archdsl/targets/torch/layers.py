@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.constructor import Constructor
 
 
+_DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
 _WHOLE_ARGUMENT = re.compile(r"(?<=[(\[,])\s*@\s*(?=[),\]])")
 
 
@@ -71,16 +72,17 @@ class LayerPrinter:
     def __init__(self) -> None:
         self.environment = environment()
         self.imports: set[str] = set()
-        self.support: dict[str, str] = {}
+        self.taken: set[str] = set()  # names that other classes of the module have
+        self.support: dict[str, str] = {}  # functions and classes, and the names that they have got
 
     def defined(self, layers: Iterable[Layer]) -> set[str]:
         """The functions and classes that the code of some layers brings along."""
         found: set[str] = set()
         loader: Any = self.environment.loader
-        for kind in {layer.kind for layer in layers}:
+        for template in {"same_padding.j2", *(f"{layer.kind}.py.j2" for layer in layers)}:
             with suppress(TemplateNotFound):
-                source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
-                found.update(re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE))
+                source, _, _ = loader.get_source(self.environment, template)
+                found.update(_DEFINED.findall(source))
         return found
 
     def at(self, nodes: Sequence[Node], constructor: Constructor) -> PrintedLayer:
@@ -98,9 +100,8 @@ class LayerPrinter:
         try:
             template = self.environment.get_template(f"{layer.kind}.py.j2")
             made: Any = template.make_module({**plan, "layer": f"self.{label}"})
-            if hasattr(made, "support"):
-                self.support[str(made.support()).strip()] = ""
-            module = _one_line(made.module()) if layer.module else ""
+            rename = self._supported(str(made.support()).strip()) if hasattr(made, "support") else str
+            module = rename(_one_line(made.module())) if layer.module else ""
             probe = str(made.apply(*["@"] * (2 if layer.many else 1)))  # a fault of the template shows here
         except (TemplateError, AttributeError) as error:
             raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
@@ -109,9 +110,22 @@ class LayerPrinter:
         bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
 
         def apply(texts: Sequence[str]) -> str:
-            return _one_line(made.apply(*(f"({t})" if bare and not is_primary(t) else t for t in texts)))
+            return rename(_one_line(made.apply(*(f"({t})" if bare and not is_primary(t) else t for t in texts))))
 
         return PrintedLayer(label, module, apply, repeats)
+
+    def _supported(self, text: str) -> Callable[[str], str]:
+        """Keeps a function or class that code needs. Gives what renames it there, if another has its name already."""
+        name = _DEFINED.findall(text)[0]
+        if text not in self.support:
+            names = (name, *(f"{name}{i}" for i in range(2, 1000)))
+            self.support[text] = next(n for n in names if n not in self.support.values() and n not in self.taken)
+        chosen = self.support[text]
+        return (lambda code: re.sub(rf"\b{name}\b", chosen, code)) if chosen != name else str
+
+    def supporting(self) -> list[str]:
+        """The functions and classes that the printed code needs, under the names that it uses."""
+        return [re.sub(rf"\b{_DEFINED.findall(t)[0]}\b", name, t, count=1) for t, name in self.support.items()]
 
     @staticmethod
     def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:

@@ -9,19 +9,20 @@ from archdsl.core.grid import grid_text
 from archdsl.core.names import why_refused
 from archdsl.core.table import aligned
 from archdsl.graph.cost import CONVENTION, cost_rows, total_cost
+from archdsl.graph.model import Unit
 from archdsl.lowering.limits import Limits, input_limits
 from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.init import init_lines
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
-from archdsl.targets.torch.text import in_string, paragraph, plain, sentence
+from archdsl.targets.torch.text import docstring, in_string, paragraph, plain, sentence
 from archdsl.targets.torch.unit import UnitPrinter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from archdsl.graph.model import Network, Unit
+    from archdsl.graph.model import Network
     from archdsl.targets.torch.classes import Group
 
 _WIDTH = 84
@@ -37,21 +38,22 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
     grouping = Grouping(lowered)
     defined = layers.defined(node.layer for node in lowered.all_nodes())
     _name_classes(grouping.groups, {network.family, network.name, *defined})
+    layers.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
     units = UnitPrinter(lowered, grouping, layers)
     classes = [units.plan(group) for group in grouping.groups]
     model = ModelPrinter(lowered, units, layers).plan()
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
-    code += layers.support
+    code += layers.supporting()
     text = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network),
         imports=_imports(layers.imports, code),
-        support=list(layers.support),
+        support=layers.supporting(),
         classes=classes,
         model=model,
         family=network.family,
         factory=network.name if network.name != network.family else "",
         dropout=_dropout(lowered),
-        title=paragraph(sentence(network.doc or network.name), 80),
+        title=docstring(network.doc or network.name),
         checks=_checks(network, spec),
         inputs=list(network.inputs),
         init=[text for line in init_lines(lowered, grouping) for text in _fitted(line)],
@@ -88,18 +90,19 @@ def unedited(text: str) -> bool | None:
 def _name_classes(groups: list[Group], taken: set[str]) -> None:
     blocks = [g.example.block for g in groups]
     taken.update(p.name.id for b in blocks if b is not None for p in b.parameters)
+    before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
     for group in groups:
         unit = group.example
         if unit.block is not None:
             base = _camel(unit.block.name.id)
         else:
             base = "Projection" if unit.kind == "shortcut" else _row_name(group.units)
-        name, number = base, 1
-        while name in taken or why_refused(name):
-            number += 1
-            name = f"{base}{number}"
-        taken.add(name)
-        group.name = name
+        inner = {i.block.name.id: None for i in unit.items if isinstance(i, Unit) and i.block is not None}
+        known = before.setdefault(base, set(inner))
+        more = "".join(_camel(name) for name in inner if name not in known)
+        names = (base, base + more, *(f"{base}{number}" for number in range(2, len(groups) + 2 + len(taken))))
+        group.name = next(n for n in names if n not in taken and not why_refused(n))
+        taken.add(group.name)
 
 
 def _row_name(units: list[Unit]) -> str:

@@ -29,6 +29,12 @@ def paragraph(text: str, width: int) -> list[str]:
     return textwrap.wrap(in_docstring(text), width, break_long_words=False, break_on_hyphens=False)
 
 
+def docstring(text: str) -> list[str]:
+    """The lines of a class's docstring, which has both its triple quotes on the line if there is only one."""
+    lines = paragraph(sentence(text), 80)
+    return paragraph(sentence(text), 78) if len(lines) == 1 else lines
+
+
 def sentence(text: str) -> str:
     """Text that ends as a sentence does, as the first line of a docstring should."""
     return text if text.endswith((".", "!", "?")) or not text else text + "."

@@ -12,10 +12,10 @@ from archdsl.targets.torch.classes import Group, Grouping, externals, row_of_blo
 from archdsl.targets.torch.conditions import condition_code
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.fit import fit
-from archdsl.targets.torch.text import paragraph, sentence
+from archdsl.targets.torch.text import docstring
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from archdsl.targets.torch.layers import LayerPrinter
 
@@ -147,13 +147,24 @@ class UnitPrinter:
     def _doc(self, group: Group) -> list[str]:
         unit = group.example
         if unit.block is not None and unit.block.doc is not None:
-            return paragraph(sentence(unit.block.doc.value), 80)
-        layers = " → ".join(self.network.node(i).layer.kind for i in unit.items if isinstance(i, int))
+            return docstring(unit.block.doc.value)
+        layers = " → ".join(self._members(unit))
         if unit.kind == "shortcut":
-            return paragraph(f"The projection on a shortcut: {layers}.", 80)
+            return docstring(f"The projection on a shortcut: {layers}.")
         if unit.block is not None:
-            return paragraph(f"The block `{unit.block.name.id}`.", 80)
-        return paragraph(f"{unit.stage}: {layers}." if layers else f"{unit.stage}.", 80)
+            return docstring(f"The block `{unit.block.name.id}`.")
+        return docstring(f"{unit.stage}: {layers}." if layers else unit.stage)
+
+    def _members(self, unit: Unit) -> Iterator[str]:
+        """The layers and blocks of a unit, by their names in the language."""
+        for item in unit.items:
+            if isinstance(item, Unit):
+                if item.block is not None:
+                    yield item.block.name.id
+                elif item.kind == "sequence":
+                    yield from self._members(item)
+            elif not self.network.node(item).layer.internal:
+                yield self.network.node(item).layer.kind
 
 
 def stage_row(unit: Unit) -> list[Unit] | None:

@@ -1,0 +1,35 @@
+"""How a grid is padded before a window moves over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.base import slide
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
+    from archdsl.layers.attributes import Size3
+
+HALF, SAME, VALID = "half", "same", "valid"
+
+
+def around(kind: str, kernel: Size3) -> Size3:
+    """The positions added on either side of each axis; of `same` padding, where they do not depend on the grid."""
+    t, h, w = (0 if kind == VALID else k // 2 for k in kernel)
+    return t, h, w
+
+
+def depends_on_grid(kind: str, kernel: Size3, stride: Size3) -> bool:
+    """Whether how much is added, and on which side, follows from the size of the grid."""
+    return kind == SAME and not (all(s == 1 for s in stride) and all(k % 2 for k in kernel))
+
+
+def moved(size: Grid, kernel: Size3, stride: Size3, kind: str, padding: Size3) -> Any:
+    """The grid that a window of `kernel` leaves when it moves by `stride`; `same` padding keeps n / s, rounded up.
+
+    Raises:
+        ShapeError: if the window is larger than the padded grid.
+    """
+    if kind == SAME:
+        return tuple((n + s - 1) // s for n, s in zip(size.size, stride, strict=True))
+    return slide(size, kernel, stride, padding)

@@ -1,0 +1,51 @@
+"""Every spec as a small network of the same form: few channels, two blocks a stage, small clips."""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import archdsl
+
+SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
+
+
+@cache
+def small(path: Path, frames: int = 0) -> archdsl.Architecture:
+    """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs."""
+    given = archdsl.load(path)._analysis.parameters
+    two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
+    lower = {"width": 8, "classes": 7, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
+    frames = frames or 2 * int(given.get("alpha", 8))
+    crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
+    clip = (int(given.get("channels", 3)), frames, crop, crop)
+    return archdsl.load(path, clip=clip, **{k: v for k, v in lower.items() if k in given})
+
+
+@cache
+def forms(frames: int = 0) -> dict[Path, Path]:
+    """For each spec, the first whose small network is the same: R101 is R50 with fewer blocks taken away."""
+    first: dict[str, Path] = {}
+    return {p: first.setdefault(body(small(p, frames)), p) for p in SPECS}
+
+
+def body(arch: archdsl.Architecture) -> str:
+    """The classes of a module as Python reads them: no comments, no docstrings, no name of the spec."""
+    tree = ast.parse(arch.source())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in (inner for cls in classes for inner in ast.walk(cls)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    classes[-1].name = "Model"
+    return "\n".join(ast.dump(cls) for cls in classes)
+
+
+def inputs(arch: archdsl.Architecture, batch: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    """Random clips for a network, always the same."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
+    return tuple(torch.randn(batch, *shape, generator=generator, dtype=dtype) for shape in shapes)

@@ -1,0 +1,31 @@
+"""How short the specs are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+SPECS = Path(__file__).parent.parent / "specs"
+# Lines of PySlowFast's ResNet, stem, head, non-local and model-builder files.
+PYSLOWFAST = 2500
+
+
+def lines(path: Path) -> int:
+    """The lines of a file, blank ones and comments with the others."""
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("spec", sorted(SPECS.glob("*.arch")), ids=lambda p: p.stem)
+def test_specs_are_short(spec: Path) -> None:
+    extends = re.search(r"^arch \w+( as \w+)? extends ", spec.read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines(spec) <= (6 if extends else 45)
+
+
+def test_networks_of_pyslowfast_take_a_fifth_of_its_lines() -> None:
+    """C2D, I3D, Slow, Fast and SlowFast with all their variants, and the blocks that they are made of."""
+    family = [path for names in ("c2d_*", "i3d_r*", "slow*", "fast*") for path in SPECS.glob(f"{names}.arch")]
+    total = sum(map(lines, [*family, SPECS / "lib" / "resnet.arch"]))
+    print(f"{total} lines in {len(family) + 1} files")
+    assert 5 * total < PYSLOWFAST
