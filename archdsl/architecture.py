@@ -11,10 +11,11 @@ from archdsl.files import FileLibrary, read_source
 from archdsl.graph.cost import cost_json, total_cost
 from archdsl.graph.parameters import setting
 from archdsl.graph.tensors import tensors
-from archdsl.pipeline import Analysis, analyse, module_text
+from archdsl.pipeline import Analysis, analyse, module_text, plan_weights
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     import graphviz  # pyright: ignore[reportMissingTypeStubs]  # it has none
     import networkx as nx
@@ -22,14 +23,19 @@ if TYPE_CHECKING:
 
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.graph.expand import Clip
+    from archdsl.weights.plan import Plan
 
 
-def load(path: str | os.PathLike[str], clip: Clip | None = None, **params: Any) -> Architecture:
+def load(
+    path: str | os.PathLike[str], clip: Clip | None = None, like: str | None = None, **params: Any
+) -> Architecture:
     """The architecture of a spec file.
 
     Args:
         path: the `.arch` file.
         clip: (channels, frames, height, width) in place of the declared size of the input.
+        like: a source of published weights, as `"torchvision"`: the parameters that are not given take the values that
+            its checkpoints need.
         params: values for parameters of the spec: numbers, bools, lists, or text as in `--set`.
 
     Raises:
@@ -37,7 +43,35 @@ def load(path: str | os.PathLike[str], clip: Clip | None = None, **params: Any) 
         UsageError: if there is no such file.
     """
     settings = [setting(name, value) for name, value in params.items()]
-    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip))
+    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip, like))
+
+
+def convert_weights(
+    arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl"
+) -> dict[str, torch.Tensor]:
+    """A state dict of another code base with the names of this one, for `load_state_dict(…, strict=True)`.
+
+    Args:
+        arch: the network that the weights are for.
+        state_dict: the tensors by the names of the source, or what `torch.load` gives of a checkpoint that holds them.
+        source: whose names they are, such as `"torchvision"`; `"archdsl"` means our own.
+        to: the source whose names they get.
+
+    Raises:
+        SpecError: if a tensor of either side is left over or has another shape, or the network is not what the source
+            needs.
+        UsageError: if there are no tensors in it.
+    """
+    from archdsl.weights.checkpoint import state_dict_of
+    from archdsl.weights.convert import convert
+
+    origin = "the state dict"
+    return convert(state_dict_of(state_dict, origin), arch.plan_weights(source), arch.plan_weights(to), origin)
+
+
+def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
+    """A state dict of our own with the names of another code base: `convert_weights` the other way round."""
+    return convert_weights(arch, state_dict, "archdsl", source)
 
 
 class Architecture:
@@ -70,6 +104,10 @@ class Architecture:
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """The shapes of all tensors of the module's state dict, by name, in the order of data flow."""
         return tensors(self._analysis.network)
+
+    def plan_weights(self, source: str) -> Plan:
+        """Which tensors of a source of weights are which of ours; its `theirs` has the names and shapes of theirs."""
+        return plan_weights(self._analysis, FileLibrary(), source, "--from")
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:

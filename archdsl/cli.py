@@ -1,7 +1,7 @@
 """The command line.
 
-Exit 0: fine; 1: faults in a spec, or a difference under --check; 2: wrong use; 3: a fault of archdsl or of an added
-layer.
+Exit 0: fine; 1: faults in a spec, weights that do not fit it, or a difference under --check; 2: wrong use; 3: a fault
+of archdsl or of an added layer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,12 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="NAME=VALUE", type=_setting, help="give a parameter of the spec"
     )
     shared.add_argument("--clip", metavar="CxTxHxW", type=_clip, help="the size of the input clip")
+    liked = argparse.ArgumentParser(add_help=False, parents=[shared])
+    liked.add_argument("--like", metavar="SOURCE", help="take on what a source of weights needs of the parameters")
 
-    def add(name: str, text: str, *, of_specs: bool = True) -> argparse.ArgumentParser:
-        parents = [shared] if of_specs else []
-        return commands.add_parser(name, parents=parents, help=text, description=text[:1].upper() + text[1:] + ".")
+    def about(text: str, *parents: argparse.ArgumentParser) -> dict[str, Any]:
+        return {"parents": parents, "help": text, "description": text[:1].upper() + text[1:] + "."}
 
-    compile_ = add("compile", "write the PyTorch module of each spec")
+    compile_ = commands.add_parser("compile", **about("write the PyTorch module of each spec", liked))
     compile_.add_argument("specs", nargs="+", metavar="SPEC")
     compile_.add_argument(
         "-o", "--output", metavar="FILE|DIR", help="default: generated/ beside specs/, else beside SPEC"
@@ -126,26 +127,38 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--force", action="store_true", help="overwrite a file that was not written by archdsl")
     compile_.add_argument("--print", choices=("ast", "graph", "shapes", "lowered"), help="show a stage of compilation")
 
-    check = add("check", "look for faults")
+    check = commands.add_parser("check", **about("look for faults", liked))
     check.add_argument("specs", nargs="+", metavar="SPEC")
     check.add_argument("--format", choices=("text", "json", "sarif"), default="text")
 
-    cost = add("cost", "count parameters, multiply-adds and activations")
+    cost = commands.add_parser("cost", **about("count parameters, multiply-adds and activations", liked))
     cost.add_argument("specs", nargs="+", metavar="SPEC")
     cost.add_argument("--json", action="store_true")
     cost.add_argument("--by", choices=("stage", "block", "layer"), default="stage")
 
-    draw = add("draw", "draw a diagram")
+    draw = commands.add_parser("draw", **about("draw a diagram", liked))
     draw.add_argument("spec", metavar="SPEC")
     draw.add_argument("-o", "--output", required=True, metavar="FILE", help=".svg, .png, .pdf or .dot")
     draw.add_argument("--level", choices=("stage", "block", "layer"), default="stage")
 
-    fmt = add("fmt", "bring specs into the canonical form", of_specs=False)
+    weights = commands.add_parser("weights", **about("convert published weights to those of a spec, and back"))
+    weights.set_defaults(like=None)  # the source of the weights decides
+    actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
+    convert = actions.add_parser("convert", **about("write a checkpoint under the names of another source", shared))
+    convert.add_argument("spec", metavar="SPEC")
+    convert.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="FILE, or several as NAME=FILE")
+    convert.add_argument("--from", dest="source", required=True, metavar="SOURCE", help="whose names they are")
+    convert.add_argument("--to", default="archdsl", metavar="SOURCE", help="whose names they get (default: archdsl)")
+    convert.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
+    sources = actions.add_parser("sources", **about("list the sources of weights for a spec", shared))
+    sources.add_argument("spec", metavar="SPEC")
+
+    fmt = commands.add_parser("fmt", **about("bring specs into the canonical form"))
     fmt.add_argument("paths", nargs="+", metavar="PATH")
     fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
     fmt.add_argument("--diff", action="store_true", help="write nothing; show what would change")
 
-    explain = add("explain", "tell more about a fault", of_specs=False)
+    explain = commands.add_parser("explain", **about("tell more about a fault"))
     explain.add_argument("code", metavar="CODE")
     return parser
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from archdsl.core.source import Source, Span
 from archdsl.resources import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 
 class UsageError(Exception):
@@ -69,6 +70,16 @@ class FileLibrary:
         """What can be found."""
         return {p.stem for _, folder in self._folders(importer) for p in folder.glob("*.arch")}
 
+    def maps(self, specs: Sequence[Source]) -> list[Source]:
+        """The maps of names in `weights/` beside each of some specs, then those of archdsl."""
+        folders = [*(Path(s.name).parent for s in specs), resource("specs")]
+        found: dict[Path, Path] = {}
+        for folder in folders:
+            for file in sorted((folder / "weights").glob("*.weights")):
+                if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                    found.setdefault(file.resolve(), file)
+        return [read_source(file) for file in found.values()]
+
     def _folders(self, importer: Source) -> Iterator[tuple[Path, Path]]:
         """Where to look, each folder behind the one that no link may lead out of."""
         here = Path(importer.name).parent
@@ -85,17 +96,27 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     Raises:
         UsageError: if it cannot be written.
     """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A file beside another one, which takes its place if all goes well and is deleted if not.
+
+    Raises:
+        UsageError: if it cannot be written.
+    """
     import tempfile
 
-    content = data.encode() if isinstance(data, str) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise UsageError(f"{path}: is a directory")
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            yield Path(temporary)
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
         except BaseException:

@@ -6,6 +6,8 @@
 `expand` makes the networkx graph and infers the shapes in it; a fault in any step is a `Diagnostic`, and all that could
 be found are raised together in a `SpecError`. Nothing here reads or writes a file; a `Library` finds the other files
 that a spec names.
+
+Published weights come from the side: `weights` binds the names of another code base to the tensors of the network.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from archdsl.graph.parameters import ParameterScope
 from archdsl.graph.program import Program, Resolver
 from archdsl.graph.published import read_published
 from archdsl.graph.symbols import known_symbols
+from archdsl.graph.tensors import tensors
 from archdsl.graph.unused import warn_unused
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from archdsl.graph.expand import Clip
     from archdsl.graph.model import Network
     from archdsl.graph.program import Library
+    from archdsl.weights.plan import Plan
+    from archdsl.weights.tree import WeightMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +49,25 @@ class Analysis:
     warnings: tuple[Diagnostic, ...]
     settings: tuple[Binding, ...] = ()
     clip: Clip | None = None
+    like: WeightMap | None = None
+    taken_on: tuple[Binding, ...] = ()  # what the checkpoints of that source need
 
 
-def analyse(source: Source, library: Library, settings: Sequence[Binding] = (), clip: Clip | None = None) -> Analysis:
+def analyse(
+    source: Source,
+    library: Library,
+    settings: Sequence[Binding] = (),
+    clip: Clip | None = None,
+    like: str | None = None,
+) -> Analysis:
     """Text to network.
+
+    Args:
+        source: the spec.
+        library: finds the files that it names.
+        settings: values for its parameters.
+        clip: the size of its input, if it is not the declared one.
+        like: a source of published weights; what these need of the parameters counts where nothing is set.
 
     Raises:
         SpecError: with every fault that could be found.
@@ -55,18 +75,69 @@ def analyse(source: Source, library: Library, settings: Sequence[Binding] = (), 
     reporter = Reporter()
     program = Resolver(library, reporter).resolve(source)
     evaluator = Evaluator(reporter, known_symbols(program))
-    chosen: Mapping[str, Binding] = {s.name.id: s for s in settings}
+    weights, needs = _needs(program, library, like) if like else (None, [])
+    chosen: Mapping[str, Binding] = {b.name.id: b for b in (*needs, *settings)}
     scope = ParameterScope(program.declarations, chosen, evaluator, reporter)
     scope.check()
     warn_unused(program, reporter)
-    if any(d.span.source.name == "--set" for d in reporter.diagnostics):
+    given = {b.span.source for b in chosen.values()}
+    if any(d.span.source in given for d in reporter.diagnostics):
         raise SpecError(reporter.diagnostics)
     network = expand(program, scope, evaluator, reporter, clip)
     network.published = read_published(program, evaluator, scope)
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
     values = {name: b.value for name in program.declarations if (b := scope.find(name)) is not None}
-    return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip)
+    taken_on = tuple(b for b in needs if chosen[b.name.id] is b)
+    return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip, weights, taken_on)
+
+
+def _needs(program: Program, library: Library, like: str) -> tuple[WeightMap, list[Binding]]:
+    from archdsl.weights.sources import find_map, needs_of
+
+    weights = find_map(program, like, library, "--like")
+    return weights, needs_of(weights, program)
+
+
+def plan_weights(analysis: Analysis, library: Library, source: str, option: str) -> Plan:
+    """Which tensors of a source are which of the network; `option` is where the user has named the source.
+
+    Raises:
+        SpecError: if there is no map for it, the map has faults or does not fit, or the network is not what it needs.
+    """
+    from dataclasses import replace
+    from functools import partial
+
+    from archdsl.weights.plan import OWN, bind, own_plan
+    from archdsl.weights.sources import all_maps, check_needs, find_map
+
+    program, network = analysis.program, analysis.network
+    if source == OWN:
+        plan = own_plan(network.name, tensors(network))
+    else:
+        weights = find_map(program, source, library, option)
+        differing = check_needs(weights, program, analysis.settings, analysis.parameters)
+        if differing and not _same(network, _needed(analysis, library, weights)):
+            raise SpecError(differing)
+        plan = bind(weights, network.name, tensors(network))
+    return replace(plan, parameters=analysis.parameters, others=partial(all_maps, program, library))
+
+
+def _needed(analysis: Analysis, library: Library, weights: WeightMap) -> Network:
+    """The network, with all that a source needs."""
+    from archdsl.weights.sources import needs_of
+
+    settings = [*analysis.settings, *needs_of(weights, analysis.program)]
+    return analyse(analysis.program.files[0].source, library, settings, analysis.clip).network
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks compute the same: a parameter can have another value and change nothing."""
+
+    def nodes(network: Network) -> list[Any]:
+        return [(n.name, n.layer.kind, n.layer.values(), n.inputs, n.shape) for n in network.all_nodes()]
+
+    return nodes(one) == nodes(other)
 
 
 def module_text(analysis: Analysis) -> str:
@@ -76,6 +147,8 @@ def module_text(analysis: Analysis) -> str:
 
     program = analysis.program
     sources = [f.source for f in program.files] + program.imported
+    if analysis.like is not None:
+        sources.append(analysis.like.text)
     spec = PurePath(program.files[0].source.name).name
     network = analysis.network
     return generate(network, lower(network), spec, digest(sources), command(spec, analysis))
@@ -95,7 +168,8 @@ def command(spec: str, analysis: Analysis) -> str:
     """The command that makes the same text again, whatever folder it is called from."""
     import shlex
 
-    options = [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
+    options = [f" --like {analysis.like.source.text}"] if analysis.like is not None else []
+    options += [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
     if analysis.clip is not None:
         options.append(" --clip " + "x".join(map(str, analysis.clip)))
     return f"archdsl compile {shlex.quote(spec)}{''.join(options)}"

@@ -4,8 +4,12 @@ A document is a title, prose, and fences:
 
     ```arch                 the spec itself, written to spec.arch
     ```arch file=lib/x.arch another file beside it; also encoding=latin-1, newline=crlf, repeat=1000
+    ```weights file=x.weights  a map of names, in weights/
     ```set                  settings, one `NAME=VALUE` on each line
     ```clip                 another clip, as 3x30x224x224
+    ```like                 a source of weights that the network is to be like
+    ```from                 a source of weights that are converted
+    ```checkpoint           these: a name and a shape on each line
     ```text                 what is printed
 """
 
@@ -19,8 +23,9 @@ from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.render import render_text
 from archdsl.files import FileLibrary, read_source
 from archdsl.graph.parameters import setting
-from archdsl.pipeline import analyse
+from archdsl.pipeline import analyse, plan_weights
 from archdsl.resources import resource
+from archdsl.weights.fit import fit
 
 FOLDER = Path(__file__).parent / "errors"
 DOCUMENTS = sorted(FOLDER.glob("*.md"))
@@ -47,8 +52,10 @@ def fences(document: str) -> list[Fence]:
 def write_files(parts: list[Fence], folder: Path) -> None:
     """Puts the files of a document into a folder."""
     for part in parts:
-        if part.kind == "arch":
+        if part.kind in ("arch", "weights"):
             file = folder / part.options.get("file", "spec.arch")
+            if part.kind == "weights":
+                file = folder / "weights" / part.options.get("file", "map.weights")
             file.parent.mkdir(parents=True, exist_ok=True)
             text = part.text * int(part.options.get("repeat", 1))
             if part.options.get("newline") == "crlf":
@@ -58,14 +65,19 @@ def write_files(parts: list[Fence], folder: Path) -> None:
 
 def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
     """What is found in spec.arch in the current folder."""
-    lines = [line for part in parts if part.kind == "set" for line in part.text.splitlines()]
-    clips = [part.text.strip() for part in parts if part.kind == "clip"]
+    lines = {part.kind: part.text.split("\n")[:-1] for part in parts}
+    library = FileLibrary()
     try:
-        settings = [setting(*line.split("=", 1)) for line in lines]
-        clip = tuple(map(int, clips[0].split("x"))) if clips else None
-        return analyse(read_source("spec.arch"), FileLibrary(), settings, clip).warnings
+        settings = [setting(*line.split("=", 1)) for line in lines.get("set", [])]
+        clip = tuple(map(int, lines["clip"][0].split("x"))) if "clip" in lines else None
+        analysis = analyse(read_source("spec.arch"), library, settings, clip, lines.get("like", [None])[0])
+        if "from" in lines:
+            plan = plan_weights(analysis, library, lines["from"][0], "--from")
+            shapes = {n: tuple(map(int, s)) for n, *s in map(str.split, lines.get("checkpoint", []))}
+            fit(plan, shapes, "weights.pth")
     except SpecError as error:
         return error.diagnostics
+    return analysis.warnings
 
 
 def shown(parts: list[Fence]) -> str:

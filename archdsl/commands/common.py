@@ -24,9 +24,15 @@ def settings(texts: Sequence[str]) -> list[Binding]:
     return [parse_binding(Source("--set", text)) for text in texts]
 
 
-def analysed(spec: str, arguments: argparse.Namespace, clip: Clip | None = None) -> Analysis:
-    """One spec with the user's settings and clip. Raises SpecError, or UsageError if it cannot be read."""
-    return analyse(read_source(spec), FileLibrary(), settings(arguments.set), clip or arguments.clip)
+def analysed(spec: str, arguments: argparse.Namespace, clip: Clip | None = None, like: str | None = None) -> Analysis:
+    """One spec with the user's settings and clip, like a source of weights if one is named.
+
+    Raises:
+        SpecError: if it has faults.
+        UsageError: if it cannot be read.
+    """
+    chosen = settings(arguments.set)
+    return analyse(read_source(spec), FileLibrary(), chosen, clip or arguments.clip, like or arguments.like)
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:

@@ -66,8 +66,8 @@ def _compare(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> tu
     published, statement = analysis.network.published, analysis.program.published
     if published is None or statement is None:
         return [], []
-    if arguments.set:
-        return ["published figures are for the spec without --set: not compared"], []
+    if arguments.set or arguments.like:
+        return ["published figures are for the spec without --set and --like: not compared"], []
     network = analysis.network
     if published.clip is not None:
         network = analysed(spec, arguments, published.clip).network
@@ -96,7 +96,7 @@ def _published_json(spec: str, analysis: Analysis, arguments: argparse.Namespace
         return {}
     own = analysed(spec, arguments, published.clip).network if published.clip else analysis.network
     counted = total_cost(own)
-    comparable = not arguments.set
+    comparable = not (arguments.set or arguments.like)
     return {
         "published": {
             "params": published.params,

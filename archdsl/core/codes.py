@@ -1,7 +1,7 @@
 """Every fault that a spec can have: a stable code and its title. `explain.md` says more of each.
 
 E01 text and syntax, E02 names and modules, E03 values and parameters, E04 layers and their arguments,
-E05 shapes, E06 architecture, E07 budgets; W warnings.
+E05 shapes, E06 architecture, E07 budgets, E08 published weights; W warnings.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ TITLES = {
     "E0505": "the frames do not divide",
     "E0506": "the layer does not fit its input",
     "E0507": "the residual does not fit its shortcut",
+    "E0508": "the heads do not divide the channels",
+    "E0509": "the attention does not look along that axis",
     "E0601": "no input",
     "E0602": "which path is meant?",
     "E0603": "unknown path or value",
@@ -55,6 +57,13 @@ TITLES = {
     "E0703": "a number is too large",
     "E0704": "the file is too large",
     "E0705": "the spec takes too long to expand",
+    "E0801": "unknown source of weights",
+    "E0802": "the captures do not agree",
+    "E0803": "the axes do not fit",
+    "E0804": "a tensor without a rule",
+    "E0805": "a tensor with two rules",
+    "E0806": "the network is not what the weights need",
+    "E0807": "the weights do not fit the network",
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",

@@ -34,6 +34,11 @@ def build_binding(tree: Any, source: Source) -> ast.Binding:
     return _transformed(tree, source)
 
 
+def build_bindings(tree: Any, source: Source) -> tuple[ast.Binding, ...]:
+    """The tree of several settings."""
+    return tuple(_transformed(tree, source).children)
+
+
 def _transformed(tree: Any, source: Source) -> Any:
     return cast("Any", _Builder(source)).transform(tree)  # Lark's types are incomplete
 

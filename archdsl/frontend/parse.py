@@ -14,7 +14,7 @@ from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
-from archdsl.frontend.build import build_binding, build_statements
+from archdsl.frontend.build import build_binding, build_bindings, build_statements
 from archdsl.frontend.syntax_faults import (
     CLOSE,
     OPEN,
@@ -39,7 +39,7 @@ MAX_PENDING = 2_000  # parts of a text whose end the parser still waits for; it 
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
 
 
-def _tokens(source: Source) -> list[Token]:
+def _tokens(source: Source, text: str) -> list[Token]:
     """The tokens of a text, without the line ends that do not separate statements.
 
     Raises:
@@ -48,7 +48,7 @@ def _tokens(source: Source) -> list[Token]:
     kept: list[Token] = []
     opened: list[Token] = []
     pending: Token | None = None
-    for token in _lexed(source):
+    for token in lexed(parser(), source, text):
         if token.type == "_NL":
             pending = token
             continue
@@ -69,12 +69,12 @@ def _tokens(source: Source) -> list[Token]:
     return kept if pending is None else [*kept, pending]
 
 
-def _lexed(source: Source) -> list[Token]:
-    """The tokens of a text. Raises SpecError with every character that begins none."""
-    text, faults = source.text, list[Diagnostic]()
+def lexed(lark: Any, source: Source, text: str) -> list[Token]:
+    """The tokens of a text that stands at the same place in the source. Raises SpecError with what begins no token."""
+    faults: list[Diagnostic] = []
     while True:
         try:
-            tokens: list[Token] = list(parser().lex(text))
+            tokens: list[Token] = list(lark.lex(text))
         except UnexpectedCharacters as error:
             at: int = error.pos_in_stream
             if all(f.span.text != source.text[at] for f in faults):
@@ -89,24 +89,19 @@ def _lexed(source: Source) -> list[Token]:
     return tokens
 
 
-def _make_parser() -> Lark:
-    grammar = Path(__file__).with_name("grammar.lark").read_text("utf-8")
-    options: dict[str, Any] = {
-        "parser": "lalr",
-        "lexer": "basic",
-        "start": ["file", "binding"],
-        "propagate_positions": True,
-    }
+def make_parser(grammar: Path, start: list[str]) -> Any:  # Lark, whose types are incomplete
+    """An LALR(1) parser; its tables are kept in the cache, under the name of the grammar."""
+    options: dict[str, Any] = {"parser": "lalr", "lexer": "basic", "start": start, "propagate_positions": True}
     folder = cache_folder()
-    if folder is None:
-        return Lark(grammar, **options)
-    return Lark(grammar, cache=str(folder / f"grammar.{sys.implementation.cache_tag}.tables"), **options)
+    if folder is not None:
+        options["cache"] = str(folder / f"{grammar.stem}.{sys.implementation.cache_tag}.tables")
+    return Lark(grammar.read_text("utf-8"), **options)
 
 
 @cache
-def parser() -> Any:  # Lark, whose types are incomplete
-    """The one parser of the process, made when it is first asked for."""
-    return _make_parser()
+def parser() -> Any:
+    """The one parser of specs of the process, made when it is first asked for."""
+    return make_parser(Path(__file__).with_name("grammar.lark"), ["file", "binding", "bindings"])
 
 
 def parse(source: Source) -> ast.File:
@@ -119,7 +114,7 @@ def parse(source: Source) -> ast.File:
         raise _fault("E0704", source, f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read")
     if not source.text.strip():
         raise _fault("E0102", source, "a spec begins with `arch NAME`")
-    statements = build_statements(_run(source, "file"), source)
+    statements = build_statements(_run(source, "file", source.text), source)
     if not statements:
         raise _fault("E0102", source, "there are comments, and nothing else")
     return ast.File(source, statements, tuple(_comments(source)))
@@ -131,14 +126,24 @@ def parse_binding(source: Source) -> ast.Binding:
     Raises:
         SpecError: if the text is not a name and one value.
     """
-    return build_binding(_run(source, "binding"), source)
+    return build_binding(_run(source, "binding", source.text), source)
 
 
-def _run(source: Source, start: str) -> Any:
+def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
+    """Settings in a part of another text: `NAME=VALUE, NAME=VALUE`.
+
+    Raises:
+        SpecError: if that part is something else.
+    """
+    text = " " * place.start + place.text  # so that every token knows its place in the whole text
+    return build_bindings(_run(place.source, "bindings", text), place.source)
+
+
+def _run(source: Source, start: str, text: str) -> Any:
     """Parse; after a fault go on behind its line, so that one run shows every line that is wrong."""
     faults: list[Diagnostic] = []
     interactive: Any = parser().parse_interactive(start=start)
-    tokens = _tokens(source)
+    tokens = _tokens(source, text)
     balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
     position, resumed = 0, -1
     while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:

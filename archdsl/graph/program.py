@@ -13,7 +13,7 @@ from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Source
@@ -28,6 +28,10 @@ class Library(Protocol):
 
     def names(self, importer: Source) -> Iterable[str]:
         """What could have been meant."""
+        ...
+
+    def maps(self, specs: Sequence[Source]) -> list[Source]:
+        """The maps of names of published weights that are at hand for some specs, the nearest first."""
         ...
 
 

@@ -1,0 +1,107 @@
+"""Faults of a map that can be told without a network: captures and axes that do not agree, what is said twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note, did_you_mean
+
+if TYPE_CHECKING:
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
+    from archdsl.weights.tree import Axes, Capture, Rule, Tensors, WeightMap
+
+MAX_CAPTURES = 6  # of one name; what a pattern costs to match grows with them
+MAX_DOTTED = 2
+
+
+def check_rules(weights: WeightMap, reporter: Reporter) -> None:
+    """Reports every fault."""
+    for rule in weights.rules:
+        _check_rule(rule, reporter)
+    for tensors in weights.drops:
+        _check_number(tensors, reporter)
+    _check_words(weights, reporter)
+    _check_needs(weights, reporter)
+
+
+def _check_rule(rule: Rule, reporter: Reporter) -> None:
+    for tensors in rule.ours:
+        _check_number(tensors, reporter)
+        _check_twice(tensors, reporter)
+    known = {c.name for c in rule.ours[0].captures}
+    for tensors in rule.theirs:
+        for capture in tensors.captures:
+            if capture.name not in known:
+                label = f"nothing on the left captures `{capture.name}`"
+                reporter.report("E0802", capture.span, label, hint=did_you_mean(capture.name, known))
+    if rule.axes is not None:
+        _check_axes(rule.axes, reporter)
+    if len(rule.ours) > 1 and len(rule.theirs) > 1:
+        reporter.report("E0103", rule.span, "one side can have parts, not both")
+
+
+def _check_number(tensors: Tensors, reporter: Reporter) -> None:
+    """Captures are few, and texts stand between them, so that matching costs little and can have one result only."""
+    captures = tensors.captures
+    if len(captures) > MAX_CAPTURES or sum(c.dotted for c in captures) > MAX_DOTTED:
+        label = f"at most {MAX_CAPTURES} captures, {MAX_DOTTED} of them with dots"
+        reporter.report("E0802", tensors.span, label)
+
+
+def _check_twice(tensors: Tensors, reporter: Reporter) -> None:
+    seen: dict[str, Capture] = {}
+    for capture in tensors.captures:
+        first = seen.setdefault(capture.name, capture)
+        if first is not capture:
+            label = f"`{capture.name}` is captured twice"
+            reporter.report("E0802", capture.span, label, [Note("first here", first.span)])
+
+
+def _check_axes(axes: Axes, reporter: Reporter) -> None:
+    sides = [[a for group in side for a in group if a != "1"] for side in (axes.ours, axes.theirs)]
+    for side in sides:
+        for axis in side:
+            if axis.isdecimal():
+                _axes_fault(axes, f"`{axis}`: an axis of any size but 1 has a name", reporter)
+            elif side.count(axis) > 1:
+                _axes_fault(axes, f"`{axis}` stands twice on one side", reporter)
+    lone = sorted(set(sides[0]) ^ set(sides[1])) + sorted(axes.sizes.keys() - set(sides[0]) - set(sides[1]))
+    if lone:
+        _axes_fault(axes, f"`{lone[0]}` stands on one side only", reporter)
+    for group in axes.ours:
+        unknown = [a for a in group if a != "1" and a not in axes.sizes]
+        if len(unknown) > 1:
+            _axes_fault(axes, f"the sizes of `{unknown[0]}` and `{unknown[1]}` are not known", reporter)
+
+
+def _axes_fault(axes: Axes, label: str, reporter: Reporter) -> None:
+    hint = "it goes from the axes of ours to those of theirs, as in `o i -> o i 1 1 1`; `with n = 2` says a size"
+    reporter.report("E0803", axes.span, label, hint=hint)
+
+
+def _check_words(weights: WeightMap, reporter: Reporter) -> None:
+    captured = {c.name for rule in weights.rules for tensors in rule.ours for c in tensors.captures}
+    captured |= {c.name for tensors in weights.drops for c in tensors.captures}
+    for name, words in weights.words.items():
+        if name not in captured:
+            hint = did_you_mean(name, captured)
+            reporter.report("E0802", words.name.span, f"no rule captures `{name}`", hint=hint)
+        seen: dict[str, Span] = {}
+        for ours, _ in words.spellings:
+            if ours.text in seen:
+                note = Note("first here", seen[ours.text])
+                reporter.report("E0203", ours.span, f"a second spelling of `{ours.text}`", [note])
+            seen.setdefault(ours.text, ours.span)
+
+
+def _check_needs(weights: WeightMap, reporter: Reporter) -> None:
+    seen: dict[tuple[str, str], Span] = {}
+    for need in weights.needs:
+        for spec in [w.text for w in need.specs] or [""]:
+            for binding in need.bindings:
+                key = spec, binding.name.id
+                if key in seen:
+                    note = Note("first given here", seen[key])
+                    reporter.report("E0203", binding.name.span, f"a second value of `{binding.name.id}`", [note])
+                seen.setdefault(key, binding.name.span)

@@ -1,0 +1,177 @@
+"""A map bound to the tensors of one network: which of ours are which of theirs, name by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.core.diagnostics import Note, SpecError
+from archdsl.core.report import Reporter
+from archdsl.weights.rules import Match, Matcher, any_of
+from archdsl.weights.shapes import AxesFault, Change, Shape, change, shape_text
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping, Sequence
+
+    from archdsl.weights.tree import Rule, WeightMap
+
+OWN = "archdsl"  # the source whose names are ours
+MAX_LISTED = 8
+
+
+class Tensor(NamedTuple):
+    """A tensor of a state dict."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Move:
+    """The same numbers in both state dicts.
+
+    Where one side has several tensors, they are parts, along its first axis, of the one on the other side. `change` is
+    what a part goes through from ours to theirs.
+    """
+
+    ours: tuple[Tensor, ...]
+    theirs: tuple[Tensor, ...]
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All moves between a network and a source of checkpoints."""
+
+    source: str
+    network: str
+    moves: tuple[Move, ...]
+    weights: WeightMap | None = None  # none for our own names
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
+    others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
+
+    @cached_property
+    def ours(self) -> dict[str, Shape]:
+        """The tensors of our state dict."""
+        return dict(tensor for move in self.moves for tensor in move.ours)
+
+    @cached_property
+    def theirs(self) -> dict[str, Shape]:
+        """The tensors that a checkpoint must have, without those that are dropped."""
+        return dict(tensor for move in self.moves for tensor in move.theirs)
+
+    @cached_property
+    def counters(self) -> set[str]:
+        """Those of theirs that count batches. A checkpoint can do without them, and so can `load_state_dict`."""
+        return {t.name for m in self.moves if m.ours[0].name.endswith(".num_batches_tracked") for t in m.theirs}
+
+    @cached_property
+    def dropped(self) -> re.Pattern[str]:
+        """The names of theirs that we do not need."""
+        return any_of(self.weights.drops, self.weights.words) if self.weights is not None else any_of((), {})
+
+
+def own_plan(network: str, tensors: Mapping[str, Shape]) -> Plan:
+    """From our names to our names."""
+    pairs = ((Tensor(name, shape),) for name, shape in tensors.items())
+    return Plan(OWN, network, tuple(Move(pair, pair) for pair in pairs))
+
+
+def bind(weights: WeightMap, network: str, tensors: Mapping[str, Shape]) -> Plan:
+    """A map for the tensors of a network.
+
+    Raises:
+        SpecError: if a tensor of the network has no rule or two, or a rule does not fit its tensors.
+    """
+    binder = _Binder(weights, tensors)
+    binder.bind()
+    plan = Plan(weights.source.text, network, tuple(binder.moves), weights)
+    for drop in weights.drops:
+        pattern = any_of([drop], weights.words)
+        needed = next((name for name in plan.theirs if pattern.fullmatch(name)), None)
+        if needed is not None:
+            label = f"`{needed}` is needed"
+            binder.reporter.report("E0805", drop.span, label, [Note("by this rule", binder.taken[needed].span)])
+    if binder.reporter.failed:
+        raise SpecError(binder.reporter.diagnostics)
+    return plan
+
+
+class _Binder:
+    def __init__(self, weights: WeightMap, tensors: Mapping[str, Shape]) -> None:
+        self.weights = weights
+        self.tensors = tensors
+        self.matcher = Matcher(weights)
+        self.reporter = Reporter()
+        self.moves: list[Move] = []
+        self.taken: dict[str, Rule] = {}
+
+    def bind(self) -> None:
+        without: list[str] = []
+        for name in self.tensors:
+            matches = self.matcher.matches(name)
+            if not matches:
+                without.append(name)
+            elif len(matches) == 1:
+                self._move(name, matches[0])
+            else:
+                first, second = (m.rule.ours[m.part].span for m in matches[:2])
+                note = Note("and so is this one", first)
+                self.reporter.report("E0805", second, f"this rule is for `{name}`", [note])
+        if without:
+            self._report_missing(without)
+
+    def _report_missing(self, names: Sequence[str]) -> None:
+        label = f"no rule for `{names[0]}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        notes = [Note(f"no rule for `{name}`") for name in names[1:MAX_LISTED]]
+        self.reporter.report("E0804", self.weights.span, label, notes, "a rule is `OURS = THEIRS`")
+
+    def _move(self, name: str, match: Match) -> None:
+        ours = self.matcher.ours(match)
+        absent = [n for n in ours if n not in self.tensors]
+        if absent:
+            label = f"`{absent[0]}`, the other part, is not in the network"
+            self.reporter.report("E0803", match.rule.span, f"for `{name}`: {label}")
+        elif match.part == 0:
+            self._add(match.rule, [Tensor(n, self.tensors[n]) for n in ours], self.matcher.theirs(match))
+
+    def _add(self, rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> None:
+        for name in names:
+            if name in self.taken:
+                note = Note("and by this rule", self.taken[name].span)
+                self.reporter.report("E0805", rule.span, f"`{name}` is taken twice, for `{ours[0].name}`", [note])
+                return
+            self.taken[name] = rule
+        try:
+            self.moves.append(_join(rule, ours, names) if len(ours) > 1 else _split(rule, ours[0], names))
+        except AxesFault as fault:
+            place = rule.axes.span if rule.axes is not None else rule.span
+            self.reporter.report("E0803", place, f"for `{ours[0].name}`: {fault}")
+
+
+def _join(rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> Move:
+    """Ours are parts of theirs."""
+    if rule.axes is not None and any(t.shape != ours[0].shape for t in ours):
+        message = "parts of different shapes"
+        raise AxesFault(message)
+    step = change(rule.axes, ours[0].shape) if rule.axes is not None else None
+    parts = [step.end if step is not None else t.shape for t in ours]
+    if any(not p or p[1:] != parts[0][1:] for p in parts):
+        message = f"{' and '.join(shape_text(p) for p in parts)} cannot be joined"
+        raise AxesFault(message)
+    joined = (sum(p[0] for p in parts), *parts[0][1:])
+    return Move(tuple(ours), (Tensor(names[0], joined),), step)
+
+
+def _split(rule: Rule, ours: Tensor, names: Sequence[str]) -> Move:
+    """Theirs are parts of ours, each as large as the others; or there is but one."""
+    part, count = ours.shape, len(names)
+    if count > 1:
+        if not part or part[0] % count:
+            message = f"{shape_text(part)} does not divide into {count}"
+            raise AxesFault(message)
+        part = (part[0] // count, *part[1:])
+    step = change(rule.axes, part) if rule.axes is not None else None
+    return Move((ours,), tuple(Tensor(n, step.end if step is not None else part) for n in names), step)

@@ -1,0 +1,59 @@
+"""What a pattern of axes does to a tensor of a certain shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archdsl.weights.tree import Axes
+
+Shape = tuple[int, ...]
+
+
+class AxesFault(Exception):
+    """A shape that a pattern of axes does not fit."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Axes are split, permuted, and merged."""
+
+    start: Shape
+    split: Shape
+    order: tuple[int, ...]
+    end: Shape
+
+    def back(self) -> Change:
+        """From the end to the start."""
+        inverse = tuple(self.order.index(i) for i in range(len(self.order)))
+        return Change(self.end, tuple(self.split[i] for i in self.order), inverse, self.start)
+
+
+def change(axes: Axes, shape: Shape) -> Change:
+    """What the axes do to a shape of ours.
+
+    Raises:
+        AxesFault: if it has other axes.
+    """
+    if len(shape) != len(axes.ours):
+        message = f"{shape_text(shape)} has {len(shape)} axes, not {len(axes.ours)}"
+        raise AxesFault(message)
+    sizes: dict[str, int] = {**axes.sizes}
+    for size, group in zip(shape, axes.ours, strict=True):
+        known = prod(axes.sizes.get(a, 1) for a in group)
+        unknown = [a for a in group if a != "1" and a not in axes.sizes]
+        if size % known or (not unknown and size != known):
+            message = f"an axis of {size} cannot be `{' '.join(group)}`"
+            raise AxesFault(message)
+        if unknown:
+            sizes[unknown[0]] = size // known
+    ours, theirs = ([a for group in side for a in group if a != "1"] for side in (axes.ours, axes.theirs))
+    end = tuple(prod(sizes.get(a, 1) for a in group) for group in axes.theirs)
+    return Change(shape, tuple(sizes[a] for a in ours), tuple(ours.index(a) for a in theirs), end)
+
+
+def shape_text(shape: Shape) -> str:
+    """`64×3×7×7`; a lone number has no axes."""
+    return "×".join(map(str, shape)) or "a number"

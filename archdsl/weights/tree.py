@@ -1,0 +1,92 @@
+"""What a map of names says, with the place of every part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archdsl.core.source import Source, Span
+    from archdsl.frontend.ast import Binding
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word or a quoted text."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Capture:
+    """`{name}`: any text without a dot; `{name*}`: any text."""
+
+    span: Span
+    name: str
+    dotted: bool
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A pattern of names of tensors: texts and captures, in turn."""
+
+    span: Span
+    parts: tuple[str | Capture, ...]
+
+    @property
+    def captures(self) -> tuple[Capture, ...]:
+        return tuple(p for p in self.parts if isinstance(p, Capture))
+
+
+@dataclass(frozen=True)
+class Axes:
+    """`o i -> o i 1 1 1`: the axes of ours and of theirs, those that are one axis in a group."""
+
+    span: Span
+    ours: tuple[tuple[str, ...], ...]
+    theirs: tuple[tuple[str, ...], ...]
+    sizes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Tensors of ours that are the same as tensors of theirs. Several on one side are parts of the one on the other."""
+
+    span: Span
+    ours: tuple[Tensors, ...]
+    theirs: tuple[Tensors, ...]
+    axes: Axes | None
+
+
+@dataclass(frozen=True)
+class Words:
+    """The texts that a capture can stand for, and how theirs are spelled."""
+
+    span: Span
+    name: Word
+    spellings: tuple[tuple[Word, Word], ...]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Values of parameters that the checkpoints need, of all specs or of those named."""
+
+    specs: tuple[Word, ...]
+    bindings: tuple[Binding, ...]
+
+
+@dataclass(frozen=True)
+class WeightMap:
+    """One file: the names that one source of checkpoints has for the tensors of some specs."""
+
+    text: Source
+    span: Span
+    source: Word
+    specs: tuple[Word, ...]
+    excluded: tuple[Word, ...]
+    doc: str
+    needs: tuple[Need, ...]
+    words: dict[str, Words]
+    rules: tuple[Rule, ...]
+    drops: tuple[Tensors, ...]

@@ -1,0 +1,163 @@
+"""What records call the outputs of inner modules, and ours.
+
+For each source a name of theirs (a regular expression) and of ours: of a module (`res3.0`), or of what enters it
+(`res3.1.non_local:input`); `a + b` are two joined along their channels, `a, b` two values; of `a | b` the first that
+the network has counts. `+1` is 2: papers and our specs count the stages behind the stem from 2, others from 1. Nothing
+stands for what has no counterpart.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+Table = tuple[tuple[str, str], ...]
+
+POOLED = ""  # our heads pool by a function, not a module
+BEFORE_POOLING = ""  # our stems hold convolution and pooling
+
+
+def pyslowfast(path: str, pool: str) -> Table:
+    """A network of one path, whose modules are called `path`."""
+    return (
+        (r"s1(\.pathway0_stem)?", rf"{path}conv1"),
+        (r"s(\d)\.pathway0_nonlocal(\d+)", rf"{path}res\1.\2"),
+        (r"s(\d)\.pathway0_res(\d+)", rf"{path}res\1.\2.non_local:input | {path}res\1.\2"),
+        (r"s(\d)", rf"{path}res\1"),
+        (r"pathway0_pool", pool),
+        *PYSLOWFAST_HEAD,
+    )
+
+
+PYSLOWFAST_HEAD = (
+    (r"head\.pathway\d_avgpool", POOLED),
+    (r"head\.(dropout|projection:input)", r"head.dropout"),
+    (r"head(\.projection)?", r"head.linear"),
+)
+
+
+def mmaction2(path: str) -> Table:
+    """A network of one path, whose modules are called `path`."""
+    return (
+        (r"backbone\.conv1", BEFORE_POOLING),
+        (r"backbone\.maxpool(3d_1)?", rf"{path}conv1"),
+        (r"backbone\.(pool2|maxpool3d_2)", rf"{path}res3:input"),
+        (r"backbone\.layer(\d)\.(\d+)\.non_local_block", rf"{path}res+\1.\2"),
+        (r"backbone\.layer(\d)", rf"{path}res+\1"),
+        (r"cls_head\.avg_pool", POOLED),
+        (r"cls_head\.fc_cls", r"head.linear"),
+    )
+
+
+VIDEO_RESNET = (
+    (r"stem(\.[25])?", r"conv1"),
+    (r"layer(\d)\.(\d+)", r"res+\1.\2"),
+    (r"layer(\d)", r"res+\1"),
+    (r"avgpool", POOLED),
+    (r"fc:input", r"head.linear:input"),
+    (r"fc", r"head.linear"),
+)
+R2PLUS1D = (
+    (r"stem\.0", r"conv1.conv2plus1d.conv1"),
+    (r"stem\.1", r"conv1.conv2plus1d.bn"),
+    (r"stem\.2", r"conv1.conv2plus1d.conv2:input"),
+    (r"stem\.3", r"conv1.conv2plus1d.conv2"),
+    (r"stem\.4", r"conv1.bn"),
+    *VIDEO_RESNET,
+)
+
+TAPS: dict[str, Table] = {
+    "pyslowfast slowfast": (
+        (r"s1\.pathway0_stem", r"slow.conv1"),
+        (r"s1\.pathway1_stem", r"fast.conv1"),
+        (r"s(\d)\.pathway0_nonlocal(\d+)", r"slow.res\1.\2"),
+        (r"s(\d)\.pathway0_res(\d+)", r"slow.res\1.\2.non_local:input | slow.res\1.\2"),
+        (r"s(\d)\.pathway1_res(\d+)", r"fast.res\1.\2"),
+        (r"s1", r"slow.conv1, fast.conv1"),
+        (r"s(\d)", r"slow.res\1, fast.res\1"),
+        (r"s1_fuse", r"slow.conv1 + fast_to_slow.conv1, fast.conv1"),
+        (r"s(\d)_fuse", r"slow.res\1 + fast_to_slow.res\1, fast.res\1"),
+        (r"pathway0_pool", r"slow.res2 + fast_to_slow.res2"),
+        (r"pathway1_pool", r"fast.res2"),
+        *PYSLOWFAST_HEAD,
+    ),
+    "pyslowfast slow": pyslowfast("slow.", "slow.res2"),
+    "pyslowfast c2d": pyslowfast("", "res3:input"),
+    "pytorchvideo slowfast": (
+        (r"blocks\.0\.multipathway_blocks\.0", r"slow.conv1"),
+        (r"blocks\.0\.multipathway_blocks\.1", r"fast.conv1"),
+        (r"blocks\.0(\.multipathway_fusion)?", r"slow.conv1 + fast_to_slow.conv1, fast.conv1"),
+        (r"blocks\.(\d)\.multipathway_blocks\.0\.res_blocks\.(\d+)", r"slow.res+\1.\2"),
+        (r"blocks\.(\d)\.multipathway_blocks\.1\.res_blocks\.(\d+)", r"fast.res+\1.\2"),
+        (r"blocks\.(\d)\.multipathway_blocks\.0", r"slow.res+\1"),
+        (r"blocks\.(\d)\.multipathway_blocks\.1", r"fast.res+\1"),
+        (r"blocks\.4(\.multipathway_fusion)?", r"slow.res5, fast.res5"),
+        (r"blocks\.([1-3])(\.multipathway_fusion)?", r"slow.res+\1 + fast_to_slow.res+\1, fast.res+\1"),
+        (r"blocks\.5\.pool\.\d", POOLED),
+        (r"blocks\.5|blocks\.6\.(dropout|proj:input)", r"head.dropout"),
+        (r"blocks\.6(\.proj|\.output_pool)?", r"head.linear"),
+    ),
+    "pytorchvideo slow": (
+        (r"blocks\.0(\.pool)?", r"slow.conv1"),
+        (r"blocks\.(\d)\.res_blocks\.(\d+)", r"slow.res+\1.\2"),
+        (r"blocks\.([1-4])", r"slow.res+\1"),
+        (r"blocks\.5\.(pool|dropout|proj:input)", r"head.dropout"),
+        (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
+    ),
+    "pytorchvideo c2d": (
+        (r"blocks\.0(\.pool)?", r"conv1"),
+        (r"blocks\.1", r"res2"),
+        (r"blocks\.2", r"res3:input"),
+        (r"blocks\.([3-5])", r"res\1"),
+        (r"blocks\.6\.(pool|dropout|proj:input)", r"head.dropout"),
+        (r"blocks\.6(\.proj|\.output_pool)?", r"head.linear"),
+    ),
+    "pytorchvideo r2plus1d": (
+        (r"blocks\.0", r"conv1"),
+        (r"blocks\.(\d)\.res_blocks\.(\d+)", r"res+\1.\2"),
+        (r"blocks\.([1-4])", r"res+\1"),
+        (r"blocks\.5\.(pool|dropout|proj:input)", r"head.dropout"),
+        (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
+    ),
+    "mmaction2 slowfast": (
+        (r"backbone\.(slow|fast)_path\.conv1", BEFORE_POOLING),
+        (r"backbone\.(slow|fast)_path\.maxpool", r"\1.conv1"),
+        (r"backbone\.slow_path\.conv1_lateral", r"fast_to_slow.conv1"),
+        (r"backbone\.slow_path\.layer(\d)_lateral", r"fast_to_slow.res+\1"),
+        (r"backbone\.(slow|fast)_path\.layer(\d)", r"\1.res+\2"),
+        (r"backbone", r"slow.res5, fast.res5"),
+        (r"cls_head\.fc_cls", r"head.linear"),
+    ),
+    "mmaction2 slow": mmaction2("slow."),
+    "mmaction2 c2d": mmaction2(""),
+    "mmaction2 r2plus1d": ((r"backbone\.conv1\.conv\.conv_s", r"conv1.conv2plus1d.conv1"), *mmaction2("")),
+    "torchvision r3d": ((r"stem\.0", r"conv1.conv"), (r"stem\.1", r"conv1.bn"), *VIDEO_RESNET),
+    "torchvision r2plus1d": R2PLUS1D,
+    "vmz r2plus1d": R2PLUS1D,
+    "pytorch_i3d inception": (
+        (r"Conv3d_1a_7x7", r"conv1.unit"),
+        (r"MaxPool3d_2a_3x3", r"conv1"),
+        (r"Conv3d_2b_1x1", r"conv2.unit1"),
+        (r"Conv3d_2c_3x3", r"conv2.unit2"),
+        (r"MaxPool3d_3a_3x3", r"conv2"),
+        (r"Mixed_(\d)([b-f])", r"mixed\1.\2"),
+        (r"MaxPool3d_4a_3x3", r"mixed3"),
+        (r"MaxPool3d_5a_2x2", r"mixed4"),
+        (r"avg_pool", r"head.dropout"),
+        (r"logits", r"head.linear"),
+    ),
+}
+
+
+def ours(family: str, tap: str, modules: Container[str]) -> list[list[str]]:
+    """The values that a tap holds, each as the modules of ours whose outputs it joins. Raises KeyError if unlisted."""
+    for pattern, name in TAPS[family]:
+        match = re.fullmatch(pattern, tap)
+        if match is not None:
+            text = re.sub(r"\+(\d)", lambda m: str(int(m[1]) + 1), match.expand(name))
+            first = next((t for t in text.split(" | ") if t.partition(":")[0] in modules), text)
+            return [value.split(" + ") for value in first.split(", ")] if first else []
+    raise KeyError(tap)
