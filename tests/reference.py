@@ -138,7 +138,7 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
             drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64)
             if value.ndim > 1:  # values keep their size: dot products of dot products would outgrow all numbers
                 drawn = (drawn - 0.4) * (12 / value[0].numel()) ** 0.5
-                value.copy_(drawn / 10 if name.endswith("proj.weight") else drawn)
+                value.copy_(drawn / 10_000 if name.endswith("proj.weight") else drawn)
             else:
                 value.copy_(drawn + 0.5 if name.endswith("running_var") else drawn - 0.4)
     return model
