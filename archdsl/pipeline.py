@@ -116,7 +116,8 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
         plan = own_plan(network.name, tensors(network))
     else:
         weights = find_map(program, source, library, option)
-        differing = check_needs(weights, program, analysis.settings, analysis.parameters)
+        like = analysis.like.source.text if analysis.like is not None else None
+        differing = check_needs(weights, program, analysis.settings, analysis.parameters, like)
         if differing and not _same(network, _needed(analysis, library, weights)):
             raise SpecError(differing)
         plan = bind(weights, network.name, tensors(network))

@@ -673,3 +673,12 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path_factory
     (folder / "weights" / "others.weights").symlink_to(elsewhere)
     with pytest.raises(archdsl.SpecError, match="E0801"):
         archdsl.load(folder / "net.arch", like="others")
+
+
+def test_sources_whose_networks_differ() -> None:
+    """torchvision and VMZ differ in ε and in widths, so weights cannot go from one to the other."""
+    arch = archdsl.load(ROOT / "specs" / "r2plus1d_18.arch", like="torchvision", clip=(3, 8, 32, 32))
+    with pytest.raises(archdsl.SpecError) as caught:
+        archdsl.convert_weights(arch, {"stem.0.weight": torch.zeros(1)}, "torchvision", to="vmz")
+    assert {d.code for d in caught.value.diagnostics} == {"E0806"}
+    assert "the networks of `torchvision` and `vmz` differ" in str(caught.value)

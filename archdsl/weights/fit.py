@@ -36,9 +36,9 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
     if not (over or missing or reshaped):
         return
     counts = [
-        f"{len(over)} of its {len(given)} tensors have no place in `{plan.network}`" if over else "",
-        f"{len(missing)} that the network needs are not there" if missing else "",
-        f"{len(reshaped)} have another shape" if reshaped else "",
+        f"{len(over)} of its {len(given)} tensors {_verb(over)} no place in `{plan.network}`" if over else "",
+        f"{len(missing)} that the network needs {_verb(missing, 'is', 'are')} not there" if missing else "",
+        f"{len(reshaped)} {_verb(reshaped)} another shape" if reshaped else "",
     ]
     ours = {theirs.name: move.ours[0].name for move in plan.moves for theirs in move.theirs}
     absent = {n: wanted[n] for n in missing}
@@ -59,6 +59,10 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
     )
     place = Span(Source(origin, ""), 0, 0)
     raise Reporter().fatal("E0807", place, label, [Note(n) for n in notes], hint)
+
+
+def _verb(tensors: Collection[object], one: str = "has", several: str = "have") -> str:
+    return one if len(tensors) == 1 else several
 
 
 def _described(name: str, shape: Shape) -> str:

@@ -115,9 +115,13 @@ def _scope(program: Program, settings: Sequence[Binding], reporter: Reporter) ->
 
 
 def check_needs(
-    weights: WeightMap, program: Program, settings: Sequence[Binding], parameters: Mapping[str, Any]
+    weights: WeightMap,
+    program: Program,
+    settings: Sequence[Binding],
+    parameters: Mapping[str, Any],
+    like: str | None = None,
 ) -> list[Diagnostic]:
-    """Each parameter of a network that has another value than the source needs.
+    """Each parameter of a network, which is `like` another source perhaps, with another value than this source needs.
 
     Raises:
         SpecError: if the map gives a value that the spec does not take.
@@ -137,5 +141,7 @@ def check_needs(
         label = f"`{source}` needs {name} = {describe(found.value)}; in this network it is {describe(parameters[name])}"
         notes = [Note("set here", given[name].span)] if name in given else []
         hint = f'`--like {source}`, in Python `like="{source}"`, takes on what its checkpoints need'
+        if like is not None and like != source:
+            hint = f"the networks of `{like}` and `{source}` differ, so the weights of one do not serve the other"
         reporter.report("E0806", binding.span, label, notes, f"do not set it: {hint}" if notes else hint)
     return reporter.diagnostics
