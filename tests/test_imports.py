@@ -128,3 +128,17 @@ def test_command_imports_only_what_it_needs(arguments: tuple[str, ...], more: tu
 
 def test_the_poison_works(tmp_path: Path) -> None:
     assert run_without(("lark",), tmp_path, "check", "tiny.arch").returncode == 77
+
+
+def test_converting_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    (tmp_path / "no.pth").write_bytes(b"")
+    hidden = "import sys, importlib.util as u; f = u.find_spec\n"
+    hidden += "u.find_spec = lambda name, *a: None if name == 'torch' else f(name, *a)\n"
+    code = hidden + "from archdsl.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = ["weights", "convert", "tiny.arch", "no.pth", "--from", "archdsl", "-o", "o.safetensors"]
+    here = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    arguments = [sys.executable, "-c", code, *command]
+    done = subprocess.run(arguments, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'archdsl[torch]'" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     plans = [plan_weights(analysis, FileLibrary(), s, o) for s, o in ((source, "--from"), (to, "--to"))]
     show_diagnostics(analysis.warnings)
 
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
     from archdsl.weights.convert import convert
 
