@@ -124,7 +124,7 @@ mmaction2 | C2D R50 (TemporalPool) | IN1K | * | 400 -> c2d_r50 pool1_padding=val
 mmaction2 | I3D R50 NL dot product | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} pairwise=dot_product
 mmaction2 | I3D R50 NL embedded Gaussian | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} scale=off
 mmaction2 | I3D R50 NL Gaussian | * -> i3d_r50_nl5 {MM_I3D} {MM_NL} pairwise=gaussian
-mmaction2 | I3D R50 Heavy | * -> i3d_r50 inflate=[[3],[3],[3],[3]]
+mmaction2 | I3D R50 Heavy | * -> i3d_r50_heavy
 mmaction2 | I3D R50 *32x2x1 | * -> i3d_r50 {MM_I3D}
 mmaction2 | R(2+1)D-34 | * -> r2plus1d_34 stem_middle=83 stem_pool=on factored_shortcut=on middle_eps=1e-5
 mmaction2 | SlowFast R50 4x16x1 | * -> slowfast_4x16_r50 lateral_norm=off

@@ -63,6 +63,7 @@ CASES = [
     Case("mma_slowonly_r50_nl_embedded_8x8_small", "slow_r50_nl", "mmaction2 slow"),
     Case("mma_c2d_r50", "c2d_r50", "mmaction2 c2d"),
     Case("mma_i3d_r50_small", "i3d_r50", "mmaction2 c2d"),
+    Case("mma_i3d_r50_heavy_small", "i3d_r50_heavy", "mmaction2 c2d"),
     Case("mma_i3d_r50_nl1_dot_product_small", "i3d_r50_nl1", "mmaction2 c2d", of_pairs("dot_product")),
     Case("mma_i3d_r50_nl1_concatenation_small", "i3d_r50_nl1", "mmaction2 c2d", of_pairs("concatenation")),
     Case("mma_i3d_r50_nl1_embedded_gaussian_small", "i3d_r50_nl1", "mmaction2 c2d"),
