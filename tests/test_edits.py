@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from meta import assert_as_predicted
 from reference import assert_computes_the_graph
@@ -285,6 +286,65 @@ def test_random_networks(text: str) -> None:
         torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
         try:
             assert_as_predicted(arch)
+            assert_imports_are_used(arch.source())
             assert_computes_the_graph(arch)
+        except OverflowError:
+            reject()  # nothing to compare
         finally:
             torch.set_num_threads(threads)
+
+
+def assert_imports_are_used(source: str) -> None:
+    """A layer's code may need an import in one setting and not in another."""
+    tree = ast.parse(source)
+    bound = {a.asname or a.name for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    assert bound - {"annotations"} <= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {"Tensor"}
+
+
+BLOCKS_THAT_DIFFER_IN_FORWARD = """
+arch in_forward
+input rgb: video[3, 4, 16, 16]
+input flow: video[2, 4, 16, 16]
+block unit(width, k, s = 1) {
+    conv(width, k, stride = s, padding = same) -> maxpool([1, k, k], stride = s, padding = same) -> avgpool([1, k, 1])
+}
+path a = rgb
+path b = flow
+stage s {
+    a: unit(4, 3) -> unit(6, 1) -> unit(4, 2) -> unit(8, 3, s = 2)
+    b: unit(8, 3)
+}
+head: mean { a -> avgpool, b -> avgpool }
+"""
+
+
+def test_numbers_that_stand_in_forward(tmp_path: Path) -> None:
+    """`forward` knows no parameters of a constructor, so uses of a block that differ there are classes of their own."""
+    path = tmp_path / "in_forward.arch"
+    path.write_text(BLOCKS_THAT_DIFFER_IN_FORWARD.lstrip(), "utf-8")
+    arch = archdsl.load(path)
+    assert_as_predicted(arch)
+    assert_computes_the_graph(arch)
+    assert_imports_are_used(arch.source())
+
+
+def test_a_clip_is_for_every_input_of_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "in_forward.arch"
+    path.write_text(BLOCKS_THAT_DIFFER_IN_FORWARD.lstrip(), "utf-8")
+    inputs = archdsl.load(path, clip=(3, 6, 24, 20)).cost()["input"]
+    assert inputs == {"rgb": [3, 6, 24, 20], "flow": [2, 6, 24, 20]}
+    path.write_text(path.read_text("utf-8").replace("video[2, 4,", "video[2, 8,"), "utf-8")
+    assert archdsl.load(path, clip=(3, 6, 24, 20)).cost()["input"]["flow"] == [2, 8, 16, 16]
+
+
+def test_a_block_with_another_inside_says_so_in_its_class() -> None:
+    source = archdsl.load(SPECS / "c2d_r50_nl1.arch").source()
+    assert "class BottleneckNonLocal(nn.Module):" in source
+    assert "to the input. With `non_local`." in " ".join(source.split())
+
+
+def test_non_local_blocks_on_a_single_frame() -> None:
+    """A 2D grid is a grid of one frame."""
+    arch = archdsl.load(SPECS / "c2d_r50_nl5.arch", clip=(3, 1, 36, 40), pool2=False, width=8, classes=3)
+    assert_as_predicted(arch)
+    assert_computes_the_graph(arch)

@@ -64,15 +64,15 @@ class Attention(Layer):
     def projections(self, x: Grid) -> dict[str, tuple[int, int]]:
         """The linear layers, each with its outputs and inputs. Those that see the same value are one."""
         dim = self.inner(x)
+        shapes = {name: (len(name) * dim, x.channels) for name in self._inward()}
+        shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (x.channels, dim)}
+        return {name: shapes[name] for name in self._names()}
+
+    def _inward(self) -> list[str]:
+        """What comes before the weights are found: a letter for each of queries, keys and values in one product."""
         if self.score == GAUSSIAN:
-            found = {"v": (dim, x.channels)}
-        elif self.pooled and self.kv_pool_first:
-            found = {"q": (dim, x.channels), "kv": (2 * dim, x.channels)}
-        else:
-            found = {"qkv": (3 * dim, x.channels)}
-        if self.score == CONCATENATION:
-            found["pair"] = (1, 2 * (dim // self.heads))
-        return {**found, "proj": (x.channels, dim)}
+            return ["v"]
+        return ["q", "kv"] if self.pooled and self.kv_pool_first else ["qkv"]
 
     def has_bias(self, projection: str) -> bool:
         return {"proj": self.proj_bias, "pair": False}.get(projection, self.bias)
@@ -124,22 +124,24 @@ class Attention(Layer):
         return dict.fromkeys(self._names(), "nn.Linear")
 
     def _names(self) -> list[str]:
-        return list(self.projections(Grid(self.heads, 1, 1, 1)))
+        return [*self._inward(), *(["pair"] if self.score == CONCATENATION else []), "proj"]
 
     def plan(self, use: Use) -> dict[str, Any]:
         rest = "".join(a for a in "thw" if a not in AXES[self.over])
         batch, positions = f"(b {' '.join(rest)})" if rest else "b", " ".join(AXES[self.over])
         positions = f"({positions})" if len(AXES[self.over]) > 1 else positions
+        alone = self.heads == 1
         axes, pooled = self.over.replace("_", " and "), ", to max-pooled keys and values" if self.pooled else ""
         weights = WEIGHTS[self.score] if self.scale else WEIGHTS[self.score].replace("/√d", "")
         return {
             "channels": use.inputs[0].channels,
             "dim": self.dim or None,
-            "heads": None if self.heads == 1 else self.heads,
+            "heads": None if alone else self.heads,
             "score": self.score,
             "scaled": self.scale,
             "doc": f"Attention over {axes}{pooled}, weighted by {weights}.",
-            "tokens": f"{batch} n {positions} d",
+            "channels_of": "d" if alone else "(n d)",
+            "tokens": f"{batch} {1 if alone else 'n'} {positions} d",
             "pool": compact(self.kv_pool) if self.pooled else None,
             "pool_first": self.kv_pool_first,
             "bias": self.bias,

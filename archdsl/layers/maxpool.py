@@ -27,14 +27,14 @@ class MaxPool(Layer):
     padding = Choice(HALF, SAME, VALID, default=HALF, doc="how far the window reaches over the border")
 
     @property
-    def around(self) -> Size3:
+    def reach(self) -> Size3:
         if self.padding != HALF:
             return around(self.padding, self.kernel)
         t, h, w = (k // 2 * (k % 2) for k in self.kernel)
         return t, h, w
 
     def infer(self, *inputs: Grid) -> Grid:
-        return Grid(inputs[0].channels, *moved(inputs[0], self.kernel, self.stride, self.padding, self.around))
+        return Grid(inputs[0].channels, *moved(inputs[0], self.kernel, self.stride, self.padding, self.reach))
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
@@ -44,6 +44,6 @@ class MaxPool(Layer):
         return {
             "kernel": compact(self.kernel),
             "stride": compact(self.stride),
-            "padding": None if pad or known_to_be(self.around, 0) else compact(self.around),
+            "padding": None if pad or known_to_be(self.reach, 0) else compact(self.reach),
             "pad": pad,
         }

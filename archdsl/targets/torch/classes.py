@@ -25,6 +25,7 @@ class Group:
     number: int
     units: list[Unit]
     name: str = ""
+    beside: str = ""  # the blocks in it that the first class of its block lacks
     optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some units lack
 
     @property

@@ -79,9 +79,9 @@ class LayerPrinter:
         """The functions and classes that the code of some layers brings along."""
         found: set[str] = set()
         loader: Any = self.environment.loader
-        for template in {"same_padding.j2", *(f"{layer.kind}.py.j2" for layer in layers)}:
+        for kind in {layer.kind for layer in layers}:
             with suppress(TemplateNotFound):
-                source, _, _ = loader.get_source(self.environment, template)
+                source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
                 found.update(_DEFINED.findall(source))
         return found
 

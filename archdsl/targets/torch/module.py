@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import grid_text
@@ -99,6 +100,7 @@ def _name_classes(groups: list[Group], taken: set[str]) -> None:
             base = "Projection" if unit.kind == "shortcut" else _row_name(group.units)
         inner = {i.block.name.id: None for i in unit.items if isinstance(i, Unit) and i.block is not None}
         known = before.setdefault(base, set(inner))
+        group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
         more = "".join(_camel(name) for name in inner if name not in known)
         names = (base, base + more, *(f"{base}{number}" for number in range(2, len(groups) + 2 + len(taken))))
         group.name = next(n for n in names if n not in taken and not why_refused(n))
@@ -117,9 +119,11 @@ def _camel(name: str) -> str:
 
 
 def _imports(extra: set[str], code: Iterable[str]) -> list[str]:
-    """Import lines in the order that ruff wants: whole modules first."""
-    whole = ["import torch"] if any("torch." in line for line in code) else []
-    return [*whole, *sorted({*extra, "from torch import Tensor, nn"}, key=lambda line: line.split()[1])]
+    """The import lines that the code needs, of those that its layers may need, in the order that ruff wants."""
+    text = "\n".join(code)
+    whole = ["import torch"] if "torch." in text else []
+    used = {line for line in extra if re.search(rf"\b{line.split()[-1]}\b", text)}
+    return [*whole, *sorted({*used, "from torch import Tensor, nn"}, key=lambda line: line.split()[1])]
 
 
 def _docstring(network: Network) -> list[str]:

@@ -12,7 +12,7 @@ from archdsl.targets.torch.classes import Group, Grouping, externals, row_of_blo
 from archdsl.targets.torch.conditions import condition_code
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.fit import fit
-from archdsl.targets.torch.text import docstring
+from archdsl.targets.torch.text import docstring, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,7 +147,7 @@ class UnitPrinter:
     def _doc(self, group: Group) -> list[str]:
         unit = group.example
         if unit.block is not None and unit.block.doc is not None:
-            return docstring(unit.block.doc.value)
+            return docstring(sentence(unit.block.doc.value) + (f" With {group.beside}." if group.beside else ""))
         layers = " → ".join(self._members(unit))
         if unit.kind == "shortcut":
             return docstring(f"The projection on a shortcut: {layers}.")
