@@ -15,11 +15,22 @@ from archdsl.core.values import Symbol, describe  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.graph import chains, evaluate  # noqa: E402
 from archdsl.layers import vocabulary  # noqa: E402
-from archdsl.layers.attributes import Attribute, Choice, Flag, Initialiser, Integer, Real, Size, Window  # noqa: E402
+from archdsl.layers.attributes import (  # noqa: E402
+    Attribute,
+    Choice,
+    Flag,
+    Initialiser,
+    Integer,
+    KernelInitialiser,
+    Real,
+    Reference,
+    Size,
+    Window,
+)
 
 KINDS: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size", Choice: "choice",
-    Initialiser: "initialiser",
+    Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
 }  # fmt: skip
 BUDGETS = (
     (parse.MAX_CHARACTERS, "characters in a file"),
@@ -40,14 +51,16 @@ def attribute_row(name: str, attribute: Attribute[Any]) -> str:
     kind = KINDS[type(attribute)]
     if isinstance(attribute, Choice):
         kind = " or ".join(f"`{c}`" for c in attribute.choices)
-    default = "" if attribute.required or attribute.default is None else default_text(attribute.default)
+    default = "" if attribute.required else default_text(attribute.default)
     if isinstance(attribute, Window):
         default = default.replace("`0`", "`all`")
     return f"| `{name}` | {kind} | {default} | {attribute.doc} |"
 
 
 def default_text(value: Any) -> str:
-    """A default, as a spec would write it."""
+    """A default, as a spec would write it; a dash where something can be left out that has none."""
+    if value in (None, ""):
+        return "–"
     if isinstance(value, str):
         return f"`{value}`"
     if isinstance(value, float):

@@ -30,6 +30,12 @@ FAMILIES = (
     "slowfast",
     "slow",
     "fast",
+    "vtn",
+    "timesformer",
+    "vivit",
+    "mvit_",
+    "mvitv2",
+    "swin3d",
 )
 
 
@@ -39,7 +45,7 @@ def row(path: Path) -> str:
     arch = archdsl.load(path, clip=published.clip if published else None)
     first = next(data for _, data in arch.graph.nodes(data=True) if data["kind"] == "input")
     clip = "×".join(map(str, first["shape"]))
-    params = f"{published.params / 1e6:.4g} M" if published and published.params else "–"
+    params = f"{published.params / 1e6:.5g} M" if published and published.params else "–"
     macs = f"{published.macs / 1e9:.5g} G" if published and published.macs else "–"
     return f"| `{path.stem}` | `{clip}` | {arch.params / 1e6:.2f} M | {arch.macs / 1e9:.2f} G | {params} | {macs} |"
 

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from archdsl import Architecture
 
 BATCH = 2
+FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "token_type")
 
 
 def assert_as_predicted(arch: Architecture) -> None:
     """Shapes, parameters and multiply-adds of every node, the features of every stage, and the totals."""
-    graph = arch.graph
+    graph, network = arch.graph, arch._analysis.network
     with torch.device("meta"):
         model = arch.build()
         clips = [torch.empty(BATCH, *d["shape"]) for _, d in graph.nodes(data=True) if d["kind"] == "input"]
@@ -29,25 +30,29 @@ def assert_as_predicted(arch: Architecture) -> None:
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
     for name, data in nodes.items():
         inputs, made = seen[name]
-        module = model.get_submodule(name)
-        assert data["shape"] in _as_grids(made, module), name
-        [(_, _, edge)] = list(graph.in_edges(name, data=True))
+        assert made[1:] in _written(data["shape"], data["token"], data["kind"]), name
+        [(source, edge)] = [(s, e) for s, _, e in graph.in_edges(name, data=True) if graph.nodes[s]["kind"] != "index"]
         if data["attributes"].get("padding") == "same":  # it may be padded before
             assert inputs[1] == edge["shape"][0], name
             assert all(a >= b for a, b in zip(inputs[2:], edge["shape"][1:], strict=True)), name
         else:
-            assert edge["shape"] in _as_grids(inputs, module), name
+            assert inputs[1:] in _written(edge["shape"], graph.nodes[source]["token"], data["kind"]), name
         assert sum(p.numel() for p in model.get_submodule(name).parameters()) == data["params"], name
         assert flops.get(name, 0) // 2 // BATCH == data["macs"], name
     assert sum(p.numel() for p in model.parameters()) == arch.params
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     assert counter.get_total_flops() // 2 // BATCH == arch.macs
-    cost = arch.cost()
-    assert list(output.shape[1:]) == cost["output"]
-    rows = {".".join(p for p in (r["path"], r["name"]) if p): r["shape"] for r in cost["stages"]}
+    cost, last = arch.cost(), network.node(network.output).shape
+    if last.token:
+        assert [output.shape[1:]] == _written(last.shape, last.token), "the output"
+    else:
+        assert list(output.shape[1:]) == cost["output"]
+    rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
+    exits = {unit.name: network.node(unit.exit).shape for unit in network.units if unit.kind in ("stage", "lateral")}
     for name, value in features.items():
         if name in rows:
-            assert rows[name] == list(_as_grids(value.shape, None)[0]), name
+            assert rows[name] == exits[name].shape, name
+            assert value.shape[1:] in _written(rows[name], exits[name].token), name
 
 
 def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
@@ -64,12 +69,14 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
     return seen
 
 
-def _as_grids(shape: torch.Size, module: torch.nn.Module | None) -> list[tuple[int, ...]]:
-    """(C, T, H, W) of a tensor; layers that work on single numbers do so in either layout."""
-    sizes = tuple(shape[1:])
-    if len(sizes) == 1:
-        return [(*sizes, 1, 1, 1)]
-    last = (sizes[-1], *sizes[:-1])
-    if isinstance(module, torch.nn.Linear) or type(module).__name__.startswith("Attention"):
-        return [last]
-    return [sizes, last] if isinstance(module, torch.nn.Dropout) else [sizes]
+def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:
+    """How a module may write a grid (C, T, H, W), which perhaps has class tokens; without the batch.
+
+    What lies between layers has its channels first. Layers of a `kind` that works on single numbers take either way.
+    """
+    c, t, h, w = (int(n) for n in shape)
+    if token:
+        return [torch.Size((1 + t * h * w, c) if token == "clip" else (t, 1 + h * w, c))]
+    first, last = torch.Size((c, t, h, w)), torch.Size((t, h, w, c))
+    ways = [first] if kind in FIRST or not kind else [last] if kind in LAST else [first, last]
+    return [*ways, torch.Size((c,))] if t == h == w == 1 else ways

@@ -2,8 +2,8 @@
 
 For each source a name of theirs (a regular expression) and of ours: of a module (`res3.0`), or of what enters it
 (`res3.1.non_local:input`); `a + b` are two joined along their channels, `a, b` two values; of `a | b` the first that
-the network has counts. `+1` is 2: papers and our specs count the stages behind the stem from 2, others from 1. Nothing
-stands for what has no counterpart.
+the network has counts. `+1` is 2: papers and our specs count the stages behind the stem from 2, others from 1.
+`stage#7` is the block that has seven others before it, in all stages. Nothing stands for what has no counterpart.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection
 
 Table = tuple[tuple[str, str], ...]
 
 POOLED = ""  # our heads pool by a function, not a module
 BEFORE_POOLING = ""  # our stems hold convolution and pooling
+TOKEN_ALONE = ""  # ours takes the class token before the last normalisation
+TOKEN_COPIED = ""  # ours copies the class token for each frame within its attention
+PADDED = ""  # theirs holds padding, which ours does without
 
 
 def pyslowfast(path: str, pool: str) -> Table:
@@ -67,6 +70,15 @@ R2PLUS1D = (
     (r"stem\.3", r"conv1.conv2plus1d.conv2"),
     (r"stem\.4", r"conv1.bn"),
     *VIDEO_RESNET,
+)
+
+SWIN = (
+    *((rf"backbone\.layers\.{i}\.blocks\.(\d+)", rf"stage{i + 1}.\1") for i in range(4)),
+    (r"backbone\.patch_embed\.proj", r"embed.conv"),
+    (r"backbone\.patch_embed", r"embed"),
+    (r"backbone(\.norm3?)?", r"head.layernorm"),
+    (r"cls_head\.avg_pool", r"head.dropout"),
+    (r"cls_head(\.fc_cls)?", r"head.linear"),
 )
 
 TAPS: dict[str, Table] = {
@@ -149,15 +161,111 @@ TAPS: dict[str, Table] = {
         (r"avg_pool", r"head.dropout"),
         (r"logits", r"head.linear"),
     ),
+    "torchvision mvit": (
+        (r"conv_proj", r"embed.conv"),
+        (r"pos_encoding", r"embed"),
+        (r"blocks\.(\d+)", r"stage#\1"),
+        (r"norm", r"head.layernorm"),
+        (r"head\.(0|1:input)", r"head.dropout"),
+        (r"head\.1", r"head.linear"),
+    ),
+    "pyslowfast mvit": (
+        (r"patch_embed(\.proj)?", r"embed.conv"),
+        (r"blocks\.(\d+)", r"stage#\1"),
+        (r"norm", r"head.layernorm"),
+        *PYSLOWFAST_HEAD,
+    ),
+    "pytorchvideo mvit": (
+        (r"patch_embed(\.patch_model)?", r"embed.conv"),
+        (r"cls_positional_encoding", r"embed"),
+        (r"blocks\.(\d+)", r"stage#\1"),
+        (r"norm_embed", r"head.layernorm"),
+        (r"head\.(sequence_pool|proj:input)", r"head.dropout"),
+        (r"head(\.proj)?", r"head.linear"),
+    ),
+    "mmaction2 mvit": (
+        (r"backbone\.patch_embed", r"embed.conv"),
+        (r"backbone\.blocks\.(\d+)", r"stage#\1"),
+        (r"backbone\.norm3", r"head.layernorm"),
+        (r"cls_head\.fc_cls", r"head.linear"),
+    ),
+    "torchvision swin": (
+        (r"patch_embed|pos_drop", r"embed"),
+        *((rf"features\.{2 * i}(\.\d+)?", rf"stage{i + 1}\1") for i in range(4)),
+        *((rf"features\.{2 * i + 1}", rf"merging{i + 2}") for i in range(3)),
+        (r"norm", r"head.layernorm"),
+        (r"avgpool|head:input", r"head.dropout"),
+        (r"head", r"head.linear"),
+    ),
+    "video_swin swin": (
+        *((rf"backbone\.layers\.{i}", rf"merging{i + 2}") for i in range(3)),
+        (r"backbone\.layers\.3", r"stage4"),
+        *SWIN,
+    ),
+    "mmaction2 swin": (
+        *((rf"backbone\.layers\.{i}\.downsample", rf"merging{i + 2}") for i in range(3)),
+        *((rf"backbone\.layers\.{i}", rf"stage{i + 1}") for i in range(4)),
+        *SWIN,
+    ),
+    "timesformer timesformer": (
+        (r"model\.patch_embed(\.proj)?", r"embed.conv"),
+        (r"model\.pos_drop", r"embed.position | "),
+        (r"model\.time_drop", TOKEN_ALONE),
+        (r"model\.blocks\.(\d+)\.temporal_attn", r"blocks.\1.along.attention"),
+        (r"model\.blocks\.(\d+)\.temporal_fc", r"blocks.\1.along.linear"),
+        (r"model\.blocks\.(\d+)\.attn", TOKEN_COPIED),
+        (r"model\.blocks\.(\d+)", r"blocks.\1"),
+        (r"model\.norm", TOKEN_ALONE),
+        (r"model\.head", r"head.linear"),
+    ),
+    "huggingface timesformer": (
+        (r"timesformer\.embeddings\.patch_embeddings\.projection", r"embed.conv"),
+        (r"timesformer\.embeddings", r"embed"),
+        (r"timesformer\.encoder\.layer\.(\d+)", r"blocks.\1"),
+        (r"timesformer\.layernorm", TOKEN_ALONE),
+        (r"classifier:input", r"head.linear:input"),
+        (r"classifier", r"head.linear"),
+    ),
+    "mmaction2 timesformer": (
+        (r"backbone\.patch_embed", r"embed.conv"),
+        (r"backbone\.transformer_layers\.layers\.(\d+)\.attentions\.0", r"blocks.\1.along"),
+        (r"backbone\.transformer_layers\.layers\.(\d+)\.attentions\.1", r"blocks.\1.encoder.layernorm2:input"),
+        (r"backbone\.transformer_layers\.layers\.(\d+)", r"blocks.\1"),
+        (r"backbone\.norm", TOKEN_ALONE),
+        (r"cls_head\.fc_cls", r"head.linear"),
+    ),
+    "huggingface vivit": (
+        (r"vivit\.embeddings\.patch_embeddings\.projection", r"embed.conv"),
+        (r"vivit\.embeddings", r"embed"),
+        (r"vivit\.layers\.(\d+)", r"blocks.\1"),
+        (r"vivit\.layernorm", r"head.layernorm"),
+        (r"classifier:input", r"head.linear:input"),
+        (r"classifier", r"head.linear"),
+    ),
+    "vtn vtn": (
+        (r"backbone\.patch_embed", r"embed.conv"),
+        (r"backbone\.blocks\.(\d+)", r"blocks.\1"),
+        (r"backbone\.norm", r"frames.layernorm"),
+        (r"backbone", r"frames"),
+        (r"temporal_encoder\..*", PADDED),
+        (r"mlp_head\.0", r"head.layernorm"),
+        (r"mlp_head\.1", r"head.linear1"),
+        (r"mlp_head", r"head.linear2"),
+    ),
 }
 
 
-def ours(family: str, tap: str, modules: Container[str]) -> list[list[str]]:
-    """The values that a tap holds, each as the modules of ours whose outputs it joins. Raises KeyError if unlisted."""
+def ours(family: str, tap: str, modules: Collection[str]) -> list[list[str]]:
+    """The values that a tap holds, each as the modules of ours whose outputs it joins. Raises KeyError if unlisted.
+
+    Our modules come in the order in which data flow.
+    """
+    blocks = [name for name in modules if re.fullmatch(r"stage\d+\.\d+", name)]
     for pattern, name in TAPS[family]:
         match = re.fullmatch(pattern, tap)
         if match is not None:
             text = re.sub(r"\+(\d)", lambda m: str(int(m[1]) + 1), match.expand(name))
-            first = next((t for t in text.split(" | ") if t.partition(":")[0] in modules), text)
+            text = re.sub(r"stage#(\d+)", lambda m: blocks[int(m[1])], text)
+            first = next((t for t in text.split(" | ") if t.partition(":")[0] in modules), text.split(" | ")[-1])
             return [value.split(" + ") for value in first.split(", ")] if first else []
     raise KeyError(tap)

@@ -1,68 +1,138 @@
 """A network computed by its definition: node after node of the graph, each layer written out once more, in float64.
 
 Shares nothing with the generated code but the state dict, so it tells whether the code does what the graph says.
+Attention looks at all pairs of positions, and masks those that do not see each other: nothing is cut, rolled or folded.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from archdsl import Architecture
 
+ATTENDED = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
+
+
+class Value(NamedTuple):
+    """A grid (B, C, T, H, W), and beside it the class token of each clip (B, C), or those of its frames (B, C, T)."""
+
+    grid: Tensor
+    token: Tensor | None = None
+
+    @property
+    def written(self) -> Tensor:
+        """As modules write it: (B, C, T, H, W), (B, 1 + T·H·W, C) or (B, T, 1 + H·W, C)."""
+        if self.token is None:
+            return self.grid
+        if self.token.ndim == 2:
+            return torch.cat([self.token[:, :, None], self.grid.flatten(2)], 2).transpose(1, 2)
+        return torch.cat([self.token[..., None], self.grid.flatten(3)], 3).permute(0, 2, 3, 1)
+
+    @property
+    def scope(self) -> str:
+        """Whose class token it has."""
+        return "" if self.token is None else "clip" if self.token.ndim == 2 else "frame"
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> Value:
+        """A function of the channels, the second axis, applied at each position and to the class tokens."""
+        return Value(function(self.grid), None if self.token is None else function(self.token))
+
 
 def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
-    """The output in evaluation, and the value of every node, always as (B, C, T, H, W)."""
+    """The output in evaluation, and the value of every node, as modules write it.
+
+    Numbers of frames (inputs of the kind `index`, (T,) or (B, T)) can be left out, and are then 0, 1, 2, …
+    """
     network = arch._analysis.network
-    values: dict[int, Tensor] = {number: clips[name] for name, number in network.inputs.items()}
+    values: dict[int, Value] = {}
+    for name, number in network.inputs.items():
+        values[number] = Value(clips[name] if name in clips else torch.arange(int(network.node(number).shape.t)))
     for node in network.all_nodes():
         if node.inputs:
             weights = {k.removeprefix(f"{node.name}."): v for k, v in state.items() if k.startswith(f"{node.name}.")}
-            values[node.id] = _layer(node.layer, [values[i] for i in node.inputs], weights)
-            assert tuple(values[node.id].shape[1:]) == node.shape, node.name
-    output = values[network.output]
-    return (output.flatten(1) if network.node(network.output).shape.is_vector else output), values
+            values[node.id] = found = _layer(node.layer, [values[i] for i in node.inputs], weights)
+            assert tuple(found.grid.shape[1:]) == node.shape.shape, node.name
+            assert found.scope == node.shape.token, node.name
+    output = values[network.output].written
+    output = output.flatten(1) if network.node(network.output).shape.is_vector else output
+    return output, {number: value.written for number, value in values.items()}
 
 
-def _layer(layer: Any, x: list[Tensor], w: dict[str, Tensor]) -> Tensor:
-    kind = layer.kind
-    if kind == "conv":
-        y = _padded(layer, x[0], 0.0, even=True)
-        return functional.conv3d(y, w["weight"], w.get("bias"), layer.stride, groups=layer.groups)
-    if kind == "bn":
-        shape = (1, -1, 1, 1, 1)
-        scale = w["weight"] / torch.sqrt(w["running_var"] + layer.eps)
-        return (x[0] - w["running_mean"].view(shape)) * scale.view(shape) + w["bias"].view(shape)
-    if kind == "linear":
-        y = torch.einsum("bcthw,oc->bothw", x[0], w["weight"])
-        return y + w["bias"].view(1, -1, 1, 1, 1) if "bias" in w else y
-    if kind == "maxpool":
-        return _windows(layer, _padded(layer, x[0], float("-inf"), even=False), layer.kernel).amax((-1, -2, -3))
-    if kind == "every":
-        frames = x[0].shape[2]
-        kept = frames // layer.n
-        spread = torch.linspace(0, frames - 1, kept, dtype=torch.float64).long()
-        return x[0][:, :, spread if layer.rule == "spread" else torch.arange(0, frames, layer.n)]
-    if kind == "time_to_channel":
-        b, c, t, h, width = x[0].shape
-        n = layer.n
-        return x[0].view(b, c, t // n, n, h, width).permute(0, 3, 1, 2, 4, 5).reshape(b, n * c, t // n, h, width)
-    return {
-        "attention": lambda: _attention(layer, x[0].movedim(1, -1), w).movedim(-1, 1),
-        "avgpool": lambda: _windows(
-            layer, x[0], [k or n for k, n in zip(layer.kernel, x[0].shape[2:], strict=True)]
-        ).mean((-1, -2, -3)),
-        "relu": lambda: x[0].clamp(min=0),
-        "dropout": lambda: x[0],
-        "concat": lambda: torch.cat(x, 1),
-        "add": lambda: sum(x[1:], x[0]),
-        "mean": lambda: sum(x[1:], x[0]) / len(x),
-    }[kind]()
+def _layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
+    """One layer: some know grids only, some do the same to a class token as to a position, some tell them apart."""
+    first = values[0]
+    if layer.kind in GRIDS:
+        return Value(GRIDS[layer.kind](layer, first.grid, w))
+    if layer.kind in EVERYWHERE:
+        return first.mapped(lambda x: EVERYWHERE[layer.kind](layer, x, w))
+    if layer.kind in BESIDE:
+        return BESIDE[layer.kind](layer, first, w)
+    if layer.kind == "position":
+        return _position(layer, first, w, values[1].grid if len(values) > 1 else None)
+    if layer.kind == "concat":
+        tokens = [x.token for x in values if x.token is not None]
+        return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None)
+    assert layer.kind in ("add", "mean"), layer.kind
+    number = len(values) if layer.kind == "mean" else 1
+    tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token
+    return Value(sum(x.grid for x in values) / number, sum(tokens) / number if tokens else None)
+
+
+# --- grids -----------------------------------------------------------------------------------------------------------
+
+
+def _conv(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    y = _padded(layer, x, 0.0, even=True)
+    return functional.conv3d(y, w["weight"], w.get("bias"), layer.stride, groups=layer.groups)
+
+
+def _bn(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    shape = (1, -1, 1, 1, 1)
+    scale = w["weight"] / torch.sqrt(w["running_var"] + layer.eps)
+    return (x - w["running_mean"].view(shape)) * scale.view(shape) + w["bias"].view(shape)
+
+
+def _every(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    frames = x.shape[2]
+    kept = frames // layer.n
+    spread = torch.linspace(0, frames - 1, kept, dtype=torch.float64).long()
+    return x[:, :, spread if layer.rule == "spread" else torch.arange(0, frames, layer.n)]
+
+
+def _time_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    return torch.cat([x[:, :, i :: layer.n] for i in range(layer.n)], 1)
+
+
+def _space_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    """Column by column: of the channels of one position, the rows of the first column come first."""
+    n = layer.n
+    x = functional.pad(x, (0, -x.shape[4] % n, 0, -x.shape[3] % n))
+    return torch.cat([x[:, :, :, i::n, j::n] for j in range(n) for i in range(n)], 1)
+
+
+def _avgpool(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    kernel = [k or n for k, n in zip(layer.kernel, x.shape[2:], strict=True)]
+    return _windows(x, kernel, layer.stride).mean((-1, -2, -3))
+
+
+GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
+    "conv": _conv,
+    "bn": _bn,
+    "every": _every,
+    "time_to_channel": _time_to_channel,
+    "space_to_channel": _space_to_channel,
+    "avgpool": _avgpool,
+}
 
 
 def _padded(layer: Any, x: Tensor, value: float, *, even: bool) -> Tensor:
@@ -78,55 +148,435 @@ def _padded(layer: Any, x: Tensor, value: float, *, even: bool) -> Tensor:
     return functional.pad(x, pads, value=value)
 
 
-def _windows(layer: Any, x: Tensor, kernel: Any) -> Tensor:
-    for axis, (k, s) in enumerate(zip(kernel, layer.stride, strict=True), start=2):
+def _windows(x: Tensor, kernel: Any, stride: Any) -> Tensor:
+    """The positions under each place of a moving window: (B, C, T, H, W) → (B, C, t, h, w, *kernel)."""
+    for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), start=2):
         x = x.unfold(axis, k, s)
     return x
 
 
-def _attention(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
-    """Every position with every key, those that it does not look at taken out by a mask; x is (B, T, H, W, C)."""
-    pools = layer.kv_pool
+# --- the same at each position and for class tokens ------------------------------------------------------------------
 
-    def pool(v: Tensor) -> Tensor:
-        for axis, k in enumerate(pools, start=1):
-            v = v.unfold(axis, k, k).amax(-1)
-        return v
 
-    def project(name: str, v: Tensor, rows: slice = slice(None)) -> Tensor:
-        y = torch.einsum("bthwc,oc->bthwo", v, w[f"{name}.weight"][rows])
-        return y + w[f"{name}.bias"][rows] if f"{name}.bias" in w else y
+def _along_channels(vector: Tensor, x: Tensor) -> Tensor:
+    return vector.view(1, -1, *[1] * (x.ndim - 2))
 
-    dim = w["proj.weight"].shape[1]
-    before, after = (pool, lambda v: v) if layer.kv_pool_first else (lambda v: v, pool)
-    if layer.score == "gaussian":
-        q, k, v = x, pool(x), after(project("v", before(x)))
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    y = torch.einsum("bc...,oc->bo...", x, weight)
+    return y if bias is None else y + _along_channels(bias, y)
+
+
+def _normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    centred = x - x.mean(1, keepdim=True)
+    scaled = centred / torch.sqrt(centred.square().mean(1, keepdim=True) + eps)
+    return scaled * _along_channels(weight, x) + _along_channels(bias, x)
+
+
+def _gelu(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    if layer.tanh:
+        return x / 2 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+    return x / 2 * (1 + torch.erf(x / 2**0.5))
+
+
+EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
+    "linear": lambda _, x, w: _product(x, w["weight"], w.get("bias")),
+    "layernorm": lambda layer, x, w: _normalised(x, w["weight"], w["bias"], layer.eps),
+    "relu": lambda _, x, __: x.clamp(min=0),
+    "gelu": _gelu,
+    "dropout": lambda _, x, __: x,
+    "drop_path": lambda _, x, __: x,
+}
+
+
+# --- class tokens and positions --------------------------------------------------------------------------------------
+
+
+def _maxpool(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    padded = _padded(layer, x.grid, float("-inf"), even=False)
+    return Value(_windows(padded, layer.kernel, layer.stride).amax((-1, -2, -3)), x.token)
+
+
+def _class_token(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
+    batch, channels, frames = x.grid.shape[:3]
+    token = w["weight"].view(1, channels).expand(batch, channels)
+    return Value(x.grid, token if layer.scope == "clip" else token[..., None].expand(batch, channels, frames))
+
+
+def _select(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    if layer.part == "grid":
+        return Value(x.grid)
+    assert x.token is not None
+    return Value(x.token.reshape(*x.token.shape[:2], -1, 1, 1))
+
+
+def _token_type(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    positions, token = w["weight"]
+    assert x.token is not None
+    return Value(x.grid + _along_channels(positions, x.grid), x.token + token)
+
+
+def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) -> Value:
+    """The vectors of the positions, (T, H, W, C) with 1 where they are shared, and that of the class token."""
+    t, h, width = x.grid.shape[2:]
+    own = x.token is not None and layer.token and layer.vectors == "learned"
+    token: Tensor | None = None
+    if layer.apart:
+        added = w["time"].view(t, 1, 1, -1) + w["space"].view(1, h, width, -1)
+        token = w["token"][0] if own else None
+    elif layer.frames:
+        assert index is not None
+        table = _sinusoid(layer.table, x.grid.shape[1]) if layer.vectors == "sinusoid" else w["weight"]
+        number = layer.table - 2 if own else layer.table
+        added = table[index.long() % number][..., None, None, :]  # index (T,) or (B, T)
+        token = table[-2] if own else None
     else:
-        first = next(n for n in ("qkv", "q") if f"{n}.weight" in w)
-        rest, at = ("qkv", dim) if first == "qkv" else ("kv", 0)
-        q = project(first, x, slice(0, dim))
-        k, v = (after(project(rest, before(x), slice(a, a + dim))) for a in (at, at + dim))
-    batch, heads = x.shape[0], layer.heads
-    seen = torch.ones(q.shape[1:4].numel(), k.shape[1:4].numel(), dtype=torch.bool)
-    places = [torch.cartesian_prod(*(torch.arange(n) for n in g.shape[1:4])).reshape(-1, 3) for g in (q, k)]
-    attended = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}[layer.over]
-    for index, axis in enumerate("thw"):
-        if axis not in attended:
-            seen &= places[0][:, None, index] == places[1][None, :, index]
-    q, k, v = (g.reshape(batch, -1, heads, g.shape[-1] // heads) for g in (q, k, v))
+        rows = _sinusoid(t, x.grid.shape[1]) if layer.vectors == "sinusoid" else w["weight"]
+        token, rows = (rows[0], rows[1:]) if own else (None, rows)
+        sizes = {"space_time": (t, h, width), "space": (1, h, width), "time": (t, 1, 1)}[layer.over]
+        added = rows.view(*sizes, -1)
+    grid = x.grid + added.movedim(-1, -4)
+    return Value(grid, x.token if token is None or x.token is None else x.token + _along_channels(token, x.token))
+
+
+def _sinusoid(rows: int, channels: int) -> Tensor:
+    """Vaswani et al. 2017, section 3.5."""
+    table = torch.empty(rows, channels, dtype=torch.float64)
+    for row in range(rows):
+        for i in range(0, channels, 2):
+            angle = torch.tensor(row / 10_000 ** (i / channels), dtype=torch.float64)
+            table[row, i], table[row, i + 1] = angle.sin(), angle.cos()
+    return table
+
+
+# --- attention -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """How an axis of n positions is looked along: in windows of positions that lie `dilation` apart."""
+
+    name: str
+    size: int
+    attended: bool
+    asked: int  # the window as the spec has it; 0: all
+    dilation: int
+    moved: int
+
+    @property
+    def whole(self) -> int:
+        return -(-self.size // self.dilation) if self.attended else 1
+
+    @property
+    def is_cut(self) -> bool:
+        return self.attended and 0 < self.asked < self.whole
+
+    @property
+    def window(self) -> int:
+        """A window that covers the axis becomes the axis."""
+        return self.asked if self.is_cut else self.whole
+
+    @property
+    def shift(self) -> int:
+        return self.moved if self.is_cut else 0
+
+    @property
+    def padded(self) -> int:
+        """The positions that whole windows have."""
+        covered = self.window * self.dilation
+        return -(-self.size // covered) * covered
+
+    @property
+    def groups(self) -> int:
+        return self.padded // self.window
+
+    def group(self, p: Tensor) -> Tensor:
+        """The groups of positions."""
+        if not self.attended:
+            return p
+        start = (p - self.shift) % self.padded
+        return start // (self.window * self.dilation) * self.dilation + start % self.dilation
+
+    def inside(self, p: Tensor) -> Tensor:
+        """The places of positions in their groups."""
+        start = (p - self.shift) % self.padded
+        return start % (self.window * self.dilation) // self.dilation
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The positions of a grid that may be pooled: the group of each, and where it is in the group."""
+
+    at: list[Tensor]  # on each axis, in positions of the unpooled grid
+    group: Tensor
+    ordinal: list[Tensor]  # on each axis, counted in the group
+    extent: list[int]  # how many a group has on each axis
+
+    @classmethod
+    def of(cls, axes: list[_Axis], grid: Any, steps: list[int]) -> _Places:
+        """Windows are cut out of a pooled grid where the unpooled ones lie; an axis that is not cut is taken whole."""
+        places = torch.cartesian_prod(*map(torch.arange, grid)).unbind(1)
+        found = cls([p * s for p, s in zip(places, steps, strict=True)], torch.zeros_like(places[0]), [], [])
+        group = found.group
+        for axis, n, s, place, at in zip(axes, grid, steps, places, found.at, strict=True):
+            pooled_whole = axis.attended and not axis.is_cut and (s != 1 or n != axis.padded)
+            group = group * axis.groups + (0 if pooled_whole else axis.group(at))
+            found.ordinal.append(place if pooled_whole else axis.inside(at) // s)
+            found.extent.append(n if pooled_whole else axis.window // s)
+        return cls(found.at, group, found.ordinal, found.extent)
+
+
+def _attention(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
+    """Every position with every key, those that it does not look at taken out by a mask."""
+    if x.token is not None and x.token.ndim == 3:
+        return _frame_by_frame(layer, x, w)
+    axes = _axes(layer, layer.over, x.grid.shape[2:])
+    behind = [a.padded - a.size for a in axes]
+    size = x.grid.shape[2:]
+    x = Value(functional.pad(x.grid, (0, behind[2], 0, behind[1], 0, behind[0])), x.token)
+    q, k, v = _queries_keys_values(layer, x, w)
+    halves = [layer.over] if layer.half_over == "same" else [layer.over, layer.half_over]
+    found: list[Value] = []
+    for number, over in enumerate(halves):
+        part = [y.mapped(lambda y, i=number: y.chunk(len(halves), 1)[i]) for y in (q, k, v)]
+        found.append(_looked(layer, _axes(layer, over, size), *part, layer.heads // len(halves), w))
+    if layer.token_projections:
+        own = [*_split(_named(w, "token_q", x), 1), *_split(_named(w, "token_kv", x), 2)]
+        found[0] = Value(found[0].grid, _looked(layer, axes, *own, layer.heads, w).token)
+    tokens = [y.token for y in found if y.token is not None]
+    y = _named(w, "proj", Value(torch.cat([y.grid for y in found], 1), torch.cat(tokens, 1) if tokens else None))
+    return Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token)
+
+
+def _frame_by_frame(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
+    """With a class token for each, every frame is a clip."""
+    assert x.token is not None
+    found = [_attention(layer, Value(x.grid[:, :, [t]], x.token[..., t]), w) for t in range(x.grid.shape[2])]
+    return Value(torch.cat([y.grid for y in found], 2), torch.stack([y.token for y in found], 2))
+
+
+def _axes(layer: Any, over: str, size: Any) -> list[_Axis]:
+    return [
+        _Axis(name, int(n), name in ATTENDED[over], int(k), int(d) if name in ATTENDED[over] else 1, int(s))
+        for name, n, k, d, s in zip("thw", size, layer.window, layer.dilation, layer.shift, strict=True)
+    ]
+
+
+def _named(w: dict[str, Tensor], name: str, x: Value) -> Value:
+    return x.mapped(lambda x: _product(x, w[f"{name}.weight"], w.get(f"{name}.bias")))
+
+
+def _split(x: Value, parts: int) -> list[Value]:
+    return [x.mapped(lambda x, i=i: x.chunk(parts, 1)[i]) for i in range(parts)]
+
+
+def _queries_keys_values(layer: Any, x: Value, w: dict[str, Tensor]) -> list[Value]:
+    """The queries, keys and values of each position of a pooled grid; a filter of keys stands before that of values."""
+
+    def pooled_keys(y: Value, name: str = "") -> Value:
+        both = w.get("kv_pool.conv.weight")
+        filters = None if both is None else both.chunk(2)["kv".index(name)]
+        return _normed(layer, _pooled(layer, y, layer.kv_pool, _key_steps(layer), filters), w, f"{name}_norm")
+
+    source = pooled_keys(x) if layer.kv_pool_first else x
+    if layer.score == "gaussian":
+        q, k, v = x, pooled_keys(x), _named(w, "v", source)
+        return [q, k, v if layer.kv_pool_first else pooled_keys(v)]
+    if "qkv.weight" in w:
+        q, k, v = _split(_named(w, "qkv", x), 3)
+    else:
+        q, (k, v) = _named(w, "q", x), _split(_named(w, "kv", source), 2)
+    if not layer.kv_pool_first:
+        k, v = pooled_keys(k, "k"), pooled_keys(v, "v")
+    q = _pooled(layer, q, layer.q_pool, _query_steps(layer), w.get("q_pool.conv.weight"))
+    return [_normed(layer, q, w, "q_norm"), k, v]
+
+
+def _query_steps(layer: Any) -> list[int]:
+    return _steps(layer.q_pool, layer.q_stride)
+
+
+def _key_steps(layer: Any) -> list[int]:
+    return _steps(layer.kv_pool, layer.kv_stride)
+
+
+def _steps(kernel: Any, stride: Any) -> list[int]:
+    return [int(s or k) for k, s in zip(kernel, stride, strict=True)]
+
+
+def _pooled(layer: Any, x: Value, kernel: Any, steps: list[int], filters: Tensor | None) -> Value:
+    """The grid pooled; the class token goes by."""
+    if tuple(kernel) == (1, 1, 1) and steps == [1, 1, 1]:
+        return x
+    sides = [0 if k == s or k % 2 == 0 else k // 2 for k, s in zip(kernel, steps, strict=True)]
+    around = [n for side in reversed(sides) for n in (side, side)]
+    seen = _windows(functional.pad(x.grid, around, value=float("-inf") if layer.pool == "max" else 0.0), kernel, steps)
+    if layer.pool == "max":
+        return Value(seen.amax((-1, -2, -3)), x.token)
+    if layer.pool == "avg":
+        return Value(seen.mean((-1, -2, -3)), x.token)
+    assert filters is not None
+    by_head = seen.unflatten(1, (layer.heads, -1))
+    return Value(torch.einsum("bndthwijk,dijk->bndthw", by_head, filters[:, 0]).flatten(1, 2), x.token)
+
+
+def _normed(layer: Any, x: Value, w: dict[str, Tensor], name: str) -> Value:
+    """Each head normalised, at each position and of the class token, if what stands before is pooled."""
+    if f"{name}.weight" not in w:
+        return x
+    scale, shift = w[f"{name}.weight"], w[f"{name}.bias"]
+    return x.mapped(
+        lambda x: torch.cat([_normalised(part, scale, shift, layer.eps) for part in x.chunk(layer.heads, 1)], 1)
+    )
+
+
+def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: int, w: dict[str, Tensor]) -> Value:
+    """What each position, and the class token in each group, gathers; the results of the token are averaged."""
+    q_places = _Places.of(axes, q.grid.shape[2:], _query_steps(layer))
+    k_places = _Places.of(axes, k.grid.shape[2:], _key_steps(layer))
+    groups = prod(a.groups for a in axes)
+    seen = _seen(layer, axes, q_places, k_places)
+    positions = q.grid[0, 0].numel()
+
+    def rows(x: Value) -> Tensor:
+        """Positions, then copies of the class token: (B, heads, N, d)."""
+        y = x.grid.flatten(2)
+        if x.token is not None:
+            y = torch.cat([y, x.token[..., None].expand(-1, -1, groups)], 2)
+        return y.unflatten(1, (heads, -1)).transpose(-1, -2)
+
+    bias = _distances(layer, axes, q_places, k_places, seen, rows(q)[:, :, :positions], w)
+    if q.token is not None:
+        seen = _with_tokens(seen, q_places.group, k_places.group, groups)
+        bias = functional.pad(bias, (0, groups, 0, groups))
+    weights = _weights(layer, rows(q), rows(k), bias, seen, w)
+    y = (weights @ rows(v)).transpose(-1, -2).flatten(1, 2)
+    y_grid = y[..., :positions]
+    if layer.add_query:
+        y_grid = y_grid + q.grid.flatten(2)
+    token = None if q.token is None else y[..., positions:].mean(-1)
+    return Value(y_grid.unflatten(2, q.grid.shape[2:]), token)
+
+
+def _pairs(function: Callable[[Tensor, Tensor], Tensor], q: Tensor, k: Tensor) -> Tensor:
+    """A function of each query's number and each key's: (queries, keys)."""
+    return function(q[:, None], k[None, :])
+
+
+def _seen(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
+    """Which keys each query looks at: those of its group that have not come round the border, or have as it has."""
+    seen = _pairs(torch.eq, q.group, k.group)
+    for axis, p, other in zip(axes, q.at, k.at, strict=True):
+        seen = seen & _pairs(torch.eq, p < axis.shift, other < axis.shift)
+        if layer.band and axis.attended:
+            distance = _pairs(torch.sub, p, other)
+            seen = seen & (distance.abs() <= layer.band // 2 * axis.dilation) & (distance % axis.dilation == 0)
+    return seen
+
+
+def _with_tokens(seen: Tensor, q_group: Tensor, k_group: Tensor, groups: int) -> Tensor:
+    """The token of a group sees its positions and itself, and they see it."""
+    one = torch.eye(groups, dtype=torch.bool)
+    above = torch.cat([seen, one[q_group]], 1)
+    below = torch.cat([one[:, k_group], one], 1)
+    return torch.cat([above, below])
+
+
+def _weights(layer: Any, q: Tensor, k: Tensor, bias: Tensor, seen: Tensor, w: dict[str, Tensor]) -> Tensor:
     if layer.score == "concatenation":
         a, b = w["pair.weight"][0].chunk(2)
-        score = (torch.einsum("bind,d->bni", q, a)[..., None] + torch.einsum("bjnd,d->bnj", k, b)[:, :, None]).relu()
+        score = ((q @ a)[..., :, None] + (k @ b)[..., None, :]).relu()
     else:
-        score = torch.einsum("bind,bjnd->bnij", q, k)
-    if layer.score in ("gaussian", "embedded_gaussian"):
-        scaled = layer.score == "embedded_gaussian" and layer.scale
-        score = score / q.shape[-1] ** 0.5 if scaled else score
-        score = score.masked_fill(~seen, float("-inf")).softmax(-1)
+        score = q @ k.transpose(-1, -2)
+    if layer.score in ("dot_product", "concatenation"):
+        return score.masked_fill(~seen, 0.0) / seen.sum(1)[:, None]
+    if layer.score == "embedded_gaussian" and layer.scale:
+        score = score / q.shape[-1] ** 0.5
+    return (score + bias).masked_fill(~seen, float("-inf")).softmax(-1)
+
+
+def _distances(
+    layer: Any, axes: list[_Axis], q: _Places, k: _Places, seen: Tensor, queries: Tensor, w: dict[str, Tensor]
+) -> Tensor:
+    """What is added for the distance of each query and key that see each other."""
+    if layer.position == "none":
+        return queries.new_zeros(1, 1, *seen.shape)
+    if layer.position == "table":
+        rows = _rows_of_band(layer, axes, q, k) if layer.band else _rows(layer, axes, q, k)
+        return w["table"][rows.where(seen, 0)].permute(2, 0, 1)[None]
+    total = queries.new_zeros(*queries.shape[:3], seen.shape[1])
+    for index, axis in enumerate(axes):
+        if axis.attended:
+            extents = q.extent[index], k.extent[index]
+            rows = _decomposed_rows(q.ordinal[index], k.ordinal[index], *extents)
+            vectors = _stretched(w[f"relative.{axis.name}"], 2 * max(extents) - 1)[rows.where(seen, 0)]
+            total = total + torch.einsum("bnid,ijd->bnij", queries, vectors)
+    return total
+
+
+def _rows(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
+    """The rows of a table of windows: distances on all axes, the last one running fastest."""
+    largest = [a.asked or a.window if a.attended else 1 for a in axes]
+    if layer.table_prefix:
+        ends = [_in_the_larger(largest, x, s) for x, s in ((q, _query_steps(layer)), (k, _key_steps(layer)))]
     else:
-        score = score.masked_fill(~seen, 0.0) / seen.sum(1)[:, None]
-    y = torch.einsum("bnij,bjnd->bind", score, v).reshape(*x.shape[:4], dim)
-    return project("proj", y)
+        ends = [x.at for x in (q, k)]
+    row = torch.zeros(len(q.group), len(k.group), dtype=torch.long)
+    for axis, most, p, other in zip(axes, largest, *ends, strict=True):
+        distance = _pairs(torch.sub, p, other)
+        distance = distance if layer.table_prefix else distance // axis.dilation
+        row = row * (2 * most - 1) + distance + most - 1
+    return row
+
+
+def _in_the_larger(largest: list[int], places: _Places, steps: list[int]) -> list[Tensor]:
+    """The positions that have in a whole window the numbers that these have in their smaller windows."""
+    t, h, width = places.ordinal
+    number = (t * places.extent[1] + h) * places.extent[2] + width
+    found: list[Tensor] = []
+    for most, step in zip(reversed(largest), reversed(steps), strict=True):
+        pooled = -(-most // step)
+        found = [number % pooled * step, *found]
+        number = number // pooled
+    return found
+
+
+def _rows_of_band(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
+    """From `band / 2` positions behind to as many before."""
+    [(axis, p, other)] = [ends for ends in zip(axes, q.at, k.at, strict=True) if ends[0].attended]
+    return _pairs(torch.sub, p, other) // axis.dilation + layer.band // 2
+
+
+def _stretched(table: Tensor, rows: int) -> Tensor:
+    """A table of another grid: each row is the mean of two of its rows, as near as their middles are."""
+    if len(table) == rows:
+        return table
+    middle = ((torch.arange(rows, dtype=torch.float64) + 0.5) * len(table) / rows - 0.5).clamp(min=0)
+    before = middle.long()
+    after = (before + 1).clamp(max=len(table) - 1)
+    part = (middle - before)[:, None]
+    return (1 - part) * table[before] + part * table[after]
+
+
+def _decomposed_rows(i: Tensor, j: Tensor, q: int, k: int) -> Tensor:
+    """⌊max(k/q, 1)·i - max(q/k, 1)·j + (k - 1)·max(q/k, 1)⌋, rounded as PySlowFast does, whose weights have learned it.
+
+    In exact numbers some of these are whole, and in float32 a little less: with 13 queries and 6 keys, for one.
+    """
+    one, other = max(k / q, 1.0), max(q / k, 1.0)
+    return (_pairs(torch.sub, i.float() * one, j.float() * other) + (k - 1) * other).long()
+
+
+BESIDE: dict[str, Callable[[Any, Value, dict[str, Tensor]], Value]] = {
+    "attention": _attention,
+    "maxpool": _maxpool,
+    "class_token": _class_token,
+    "select": _select,
+    "token_type": _token_type,
+}
+
+
+# --- the generated module beside it -----------------------------------------------------------------------------------
 
 
 def randomised(model: torch.nn.Module) -> torch.nn.Module:
@@ -150,8 +600,8 @@ def assert_computes_the_graph(arch: Architecture) -> None:
     data = arch._analysis.network
     generator = torch.Generator().manual_seed(1)
     clips = {
-        name: torch.randn(2, *map(int, data.node(n).shape), generator=generator, dtype=torch.float64)
-        for name, n in data.inputs.items()
+        name: torch.randn(2, *map(int, data.node(n).shape.shape), generator=generator, dtype=torch.float64)
+        for name, n in data.clips.items()
     }
     with torch.no_grad():
         output = model(*(c.clone() for c in clips.values()))

@@ -6,11 +6,25 @@ import ast
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import archdsl
 
+# By a parameter that only specs of a family have: lower values of parameters, and the smallest clip that shows it all.
+SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
+    "temporal_heads": (
+        {"dim": 16, "depth": 1, "heads": 2, "width": 8, "depths": [1, 1, 1, 1], "layers": 1, "temporal_heads": 2}
+        | {"inner": 32, "window": 4},
+        12,
+        32,
+    ),
+    "cube": ({"dim": 8, "depths": [1, 2, 2, 1]}, 4, 64),
+    "prefix": ({"width": 8, "depths": [2, 2, 2, 1], "heads": [1, 2, 2, 4]}, 4, 64),
+    "last": ({"dim": 16, "depth": 2, "heads": 2}, 4, 48),
+    "tubelet": ({"dim": 16, "depth": 2, "heads": 2, "temporal_depth": 1}, 4, 48),
+}
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
 
 
@@ -18,12 +32,23 @@ SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
 def small(path: Path, frames: int = 0) -> archdsl.Architecture:
     """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs."""
     given = archdsl.load(path)._analysis.parameters
-    two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
-    lower = {"width": 8, "classes": 7, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
-    frames = frames or 2 * int(given.get("alpha", 8))
-    crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
-    clip = (int(given.get("channels", 3)), frames, crop, crop)
-    return archdsl.load(path, clip=clip, **{k: v for k, v in lower.items() if k in given})
+    family = next((key for key in SMALL if key in given), None)
+    if family is not None:
+        lower, least, crop = SMALL[family]
+    else:
+        two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
+        lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
+        least = 2 * int(given.get("alpha", 8))
+        crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
+    if path.stem == "mvitv2_s_shifted":  # windows that its poolings divide
+        windows = "[[2, 16, 16], [2, 16, 16], [all, all, all], [all, all, all]]"
+        lower, least, crop = {**lower, "windows": windows, "shift": [1, 8, 8]}, 8, 128
+    if path.stem == "timesformer_ts_banded":
+        lower, least = {**lower, "band": 4}, 40
+    if {"depths"} <= lower.keys() & given.keys():
+        lower = {**lower, "depths": lower["depths"][: len(given["depths"])]}
+    clip = (int(given.get("channels", 3)), frames or least, crop, crop)
+    return archdsl.load(path, clip=clip, **{k: v for k, v in {**lower, "classes": 7}.items() if k in given})
 
 
 @cache

@@ -164,7 +164,8 @@ class Trees:
 
     def stage(self) -> ast.Stage:
         label = ast.Label(NOWHERE, self.choice.choice(["conv1", "res{i}", "s{i}_{j}x"]))
-        return ast.Stage(NOWHERE, label, self.many(self.stage_item))
+        frozen = self.maybe(lambda: ast.Frozen(NOWHERE, self.maybe(self.value)))
+        return ast.Stage(NOWHERE, label, frozen, self.many(self.stage_item))
 
     def item(self) -> ast.Statement:
         return self.inner(

@@ -196,6 +196,20 @@ def test_a_head_of_many_values(tmp_path: Path) -> None:
 # --- random networks -------------------------------------------------------------------------------------------------
 
 KERNELS = st.sampled_from(["1", "3", "[3, 1, 1]", "[1, 3, 3]", "[5, 3, 1]"])
+SETTINGS = [  # of attention, that fit any grid of 2 frames or more
+    "window = [2, 3, 3], position = table",
+    "window = [2, 4, 3], shift = [1, 2, 1]",
+    "window = [8, 7, 7], shift = [4, 3, 3], position = table, table_prefix = on",
+    "over = space, window = [all, 3, 3], shift = [0, 1, 1], position = decomposed",
+    "window = [2, 2, 2], dilation = [1, 2, 2], position = table",
+    "pool = conv, kv_pool = [1, 3, 3], kv_stride = [1, 2, 2], pool_norm = on, position = decomposed",
+    "pool = conv, q_pool = 3, q_stride = 1, kv_pool = [1, 3, 3], kv_stride = [1, 2, 2], add_query = on",
+    "over = time, dropout = 0.1, position = decomposed",
+    "scale = off, proj_bias = off, dim = 12",
+    "half_over = time, over = space",
+    "band = 2, over = time",
+    "band = 4, over = width, position = table",
+]
 
 
 @st.composite
@@ -205,9 +219,17 @@ def chain(draw: st.DrawFn, depth: int = 1) -> str:
     return " -> ".join(parts)
 
 
+OVER = st.sampled_from(["space_time", "space", "time", "height", "width"])
+SCORES = st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"])
+
+
 def step(depth: int) -> st.SearchStrategy[str]:
     simple = st.sampled_from(
-        ["bn", "relu", "dropout(0.1)", "dropout(0)", "maxpool(3)", "maxpool(1)", "bn(eps = 1e-3, gamma = 0)"]
+        [
+            *["bn", "relu", "dropout(0.1)", "dropout(0)", "maxpool(3)", "maxpool(1)", "bn(eps = 1e-3, gamma = 0)"],
+            *["layernorm", "layernorm(eps = 1e-6)", "gelu", "gelu(tanh = on)", "drop_path(0.1)", "drop_path(0)"],
+            *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
+        ]
     )
     conv = st.builds(
         lambda out, k, bias: f"conv({out}, {k}, bias = {bias})",
@@ -220,8 +242,8 @@ def step(depth: int) -> st.SearchStrategy[str]:
     attention = st.builds(
         "linear(8) -> attention({}, over = {}, score = {}, dim = {}, kv_pool_first = {}, scale = {})".format,
         st.sampled_from([1, 2, 4]),
-        st.sampled_from(["space_time", "space", "time", "height", "width"]),
-        st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"]),
+        OVER,
+        SCORES,
         st.sampled_from([4, 8]),
         *[st.sampled_from(["on", "off"])] * 2,
     )
@@ -229,11 +251,23 @@ def step(depth: int) -> st.SearchStrategy[str]:
         "attention(1, kv_pool = {}, kv_pool_first = {}, score = {})".format,
         st.sampled_from(["[1, 2, 2]", "[2, 1, 1]", "1", "[1, 3, 2]"]),
         st.sampled_from(["on", "off"]),
-        st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"]),
+        SCORES,
     )
+    chosen = st.builds("linear(8) -> attention({}, {})".format, st.sampled_from([2, 4]), st.sampled_from(SETTINGS))
+    of_clips = st.builds(
+        "linear(8) -> class_token -> {} -> residual {{ layernorm -> attention(2, {}) }} -> select(grid)".format,
+        st.sampled_from(["position", "position(space)", "position(apart = on)", "token_type", "linear(8)"]),
+        st.sampled_from([s for s in SETTINGS if not s.startswith(("half_over", "band"))]),
+    )
+    of_frames = st.builds(
+        "linear(8) -> class_token(frame) -> {} -> residual {{ layernorm -> attention(2, {}) }} -> select(grid)".format,
+        st.sampled_from(["position(space)", "gelu", "linear(8)"]),
+        st.sampled_from(["over = space", "over = space, window = [all, 2, 3], position = table", "over = width"]),
+    )
+    beside = st.one_of(of_clips, of_frames)
     unit = st.builds("unit({}, k = {})".format, st.integers(1, 6), st.sampled_from([1, 3]))
     several = st.builds("unit({}) * {}".format, st.integers(1, 6), st.integers(0, 3))
-    options = [simple, conv, conv, linear, unit, several, same, attention, pooled]
+    options = [simple, simple, conv, conv, linear, unit, several, same, attention, pooled, chosen, beside]
     if depth:
         inside = chain(depth - 1)
         options += [
@@ -262,12 +296,14 @@ def network(draw: st.DrawFn) -> str:
         lines += ["path a = clip", "path b = clip -> every(2)"]
     for number in range(draw(st.integers(1, 2))):
         lines.append(f"stage s{number} {{")
+        behind = draw(st.sampled_from(["", "", " -> space_to_channel(2)", " -> space_to_channel(3)"]))
         for path in ("a: ", "b: ") if two else ("",):
-            lines.append(f"    {path}{draw(chain())}" if path else f"    ({draw(chain())})")
+            lines.append(f"    {path}{draw(chain())}{behind}" if path else f"    ({draw(chain())}){behind}")
         if two and draw(st.booleans()):
             lines.append(f"    lateral a => b: {draw(chain(0))} -> every(2)")
         lines.append("}")
     pooled = "concat { a -> avgpool, b -> avgpool }" if two else "avgpool"
+    pooled = "class_token -> attention(1) -> select(token)" if not two and draw(st.booleans()) else pooled
     lines.append(f"head: {pooled} -> linear(3)")
     return "\n".join(lines) + "\n"
 

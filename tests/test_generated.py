@@ -122,21 +122,30 @@ def test_a_step_forward_and_backward(path: Path, dtype: torch.dtype) -> None:
     # of exactly 2 frames in bfloat16, with or without this project.
     arch = of_form(path, frames=32)
     torch.manual_seed(0)
-    model = arch.build()
+    model = without_zeros(arch.build())
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
         logits = model(*inputs(arch, 2))
         loss = torch.nn.functional.cross_entropy(logits.float(), torch.tensor([1, 2]))
-    loss.backward()
+        # A head that reads the class token alone does not ask for what the last block makes of the grid.
+        *_, features = model.forward_features(*inputs(arch, 2)).values()
+    (loss + features.float().square().mean()).backward()
     assert logits.shape == (2, 7)
     assert logits.dtype is dtype
-    zero = {n.rpartition(".")[0] for n, p in model.named_parameters() if n.endswith("weight") and not p.any()}
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-        # A zero last gamma holds back the gradient of what is below it in its block, and of nothing else.
-        block = name.rpartition(".")[0].rpartition(".")[0]
-        if not any(z.startswith(block) or block.startswith(z.rpartition(".")[0]) for z in zero):
-            assert parameter.grad.abs().max() > 0, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def without_zeros(model: torch.nn.Module) -> torch.nn.Module:
+    """A model in training that nothing holds back: no weight of 0 in front of a gradient, no branch left out."""
+    for module in model.modules():
+        if type(module).__name__ == "DropPath":
+            module.p = 0.0
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    return model
 
 
 def test_it_overfits_eight_clips() -> None:

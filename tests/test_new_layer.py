@@ -103,7 +103,7 @@ class Depthwise(Layer):
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "kernel": self.kernel}
 
-    def inits(self) -> dict[str, Symbol]:
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": Symbol("constant", (1,))}
 '''
 DEPTHWISE_TEMPLATE = """
@@ -117,9 +117,9 @@ SPEC = """
 arch small
 input clip: video[3, 4, 16, 16]
 block unit(width, k = 3) {
-    residual { conv(width, k) -> gelu -> scale -> depthwise(k) } shortcut if in.channels != width { conv(width) }
+    residual { conv(width, k) -> silu -> scale -> depthwise(k) } shortcut if in.channels != width { conv(width) }
 }
-stage stem { conv(8, 3) -> bn -> gelu(tanh = on) }
+stage stem { conv(8, 3) -> bn -> silu(hard = on) }
 stage one { unit(8) * 2 -> unit(12, k = 5) }
 stage two { unit(16) -> scale(begin = 0.5) }
 head: avgpool -> linear(5)
@@ -128,13 +128,13 @@ head: avgpool -> linear(5)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a spec and, in `own`, three layers: `gelu` word for word as README has it."""
+    """A folder with a spec and, in `own`, three layers: `silu` word for word as README has it."""
     path = tmp_path_factory.mktemp("new_layer")
     own = path / "own"
     own.mkdir()
     found = fences((ROOT / "README.md").read_text("utf-8"))
-    readme = [f for f in found if f.options.get("file", "").startswith("gelu.")]
-    assert [f.options["file"] for f in readme] == ["gelu.py", "gelu.py.j2"]
+    readme = [f for f in found if f.options.get("file", "").startswith("silu.")]
+    assert [f.options["file"] for f in readme] == ["silu.py", "silu.py.j2"]
     for fence in readme:
         (own / fence.options["file"]).write_text(fence.text, "utf-8")
     texts = {
@@ -170,7 +170,7 @@ def archdsl(folder: Path, *arguments: str) -> str:
 def test_without_the_folder_it_is_unknown(folder: Path) -> None:
     done = run(folder, "-m", "archdsl", "check", "small.arch", layers=False)
     assert done.returncode == 1
-    for name in ("gelu", "scale", "depthwise"):
+    for name in ("silu", "scale", "depthwise"):
         assert f"no layer or block is called `{name}`" in done.stderr + done.stdout
 
 
@@ -181,8 +181,8 @@ def test_check(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (("gelu(tanh", "gelu(tan"), "did you mean `tanh`"),
-        (("-> gelu ->", "-> gelo ->"), "did you mean `gelu`"),
+        (("silu(hard", "silu(har"), "did you mean `hard`"),
+        (("-> silu ->", "-> silo ->"), "did you mean `silu`"),
         (("begin = 0.5", "begin = 2"), "E0305"),
         (("unit(16) -> scale", "unit(1) -> scale"), "there is no scale of one channel"),
     ],
@@ -238,7 +238,7 @@ def test_cost(folder: Path) -> None:
 def test_draw(folder: Path, level: str) -> None:
     archdsl(folder, "draw", "small.arch", "-o", f"{level}.dot", "--level", level)
     drawn = (folder / f"{level}.dot").read_text("utf-8")
-    assert level != "layer" or all(name in drawn for name in ("gelu", "scale", "depthwise"))
+    assert level != "layer" or all(name in drawn for name in ("silu", "scale", "depthwise"))
 
 
 def test_module_is_as_predicted(folder: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shlex
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -33,14 +35,14 @@ from archdsl.pipeline import analyse, plan_weights
 from archdsl.weights.checkpoint import state_dict_of
 from archdsl.weights.fit import fit
 from archdsl.weights.parse import parse_map
-from archdsl.weights.rules import Matcher
+from archdsl.weights.rules import Matcher, any_of, expression
 from archdsl.weights.shapes import change
 from archdsl.weights.sources import all_maps
 
 if TYPE_CHECKING:
     from archdsl import Architecture
     from archdsl.weights.plan import Plan
-    from archdsl.weights.tree import Axes
+    from archdsl.weights.tree import Axes, WeightMap
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
@@ -72,6 +74,9 @@ SOURCE = "theirs"
 ALSO: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "pyslowfast_resnet": [("i3d_r50_nl1", {"kv_pool": [1, 1, 1]})],
     "mmaction2_i3d": [("i3d_r50_nl1", {"pairwise": name}) for name in ("gaussian", "dot_product", "concatenation")],
+    "pyslowfast_mvit": [("mvit_b_16x4", {"positions": "joint"})],
+    "pytorchvideo_mvit": [("mvit_b_16x4", {"positions": "joint"})],
+    "mmaction2_mvit": [("mvitv2_s_16x4", {"positions": "joint"})],
 }
 
 
@@ -115,14 +120,27 @@ def test_every_rule_and_name_of_a_map_is_used(file: Path) -> None:
     assert {w.text for need in weights.needs for w in need.specs} <= names
     matcher = Matcher(weights)
     used: set[int] = set()
-    for spec, source in SOURCES:
-        plan = planned(spec, source)
-        if plan.weights is not None and plan.weights.text.name == str(file):
-            used.update(m.rule.span.start for name in plan.ours for m in matcher.matches(name))
+    named: set[str] = set()
+    plans = [planned(spec, source) for spec, source in SOURCES]
+    plans = [p for p in plans if p.weights is not None and p.weights.text.name == str(file)]
     for spec, values in ALSO.get(file.stem, ()):
-        other = load(spec, like=weights.source.text, **values).plan_weights(weights.source.text)
-        used.update(m.rule.span.start for name in other.ours for m in matcher.matches(name))
+        plans.append(load(spec, like=weights.source.text, **values).plan_weights(weights.source.text))
+    for plan in plans:
+        used.update(m.rule.span.start for name in plan.ours for m in matcher.matches(name))
+        named.update(plan.theirs, plan.aliases.meant)
     assert [r.span.text for r in weights.rules if r.span.start not in used] == []
+    assert unused(weights, matcher, named) == []
+
+
+def unused(weights: WeightMap, matcher: Matcher, named: set[str]) -> list[str]:
+    """What a map says of other names and of numbers for nothing."""
+    found = [a.span.text for a in weights.aliases if not any(map(any_of([a.of], weights).fullmatch, named))]
+    for number in weights.numbers.values():
+        for pattern in number.patterns:
+            bare = re.compile(expression(pattern, replace(weights, numbers={}), 0, named=False))
+            if not any(map(bare.fullmatch, matcher.numbers[number.name.text])):
+                found.append(pattern.span.text)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -140,6 +158,7 @@ def test_every_rule_and_name_of_a_map_is_used(file: Path) -> None:
         ("r2plus1d_18", "torchvision", "middle_eps=1e-3"),
         ("r2plus1d_18", "vmz", "eps=1e-5"),
         ("r2plus1d_34", "mmaction2", "stem_pool=off"),
+        ("vivit_b_joint", "huggingface", "tanh=off"),
     ],
 )
 def test_network_that_computes_something_else_is_refused(spec: str, source: str, changed: str) -> None:
@@ -162,6 +181,8 @@ def test_network_that_computes_something_else_is_refused(spec: str, source: str,
         ("r3d_18", "torchvision", "middle_of_block=on"),
         ("r3d_18", "vmz", "stem_middle=83"),
         ("slowfast_r50", "pyslowfast", "alpha=8"),
+        ("mvit_b_16x4", "pyslowfast", "pool=max"),
+        ("mvitv2_s_16x4", "torchvision", "table_crop=312"),
     ],
 )
 def test_what_the_source_leaves_open_can_be_set(spec: str, source: str, changed: str) -> None:
@@ -238,7 +259,10 @@ def test_axes(text: str, ours: tuple[int, ...], theirs: tuple[int, ...]) -> None
     assert torch.equal(rearrange(value, pattern, **given), there)
 
 
-@given(st.text(max_size=60), st.sampled_from(["", "weights a for b\n", "weights a for b\nx.{t} = "]))
+@given(
+    st.text(max_size=60) | st.text("{}*|.,=:ab1 \n", max_size=60),
+    st.sampled_from(["", *(f"weights a for b\n{s}" for s in ("", "x.{t} = ", "number t = ", "also ", "or "))]),
+)
 def test_no_text_breaks_the_parser(text: str, before: str) -> None:
     with suppress(archdsl.SpecError):
         parse_map(Source("map", before + text))
@@ -452,6 +476,241 @@ def test_a_metric_beside_the_model_is_told(arch: Architecture) -> None:
 def test_what_is_no_state_dict(checkpoint: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         state_dict_of(checkpoint, "x.pt")
+
+
+# --- numbers and other names -----------------------------------------------------------------------------------------
+
+STAGES = """\
+arch stages
+param depths = [1, 2, 3, 2]  # of the stages but `neck`
+input clip: video[3, 4, 8, 8]
+block unit(width) { residual { conv(width, 1) -> bn } }
+stage stem { conv(8, 1) }
+stage stage1 { unit(8) * depths[0] }
+stage stage2 { maxpool([1, 2, 2]) -> unit(8) * depths[1] }
+stage stage3 { unit(8) * depths[2] }
+stage neck { unit(8) }
+stage stage11 { unit(8) * depths[3] }
+head: avgpool -> linear(3)
+"""
+FLAT = """\
+weights theirs for stages
+number block = stage{s}.{i}, stage{s}.blocks.{i}, neck
+stem.conv.{t} = stem.{t}
+{block}.conv.{t} = blocks.{block}.conv.{t}
+{block}.bn.{t} = blocks.{block}.norm.{t}
+head.linear.{t} = fc.{t}
+also blocks.{i}.attn.conv.{t} = blocks.{i}.conv.{t}
+or layers.{i}.norm1.{t} = blocks.{i}.norm.{t}
+or layers.{i}.conv.{t} = blocks.{i}.conv.{t}
+or layers.{i}.inner.conv.{t} = blocks.{i}.attn.conv.{t}
+or classifier.{t} = fc.{t}
+drop blocks.{block}.index
+"""
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> Architecture:
+    (tmp_path / "stages.arch").write_text(STAGES)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "theirs.weights").write_text(FLAT)
+    return archdsl.load(tmp_path / "stages.arch")
+
+
+def newer(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A checkpoint with the names that `or` gives."""
+    names = [("fc.", "classifier."), (".attn.", ".inner."), (".norm.", ".norm1."), ("blocks.", "layers.")]
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        for old, new in names:
+            name = name.replace(old, new)  # noqa: PLW2901
+        found[name] = tensor
+    return found
+
+
+def first_only(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Without second names."""
+    return {n: t for n, t in tensors.items() if ".attn." not in n}
+
+
+def second_only(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """With second names alone."""
+    doubled = {n.replace(".attn.", ".") for n in tensors if ".attn." in n}
+    return {n: t for n, t in tensors.items() if n not in doubled}
+
+
+@pytest.mark.parametrize(
+    ("depths", "prefixes"),
+    [
+        ([1, 2, 3, 1], "stage1.0 stage2.blocks.0 stage2.blocks.1 stage3.0 stage3.1 stage3.2 neck stage11.0"),
+        ([4, 1, 1, 2], "stage1.0 stage1.1 stage1.2 stage1.3 stage2.blocks.0 stage3.0 neck stage11.0 stage11.1"),
+        ([12, 1, 1, 1], " ".join(f"stage1.{i}" for i in range(12)) + " stage2.blocks.0 stage3.0 neck stage11.0"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("stages")
+def test_blocks_are_numbered_through_all_stages(tmp_path: Path, depths: list[int], prefixes: str) -> None:
+    """In the order in which data flow, so that 3 stands before 11."""
+    arch = archdsl.load(tmp_path / "stages.arch", depths=depths)
+    moves = {m.theirs[0].name: m.ours[0].name for m in arch.plan_weights(SOURCE).moves}
+    for number, prefix in enumerate(prefixes.split()):
+        assert moves[f"blocks.{number}.conv.weight"] == f"{prefix}.conv.weight"
+        assert moves[f"blocks.{number}.norm.running_var"] == f"{prefix}.bn.running_var"
+    own = {n: torch.rand(s) for n, s in arch.tensors.items()}
+    theirs = archdsl.revert_weights(arch, own, SOURCE)
+    assert sum(n.endswith("norm.weight") for n in theirs) == sum(depths) + 1
+    assert equal(archdsl.convert_weights(arch, theirs, SOURCE), own)
+
+
+def test_numbers_go_to_drops_too(stages: Architecture) -> None:
+    theirs = archdsl.revert_weights(stages, {n: torch.rand(s) for n, s in stages.tensors.items()}, SOURCE)
+    archdsl.convert_weights(stages, theirs | {"blocks.17.index": torch.tensor(1)}, SOURCE)
+    with pytest.raises(archdsl.SpecError, match=r"`blocks.x.index`"):
+        archdsl.convert_weights(stages, theirs | {"blocks.x.index": torch.tensor(1)}, SOURCE)
+
+
+def test_what_is_numbered_can_have_words(stages: Architecture, tmp_path: Path) -> None:
+    file = tmp_path / "weights" / "theirs.weights"
+    file.write_text(FLAT.replace("number", "words s = 1: one, 2: two, 3: three\nnumber"))
+    with pytest.raises(archdsl.SpecError, match=r"no rule for `stage11\.0\.conv\.weight`"):
+        stages.plan_weights(SOURCE)
+    file.write_text(FLAT.replace("number", "words s = 1: one, 2: two, 3: three, 11: eleven\nnumber"))
+    assert "blocks.7.conv.weight" in stages.plan_weights(SOURCE).theirs
+
+
+def test_what_is_for_nothing_is_found() -> None:
+    """By the test of archdsl's own maps."""
+    lines = "or layers.{i}.x = blocks.{i}.x\nalso all.{t} = blocks.{t}.{i*}\n"
+    weights = parse_map(Source("map", FLAT.replace("neck\n", "neck, neck{i}\n") + lines))
+    matcher = Matcher(weights)
+    for name in ("stage1.0.conv.weight", "stage2.blocks.0.conv.weight", "neck.conv.weight"):
+        matcher.matches(name)
+    named = {"blocks.0.conv.weight", "blocks.0.norm.weight", "blocks.0.attn.conv.weight", "fc.bias"}
+    assert unused(weights, matcher, named) == ["or layers.{i}.x = blocks.{i}.x", "neck{i}"]
+
+
+@pytest.mark.parametrize("wrapped_in", ["", "module.", "model.backbone."])
+@pytest.mark.parametrize("fewer", [dict, first_only, second_only])
+@pytest.mark.parametrize("renamed", [dict, newer])
+def test_other_names_are_taken(stages: Architecture, renamed: Any, fewer: Any, wrapped_in: str) -> None:
+    own = {n: torch.rand(s) for n, s in stages.tensors.items()}
+    theirs = archdsl.revert_weights(stages, own, SOURCE)
+    assert torch.equal(theirs["blocks.3.attn.conv.weight"], theirs["blocks.3.conv.weight"])
+    assert not any(n.startswith(("layers", "classifier")) for n in theirs)
+    checkpoint = {wrapped_in + n: t for n, t in renamed(fewer(theirs)).items()}
+    converted = archdsl.convert_weights(stages, checkpoint, SOURCE)
+    assert equal(converted, own)
+    assert equal(archdsl.revert_weights(stages, converted, SOURCE), theirs)
+
+
+def test_the_first_name_counts(stages: Architecture) -> None:
+    theirs = archdsl.revert_weights(stages, {n: torch.rand(s) for n, s in stages.tensors.items()}, SOURCE)
+    other = torch.zeros_like(theirs["blocks.0.conv.weight"])
+    for checkpoint in (theirs | {"blocks.0.attn.conv.weight": other}, {"blocks.0.attn.conv.weight": other} | theirs):
+        converted = archdsl.convert_weights(stages, checkpoint, SOURCE)
+        assert torch.equal(converted["stage1.0.conv.weight"], checkpoint["blocks.0.conv.weight"])
+
+
+def test_counters_can_be_missing_under_all_names(stages: Architecture) -> None:
+    own = {n: torch.rand(s) for n, s in stages.tensors.items() if not n.endswith("num_batches_tracked")}
+    theirs = archdsl.revert_weights(stages, own, SOURCE)
+    assert equal(archdsl.convert_weights(stages, newer(theirs), SOURCE), own)
+
+
+def test_other_names_that_do_not_fit(stages: Architecture) -> None:
+    theirs = archdsl.revert_weights(stages, {n: torch.rand(s) for n, s in stages.tensors.items()}, SOURCE)
+    for checkpoint, message in [
+        (theirs | {"blocks.0.attn.conv.weight": torch.rand(3)}, "`blocks.0.attn.conv.weight` is 3, and 8×8×1×1×1 here"),
+        (theirs | {"classifier.bias": torch.rand(3)}, "`classifier.bias` (3); it would be `fc.bias`, which is there"),
+        ({n: t for n, t in theirs.items() if n != "fc.bias"}, "not there: `fc.bias` (3), for `head.linear.bias`"),
+        (
+            {n.replace("classifier.b", "clasifier.b"): t for n, t in newer(theirs).items()},
+            "no place for `clasifier.bias` (3); the nearest is `classifier.bias`",
+        ),
+    ]:
+        with pytest.raises(archdsl.SpecError, match="E0807") as caught:
+            archdsl.convert_weights(stages, checkpoint, SOURCE)
+        assert message in str(caught.value)
+
+
+def test_a_source_is_known_by_numbers_and_other_names(stages: Architecture, tmp_path: Path) -> None:
+    own = {n: torch.rand(s) for n, s in stages.tensors.items()}
+    theirs = archdsl.revert_weights(stages, own, SOURCE)
+    (tmp_path / "weights" / "others.weights").write_text("weights others for stages\n{x*}.{t} = model.{x*}.{t}\n")
+    for checkpoint in (theirs, newer(theirs)):
+        with pytest.raises(archdsl.SpecError, match="the names are rather those of `theirs`"):
+            archdsl.convert_weights(stages, checkpoint, "others")
+    with pytest.raises(archdsl.SpecError) as caught:
+        archdsl.convert_weights(stages, {f"blocks.a{i}.norm.weight": torch.rand(8) for i in range(40)}, "others")
+    assert "rather" not in str(caught.value)
+
+
+def test_other_names_by_the_command(stages: Architecture, tmp_path: Path, shell: Shell) -> None:
+    own = {n: torch.rand(s) for n, s in stages.tensors.items()}
+    theirs = archdsl.revert_weights(stages, own, SOURCE)
+    torch.save({"model_state": {f"module.{n}": t for n, t in newer(theirs).items()}}, "in.pt")
+    arguments = ("weights", "convert", tmp_path / "stages.arch")
+    assert shell(*arguments, "in.pt", "--from", SOURCE, "-o", "out.safetensors").code == 0
+    assert load_file("out.safetensors").keys() == own.keys()
+    assert shell(*arguments, "out.safetensors", "--from", "archdsl", "--to", SOURCE, "-o", "a.safetensors").code == 0
+    back = load_file("a.safetensors")
+    assert back.keys() == theirs.keys()
+    assert all(torch.equal(back[n], t) for n, t in theirs.items())
+    ran = shell("weights", "sources", tmp_path / "stages.arch")
+    assert f"theirs\n    {len(own)} tensors\n" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("number block = stage.{a|b}", "E0103"),
+        ("number block", "E0103"),
+        ("number {block} = stage.{i}", "E0103"),
+        ("number block = stage.{i},", "E0103"),
+        ("number block = stage.{i} : a -> a", "E0103"),
+        ("number block = " + ", ".join(f"a{i}" for i in range(9)), "E0802"),
+        ("\n".join(f"also a{i}.{{x*}} = {{x*}}" for i in range(201)), "E0704"),
+        ("also a.{q|k} = b.c", "E0103"),
+        ("also a.b = b.{q|k}", "E0103"),
+        ("or a.{q|k} = b.{q|k}", "E0103"),
+        ("or a.b", "E0103"),
+        ("or a.b = b.c : a -> a", "E0103"),
+        ("or a.{t} = b.{t*}.{u*}.{v*}", "E0802"),
+        ("also {a}.{b}.{c}.{d}.{e}.{block} = {a}.{b}.{c}.{d}.{e}.{block}\nnumber block = {x}.{y}", "E0802"),
+    ],
+)
+def test_faulty_statements(line: str, code: str) -> None:
+    with pytest.raises(archdsl.SpecError) as caught:
+        parse_map(Source("map", f"weights a for b\n{{block}}.x = {{block}}.x\n{line}\n"))
+    assert {d.code for d in caught.value.diagnostics} == {code}
+
+
+def test_long_names_cost_little(stages: Architecture) -> None:
+    """Of a checkpoint that is made to cost much."""
+    theirs = archdsl.revert_weights(stages, {n: torch.rand(s) for n, s in stages.tensors.items()}, SOURCE)
+    for name in ("blocks." + "1" * 100_000, "blocks." * 10_000, "layers." + "1." * 10_000 + "inner.conv."):
+        with pytest.raises(archdsl.SpecError, match="1 of its"):
+            archdsl.convert_weights(stages, theirs | {name: torch.rand(1)}, SOURCE)
+
+
+def test_parts_of_unequal_size_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "net.arch").write_text(NET.replace("conv(8, 1 if rare < 3 else 3)", "conv(16, 3)"))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "theirs.weights").write_text("""\
+weights theirs for net
+words v = weight: w, bias: b, running_mean: m, running_var: v
+{n}.conv.{t} = {n}.conv.{t}
+{conv1|res2}.bn.{v} = norms.{v}
+{n}.bn.num_batches_tracked = {n}.seen
+head.linear.{t} = fc.{t}
+""")
+    arch = archdsl.load(tmp_path / "net.arch")
+    own = {n: torch.rand(s) for n, s in arch.tensors.items()}
+    theirs = archdsl.revert_weights(arch, own, SOURCE)
+    assert theirs["norms.w"].shape == (24,)
+    converted = archdsl.convert_weights(arch, theirs, SOURCE)
+    assert converted.keys() == own.keys()
+    assert all(torch.equal(converted[n], t) for n, t in own.items())
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

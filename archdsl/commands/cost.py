@@ -39,7 +39,7 @@ def _table(analysis: Analysis, level: str) -> str:
     network = analysis.network
     rows = cost_rows(network, level)
     total = total_cost(network)
-    inputs = ", ".join(f"{name} {network.node(n).shape}" for name, n in network.inputs.items())
+    inputs = ", ".join(f"{name} {network.node(n).shape}" for name, n in network.clips.items())
     cells = [("stage" if level == "stage" else level, "path", "output", "parameters", "multiply-adds", "activations")]
     cells += [_cells(row) for row in rows]
     cells.append(("total", "", "", *_figures(total.params, total.macs, total.activations)))
@@ -72,7 +72,7 @@ def _compare(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> tu
     if published.clip is not None:
         network = analysed(spec, arguments, published.clip).network
     total = total_cost(network)
-    inputs = ", ".join(str(network.node(n).shape) for n in network.inputs.values())
+    inputs = ", ".join(str(network.node(n).shape) for n in network.clips.values())
     lines: list[str] = []
     warnings: list[Diagnostic] = []
     for what, ours, theirs, scale, unit in (

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# The scope of a class token: none, one for the whole clip, or one for each frame.
+NO_TOKEN, CLIP, FRAME = "", "clip", "frame"
+_TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token a frame"}
 
 
 class Grid(NamedTuple):
-    """`channels` values at each of `t` × `h` × `w` positions; the batch is left out. A vector is a grid of 1×1×1."""
+    """`channels` values at each of `t` × `h` × `w` positions, perhaps with class tokens beside them.
+
+    The batch is left out. A vector is a grid of 1×1×1 without a class token.
+    """
 
     channels: int
     t: int
     h: int
     w: int
+    token: str = NO_TOKEN
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -19,21 +27,40 @@ class Grid(NamedTuple):
         return self.t, self.h, self.w
 
     @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Channels, frames, height and width."""
+        return self.channels, self.t, self.h, self.w
+
+    @property
     def positions(self) -> int:
         return self.t * self.h * self.w
 
     @property
+    def tokens(self) -> int:
+        """How many class tokens there are."""
+        return {NO_TOKEN: 0, CLIP: 1, FRAME: self.t}[self.token]
+
+    @property
     def elements(self) -> int:
-        return self.channels * self.positions
+        return self.channels * (self.positions + self.tokens)
 
     @property
     def is_vector(self) -> bool:
-        return self.size == (1, 1, 1)
+        return self.size == (1, 1, 1) and not self.token
 
     def __str__(self) -> str:
-        return "×".join(str(int(n)) for n in self)
+        return "×".join(str(int(n)) for n in self.shape) + _TOKENS[self.token]
 
 
 def grid_text(size: tuple[int, int, int]) -> str:
     """`T×H×W` as people write it."""
     return "×".join(str(int(n)) for n in size)
+
+
+def fixed(grid: Grid) -> tuple[int, int, int]:
+    """The size of a grid as plain numbers, for code that is right for this size only."""
+    for n in grid.size:
+        fix: Any = getattr(n, "fix", None)  # of a size whose limits are being found out
+        if fix is not None:
+            fix()
+    return int(grid.t), int(grid.h), int(grid.w)

@@ -21,7 +21,9 @@ _MODULE = frozenset(
 # Names that generated code uses itself. A test compares the functions among them with the templates.
 _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
-    "sum zip annotations print open exec eval input spread_frames pad_same Attention ValueError".split()
+    "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
+    "Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool RelativePositions Windows "
+    "ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError".split()
 )
 _VARIABLES = frozenset("features module in_hand".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input

@@ -318,8 +318,14 @@ class For(Syntax):
 
 
 @part
+class Frozen(Syntax):
+    test: Expr | None
+
+
+@part
 class Stage(Syntax):
     label: Label
+    frozen: Frozen | None
     body: tuple[Statement, ...]
 
 

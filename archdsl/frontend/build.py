@@ -247,8 +247,11 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
     def on_for(self, span: Span, names: tuple[ast.Name, ...], iterable: Any, *body: Any) -> ast.For:
         return ast.For(span, names, iterable, self._statements(body))
 
-    def on_stage(self, span: Span, label: Token, *body: Any) -> ast.Stage:
-        return ast.Stage(span, ast.Label(self._span(label), str(label)), self._statements(body))
+    def on_frozen(self, span: Span, test: Any) -> ast.Frozen:
+        return ast.Frozen(span, test)
+
+    def on_stage(self, span: Span, label: Token, frozen: ast.Frozen | None, *body: Any) -> ast.Stage:
+        return ast.Stage(span, ast.Label(self._span(label), str(label)), frozen, self._statements(body))
 
     def on_block(self, span: Span, name: Token, *parts: Any) -> ast.Block:
         docs = [self._text(p) for p in parts if isinstance(p, Token)]

@@ -88,13 +88,20 @@ class _Printer(ValuePrinter):
                 head = concat("for ", self.names(node.names), " in ", self.value(node.iterable), " ")
                 return concat(start, head, self._body(node.body, node.iterable.span.end))
             case ast.Stage():
-                return concat(start, f"stage {node.label.text} ", self._body(node.body, node.label.span.end))
+                end = node.frozen.span.end if node.frozen is not None else node.label.span.end
+                head = concat(f"stage {node.label.text} ", *self._frozen(node.frozen))
+                return concat(start, head, self._body(node.body, end))
             case ast.Block():
                 return concat(start, self._block(node))
             case ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head():
                 return concat(start, self._line(node))
             case _:
                 return concat(start, self._simple(node))
+
+    def _frozen(self, node: ast.Frozen | None) -> list[Doc | str]:
+        if node is None:
+            return []
+        return ["frozen "] if node.test is None else ["frozen if ", self.value(node.test), " "]
 
     def _simple(self, node: ast.Statement) -> Doc:
         match node:

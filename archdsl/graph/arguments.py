@@ -11,7 +11,7 @@ from archdsl.frontend import ast
 from archdsl.graph.faults import fraction_notes, used_notes
 from archdsl.graph.parameters import choice_words, mismatch
 from archdsl.graph.scope import Binding, Scope, origin
-from archdsl.layers.attributes import AttributeFault, Choice
+from archdsl.layers.attributes import AttributeFault, Choice, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +28,7 @@ class Binder:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        self.indices: dict[str, Any] = {}  # inputs that layers can refer to by name
 
     # --- layers ---
 
@@ -52,6 +53,8 @@ class Binder:
 
     def _converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope) -> Any:
         """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
+        if isinstance(attribute, Reference):
+            return self._referred(attribute, argument)
         words = attribute.choices if isinstance(attribute, Choice) else ()
         value = self._value(argument.value, scope, words)
         if isinstance(value, Unknown):
@@ -63,6 +66,15 @@ class Binder:
             notes = fraction_notes(argument.value, scope) if fault.code == "E0302" else []
             notes += used_notes(place, argument.span)
             return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", fault.hint, notes)
+
+    def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
+        """The name of an input of frame numbers, or UNKNOWN after a fault."""
+        name = argument.value.id if isinstance(argument.value, ast.Name) else ""
+        if name in self.indices:
+            return name
+        label = f"`{attribute.name}`: expected {attribute.expects}, found `{argument.value.span.text}`"
+        hint = did_you_mean(name, self.indices) or "`input frame_index: index[frames]` declares one"
+        return self.evaluator.fault("E0301", argument.value.span, label, hint)
 
     # --- blocks ---
 

@@ -19,7 +19,8 @@ from archdsl.graph.arguments import Binder, argument_of, written
 from archdsl.graph.faults import layer_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.scope import Binding, Scope
-from archdsl.layers.base import ShapeError
+from archdsl.layers.attributes import Reference
+from archdsl.layers.base import TOKENS, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,7 +186,15 @@ class Builder:
             self.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=f"write {example}")
             return LOST
         flow = self._need(flow, link, context)
-        return LOST if layer is None else self.apply(layer, (flow,), context, link)
+        if layer is None:
+            return LOST
+        names = [getattr(layer, key) for key, kind in layer.attributes.items() if isinstance(kind, Reference)]
+        referred = [self.binder.indices[name] for name in names if name]
+        if referred and context.unit.parent is not None:
+            hint = "put this layer into a line of a stage, beside the block"
+            self.evaluator.fault("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
+            return LOST
+        return self.apply(layer, (flow, *referred), context, link)
 
     def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual, context: Context) -> Flow:
         """The value in hand; where several paths run, a chain must say which it means."""
@@ -280,7 +289,9 @@ class Builder:
             return shape
         values = {**unit.arguments, IN_CHANNELS: entering.channels}
         channels = substitute(formula_of(shape.channels), values)
-        return Grid(channels, int(shape.t), int(shape.h), int(shape.w))  # formulas of sizes end with the block
+        return Grid(
+            channels, int(shape.t), int(shape.h), int(shape.w), shape.token
+        )  # formulas of sizes end with the block
 
     # --- nodes ---
 
@@ -289,6 +300,7 @@ class Builder:
         shape: Shape = UNKNOWN
         if not any(isinstance(f.shape, Unknown) for f in flows):
             try:
+                _check_tokens(layer, *(f.shape for f in flows))
                 shape = layer.infer(*(f.shape for f in flows))
             except ShapeError as error:
                 self._misfit(error, layer, flows, context, link)
@@ -326,3 +338,14 @@ class Builder:
                 place = written(argument, context.scope, error.index)
                 notes += used_notes(place, argument.span)
         self.evaluator.fault(code, place, error.message, hint, notes)
+
+
+def _check_tokens(layer: Layer, *shapes: Grid) -> None:
+    """A layer that works on grids only has nothing to do with a class token."""
+    for shape in shapes:
+        if shape.token and TOKENS not in layer.layouts:
+            message = f"`{layer.kind}` cannot be applied to the class token of {shape}"
+            if layer.kind == "class_token":
+                message = f"{shape} has a class token already"
+            hint = "`select(grid)` leaves it out, `select(token)` takes it alone"
+            raise ShapeError(message, code="E0511", hint=hint)

@@ -80,7 +80,7 @@ def _rows(network: Network, unit: Unit, level: str) -> Iterator[Row]:
 
 
 def _shape(network: Network, number: int) -> tuple[int, int, int, int]:
-    c, t, h, w = network.node(number).shape
+    c, t, h, w = network.node(number).shape.shape
     return int(c), int(t), int(h), int(w)
 
 
@@ -94,7 +94,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     """The cost as plain data."""
     total = total_cost(network)
-    inputs = {name: list(_shape(network, n)) for name, n in network.inputs.items()}
+    inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
     c, *size = _shape(network, network.output)
     data: dict[str, Any] = {
         "arch": network.name,

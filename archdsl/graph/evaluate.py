@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
-from archdsl.core.grid import Grid
 from archdsl.core.values import (
     UNKNOWN,
     Endless,
@@ -28,6 +27,7 @@ from archdsl.graph.scope import Binding, Scope, origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from archdsl.core.grid import Grid
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
 
@@ -35,6 +35,7 @@ MAX_STEPS = 5_000_000
 MAX_MAGNITUDE = 10**15
 MAX_LIST = 100_000
 
+_SIZES = ("channels", "t", "h", "w")  # what `in` has
 _CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": False}
 
 
@@ -183,8 +184,8 @@ class Evaluator:
         value = scope.find_in_hand()
         if value is None:
             return self.fault("E0201", expr.span, "no value is in hand here", "`in` is known inside chains of layers")
-        if expr.attribute not in Grid._fields:
-            hint = did_you_mean(expr.attribute, Grid._fields)
+        if expr.attribute not in _SIZES:
+            hint = did_you_mean(expr.attribute, _SIZES)
             return self.fault("E0201", expr.span, f"a value has no `{expr.attribute}`", hint)
         if expr.attribute != "channels":
             self.sizes_used.add(expr.attribute)

@@ -60,6 +60,7 @@ class _Expander:
         self.units: list[Unit] = []
         self._listed: set[Unit] = set()
         self.inputs: dict[str, Flow] = {}
+        self.indices: dict[str, Flow] = {}
         self.declared: tuple[int | Unknown, ...] = ()  # size of the first input
         self.paths: dict[str, Flow] = {}
         self.named: dict[str, Flow] = {}
@@ -80,8 +81,11 @@ class _Expander:
 
     def _input(self, statement: ast.Input, scope: Scope) -> None:
         name = statement.name
+        if statement.kind.id == "index":
+            self._index(statement, scope)
+            return
         if statement.kind.id != "video":
-            hint = did_you_mean(statement.kind.id, ["video"])
+            hint = did_you_mean(statement.kind.id, ["video", "index"])
             self.reporter.report(
                 "E0301", statement.kind.span, f"unknown kind of input `{statement.kind.id}`", hint=hint
             )
@@ -90,6 +94,25 @@ class _Expander:
         unit = Unit("input", "", path=name.id)
         layer = vocabulary()["input"]()
         self.inputs[name.id] = self.builder.add_node(layer, (), shape, unit, statement.span)
+
+    def _index(self, statement: ast.Input, scope: Scope) -> None:
+        """Numbers of the clip's frames, for layers that ask for them by name."""
+        name = statement.name
+        sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
+        hint = "`input frame_index: index[frames]`, behind that of the video"
+        if not self.inputs:
+            self.reporter.report("E0301", statement.shape.span, "no video is declared before its frames", hint=hint)
+            return
+        if len(sizes) != 1:
+            label = f"an index has one size, the frames, found {len(sizes)}"
+            self.reporter.report("E0301", statement.shape.span, label, hint=hint)
+            return
+        self._check_new(name, {**self.inputs, **self.indices}, why_no_input(name.id))
+        frames = next(iter(self.inputs.values())).shape.t if sizes[0] == self.declared[0] else sizes[0]
+        shape = UNKNOWN if isinstance(frames, Unknown) else Grid(1, frames, 1, 1)
+        unit = Unit("input", "", path=name.id)
+        self.indices[name.id] = self.builder.add_node(vocabulary()["index"](), (), shape, unit, statement.span)
+        self.builder.binder.indices = dict(self.indices)
 
     def _clip_shape(self, statement: ast.Input, scope: Scope) -> Grid | Unknown:
         sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
@@ -157,7 +180,16 @@ class _Expander:
             notes = [Note("first here", self.stages[label].span)] if label in self.stages else []
             self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
         self.stages[label] = statement.label
-        self._stage_body(statement.body, scope.child(), label, {})
+        units: dict[str, Unit] = {}
+        self._stage_body(statement.body, scope.child(), label, units)
+        frozen = self._is_frozen(statement.frozen, scope)
+        for unit in units.values():
+            unit.frozen = frozen
+
+    def _is_frozen(self, frozen: ast.Frozen | None, scope: Scope) -> bool:
+        if frozen is None or frozen.test is None:
+            return frozen is not None
+        return self.evaluator.truth(frozen.test, scope) is True
 
     def _fill(self, label: ast.Label, scope: Scope) -> str | None:
         """`res{i}` with the numbers in place of the names."""
@@ -198,7 +230,7 @@ class _Expander:
             if isinstance(statement, ast.PathLine):
                 self._path_line(statement, scope, label, units)
             elif isinstance(statement, ast.Lateral):
-                self._lateral(statement, scope, label)
+                self._lateral(statement, scope, label, units)
             elif isinstance(statement, ast.Let):
                 self._let(statement, scope)
             elif isinstance(statement, ast.If):
@@ -232,13 +264,14 @@ class _Expander:
         self.reporter.report("E0603", name.span, f"no path `{name.id}`", hint=hint)
         return False
 
-    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str) -> None:
+    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str, units: dict[str, Unit]) -> None:
         source, target = lateral.source, lateral.target
         if source.id in self.program.dropped or target.id in self.program.dropped:
             return
         if not (self._known_path(source) and self._known_path(target)):
             return
         unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label)
+        units[unit.path] = unit
         side = self._line(lateral.chain, self.paths[source.id], unit, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:
@@ -314,6 +347,7 @@ class _Expander:
                 "E0605", header.span, "no stage and no head", hint="`stage NAME { … }` is one row of the table"
             )
             return None
+        self._check_indices()
         output = self.output or self._only_path()
         if output is None:
             names = ", ".join(f"`{p}`" for p in self.paths)
@@ -327,10 +361,19 @@ class _Expander:
             citations=self.program.citations,
             graph=self.graph,
             units=self.units,
-            inputs={n: f.node for n, f in self.inputs.items()},
+            inputs={n: f.node for n, f in {**self.inputs, **self.indices}.items()},
             output=output.node,
             fixed_axes=frozenset(self.evaluator.sizes_used),
         )
+
+    def _check_indices(self) -> None:
+        if self.reporter.failed:
+            return  # what would have used it may be faulty
+        used = {i for _, data in self.graph.nodes(data=True) for i in data["node"].inputs}
+        for name, flow in self.indices.items():
+            if flow.node not in used:
+                span = self.graph.nodes[flow.node]["node"].span
+                self.reporter.report("W0101", span, f"nothing depends on `{name}`")
 
     def _check_functions(self) -> None:
         """The module has a function `check_NAME` for each input, which nothing else may be called."""

@@ -28,12 +28,13 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
             attributes={k: _plain(v) for k, v in node.layer.values().items()},
             path=node.unit.top.path,
             stage=node.unit.top.stage,
-            shape=tuple(int(n) for n in node.shape),
+            shape=tuple(int(n) for n in node.shape.shape),
+            token=node.shape.token,
             params=cost.params,
             macs=cost.macs,
         )
     for source, target, data in network.graph.edges(data=True):
-        graph.add_edge(names[source], names[target], shape=tuple(int(n) for n in data["shape"]))
+        graph.add_edge(names[source], names[target], shape=tuple(int(n) for n in data["shape"].shape))
     return graph
 
 

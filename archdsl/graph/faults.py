@@ -108,6 +108,8 @@ def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool
         return "the shortcut must end in the channels of the body, and stride as the body does"
     if has_shortcut:
         return "the condition of the shortcut does not hold here, but it must where the body changes the shape"
+    if body.token or entering.token:
+        return "both sides must be of one grid: `select(token)` behind the residual takes the class token alone"
     ratios = [e / b for e, b in zip(entering.size, body.size, strict=True)]
     if any(r != int(r) for r in ratios):
         return "a `shortcut { … }` behind the residual must change the grid as the body does"

@@ -51,6 +51,7 @@ class Unit:
     test: tuple[Expr, Scope] | None = None  # the condition under which a shortcut is there
     items: list[int | Unit] = field(default_factory=list["int | Unit"])
     explicit: bool = False  # labelled with `as`
+    frozen: bool = False  # whether its weights stay as they are in training
     repeat: int = 0  # which `*` made it a copy of one block; 0: none
 
     @cached_property
@@ -125,6 +126,11 @@ class Network:
     output: int
     published: Published | None = None
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
+
+    @property
+    def clips(self) -> dict[str, int]:
+        """The inputs that are videos."""
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == "input"}
 
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.base import Layer, ShapeError, grids_differ, layer
+from archdsl.core.grid import FRAME
+from archdsl.layers.base import Layer, ShapeError, Use, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -17,6 +18,8 @@ class Add(Layer):
 
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]
+        if any(x.token != first.token for x in inputs):
+            self._check_tokens(inputs)
         for x in inputs[1:]:
             if x.channels != first.channels:
                 message = (
@@ -27,7 +30,22 @@ class Add(Layer):
             if x.size != first.size:
                 found, hint = grids_differ(first, x)
                 raise ShapeError(f"{first} and {x} cannot be {self.joined}: {found}", code="E0502", hint=hint)
-        return first
+        return next((x for x in inputs if x.token), first)
+
+    def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
+        """A grid can be added to one with a class token, which stays as it is."""
+        if len(inputs) == 2 and not all(x.token for x in inputs):
+            return
+        message = f"{' and '.join(map(str, inputs))} cannot be {self.joined}: they differ in their class tokens"
+        raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1
+
+    def form(self, *inputs: Grid) -> tuple[Any, ...]:
+        return tuple(x.token for x in inputs)
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        tokens = [x.token for x in use.examples]
+        lone = tokens.index("") if any(tokens) and "" in tokens else None
+        return {"lone": lone, "axis": 2 if FRAME in tokens else 1}

@@ -1,153 +1,469 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid, grid_text
+from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Size
-from archdsl.layers.base import CHANNELS_LAST, Layer, ShapeError, Use, compact, divisors, layer
-
-EMBEDDED_GAUSSIAN, GAUSSIAN, DOT_PRODUCT, CONCATENATION = (
-    "embedded_gaussian", "gaussian", "dot_product", "concatenation",
+from archdsl.layers.attention_rules import (
+    CONCATENATION,
+    DECOMPOSED,
+    DOT_PRODUCT,
+    EMBEDDED_GAUSSIAN,
+    GAUSSIAN,
+    NONE,
+    SAME,
+    TABLE,
+    Pooling,
+    check,
 )  # fmt: skip
+from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Shared, Use, layer
+from archdsl.layers.groups import AXES, Groups, groups, patterns
+
+if TYPE_CHECKING:
+    from archdsl.layers.attributes import Size3
+
 WEIGHTS = {
     EMBEDDED_GAUSSIAN: "softmax(q·k/√d)",
     GAUSSIAN: "softmax(x·x)",
     DOT_PRODUCT: "q·k/N",
     CONCATENATION: "relu(w·[q,k])/N",
 }
-AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
+_WRITTEN = {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}
+LEAST_CHUNK = 32  # queries of a band that are computed together, at least
 
 
 @layer("attention", category="attention")
 class Attention(Layer):
     """Attention: each position gathers values from others, weighted by how its query meets their keys.
 
-    y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that `over` names. The weights f are, for N positions
-    (Wang et al. 2018, section 3.2; Vaswani et al. 2017): `embedded_gaussian`: softmax(q·k / √d) with d channels a
+    y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that the settings name. The weights f are, for N positions
+    (Wang et al. 2018, section 3.2; Vaswani et al. 2017): `embedded_gaussian`: softmax(q·k / √d + b) with d channels a
     head; `gaussian`: softmax(x·x), without queries and keys of their own; `dot_product`: q·k / N; `concatenation`:
     relu(w · [q, k]) / N with learned w.
+
+    Positions are looked at in groups: all along the axes of `over`, or in a `window`, which becomes as small as the
+    axis that it covers. Windows that do not divide the grid are filled with zeros, which are looked at as the rest (Liu
+    et al. 2022); `shift` moves all windows towards the end, round the border, where positions from its two sides do not
+    see each other. With a `dilation` of d a group holds every d-th position. A `band` of n lets each position see n/2
+    before and behind it, and costs as much as the axis is long.
+
+    Queries, keys and values can be pooled (Fan et al. 2021): over the whole grid, before it is cut into windows. Where
+    the stride is the size of the window it is not padded, else by half of an odd window. `b` is a learned number for
+    each distance in the group (`table`, for each head), or the products of the query with a vector for the distance on
+    each axis (`decomposed`, MViTv2 equation 6), distances in positions of the unpooled grid.
+
+    A class token is one more position of each group: where there are several it is copied, and its results are
+    averaged. In a band it sees all positions, and all see it (Beltagy et al. 2020). It has no distance and is not
+    pooled.
     """
 
     module, heavy = True, True
-    imports = ("from einops import rearrange", "from torch.nn import functional as F")
-    layouts = (CHANNELS_LAST,)
+    imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
+    layouts = (CHANNELS_LAST, TOKENS)
 
     heads = Integer(1, doc="parts of the channels that attend on their own")
-    dim = Integer(0, doc="channels of queries, keys and values, all heads together; if left out, those of the input")
+    dim = Integer(0, minimum=0, doc="channels of queries, keys and values, all heads together; 0: those of the input")
+    out = Integer(0, minimum=0, doc="channels of the output; 0: those of the input")
     over = Choice(*AXES, default="space_time", doc="the axes that a position looks along")
+    half_over = Choice(SAME, *AXES, default=SAME, doc="those of the second half of the heads (ViViT, model 4)")
+    window = Window(0, doc="positions of a group over t, h and w; `all`: the whole axis, if it is looked along")
+    shift = Size(0, minimum=0, doc="how far the windows are moved")
+    dilation = Size(1, doc="distance between neighbours in a group")
+    band = Integer(0, minimum=0, doc="positions that each sees before and behind it, together, on the one axis; 0: all")
     score = Choice(
         EMBEDDED_GAUSSIAN, GAUSSIAN, DOT_PRODUCT, CONCATENATION, default=EMBEDDED_GAUSSIAN, doc="the pairwise function"
     )
     scale = Flag(True, doc="whether `embedded_gaussian` divides by √d")
-    kv_pool = Size(1, doc="window of a max pooling of keys and values, which moves by its own size")
-    kv_pool_first = Flag(True, doc="whether it comes before their projection")
+    pool = Choice("max", "avg", "conv", default="max", doc="how is pooled; `conv`: by one filter a channel of a head")
+    q_pool = Size(1, doc="window of the pooling of queries")
+    q_stride = Size(0, minimum=0, doc="its step; 0: its size")
+    kv_pool = Size(1, doc="window of the pooling of keys and values")
+    kv_stride = Size(0, minimum=0, doc="its step; 0: its size")
+    kv_pool_first = Flag(False, doc="whether keys and values are pooled before their projection")
+    pool_norm = Flag(False, doc="whether a layer normalisation of each head follows a pooling")
+    eps = Real(1e-5, low=1e-15, high=1.0, doc="of that normalisation")
+    add_query = Flag(False, doc="whether the pooled query is added to the result, before the last projection")
+    position = Choice(NONE, TABLE, DECOMPOSED, default=NONE, doc="what is added for the distance of key and query")
+    position_grid = Size(0, minimum=0, doc="the grid that `decomposed` tables were made for, if another; 0: this one")
+    table_prefix = Flag(
+        False, doc="whether a window that became smaller reads the table by the first rows of the larger one's index"
+    )
+    token_projections = Flag(False, doc="whether the class token has projections of its own, in a band")
+    dropout = Real(0.0, high=1.0, doc="in training, the part of the weights that is 0")
     bias = Flag(True, doc="whether the projections to queries, keys and values have a bias")
     proj_bias = Flag(True, doc="whether the last projection has one")
     init = Initialiser(Symbol("normal", (0.01,)), doc="how the weights begin; biases begin at 0")
+    proj_init = Initialiser(None, doc="how the last projection begins, if otherwise")
+    position_init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how learned positions begin")
 
     # --- facts ---
 
     @property
+    def axes(self) -> str:
+        return AXES[self.over]
+
+    @property
+    def queries(self) -> Pooling:
+        return Pooling("q_pool", self.q_pool, self.q_stride)
+
+    @property
+    def keys(self) -> Pooling:
+        return Pooling("kv_pool", self.kv_pool, self.kv_stride)
+
+    @property
     def pooled(self) -> bool:
-        return any(k != 1 for k in self.kv_pool)
+        return self.queries.is_there or self.keys.is_there
+
+    @property
+    def names_windows(self) -> bool:
+        """Whether the settings ask for groups that are not just whole axes, or for what depends on their size."""
+        cut = any(self.window[i] for i, a in enumerate("thw") if a in self.axes)
+        return cut or any(d != 1 for d in self.dilation) or self.position == TABLE
 
     def inner(self, x: Grid) -> int:
         """Channels of the values, all heads together."""
         return self.dim or x.channels
 
+    def groups(self, x: Grid) -> Groups:
+        """The groups of the unpooled grid; with a class token a frame, those of one frame."""
+        size = (1, x.h, x.w) if x.token == FRAME else x.size
+        return groups(self.axes, size, self.window, self.dilation, self.shift)
+
+    def is_banded(self, x: Grid) -> bool:
+        """Whether the band leaves something out."""
+        if not self.band:
+            return False
+        if self.position == TABLE:  # which is said band by band
+            return True
+        at = "thw".index(self.axes)
+        return self.band // 2 < int(x.size[at]) // int(self.dilation[at]) - 1
+
+    def arrangement(self, x: Grid) -> str:
+        """The form of its code: one group, groups of whole axes, windows, a band, or two halves of heads."""
+        if self.half_over != SAME:
+            return "halves"
+        apart = any(d != 1 for d in self.dilation)
+        if self.is_banded(x) or (self.band and (self.token_projections or apart)):
+            return "band"
+        if self.names_windows and not self.band:
+            return "windows"
+        found = self.groups(x) if x.token else None
+        alone = len(self.axes) == 3 if found is None else found.number == 1
+        return "whole" if alone else "axes"
+
+    def is_sized(self, x: Grid) -> bool:
+        """Whether its code is for one size of the grid only."""
+        return bool(x.token or self.band or self.position != NONE) or self.names_windows
+
     def context(self, x: Grid) -> Grid:
         """What keys and values are made of."""
-        return Grid(x.channels, *(n // k for n, k in zip(x.size, self.kv_pool, strict=True)))
+        return Grid(x.channels, *self.keys.of(x))
 
     def projections(self, x: Grid) -> dict[str, tuple[int, int]]:
         """The linear layers, each with its outputs and inputs. Those that see the same value are one."""
         dim = self.inner(x)
         shapes = {name: (len(name) * dim, x.channels) for name in self._inward()}
-        shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (x.channels, dim)}
+        shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (self.out or x.channels, dim)}
+        shapes |= {"token_q": (dim, x.channels), "token_kv": (2 * dim, x.channels)}
         return {name: shapes[name] for name in self._names()}
 
     def _inward(self) -> list[str]:
         """What comes before the weights are found: a letter for each of queries, keys and values in one product."""
         if self.score == GAUSSIAN:
             return ["v"]
-        return ["q", "kv"] if self.pooled and self.kv_pool_first else ["qkv"]
+        return ["q", "kv"] if self.keys.is_there and self.kv_pool_first else ["qkv"]
+
+    def _names(self) -> list[str]:
+        token = ["token_q", "token_kv"] if self.token_projections else []
+        return [*self._inward(), *token, *(["pair"] if self.score == CONCATENATION else []), "proj"]
+
+    def _pools(self, token: str = "") -> list[str]:
+        """Poolings that are modules: those with weights, and those that a class token passes by."""
+        if self.pool != "conv" and not token:
+            return []
+        return [*(["q_pool"] if self.queries.is_there else []), *(["kv_pool"] if self.keys.is_there else [])]
+
+    def _norms(self) -> list[str]:
+        """The normalisations behind poolings."""
+        q, kv = (self.pool_norm and p.is_there for p in (self.queries, self.keys))
+        return [*(["q_norm"] if q else []), *(["k_norm", "v_norm"] if kv else [])]
 
     def has_bias(self, projection: str) -> bool:
         return {"proj": self.proj_bias, "pair": False}.get(projection, self.bias)
+
+    def extents(self, x: Grid) -> tuple[Size3, Size3]:
+        """Queries and keys of one group, over t, h and w."""
+        found = self.groups(x)
+        grid = Grid(1, *found.grid)
+        q, k = (p.of_window(found.window, found.grid, p.of(grid)) for p in (self.queries, self.keys))
+        return q, k
+
+    def table(self, x: Grid) -> Size3:
+        """The window whose distances the table holds."""
+        t, h, w = (k or n for k, n in zip(self.window, self.groups(x).window, strict=True))
+        if self.band:
+            reach = self.band // 2 + 1
+            t, h, w = (reach if a in self.axes else 1 for a in "thw")
+        return int(t), int(h), int(w)
 
     # --- rules ---
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
-        for channels in (self.inner(x), x.channels) if self.score == GAUSSIAN else (self.inner(x),):
-            if channels % self.heads:
-                message = f"{int(channels)} channels cannot be split into {int(self.heads)} heads"
-                raise ShapeError(message, "heads", "E0508", divisors("heads", channels))
-        for index, (axis, k, n) in enumerate(zip("thw", self.kv_pool, x.size, strict=True)):
-            if axis not in AXES[self.over] and k != 1:
-                message = f"`{self.over}` does not look along {axis}, so keys cannot be pooled there"
-                error = ShapeError(message, "kv_pool", "E0509", "pool by 1 on this axis, or look along it, too")
-            elif n // k < 1:
-                message = f"a window of {int(k)} over {axis} is larger than the grid of {grid_text(x.size)}"
-                error = ShapeError(message, "kv_pool", "E0503", "use a smaller window or a larger clip")
-            else:
-                continue
-            error.index = index
-            raise error
-        return x
+        if self.is_sized(x):
+            fixed(x)
+        check(self, x)
+        return Grid(self.out or x.channels, *self.queries.of(x), x.token)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        (x,) = inputs
         found: dict[str, tuple[int, ...]] = {}
-        for name, (out, into) in self.projections(inputs[0]).items():
+        for name, (out, into) in self.projections(x).items():
             found[f"{name}.weight"] = (out, into)
             if self.has_bias(name):
                 found[f"{name}.bias"] = (out,)
+        width = self.inner(x) // self.heads
+        for name in self._pools():
+            kernel = self.q_pool if name == "q_pool" else self.kv_pool
+            filters = width if name == "q_pool" else 2 * width  # those of keys, then those of values
+            found |= {f"{name}.conv.weight": (filters, 1, *kernel)}
+        for name in self._norms():
+            found |= dict.fromkeys((f"{name}.weight", f"{name}.bias"), (width,))
+        if self.position == TABLE:
+            found["table"] = (prod(2 * n - 1 for n in self.table(x)), self.heads)
+        elif self.position == DECOMPOSED:
+            for axis, rows in zip("thw", self._rows(x), strict=True):
+                found |= {f"relative.{axis}": (rows, width)} if axis in self.axes else {}
         return found
+
+    def _rows(self, x: Grid) -> Size3:
+        """The rows of decomposed tables; those of another grid are stretched over this one's (PySlowFast)."""
+        rows = zip(self.position_grid, *self.extents(x), self.queries.step, self.keys.step, strict=True)
+        t, h, w = (2 * (max(n // s, n // r) if n else max(q, k)) - 1 for n, q, k, s, r in rows)
+        return int(t), int(h), int(w)
+
+    def _is_stretched(self, x: Grid) -> bool:
+        return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self._rows(x), *self.extents(x), strict=True))
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         (x,) = inputs
-        few, dim = self.context(x), self.inner(x)
-        pairs = x.positions * prod(getattr(few, axis) for axis in AXES[self.over])
-        total = pairs * dim + x.positions * dim * x.channels  # the weighted sums, and the last projection
-        total += (few if self.kv_pool_first else x).positions * dim * x.channels  # values
+        if self.half_over != SAME:
+            return self._macs_of_halves(x)
+        if self.arrangement(x) == "band":
+            return self._macs_of_band(x)
+        clips, token, dim = (int(x.t) if x.token == FRAME else 1), int(bool(x.token)), self.inner(x)
+        found, (q, k) = self.groups(x), self.extents(x)
+        queries, keys = found.number * (prod(q) + token), found.number * (prod(k) + token)
+        one = Grid(1, *found.grid)
+        rows = few = prod(found.grid) + token  # that are projected
+        if not self.pooled and self.score != GAUSSIAN:
+            rows = few = queries
+        elif self.keys.is_there and self.kv_pool_first:
+            few = prod(self.keys.of(one)) + token
+        pairs = queries * (prod(k) + token)
+        total = queries * dim * (self.out or x.channels) + few * dim * x.channels + pairs * dim
         if self.score == GAUSSIAN:
-            return total + pairs * x.channels
-        total += (x.positions + (few if self.kv_pool_first else x).positions) * dim * x.channels  # queries and keys
-        return total + ((x.positions + few.positions) * dim if self.score == CONCATENATION else pairs * dim)
+            return clips * (total + pairs * x.channels)
+        total += (rows + few) * dim * x.channels  # queries and keys
+        total += (queries + keys) * dim if self.score == CONCATENATION else pairs * dim
+        if self.pool == "conv":
+            total += sum(n * prod(p.of(one)) * prod(p.kernel) for n, p in self._pooled_parts()) * dim
+        if self.position == DECOMPOSED:
+            total += found.number * prod(q) * dim * sum(n for a, n in zip("thw", k, strict=True) if a in self.axes)
+        return clips * total
 
-    def form(self) -> tuple[Any, ...]:
-        return (int(self.heads) == 1, self.dim == 0, *(int(k) for k in self.kv_pool))
+    def _pooled_parts(self) -> list[tuple[int, Pooling]]:
+        return [(n, p) for n, p in ((1, self.queries), (2, self.keys)) if p.is_there]
+
+    def _macs_of_halves(self, x: Grid) -> int:
+        dim, out = self.inner(x), self.out or x.channels
+        halves = AXES[self.over], AXES[self.half_over]
+        seen = [prod(n for a, n in zip("thw", x.size, strict=True) if a in axes) for axes in halves]
+        return x.positions * (3 * dim * x.channels + dim * out + sum(seen) * dim)
+
+    def _macs_of_band(self, x: Grid) -> int:
+        token, dim = x.tokens, self.inner(x)
+        rows = x.positions + token
+        length, reach, chunk = self._band(x)
+        chunks = -(-length // chunk)
+        pairs = x.positions // length * chunks * chunk * (chunk + 2 * reach + token)
+        if not self.is_banded(x):
+            pairs = x.positions * (length + token)
+        total = rows * dim * (3 * x.channels + (self.out or x.channels)) + 2 * pairs * dim
+        total += 2 * token * rows * dim
+        return total + ((1 + 2 * rows) * x.channels * dim if self.token_projections else 0)
+
+    def _band(self, x: Grid) -> tuple[int, int, int]:
+        """Positions in a row, how far each sees, and how many are computed together."""
+        at = "thw".index(self.axes)
+        length, reach = int(x.size[at]) // int(self.dilation[at]), int(self.band) // 2
+        return length, reach, min(max(2 * reach, LEAST_CHUNK), length)
+
+    # --- code ---
+
+    def form(self, *inputs: Grid) -> tuple[Any, ...]:
+        (x,) = inputs
+        literal = () if self._pools(x.token) else (*map(int, self.kv_pool), *map(int, self.keys.step))
+        pooled = self.queries.is_there, self.keys.is_there
+        apart = tuple(d != 1 for d in self.dilation)
+        band = tuple(map(int, self.dilation)) if self.band else ()
+        settings = self.dim == 0, self.out == 0, self.dropout > 0, self.eps, apart, band
+        stretched = self.position == DECOMPOSED and self._is_stretched(x)
+        return (
+            stretched,
+            self._is_alone(x),
+            self.arrangement(x),
+            x.token,
+            self.is_banded(x),
+            *pooled,
+            *settings,
+            *literal,
+        )
+
+    def _is_alone(self, x: Grid) -> bool:
+        return self.heads == 1 and not self.is_sized(x) and not self._pools() and not self.pool_norm
 
     def parts(self) -> dict[str, str]:
-        return dict.fromkeys(self._names(), "nn.Linear")
+        found = dict.fromkeys(self._names(), "nn.Linear")
+        found |= {f"{name}.conv": "nn.Conv3d" for name in self._pools()}
+        positions = {DECOMPOSED: {"relative": "RelativePositions"}, TABLE: {"": self._class()}}
+        return found | positions.get(self.position, {})
 
-    def _names(self) -> list[str]:
-        return [*self._inward(), *(["pair"] if self.score == CONCATENATION else []), "proj"]
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
+        last = self.proj_init or self.init
+        found = {f"{name}.weight": last if name == "proj" else self.init for name in self._names()}
+        found |= {f"{name}.bias": Symbol("zeros") for name in self._names() if self.has_bias(name)}
+        found |= {f"{name}.conv.weight": self.init for name in self._pools()}
+        if self.position_init.name == "zeros":
+            return found
+        if self.position == TABLE:
+            found["table"] = self.position_init
+        if self.position == DECOMPOSED:
+            found |= {f"relative.{axis}": self.position_init for axis in self.axes}
+        return found
+
+    def _class(self) -> str:
+        if self.names_windows and not self.band:
+            return "WindowAttention"
+        if self.band:
+            return "BandedAttention"
+        return "PoolingAttention" if self._pools() or self.queries.is_there else "Attention"
+
+    def place(self, *inputs: Grid) -> dict[str, Any]:
+        (x,) = inputs
+        found: dict[str, Any] = dict(self._shared(x))
+        grouped = self.arrangement(x) in ("axes", "windows")
+        grid = self.groups(x).grid
+        if x.token and (self._pools(x.token) or grouped):
+            found["grid"] = grid
+            if self._pools(x.token) and grouped:
+                one = Grid(1, *grid)
+                found["q_grid"], found["kv_grid"] = _plain(self.queries.of(one)), _plain(self.keys.of(one))
+        if self.position == DECOMPOSED:
+            found["queries"], found["keys"] = self.extents(x)
+            if self._is_stretched(x):
+                found["tables"] = self._rows(x)
+        if self.position == TABLE:
+            found["rows"] = int(prod(2 * n - 1 for n in self.table(x)))
+        return found
+
+    def _shared(self, x: Grid) -> dict[str, Shared]:
+        biased, drops = self.position != NONE, self.dropout > 0
+        options: dict[str, Any] = {"token": bool(x.token), "table": self.position == TABLE, "drops": drops}
+        options |= {"scaled": self.scale, "biased": biased}
+        if self.arrangement(x) == "band" and self.is_banded(x):
+            name = ("Band", "Band", "attention_band.j2")
+            return {"band": Shared(*name, tuple(options.items()), self._band(x))}
+        if self.arrangement(x) != "windows":
+            return {}
+        found = self.groups(x)
+        apart = "".join(a for a, d in zip("thw", self.dilation, strict=True) if d != 1)
+        grid, group, members = patterns(self.axes, windows=True, apart=apart)
+        options |= {"grid": grid, "batch": group, "group": members, "axes": self.axes, "apart": apart}
+        options |= {"prefix": self.table_prefix, "strided": self.pooled, "attends": self.score == EMBEDDED_GAUSSIAN}
+        name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
+        arguments: list[Any] = [found.grid, found.window]
+        arguments += [found.dilation] if apart else []
+        arguments += self.extents(x) if self.pooled else []
+        if self.position == TABLE:
+            arguments += [_plain(self.queries.step), _plain(self.keys.step)] if self.pooled else []
+            arguments.append(self.table(x))
+        if found.is_shifted:
+            pools = (self.queries, self.keys) if self.pooled else (self.queries,)
+            arguments += [_plain(p.of_shift(found.shift)) for p in pools]
+        return {"windows": Shared(name, "Windows", "attention_windows.j2", tuple(options.items()), tuple(arguments))}
 
     def plan(self, use: Use) -> dict[str, Any]:
-        rest = "".join(a for a in "thw" if a not in AXES[self.over])
-        batch, positions = f"(b {' '.join(rest)})" if rest else "b", " ".join(AXES[self.over])
-        positions = f"({positions})" if len(AXES[self.over]) > 1 else positions
-        alone = self.heads == 1
-        axes, pooled = self.over.replace("_", " and "), ", to max-pooled keys and values" if self.pooled else ""
-        weights = WEIGHTS[self.score] if self.scale else WEIGHTS[self.score].replace("/√d", "")
+        (x,) = use.examples
+        kind, pools = self.arrangement(x), self._pools(x.token)
+        _, batch, group = patterns(self.axes)
+        halves = [patterns(AXES[o])[1:] for o in (self.over, self.half_over if self.half_over != SAME else self.over)]
         return {
+            "name": self._class(),
+            "doc": self._doc(kind, x),
+            "kind": kind,
+            "banded": kind == "band" and self.is_banded(x),
             "channels": use.inputs[0].channels,
             "dim": self.dim or None,
-            "heads": None if alone else self.heads,
+            "out": self.out or None,
+            "heads": None if self._is_alone(x) else self.heads,
             "score": self.score,
             "scaled": self.scale,
-            "doc": f"Attention over {axes}{pooled}, weighted by {weights}.",
-            "channels_of": "d" if alone else "(n d)",
-            "tokens": f"{batch} {1 if alone else 'n'} {positions} d",
-            "pool": compact(self.kv_pool) if self.pooled else None,
+            "token": bool(x.token),
+            "frame": x.token == FRAME,
+            "over": self.axes,
+            "batch": batch,
+            "group": group,
+            "halves": halves,
+            "others": " * ".join(a for a in "thw" if a not in self.axes) or "1",
+            "row": list(self._row()) if self.band else None,
+            "io": _WRITTEN[x.token],
+            "keeps_grid": kind in ("axes", "windows") and not self.pooled,
+            "q_pooled": self.queries.is_there,
+            "kv_pooled": self.keys.is_there,
+            "pool": self.pool,
+            "modules": bool(pools),
+            "pool_norm": self.pool_norm,
+            "eps": None if self.eps == 1e-5 else self.eps,
             "pool_first": self.kv_pool_first,
+            "functional": None if pools or not self.keys.is_there else self.keys.call(),
+            "functional_q": None if pools or not self.queries.is_there else self.queries.call(),
+            "add_query": self.add_query,
+            "position": self.position,
+            "own": self.token_projections,
+            "dropout": self.dropout or None,
             "bias": self.bias,
             "proj_bias": self.proj_bias,
+            **self._kernels(x),
         }
 
-    def inits(self) -> dict[str, Symbol]:
-        found = {f"{name}.weight": self.init for name in self._names()}
-        return found | {f"{name}.bias": Symbol("zeros") for name in self._names() if self.has_bias(name)}
+    def _kernels(self, x: Grid) -> dict[str, Any]:
+        """The numbers of poolings that are modules."""
+        found: dict[str, Any] = {}
+        if "q_pool" in self._pools(x.token):
+            found |= {"q_kernel": self.q_pool, "q_step": self.queries.step}
+        if "kv_pool" in self._pools(x.token):
+            found |= {"kv_kernel": self.kv_pool, "kv_step": self.keys.step}
+        return found
+
+    def _row(self) -> tuple[str, str, str, str]:
+        """How a grid becomes rows of positions: both sides, and the sizes that each way needs to know."""
+        others = [a for a in "thw" if a not in self.axes]
+        sizes = ", ".join(f"{a}={a}" for a in others)
+        dilation = int(self.dilation["thw".index(self.axes)])
+        if dilation == 1:
+            return "t h w", f"(b {' '.join(others)}) {self.axes}", "", sizes
+        grid = " ".join(f"({a} p)" if a == self.axes else a for a in "thw")
+        return grid, f"(b {' '.join(others)} p) {self.axes}", f", p={dilation}", f"{sizes}, p={dilation}"
+
+    def _doc(self, kind: str, x: Grid) -> str:
+        axes = self.over.replace("_", " and ")
+        pooled = ", to max-pooled keys and values" if self.keys.is_there and not self._pools() else ""
+        weights = WEIGHTS[self.score] if self.scale else WEIGHTS[self.score].replace("/√d", "")
+        return f"Self-attention over {axes}{pooled}, weighted by {weights}."
+
+
+def _plain(size: Size3) -> Size3:
+    return int(size[0]), int(size[1]), int(size[2])

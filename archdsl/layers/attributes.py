@@ -174,10 +174,21 @@ class Choice(Attribute[str]):
         return value.name
 
 
+class Reference(Attribute[str]):
+    """The name of an input of frame numbers, which the layer takes beside the value in hand."""
+
+    expects = "an input of frame numbers"
+
+    def convert(self, value: Value) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(value)
+        return value
+
+
 class Initialiser(Attribute[Symbol]):
     """How a weight begins: a word, or a word with numbers, as in `normal(0.01)`."""
 
-    known: ClassVar = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
+    known: ClassVar[dict[str, int]] = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
     words = tuple(known)
     expects = "`msra`, `xavier`, `zeros`, `normal(std)` or `trunc_normal(std)`"
 
@@ -185,3 +196,11 @@ class Initialiser(Attribute[Symbol]):
         if not isinstance(value, Symbol) or self.known.get(value.name) != len(value.arguments):
             raise self.wrong(value)
         return value
+
+
+class KernelInitialiser(Initialiser):
+    """How a kernel over time begins, too: as one of images, in its central frame or in all of them (ViViT, 3.4)."""
+
+    known: ClassVar[dict[str, int]] = {**Initialiser.known, "central_frame": 1, "averaged_frames": 1}
+    words = tuple(known)
+    expects = f"{Initialiser.expects.replace(' or ', ', ')}, `central_frame(std)` or `averaged_frames(std)`"

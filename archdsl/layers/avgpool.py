@@ -29,12 +29,13 @@ class AvgPool(Layer):
     def infer(self, *inputs: Grid) -> Grid:
         t, h, w = (k or 1 for k in self.kernel)
         moved = slide(inputs[0], (t, h, w), self.stride, (0, 0, 0))
-        return Grid(inputs[0].channels, *(m if k else 1 for m, k in zip(moved, self.kernel, strict=True)))
+        t, h, w = (m if k else 1 for m, k in zip(moved, self.kernel, strict=True))
+        return Grid(inputs[0].channels, t, h, w)
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
 
-    def output_layout(self, layout: str) -> str:
+    def output_layout(self, layout: str, *inputs: Grid) -> str:
         return VECTOR if self.whole else layout
 
     def plan(self, use: Use) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
@@ -20,6 +21,7 @@ L = TypeVar("L", bound="type[Layer]")
 GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
+TOKENS = "tokens"  # with class tokens, each first: (B, 1 + T·H·W, C) for a clip, (B, T, 1 + H·W, C) for frames
 
 
 class ShapeError(Exception):
@@ -41,6 +43,21 @@ class Use(NamedTuple):
     output: Grid
     layout: str = GRID  # of the inputs
     inplace: bool = False  # whether the input's memory may be overwritten
+    examples: tuple[Grid, ...] = ()  # the inputs in one place, for what `form` decides
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An object that several layers use, such as the windows of a stage: the model makes it once, and hands it on.
+
+    `template` prints its class with `options`; the class `name` is that of `base` or one derived from it.
+    """
+
+    name: str
+    base: str
+    template: str
+    options: tuple[tuple[str, Any], ...]
+    arguments: tuple[Any, ...]  # of the constructor
 
 
 class Layer:
@@ -58,7 +75,7 @@ class Layer:
     heavy: ClassVar[bool] = False  # a convolution, a product: it starts a line of generated code
     torch_class: ClassVar[str] = ""  # of the submodule, for the initialisation
     imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
-    layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR)  # of the input, the best first
+    layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # of the input, the best first
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
 
     def __init__(self, **values: Any) -> None:
@@ -80,6 +97,10 @@ class Layer:
         """The shapes of the other tensors that a checkpoint holds, such as running statistics."""
         return {}
 
+    def is_module(self, *inputs: Grid) -> bool:
+        """Whether it becomes a submodule."""
+        return self.module
+
     def params(self, *inputs: Grid) -> int:
         """Trainable numbers."""
         return sum(prod(shape) for shape in self.weights(*inputs).values())
@@ -91,8 +112,8 @@ class Layer:
         """
         return 0
 
-    def output_layout(self, layout: str) -> str:
-        """The layout of the output, for an input in `layout`."""
+    def output_layout(self, layout: str, *inputs: Grid) -> str:
+        """The layout of the output, for a first input in `layout`."""
         return layout
 
     def is_identity(self, *inputs: Grid) -> bool:
@@ -103,7 +124,7 @@ class Layer:
         """What the template prints: numbers, tuples, strings, flags; every decision is made here."""
         return {}
 
-    def inits(self) -> dict[str, Symbol]:
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         """How its tensors begin, where torch's own way is not meant: `{"weight": Symbol("msra")}`."""
         return {}
 
@@ -111,7 +132,14 @@ class Layer:
         """The torch class of each submodule that `inits` speaks of; "" is the layer's own module."""
         return {"": self.torch_class} if self.torch_class else {}
 
-    def form(self) -> tuple[Any, ...]:
+    def place(self, *inputs: Grid) -> Mapping[str, Any]:
+        """What its constructor takes that follows from the size of its input at this place, by the parameters' names.
+
+        Numbers, tuples of them, or `Shared` objects. The plan's template knows them, too.
+        """
+        return {}
+
+    def form(self, *inputs: Grid) -> tuple[Any, ...]:
         """What its numbers decide about the form of its code: uses that differ in it share no class.
 
         The code of a layer without a module stands in a `forward`, which knows no parameters of a constructor.

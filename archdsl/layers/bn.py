@@ -35,7 +35,7 @@ class BatchNorm(Layer):
             "momentum": None if self.momentum == 0.1 else self.momentum,
         }
 
-    def inits(self) -> dict[str, Symbol]:
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         if self.gamma == 1.0:
             return {}
         return {"weight": Symbol("zeros") if self.gamma == 0.0 else Symbol("constant", (self.gamma,))}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid
-from archdsl.layers.base import CHANNELS_LAST, Layer, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, ShapeError, Use, grids_differ, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
 
 
 @layer("concat", category="merge")
@@ -15,16 +17,19 @@ class Concat(Layer):
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]
         for x in inputs[1:]:
+            if x.token != first.token:
+                message = f"{first} and {x} cannot be concatenated: they differ in their class tokens"
+                raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
             if x.size != first.size:
                 found, hint = grids_differ(first, x)
                 raise ShapeError(f"{first} and {x} cannot be concatenated: {found}", code="E0502", hint=hint)
         channels = first.channels
         for x in inputs[1:]:
             channels = channels + x.channels
-        return Grid(channels, *first.size)
+        return first._replace(channels=channels)
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1
 
     def plan(self, use: Use) -> dict[str, Any]:
-        return {"axis": -1 if use.layout == CHANNELS_LAST else 1}
+        return {"axis": -1 if use.layout in (CHANNELS_LAST, TOKENS) else 1}

@@ -5,7 +5,7 @@ from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Size
+from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
 
@@ -30,7 +30,7 @@ class Conv(Layer):
     padding = Choice(HALF, SAME, VALID, default=HALF, doc="how many zeros stand around the grid")
     groups = Integer(1, doc="parts of the channels that do not see each other")
     bias = Flag(False, doc="whether a number is added to each output channel")
-    init = Initialiser(Symbol("msra"), doc="He et al. 2015, fan-out, unless said otherwise")
+    init = KernelInitialiser(Symbol("msra"), doc="He et al. 2015, fan-out, unless said otherwise")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
@@ -61,10 +61,10 @@ class Conv(Layer):
             "bias": self.bias,
         }
 
-    def form(self) -> tuple[Any, ...]:
+    def form(self, *inputs: Grid) -> tuple[Any, ...]:
         if not depends_on_grid(self.padding, self.kernel, self.stride):
             return ()
         return (*map(int, self.kernel), *map(int, self.stride))  # stand in `forward`
 
-    def inits(self) -> dict[str, Symbol]:
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.base import Layer, Use, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
 
 
 @layer("convert", category="layout")
@@ -12,7 +15,7 @@ class Convert(Layer):
     internal = True
     after: str
 
-    def output_layout(self, layout: str) -> str:
+    def output_layout(self, layout: str, *inputs: Grid) -> str:
         return self.after
 
     def plan(self, use: Use) -> dict[str, Any]:

@@ -9,3 +9,11 @@ class Input(Layer):
 
     internal = True
     layouts = (GRID,)
+
+
+@layer("index", category="input")
+class Index(Layer):
+    """The numbers of the clip's frames in a longer video, which the module can be given."""
+
+    internal = True
+    layouts = (GRID,)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Initialiser, Integer
-from archdsl.layers.base import CHANNELS_LAST, VECTOR, Layer, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Use, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
 
 
 @layer("linear", category="linear")
@@ -13,14 +15,14 @@ class Linear(Layer):
     """The same linear map of the channels at every position: y = W x + b."""
 
     module, heavy, torch_class = True, True, "nn.Linear"
-    layouts = (VECTOR, CHANNELS_LAST)
+    layouts = (VECTOR, CHANNELS_LAST, TOKENS)
 
     out = Integer(doc="output channels")
     bias = Flag(True, doc="whether a number is added to each output channel")
     init = Initialiser(Symbol("normal", (0.01,)), doc="how the weight begins; the bias begins at 0")
 
     def infer(self, *inputs: Grid) -> Grid:
-        return Grid(self.out, *inputs[0].size)
+        return inputs[0]._replace(channels=self.out)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         weight = (self.out, inputs[0].channels)
@@ -32,5 +34,5 @@ class Linear(Layer):
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "out": self.out, "bias": self.bias}
 
-    def inits(self) -> dict[str, Symbol]:
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid
+from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.layers.attributes import Choice, Size
-from archdsl.layers.base import GRID, Layer, Use, compact, known_to_be, layer
+from archdsl.layers.base import GRID, TOKENS, Layer, ShapeError, Use, compact, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class MaxPool(Layer):
     """
 
     imports = ("from torch.nn import functional as F",)
-    layouts = (GRID,)
+    layouts = (GRID, TOKENS)
 
     kernel = Size(doc="extent of the window over t, h and w")
     stride = Size(1, doc="step of the window over t, h and w")
@@ -34,7 +34,29 @@ class MaxPool(Layer):
         return t, h, w
 
     def infer(self, *inputs: Grid) -> Grid:
-        return Grid(inputs[0].channels, *moved(inputs[0], self.kernel, self.stride, self.padding, self.reach))
+        (x,) = inputs
+        if x.token:
+            self._check_token(x)
+        t, h, w = moved(x, self.kernel, self.stride, self.padding, self.reach)
+        return Grid(x.channels, t, h, w, x.token)
+
+    def _check_token(self, x: Grid) -> None:
+        """Beside the class token of a clip the grid alone is pooled, in a module that knows its size."""
+        fixed(x)
+        if x.token == FRAME or depends_on_grid(self.padding, self.kernel, self.stride):
+            message = "max pooling goes past the class token of a clip, not past those of frames"
+            if x.token == CLIP:
+                message = "beside a class token no padding can depend on the grid"
+            raise ShapeError(message, code="E0511", hint="`select(grid)` leaves the class tokens out")
+
+    def place(self, *inputs: Grid) -> dict[str, Any]:
+        return {"grid": fixed(inputs[0])} if inputs[0].token else {}
+
+    def is_module(self, *inputs: Grid) -> bool:
+        return bool(inputs[0].token)
+
+    def form(self, *inputs: Grid) -> tuple[Any, ...]:
+        return ("beside a token",) if inputs[0].token else super().form(*inputs)
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
@@ -46,4 +68,8 @@ class MaxPool(Layer):
             "stride": compact(self.stride),
             "padding": None if pad or known_to_be(self.reach, 0) else compact(self.reach),
             "pad": pad,
+            "beside": bool(use.examples[0].token),
+            "kernels": self.kernel,
+            "strides": self.stride,
+            "reaches": self.reach,
         }

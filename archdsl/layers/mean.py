@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archdsl.layers.add import Add
-from archdsl.layers.base import layer
+from archdsl.layers.base import ShapeError, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
 
 
 @layer("mean", category="merge")
@@ -9,3 +14,7 @@ class Mean(Add):
     """The mean of several values of one shape."""
 
     joined = "averaged"
+
+    def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
+        message = f"{' and '.join(map(str, inputs))} cannot be averaged: they differ in their class tokens"
+        raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")

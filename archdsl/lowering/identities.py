@@ -9,16 +9,18 @@ from archdsl.core.values import is_list
 from archdsl.lowering.clone import all_units, reconnect
 
 if TYPE_CHECKING:
+    from archdsl.core.source import Span
     from archdsl.graph.model import Network, Node
 
 
 def drop_identities(network: Network) -> None:
     """Removes every node that is the identity, and lets its input take its place."""
     stands_for: dict[int, int] = {}
+    kept = _kept(network)
     for node in list(network.all_nodes()):
         if any(i in stands_for for i in node.inputs):
             reconnect(network, node, (stands_for.get(i, i) for i in node.inputs))
-        if node.inputs and _is_identity(node):
+        if node.inputs and node.span not in kept and _is_identity(node):
             stands_for[node.id] = node.inputs[0]
             network.graph.remove_node(node.id)
     if not stands_for:
@@ -28,6 +30,12 @@ def drop_identities(network: Network) -> None:
         unit.entry = stands_for.get(unit.entry, unit.entry)
         unit.exit = stands_for.get(unit.exit, unit.exit)
     network.output = stands_for.get(network.output, network.output)
+
+
+def _kept(network: Network) -> set[Span]:
+    """Places of the spec where a rate is 0 in some uses of a block only: these share a class with the others."""
+    rates = [n for n in network.all_nodes() if n.layer.category == "regularisation"]
+    return {n.span for n in rates if not _is_identity(n)}
 
 
 def _is_identity(node: Node) -> bool:

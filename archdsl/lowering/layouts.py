@@ -6,43 +6,49 @@ next layer takes it. What a stage gives out has its channels first, so that ever
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers import vocabulary
-from archdsl.layers.base import CHANNELS_LAST, GRID, VECTOR
+from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.lowering.clone import all_units, reconnect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def assign_layouts(network: Network) -> None:
     """Sets the layout of every node's inputs and puts conversions where a layer does not take what it gets."""
     conversions = _Conversions(network)
     given = conversions.given
-    outside: dict[int, int] = {}  # what other units see in place of the last value of a unit
     for node in list(network.all_nodes()):
         if not node.inputs:
             continue
         before = node.inputs
-        node.inputs = tuple(outside.get(i, i) for i in before)
+        node.inputs = tuple(conversions.entering(node, i) for i in before)
         node.layout = _choose(node, given)
         sources = [conversions.before(node, i) for i in node.inputs]
         if sources != list(before):
             reconnect(network, node, sources)
-        given[node.id] = node.layer.output_layout(node.layout)
+        given[node.id] = node.layer.output_layout(node.layout, *node.input_shapes)
         unit = node.unit.top
         if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
-            outside[node.id] = conversions.behind(node, GRID)
-    for unit in all_units(network.units):
-        if unit.kind != "layout" and unit.entry in outside and network.node(unit.entry).unit.top is not unit.top:
-            unit.exit = outside[unit.entry] if unit.exit == unit.entry else unit.exit
-            unit.entry = outside[unit.entry]
-    network.output = outside.get(network.output, network.output)
+            conversions.give_out(node)
     conversions.end()
 
 
-def _choose(node: Node, given: dict[int, str]) -> str:
+def _choose(node: Node, given: Mapping[int, str]) -> str:
     """The first input's layout if the layer takes it, else the layer's own favourite that the shape allows."""
-    accepted = [x for x in node.layer.layouts if x != VECTOR or all(s.is_vector for s in node.input_shapes)]
+    accepted = _accepted(node)
     present = [given[i] for i in node.inputs if given[i] in accepted]
     return present[0] if present else accepted[0]
+
+
+def _accepted(node: Node) -> list[str]:
+    if any(s.token for s in node.input_shapes):
+        return [TOKENS]
+    accepted = [x for x in node.layer.layouts if x != TOKENS]
+    return [x for x in accepted if x != VECTOR or all(s.is_vector for s in node.input_shapes)]
 
 
 class _Conversions:
@@ -51,25 +57,85 @@ class _Conversions:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
+        self.outside: dict[int, int] = {}  # the last value of a part of a stage, and the same with its channels first
+        self.entered: dict[tuple[int, Unit], int] = {}  # as what a unit sees a value from outside
+
+    def entering(self, node: Node, source: int) -> int:
+        """An input as the unit sees it that it comes into: all layers in that see it in one layout."""
+        if self.network.node(source).layer.kind == "index":
+            return source
+        place, child = _border(self.network.node(source).unit, node.unit)
+        if child is None:
+            return source
+        if (source, child) not in self.entered:
+            self.entered[source, child] = self._entering(node, source, place, child)
+        return self.entered[source, child]
+
+    def _entering(self, node: Node, source: int, place: Unit | None, child: Unit) -> int:
+        """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
+        if child.kind == "head":  # which the features are given to
+            return self.outside.get(source, source)
+        accepted = _accepted(node)
+        deep = node.unit is not child.top and child.kind in ("block", "stage")
+        wants = CHANNELS_LAST in accepted and GRID not in accepted
+        if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
+            if place is not None:
+                made = self._convert(source, CHANNELS_LAST, place, _index(place, child))
+            else:
+                made = self._beside(source, CHANNELS_LAST, child, 0)
+            self._see(child, source, made)
+            return made
+        if source in self.outside and self.given[source] not in accepted:
+            self._see(child, source, self.outside[source])
+            return self.outside[source]
+        return source
+
+    def _keeps(self, unit: Unit, source: int, layout: str) -> bool:
+        """Whether a unit that is given a value in a layout gives its own value in the same one."""
+        given = {**self.given, source: layout}
+        for number in unit.nodes():
+            node = self.network.node(number)
+            given[number] = node.layer.output_layout(_choose(node, given), *node.input_shapes)
+        return given.get(unit.exit) == layout
+
+    @staticmethod
+    def _see(unit: Unit, source: int, made: int) -> None:
+        for inner in all_units([unit]):
+            if inner.entry == source:
+                inner.exit = made if inner.exit == source else inner.exit
+                inner.entry = made
+
+    def give_out(self, node: Node) -> None:
+        """Keeps the last value of a part of a stage with its channels first, too."""
+        self.outside[node.id] = self.behind(node, GRID)
 
     def before(self, node: Node, source: int) -> int:
-        """An input of a node in the layout that the node wants."""
-        if self.given[source] == node.layout:
+        """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""
+        if self.network.node(source).layer.kind == "index":
             return source
-        return self._convert(source, node.layout, node.unit, node.unit.items.index(node.id))
+        given = self.network.node(source).shape
+        wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout
+        if self.given[source] == wanted:
+            return source
+        return self._convert(source, wanted, node.unit, node.unit.items.index(node.id))
 
     def behind(self, node: Node, layout: str) -> int:
         """A conversion of the last value of a part of a stage, in a unit of its own behind that part."""
-        unit = node.unit.top
-        after = Unit("layout", "", path=unit.path, stage=unit.stage, entry=node.id)
-        after.exit = self._convert(node.id, layout, after, 0)
-        self.network.units.insert(self.network.units.index(unit) + 1, after)
-        return after.exit
+        return self._beside(node.id, layout, node.unit.top, 1)
+
+    def _beside(self, source: int, layout: str, unit: Unit, place: int) -> int:
+        """A conversion in a unit of its own, before another one or behind it."""
+        made = Unit("layout", "", path=unit.path, stage=unit.stage, entry=source)
+        made.exit = self._convert(source, layout, made, 0)
+        self.network.units.insert(self.network.units.index(unit) + place, made)
+        return made.exit
 
     def end(self) -> None:
         """What a module returns: a vector without empty axes, else a grid with its channels first."""
-        node = self.network.node(self.network.output)
-        wanted = VECTOR if node.shape.is_vector else GRID
+        network = self.network
+        network.output = self.outside.get(network.output, network.output)
+        node = network.node(network.output)
+        wanted = TOKENS if node.shape.token else VECTOR if node.shape.is_vector else GRID
         if self.given[node.id] != wanted and node.inputs:
             self.network.output = self.behind(node, wanted)
 
@@ -84,3 +150,21 @@ class _Conversions:
         unit.items.insert(place, number)
         self.given[number] = layout
         return number
+
+
+def _border(source: Unit, user: Unit) -> tuple[Unit | None, Unit | None]:
+    """The innermost unit that holds both, and the unit in it that holds the user alone; None where there is none."""
+    above: list[Unit] = []
+    unit: Unit | None = source
+    while unit is not None:
+        above.append(unit)
+        unit = unit.parent
+    child: Unit | None = None
+    unit = user
+    while unit is not None and unit not in above:
+        child, unit = unit, unit.parent
+    return unit, child
+
+
+def _index(unit: Unit, child: Unit) -> int:
+    return next(i for i, item in enumerate(unit.items) if item is child)

@@ -61,6 +61,10 @@ class Axis(int):
         self.limits, self.offset, self.divisor = limits, offset, divisor
         return self
 
+    def fix(self) -> None:
+        """Only this size will do."""
+        self.limits.exact = True
+
     def __add__(self, other: Any) -> Any:
         if type(other) is Axis:
             return self._lost(int(self) + int(other))
@@ -127,11 +131,13 @@ def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
     """For each input, what the network asks of `t`, `h` and `w`."""
     found: dict[str, dict[str, Limits]] = {}
     shapes: dict[int, Grid] = {}
-    for name, number in network.inputs.items():
+    for number in network.inputs.values():
+        shapes[number] = network.node(number).shape
+    for name, number in network.clips.items():
         shape = network.node(number).shape
         found[name] = {axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes) for axis in "thw"}
-        axes = [Axis(limits) for limits in found[name].values()]
-        shapes[number] = Grid(int(shape.channels), *axes)
+        t, h, w = (Axis(limits) for limits in found[name].values())
+        shapes[number] = Grid(int(shape.channels), t, h, w)
     for node in network.all_nodes():
         if node.inputs:
             shapes[node.id] = node.layer.infer(*(shapes[i] for i in node.inputs))

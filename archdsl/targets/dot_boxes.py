@@ -249,13 +249,15 @@ class Boxes:
         return sum((node_cost(self.network.node(n)) for n in nodes), Cost())
 
     def category(self, nodes: Sequence[int]) -> str:
-        """The kind of layer that costs most: by multiply-adds, then parameters, then number."""
+        """Attention where there is any, else the kind that costs most: by multiply-adds, parameters, then number."""
         totals: dict[str, tuple[int, int, int]] = {}
         for n in nodes:
             node = self.network.node(n)
             macs, params, number = totals.get(node.layer.category, (0, 0, 0))
             cost = node_cost(node)
             totals[node.layer.category] = macs + cost.macs, params + cost.params, number + 1
+        if "attention" in totals:
+            return "attention"
         return max(totals, key=lambda c: totals[c]) if totals else ""
 
 

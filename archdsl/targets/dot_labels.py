@@ -66,7 +66,7 @@ def frame_label(boxes: Boxes, frame: Frame) -> str:
 def title_label(network: Network, categories: Sequence[str]) -> str:
     """The head of the diagram: its name, its size, its input, and what the colours mean."""
     cost = total_cost(network)
-    clips = ", ".join(shape_text(network.node(n).shape) for n in network.inputs.values())
+    clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
     size = f"{parameters(cost.params)} parameters · {multiply_adds(cost.macs)} multiply-adds · input {clips}"
     rows = [
         f'<tr><td><font point-size="15">{bold(network.name)}</font></td></tr>',

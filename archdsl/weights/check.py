@@ -9,44 +9,92 @@ from archdsl.core.diagnostics import Note, did_you_mean
 if TYPE_CHECKING:
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
-    from archdsl.weights.tree import Axes, Capture, Rule, Tensors, WeightMap
+    from archdsl.weights.tree import Alias, Axes, Capture, Number, Rule, Tensors, WeightMap
 
 MAX_CAPTURES = 6  # of one name; what a pattern costs to match grows with them
 MAX_DOTTED = 2
+MAX_NUMBERED = 8  # patterns of one `number`
+MAX_ALIASES = 200  # lines, each for all tensors
 
 
 def check_rules(weights: WeightMap, reporter: Reporter) -> None:
     """Reports every fault."""
+    for number in weights.numbers.values():
+        _check_number(number, weights, reporter)
     for rule in weights.rules:
-        _check_rule(rule, reporter)
+        _check_rule(rule, weights, reporter)
+    for alias in weights.aliases:
+        _check_alias(alias, weights, reporter)
+    if len(weights.aliases) > MAX_ALIASES:
+        reporter.report("E0704", weights.aliases[MAX_ALIASES].span, f"at most {MAX_ALIASES} lines give other names")
     for tensors in weights.drops:
-        _check_number(tensors, reporter)
+        _check_limits(tensors, weights, reporter)
     _check_words(weights, reporter)
     _check_needs(weights, reporter)
 
 
-def _check_rule(rule: Rule, reporter: Reporter) -> None:
-    for tensors in rule.ours:
-        _check_number(tensors, reporter)
+def _check_number(number: Number, weights: WeightMap, reporter: Reporter) -> None:
+    name = number.name.text
+    if len(number.patterns) > MAX_NUMBERED:
+        reporter.report("E0802", number.span, f"at most {MAX_NUMBERED} patterns")
+    if name in weights.words:
+        note = Note("words here", weights.words[name].name.span)
+        reporter.report("E0203", number.name.span, f"`{name}` has words, so it is not numbered", [note])
+    captured = {c.name for rule in weights.rules for tensors in rule.ours for c in tensors.captures}
+    if name not in captured:
+        hint = did_you_mean(name, captured)
+        reporter.report("E0802", number.name.span, f"no rule captures `{name}`", hint=hint)
+    for tensors in number.patterns:
+        _check_limits(tensors, weights, reporter)
         _check_twice(tensors, reporter)
-    known = {c.name for c in rule.ours[0].captures}
-    for tensors in rule.theirs:
         for capture in tensors.captures:
-            if capture.name not in known:
-                label = f"nothing on the left captures `{capture.name}`"
-                reporter.report("E0802", capture.span, label, hint=did_you_mean(capture.name, known))
+            if capture.dotted:
+                reporter.report("E0802", capture.span, "it would hold digits, and no dots")
+            if capture.name in weights.numbers:
+                reporter.report("E0802", capture.span, f"`{capture.name}` is numbered itself")
+
+
+def _check_rule(rule: Rule, weights: WeightMap, reporter: Reporter) -> None:
+    for tensors in rule.ours:
+        _check_limits(tensors, weights, reporter)
+        _check_twice(tensors, reporter)
+    for tensors in rule.theirs:
+        _check_known(tensors, rule.ours[0], "left", reporter)
     if rule.axes is not None:
         _check_axes(rule.axes, reporter)
     if len(rule.ours) > 1 and len(rule.theirs) > 1:
         reporter.report("E0103", rule.span, "one side can have parts, not both")
 
 
-def _check_number(tensors: Tensors, reporter: Reporter) -> None:
+def _check_alias(alias: Alias, weights: WeightMap, reporter: Reporter) -> None:
+    for tensors in (alias.name, alias.of):
+        _check_limits(tensors, weights, reporter)
+    _check_twice(alias.of, reporter)
+    _check_known(alias.name, alias.of, "right", reporter)
+
+
+def _check_known(tensors: Tensors, other: Tensors, side: str, reporter: Reporter) -> None:
+    """Every capture stands on the other side too, which decides what it holds."""
+    known = {c.name for c in other.captures}
+    for capture in tensors.captures:
+        if capture.name not in known:
+            label = f"nothing on the {side} captures `{capture.name}`"
+            reporter.report("E0802", capture.span, label, hint=did_you_mean(capture.name, known))
+
+
+def _check_limits(tensors: Tensors, weights: WeightMap, reporter: Reporter) -> None:
     """Captures are few, and texts stand between them, so that matching costs little and can have one result only."""
     captures = tensors.captures
-    if len(captures) > MAX_CAPTURES or sum(c.dotted for c in captures) > MAX_DOTTED:
+    if sum(_weight(c, weights) for c in captures) > MAX_CAPTURES or sum(c.dotted for c in captures) > MAX_DOTTED:
         label = f"at most {MAX_CAPTURES} captures, {MAX_DOTTED} of them with dots"
-        reporter.report("E0802", tensors.span, label)
+        heavy = next((f"`{c.name}` counts as {n}" for c in captures if (n := _weight(c, weights)) > 1), "")
+        reporter.report("E0802", tensors.span, label, hint=heavy)
+
+
+def _weight(capture: Capture, weights: WeightMap) -> int:
+    """As how many captures it counts: what is numbered as those that are in its patterns."""
+    number = weights.numbers.get(capture.name)
+    return max(1, *(len(p.captures) for p in number.patterns)) if number is not None else 1
 
 
 def _check_twice(tensors: Tensors, reporter: Reporter) -> None:
@@ -81,8 +129,13 @@ def _axes_fault(axes: Axes, label: str, reporter: Reporter) -> None:
 
 
 def _check_words(weights: WeightMap, reporter: Reporter) -> None:
-    captured = {c.name for rule in weights.rules for tensors in rule.ours for c in tensors.captures}
-    captured |= {c.name for tensors in weights.drops for c in tensors.captures}
+    patterns = [
+        *(tensors for rule in weights.rules for tensors in rule.ours),
+        *(tensors for number in weights.numbers.values() for tensors in number.patterns),
+        *(alias.of for alias in weights.aliases),
+        *weights.drops,
+    ]
+    captured = {c.name for tensors in patterns for c in tensors.captures}
     for name, words in weights.words.items():
         if name not in captured:
             hint = did_you_mean(name, captured)

@@ -124,17 +124,20 @@ def state_dict_of(checkpoint: Any, origin: str) -> dict[str, torch.Tensor]:
     return dict(cast("Mapping[str, torch.Tensor]", tensors))
 
 
-def without_prefix(tensors: Mapping[str, torch.Tensor], names: Collection[str]) -> dict[str, torch.Tensor]:
+def without_prefix(
+    tensors: Mapping[str, torch.Tensor], names: Collection[str], others: Collection[str] = ()
+) -> dict[str, torch.Tensor]:
     """The tensors without what training code has put before the names of the model's, such as `module.`.
 
-    What it keeps beside them under other names, such as a metric, is left as it is.
+    What it keeps beside them under other names, such as a metric, is left as it is. Tensors of the model can have names
+    of the `others` too.
     """
-    known = set(names)
+    known = {*names, *others}
     if not known.intersection(tensors):
         ends = ((name, dot.end()) for name in tensors for dot in re.finditer(r"\.", name))
         counts = Counter(name[:end] for name, end in ends if name[end:] in known)
         prefix, count = next(iter(counts.most_common(1)), ("", 0))
-        if 2 * count > len(known):
+        if 2 * count > len(names):
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return dict(tensors)
 

@@ -26,9 +26,11 @@ def convert(
     Raises:
         SpecError: if the tensors are not those that the source's plan takes.
     """
-    named = without_prefix(tensors, source.theirs)
+    named = without_prefix(tensors, source.theirs, source.aliases.meant)
     fit(source, {name: tuple(t.shape) for name, t in named.items()}, origin)
-    return _given(_taken(named, source), target)
+    found = ((name, source.aliases.found(name, named)) for name in source.theirs)
+    theirs = {name: named[names[0]] for name, names in found if names}
+    return _given(_taken(theirs, source), target)
 
 
 def _taken(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
@@ -60,6 +62,8 @@ def _given(ours: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tens
             parts = list(parts[0].chunk(len(move.theirs)))
         parts = [_changed(part, move.change) for part in parts]
         theirs.update(_stored([t.name for t in move.theirs], parts))
+        for name, _ in move.theirs:
+            theirs.update((second, theirs[name].clone()) for second in plan.aliases.second.get(name, ()))
     return theirs
 
 

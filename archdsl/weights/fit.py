@@ -29,9 +29,10 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
     Raises:
         SpecError: if one is left over, on either side, or has another shape.
     """
-    wanted = plan.theirs
+    found = {n: plan.aliases.found(n, given) for n in plan.theirs}
+    wanted = {name: plan.theirs[n] for n, names in found.items() for name in names or [n]}
     over = [n for n in given if n not in wanted and not plan.dropped.fullmatch(n)]
-    missing = [n for n in wanted if n not in given and n not in plan.counters]
+    missing = [n for n, names in found.items() if not names and n not in plan.counters]
     reshaped = [n for n in wanted if n in given and given[n] != wanted[n]]
     if not (over or missing or reshaped):
         return
@@ -43,8 +44,9 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
     ours = {theirs.name: move.ours[0].name for move in plan.moves for theirs in move.theirs}
     absent = {n: wanted[n] for n in missing}
     unused = {n: given[n] for n in over}
+    free = {name: wanted[n] for n in missing for name in plan.aliases.of(n)}
     notes = [
-        *(f"no place for {_described(n, s)}{_nearest(n, s, absent)}" for n, s in _first(unused)),
+        *(f"no place for {_described(n, s)}{_twice(n, plan) or _nearest(n, s, free)}" for n, s in _first(unused)),
         *_more(unused),
         *(f"not there: {_described(n, s)}, {_ours(ours[n], n)}{_nearest(n, s, unused)}" for n, s in _first(absent)),
         *_more(absent),
@@ -88,10 +90,16 @@ def _nearest(name: str, shape: Shape, candidates: Mapping[str, Shape]) -> str:
     return f"; the nearest is `{close[0]}`" if close else ""
 
 
+def _twice(name: str, plan: Plan) -> str:
+    """What to say of another name of a tensor that is there: no name of one that is not there would be left over."""
+    meant = plan.aliases.meant.get(name)
+    return f"; it would be `{meant}`, which is there" if meant is not None else ""
+
+
 def _several_files(plan: Plan, given: Mapping[str, Shape]) -> str:
     """What to say of one checkpoint for a network that takes several: all of its names would be known behind others."""
     behind: dict[str, int] = {}
-    for name in plan.theirs:
+    for name in (*plan.theirs, *plan.aliases.meant):
         first, _, rest = name.partition(".")
         behind[first] = behind.get(first, 0) + (rest in given)
     names = [first for first, count in behind.items() if count >= MOSTLY * len(given)]
@@ -100,7 +108,7 @@ def _several_files(plan: Plan, given: Mapping[str, Shape]) -> str:
 
 def _other_source(plan: Plan, given: Mapping[str, Shape]) -> str:
     """The source whose names these are, if they are not those of the one that is meant."""
-    known = sum(n in plan.theirs for n in given)
+    known = sum(n in plan.theirs or n in plan.aliases.meant for n in given)
     own = [_named_by(plan.weights, given)] if plan.weights is not None else []
     best = ("", max(known, *own, int(MOSTLY * len(given))))
     for other in plan.others():
@@ -112,7 +120,8 @@ def _other_source(plan: Plan, given: Mapping[str, Shape]) -> str:
 
 def _named_by(weights: WeightMap, given: Collection[str]) -> int:
     """How many names a map knows, whatever training code has put before them."""
-    names = any_of([t for r in weights.rules for t in r.theirs] + list(weights.drops), weights.words).pattern
+    ruled = [t for r in weights.rules for t in r.theirs]
+    names = any_of([*ruled, *(a.name for a in weights.aliases), *weights.drops], weights).pattern
     wrapped = re.compile(rf"(?:\w+\.)*?(?:{names})")
     return sum(wrapped.fullmatch(n) is not None for n in given)
 

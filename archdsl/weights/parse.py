@@ -17,7 +17,7 @@ from archdsl.core.source import Span
 from archdsl.frontend.parse import MAX_CHARACTERS, lexed, make_parser, parse_bindings
 from archdsl.frontend.syntax_faults import diagnostic, expected_text, span_of
 from archdsl.weights.check import check_rules
-from archdsl.weights.tree import Axes, Capture, Need, Rule, Tensors, WeightMap, Word, Words
+from archdsl.weights.tree import Alias, Axes, Capture, Need, Number, Rule, Tensors, WeightMap, Word, Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +129,9 @@ class _Parts:
     doc: str = ""
     needs: list[Need] = field(default_factory=list[Need])
     words: dict[str, Words] = field(default_factory=dict[str, Words])
+    numbers: dict[str, Number] = field(default_factory=dict[str, Number])
     rules: list[Rule] = field(default_factory=list[Rule])
+    aliases: list[Alias] = field(default_factory=list[Alias])
     drops: list[Tensors] = field(default_factory=list[Tensors])
 
 
@@ -142,7 +144,8 @@ def _collected(source: Source, statements: Sequence[Any], reporter: Reporter) ->
         _add(parts, statement, index, reporter)
     return WeightMap(
         source, header.span, header.source, header.specs, header.excluded,
-        parts.doc, tuple(parts.needs), parts.words, tuple(parts.rules), tuple(parts.drops),
+        parts.doc, tuple(parts.needs), parts.words, parts.numbers,
+        tuple(parts.rules), tuple(parts.aliases), tuple(parts.drops),
     )  # fmt: skip
 
 
@@ -157,15 +160,22 @@ def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
         case Need():
             parts.needs.append(statement)
         case Words():
-            first = parts.words.setdefault(statement.name.text, statement)
-            if first is not statement:
-                note = Note("first here", first.name.span)
-                label = f"a second list of words for `{statement.name.text}`"
-                reporter.report("E0203", statement.name.span, label, [note])
+            _once(parts.words.setdefault(statement.name.text, statement), statement, "list of words", reporter)
+        case Number():
+            _once(parts.numbers.setdefault(statement.name.text, statement), statement, "`number`", reporter)
         case Rule():
             parts.rules.append(statement)
+        case Alias():
+            parts.aliases.append(statement)
         case _:
             parts.drops.extend(statement)
+
+
+def _once(first: Words | Number, statement: Words | Number, what: str, reporter: Reporter) -> None:
+    """Reports a statement for a capture that has one already."""
+    if first is not statement:
+        note = Note("first here", first.name.span)
+        reporter.report("E0203", statement.name.span, f"a second {what} for `{statement.name.text}`", [note])
 
 
 def _place(statement: Any) -> Span:
@@ -233,6 +243,9 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
     def on_words(self, span: Span, name: Token, *spellings: tuple[Word, Word]) -> Words:
         return Words(span, self._word(name), spellings)
 
+    def on_number(self, span: Span, name: Token, *patterns: tuple[Tensors, ...]) -> Number:
+        return Number(span, self._word(name), tuple(_whole(p, "what is numbered") for p in patterns))
+
     def on_tensors(self, span: Span, token: Token) -> tuple[Tensors, ...]:
         """A pattern for each of the texts between `|`, or the only one."""
         places = list(_JOINED.finditer(token))
@@ -271,8 +284,22 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
     def on_rule(self, span: Span, ours: tuple[Tensors, ...], theirs: tuple[Tensors, ...], axes: Axes | None) -> Rule:
         return Rule(span, ours, theirs, axes)
 
+    def on_also(self, span: Span, name: tuple[Tensors, ...], of: tuple[Tensors, ...]) -> Alias:
+        return Alias(span, True, _whole(name, "another name"), _whole(of, "what has another name"))
+
+    def on_instead(self, span: Span, name: tuple[Tensors, ...], of: tuple[Tensors, ...]) -> Alias:
+        return Alias(span, False, _whole(name, "another name"), _whole(of, "what has another name"))
+
     def on_drop(self, _span: Span, tensors: tuple[Tensors, ...]) -> tuple[Tensors, ...]:
         return tensors
+
+
+def _whole(tensors: tuple[Tensors, ...], what: str) -> Tensors:
+    """The only one of what could be parts."""
+    first, *others = tensors
+    if others:
+        raise SpecError([diagnostic("E0103", first.span, f"{what} has no parts")])
+    return first
 
 
 def _unquoted(token: Token) -> str:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, SpecError
 from archdsl.core.report import Reporter
-from archdsl.weights.rules import Match, Matcher, any_of
+from archdsl.weights.aliases import Aliases, bind_aliases
+from archdsl.weights.rules import NO_NAME, Match, Matcher, any_of
 from archdsl.weights.shapes import AxesFault, Change, Shape, change, shape_text
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Mapping, Sequence
 
+    from archdsl.core.source import Span
     from archdsl.weights.tree import Rule, WeightMap
 
 OWN = "archdsl"  # the source whose names are ours
@@ -49,6 +51,7 @@ class Plan:
     network: str
     moves: tuple[Move, ...]
     weights: WeightMap | None = None  # none for our own names
+    aliases: Aliases = field(default_factory=Aliases)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
     others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
 
@@ -59,7 +62,7 @@ class Plan:
 
     @cached_property
     def theirs(self) -> dict[str, Shape]:
-        """The tensors that a checkpoint must have, without those that are dropped."""
+        """The tensors that a checkpoint must have, without those that are dropped, and without second names."""
         return dict(tensor for move in self.moves for tensor in move.theirs)
 
     @cached_property
@@ -70,7 +73,7 @@ class Plan:
     @cached_property
     def dropped(self) -> re.Pattern[str]:
         """The names of theirs that we do not need."""
-        return any_of(self.weights.drops, self.weights.words) if self.weights is not None else any_of((), {})
+        return any_of(self.weights.drops, self.weights) if self.weights is not None else NO_NAME
 
 
 def own_plan(network: str, tensors: Mapping[str, Shape]) -> Plan:
@@ -87,16 +90,16 @@ def bind(weights: WeightMap, network: str, tensors: Mapping[str, Shape]) -> Plan
     """
     binder = _Binder(weights, tensors)
     binder.bind()
-    plan = Plan(weights.source.text, network, tuple(binder.moves), weights)
+    aliases = bind_aliases(weights, binder.taken, binder.reporter)
     for drop in weights.drops:
-        pattern = any_of([drop], weights.words)
-        needed = next((name for name in plan.theirs if pattern.fullmatch(name)), None)
+        pattern = any_of([drop], weights)
+        needed = next((name for name in binder.taken if pattern.fullmatch(name)), None)
         if needed is not None:
-            label = f"`{needed}` is needed"
-            binder.reporter.report("E0805", drop.span, label, [Note("by this rule", binder.taken[needed].span)])
+            note = Note("by this rule", binder.taken[needed])
+            binder.reporter.report("E0805", drop.span, f"`{needed}` is needed", [note])
     if binder.reporter.failed:
         raise SpecError(binder.reporter.diagnostics)
-    return plan
+    return Plan(weights.source.text, network, tuple(binder.moves), weights, aliases)
 
 
 class _Binder:
@@ -106,7 +109,7 @@ class _Binder:
         self.matcher = Matcher(weights)
         self.reporter = Reporter()
         self.moves: list[Move] = []
-        self.taken: dict[str, Rule] = {}
+        self.taken: dict[str, Span] = {}  # names of theirs, and what takes them
 
     def bind(self) -> None:
         without: list[str] = []
@@ -140,10 +143,10 @@ class _Binder:
     def _add(self, rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> None:
         for name in names:
             if name in self.taken:
-                note = Note("and by this rule", self.taken[name].span)
+                note = Note("and by this rule", self.taken[name])
                 self.reporter.report("E0805", rule.span, f"`{name}` is taken twice, for `{ours[0].name}`", [note])
                 return
-            self.taken[name] = rule
+            self.taken[name] = rule.span
         try:
             self.moves.append(_join(rule, ours, names) if len(ours) > 1 else _split(rule, ours[0], names))
         except AxesFault as fault:

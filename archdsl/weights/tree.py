@@ -69,6 +69,25 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A capture that stands for what one of the patterns matches on our side, and for its number on theirs."""
+
+    span: Span
+    name: Word
+    patterns: tuple[Tensors, ...]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Another name of a tensor of theirs: a second one beside it, or one that can be in its place."""
+
+    span: Span
+    second: bool
+    name: Tensors
+    of: Tensors
+
+
+@dataclass(frozen=True)
 class Need:
     """Values of parameters that the checkpoints need, of all specs or of those named."""
 
@@ -88,5 +107,7 @@ class WeightMap:
     doc: str
     needs: tuple[Need, ...]
     words: dict[str, Words]
+    numbers: dict[str, Number]
     rules: tuple[Rule, ...]
+    aliases: tuple[Alias, ...]
     drops: tuple[Tensors, ...]

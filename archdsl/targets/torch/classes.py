@@ -40,7 +40,7 @@ def _there(item: int | Unit) -> bool:
 
 def is_stateless(network: Network, unit: Unit) -> bool:
     """Whether a unit has no submodule, so that its operations can stand where it is used."""
-    return not any(network.node(n).layer.module for n in unit.nodes())
+    return not any(node.layer.is_module(*node.input_shapes) for node in map(network.node, unit.nodes()))
 
 
 def row_of_blocks(unit: Unit) -> list[Unit] | None:
@@ -186,5 +186,5 @@ class Grouping:
         words = tuple((k, v) for k, v in node.layer.values().items() if isinstance(v, (bool, str, Symbol)))
         extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
-        form = node.layer.form()
+        form = node.layer.form(*node.input_shapes)
         return (node.layer.kind, node.label, sources, node.layout, node.inplace, words, form, extra)

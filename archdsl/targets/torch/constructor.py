@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, formula_of, show, substitute, variables
-from archdsl.core.values import is_list
+from archdsl.core.values import is_list, is_number
 from archdsl.frontend import ast
 from archdsl.graph.chains import IN_CHANNELS
+from archdsl.layers.base import Shared
 
 if TYPE_CHECKING:
     from archdsl.graph.model import Unit
@@ -23,8 +25,9 @@ class Parameter:
     variable: str
     name: str
     type: str
-    default: int | None
+    default: int | float | None
     by_position: bool
+    shared: Shared | None = None
 
 
 def owner(unit: Unit) -> Unit:
@@ -45,6 +48,7 @@ class Constructor:
         self.used: set[str] = set()  # variables that differ and that the code needs
         self.derived: dict[str, Formula] = {}  # variables computed from others in every unit
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
+        self.asked: set[str] = set()  # those of them that the code needs
 
     # --- numbers ---
 
@@ -54,16 +58,34 @@ class Constructor:
         if is_list(first):
             whole = {_whole_list(v) for v in values}
             if len(whole) == 1 and "" not in whole and any(v != first for v in values):
-                return tuple(Sym(int(v), self._note(v.formula)) for v in first)
+                return tuple(Sym(int(v), v.formula) for v in first)
             ends = [f"_{axis}" for axis in "thw"] if len(first) == 3 else list(map(str, range(len(first))))
             return tuple(self.resolve([v[i] for v in values], hint + end) for i, end in enumerate(ends))
         if all(v == first for v in values) or not isinstance(first, (int, float)):
             return int(first) if isinstance(first, Sym) else first
+        if isinstance(first, float) and (explained := self._rate(values)):
+            return Sym(0, ("var", explained))
         formulas = {formula_of(v) for v in values if isinstance(v, int)}
         if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
-            return Sym(first, self._note(formulas.pop()))
+            return Sym(first, formulas.pop())
         name = self._fresh(hint, values)
         return Sym(int(first), ("var", name)) if isinstance(first, int) else Sym(0, ("var", name))
+
+    def _rate(self, values: list[float]) -> str:
+        """The parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
+        for declared in self.block.parameters if self.block is not None else ():
+            given = [owner(u).arguments.get(declared.name.id) for u in self.units]
+            if all(is_number(g) and float(g) == v for g, v in zip(given, values, strict=True)):
+                return declared.name.id
+        return ""
+
+    def place(self, values: list[Any], hint: str) -> Any:
+        """What follows from the place of a layer: the same everywhere, or a parameter of its own."""
+        if isinstance(values[0], Shared) or any(v != values[0] for v in values):
+            name = self._fresh(hint, values)
+            self.asked.add(name)
+            return name
+        return values[0]
 
     def _fresh(self, hint: str, values: list[Any]) -> str:
         taken = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
@@ -78,6 +100,9 @@ class Constructor:
     def _note(self, formula: Formula) -> Formula:
         """Marks the variables of a formula as needed, and tells the constants among them."""
         for variable in sorted(variables(formula)):
+            if variable in self.extra:
+                self.asked.add(variable)
+                continue
             if variable in self.known or variable in self.used or variable in self.derived:
                 continue
             values = [self.value(u, variable) for u in self.units]
@@ -121,9 +146,12 @@ class Constructor:
     def code(self, value: Any) -> Any:
         """A resolved value as Python; what is not a number stays."""
         if isinstance(value, Sym):
-            return self.show(value.formula)
+            return self.write(value.formula)
         if is_list(value):
-            return _whole_list(value) or "(" + ", ".join(str(self.code(v)) for v in value) + ")"
+            whole = _whole_list(value)
+            if whole:
+                self._note(("var", whole))
+            return whole or "(" + ", ".join(str(self.code(v)) for v in value) + ")"
         return value
 
     @property
@@ -142,12 +170,22 @@ class Constructor:
         for declared in self.block.parameters if self.block is not None else ():
             name = declared.name.id
             if name in self.used:
-                value = self.value(self.units[0], name)
-                kind = f"tuple[{', '.join(['int'] * len(value))}]" if is_list(value) else "int"
-                found.append(Parameter(name, name, kind, _literal(declared.default), declared.default is None))
-        for name, values in self.extra.items():
-            found.append(Parameter(name, name, type(values[0]).__name__.replace("Sym", "int"), None, by_position=False))
+                values = [self.value(u, name) for u in self.units]
+                kind = "float" if any(isinstance(v, (Fraction, float)) for v in values) else self._type(values[0])
+                default = _literal(declared.default)
+                default = float(default) if default is not None and kind == "float" else default
+                found.append(Parameter(name, name, kind, default, declared.default is None))
+        for name, values in ((n, v) for n, v in self.extra.items() if n in self.asked):
+            shared = values[0] if isinstance(values[0], Shared) else None
+            found.append(Parameter(name, name, self._type(values[0]), None, False, shared))
         return sorted(found, key=lambda p: p.default is not None)
+
+    def _type(self, value: Any) -> str:
+        if isinstance(value, Shared):
+            return value.base
+        if is_list(value):
+            return f"tuple[{', '.join(['int'] * len(value))}]"
+        return type(value).__name__.replace("Sym", "int")
 
     def locals(self) -> list[str]:
         """Lines that work out what follows from the parameters."""
@@ -173,6 +211,8 @@ class Constructor:
     def _passed_on(self, unit: Unit, variable: str) -> Any:
         """A projection shares the variables of its block, which hands them on by name."""
         value = self.value(unit, variable)
+        if isinstance(value, Fraction):
+            return Sym(0, ("var", variable))
         if is_list(value):
             return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(value))
         return Sym(int(value), ("var", variable))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from archdsl.core.values import Symbol
     from archdsl.graph.model import Network, Node
     from archdsl.targets.torch.classes import Grouping
+
+    Names = Mapping[int, Mapping[str, str]]
 
 _CALLS = {
     "msra": 'nn.init.kaiming_normal_({}, mode="fan_out", nonlinearity="relu")',
@@ -20,6 +22,9 @@ _CALLS = {
     "normal": "nn.init.normal_({}, std={})",
     "trunc_normal": "nn.init.trunc_normal_({}, std={})",
     "constant": "nn.init.constant_({}, {})",
+    "central_frame": "nn.init.zeros_({0})\nnn.init.trunc_normal_({0}[:, :, {0}.shape[2] // 2], std={1})",
+    "averaged_frames": "nn.init.trunc_normal_({0}[:, :, :1], std={1})\n"
+    "with torch.no_grad():\n    {0}.copy_({0}[:, :, :1] / {0}.shape[2])",
 }
 
 
@@ -42,16 +47,19 @@ class _Exception:
     line: str
 
 
-def init_lines(network: Network, grouping: Grouping) -> list[str]:
-    """The body of `init_weights`; empty where torch's own way is meant everywhere."""
+def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
+    """The body of `init_weights`; empty where torch's own way is meant everywhere.
+
+    `names` are those that the classes of a node's layer have got, where they are others than its template's.
+    """
     by_class: dict[str, list[_Part]] = {}
-    for part in _parts(network):
+    for part in _parts(network, names):
         by_class.setdefault(part.torch_class, []).append(part)
     rules: dict[str, list[str]] = {}
     exceptions: dict[_Exception, None] = {}
     for torch_class, parts in by_class.items():
         common = _common([p.inits for p in parts])
-        lines = _rule(common, [p.inits for p in parts])
+        lines = _rule(torch_class, common, [p.inits for p in parts])
         if lines:
             rules[torch_class] = lines
         exceptions.update(dict.fromkeys(_exceptions(grouping, parts, common)))
@@ -64,14 +72,14 @@ def init_lines(network: Network, grouping: Grouping) -> list[str]:
     return _loop({**rules, **special})
 
 
-def _parts(network: Network) -> Iterator[_Part]:
+def _parts(network: Network, names: Names) -> Iterator[_Part]:
     for node in network.all_nodes():
-        if node.layer.module:
-            inits = node.layer.inits()
+        if node.layer.is_module(*node.input_shapes):
+            inits = node.layer.inits(*node.input_shapes)
             for name, torch_class in node.layer.parts().items():
-                prefix = f"{name}." if name else ""
-                own = {k.removeprefix(prefix): v for k, v in inits.items() if k.startswith(prefix)}
-                yield _Part(node, ".".join(n for n in (node.label, name) if n), torch_class, own)
+                own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
+                called = names.get(node.id, {}).get(torch_class, torch_class)
+                yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own)
 
 
 def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
@@ -81,10 +89,10 @@ def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
     return dict(Counter(tuple(i.items()) for i in inits).most_common(1)[0][0])
 
 
-def _rule(common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[str]:
+def _rule(torch_class: str, common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[str]:
     lines = [_call("module", name, symbol) for name, symbol in common.items() if name != "bias"]
     with_bias = {"bias" in i for i in inits}
-    if with_bias == {True} and common:
+    if with_bias == {True} and common and torch_class != "nn.Conv3d":
         lines.append(_call("module", "bias", common["bias"]))
     elif True in with_bias:
         lines += ["if module.bias is not None:", "    nn.init.zeros_(module.bias)"]
@@ -113,5 +121,5 @@ def _loop(rules: dict[str, list[str]]) -> list[str]:
         alike.setdefault(tuple(calls), []).append(cls)
     for index, (calls, names) in enumerate(alike.items()):
         lines.append(f"    {'if' if index == 0 else 'elif'} isinstance(module, {' | '.join(names)}):")
-        lines.extend(f"        {call}" for call in calls)
+        lines.extend(f"        {line}" for call in calls for line in call.split("\n"))
     return lines

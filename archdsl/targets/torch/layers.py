@@ -19,10 +19,10 @@ from jinja2 import (
 from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import LayerError
 from archdsl.layers import extra_folders
-from archdsl.layers.base import Layer, Use
+from archdsl.layers.base import Layer, Shared, Use
 from archdsl.resources import resource
 from archdsl.targets.torch.body import Step
-from archdsl.targets.torch.fit import is_primary
+from archdsl.targets.torch.fit import is_primary, reflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
+_PARTS = re.compile(r"\n\n\n+(?=class |def |@)")  # where one function or class ends and another begins
 _WHOLE_ARGUMENT = re.compile(r"(?<=[(\[,])\s*@\s*(?=[),\]])")
 
 
@@ -73,6 +74,7 @@ class LayerPrinter:
         self.environment = environment()
         self.imports: set[str] = set()
         self.taken: set[str] = set()  # names that other classes of the module have
+        self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
         self.support: dict[str, str] = {}  # functions and classes, and the names that they have got
 
     def defined(self, layers: Iterable[Layer]) -> set[str]:
@@ -92,16 +94,37 @@ class LayerPrinter:
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
         output = LazyShape([n.shape for n in nodes], constructor)
         shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
-        plan = layer.plan(Use(*shapes, first.layout, first.inplace))
-        return self.printed(layer, {k: constructor.code(v) for k, v in plan.items()}, first.label)
+        plan = layer.plan(Use(*shapes, first.layout, first.inplace, first.input_shapes))
+        plan |= self._at(nodes, constructor)
+        code = {k: constructor.code(v) for k, v in plan.items()}
+        printed = self.printed(layer, code, first.label, is_module=layer.is_module(*first.input_shapes))
+        self.renamed.update((n.id, printed.renamed) for n in nodes)
+        return printed
 
-    def printed(self, layer: Layer, plan: dict[str, Any], label: str) -> PrintedLayer:
+    def _at(self, nodes: Sequence[Node], constructor: Constructor) -> dict[str, Any]:
+        """What follows from the places of a layer, and the classes of what it shares with others."""
+        found: dict[str, Any] = {}
+        places = [n.layer.place(*n.input_shapes) for n in nodes]
+        for key, first in places[0].items():
+            found[key] = constructor.place([p[key] for p in places], key)
+            if isinstance(first, Shared):
+                found[f"{key}_class"] = self.class_of(first, base=True)
+        return found
+
+    def class_of(self, shared: Shared, *, base: bool = False) -> str:
+        """The name of the class of a shared object, or of what it is derived from; its text is kept."""
+        template = self.environment.get_template(shared.template)
+        text = template.render(**dict(shared.options), name=shared.base if base else shared.name)
+        name = shared.base if base else shared.name
+        return self._supported(text.strip()).get(name, name)
+
+    def printed(self, layer: Layer, plan: dict[str, Any], label: str, *, is_module: bool) -> PrintedLayer:
         """The code of a plan. Raises LayerError if the template asks for what the plan has not."""
         try:
             template = self.environment.get_template(f"{layer.kind}.py.j2")
             made: Any = template.make_module({**plan, "layer": f"self.{label}"})
-            rename = self._supported(str(made.support()).strip()) if hasattr(made, "support") else str
-            module = rename(_one_line(made.module())) if layer.module else ""
+            renamed = self._supported(str(made.support()).strip()) if hasattr(made, "support") else {}
+            module = _renamed(_one_line(made.module()), renamed) if is_module else ""
             probe = str(made.apply(*["@"] * (2 if layer.many else 1)))  # a fault of the template shows here
         except (TemplateError, AttributeError) as error:
             raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
@@ -110,22 +133,27 @@ class LayerPrinter:
         bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
 
         def apply(texts: Sequence[str]) -> str:
-            return rename(_one_line(made.apply(*(f"({t})" if bare and not is_primary(t) else t for t in texts))))
+            made_of = (f"({t})" if bare and not is_primary(t) else t for t in texts)
+            return _renamed(_one_line(made.apply(*made_of)), renamed)
 
-        return PrintedLayer(label, module, apply, repeats)
+        return PrintedLayer(label, module, apply, repeats, renamed)
 
-    def _supported(self, text: str) -> Callable[[str], str]:
-        """Keeps a function or class that code needs. Gives what renames it there, if another has its name already."""
-        name = _DEFINED.findall(text)[0]
-        if text not in self.support:
-            names = (name, *(f"{name}{i}" for i in range(2, 1000)))
-            self.support[text] = next(n for n in names if n not in self.support.values() and n not in self.taken)
-        chosen = self.support[text]
-        return (lambda code: re.sub(rf"\b{name}\b", chosen, code)) if chosen != name else str
+    def _supported(self, text: str) -> dict[str, str]:
+        """Keeps functions and classes that code needs. Gives other names where another has theirs already."""
+        renamed: dict[str, str] = {}
+        for part in _PARTS.split(text):
+            named = _renamed(reflow(part), renamed)
+            name = _DEFINED.findall(part)[0]
+            if named not in self.support:
+                names = (name, *(f"{name}{i}" for i in range(2, 1000)))
+                self.support[named] = next(n for n in names if n not in self.support.values() and n not in self.taken)
+            if self.support[named] != name:
+                renamed[name] = self.support[named]
+        return renamed
 
     def supporting(self) -> list[str]:
         """The functions and classes that the printed code needs, under the names that it uses."""
-        return [re.sub(rf"\b{_DEFINED.findall(t)[0]}\b", name, t, count=1) for t, name in self.support.items()]
+        return [_renamed(text, {_DEFINED.findall(text)[0]: name}) for text, name in self.support.items()]
 
     @staticmethod
     def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:
@@ -139,12 +167,20 @@ class LayerPrinter:
 class PrintedLayer:
     """A layer's constructor call and its application, whose text may name its input more than once."""
 
-    def __init__(self, label: str, module: str, apply: Callable[[Sequence[str]], str], repeats: bool) -> None:
-        self.label, self.module, self.apply, self.repeats = label, module, apply, repeats
+    def __init__(
+        self, label: str, module: str, apply: Callable[[Sequence[str]], str], repeats: bool, renamed: dict[str, str]
+    ) -> None:
+        self.label, self.module, self.apply, self.repeats, self.renamed = label, module, apply, repeats, renamed
 
     def step(self, node: Node) -> Step:
         """The application at a node."""
         return Step(node.id, node.inputs, self.apply, node.layer.heavy, repeats_operand=self.repeats)
+
+
+def _renamed(code: str, names: dict[str, str]) -> str:
+    for name, chosen in names.items():
+        code = re.sub(rf"\b{name}\b", chosen, code)
+    return code
 
 
 def _hint(node: Node, attribute: str) -> str:

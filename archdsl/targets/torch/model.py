@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.model import Network, Unit
+from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.classes import Group, externals, is_stateless, row_of_blocks
 from archdsl.targets.torch.constructor import Constructor
@@ -22,8 +23,35 @@ class ModelPlan:
     """What the template prints of the model."""
 
     init: list[str] = field(default_factory=list[str])
+    head_indices: list[str] = field(default_factory=list[str])  # numbers of frames that the head needs
+    frozen: list[str] = field(default_factory=list[str])  # what training leaves as it is
     features: list[str] = field(default_factory=list[str])
     forward: list[str] = field(default_factory=list[str])
+
+
+class _Outermost(Constructor):
+    """The constructor of the model, which makes what its blocks share."""
+
+    def __init__(self, layers: LayerPrinter) -> None:
+        super().__init__(Group(-1, [Unit("model", "")]))
+        self.layers = layers
+        self.shared: dict[Shared, str] = {}
+
+    def place(self, values: list[Any], hint: str) -> Any:
+        value = values[0]
+        if not isinstance(value, Shared):
+            return value
+        if value not in self.shared:
+            names = chain([hint], (f"{hint}{i}" for i in count(2)))
+            self.shared[value] = next(n for n in names if n not in self.shared.values())
+        return self.shared[value]
+
+    def lines(self) -> list[str]:
+        """The statements that make the shared objects."""
+        return [
+            f"{name} = {self.layers.class_of(value)}({', '.join(map(str, value.arguments))})"
+            for value, name in self.shared.items()
+        ]
 
 
 class ModelPrinter:
@@ -33,8 +61,8 @@ class ModelPrinter:
         self.network = network
         self.units = units
         self.layers = layers
-        self.constructor = Constructor(Group(-1, [Unit("model", "")]))
-        self.members: dict[str, dict[str, list[str]]] = {}
+        self.constructor = _Outermost(layers)
+        self.members: dict[str, dict[str, str]] = {}
         self.features: dict[int, str] = {}
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
 
@@ -48,7 +76,10 @@ class ModelPrinter:
         inputs = {number: name for name, number in self.network.inputs.items()}
         kept, body = self._keep(head, body, inputs)
         features = Body(body, inputs, []).write(keep=True)
-        plan = ModelPlan(self._init(), [text for line in features for text in fit(line, 8)])
+        frozen = [self._place(u) for u in self.network.units if u.frozen and not is_stateless(self.network, u)]
+        needed = {o for s in head for o in s.operands}
+        indices = [n for n, i in self.network.inputs.items() if i in needed and n not in self.network.clips]
+        plan = ModelPlan(self._init(), indices, frozen, [text for line in features for text in fit(line, 8)])
         names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
         once = {v: f'features["{self.features[v]}"]' for v in kept if v not in inputs}
@@ -118,27 +149,20 @@ class ModelPrinter:
     def _add_member(self, unit: Unit) -> None:
         row = stage_row(unit)
         if row is not None:
-            lines = UnitPrinter.row("", [self.units.call([b], self.constructor) for b in row], 0)
+            code = UnitPrinter.row([self.units.call([b], self.constructor) for b in row])
         else:
-            alone = row_of_blocks(unit)
-            lines = fit(self.units.call(alone or [unit], self.constructor), 0)
-        self.members.setdefault(unit.path, {})[unit.stage] = lines
+            code = self.units.call(row_of_blocks(unit) or [unit], self.constructor)
+        self.members.setdefault(unit.path, {})[unit.stage] = code
 
     def _init(self) -> list[str]:
-        lines: list[str] = []
+        lines = [text for line in self.constructor.lines() for text in fit(line, 8)]
         for path, stages in self.members.items():
             if not path:
                 for stage, code in stages.items():
-                    lines.extend(fit(f"self.{stage} = {_joined(code)}", 8))
+                    lines.extend(fit(f"self.{stage} = {code}", 8))
                 continue
             lines += [f"        self.{path} = nn.ModuleDict(", "            {"]
             for stage, code in stages.items():
-                lines.extend(fit(f'"{stage}": {_joined(code)},', 16))
+                lines.extend(fit(f'"{stage}": {code},', 16))
             lines += ["            }", "        )"]
         return lines
-
-
-def _joined(lines: list[str]) -> str:
-    """A call that was broken into lines, in one again: it is fitted anew where it stands."""
-    text = "".join(line.strip() + (" " if line.endswith(",") else "") for line in lines)
-    return text.replace(", )", ")")

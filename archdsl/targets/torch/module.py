@@ -45,6 +45,7 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
     model = ModelPrinter(lowered, units, layers).plan()
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.supporting()
+    code += ["torch.arange"] if len(network.clips) < len(network.inputs) else []
     text = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network),
         imports=_imports(layers.imports, code),
@@ -53,11 +54,15 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
         model=model,
         family=network.family,
         factory=network.name if network.name != network.family else "",
-        dropout=_dropout(lowered),
+        **_choices(lowered),
         title=docstring(network.doc or network.name),
         checks=_checks(network, spec),
+        features_signature=fit(f"def forward_features({_signature(network)}) -> dict[str, Tensor]:", 4),
+        forward_signature=fit(f"def forward({_signature(network)}) -> Tensor:", 4),
         inputs=list(network.inputs),
-        init=[text for line in init_lines(lowered, grouping) for text in _fitted(line)],
+        clips=list(network.clips),
+        indices=[name for name in network.inputs if name not in network.clips],
+        init=[text for line in init_lines(lowered, grouping, layers.renamed) for text in _fitted(line)],
         output=_output(network),
     )
     body = text.strip() + "\n"
@@ -122,8 +127,13 @@ def _imports(extra: set[str], code: Iterable[str]) -> list[str]:
     """The import lines that the code needs, of those that its layers may need, in the order that ruff wants."""
     text = "\n".join(code)
     whole = ["import torch"] if "torch." in text else []
-    used = {line for line in extra if re.search(rf"\b{line.split()[-1]}\b", text)}
-    return [*whole, *sorted({*used, "from torch import Tensor, nn"}, key=lambda line: line.split()[1])]
+    names: dict[str, list[str]] = {"from torch import ": ["Tensor", "nn"]}
+    for line in sorted(extra):
+        start, name = line.rsplit("import ", 1)
+        if re.search(rf"(?<![\w.]){name.split()[-1]}\b", text):
+            names.setdefault(f"{start}import ", []).append(name)
+    lines = (start + ", ".join(found) for start, found in names.items())
+    return [*whole, *sorted(lines, key=lambda line: line.split()[1])]
 
 
 def _docstring(network: Network) -> list[str]:
@@ -137,7 +147,7 @@ def _docstring(network: Network) -> list[str]:
 
 
 def _clips(network: Network) -> str:
-    shapes = [str(network.node(n).shape) for n in network.inputs.values()]
+    shapes = [str(network.node(n).shape) for n in network.clips.values()]
     return f"a clip of {shapes[0]}" if len(shapes) == 1 else f"clips of {' and '.join(shapes)}"
 
 
@@ -153,6 +163,17 @@ def _stage_table(network: Network) -> list[str]:
     return [f"    {line}" for line in aligned(rows, numbers=2)]
 
 
+def _choices(network: Network) -> dict[str, Any]:
+    """What is a choice of training, no part of the architecture, and so an argument of the factory."""
+    dropout = _dropout(network)
+    drop_path = any(node.layer.kind == "drop_path" for node in network.all_nodes())
+    choices = {f"dropout: float = {dropout}": "another dropout"} if dropout is not None else {}
+    if drop_path:
+        choices["drop_path: bool = True"] = "no drop path"
+    wanted = "other rates" if len(choices) > 1 else "".join(choices.values())
+    return {"dropout": dropout, "drop_path": drop_path, "choices": list(choices), "wanted": wanted}
+
+
 def _dropout(network: Network) -> float | None:
     """The one rate of dropout in a network: no part of the architecture, so the factory takes another."""
     rates = {node.layer.values()["p"] for node in network.all_nodes() if node.layer.kind == "dropout"}
@@ -164,10 +185,16 @@ def _output(network: Network) -> str:
     return f"(B, {int(shape.channels)})" if shape.is_vector else "(B, C, T, H, W)"
 
 
+def _signature(network: Network) -> str:
+    """The parameters of the model's `forward`; the numbers of frames can be left out."""
+    optional = [f"{name}: Tensor | None = None" for name in network.inputs if name not in network.clips]
+    return ", ".join(["self", *(f"{name}: Tensor" for name in network.clips), *optional])
+
+
 def _checks(network: Network, spec: str) -> list[dict[str, Any]]:
     """What each input is held against before anything is computed."""
     limits = input_limits(network)
-    channels = {name: int(network.node(number).shape.channels) for name, number in network.inputs.items()}
+    channels = {name: int(network.node(number).shape.channels) for name, number in network.clips.items()}
     return [{"name": n, "channels": channels[n], "sizes": _sizes(limits[n]), "spec": in_string(spec)} for n in channels]
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import count, groupby
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.model import Network, Node, Unit
+from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.classes import Group, Grouping, externals, row_of_blocks
 from archdsl.targets.torch.conditions import condition_code
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.fit import fit
+from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.text import docstring, sentence
 
 if TYPE_CHECKING:
@@ -77,8 +79,14 @@ class UnitPrinter:
         body = Body(steps, dict(zip(outer, plan.inputs, strict=True)), [unit.exit])
         plan.forward = [text for line in body.write() for text in fit(line, 8)]
         plan.init = [text for line in constructor.locals() for text in fit(line, 8)] + lines
-        plan.parameters = constructor.parameters()
+        plan.parameters = [self._typed(p) for p in constructor.parameters()]
         return plan
+
+    def _typed(self, parameter: Parameter) -> Parameter:
+        """A parameter for a shared object has the name that its class got."""
+        if parameter.shared is None:
+            return parameter
+        return replace(parameter, type=self.layers.class_of(parameter.shared, base=True))
 
     # --- members ---
 
@@ -94,7 +102,7 @@ class UnitPrinter:
         """The same for a unit inside the class; an optional one is not in all of those that share it."""
         if unit.kind == "sequence":
             rows = [self.call([u.items[k] for u in same], constructor) for k in range(len(unit.items))]
-            lines = self.row(f"self.{unit.label} = ", rows, 8)
+            lines = fit(f"self.{unit.label} = {self.row(rows)}", 8)
         elif is_optional:
             test = condition_code(unit, constructor.write)
             call = self.call([u for u in same if u.items], constructor)
@@ -114,21 +122,27 @@ class UnitPrinter:
             raise AssertionError
         texts: list[str] = []
         for parameter in plan.parameters:
-            value = constructor.resolve([inner.argument(u, parameter) for u in units], parameter.name)
-            if parameter.default is not None and type(value) is int and value == parameter.default:
+            value = self._given(units, parameter, inner, constructor)
+            if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
                 continue
-            code = constructor.code(value)
+            code = float(f"{value:.4g}") if type(value) is float else constructor.code(value)
             texts.append(str(code) if parameter.by_position else f"{parameter.name}={code}")
         return f"{plan.name}({', '.join(texts)})"
 
     @staticmethod
-    def row(target: str, calls: Sequence[str], indent: int) -> list[str]:
-        """A sequence of blocks; equal neighbours become a loop."""
-        parts: list[str] = []
-        for call, group in groupby(calls):
-            count = len(list(group))
-            parts.append(call if count == 1 else f"*({call} for _ in range({count}))")
-        return fit(f"{target}nn.Sequential({', '.join(parts)})", indent)
+    def _given(units: Sequence[Any], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
+        """What units give for a parameter, in the terms of the class around them."""
+        values = [inner.argument(u, parameter) for u in units]
+        if isinstance(values[0], Shared) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
+            return constructor.place(values, parameter.name)
+        if parameter.type == "float":
+            values = [float(v) for v in values]
+        return constructor.resolve(values, parameter.name)
+
+    @staticmethod
+    def row(calls: Sequence[str]) -> str:
+        """A sequence of blocks; neighbours that are alike become a loop."""
+        return f"nn.Sequential({', '.join(looped(calls))})"
 
     # --- words ---
 
@@ -136,7 +150,8 @@ class UnitPrinter:
         outer = externals(self.network, unit)
         if len(outer) == 1:
             return ["x"]
-        names = [self.network.node(v).unit.top.path or "x" for v in outer]
+        given = {number: name for name, number in self.network.inputs.items() if name not in self.network.clips}
+        names = [given.get(v) or self.network.node(v).unit.top.path or "x" for v in outer]
         found = [n for n in names if names.count(n) == 1]
         for index, name in enumerate(names):
             if names.count(name) > 1:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.core.grid import CLIP, FRAME, Grid
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Choice, Initialiser
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Use, layer
+
+
+@layer("class_token", category="position")
+class ClassToken(Layer):
+    """Puts a learned vector beside the positions, which attention fills with what the clip, or a frame, shows.
+
+    (Devlin et al. 2019; Dosovitskiy et al. 2021.) `select(token)` takes it out again.
+    """
+
+    module, torch_class = True, "ClassToken"
+    layouts = (CHANNELS_LAST,)
+
+    scope = Choice(CLIP, FRAME, default=CLIP, doc="what has one: the clip, or each frame")
+    init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how it begins")
+
+    def infer(self, *inputs: Grid) -> Grid:
+        return inputs[0]._replace(token=self.scope)
+
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return {"weight": (inputs[0].channels,)}
+
+    def output_layout(self, layout: str, *inputs: Grid) -> str:
+        return TOKENS
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"channels": use.inputs[0].channels, "frame": self.scope == FRAME}
+
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
+        return {} if self.init.name == "zeros" else {"weight": self.init}

@@ -1,0 +1,111 @@
+"""Which positions an attention looks at together: the grid as groups, each an attention of its own.
+
+A group is a window of every axis: all of an axis that is looked along, one position of an axis that is not, or a part
+of it, whose positions can lie `dilation` apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archdsl.layers.attributes import Size3
+
+AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
+_MEMBER = {"t": "i", "h": "j", "w": "k"}
+_APART = {"t": "p", "h": "q", "w": "r"}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The windows of a grid; sizes are over t, h and w."""
+
+    over: str  # the axes that are looked along, such as `hw`
+    grid: Size3
+    window: Size3  # positions of a group
+    dilation: Size3
+    shift: Size3
+
+    @property
+    def counts(self) -> Size3:
+        """Windows behind each other, on each axis."""
+        t, h, w = (-(-n // (k * d)) for n, k, d in zip(self.grid, self.window, self.dilation, strict=True))
+        return t, h, w
+
+    @property
+    def padded(self) -> Size3:
+        """The grid that the windows cover."""
+        t, h, w = (c * k * d for c, k, d in zip(self.counts, self.window, self.dilation, strict=True))
+        return t, h, w
+
+    @property
+    def number(self) -> int:
+        return prod(self.counts) * prod(self.dilation)
+
+    @property
+    def positions(self) -> int:
+        """Of one group."""
+        return prod(self.window)
+
+    @property
+    def is_padded(self) -> bool:
+        return self.padded != self.grid
+
+    @property
+    def is_shifted(self) -> bool:
+        return any(self.shift)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every axis is looked along from end to end or not at all, so that there are no windows."""
+        ends = zip("thw", self.grid, self.window, strict=True)
+        return all(k == (n if axis in self.over else 1) for axis, n, k in ends)
+
+
+def groups(over: str, grid: Size3, window: Size3, dilation: Size3, shift: Size3) -> Groups:
+    """The groups of a grid for a window as written, in which 0 is a whole axis.
+
+    A window that covers an axis becomes as small as the axis, and is not shifted there (Liu et al. 2022).
+    """
+    sizes: list[int] = []
+    shifts: list[int] = []
+    for axis, n, k, d, s in zip("thw", grid, window, dilation, shift, strict=True):
+        whole = -(-n // d)
+        size = 1 if axis not in over else min(k, whole) if k else whole
+        sizes.append(int(size))
+        shifts.append(int(s) if size < whole else 0)
+    t, h, w = sizes
+    dilated = [int(d) if axis in over else 1 for axis, d in zip("thw", dilation, strict=True)]
+    return Groups(
+        over, (int(grid[0]), int(grid[1]), int(grid[2])), (t, h, w), (dilated[0], dilated[1], dilated[2]),
+        (shifts[0], shifts[1], shifts[2]),
+    )  # fmt: skip
+
+
+def patterns(over: str, *, windows: bool = False, apart: str = "") -> tuple[str, str, str]:
+    """How einops sees a grid cut into groups: the grid, what is the batch, and what is a group.
+
+    With `windows` the axes are cut into parts, whose positions lie apart on the axes in `apart`; else they are whole.
+    """
+    whole: list[str] = []
+    batch: list[str] = []
+    group: list[str] = []
+    for axis in "thw":
+        if axis not in over:
+            whole.append(axis)
+            batch.append(axis)
+        elif not windows:
+            whole.append(axis)
+            group.append(axis)
+        else:
+            parts = [axis, _MEMBER[axis], *([_APART[axis]] if axis in apart else [])]
+            whole.append(f"({' '.join(parts)})")
+            batch += [p for p in parts if p != _MEMBER[axis]]
+            group.append(_MEMBER[axis])
+    return " ".join(whole), _joined(["b", *batch]), _joined(group)
+
+
+def _joined(names: list[str]) -> str:
+    return f"({' '.join(names)})" if len(names) > 1 else names[0]

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.attributes import Real
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Use, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
+
+
+@layer("layernorm", category="norm")
+class LayerNorm(Layer):
+    """Normalisation over the channels of each position (Ba et al. 2016), with a learned scale γ and shift β."""
+
+    module, torch_class = True, "nn.LayerNorm"
+    layouts = (CHANNELS_LAST, TOKENS, VECTOR)
+
+    eps = Real(1e-5, low=1e-15, high=1.0, doc="added to the variance")
+
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"channels": use.inputs[0].channels, "eps": None if self.eps == 1e-5 else self.eps}

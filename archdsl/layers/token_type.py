@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import CLIP
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Initialiser
+from archdsl.layers.base import TOKENS, Layer, ShapeError, Use, layer
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
+
+
+@layer("token_type", category="position")
+class TokenType(Layer):
+    """Adds one learned vector to all positions, and another to the class token of the clip (Devlin et al. 2019)."""
+
+    module, torch_class = True, "TokenType"
+    layouts = (TOKENS,)
+
+    init = Initialiser(Symbol("normal", (0.02,)), doc="how the vectors begin")
+
+    def infer(self, *inputs: Grid) -> Grid:
+        if inputs[0].token != CLIP:
+            hint = "`select(token) -> class_token` makes one of those of the frames"
+            hint = hint if inputs[0].token else "`class_token` brings one"
+            raise ShapeError(f"{inputs[0]} has no class token of the clip", code="E0511", hint=hint)
+        return inputs[0]
+
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        return {"weight": (2, inputs[0].channels)}
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {"channels": use.inputs[0].channels}
+
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
+        return {} if self.init.name == "zeros" else {"weight": self.init}
