@@ -90,6 +90,7 @@ CASES = [
     Case("psf_mvit_b_32x3_small", "mvit_b24_32x3", "pyslowfast mvit"),
     Case("psf_mvitv2_s_16x4_small", "mvitv2_s_16x4", "pyslowfast mvit"),
     Case("psf_mvitv2_s_72", "mvitv2_s_16x4", "pyslowfast mvit", given(table_crop=72)),
+    Case("psf_mvitv2_s_dimmulmlp_small", "mvitv2_s_16x4", "pyslowfast mvit", given(wide_attention=False)),
     Case("psf_mvitv2_s_noresidual_small", "mvitv2_s_16x4", "pyslowfast mvit", given(residual_pooling=False)),
     Case("ptv_mvit_base_16x4", "mvit_b_16x4", "pytorchvideo mvit"),
     Case("ptv_mvit_base_16x4_release015_small", "mvit_b_16x4", "pytorchvideo mvit"),  # another ε where it pools

@@ -105,7 +105,8 @@ class UnitPrinter:
             lines = fit(f"self.{unit.label} = {self.row(rows)}", 8)
         elif is_optional:
             test = condition_code(unit, constructor.write)
-            call = self.call([u for u in same if u.items], constructor)
+            present = next(u for u in same if u.items)
+            call = self.call([u if u.items else present for u in same], constructor)
             lines = [f"        if {test}:", *fit(f"self.{unit.label} = {call}", 12)]
             lines += ["        else:", f"            self.{unit.label} = nn.Identity()"]
         else:
