@@ -28,9 +28,12 @@ PEERS = {
     "swin3d_t": "swin3d_t", "swin3d_s": "swin3d_s", "swin3d_b": "swin3d_b", "mvitv2_s_16x4": "mvit_v2_s",
     "mvit_b_16x4": "mvit_v1_b",
 }  # fmt: skip
-OPERATORS = (  # that torchvision registers when it is imported, and lacks beside a build of torch without CUDA
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
+# What torchvision registers functions for when it is imported, and lacks beside a build of torch without CUDA; its video
+# models use none of them.
+OPERATORS = """
+    nms qnms roi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward _roi_pool_backward
+    _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward
+""".split()
 
 
 def ours(name: str) -> torch.nn.Module:
@@ -42,7 +45,7 @@ def theirs(name: str) -> torch.nn.Module:
     """The module of torchvision for the same network."""
     library = torch.library.Library("torchvision", "DEF")
     for operator in OPERATORS:
-        library.define(operator)
+        library.define(f"{operator}(Tensor x) -> Tensor")
     from torchvision.models import video  # pyright: ignore[reportMissingImports]
 
     return getattr(video, PEERS[name])()
