@@ -28,8 +28,8 @@ PEERS = {
     "swin3d_t": "swin3d_t", "swin3d_s": "swin3d_s", "swin3d_b": "swin3d_b", "mvitv2_s_16x4": "mvit_v2_s",
     "mvit_b_16x4": "mvit_v1_b",
 }  # fmt: skip
-# What torchvision registers functions for when it is imported, and lacks beside a build of torch without CUDA; its video
-# models use none of them.
+# What torchvision registers functions for when it is imported, and lacks beside a build of torch without CUDA. Its
+# video models use none of it.
 OPERATORS = """
     nms qnms roi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward _roi_pool_backward
     _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward
