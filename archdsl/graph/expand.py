@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.graph.program import Program
 
 Clip = tuple[int, int, int, int]
+Units = dict[tuple[str, str], Unit]  # of one stage, by kind and path: a path may be called as a lateral is
 INPUT_HINT = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
 FUSIONS = {"concat": "concat", "sum": "add"}
 
@@ -180,7 +181,7 @@ class _Expander:
             notes = [Note("first here", self.stages[label].span)] if label in self.stages else []
             self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
         self.stages[label] = statement.label
-        units: dict[str, Unit] = {}
+        units: Units = {}
         self._stage_body(statement.body, scope.child(), label, units)
         frozen = self._is_frozen(statement.frozen, scope)
         for unit in units.values():
@@ -225,7 +226,7 @@ class _Expander:
         label = "nothing has been declared that could flow here"
         return self.reporter.fatal("E0601", part.span, label, hint=INPUT_HINT)
 
-    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, label: str, units: dict[str, Unit]) -> None:
+    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, label: str, units: Units) -> None:
         for statement in body:
             if isinstance(statement, ast.PathLine):
                 self._path_line(statement, scope, label, units)
@@ -238,12 +239,11 @@ class _Expander:
                 if not isinstance(truth, Unknown):
                     self._stage_body(statement.body if truth else statement.otherwise, scope.child(), label, units)
 
-    def _path_line(self, line: ast.PathLine, scope: Scope, label: str, units: dict[str, Unit]) -> None:
+    def _path_line(self, line: ast.PathLine, scope: Scope, label: str, units: Units) -> None:
         path = self._which_path(line)
         if path is None:
             return
-        unit = units.get(path) or Unit("stage", "", path=path, stage=label)
-        units[path] = unit
+        unit = units.setdefault(("stage", path), Unit("stage", "", path=path, stage=label))
         self.paths[path] = self._line(line.chain, self.paths[path], unit, scope)
 
     def _which_path(self, line: ast.PathLine) -> str | None:
@@ -264,14 +264,14 @@ class _Expander:
         self.reporter.report("E0603", name.span, f"no path `{name.id}`", hint=hint)
         return False
 
-    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str, units: dict[str, Unit]) -> None:
+    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str, units: Units) -> None:
         source, target = lateral.source, lateral.target
         if source.id in self.program.dropped or target.id in self.program.dropped:
             return
         if not (self._known_path(source) and self._known_path(target)):
             return
         unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label)
-        units[unit.path] = unit
+        units[unit.kind, unit.path] = unit
         side = self._line(lateral.chain, self.paths[source.id], unit, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:
