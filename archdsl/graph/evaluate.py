@@ -22,7 +22,7 @@ from archdsl.core.values import (
 from archdsl.frontend import ast
 from archdsl.graph.faults import fraction_notes, trail
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
-from archdsl.graph.scope import Binding, Scope, origin
+from archdsl.graph.scope import Binding, Scope, origin, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -130,7 +130,8 @@ class Evaluator:
         values = self.items(iterable, scope)
         if isinstance(values, Unknown):
             return
-        for value in values:
+        written = [_written(part, scope) for part in _parts(iterable, len(names))]
+        for index, value in enumerate(values):
             self.step(iterable.span)
             parts = value if len(names) > 1 else (value,)
             if not is_list(parts) or len(parts) != len(names):
@@ -138,8 +139,9 @@ class Evaluator:
                 self.fault("E0301", iterable.span, label, "`zip(a, b)` gives elements of two values")
                 return
             inner = scope.child(in_hand)
-            for name, part in zip(names, parts, strict=True):
-                inner.names[name.id] = Binding(part, name.span)
+            for name, part, place in zip(names, parts, written, strict=True):
+                expr, origin_scope = place[index] if index < len(place) else (None, None)
+                inner.names[name.id] = Binding(part, name.span, expr, origin_scope)
             yield inner
 
     def fault(self, code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Unknown:
@@ -303,6 +305,23 @@ class Evaluator:
             return self.fault("E0703", span, f"a list of more than {MAX_LIST:,} elements")
         self.step(span, len(items))
         return items
+
+
+def _parts(iterable: ast.Expr, count: int) -> Sequence[ast.Expr | None]:
+    """What each of the names of a loop runs through."""
+    if count == 1:
+        return [iterable]
+    if isinstance(iterable, ast.Call) and iterable.name.id == "zip" and len(iterable.arguments) == count:
+        return [a.value for a in iterable.arguments]
+    return [None] * count
+
+
+def _written(part: ast.Expr | None, scope: Scope) -> list[tuple[ast.Expr, Scope]]:
+    """The elements of a list as they stand in the spec; none if it is computed."""
+    if part is None:
+        return []
+    expr, inner = traced(part, scope)
+    return [(item, inner) for item in expr.items] if isinstance(expr, ast.List) else []
 
 
 def _lengths(call: ast.Call, values: Sequence[Value]) -> str:
