@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,7 @@ class Case(NamedTuple):
     taps: str
     params: tuple[tuple[str, Any], ...] = ()
     tolerance: float = 2e-5  # of the largest logit
+    share: Fraction = Fraction(3, 4)  # of the recorded values that we have, too
 
     @property
     def source(self) -> str:
@@ -51,6 +53,7 @@ def of_pairs(function: str) -> tuple[tuple[str, Any], ...]:
 
 
 UNSCALED = 1e-3  # the softmax of a non-local block without a scale makes float32's own error that large
+PADDED = Fraction(3, 5)  # Longformer fills its sequences up to whole windows, so inner values have other shapes
 
 CASES = [
     Case("psf_slowfast_8x8_r50", "slowfast_r50", "pyslowfast slowfast"),
@@ -119,7 +122,7 @@ CASES = [
     Case("mma_timesformer_space_small", "timesformer_s", "mmaction2 timesformer"),
     Case("hf_vivit_b_ckptkeys", "vivit_b_joint", "huggingface vivit"),
     Case("hf_vivit_b_small", "vivit_b_joint", "huggingface vivit"),
-    Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn"),
+    Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn", share=PADDED),
 ]
 
 
@@ -212,7 +215,7 @@ def test_inner_modules(run: Run) -> None:
             for mine, theirs in zip(found, recorded if isinstance(recorded, list) else [recorded], strict=True):
                 same(tap, mine, theirs, run.case.tolerance / 2)
             compared += 1
-    assert compared >= len(run.record["taps"]) * 3 // 5
+    assert compared >= int(run.case.share * len(run.record["taps"]))
 
 
 def same(tap: str, found: Mapping[str, Any], record: Mapping[str, Any], tolerance: float) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.core.values import Symbol
+from archdsl.layers.attention_costs import macs
 from archdsl.layers.attention_rules import (
     CONCATENATION,
     DECOMPOSED,
@@ -248,54 +249,9 @@ class Attention(Layer):
         return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self._rows(x), *self.extents(x), strict=True))
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
-        (x,) = inputs
-        if self.half_over != SAME:
-            return self._macs_of_halves(x)
-        if self.arrangement(x) == "band":
-            return self._macs_of_band(x)
-        clips, token, dim = (int(x.t) if x.token == FRAME else 1), int(bool(x.token)), self.inner(x)
-        found, (q, k) = self.groups(x), self.extents(x)
-        queries, keys = found.number * (prod(q) + token), found.number * (prod(k) + token)
-        one = Grid(1, *found.grid)
-        rows = few = prod(found.grid) + token  # that are projected
-        if not self.pooled and self.score != GAUSSIAN:
-            rows = few = queries
-        elif self.keys.is_there and self.kv_pool_first:
-            few = prod(self.keys.of(one)) + token
-        pairs = queries * (prod(k) + token)
-        total = queries * dim * (self.out or x.channels) + few * dim * x.channels + pairs * dim
-        if self.score == GAUSSIAN:
-            return clips * (total + pairs * x.channels)
-        total += (rows + few) * dim * x.channels  # queries and keys
-        total += (queries + keys) * dim if self.score == CONCATENATION else pairs * dim
-        if self.pool == "conv":
-            total += sum(n * prod(p.of(one)) * prod(p.kernel) for n, p in self._pooled_parts()) * dim
-        if self.position == DECOMPOSED:
-            total += found.number * prod(q) * dim * sum(n for a, n in zip("thw", k, strict=True) if a in self.axes)
-        return clips * total
+        return macs(self, inputs[0])
 
-    def _pooled_parts(self) -> list[tuple[int, Pooling]]:
-        return [(n, p) for n, p in ((1, self.queries), (2, self.keys)) if p.is_there]
-
-    def _macs_of_halves(self, x: Grid) -> int:
-        dim, out = self.inner(x), self.out or x.channels
-        halves = AXES[self.over], AXES[self.half_over]
-        seen = [prod(n for a, n in zip("thw", x.size, strict=True) if a in axes) for axes in halves]
-        return x.positions * (3 * dim * x.channels + dim * out + sum(seen) * dim)
-
-    def _macs_of_band(self, x: Grid) -> int:
-        token, dim = x.tokens, self.inner(x)
-        rows = x.positions + token
-        length, reach, chunk = self._band(x)
-        chunks = -(-length // chunk)
-        pairs = x.positions // length * chunks * chunk * (chunk + 2 * reach + token)
-        if not self.is_banded(x):
-            pairs = x.positions * (length + token)
-        total = rows * dim * (3 * x.channels + (self.out or x.channels)) + 2 * pairs * dim
-        total += 2 * token * rows * dim
-        return total + ((1 + 2 * rows) * x.channels * dim if self.token_projections else 0)
-
-    def _band(self, x: Grid) -> tuple[int, int, int]:
+    def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Positions in a row, how far each sees, and how many are computed together."""
         at = "thw".index(self.axes)
         length, reach = int(x.size[at]) // int(self.dilation[at]), int(self.band) // 2
@@ -375,7 +331,7 @@ class Attention(Layer):
         options |= {"scaled": self.scale, "biased": biased}
         if self.arrangement(x) == "band" and self.is_banded(x):
             name = ("Band", "Band", "attention_band.j2")
-            return {"band": Shared(*name, tuple(options.items()), self._band(x))}
+            return {"band": Shared(*name, tuple(options.items()), self.chunks(x))}
         if self.arrangement(x) != "windows":
             return {}
         found = self.groups(x)

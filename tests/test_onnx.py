@@ -1,0 +1,37 @@
+"""ONNX: exported with a dynamic batch, onnxruntime computes what the module does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from small import inputs, small
+
+SPECS = Path(__file__).parent.parent / "specs"
+# One of each form of code that a family adds: benchmarks/onnx_export.py exports the networks in full.
+NAMES = """
+    slowfast_r50 i3d_r50_nl5 mvit_b_16x4 mvitv2_s_shifted swin3d_t swin3d_t_pooled_keys timesformer_lg
+    timesformer_ts_banded vivit_b_fe vivit_b_fdp vtn_vit_b
+""".split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnxruntime_gives_the_same_logits(name: str, tmp_path: Path) -> None:
+    arch = small(SPECS / f"{name}.arch")
+    model, clips = arch.build().eval(), inputs(arch, 2)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    shapes = tuple({0: batch} for _ in clips)
+    program = torch.onnx.export(model, clips, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    assert program is not None
+    path = tmp_path / "model.onnx"
+    program.save(str(path))
+    session = onnxruntime.InferenceSession(str(path))
+    for count in (1, 3):
+        given = inputs(arch, count)
+        feed = {i.name: clip.numpy() for i, clip in zip(session.get_inputs(), given, strict=True)}
+        with torch.no_grad():
+            expected = model(*given)
+        found = torch.from_numpy(session.run(None, feed)[0])
+        assert (found - expected).abs().max() <= 2e-5 * expected.abs().max()
