@@ -35,7 +35,7 @@ test: $(VENV)/.installed-dev
 	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 pytest: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -121,6 +121,8 @@ def test_a_step_forward_and_backward(path: Path, dtype: torch.dtype) -> None:
     # 32 frames, so that nowhere 2 are left: torch 2.13 on CPU gives NaN as the weight gradient of any 3×1×1 convolution
     # of exactly 2 frames in bfloat16, with or without this project.
     arch = of_form(path, frames=32)
+    if dtype is torch.bfloat16 and first_of_kinds(arch) != path:
+        pytest.skip(f"the layers of {first_of_kinds(arch).stem}")  # 16 bits take minutes, and are a matter of layers
     torch.manual_seed(0)
     model = without_zeros(arch.build())
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
@@ -135,6 +137,15 @@ def test_a_step_forward_and_backward(path: Path, dtype: torch.dtype) -> None:
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().max() > 0, name
+
+
+def first_of_kinds(arch: archdsl.Architecture) -> Path:
+    """The first spec whose small network consists of the same kinds of layers."""
+
+    def kinds(arch: archdsl.Architecture) -> set[str]:
+        return {kind for _, kind in arch.graph.nodes(data="kind")}
+
+    return next(p for p in SPECS if kinds(small(p, 32)) == kinds(arch))
 
 
 def without_zeros(model: torch.nn.Module) -> torch.nn.Module:
