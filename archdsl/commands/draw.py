@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from archdsl.graph.model import Network
+    from archdsl.targets.dot import Diagram
 
 FORMAT_OF = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
@@ -20,7 +21,7 @@ def command(arguments: argparse.Namespace) -> int:
     from archdsl.commands.common import analysed, show_diagnostics
 
     output = Path(arguments.output)
-    _format(output)
+    picture_format(output)
     analysis = analysed(arguments.spec, arguments)
     draw(analysis.network, output, arguments.level)
     show_diagnostics(analysis.warnings)
@@ -35,17 +36,33 @@ def draw(network: Network, output: Path, level: str) -> None:
     """
     from archdsl.lowering import without_identities
     from archdsl.targets.dot import diagram
+
+    picture_format(output)
+    write_picture(diagram(without_identities(network), level), output)
+
+
+def write_picture(picture: Diagram, output: Path) -> None:
+    """Writes a diagram.
+
+    Raises:
+        UsageError: if the name ends in none of the formats, or the picture cannot be made or written.
+    """
     from archdsl.targets.render_dot import RenderError
 
-    format_ = _format(output)
+    format_ = picture_format(output)
     try:
-        picture = diagram(without_identities(network), level).picture(format_)
+        data = picture.picture(format_)
     except RenderError as error:
         raise UsageError(f"{output}: {error}") from None
-    write_atomically(output, picture)
+    write_atomically(output, data)
 
 
-def _format(output: Path) -> str:
+def picture_format(output: Path) -> str:
+    """The format that a file's name ends in.
+
+    Raises:
+        UsageError: if that is none of the formats.
+    """
     known = FORMAT_OF.get(output.suffix.lower())
     if known is None:
         *most, last = FORMAT_OF

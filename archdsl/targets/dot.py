@@ -10,6 +10,7 @@ import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 from archdsl.targets.dot_boxes import Box, Frame, first_id, last_id
 from archdsl.targets.dot_labels import box_label, frame_label, title_label
 from archdsl.targets.dot_layout import Edge, Layout, lay_out, trunk
+from archdsl.targets.dot_marks import UNMARKED
 from archdsl.targets.dot_style import DASHED, FONT, INK, LANE, LINE, colour, identifier, plain, shape_text
 from archdsl.targets.render_dot import render
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.graph.model import Network
+    from archdsl.targets.dot_marks import Marks
 
 LEVELS = ("stage", "block", "layer")
 FRAMES = {"stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"), "repeat": ("rounded,dashed", LINE)}
@@ -48,23 +50,49 @@ def diagram(network: Network, level: str = "stage") -> Diagram:
     if level not in LEVELS:
         message = f"`{level}` is not a level of a diagram; there are {', '.join(LEVELS)}"
         raise ValueError(message)
-    return _Writer(network, lay_out(network, level), level).write()
+    dot: Any = graphviz.Digraph(identifier(network.name))
+    set_looks(dot, level)
+    writer = Writer(dot, network, lay_out(network, level))
+    writer.write()
+    dot.attr(label=title_label(network, writer.categories()), **{"class": "archdsl"})
+    return Diagram(dot.source)
 
 
-class _Writer:
-    """Writes the parts of a layout as DOT, always in the same order."""
+def set_looks(dot: Any, level: str) -> None:
+    """How everything looks that says nothing else."""
+    wide = level == "layer"
+    dot.attr(
+        "graph", newrank="true", rankdir="TB", bgcolor="transparent", fontname=FONT, fontcolor=INK, fontsize="11",
+        nodesep="0.3", ranksep="0.12" if wide else "0.22", pad="0.15", labelloc="t", splines="true",
+    )  # fmt: skip
+    dot.attr(
+        "node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK, color=LINE,
+        penwidth="0.8", margin="0.12,0.05", height="0.3",
+    )  # fmt: skip
+    dot.attr(
+        "edge", fontname=FONT, fontsize="9", fontcolor=INK, color=LINE, penwidth="0.9", arrowsize="0.6",
+        weight="10",
+    )  # fmt: skip
 
-    def __init__(self, network: Network, layout: Layout, level: str) -> None:
+
+class Writer:
+    """Writes the parts of a layout into a DOT graph, always in the same order.
+
+    `marks` tells which of them differ from another network; `layout.boxes.prefix` begins all names.
+    """
+
+    def __init__(self, dot: Any, network: Network, layout: Layout, marks: Marks = UNMARKED) -> None:
+        self.dot = dot
         self.network = network
         self.layout = layout
-        self.level = level
-        self.dot: Any = graphviz.Digraph(identifier(network.name))
-        self.bottom = BOTTOM
+        self.marks = marks
+        self.prefix = layout.boxes.prefix
+        self.bottom = self.prefix + BOTTOM
         self.flat: set[frozenset[str]] = set()  # pairs that stand side by side
         self.trunk = trunk(network, [c.nodes for c in layout.cells])
 
-    def write(self) -> Diagram:
-        self._settings()
+    def write(self) -> None:
+        """Everything but the settings and the head."""
         for box in self.layout.inputs:
             into = {f.title for f in self.layout.lanes if f.entry in box.nodes}
             self._box(self.dot, box, self._group(into.pop()) if len(into) == 1 else "")
@@ -79,25 +107,8 @@ class _Writer:
         self._ranks()
         self._order()
         self._edges()
-        self.dot.attr(label=title_label(self.network, self._categories()), **{"class": "archdsl"})
-        return Diagram(self.dot.source)
 
-    def _settings(self) -> None:
-        wide = self.level == "layer"
-        self.dot.attr(
-            "graph", newrank="true", rankdir="TB", bgcolor="transparent", fontname=FONT, fontcolor=INK, fontsize="11",
-            nodesep="0.3", ranksep="0.12" if wide else "0.22", pad="0.15", labelloc="t", splines="true",
-        )  # fmt: skip
-        self.dot.attr(
-            "node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK, color=LINE,
-            penwidth="0.8", margin="0.12,0.05", height="0.3",
-        )  # fmt: skip
-        self.dot.attr(
-            "edge", fontname=FONT, fontsize="9", fontcolor=INK, color=LINE, penwidth="0.9", arrowsize="0.6",
-            weight="10",
-        )  # fmt: skip
-
-    def _categories(self) -> list[str]:
+    def categories(self) -> list[str]:
         """The kinds of layer that the picture has colours for."""
         boxes = self.layout.boxes
         drawn = dict.fromkeys(boxes.home.values())
@@ -108,7 +119,7 @@ class _Writer:
 
     def _group(self, path: str) -> str:
         """What nodes have in common that should stand straight below each other."""
-        return f"lane_{identifier(path)}"
+        return f"{self.prefix}lane_{identifier(path)}"
 
     def _on_trunk(self, group: str, nodes: Sequence[int]) -> str:
         return group if nodes[-1] in self.trunk else ""
@@ -123,7 +134,7 @@ class _Writer:
     def _box(self, into: Any, box: Box, group: str) -> None:
         boxes = self.layout.boxes
         category = boxes.category(box.nodes)
-        settings = {"label": box_label(self.network, boxes, box), "class": f"box {identifier(category)}"}
+        settings = {"label": box_label(self.network, boxes, box, self.marks), "class": f"box {identifier(category)}"}
         settings |= {"fillcolor": colour(category), "group": self._on_trunk(group, box.nodes)}
         if box.look == "box":
             settings["width"] = "1.7"
@@ -133,6 +144,8 @@ class _Writer:
             settings |= {"shape": "plain", "style": "", "fillcolor": "", "margin": "0"}
         if box.look == "merge":
             settings |= {"shape": "ellipse", "style": "filled", "margin": "0.02,0.01", "height": "0.24", "width": "0.3"}
+        if box.look != "stack":
+            settings = self.marks.marked(self.marks.box(box), settings)
         into.node(box.id, **{k: v for k, v in settings.items() if v or k in ("style", "fillcolor")})
 
     def _frame(self, into: Any, frame: Frame, group: str) -> None:
@@ -170,7 +183,7 @@ class _Writer:
             for cell in cells:
                 self._items(self.dot, cell.items, group)
             return
-        with self.dot.subgraph(name=f"cluster_lane_{lane}") as inside:
+        with self.dot.subgraph(name=f"cluster_{self.prefix}lane_{lane}") as inside:
             title = frame_label(self.layout.boxes, frame)
             inside.attr(
                 label="" if frame.entry >= 0 else title, labeljust="l", style="rounded,filled", fillcolor=LANE,
@@ -190,10 +203,10 @@ class _Writer:
         cells = [c for c in self.layout.cells if c.lane == lane]
         if not cells:
             return
-        with self.dot.subgraph(name=f"cluster_between_{identifier(str(lane))}") as inside:
+        with self.dot.subgraph(name=f"cluster_{self.prefix}between_{identifier(str(lane))}") as inside:
             inside.attr(label="", peripheries="0", margin="2", **{"class": "between"})
             for row in self._spine(lane):
-                self._point(inside, f".{lane}.{row}")
+                self._point(inside, self._gap(lane, row))
             for cell in cells:
                 self._items(inside, cell.items, "")
 
@@ -202,6 +215,10 @@ class _Writer:
         own = {c.row for c in self.layout.cells if c.lane == lane}
         return [0, *sorted({c.row for c in self.layout.cells if c.lane is not None} - own)] if own else []
 
+    def _gap(self, lane: float, row: int) -> str:
+        """The name of such an empty place."""
+        return f"{self.prefix}.{lane}.{row}"
+
     def _point(self, into: Any, name: str) -> None:
         into.node(name, "", style="invis", shape="point", width="0.01", height="0.01", fixedsize="true")
 
@@ -209,8 +226,9 @@ class _Writer:
         node = self.network.node(self.network.output)
         box = self.layout.boxes.home[self.layout.boxes.drawn(node.id)]
         looks = {"shape": "plain", "style": "", "margin": "0.04", "class": "bare"}
-        self.dot.node("output", "output", **looks)
-        self.layout.edges.append(Edge(box.id, "output", shape_text(node.shape)))
+        name = f"{self.prefix}output"
+        self.dot.node(name, "output", **looks)
+        self.layout.edges.append(Edge(box.id, name, shape_text(node.shape)))
 
     # --- places ---
 
@@ -220,7 +238,7 @@ class _Writer:
         if len(self.layout.inputs) > 1:
             self._side_by_side([b.id for b in self.layout.inputs])
         heads = [f.id for f in self.layout.lanes if f.entry >= 0 and len(self.layout.lanes) > 1]
-        self._side_by_side([*heads, *(f".{g}.0" for g in gaps if self._spine(g))])
+        self._side_by_side([*heads, *(self._gap(g, 0) for g in gaps if self._spine(g))])
         for row in sorted({c.row for c in self.layout.cells}):
             cells = [c for c in self.layout.cells if c.row == row and c.lane is not None]
             if any(c.kind in ("lateral", "fusion") for c in cells):
@@ -234,7 +252,7 @@ class _Writer:
                     self._side_by_side([*begins, *joints])
                     self._side_by_side([*fusions, *ends])
             else:
-                points = [f".{g}.{row}" for g in gaps if row in self._spine(g)]
+                points = [self._gap(g, row) for g in gaps if row in self._spine(g)]
                 self._side_by_side([*(first_id(c.items) for c in cells), *points])
 
     def _side_by_side(self, names: list[str]) -> None:
@@ -249,8 +267,8 @@ class _Writer:
         """Unseen edges from the inputs to each lane and what lies between, from left to right, and down through it."""
         if len(self.layout.lanes) == 1:
             return
-        if self.bottom == BOTTOM:
-            self._point(self.dot, BOTTOM)
+        if self.bottom == self.prefix + BOTTOM:
+            self._point(self.dot, self.bottom)
         sources = [self._source(lane) for lane in self.layout.lanes]
         for index, lane in enumerate(self.layout.lanes):
             self._down(sources[index], lane.first)
@@ -259,8 +277,8 @@ class _Writer:
             if not spine:
                 continue
             for source in dict.fromkeys(sources[index : index + 2]):
-                self._hidden(source, f".{gap}.0")
-            column = {row: (f".{gap}.{row}",) * 2 for row in spine}
+                self._hidden(source, self._gap(gap, 0))
+            column = {row: (self._gap(gap, row),) * 2 for row in spine}
             column |= {c.row: (first_id(c.items), last_id(c.items)) for c in self.layout.cells if c.lane == gap}
             ends = [*(column[row] for row in sorted(column)), (self.bottom, self.bottom)]
             for (_, above), (below, _) in pairwise(ends):

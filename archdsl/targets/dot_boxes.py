@@ -66,9 +66,10 @@ def last_id(items: Sequence[Box | Frame]) -> str:
 class Boxes:
     """Makes boxes of the items of units, and knows afterwards which box draws which layer."""
 
-    def __init__(self, network: Network, level: str) -> None:
+    def __init__(self, network: Network, level: str, prefix: str = "") -> None:
         self.network = network
         self.level = level
+        self.prefix = prefix  # of all names, where two networks are in one picture
         self.home: dict[int, Box] = {}
         self.frames: dict[int, list[Frame]] = {}  # those around each layer, the outermost first
         self.varying: set[int] = set()  # layers whose settings differ between the copies that they stand for
@@ -102,7 +103,7 @@ class Boxes:
 
     def unique(self, name: str) -> str:
         """A name that no box has yet."""
-        wanted = identifier(name) or "box"
+        wanted = self.prefix + (identifier(name) or "box")
         result, number = wanted, 1
         while result in self._ids:
             number += 1

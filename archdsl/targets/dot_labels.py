@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.graph.cost import Cost, total_cost
+from archdsl.targets.dot_marks import mark_cell, mark_text
 from archdsl.targets.dot_style import (
     COLOURS,
     DASHED,
     LINE,
+    SOFT,
     bold,
     colour,
     figures,
@@ -26,25 +28,27 @@ if TYPE_CHECKING:
 
     from archdsl.graph.model import Network
     from archdsl.targets.dot_boxes import Box, Boxes, Frame
+    from archdsl.targets.dot_marks import Marks
 
 LEGEND_COLUMNS = 5
 SLACK = "&#160;" * 3  # room for the wider letters of a reader's fonts
 
 
-def box_label(network: Network, boxes: Boxes, box: Box) -> str:
+def box_label(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
     """The text of a box, or the table of a stack."""
     if box.look == "stack":
-        return _stack(network, boxes, box)
+        return _stack(network, boxes, box, marks)
+    word = mark_text(marks.box(box))
     if box.look == "merge":
-        return f"<{markup(box.title)}>"
+        return f"<{' '.join(filter(None, (markup(box.title), word)))}>"
     if box.look == "input":
-        return f"<{bold(box.title)}<br/>{small('input')}>"
+        return f"<{'<br/>'.join(filter(None, (bold(box.title), small('input'), word)))}>"
     title = _times(box.title, box.count)
     parts = wrapped(box.parts) if box.chain else wrapped(box.parts, ", ")
     lines = [bold(box.above), *([markup(title)] if box.above and title else [bold(title)])]
     lines += [markup(p) for p in parts]
     lines.append(small(_total(boxes.cost(box.nodes), box.count)))
-    return "<" + "<br/>".join(line for line in lines if line) + ">"
+    return "<" + "<br/>".join(line for line in (*lines, word) if line) + ">"
 
 
 def frame_label(boxes: Boxes, frame: Frame) -> str:
@@ -63,20 +67,22 @@ def frame_label(boxes: Boxes, frame: Frame) -> str:
     return f"<{text}{'&#160;&#160;' + small(numbers) if numbers else ''}>"
 
 
-def title_label(network: Network, categories: Sequence[str]) -> str:
-    """The head of the diagram: its name, its size, its input, and what the colours mean."""
+def title_label(network: Network, categories: Sequence[str], side: str = "") -> str:
+    """The head of the diagram: its name, its size, its input, and what the colours mean; `side` is which of two."""
     cost = total_cost(network)
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
     size = f"{parameters(cost.params)} parameters · {multiply_adds(cost.macs)} multiply-adds · input {clips}"
+    which = f'<font point-size="10" color="{SOFT}">{markup(side)}</font>&#160;&#160;' if side else ""
     rows = [
-        f'<tr><td><font point-size="15">{bold(network.name)}</font></td></tr>',
+        f'<tr><td>{which}<font point-size="15">{bold(network.name)}</font></td></tr>',
         f'<tr><td><font point-size="10">{markup(size)}</font></td></tr>',
-        f"<tr><td>{_legend(categories)}</td></tr>",
+        *([] if side else [f"<tr><td>{legend(categories)}</td></tr>"]),
     ]
     return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1">{"".join(rows)}</table>>'
 
 
-def _legend(categories: Sequence[str]) -> str:
+def legend(categories: Sequence[str]) -> str:
+    """What the colours mean, as a table."""
     known = [c for c in COLOURS if c in categories and c != "input"]
     ordered = known + [c for c in dict.fromkeys(categories) if c not in COLOURS]
     cells = [
@@ -104,14 +110,16 @@ def _total(cost: Cost, count: int) -> str:
     return figures(Cost(cost.params * count, cost.macs * count))
 
 
-def _stack(network: Network, boxes: Boxes, box: Box) -> str:
+def _stack(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
     title = _times(box.title, box.count)
     above = "&#160;&#160;".join([bold(t) for t in (box.above,) if t] + [markup(t) for t in (title,) if t])
     rows = [f'<tr><td colspan="2" bgcolor="#ffffff" color="{LINE}" align="left">{above}</td></tr>'] if above else []
     for number in box.nodes:
         node = network.node(number)
         text = markup(layer_text(node.layer, settings=number not in boxes.varying)) + SLACK
-        look = f'bgcolor="{colour(node.layer.category)}" color="{LINE}"{_dashes(node.layer.category)}'
+        mark = marks.layer(node)
+        text += mark_text(mark) + SLACK if mark else ""
+        look = f'bgcolor="{colour(node.layer.category)}" {mark_cell(mark, _dashes(node.layer.category))}'
         numbers = small(figures(boxes.cost([number])))
         if numbers:
             rows.append(

@@ -64,9 +64,9 @@ class Layout:
     edges: list[Edge] = field(default_factory=list[Edge])
 
 
-def lay_out(network: Network, level: str) -> Layout:
-    """Cuts a network into boxes and puts them in their places."""
-    boxes = Boxes(network, level)
+def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
+    """Cuts a network into boxes, whose names begin with `prefix`, and puts them in their places."""
+    boxes = Boxes(network, level, prefix)
     inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()]
     lanes = _lanes(network)
     placer = _Placer(network, boxes, lanes)
