@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Architecture", "SpecError", "__version__", "convert_weights", "load", "revert_weights"]
+__all__ = ["Architecture", "SpecError", "__version__", "convert_weights", "diff", "load", "revert_weights"]
 
 if TYPE_CHECKING:
-    from archdsl.architecture import Architecture, convert_weights, load, revert_weights
+    from archdsl.architecture import Architecture, convert_weights, diff, load, revert_weights
     from archdsl.core.diagnostics import SpecError
 
 _HOMES = {
     "Architecture": "archdsl.architecture",
     "convert_weights": "archdsl.architecture",
+    "diff": "archdsl.architecture",
     "load": "archdsl.architecture",
     "revert_weights": "archdsl.architecture",
     "SpecError": "archdsl.core.diagnostics",

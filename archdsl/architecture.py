@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from archdsl.core.diagnostics import Diagnostic
+    from archdsl.graph.compare import Difference
     from archdsl.graph.expand import Clip
     from archdsl.weights.plan import Plan
 
@@ -74,6 +75,18 @@ def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: st
     return convert_weights(arch, state_dict, "archdsl", source)
 
 
+def diff(base: Architecture, arch: Architecture) -> Difference:
+    """What differs between two networks: parameters, inputs, stages, layers, tensors, cost.
+
+    Its `differ` says whether they are not the same, `difference_json` of `archdsl.graph.compare` gives plain data.
+
+    Args:
+        base: the network to begin from.
+        arch: the other one, of the same family or not.
+    """
+    return arch.difference_from(base)
+
+
 class Architecture:
     """A checked architecture: its graph, its cost, its code."""
 
@@ -108,6 +121,13 @@ class Architecture:
     def plan_weights(self, source: str) -> Plan:
         """Which tensors of a source of weights are which of ours; its `theirs` has the names and shapes of theirs."""
         return plan_weights(self._analysis, FileLibrary(), source, "--from")
+
+    def difference_from(self, base: Architecture) -> Difference:
+        """What differs from another network: `archdsl.diff(base, self)`."""
+        from archdsl.graph.compare import compare
+
+        one, other = base._analysis, self._analysis
+        return compare(one.network, other.network, one.parameters, other.parameters)
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:

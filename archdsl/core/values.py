@@ -72,6 +72,17 @@ def describe(value: Value) -> str:
     return f"{value.start}.." if isinstance(value, Endless) else "a value that is not known"
 
 
+def written(value: Value) -> str:
+    """A value in full and without marks, as a spec or `--set` has it."""
+    if is_list(value):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, Symbol) and value.arguments:
+        return f"{value.name}({', '.join(map(written, value.arguments))})"
+    if isinstance(value, float):  # of a layer's own default
+        return _decimal(Fraction(repr(value)))
+    return f'"{value}"' if isinstance(value, str) else describe(value).replace("`", "")
+
+
 def _decimal(value: Fraction) -> str:
     """`0.5` or `21/2`: a decimal where that is exact and short."""
     text = f"{float(value):g}"
