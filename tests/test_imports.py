@@ -114,6 +114,7 @@ def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> su
         (("cost", "--json", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
         (("compile", "tiny.arch"), ("graphviz", "pygraphviz")),
         (("weights", "sources", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
+        (("diff", "tiny.arch", "--clip", "3x8x16x16"), ("jinja2", "graphviz", "pygraphviz")),
         (("draw", "tiny.arch", "-o", "tiny.svg"), ("jinja2",)),
         (("fmt", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz", "networkx")),
         (("explain", "E0501"), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),

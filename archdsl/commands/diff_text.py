@@ -1,0 +1,216 @@
+"""A difference between two networks, as a person reads it: counts first, and rows that are alike in one."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.changes import CHANGED, GONE, NEW, SAME
+from archdsl.core.fold import folded
+from archdsl.core.grid import grid_text
+from archdsl.core.table import aligned
+from archdsl.core.values import written
+from archdsl.layers import vocabulary
+from archdsl.layers.attributes import Window
+from archdsl.targets.dot_style import shape_text, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from archdsl.graph.compare import Difference, Entry, Input, LayerForm
+    from archdsl.graph.cost import Row
+
+SIGNS = {NEW: "+", GONE: "−", CHANGED: "~"}
+SAME_NETWORK = "the two networks are the same"
+NOTHING = "–"
+
+
+def difference_lines(difference: Difference, base: str, arch: str) -> list[str]:
+    """The text; `base` and `arch` say what the networks were made of."""
+    names = [("base", difference.base.name, base), ("spec", difference.arch.name, arch)]
+    lines = aligned(names, numbers=0)
+    lines += _section("parameters of the spec", _parameters(difference))
+    if not difference.differ:
+        return [*lines, "", SAME_NETWORK]
+    lines += _section("inputs", _inputs(difference))
+    lines += ["", *_costs(difference)]
+    for what, same, entries, table in (
+        ("stage", "of the same output and cost", difference.stages, _stages),
+        ("layer", "the same", difference.layers, _layers),
+        ("tensor", "of the same shape", difference.tensors, _tensors),
+    ):
+        lines += ["", _heading(what, same, entries), *table(difference)] if entries else []
+    return lines
+
+
+def _section(heading: str, lines: list[str]) -> list[str]:
+    return ["", heading, *lines] if lines else []
+
+
+def _heading(what: str, same: str, entries: Sequence[Entry[Any]]) -> str:
+    """`layers: 2 changed, 1 new, 5 the same`."""
+    counts = Counter(e.status for e in entries)
+    words = ((CHANGED, CHANGED), (NEW, NEW), (GONE, GONE), (SAME, same))
+    told = ", ".join(f"{counts[status]:,} {word}" for status, word in words if counts[status])
+    return f"{what if len(entries) == 1 else what + 's'}: {told}"
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def _parameters(difference: Difference) -> list[str]:
+    rows = [_row(e, str) for e in difference.parameters if e.status != SAME]
+    return aligned(rows, numbers=0) if rows else []
+
+
+def _inputs(difference: Difference) -> list[str]:
+    def text(side: Input) -> str:
+        place = f", input {side.place + 1}" if len(difference.inputs) > 1 else ""
+        return f"{side.shape}{place}" + ("" if side.kind == "input" else f", {side.kind}")
+
+    rows = [_row(e, text) for e in difference.inputs if e.status != SAME]
+    return aligned(rows, numbers=0) if rows else []
+
+
+def _costs(difference: Difference) -> list[str]:
+    one, other = difference.base.cost, difference.arch.cost
+    rows = [("cost", "base", "spec", "")]
+    for what, a, b in (
+        ("parameters", one.params, other.params),
+        ("multiply-adds", one.macs, other.macs),
+        ("activations", one.activations, other.activations),
+    ):
+        rows.append((what, f"{a:,}", f"{b:,}", percentage(a, b)))
+    lines = aligned(rows, numbers=3)
+    return [lines[0], "─" * max(map(len, lines)), *lines[1:]]
+
+
+def percentage(base: int, arch: int) -> str:
+    """How much a number has grown or shrunk; empty where it has not."""
+    if base == arch or not base:
+        return ""
+    change = arch / base - 1
+    sign = "+" if change > 0 else "−"
+    return f"{sign}{abs(change):,.1%}" if abs(change) >= 0.0005 else f"{sign}<0.1%"
+
+
+def _stages(difference: Difference) -> list[str]:
+    changed = [e for e in difference.stages if e.status != SAME]
+    if not changed:
+        return []
+    paths = any(side.path for e in changed for side in (e.base, e.arch) if side is not None)
+    head = ["", "stage", "path", "output", "parameters", "", "multiply-adds", ""]
+    rows = [head, *(_stage(e) for e in changed)]
+    if not paths:
+        rows = [[*row[:2], *row[3:]] for row in rows]
+    return aligned(rows, numbers=4)
+
+
+def _stage(entry: Entry[Row]) -> list[str]:
+    one, other = entry.base, entry.arch
+    known = other or one
+    assert known is not None  # a row is on one side at least
+    params = (one.cost.params if one else 0, other.cost.params if other else 0)
+    macs = (one.cost.macs if one else 0, other.cost.macs if other else 0)
+    figures = [text for pair in (params, macs) for text in (_numbers(entry, *pair), _grown(entry, *pair))]
+    return [f"  {SIGNS[entry.status]}", known.name, known.path, _both(entry, _size), *figures]
+
+
+def _size(row: Row) -> str:
+    c, *size = row.shape
+    return f"{c}×{grid_text((size[0], size[1], size[2]))}"
+
+
+def _numbers(entry: Entry[Row], base: int, arch: int) -> str:
+    if entry.status == CHANGED and base != arch:
+        return f"{base:,} → {arch:,}"
+    return f"{arch if entry.arch else base:,}"
+
+
+def _grown(entry: Entry[Row], base: int, arch: int) -> str:
+    return percentage(base, arch) if entry.status == CHANGED else ""
+
+
+# --- folded rows -----------------------------------------------------------------------------------------------------
+
+
+def _layers(difference: Difference) -> list[str]:
+    """First what is set otherwise, then what follows from that in other layers, then what is new or gone."""
+    changed = [(e, e.base, e.arch) for e in difference.layers if e.base is not None and e.arch is not None]
+    settings = [(e, _reset(one, other)) for e, one, other in changed if one != other]
+    rows = [_row(e, text) for e, text in settings if text]
+    rows += [_row(e, _reshaped(one, other)) for e, one, other in changed if one != other and not _reset(one, other)]
+    rows += [_row(e, _layer) for e in difference.layers if e.status in (NEW, GONE)]
+    return _folded(rows)
+
+
+def _tensors(difference: Difference) -> list[str]:
+    return _folded([_row(e, _shape) for e in difference.tensors if e.status != SAME])
+
+
+def _row(entry: Entry[Any], text: Callable[[Any], str] | str) -> tuple[str, str, str]:
+    return f"  {SIGNS[entry.status]}", entry.name, text if isinstance(text, str) else _both(entry, text)
+
+
+def _folded(rows: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Rows that say the same of several names, in one."""
+    cells = [(sign, name, text) for name, (sign, text), _ in folded((name, (sign, text)) for sign, name, text in rows)]
+    return aligned(cells, numbers=0) if cells else []
+
+
+def _both(entry: Entry[Any], text: Callable[[Any], str]) -> str:
+    """`a → b`, or the one text where both sides have it or there is only one."""
+    sides = [text(side) for side in (entry.base, entry.arch) if side is not None]
+    return " → ".join(dict.fromkeys(sides))
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape)) or "1"
+
+
+def _reset(one: LayerForm, other: LayerForm) -> str:
+    """What a layer is set to on either side, where that differs: its kind, its attributes, its inputs."""
+    told: list[str] = []
+    if one.kind != other.kind:
+        told.append(f"{_layer(one)} → {_layer(other)}")
+    else:
+        pairs = ((name, value, other.attributes[name]) for name, value in one.attributes.items())
+        told += [f"{n} {_value(one.kind, n, a)} → {_value(one.kind, n, b)}" for n, a, b in pairs if a != b]
+    if one.frozen != other.frozen:
+        told.append("frozen" if other.frozen else "no longer frozen")
+    if one.inputs != other.inputs:
+        word = "input" if len(one.inputs) == len(other.inputs) == 1 else "inputs"
+        told.append(f"{word} {', '.join(one.inputs)} → {', '.join(other.inputs)}")
+    return "; ".join(told)
+
+
+def _reshaped(one: LayerForm, other: LayerForm) -> str:
+    """What differs in a layer that is set to the same: its output, else its tensors, else its cost."""
+    if one.shape != other.shape:
+        return f"{shape_text(one.shape)} → {shape_text(other.shape)}"
+    names = [n for n in dict.fromkeys([*one.tensors, *other.tensors]) if one.tensors.get(n) != other.tensors.get(n)]
+    sides = [(n, *(_shape(t[n]) if n in t else NOTHING for t in (one.tensors, other.tensors))) for n in names]
+    costs = (("multiply-adds", one.cost.macs, other.cost.macs), ("parameters", one.cost.params, other.cost.params))
+    told = [f"{name} {a} → {b}" for name, a, b in sides]
+    return "; ".join(told or [f"{what} {a:,} → {b:,}" for what, a, b in costs if a != b])
+
+
+def _layer(layer: LayerForm) -> str:
+    """`conv(out 64, kernel 1×3×3)`: its kind, and what is not as it is if nobody says otherwise."""
+    declared = vocabulary()[layer.kind].attributes
+    told = [
+        f"{name} {_value(layer.kind, name, value)}"
+        for name, value in layer.attributes.items()
+        if declared[name].required or value not in (declared[name].default, written(declared[name].default))
+    ]
+    told += ["frozen"] if layer.frozen else []
+    return f"{layer.kind}({', '.join(told)})" if told else layer.kind
+
+
+def _value(kind: str, name: str, value: object) -> str:
+    """What an attribute is set to; where 0 stands for the whole of an axis, that word."""
+    if value is None:
+        return NOTHING
+    text = value_text(value)
+    return re.sub(r"\b0\b", "all", text) if isinstance(vocabulary()[kind].attributes[name], Window) else text
