@@ -5,10 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Architecture", "SpecError", "__version__", "convert_weights", "diff", "load", "revert_weights"]
+__all__ = [
+    "Architecture",
+    "SpecError",
+    "__version__",
+    "convert_weights",
+    "diff",
+    "load",
+    "revert_weights",
+    "transfer_weights",
+]
 
 if TYPE_CHECKING:
-    from archdsl.architecture import Architecture, convert_weights, diff, load, revert_weights
+    from archdsl.architecture import (
+        Architecture,
+        convert_weights,
+        diff,
+        load,
+        revert_weights,
+        transfer_weights,
+    )
     from archdsl.core.diagnostics import SpecError
 
 _HOMES = {
@@ -17,6 +33,7 @@ _HOMES = {
     "diff": "archdsl.architecture",
     "load": "archdsl.architecture",
     "revert_weights": "archdsl.architecture",
+    "transfer_weights": "archdsl.architecture",
     "SpecError": "archdsl.core.diagnostics",
 }
 

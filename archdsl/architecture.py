@@ -11,7 +11,7 @@ from archdsl.files import FileLibrary, read_source
 from archdsl.graph.cost import cost_json, total_cost
 from archdsl.graph.parameters import setting
 from archdsl.graph.tensors import tensors
-from archdsl.pipeline import Analysis, analyse, module_text, plan_weights
+from archdsl.pipeline import Analysis, analyse, module_text, plan_transfer, plan_weights
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.graph.compare import Difference
     from archdsl.graph.expand import Clip
+    from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
 
 
@@ -75,6 +76,32 @@ def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: st
     return convert_weights(arch, state_dict, "archdsl", source)
 
 
+def transfer_weights(
+    base: Architecture, state_dict: Mapping[str, Any], arch: Architecture, source: str = "archdsl", **rules: Any
+) -> dict[str, torch.Tensor]:
+    """The weights of a variant, made of those of a base, for `load_state_dict(…, strict=True)`.
+
+    What is new begins as in `arch.build()`, with torch's generator as it is.
+
+    Args:
+        base: the network that the weights are of.
+        state_dict: its tensors, or what `torch.load` gives of a checkpoint that holds them.
+        arch: the network that they shall be for.
+        source: whose names the state dict has, such as `"torchvision"`; `"archdsl"` means our own.
+        rules: as of `Architecture.plan_transfer`.
+
+    Raises:
+        SpecError: if the tensors are not those of the base, or a map of names has faults.
+        UsageError: if there are no tensors in it.
+        ValueError: if a rule is none of those.
+    """
+    from archdsl.transfer.apply import transfer
+
+    plan = arch.plan_transfer(base, **rules)
+    own = convert_weights(base, state_dict, source)
+    return transfer(plan, own, arch.build().state_dict())
+
+
 def diff(base: Architecture, arch: Architecture) -> Difference:
     """What differs between two networks: parameters, inputs, stages, layers, tensors, cost.
 
@@ -121,6 +148,23 @@ class Architecture:
     def plan_weights(self, source: str) -> Plan:
         """Which tensors of a source of weights are which of ours; its `theirs` has the names and shapes of theirs."""
         return plan_weights(self._analysis, FileLibrary(), source, "--from")
+
+    def plan_transfer(self, base: Architecture, **rules: Any) -> TransferPlan:
+        """How each tensor comes from those of another network: its `entries`, and what is `unused` of the other one.
+
+        Args:
+            base: the network that there are weights of: one that this is a variant of, or of images.
+            rules: `inflate="average"` or `"centre"`: how a filter of one frame gets several; `width="repeat"` or
+                `"new"`, `depth="repeat"` or `"new"`: where channels and blocks come from that the base lacks;
+                `new=("head.*",)`: patterns of names to initialise anew.
+
+        Raises:
+            SpecError: if a map of names between the two has faults.
+            ValueError: if a rule is none of these.
+        """
+        from archdsl.transfer.plan import Rules
+
+        return plan_transfer(base._analysis, self._analysis, FileLibrary(), Rules(**rules))
 
     def difference_from(self, base: Architecture) -> Difference:
         """What differs from another network: `archdsl.diff(base, self)`."""

@@ -115,10 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     liked = argparse.ArgumentParser(add_help=False, parents=[shared])
     liked.add_argument("--like", metavar="SOURCE", help="take on what a source of weights needs of the parameters")
 
-    def about(text: str, *parents: argparse.ArgumentParser) -> dict[str, Any]:
-        return {"parents": parents, "help": text, "description": text[:1].upper() + text[1:] + "."}
-
-    compile_ = commands.add_parser("compile", **about("write the PyTorch module of each spec", liked))
+    compile_ = commands.add_parser("compile", **_about("write the PyTorch module of each spec", liked))
     compile_.add_argument("specs", nargs="+", metavar="SPEC")
     compile_.add_argument(
         "-o", "--output", metavar="FILE|DIR", help="default: generated/ beside specs/, else beside SPEC"
@@ -127,40 +124,93 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--force", action="store_true", help="overwrite a file that was not written by archdsl")
     compile_.add_argument("--print", choices=("ast", "graph", "shapes", "lowered"), help="show a stage of compilation")
 
-    check = commands.add_parser("check", **about("look for faults", liked))
+    check = commands.add_parser("check", **_about("look for faults", liked))
     check.add_argument("specs", nargs="+", metavar="SPEC")
     check.add_argument("--format", choices=("text", "json", "sarif"), default="text")
 
-    cost = commands.add_parser("cost", **about("count parameters, multiply-adds and activations", liked))
+    cost = commands.add_parser("cost", **_about("count parameters, multiply-adds and activations", liked))
     cost.add_argument("specs", nargs="+", metavar="SPEC")
     cost.add_argument("--json", action="store_true")
     cost.add_argument("--by", choices=("stage", "block", "layer"), default="stage")
 
-    draw = commands.add_parser("draw", **about("draw a diagram", liked))
+    base = argparse.ArgumentParser(add_help=False)
+    base.add_argument("base", metavar="BASE", help="the spec that one begins from")
+    base.add_argument(
+        "--base-set", action="append", default=[], metavar="NAME=VALUE", type=_setting, help="a parameter of BASE"
+    )
+    base.add_argument("--base-clip", metavar="CxTxHxW", type=_clip, help="the size of BASE's input clip")
+    base.add_argument("--base-like", metavar="SOURCE", help="take on in BASE what a source of weights needs")
+
+    diff = commands.add_parser("diff", **_about("tell what differs between two networks", base, liked))
+    diff.add_argument("spec", nargs="?", metavar="SPEC", help="default: BASE, with --set, --clip and --like")
+    diff.add_argument("--check", action="store_true", help="exit 1 if they differ")
+    diff.add_argument("--json", action="store_true")
+    diff.add_argument("-o", "--output", metavar="FILE", help="also draw them side by side: .svg, .png, .pdf or .dot")
+    diff.add_argument("--level", choices=("stage", "block", "layer"), default="stage", help="of the drawing")
+
+    draw = commands.add_parser("draw", **_about("draw a diagram", liked))
     draw.add_argument("spec", metavar="SPEC")
     draw.add_argument("-o", "--output", required=True, metavar="FILE", help=".svg, .png, .pdf or .dot")
     draw.add_argument("--level", choices=("stage", "block", "layer"), default="stage")
 
-    weights = commands.add_parser("weights", **about("convert published weights to those of a spec, and back"))
+    _add_weights(commands, shared, base)
+
+    fmt = commands.add_parser("fmt", **_about("bring specs into the canonical form"))
+    fmt.add_argument("paths", nargs="+", metavar="PATH")
+    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
+    fmt.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+
+    explain = commands.add_parser("explain", **_about("tell more about a fault"))
+    explain.add_argument("code", metavar="CODE")
+    return parser
+
+
+def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.ArgumentParser) -> None:
+    weights = commands.add_parser("weights", **_about("convert published weights to those of a spec, and back"))
     weights.set_defaults(like=None)  # the source of the weights decides
     actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
-    convert = actions.add_parser("convert", **about("write a checkpoint under the names of another source", shared))
+    convert = actions.add_parser("convert", **_about("write a checkpoint under the names of another source", shared))
     convert.add_argument("spec", metavar="SPEC")
     convert.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="FILE, or several as NAME=FILE")
     convert.add_argument("--from", dest="source", required=True, metavar="SOURCE", help="whose names they are")
     convert.add_argument("--to", default="archdsl", metavar="SOURCE", help="whose names they get (default: archdsl)")
     convert.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
-    sources = actions.add_parser("sources", **about("list the sources of weights for a spec", shared))
+    sources = actions.add_parser("sources", **_about("list the sources of weights for a spec", shared))
     sources.add_argument("spec", metavar="SPEC")
 
-    fmt = commands.add_parser("fmt", **about("bring specs into the canonical form"))
-    fmt.add_argument("paths", nargs="+", metavar="PATH")
-    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 if something would change")
-    fmt.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    plan = actions.add_parser(
+        "plan", **_about("tell how each tensor of a variant comes from those of a base", base, shared)
+    )
+    plan.add_argument("spec", nargs="?", metavar="SPEC", help="the variant; default: BASE, with --set and --clip")
+    transfer = actions.add_parser(
+        "transfer", **_about("write the weights of a variant, made of a base's", base, shared)
+    )
+    transfer.add_argument("checkpoint", metavar="CHECKPOINT", help="of BASE")
+    transfer.add_argument("spec", nargs="?", metavar="SPEC", help="the variant; default: BASE, with --set and --clip")
+    transfer.add_argument(
+        "--from", dest="source", default="archdsl", metavar="SOURCE", help="whose names CHECKPOINT has"
+    )
+    transfer.add_argument("--seed", type=int, default=0, help="of what is initialised anew (default: 0)")
+    transfer.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
+    for action in (plan, transfer):
+        action.add_argument(
+            "--inflate", choices=("average", "centre"), default="average", help="how a filter of one frame gets several"
+        )
+        action.add_argument(
+            "--width", choices=("repeat", "new"), default="repeat", help="where channels come from that BASE lacks"
+        )
+        action.add_argument(
+            "--depth", choices=("repeat", "new"), default="repeat", help="where blocks come from that BASE lacks"
+        )
+        action.add_argument(
+            "--new", action="append", default=[], metavar="PATTERN", help="initialise these anew, as in 'head.*'"
+        )
+        action.add_argument("--strict", action="store_true", help="exit 1 if a tensor is new or not used")
+        action.add_argument("--json", action="store_true")
 
-    explain = commands.add_parser("explain", **about("tell more about a fault"))
-    explain.add_argument("code", metavar="CODE")
-    return parser
+
+def _about(text: str, *parents: argparse.ArgumentParser) -> dict[str, Any]:
+    return {"parents": parents, "help": text, "description": text[:1].upper() + text[1:] + "."}
 
 
 def _version() -> str:

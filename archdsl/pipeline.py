@@ -7,7 +7,8 @@
 be found are raised together in a `SpecError`. Nothing here reads or writes a file; a `Library` finds the other files
 that a spec names.
 
-Published weights come from the side: `weights` binds the names of another code base to the tensors of the network.
+Weights come from the side: `weights` binds the names of another code base to the tensors of the network, `transfer`
+makes them of the weights of another network.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from archdsl.graph.expand import Clip
     from archdsl.graph.model import Network
     from archdsl.graph.program import Library
+    from archdsl.transfer.plan import Rules, TransferPlan
     from archdsl.weights.plan import Plan
     from archdsl.weights.tree import WeightMap
 
@@ -122,6 +124,21 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
             raise SpecError(differing)
         plan = bind(weights, network.name, tensors(network))
     return replace(plan, parameters=analysis.parameters, others=partial(all_maps, program, library))
+
+
+def plan_transfer(base: Analysis, analysis: Analysis, library: Library, rules: Rules) -> TransferPlan:
+    """How the tensors of a network come from those of another one, which it is a variant of.
+
+    Raises:
+        SpecError: if a map between the two specs has faults.
+    """
+    from archdsl.transfer.names import renaming
+    from archdsl.transfer.plan import plan_transfer
+    from archdsl.weights.sources import find_transfer
+
+    weights = find_transfer(base.program, analysis.program, library)
+    rename = renaming(weights, tensors(analysis.network))
+    return plan_transfer(base.network, analysis.network, rename, rules)
 
 
 def _needed(analysis: Analysis, library: Library, weights: WeightMap) -> Network:

@@ -27,11 +27,14 @@ ALLOWED: dict[str, set[str]] = {
     "targets": {"resources", "core", "layers", "frontend", "graph", "lowering"},
     "files": {"resources", "core"},
     "weights": {"core", "frontend", "graph", "files"},
-    "pipeline": {"core", "layers", "frontend", "graph", "lowering", "targets", "weights"},
-    "architecture": {"core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "pipeline"},
+    "transfer": {"core", "layers", "frontend", "graph", "weights"},
+    "pipeline": {"core", "layers", "frontend", "graph", "lowering", "targets", "weights", "transfer"},
+    "architecture": {
+        "core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "transfer", "pipeline",
+    },
     "commands": {
-        "resources", "core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "pipeline",
-        "architecture",
+        "resources", "core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "transfer",
+        "pipeline", "architecture",
     },
     "cli": {"core", "files", "commands"},
     "__init__": {"core", "architecture"},
@@ -41,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
 # What generated code needs, and what only one or two commands need.
 NEVER = ("torch", "einops", "numpy", "safetensors")
 # What returns a module, or moves tensors.
-OF_TENSORS = ("architecture.py", "weights/checkpoint.py", "weights/convert.py")
+OF_TENSORS = ("architecture.py", "weights/checkpoint.py", "weights/convert.py", "transfer/apply.py")
 SPEC = """\
 arch tiny
 input clip: video[3, 8, 32, 32]
@@ -114,6 +117,7 @@ def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> su
         (("cost", "--json", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
         (("compile", "tiny.arch"), ("graphviz", "pygraphviz")),
         (("weights", "sources", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz")),
+        (("weights", "plan", "tiny.arch", "--clip", "3x8x16x16"), ("jinja2", "graphviz", "pygraphviz")),
         (("diff", "tiny.arch", "--clip", "3x8x16x16"), ("jinja2", "graphviz", "pygraphviz")),
         (("draw", "tiny.arch", "-o", "tiny.svg"), ("jinja2",)),
         (("fmt", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz", "networkx")),

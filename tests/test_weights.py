@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
-MAPS = sorted((ROOT / "specs" / "weights").glob("*.weights"))
+MAPS = [p for p in sorted((ROOT / "specs" / "weights").glob("*.weights")) if not p.stem.startswith("transfer_")]
 NET = """\
 arch net
 param classes = 6, eps = 1e-3, rare = 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.core.source import Source
-from archdsl.files import FileLibrary, read_source
+from archdsl.files import FileLibrary, UsageError, read_source
 from archdsl.frontend.parse import parse_binding
 from archdsl.pipeline import Analysis, analyse
 
@@ -33,6 +34,37 @@ def analysed(spec: str, arguments: argparse.Namespace, clip: Clip | None = None,
     """
     chosen = settings(arguments.set)
     return analyse(read_source(spec), FileLibrary(), chosen, clip or arguments.clip, like or arguments.like)
+
+
+def base_analysed(arguments: argparse.Namespace, like: str | None = None) -> Analysis:
+    """BASE, with the options that are for it."""
+    chosen = settings(arguments.base_set)
+    source = read_source(arguments.base)
+    return analyse(source, FileLibrary(), chosen, arguments.base_clip, like or arguments.base_like)
+
+
+def analysed_pair(arguments: argparse.Namespace) -> tuple[Analysis, Analysis]:
+    """BASE with the options that are for it, and SPEC, or BASE again, with those for the other.
+
+    Raises:
+        SpecError: if one of them has faults.
+        UsageError: if it cannot be read.
+    """
+    return base_analysed(arguments), analysed(arguments.spec or arguments.base, arguments)
+
+
+def missing_packages(*names: str) -> None:
+    """Raises UsageError if what moves tensors is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
+
+
+def same_file(output: Path, file: str) -> bool:
+    """Whether what shall be written is what is read."""
+    return output.exists() and Path(file).exists() and output.samefile(file)
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:

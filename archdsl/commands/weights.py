@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.commands.common import analysed, missing_packages, same_file, show_diagnostics
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.values import describe
@@ -28,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Converts a checkpoint, or lists the sources that a spec has maps for."""
+    """Converts a checkpoint, makes one of another network's, or lists the sources that a spec has maps for."""
+    if arguments.action in ("plan", "transfer"):
+        from archdsl.commands import transfer
+
+        return transfer.plan(arguments) if arguments.action == "plan" else transfer.transfer(arguments)
     return _convert(arguments) if arguments.action == "convert" else _sources(arguments)
 
 
@@ -76,7 +79,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the result is a safetensors file; name it {output.with_suffix('.safetensors')}")
     files = _files(arguments.checkpoints)
-    if any(_same(output, file) for _, file in files):
+    if any(same_file(output, file) for _, file in files):
         raise UsageError(f"{output}: is the checkpoint itself; name another file with -o")
     named = [(s, option) for s, option in ((source, "--from"), (to, "--to")) if s != OWN]
     program = Resolver(FileLibrary(), Reporter()).resolve(read_source(arguments.spec))
@@ -87,9 +90,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     plans = [plan_weights(analysis, FileLibrary(), s, o) for s, o in ((source, "--from"), (to, "--to"))]
     show_diagnostics(analysis.warnings)
 
-    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
-    if missing:
-        raise UsageError(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
+    missing_packages("torch", "safetensors")
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
     from archdsl.weights.convert import convert
 
@@ -120,10 +121,6 @@ def _files(texts: Sequence[str]) -> list[tuple[str, str]]:
     if twice:
         raise UsageError(f"{twice[0]}=…: a second checkpoint of this name")
     return files
-
-
-def _same(output: Path, file: str) -> bool:
-    return output.exists() and Path(file).exists() and output.samefile(file)
 
 
 def _metadata(analysis: Analysis, arguments: argparse.Namespace) -> dict[str, str]:

@@ -11,6 +11,7 @@ from archdsl.graph.cost import node_cost
 
 if TYPE_CHECKING:
     from archdsl.graph.model import Network
+    from archdsl.layers.base import Layer
 
 
 def as_networkx(network: Network) -> nx.DiGraph[str]:
@@ -25,7 +26,7 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
         graph.add_node(
             names[node.id],
             kind=node.layer.kind,
-            attributes={k: _plain(v) for k, v in node.layer.values().items()},
+            attributes=plain_values(node.layer),
             path=node.unit.top.path,
             stage=node.unit.top.stage,
             shape=tuple(int(n) for n in node.shape.shape),
@@ -36,6 +37,11 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
     for source, target, data in network.graph.edges(data=True):
         graph.add_edge(names[source], names[target], shape=tuple(int(n) for n in data["shape"].shape))
     return graph
+
+
+def plain_values(layer: Layer) -> dict[str, object]:
+    """The settings of a layer without the formulas that numbers remember."""
+    return {k: _plain(v) for k, v in layer.values().items()}
 
 
 def _plain(value: object) -> object:

@@ -19,6 +19,7 @@ from archdsl.layers.attention_rules import (
     check,
 )  # fmt: skip
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
+from archdsl.layers.axes import IN, OUT, Axis, Distances, Extent, Heads, Inner, Offsets
 from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Shared, Use, layer
 from archdsl.layers.groups import AXES, Groups, groups, patterns
 
@@ -238,6 +239,21 @@ class Attention(Layer):
             for axis, rows in zip("thw", self._rows(x), strict=True):
                 found |= {f"relative.{axis}": (rows, width)} if axis in self.axes else {}
         return found
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        dim, width = Inner(1, self.heads), Inner()
+        found: dict[str, tuple[Axis, ...]] = {"proj.weight": (OUT, dim), "proj.bias": (OUT,)}
+        for name in self._names()[:-1]:  # of its letters each is a part
+            parts = Inner(2 if name == "token_kv" else 1 if name == "token_q" else len(name), self.heads)
+            found |= {f"{name}.weight": (parts, IN), f"{name}.bias": (parts,)}
+        found["pair.weight"] = (Axis(), Inner(2))
+        extents = [Extent(a) for a in "thw"]
+        found |= {"q_pool.conv.weight": (width, Axis(), *extents), "kv_pool.conv.weight": (Inner(2), Axis(), *extents)}
+        for norm in self._norms():
+            found |= dict.fromkeys((f"{norm}.weight", f"{norm}.bias"), (width,))
+        if self.position == TABLE:
+            found["table"] = (Distances(self.table(inputs[0])), Heads())
+        return found | {f"relative.{axis}": (Offsets(axis), width) for axis in "thw"}
 
     def _rows(self, x: Grid) -> Size3:
         """The rows of decomposed tables; those of another grid are stretched over this one's (PySlowFast)."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from archdsl.core.values import Symbol
+    from archdsl.layers.axes import Axis
 
 L = TypeVar("L", bound="type[Layer]")
 
@@ -95,6 +96,13 @@ class Layer:
 
     def buffers(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
         """The shapes of the other tensors that a checkpoint holds, such as running statistics."""
+        return {}
+
+    def tensor_axes(self, *inputs: Grid) -> Mapping[str, tuple[Axis, ...]]:
+        """What the axes of its tensors stand for, by the tensors' names; the only axis of a tensor is `OUT` if unsaid.
+
+        What is named here can be brought to another size, so that a variant takes it over from another network.
+        """
         return {}
 
     def is_module(self, *inputs: Grid) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
+from archdsl.layers.axes import IN, OUT, Axis, Extent
 from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
 
@@ -43,6 +44,11 @@ class Conv(Layer):
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         weight = (self.out, inputs[0].channels // self.groups, *self.kernel)
         return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        patches = [k == s and k > 1 for k, s in zip(self.kernel, self.stride, strict=True)]
+        extents = [Extent(a, p) for a, p in zip("thw", patches, strict=True)]
+        return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents)}
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Initialiser, Integer
+from archdsl.layers.axes import IN, OUT, Axis
 from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Use, layer
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class Linear(Layer):
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         weight = (self.out, inputs[0].channels)
         return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return {"weight": (OUT, IN)}
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * inputs[0].channels

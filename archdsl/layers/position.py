@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import CLIP, FRAME, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference
+from archdsl.layers.axes import OUT, Axis, Frames, Places
 from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, ShapeError, Use, layer
 
 if TYPE_CHECKING:
@@ -88,6 +89,15 @@ class Position(Layer):
             found = {"space": (x.h * x.w, x.channels), "time": (x.t, x.channels)}
             return found | ({"token": (1, x.channels)} if self._own(x) else {})
         return {"weight": (self._rows(x) + self._own(x), x.channels)}
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        t, h, w = map(int, inputs[0].size)
+        if self.table:
+            return {"weight": (Frames(OTHERS), OUT)}
+        if self.apart:
+            return {"space": (Places((1, h, w)), OUT), "time": (Places((t, 1, 1)), OUT), "token": (Axis(), OUT)}
+        grid = {SPACE_TIME: (t, h, w), SPACE: (1, h, w), TIME: (t, 1, 1)}[self.over]
+        return {"weight": (Places(grid, int(self._own(inputs[0]))), OUT)}
 
     def place(self, *inputs: Grid) -> dict[str, Any]:
         x = inputs[0]

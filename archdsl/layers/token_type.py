@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import CLIP
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Initialiser
+from archdsl.layers.axes import OUT, Axis
 from archdsl.layers.base import TOKENS, Layer, ShapeError, Use, layer
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class TokenType(Layer):
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return {"weight": (2, inputs[0].channels)}
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return {"weight": (Axis(), OUT)}
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels}

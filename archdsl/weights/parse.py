@@ -113,6 +113,7 @@ class _Header:
     source: Word
     specs: tuple[Word, ...]
     excluded: tuple[Word, ...]
+    transfers: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,24 +139,38 @@ class _Parts:
 def _collected(source: Source, statements: Sequence[Any], reporter: Reporter) -> WeightMap:
     header, *others = statements
     if not isinstance(header, _Header):
-        raise reporter.fatal("E0105", _place(header), "a map begins with `weights SOURCE for SPEC`")
+        raise reporter.fatal(
+            "E0105", _place(header), "a map begins with `weights SOURCE for SPEC`, or `transfer SPEC for SPEC`"
+        )
     parts = _Parts(header)
     for index, statement in enumerate(others):
         _add(parts, statement, index, reporter)
-    return WeightMap(
+    result = WeightMap(
         source, header.span, header.source, header.specs, header.excluded,
         parts.doc, tuple(parts.needs), parts.words, parts.numbers,
-        tuple(parts.rules), tuple(parts.aliases), tuple(parts.drops),
+        tuple(parts.rules), tuple(parts.aliases), tuple(parts.drops), header.transfers,
     )  # fmt: skip
+    if header.transfers:
+        _check_transfer(others, reporter)
+    return result
+
+
+def _check_transfer(statements: Sequence[Any], reporter: Reporter) -> None:
+    """What a tensor begins from says nothing of shapes, which can be others."""
+    for statement in statements:
+        plain = isinstance(statement, Rule) and len(statement.ours) == len(statement.theirs) == 1
+        if not (isinstance(statement, (_Doc, Words)) or (plain and statement.axes is None)):
+            label = "between two specs there are `words` and rules `OURS = THEIRS`, without parts and axes"
+            reporter.report("E0105", _place(statement), label)
 
 
 def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
     match statement:
         case _Header():
-            reporter.report("E0105", statement.span, "`weights` stands once, and first")
+            reporter.report("E0105", statement.span, "the header stands once, and first")
         case _Doc():
             if index:
-                reporter.report("E0105", statement.span, "a description stands right below `weights SOURCE for SPEC`")
+                reporter.report("E0105", statement.span, "a description stands right below the header")
             parts.doc = statement.text
         case Need():
             parts.needs.append(statement)
@@ -207,6 +222,9 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
 
     def on_header(self, span: Span, source: Token, specs: tuple[Word, ...], excluded: Any) -> _Header:
         return _Header(span, self._word(source), specs, excluded or ())
+
+    def on_transfer(self, span: Span, source: Token, specs: tuple[Word, ...], excluded: Any) -> _Header:
+        return _Header(span, self._word(source), specs, excluded or (), transfers=True)
 
     def on_doc(self, span: Span, text: Token) -> _Doc:
         return _Doc(span, _unquoted(text))

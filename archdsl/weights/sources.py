@@ -30,7 +30,7 @@ def find_map(program: Program, source: str, library: Library, option: str) -> We
         SpecError: if there is none, or it has faults.
     """
     texts = [t for t in _texts(program, library) if re.search(rf"\b{re.escape(source)}\b", t.text)]
-    for weights in _nearest([parse_map(t) for t in texts], program):
+    for weights in _nearest(_parsed(texts, transfers=False), program):
         if weights.source.text == source:
             return weights
     known = [w.source.text for w in all_maps(program, library)]
@@ -46,7 +46,30 @@ def all_maps(program: Program, library: Library) -> list[WeightMap]:
     Raises:
         SpecError: if one of the maps that could be found has faults.
     """
-    return _nearest([parse_map(t) for t in _texts(program, library)], program)
+    return _nearest(_parsed(_texts(program, library), transfers=False), program)
+
+
+def find_transfer(base: Program, program: Program, library: Library) -> WeightMap | None:
+    """The map of the names that what a spec begins from has in another one; None: the same names.
+
+    It is from the nearest of the specs that the other one extends, but a spec that the map is for needs none.
+
+    Raises:
+        SpecError: if one of the maps that could be found has faults.
+    """
+    maps = _nearest(_parsed(_texts(program, library), transfers=True), program)
+    lineage = names_of(base)
+    for index, name in enumerate(lineage):
+        for weights in maps:
+            if weights.source.text == name and not {w.text for w in weights.specs} & set(lineage[:index]):
+                return weights
+    return None
+
+
+def _parsed(texts: Sequence[Source], *, transfers: bool) -> list[WeightMap]:
+    """The maps of one kind."""
+    kind = re.compile(r"^transfer\b" if transfers else r"^(?!transfer\b)\w", re.MULTILINE)
+    return [m for t in texts if kind.search(t.text) and (m := parse_map(t)).transfers == transfers]
 
 
 def _texts(program: Program, library: Library) -> list[Source]:

@@ -97,7 +97,10 @@ class Need:
 
 @dataclass(frozen=True)
 class WeightMap:
-    """One file: the names that one source of checkpoints has for the tensors of some specs."""
+    """One file: the names that one source of checkpoints has for the tensors of some specs.
+
+    Or the names that the tensors which these begin from have in another spec, the source of a `transfer`.
+    """
 
     text: Source
     span: Span
@@ -111,3 +114,4 @@ class WeightMap:
     rules: tuple[Rule, ...]
     aliases: tuple[Alias, ...]
     drops: tuple[Tensors, ...]
+    transfers: bool = False

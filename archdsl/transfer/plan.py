@@ -1,0 +1,282 @@
+"""How each tensor of a variant comes from those of a base, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.axes import (
+    OUT,
+    Axis,
+    Distances,
+    Extent,
+    Frames,
+    Heads,
+    In,
+    Inner,
+    Offsets,
+    Out,
+    Places,
+)  # fmt: skip
+from archdsl.transfer.channels import REPEAT, Channels, along, grown, inside
+from archdsl.transfer.pairs import Pair, Place, pairs, places
+from archdsl.transfer.steps import (
+    AVERAGE,
+    CENTRE,
+    NEW,
+    REPEATED,
+    Centre,
+    Inflate,
+    Lengthen,
+    Resample,
+    Select,
+    Step,
+    Stretch,
+    Sum,
+    verb_of,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from archdsl.graph.model import Network
+
+Shape = tuple[int, ...]
+UNITS = {"t": "frames", "h": "rows", "w": "columns"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a user chooses.
+
+    `inflate`: how a filter of one frame gets several, `average` or `centre`; `width` and `depth`: whether channels and
+    blocks that the base lacks `repeat` those that it has, or are `new`; `new`: patterns of names to initialise anew.
+    """
+
+    inflate: str = AVERAGE
+    width: str = REPEAT
+    depth: str = REPEAT
+    new: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("inflate", self.inflate, (AVERAGE, CENTRE)),
+            ("width", self.width, (REPEAT, NEW)),
+            ("depth", self.depth, (REPEAT, NEW)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} = {value!r}: it is {' or '.join(map(repr, known))}")
+        if isinstance(self.new, str):
+            raise TypeError(f"new = {self.new!r}: it is a tuple of patterns")  # else each letter would be one
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of the variant.
+
+    `how` is `copied`, `interpolated`, `inflated`, `sliced`, `padded`, `repeated`, `extended` (partly new) or `new`;
+    `why` says what is done, or why nothing can be.
+    """
+
+    name: str
+    shape: Shape
+    base: str  # "" where it is new
+    base_shape: Shape | None
+    how: str
+    why: str
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class TransferPlan:
+    """Every tensor of a variant, and those of the base that are not used."""
+
+    base: str
+    network: str
+    entries: tuple[Entry, ...]
+    unused: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many tensors are copied, interpolated and so on."""
+        found: dict[str, int] = {}
+        for entry in self.entries:
+            found[entry.how] = found.get(entry.how, 0) + 1
+        return found
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every tensor begins from the base, and all of the base are used."""
+        return not self.unused and not {"new", "extended"} & self.counts.keys()
+
+
+def plan_transfer(
+    base: Network, network: Network, rename: Callable[[str], str | None], rules: Rules | None = None
+) -> TransferPlan:
+    """How the tensors of a network come from those of another one.
+
+    Args:
+        base: the network that there are weights of.
+        network: the one that there shall be.
+        rename: the name that a tensor has in the base, where blocks have the same numbers; None where it has none.
+        rules: what can be done in several ways.
+    """
+    planner = _Planner(base, network, rename, rules or Rules())
+    entries = tuple(planner.entry(pair) for pair in planner.pairs)
+    used = {entry.base for entry in entries}
+    left = {name: place.shape for name, place in planner.theirs.items() if name not in used}
+    return TransferPlan(base.name, network.name, entries, left)
+
+
+class _Planner:
+    def __init__(
+        self,
+        base: Network,
+        network: Network,
+        rename: Callable[[str], str | None],
+        rules: Rules,
+    ) -> None:
+        self.theirs, self.ours = places(base), places(network)
+        self.rules = rules
+        self.pairs = pairs(self.theirs, self.ours, rename, rules.depth)
+        self.channels, self.base_channels = Channels(network), Channels(base)
+        names = {node.name: node.id for node in base.all_nodes()}
+        self.partners = {node.id: names[node.name] for node in network.all_nodes() if node.name in names}
+        for pair in self.pairs:
+            if pair.base:
+                self.partners[self.ours[pair.name].node.id] = self.theirs[pair.base].node.id
+        self.classifiers = {segment.node for segment in self.channels.origins[network.output]}
+
+    def entry(self, pair: Pair) -> Entry:
+        here = self.ours[pair.name]
+        if not pair.base:
+            return Entry(pair.name, here.shape, "", None, NEW, pair.reason)
+        pattern = next((p for p in self.rules.new if fnmatchcase(pair.name, p)), None)
+        if pattern is not None:
+            return Entry(pair.name, here.shape, "", None, NEW, f"asked for by `{pattern}`")
+        there = self.theirs[pair.base]
+        steps = self._steps(here, there)
+        if isinstance(steps, str):
+            return Entry(pair.name, here.shape, "", None, NEW, steps)
+        texts = [f"like `{pair.repeats}`"] if pair.repeats else []
+        texts += [s.text for s in steps]
+        how = verb_of(steps)
+        if pair.repeats and how == "copied":
+            how = REPEATED
+        return Entry(pair.name, here.shape, pair.base, there.shape, how, "; ".join(texts), tuple(steps))
+
+    def _steps(self, here: Place, there: Place) -> list[Step] | str:
+        """What brings one tensor to the shape of the other, or why nothing can."""
+        one, other = _axes(here), _axes(there)
+        if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
+            if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
+                return []
+            return f"`{here.node.layer.kind}` of {_text(here.shape)} has nothing of {_text(there.shape)}"
+        if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
+            return f"{there.shape[0]} classes there, {here.shape[0]} here"
+        steps: list[Step] = []
+        for axis, (mine, theirs) in enumerate(zip(one, other, strict=True)):
+            size, of = here.shape[axis], there.shape[axis]
+            step = self._step(axis, (mine, theirs), (size, of), (here, there))
+            if isinstance(step, str):
+                return step
+            if step is not None:
+                steps.append(step)
+        return steps
+
+    def _step(
+        self, axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int], places: tuple[Place, Place]
+    ) -> Step | str | None:
+        size, of = sizes
+        match meanings:
+            case Out(), Out():
+                sources = self._along(places[0].node.id, places[1].node.id)
+                return self._select(axis, sources, of, "output channels")
+            case In(), In():
+                sources = self._along(places[0].node.inputs[0], places[1].node.inputs[0])
+                return self._select(axis, sources, of, "input channels", share=True)
+            case Inner(parts=parts, heads=ours), Inner(heads=theirs):
+                sources = inside(size, of, parts, (ours, theirs), self.rules.width)
+                return self._select(axis, sources, of, "channels", share=axis > 0)
+            case Heads(), Heads():
+                return self._select(axis, grown(size, of, self.rules.width), of, "heads")
+            case Extent() as extent, Extent():
+                return self._extent(axis, extent, size, of)
+            case _:
+                return _rows(axis, meanings, sizes)
+
+    def _along(self, here: int, there: int) -> tuple[int, ...]:
+        """For each channel of a value the one of theirs that it begins as."""
+        ours, theirs = self.channels.origins[here], self.base_channels.origins[there]
+        return along(ours, theirs, self.partners, self.rules.width)
+
+    def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:
+        if sources == tuple(range(of)):
+            return None
+        return Select(axis, sources, of, what, share)
+
+    def _extent(self, axis: int, extent: Extent, size: int, of: int) -> Step | None:
+        name = UNITS[extent.axis]
+        if size == of:
+            return None
+        if of == 1:
+            return Inflate(axis, size, self.rules.inflate, name)
+        if size == 1 and extent.axis == "t":
+            return Sum(axis, of, name)
+        return Stretch(axis, size, of, name) if extent.patches else Centre(axis, size, of, name)
+
+
+def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Step | str | None:
+    """Rows of tables: for positions, distances or frames."""
+    size, of = sizes
+    match meanings:
+        case Places(grid=grid, tokens=tokens), Places(grid=old, tokens=old_tokens):
+            same = (grid, tokens) == (old, old_tokens)
+            return None if same else Resample(axis, grid, old, tokens, old_tokens)
+        case Distances(window=window), Distances(window=old):
+            t, h, w = (2 * n - 1 for n in window)
+            before = (2 * old[0] - 1, 2 * old[1] - 1, 2 * old[2] - 1)
+            return None if window == old else Resample(axis, (t, h, w), before, what="distances")
+        case Offsets(), Offsets():
+            return None if size == of else Lengthen(axis, size, of)
+        case Frames(others=others), Frames():
+            kept = min(size, of) - others
+            sources = [*range(kept), *[-1] * (size - others - kept), *range(of - others, of)]
+            return None if size == of else Select(axis, tuple(sources), of, "frames")
+        case _:
+            return None if size == of else f"{of} there, {size} here"
+
+
+def _axes(place: Place) -> tuple[Axis, ...] | None:
+    """What the axes of a tensor stand for, if that is known."""
+    found = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name)
+    if found is None and len(place.shape) <= 1:
+        return (OUT,) * len(place.shape)
+    return found if found is not None and len(found) == len(place.shape) else None
+
+
+def _text(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "a number"
+
+
+def plan_json(plan: TransferPlan) -> dict[str, Any]:
+    """The plan as plain data."""
+    return {
+        "base": plan.base,
+        "arch": plan.network,
+        "counts": plan.counts,
+        "tensors": [
+            {
+                "name": e.name,
+                "shape": list(e.shape),
+                "how": e.how,
+                "from": e.base or None,
+                "from_shape": list(e.base_shape) if e.base_shape is not None else None,
+                "why": e.why or None,
+            }
+            for e in plan.entries
+        ],
+        "unused": [{"name": n, "shape": list(s)} for n, s in plan.unused.items()],
+    }

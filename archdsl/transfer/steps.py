@@ -1,0 +1,206 @@
+"""What can happen to a tensor on its way to another shape. Each step is about one axis, and says what it does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.layers.axes import Size3
+
+# How a tensor came to be, the farthest from its origin first.
+NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, COPIED = (
+    "new", "extended", "inflated", "interpolated", "repeated", "padded", "sliced", "copied",
+)  # fmt: skip
+VERBS = (NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, COPIED)
+AVERAGE, CENTRE = "average", "centre"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is done along one axis."""
+
+    axis: int
+
+    @property
+    def new(self) -> tuple[int, ...]:
+        """The rows that have no origin."""
+        return ()
+
+    @property
+    def verb(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def text(self) -> str:
+        """What happens, for a person."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Select(Step):
+    """Rows, each from another one. Where one goes to several that are summed up behind, they `share` it."""
+
+    sources: tuple[int, ...]  # -1: initialised anew
+    of: int  # rows that there were
+    what: str
+    share: bool = False
+
+    @cached_property
+    def counts(self) -> Counter[int]:
+        return Counter(s for s in self.sources if s >= 0)
+
+    @property
+    def new(self) -> tuple[int, ...]:
+        return tuple(i for i, s in enumerate(self.sources) if s < 0)
+
+    @property
+    def verb(self) -> str:
+        if self.new:
+            return EXTENDED
+        return REPEATED if max(self.counts.values()) > 1 else SLICED
+
+    @property
+    def text(self) -> str:
+        size = len(self.sources)
+        if self.new:
+            return f"{size - len(self.new)} of {size} {self.what} are BASE's, the others new"
+        if self.verb == REPEATED:
+            least, most = min(self.counts.values()), max(self.counts.values())
+            times = f"{most} times" if least == most else f"{least} to {most} times"
+            return f"{self.what} each {times}" + ", in equal shares" * self.share
+        first = "the first " if self.sources == tuple(range(size)) else ""
+        return f"{first}{size} of {self.of} {self.what}"
+
+
+@dataclass(frozen=True)
+class Inflate(Step):
+    """A filter of one frame to one of several (Carreira and Zisserman 2017, section 2.4)."""
+
+    size: int
+    rule: str  # `average`: the same in all, divided by their number; `centre`: in the middle, zeros around it
+    name: str = "frames"
+
+    @property
+    def verb(self) -> str:
+        return INFLATED
+
+    @property
+    def text(self) -> str:
+        how = "averaged" if self.rule == AVERAGE else "centred"
+        return f"1 → {self.size} {self.name}, {how}"
+
+
+@dataclass(frozen=True)
+class Sum(Step):
+    """A filter of several frames to one, which does the same to a still clip."""
+
+    size: int
+    name: str = "frames"
+
+    @property
+    def verb(self) -> str:
+        return SLICED
+
+    @property
+    def text(self) -> str:
+        return f"{self.size} → 1 {self.name}, added up"
+
+
+@dataclass(frozen=True)
+class Centre(Step):
+    """A larger filter with zeros around the old one, or the middle of it."""
+
+    size: int
+    of: int
+    name: str
+
+    @property
+    def verb(self) -> str:
+        return PADDED if self.size > self.of else SLICED
+
+    @property
+    def text(self) -> str:
+        how = "zeros around them" if self.size > self.of else "the middle"
+        return f"{self.of} → {self.size} {self.name}, {how}"
+
+
+@dataclass(frozen=True)
+class Stretch(Step):
+    """A filter that cuts patches to patches of another size; sums over it stay what they are."""
+
+    size: int
+    of: int
+    name: str
+
+    @property
+    def verb(self) -> str:
+        return INTERPOLATED
+
+    @property
+    def text(self) -> str:
+        return f"patches of {self.of} → {self.size} {self.name}, linear"
+
+
+@dataclass(frozen=True)
+class Resample(Step):
+    """Rows that stand for a grid over t, h and w: interpolated over time and space. `tokens` rows stand before them."""
+
+    grid: Size3
+    of: Size3
+    tokens: int = 0
+    tokens_of: int = 0
+    what: str = "positions"
+
+    @property
+    def new(self) -> tuple[int, ...]:
+        return tuple(range(self.tokens_of, self.tokens))
+
+    @property
+    def verb(self) -> str:
+        if self.new:
+            return EXTENDED
+        return INTERPOLATED if self.grid != self.of else SLICED
+
+    @property
+    def text(self) -> str:
+        parts: list[str] = []
+        if self.grid != self.of:
+            parts.append(f"{_grid(self.of)} → {_grid(self.grid)} {self.what}, {' and '.join(self._ways())}")
+        if self.tokens != self.tokens_of:
+            parts.append(f"{'without' if self.tokens < self.tokens_of else 'a new one for'} the class token")
+        return ", ".join(parts)
+
+    def _ways(self) -> list[str]:
+        time = ["repeated over time" if self.of[0] == 1 else "linear over time"] * (self.grid[0] != self.of[0])
+        return time + ["bicubic over space"] * (self.grid[1:] != self.of[1:])
+
+
+@dataclass(frozen=True)
+class Lengthen(Step):
+    """Rows for distances along one axis, interpolated as PySlowFast does when it loads them."""
+
+    size: int
+    of: int
+
+    @property
+    def verb(self) -> str:
+        return INTERPOLATED
+
+    @property
+    def text(self) -> str:
+        return f"{self.of} → {self.size} distances, linear"
+
+
+def verb_of(steps: Sequence[Step]) -> str:
+    """The one that is farthest from a copy."""
+    return min((s.verb for s in steps), key=VERBS.index, default=COPIED)
+
+
+def _grid(size: Size3) -> str:
+    t, h, w = size
+    return str(t) if (h, w) == (1, 1) else f"{h}×{w}" if t == 1 else f"{t}×{h}×{w}"
