@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from archdsl.commands.common import (
 )
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.fold import folded
+from archdsl.core.report import Reporter
 from archdsl.core.table import aligned
 from archdsl.core.values import describe
-from archdsl.files import FileLibrary, UsageError
+from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.graph.program import Resolver
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_transfer, plan_weights
 from archdsl.transfer.plan import Rules, plan_json
@@ -51,10 +54,13 @@ def transfer(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{output}: the result is a safetensors file; name it {output.with_suffix('.safetensors')}")
     if same_file(output, arguments.checkpoint):
         raise UsageError(f"{output}: is the checkpoint itself; name another file with -o")
+    if source != OWN:
+        program = Resolver(FileLibrary(), Reporter()).resolve(read_source(arguments.base))
+        find_map(program, source, FileLibrary(), "--from")
     base = base_analysed(arguments, like=source if source != OWN else None)
     variant = _variant(arguments, base)
     show_diagnostics([*base.warnings, *variant.warnings])
-    names = plan_weights(base, FileLibrary(), source, "--from")
+    names = replace(plan_weights(base, FileLibrary(), source, "--from"), option="--base-set")
     found = plan_transfer(base, variant, FileLibrary(), _rules(arguments))
     if arguments.strict and not found.is_complete:
         _print(found, arguments)

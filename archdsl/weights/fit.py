@@ -138,4 +138,4 @@ def _other_value(plan: Plan, shapes: list[tuple[Shape, Shape]]) -> str:
         return ""
     [(here, there)] = pairs
     names = [n for n, value in plan.parameters.items() if value == here and not isinstance(value, bool)]
-    return f"`--set {names[0]}={there}` makes the network like it" if len(names) == 1 else ""
+    return f"`{plan.option} {names[0]}={there}` makes the network like it" if len(names) == 1 else ""

@@ -54,6 +54,7 @@ class Plan:
     aliases: Aliases = field(default_factory=Aliases)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
     others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
+    option: str = "--set"  # that gives the network's parameters
 
     @cached_property
     def ours(self) -> dict[str, Shape]:
