@@ -88,6 +88,7 @@ class FileLibrary:
         yield here, here / "lib"
         yield specs, specs
         yield specs, specs / "lib"
+        yield specs, specs / "images"
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:

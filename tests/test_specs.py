@@ -17,7 +17,7 @@ def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.parametrize("spec", sorted(SPECS.glob("*.arch")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("spec", sorted([*SPECS.glob("*.arch"), *SPECS.glob("images/*.arch")]), ids=lambda p: p.stem)
 def test_specs_are_short(spec: Path) -> None:
     extends = re.search(r"^arch \w+( as \w+)? extends ", spec.read_text(encoding="utf-8"), re.MULTILINE)
     assert lines(spec) <= (6 if extends else 45)
