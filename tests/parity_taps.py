@@ -81,6 +81,46 @@ SWIN = (
     (r"cls_head(\.fc_cls)?", r"head.linear"),
 )
 
+HUGGINGFACE_VIT = (
+    (r"vi(?:vi)?t\.embeddings\.patch_embeddings\.projection", r"embed.conv"),
+    (r"vi(?:vi)?t\.embeddings", r"embed"),
+    (r"vi(?:vi)?t\.layers\.(\d+)", r"blocks.\1"),
+    (r"vi(?:vi)?t\.layernorm", r"head.layernorm"),
+    (r"classifier:input", r"head.linear:input"),
+    (r"classifier", r"head.linear"),
+)
+
+# Networks for images.
+RESNET = (
+    (r"conv1", r"conv1.conv"),
+    (r"bn1", r"conv1.bn"),
+    (r"maxpool", r"conv1"),
+    (r"global_pool", POOLED),
+    *VIDEO_RESNET,
+)
+VIT = (
+    (r"patch_embed(\.proj)?", r"embed.conv"),
+    (r"pos_drop", r"embed"),
+    (r"blocks\.(\d+)", r"blocks.\1"),
+    (r"norm", r"head.layernorm"),
+    (r"head:input", r"head.linear:input"),
+    (r"head", r"head.linear"),
+)
+
+
+def image_swin(before: str = "", norm: str = "norm") -> Table:
+    """A Swin transformer that merges patches at the end of a stage, whose names begin with `before`."""
+    return (
+        *((rf"{before}layers\.{i}\.blocks\.(\d+)", rf"stage{i + 1}.\1") for i in range(4)),
+        *((rf"{before}layers\.{i}(\.downsample)?", rf"merging{i + 2}") for i in range(3)),
+        (rf"{before}layers\.3", r"stage4"),
+        (norm, r"head.layernorm"),
+        (r"avgpool", POOLED),
+        (r"(head|classifier):input", r"head.linear:input"),
+        (r"head|classifier", r"head.linear"),
+    )
+
+
 TAPS: dict[str, Table] = {
     "pyslowfast slowfast": (
         (r"s1\.pathway0_stem", r"slow.conv1"),
@@ -234,14 +274,7 @@ TAPS: dict[str, Table] = {
         (r"backbone\.norm", TOKEN_ALONE),
         (r"cls_head\.fc_cls", r"head.linear"),
     ),
-    "huggingface vivit": (
-        (r"vivit\.embeddings\.patch_embeddings\.projection", r"embed.conv"),
-        (r"vivit\.embeddings", r"embed"),
-        (r"vivit\.layers\.(\d+)", r"blocks.\1"),
-        (r"vivit\.layernorm", r"head.layernorm"),
-        (r"classifier:input", r"head.linear:input"),
-        (r"classifier", r"head.linear"),
-    ),
+    "huggingface vivit": HUGGINGFACE_VIT,
     "vtn vtn": (
         (r"backbone\.patch_embed", r"embed.conv"),
         (r"backbone\.blocks\.(\d+)", r"blocks.\1"),
@@ -251,6 +284,49 @@ TAPS: dict[str, Table] = {
         (r"mlp_head\.0", r"head.layernorm"),
         (r"mlp_head\.1", r"head.linear1"),
         (r"mlp_head", r"head.linear2"),
+    ),
+    "torchvision resnet": RESNET,
+    "timm resnet": RESNET,
+    "torchvision vit": (
+        (r"conv_proj", r"embed.conv"),
+        (r"encoder\.dropout", r"embed"),
+        (r"encoder\.layers\.encoder_layer_(\d+)", r"blocks.\1"),
+        (r"encoder\.ln", r"head.layernorm"),
+        (r"heads\.head:input", r"head.linear:input"),
+        (r"heads\.head", r"head.linear"),
+    ),
+    "timm vit": VIT,
+    "deit vit": VIT,
+    "huggingface vit": HUGGINGFACE_VIT,
+    "torchvision image_swin": (
+        (r"features\.0\.0", r"embed.conv"),
+        (r"features\.0", r"embed"),
+        *((rf"features\.{2 * i + 1}(\.\d+)?", rf"stage{i + 1}\1") for i in range(4)),
+        *((rf"features\.{2 * i + 2}", rf"merging{i + 2}") for i in range(3)),
+        (r"norm", r"head.layernorm"),
+        (r"avgpool", POOLED),
+        (r"head:input", r"head.linear:input"),
+        (r"head", r"head.linear"),
+    ),
+    "timm swin": (
+        (r"patch_embed\.proj", r"embed.conv"),
+        (r"patch_embed", r"embed"),
+        *((rf"layers\.{i}\.downsample", rf"merging{i + 1}") for i in range(1, 4)),
+        *((rf"layers\.{i}(?:\.blocks(\.\d+))?", rf"stage{i + 1}\1") for i in range(4)),
+        (r"norm", r"head.layernorm"),
+        (r"head\.global_pool", POOLED),
+        (r"head\.fc:input", r"head.linear:input"),
+        (r"head", r"head.linear"),
+    ),
+    "swin swin": (
+        (r"patch_embed\.proj", r"embed.conv"),
+        (r"patch_embed", r"embed"),
+        *image_swin(),
+    ),
+    "huggingface swin": (
+        (r"swin\.embeddings\.patch_embeddings\.projection", r"embed.conv"),
+        (r"swin\.embeddings", r"embed"),
+        *image_swin(r"swin\.encoder\.", r"swin\.layernorm"),
     ),
 }
 

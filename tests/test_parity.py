@@ -31,7 +31,7 @@ class Case(NamedTuple):
     """A record, the spec and the source that it belongs to, and the table of its inner modules."""
 
     record: str
-    spec: str
+    spec: str  # below `specs/`
     taps: str
     params: tuple[tuple[str, Any], ...] = ()
     tolerance: float = 2e-5  # of the largest logit
@@ -123,6 +123,22 @@ CASES = [
     Case("hf_vivit_b_ckptkeys", "vivit_b_joint", "huggingface vivit"),
     Case("hf_vivit_b_small", "vivit_b_joint", "huggingface vivit"),
     Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn", share=PADDED),
+    Case("tv_resnet50", "images/resnet50", "torchvision resnet"),
+    Case("tv_resnet101_small", "images/resnet101", "torchvision resnet"),
+    Case("timm_resnet50_small", "images/resnet50", "timm resnet"),
+    Case("tv_vit_b_16", "images/vit_b16", "torchvision vit"),
+    Case("timm_vit_b16", "images/vit_b16", "timm vit"),
+    Case("timm_deit_b_small", "images/deit_b", "timm vit"),
+    Case("deit_b_small", "images/deit_b", "deit vit"),
+    Case("hf_vit_b_ckptkeys", "images/vit_b16", "huggingface vit"),
+    Case("hf_vit_b_small", "images/vit_b16", "huggingface vit"),
+    Case("tv_swin_t", "images/swin_t", "torchvision image_swin"),
+    Case("tv_swin_t_odd", "images/swin_t", "torchvision image_swin"),
+    Case("timm_swin_t", "images/swin_t", "timm swin"),
+    Case("timm_swin_b", "images/swin_b", "timm swin"),
+    Case("swin_t_images", "images/swin_t", "swin swin"),
+    Case("hf_swin_t_ckptkeys", "images/swin_t", "huggingface swin"),
+    Case("hf_swin_t", "images/swin_t", "huggingface swin"),
 ]
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from archdsl.weights.tree import Axes, WeightMap
 
 ROOT = Path(__file__).parent.parent
-SPECS = sorted((ROOT / "specs").glob("*.arch"))
+SPECS = sorted([*(ROOT / "specs").glob("*.arch"), *(ROOT / "specs" / "images").glob("*.arch")])
 MAPS = [p for p in sorted((ROOT / "specs" / "weights").glob("*.weights")) if not p.stem.startswith("transfer_")]
 NET = """\
 arch net
