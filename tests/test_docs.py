@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from error_documents import Fence, fences, write_files
 
+import archdsl
 from archdsl.cli import main
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
@@ -190,3 +193,58 @@ def test_readme_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands
     readme = (ROOT / "README.md").read_text("utf-8")
     assert all(f"| `archdsl {c}" in readme for c in commands)
+
+
+# --- the examples of docs/variants.md --------------------------------------------------------------------------------
+
+VARIANTS = fences((ROOT / "docs" / "variants.md").read_text("utf-8"))
+CHECKPOINTS = {
+    "MVIT_B_16x4.pyth": ("mvit_b_16x4", "pytorchvideo"),
+    "resnet50.pth": ("images/resnet50", "torchvision"),
+    "vit_b16.pth": ("images/vit_b16", "timm"),
+}
+
+
+def commands() -> list[Any]:
+    """Each command with what it prints, as the page shows it."""
+    found: list[Any] = []
+    for fence in VARIANTS:
+        if fence.kind == "console":
+            for part in re.split(r"^\$ archdsl ", fence.text, flags=re.MULTILINE)[1:]:
+                command, _, shown = part.partition("\n")
+                found.append(pytest.param(command, shown.splitlines(), id=command))
+    return found
+
+
+@pytest.fixture(scope="module", name="checkout")
+def specs_and_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a user has it: the specs, one of one's own, and checkpoints of others."""
+    folder = tmp_path_factory.mktemp("variants")
+    (folder / "specs").symlink_to(ROOT / "specs")
+    for fence in VARIANTS:
+        if "file" in fence.options:
+            (folder / fence.options["file"]).write_text(fence.text, "utf-8")
+    for file, (spec, source) in CHECKPOINTS.items():
+        arch = archdsl.load(ROOT / "specs" / f"{spec}.arch", like=source)
+        theirs = archdsl.revert_weights(arch, arch.build().state_dict(), source)
+        torch.save(theirs, folder / file)
+    return folder
+
+
+@pytest.mark.parametrize(("command", "shown"), commands())
+def test_command_prints_what_the_page_shows(
+    command: str, shown: list[str], checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(checkout)
+    assert main(shlex.split(command)) == 0
+    printed = iter(capsys.readouterr().out.splitlines())
+    at_once = True
+    for line in shown:
+        if line == "…":
+            at_once = False
+            continue
+        pattern = re.compile(r"\s+".join(re.escape(p) for p in line.split()).replace("…", ".*"))
+        found = next((p for p in printed if at_once or pattern.fullmatch(p.strip())), "")
+        assert pattern.fullmatch(found.strip()), line
+        at_once = True
+    assert not at_once or next(printed, "") == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -151,10 +152,11 @@ def test_between_all_variants_of_a_family(paths: list[Path]) -> None:
 # --- images ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_centred_inflation_keeps_the_logits() -> None:
+@pytest.mark.parametrize("name", ["c2d_r50", "i3d_r50", "slow_r50"])
+def test_a_centred_inflation_keeps_the_logits(name: str) -> None:
     """Only the middle frame of each filter counts, so borders, where zeros stand around the clip, do not either."""
     base = loaded("c2d_r50", (3, 1, 64, 64), width=8, pool2=False)
-    arch = loaded("i3d_r50", (3, 8, 64, 64), width=8)
+    arch = loaded(name, (3, 8, 64, 64), width=8)
     image, clip = still(8, 64)
     torch.testing.assert_close(
         output(moved(base, arch, inflate="centre"), clip), output(module(base), image), rtol=1e-4, atol=1e-5
@@ -204,23 +206,75 @@ def test_vivit_of_two_encoders_begins_as_the_image_transformer_of_each_index() -
     base = loaded("vivit_b_joint", (3, 1, 48, 48), tubelet=[1, 16, 16], **VIT)
     arch = loaded("vivit_b_fe", (3, 8, 48, 48), temporal_depth=1, **VIT)
     image, clip = still(8, 48)
-    wanted = module(base)
-    grasped: list[torch.Tensor] = []
-    wanted.head.layernorm.register_forward_hook(lambda *given: grasped.append(given[2]))
-    output(wanted, image)
     with torch.no_grad():
         found = moved(base, arch).forward_features(clip)["indices"]
-    assert found.shape[1:] in ((4, 1, 1, 16), (16, 4, 1, 1))
-    tokens = found.flatten(1).view(2, 4, 16) if found.shape[-1] == 16 else found[..., 0, 0].transpose(1, 2)
-    expected = grasped[0] if grasped[0].dim() == 2 else grasped[0][:, 0]
-    torch.testing.assert_close(tokens, expected[:, None].expand(-1, 4, -1), rtol=1e-4, atol=1e-5)
+    tokens = found.reshape(2, 4, 16) if found.shape[-1] == 16 else found.reshape(2, 16, 4).transpose(1, 2)
+    torch.testing.assert_close(tokens, normalised(base, image)[:, None].expand(-1, 4, -1), rtol=1e-4, atol=1e-5)
+
+
+LONGFORMER = {"temporal_heads": 2, "inner": 32, "window": 4, "layers": 1}
+
+
+def test_vtn_begins_as_the_image_network_of_each_frame() -> None:
+    image, clip = still(6, 64)
+    base, arch = (
+        loaded("c2d_r50", (3, 1, 64, 64), width=8, pool2=False),
+        loaded("vtn_r50", (3, 6, 64, 64), width=8, **LONGFORMER),
+    )
+    with torch.no_grad():
+        found, wanted = moved(base, arch).forward_features(clip)["res5"], module(base).forward_features(image)["res5"]
+    torch.testing.assert_close(found, wanted.expand(-1, -1, 6, -1, -1), rtol=1e-4, atol=1e-5)
+    base = loaded("vivit_b_joint", (3, 1, 64, 64), tubelet=[1, 16, 16], tanh=False, **VIT)
+    arch = loaded("vtn_vit_b", (3, 6, 64, 64), **VIT, **LONGFORMER)
+    with torch.no_grad():
+        found = moved(base, arch).forward_features(clip)["frames"]
+    assert found.numel() == 2 * 6 * 16
+    per_frame = found.reshape(2, 6, 16) if found.shape[-1] == 16 else found.reshape(2, 16, 6).transpose(1, 2)
+    torch.testing.assert_close(per_frame, normalised(base, image)[:, None].expand(-1, 6, -1), rtol=1e-4, atol=1e-5)
+
+
+def normalised(base: archdsl.Architecture, image: torch.Tensor) -> torch.Tensor:
+    """The class token behind the last normalisation of an image transformer, (B, C)."""
+    met: list[torch.Tensor] = []
+    handle = module(base).head.layernorm.register_forward_hook(lambda *given: met.append(given[2]))
+    output(module(base), image)
+    handle.remove()
+    return met[0] if met[0].dim() == 2 else met[0][:, 0]
+
+
+# By the image network: the video networks that begin from it, and the stages that are new in them.
+FROM_IMAGES = {
+    "resnet50": {"c2d_r50": "", "i3d_r50": "", "i3d_r50_nl5": "non_local", "slow_r50": "", "vtn_r50": "temporal"},
+    "resnet101": {"c2d_r101": "", "i3d_r101": "", "vtn_r101": "temporal"},
+    "vit_b16": {"timesformer_ts": "along.linear|position2", "timesformer_s": "", "timesformer_st": "position2"}
+    | {"vivit_b_joint": "", "vivit_b_fe": "temporal", "vivit_b_fsa": "attention2|layernorm2", "vivit_b_fdp": ""}
+    | {"vtn_vit_b": "temporal"},
+    "deit_b": {"vtn_deit_b": "temporal", "timesformer_ts": "along.linear|position2"},
+    "swin_t": {"swin3d_t": ""},
+    "swin_s": {"swin3d_s": ""},
+    "swin_b": {"swin3d_b": "", "swin3d_b_ssv2": ""},
+    "swin_l": {"swin3d_l": ""},
+}
+
+
+@pytest.mark.parametrize(
+    ("image", "video", "new"), [(i, v, new) for i, found in FROM_IMAGES.items() for v, new in found.items()]
+)
+def test_video_networks_begin_from_those_of_images(image: str, video: str, new: str) -> None:
+    """All of the image network is used but its classifier, and, where there is none, the class token."""
+    base, arch = loaded(f"images/{image}"), loaded(video)
+    plan = arch.plan_transfer(base)
+    allowed = re.compile(rf".*(?:{new}|^head).*" if new else r"head\..*")
+    assert [e.name for e in plan.entries if e.how in ("new", "extended") and not allowed.match(e.name)] == []
+    assert all(n.startswith(("head.linear.", "head.layernorm.", "embed.class_token.")) for n in plan.unused)
+    assert "head.layernorm.weight" not in plan.unused
+    assert ("embed.class_token.weight" in plan.unused) == (video in ("vivit_b_fsa", "vivit_b_fdp"))
 
 
 @pytest.mark.parametrize("name", ["slow_r50", "slowfast_r50", "vtn_r50"])
 def test_a_residual_network_begins_as_that_of_images(name: str) -> None:
     base = loaded("c2d_r50", (3, 1, 64, 64), width=8, pool2=False)
-    small_too = {"temporal_heads": 2, "inner": 32, "window": 4, "layers": 1} if name == "vtn_r50" else {}
-    arch = loaded(name, (3, 32, 64, 64), width=8, **small_too)
+    arch = loaded(name, (3, 32, 64, 64), width=8, **(LONGFORMER if name == "vtn_r50" else {}))
     unused = arch.plan_transfer(base).unused
     assert set(unused) <= {"head.linear.weight", "head.linear.bias"}
     prefix = "" if name == "vtn_r50" else "slow."
@@ -496,7 +550,7 @@ def test_new_weights_follow_the_seed() -> None:
     ("options", "code", "message"),
     [
         (["-o", "out.pt"], 2, "name it out.safetensors"),
-        (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "E0807"),
+        (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "`--base-set classes=5` makes the network"),
         (["-o", "out.safetensors", "--set", "classes=6", "--strict"], 2, "not written, as --strict asks"),
         (["-o", "out.safetensors", "--from", "torchvision"], 1, "E0801"),
         (["-o", "out.safetensors", "--set", "clases=6"], 1, "did you mean `classes`?"),
