@@ -386,6 +386,10 @@ def test_compile_writes_to_generated_beside_specs(shell: Shell) -> None:
     assert shell("compile", "specs/tiny.arch").code == 0
     assert Path("generated/tiny.py").is_file()
     assert not Path("specs/tiny.py").exists()
+    Path("specs/images").mkdir()
+    Path("specs/images/small.arch").write_text(TINY.replace("arch tiny", "arch small"))
+    assert shell("compile", "specs/images/small.arch").code == 0
+    assert Path("generated/small.py").is_file()
 
 
 def test_compile_into_a_folder_and_into_a_file(shell: Shell) -> None:

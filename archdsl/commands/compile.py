@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from difflib import unified_diff
 from pathlib import Path
@@ -50,13 +51,14 @@ def _show_stage(spec: str, arguments: argparse.Namespace) -> int:
 
 
 def _target(spec: str, name: str, output: str | None) -> Path:
-    """Where a module goes: the file asked for, or `NAME.py` in a folder."""
+    """Where a module goes: the file asked for, `NAME.py` in a folder, or in `generated/` beside `specs/`."""
     if output is None:
         folder = Path(spec).resolve().parent
-        beside = Path(spec).parent
-        if folder.name == "specs":
-            return beside.parent / "generated" / f"{name}.py" if beside.name else Path("../generated") / f"{name}.py"
-        return beside / f"{name}.py"
+        specs = next((f for f in (folder, folder.parent) if f.name == "specs"), None)
+        if specs is None:
+            return Path(spec).parent / f"{name}.py"
+        there = specs.parent / "generated" / f"{name}.py"
+        return there if Path(spec).is_absolute() else Path(os.path.relpath(there))
     path = Path(output)
     if output.endswith(".py") and not path.is_dir():
         return path

@@ -10,7 +10,7 @@ from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol, written
 from archdsl.graph.cost import Cost, Row, cost_rows, node_cost, total_cost
 from archdsl.graph.export import plain_values
-from archdsl.graph.tensors import tensors
+from archdsl.graph.tensors import own_tensors, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -151,11 +151,7 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
     sources = None if exact else _Sources(network)
     found: dict[str, LayerForm] = {}
     for node in network.all_nodes():
-        layer, shapes = node.layer, node.input_shapes
-        own: dict[str, tuple[int, ...]] = {}
-        if node.inputs and layer.is_module(*shapes):
-            all_ = {**layer.weights(*shapes), **layer.buffers(*shapes)}
-            own = {name: tuple(map(int, shape)) for name, shape in all_.items()}
+        layer, own = node.layer, own_tensors(node)
         givers = [network.node(n) for n in node.inputs]
         names = tuple(g.name if sources is None else sources.name(g, node) for g in givers)
         frozen = bool(own) and node.unit.top.frozen

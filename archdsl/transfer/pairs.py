@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.graph.export import plain_values
+from archdsl.graph.tensors import own_tensors
 from archdsl.transfer.channels import REPEAT
 
 if TYPE_CHECKING:
@@ -59,13 +60,11 @@ class _Rows:
 
 def places(network: Network) -> dict[str, Place]:
     """Every tensor of the state dict, in the order of data flow."""
-    found: dict[str, Place] = {}
-    for node in network.all_nodes():
-        if node.inputs and node.layer.is_module(*node.input_shapes):
-            own = {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}
-            for name, shape in own.items():
-                found[f"{node.name}.{name}"] = Place(node, name, tuple(map(int, shape)))
-    return found
+    return {
+        f"{node.name}.{name}": Place(node, name, shape)
+        for node in network.all_nodes()
+        for name, shape in own_tensors(node).items()
+    }
 
 
 def pairs(
