@@ -15,7 +15,7 @@ from archdsl.pipeline import Analysis, analyse, module_text, plan_transfer, plan
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import graphviz  # pyright: ignore[reportMissingTypeStubs]  # it has none
     import networkx as nx
@@ -187,9 +187,9 @@ class Architecture:
         """Parameters, multiply-adds and activations as `archdsl cost --json` gives them; `by` stage, block or layer."""
         return cost_json(self._analysis.network, by)
 
-    def source(self) -> str:
-        """The text of the PyTorch module."""
-        return self._source
+    def source(self, without: Collection[str] = ()) -> str:
+        """The text of the PyTorch module; `without` names passes of the lowering to leave out, as `--no-pass`."""
+        return module_text(self._analysis, without) if without else self._source
 
     @cached_property
     def _source(self) -> str:
@@ -202,12 +202,12 @@ class Architecture:
 
         return diagram(without_identities(self._analysis.network), level)
 
-    def build(self) -> torch.nn.Module:
-        """The module itself, its weights at their start. Needs torch."""
+    def build(self, without: Collection[str] = ()) -> torch.nn.Module:
+        """The module itself, its weights at their start; `without` is as for `source`. Needs torch."""
         name = f"archdsl_generated.{self.name}"
         module = types.ModuleType(name)
         sys.modules[name] = module
-        exec(compile(self.source(), f"<{self.name}>", "exec"), module.__dict__)  # text made by us
+        exec(compile(self.source(without), f"<{self.name}>", "exec"), module.__dict__)  # text made by us
         return getattr(module, self.name)()
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ from archdsl.graph.tensors import tensors
 from archdsl.graph.unused import warn_unused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.source import Source
     from archdsl.frontend.ast import Binding
@@ -158,8 +158,8 @@ def _same(one: Network, other: Network) -> bool:
     return nodes(one) == nodes(other)
 
 
-def module_text(analysis: Analysis) -> str:
-    """Network to code: the text of the PyTorch module."""
+def module_text(analysis: Analysis, without: Collection[str] = ()) -> str:
+    """Network to code: the text of the PyTorch module, without some passes of the lowering if they are named."""
     from archdsl.lowering import lower
     from archdsl.targets.torch import generate
 
@@ -169,7 +169,8 @@ def module_text(analysis: Analysis) -> str:
         sources.append(analysis.like.text)
     spec = PurePath(program.files[0].source.name).name
     network = analysis.network
-    return generate(network, lower(network), spec, digest(sources), command(spec, analysis))
+    told = command(spec, analysis) + "".join(f" --no-pass {name}" for name in without)
+    return generate(network, lower(network, without), spec, digest(sources), told)
 
 
 def digest(sources: Sequence[Source]) -> str:

@@ -36,16 +36,24 @@ OPERATORS = """
 """.split()
 
 
+LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # what it declares is gone when it is
+
+
 def ours(name: str) -> torch.nn.Module:
     """The module of a spec."""
     return archdsl.load(SPECS / f"{name}.arch", clip=CLIP).build()
 
 
+def declare_operators() -> None:
+    """Lets torchvision be imported beside a build of torch without CUDA."""
+    for operator in OPERATORS:
+        if not hasattr(torch.ops.torchvision, operator):
+            LIBRARY.define(f"{operator}(Tensor x) -> Tensor")
+
+
 def theirs(name: str) -> torch.nn.Module:
     """The module of torchvision for the same network."""
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in OPERATORS:
-        library.define(f"{operator}(Tensor x) -> Tensor")
+    declare_operators()
     from torchvision.models import video  # pyright: ignore[reportMissingImports]
 
     return getattr(video, PEERS[name])()

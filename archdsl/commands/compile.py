@@ -15,16 +15,27 @@ from archdsl.pipeline import module_text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection
 
 MAX_DIFF_LINES = 40
 
 
 def command(arguments: argparse.Namespace) -> int:
     """Compiles each spec; a fault in one does not keep the others from being compiled."""
+    check_passes(arguments.no_pass)
     if arguments.output and arguments.output.endswith(".py") and len(arguments.specs) > 1:
         message = f"{len(arguments.specs)} specs cannot be written to one file; name a folder with -o"
         raise UsageError(message)
     return max(_compile_one(spec, arguments) for spec in arguments.specs)
+
+
+def check_passes(names: Collection[str]) -> None:
+    """Raises UsageError for what is no pass of the lowering, or one that code needs."""
+    from archdsl.lowering import SWITCHABLE
+
+    unknown = next((name for name in names if name not in SWITCHABLE), None)
+    if unknown is not None:
+        raise UsageError(f"--no-pass {unknown}: the passes that can be left out are {', '.join(SWITCHABLE)}")
 
 
 def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
@@ -32,7 +43,7 @@ def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
         if arguments.print:
             return _show_stage(spec, arguments)
         analysis = analysed(spec, arguments)
-        text = module_text(analysis)
+        text = module_text(analysis, arguments.no_pass)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1

@@ -23,10 +23,20 @@ def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:
         return "\n".join(line for s in parse(read_source(spec)).statements for line in _tree(s, 0))
     network = analysed(spec, arguments).network
     if stage == "lowered":
-        from archdsl.lowering import lower
-
-        network = lower(network)
+        return "\n".join(_lowered(network, arguments.no_pass))
     return "\n".join(_node(network, node, stage) for node in network.all_nodes())
+
+
+def _lowered(network: Network, without: list[str]) -> Iterator[str]:
+    """A line for each pass, then one for each layer."""
+    from archdsl.lowering import PASSES, lowered_with_counts
+
+    lowered, counts = lowered_with_counts(network, without)
+    for step in PASSES:
+        count = counts[step.name]
+        yield f"# {step.name}: " + (f"{step.doc}: {count}" if count is not None else "left out")
+    for node in lowered.all_nodes():
+        yield _node(lowered, node, "lowered")
 
 
 def _tree(part: object, depth: int, name: str = "") -> Iterator[str]:

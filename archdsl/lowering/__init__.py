@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.lowering.clone import clone
 from archdsl.lowering.identities import drop_identities
@@ -10,12 +10,27 @@ from archdsl.lowering.inplace import choose_inplace
 from archdsl.lowering.layouts import assign_layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from archdsl.graph.model import Network
 
-# In this order; each edits the copy that `lower` makes and nothing else.
-PASSES: tuple[Callable[[Network], None], ...] = (drop_identities, assign_layouts, choose_inplace)
+
+class Pass(NamedTuple):
+    """A step of lowering. It edits the copy that `lower` makes, nothing else, and says how often it did something."""
+
+    name: str
+    run: Callable[[Network], int]
+    doc: str
+    needed: bool = False  # whether code cannot be printed without it
+
+
+# In this order.
+PASSES = (
+    Pass("identities", drop_identities, "layers without effect that are taken out"),
+    Pass("layouts", assign_layouts, "conversions between layouts in memory", needed=True),
+    Pass("inplace", choose_inplace, "activations that overwrite their input"),
+)
+SWITCHABLE = tuple(p.name for p in PASSES if not p.needed)
 
 
 def without_identities(network: Network) -> Network:
@@ -25,9 +40,16 @@ def without_identities(network: Network) -> Network:
     return simplified
 
 
-def lower(network: Network) -> Network:
-    """A copy of the network, ready to be printed: no layer without effect, layouts and in-place operations chosen."""
+def lower(network: Network, without: Collection[str] = ()) -> Network:
+    """A copy of the network, ready to be printed: no layer without effect, layouts and in-place operations chosen.
+
+    `without` names passes that are left out, so that what they gain can be measured.
+    """
+    return lowered_with_counts(network, without)[0]
+
+
+def lowered_with_counts(network: Network, without: Collection[str] = ()) -> tuple[Network, dict[str, int | None]]:
+    """The same, and how often each pass did something; None where it was left out."""
     lowered = clone(network)
-    for run in PASSES:
-        run(lowered)
-    return lowered
+    counts = {p.name: None if p.name in without else p.run(lowered) for p in PASSES}
+    return lowered, counts

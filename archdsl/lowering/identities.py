@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from archdsl.graph.model import Network, Node
 
 
-def drop_identities(network: Network) -> None:
-    """Removes every node that is the identity, and lets its input take its place."""
+def drop_identities(network: Network) -> int:
+    """Removes every node that is the identity, and lets its input take its place; how many there were."""
     stands_for: dict[int, int] = {}
     kept = _kept(network)
     for node in list(network.all_nodes()):
@@ -24,12 +24,13 @@ def drop_identities(network: Network) -> None:
             stands_for[node.id] = node.inputs[0]
             network.graph.remove_node(node.id)
     if not stands_for:
-        return
+        return 0
     for unit in all_units(network.units):
         unit.items = [i for i in unit.items if not (isinstance(i, int) and i in stands_for)]
         unit.entry = stands_for.get(unit.entry, unit.entry)
         unit.exit = stands_for.get(unit.exit, unit.exit)
     network.output = stands_for.get(network.output, network.output)
+    return len(stands_for)
 
 
 def _kept(network: Network) -> set[Span]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _FRESH = {"bn", "add"}
 
 
-def choose_inplace(network: Network) -> None:
-    """Marks an activation in place if it alone uses its input and that is a tensor made just for it."""
+def choose_inplace(network: Network) -> int:
+    """Marks an activation in place if it alone uses its input and that is a tensor made just for it; how many."""
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     for unit in network.units:
         uses[unit.exit] += unit.kind in ("stage", "lateral")  # a feature that the module gives out
@@ -21,3 +21,4 @@ def choose_inplace(network: Network) -> None:
         if node.layer.category == "activation" and len(node.inputs) == 1:
             source = network.node(node.inputs[0])
             node.inplace = uses[source.id] == 1 and source.layer.kind in _FRESH and source.unit is node.unit
+    return sum(node.inplace for node in network.all_nodes())

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def assign_layouts(network: Network) -> None:
-    """Sets the layout of every node's inputs and puts conversions where a layer does not take what it gets."""
+def assign_layouts(network: Network) -> int:
+    """Sets the layout of every node's inputs; puts conversions where a layer does not take what it gets. How many."""
     conversions = _Conversions(network)
     given = conversions.given
     for node in list(network.all_nodes()):
@@ -35,6 +35,7 @@ def assign_layouts(network: Network) -> None:
         if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
             conversions.give_out(node)
     conversions.end()
+    return sum(node.layer.kind == "convert" for node in network.all_nodes())
 
 
 def _choose(node: Node, given: Mapping[int, str]) -> str:
