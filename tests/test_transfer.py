@@ -212,6 +212,20 @@ def test_vivit_of_two_encoders_begins_as_the_image_transformer_of_each_index() -
     torch.testing.assert_close(tokens, normalised(base, image)[:, None].expand(-1, 4, -1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("inflate", ["average", "centre"])
+def test_tubelets_of_a_still_clip_are_the_patches_of_the_image(inflate: str) -> None:
+    base = loaded("vivit_b_joint", (3, 1, 48, 48), tubelet=[1, 16, 16], **VIT)
+    arch = loaded("vivit_b_joint", (3, 8, 48, 48), **VIT)
+    image, clip = still(8, 48)
+    with torch.no_grad():
+        wanted = module(base).forward_features(image)["embed"]
+        found = moved(base, arch, inflate=inflate).forward_features(clip)["embed"]
+    assert found.shape == (2, 1 + 4 * 9, 16)
+    torch.testing.assert_close(found[:, :1], wanted[:, :1])
+    tubelets = found[:, 1:].view(2, 4, 9, 16)
+    torch.testing.assert_close(tubelets, wanted[:, None, 1:].expand(-1, 4, -1, -1), rtol=1e-4, atol=1e-5)
+
+
 LONGFORMER = {"temporal_heads": 2, "inner": 32, "window": 4, "layers": 1}
 
 
