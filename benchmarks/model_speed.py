@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import statistics
 import sys
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from tool_speed import machine
 
 import archdsl
 
@@ -177,16 +176,19 @@ def main() -> None:
     parser.add_argument("--csv", type=Path)
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
+    known = machine()
+    where = f"{known['processor']}, {known['cores']} cores, torch {torch.__version__}"
+    print(f"{where}\n")
     rows: list[dict[str, Any]] = []
     for name in arguments.specs:
-        rows.append(row(name, measured(runners(name, arguments), arguments.runs), arguments))
+        found = row(name, measured(runners(name, arguments), arguments.runs), arguments)
+        rows.append(found | {"machine": where})
         if len(rows) == 1:
-            print(f"| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}")
-        print(f"| {' | '.join(map(str, rows[-1].values()))} |", flush=True)
+            print(f"| {' | '.join(found)} |\n|{'---|' * len(found)}")
+        print(f"| {' | '.join(map(str, found.values()))} |", flush=True)
     if arguments.csv is not None:
         with arguments.csv.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 
