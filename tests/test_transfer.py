@@ -421,6 +421,49 @@ def test_a_deeper_stage_can_have_new_blocks() -> None:
     assert arch.plan_transfer(base).counts.keys() == {"copied", "repeated"}
 
 
+def test_a_new_block_does_not_hide_where_channels_come_from() -> None:
+    """Behind it, the residual sum still holds the channels of the stage's first block."""
+    depths = {"depths": [2, 2, 2, 2], "fast_depths": [2, 2, 2, 2]}
+    base = loaded("slowfast_r50", (3, 32, 32, 32), width=16, **depths)
+    arch = loaded("slowfast_r50", (3, 32, 32, 32), width=16, **{**depths, "depths": [2, 3, 2, 2]})
+    plan = arch.plan_transfer(base, depth="new")
+    assert {".".join(e.name.split(".")[:3]) for e in plan.entries if e.how != "copied"} == {"slow.res3.2"}
+
+
+def test_a_name_that_a_rule_gives_away_is_not_taken_twice() -> None:
+    base = loaded("images/vit_b16")
+    for name, taken, given in (
+        ("vtn_vit_b", "head.layernorm.weight", "frames.layernorm.weight"),
+        ("vivit_b_fe", "head.layernorm.weight", "indices.layernorm.weight"),
+        ("vivit_b_fsa", "blocks.3.layernorm2.weight", "blocks.3.layernorm3.weight"),
+    ):
+        entries = {e.name: e for e in loaded(name).plan_transfer(base).entries}
+        assert (entries[taken].how, entries[taken].why) == ("new", "what BASE calls so begins another tensor")
+        assert (entries[given].how, entries[given].base) == ("copied", taken)
+
+
+def test_patches_of_another_size_keep_their_sum() -> None:
+    base, arch = (loaded("timesformer_ts", (3, 2, 64, 64), patch=n, **VIT) for n in (16, 8))
+    state = module(base).state_dict()
+    constant = torch.arange(48.0).view(16, 3, 1, 1, 1).expand(16, 3, 1, 16, 16)
+    made = archdsl.transfer_weights(base, {**state, "embed.conv.weight": constant}, arch)["embed.conv.weight"]
+    torch.testing.assert_close(made, 4 * constant[..., :8, :8])
+    slope = torch.linspace(-1, 1, 16).expand(16, 3, 1, 16, 16)
+    made = archdsl.transfer_weights(base, {**state, "embed.conv.weight": slope}, arch)["embed.conv.weight"]
+    torch.testing.assert_close(made, 4 * slope.unflatten(-1, (8, 2)).mean(-1)[..., :8, :])  # halved, a mean of pairs
+
+
+def test_decomposed_distances_are_interpolated_linearly() -> None:
+    low, high = (loaded("mvitv2_s_16x4", (3, 4, n, n), dim=8, depths=[1, 2, 2, 1]) for n in (64, 128))
+    state = module(low).state_dict()
+    made = archdsl.transfer_weights(low, state, high)
+    key = "stage1.0.attend.attention.relative.h"
+    rows = 2 * 128 // 4 - 1
+    assert made[key].shape == (rows, 8)
+    expected = torch.nn.functional.interpolate(state[key].T[None], rows, mode="linear")[0].T
+    torch.testing.assert_close(made[key], expected)
+
+
 def test_other_classes_are_new() -> None:
     base, arch = loaded("mvitv2_s_16x4"), loaded("mvitv2_s_16x4", classes=174)
     plan = arch.plan_transfer(base)
