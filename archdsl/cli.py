@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.ArgumentParser) -> None:
-    weights = commands.add_parser("weights", **_about("convert published weights to those of a spec, and back"))
+    weights = commands.add_parser("weights", **_about("bring weights from other code bases, and from other networks"))
     weights.set_defaults(like=None)  # the source of the weights decides
     actions = weights.add_subparsers(dest="action", required=True, metavar="ACTION")
     convert = actions.add_parser("convert", **_about("write a checkpoint under the names of another source", shared))

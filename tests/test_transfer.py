@@ -442,6 +442,21 @@ def test_a_name_that_a_rule_gives_away_is_not_taken_twice() -> None:
         assert (entries[given].how, entries[given].base) == ("copied", taken)
 
 
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("inflate", ["average", "centre"])
+def test_a_filter_that_gets_larger_in_space_does_what_it_did(inflate: str) -> None:
+    """Only frames are what an image has none of, and what filters are inflated over."""
+    text = (
+        "arch {0}\ninput clip: video[3, 4, 9, 9]\nstage stem {{ conv(4, [1, {1}, {1}]) }}\nhead: avgpool -> linear(2)\n"
+    )
+    for kernel in (1, 3):
+        Path(f"net{kernel}.arch").write_text(text.format(f"net{kernel}", kernel), "utf-8")
+    base, arch = archdsl.load("net1.arch"), archdsl.load("net3.arch")
+    assert arch.plan_transfer(base, inflate=inflate).counts == {"padded": 1, "copied": 2}
+    clip = inputs(base, 2)[0]
+    torch.testing.assert_close(output(moved(base, arch, inflate=inflate), clip), output(module(base), clip))
+
+
 def test_patches_of_another_size_keep_their_sum() -> None:
     base, arch = (loaded("timesformer_ts", (3, 2, 64, 64), patch=n, **VIT) for n in (16, 8))
     state = module(base).state_dict()
@@ -474,9 +489,9 @@ def test_other_classes_are_new() -> None:
 
 def test_what_is_asked_for_is_new() -> None:
     arch = loaded("r3d_18")
-    plan = arch.plan_transfer(arch, new=("head.*", "layer4.1.*"))
+    plan = arch.plan_transfer(arch, new=("head.*", "res5.1.*"))
     assert {e.name for e in plan.entries if e.how == "new"} == {
-        n for n in arch.tensors if n.startswith(("head.", "layer4.1."))
+        n for n in arch.tensors if n.startswith(("head.", "res5.1."))
     }
     assert set(plan.unused) == {e.name for e in plan.entries if e.how == "new"}
 
@@ -495,6 +510,8 @@ def test_other_rules_are_refused(rules: dict[str, str]) -> None:
     arch = loaded("r3d_18")
     with pytest.raises(ValueError, match=f"{next(iter(rules))} = '.*': it is '.*' or 'new'|'average' or 'centre'"):
         arch.plan_transfer(arch, **rules)
+    with pytest.raises(ValueError, match="no tensor of r3d_18 is called like 'hed"):
+        arch.plan_transfer(arch, new=("hed.*",))
     with pytest.raises(TypeError, match="a tuple of patterns"):
         arch.plan_transfer(arch, new="head.*")
 
@@ -609,6 +626,7 @@ def test_new_weights_follow_the_seed() -> None:
         (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "`--base-set classes=5` makes the network"),
         (["-o", "out.safetensors", "--set", "classes=6", "--strict"], 2, "not written, as --strict asks"),
         (["-o", "out.safetensors", "--from", "torchvision"], 1, "E0801"),
+        (["-o", "out.safetensors", "--new", "hed.*"], 2, "--new: no tensor of net is called like 'hed.*'"),
         (["-o", "out.safetensors", "--set", "clases=6"], 1, "did you mean `classes`?"),
         (["-o", "out.safetensors", "--base-clip", "3x4x1x1", "--set", "kernel=0"], 1, "E0305"),
     ],

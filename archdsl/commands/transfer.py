@@ -28,13 +28,14 @@ from archdsl.pipeline import plan_transfer, plan_weights
 from archdsl.transfer.plan import Rules, plan_json
 from archdsl.transfer.steps import COPIED, VERBS
 from archdsl.weights.plan import OWN
+from archdsl.weights.shapes import shape_text
 from archdsl.weights.sources import find_map
 
 if TYPE_CHECKING:
     import argparse
 
     from archdsl.pipeline import Analysis
-    from archdsl.transfer.plan import Entry, Shape, TransferPlan
+    from archdsl.transfer.plan import Entry, TransferPlan
     from archdsl.weights.plan import Plan
 
 
@@ -42,7 +43,7 @@ def plan(arguments: argparse.Namespace) -> int:
     """Prints how each tensor of a variant comes from those of a base."""
     base, variant = analysed_pair(arguments)
     show_diagnostics([*base.warnings, *variant.warnings])
-    found = plan_transfer(base, variant, FileLibrary(), _rules(arguments))
+    found = _planned(base, variant, arguments)
     _print(found, arguments)
     return int(arguments.strict and not found.is_complete)
 
@@ -61,7 +62,7 @@ def transfer(arguments: argparse.Namespace) -> int:
     variant = _variant(arguments, base)
     show_diagnostics([*base.warnings, *variant.warnings])
     names = replace(plan_weights(base, FileLibrary(), source, "--from"), option="--base-set")
-    found = plan_transfer(base, variant, FileLibrary(), _rules(arguments))
+    found = _planned(base, variant, arguments)
     if arguments.strict and not found.is_complete:
         _print(found, arguments)
         raise UsageError(f"{output}: not written, as --strict asks: tensors are new or not used")
@@ -111,8 +112,12 @@ def _variant(arguments: argparse.Namespace, base: Analysis) -> Analysis:
     return analysed(spec, arguments, like=base.like.source.text)
 
 
-def _rules(arguments: argparse.Namespace) -> Rules:
-    return Rules(arguments.inflate, arguments.width, arguments.depth, tuple(arguments.new))
+def _planned(base: Analysis, variant: Analysis, arguments: argparse.Namespace) -> TransferPlan:
+    rules = Rules(arguments.inflate, arguments.width, arguments.depth, tuple(arguments.new))
+    try:
+        return plan_transfer(base, variant, FileLibrary(), rules)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -134,7 +139,7 @@ def _lines(found: TransferPlan) -> list[str]:
         if entries:
             lines += ["", verb, *_table(entries)]
     if found.unused:
-        rows = [(f"  {name}", _text(shape)) for name, shape, _ in folded(found.unused.items())]
+        rows = [(f"  {name}", shape_text(shape)) for name, shape, _ in folded(found.unused.items())]
         lines += ["", f"not used of {found.base}", *aligned(rows, numbers=0)]
     return lines
 
@@ -149,8 +154,9 @@ def _key(entry: Entry) -> tuple[str, str]:
     why = "; ".join(text for text in (_origin(entry), entry.why) if text)
     if entry.how == COPIED:
         return "", why
-    before = f"{_text(entry.base_shape)} → " if entry.base_shape not in (None, entry.shape) else ""
-    return f"{before}{_text(entry.shape)}", why
+    changed = entry.base_shape is not None and entry.base_shape != entry.shape
+    before = f"{shape_text(entry.base_shape or ())} → " if changed else ""
+    return f"{before}{shape_text(entry.shape)}", why
 
 
 def _origin(entry: Entry) -> str:
@@ -162,7 +168,3 @@ def _origin(entry: Entry) -> str:
     if ours == theirs or not entry.base:
         return ""
     return f"from `{'.'.join(theirs)}`" if theirs else f"without `{'.'.join(ours)}`"
-
-
-def _text(shape: Shape | None) -> str:
-    return "×".join(map(str, shape or ())) or "1"

@@ -37,6 +37,7 @@ from archdsl.transfer.steps import (
     Sum,
     verb_of,
 )  # fmt: skip
+from archdsl.weights.shapes import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,8 +123,15 @@ def plan_transfer(
         network: the one that there shall be.
         rename: the name that a tensor has in the base, where blocks have the same numbers; None where it has none.
         rules: what can be done in several ways.
+
+    Raises:
+        ValueError: if a pattern of what shall be new is for no tensor.
     """
-    planner = _Planner(base, network, rename, rules or Rules())
+    rules = rules or Rules()
+    planner = _Planner(base, network, rename, rules)
+    for pattern in rules.new:
+        if not any(fnmatchcase(name, pattern) for name in planner.ours):
+            raise ValueError(f"new: no tensor of {network.name} is called like {pattern!r}")
     entries = tuple(planner.entry(pair) for pair in planner.pairs)
     used = {entry.base for entry in entries}
     left = {name: place.shape for name, place in planner.theirs.items() if name not in used}
@@ -173,7 +181,7 @@ class _Planner:
         if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
             if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
                 return []
-            return f"`{here.node.layer.kind}` of {_text(here.shape)} has nothing of {_text(there.shape)}"
+            return f"`{here.node.layer.kind}` of {shape_text(here.shape)} has nothing of {shape_text(there.shape)}"
         if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
             return f"{there.shape[0]} classes there, {here.shape[0]} here"
         steps: list[Step] = []
@@ -221,10 +229,10 @@ class _Planner:
         name = UNITS[extent.axis]
         if size == of:
             return None
-        if of == 1:
-            return Inflate(axis, size, self.rules.inflate, name)
-        if size == 1 and extent.axis == "t":
-            return Sum(axis, of, name)
+        if extent.axis == "t" and of == 1:
+            return Inflate(axis, size, self.rules.inflate)
+        if extent.axis == "t" and size == 1:
+            return Sum(axis, of)
         return Stretch(axis, size, of, name) if extent.patches else Centre(axis, size, of, name)
 
 
@@ -255,10 +263,6 @@ def _axes(place: Place) -> tuple[Axis, ...] | None:
     if found is None and len(place.shape) <= 1:
         return (OUT,) * len(place.shape)
     return found if found is not None and len(found) == len(place.shape) else None
-
-
-def _text(shape: Shape) -> str:
-    return "×".join(map(str, shape)) or "a number"
 
 
 def plan_json(plan: TransferPlan) -> dict[str, Any]:

@@ -83,7 +83,6 @@ class Inflate(Step):
 
     size: int
     rule: str  # `average`: the same in all, divided by their number; `centre`: in the middle, zeros around it
-    name: str = "frames"
 
     @property
     def verb(self) -> str:
@@ -92,7 +91,7 @@ class Inflate(Step):
     @property
     def text(self) -> str:
         how = "averaged" if self.rule == AVERAGE else "centred"
-        return f"1 → {self.size} {self.name}, {how}"
+        return f"1 → {self.size} frames, {how}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,6 @@ class Sum(Step):
     """A filter of several frames to one, which does the same to a still clip."""
 
     size: int
-    name: str = "frames"
 
     @property
     def verb(self) -> str:
@@ -108,7 +106,7 @@ class Sum(Step):
 
     @property
     def text(self) -> str:
-        return f"{self.size} → 1 {self.name}, added up"
+        return f"{self.size} → 1 frames, added up"
 
 
 @dataclass(frozen=True)
