@@ -25,6 +25,7 @@ class ModelPlan:
     init: list[str] = field(default_factory=list[str])
     head_indices: list[str] = field(default_factory=list[str])  # numbers of frames that the head needs
     frozen: list[str] = field(default_factory=list[str])  # what training leaves as it is
+    kinds: set[str] = field(default_factory=set[str])  # of its stages: `row` of numbered blocks, or `whole`
     features: list[str] = field(default_factory=list[str])
     forward: list[str] = field(default_factory=list[str])
 
@@ -63,6 +64,7 @@ class ModelPrinter:
         self.layers = layers
         self.constructor = _Outermost(layers)
         self.members: dict[str, dict[str, str]] = {}
+        self.kinds: set[str] = set()
         self.features: dict[int, str] = {}
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
 
@@ -79,7 +81,8 @@ class ModelPrinter:
         frozen = [self._place(u) for u in self.network.units if u.frozen and not is_stateless(self.network, u)]
         needed = {o for s in head for o in s.operands}
         indices = [n for n, i in self.network.inputs.items() if i in needed and n not in self.network.clips]
-        plan = ModelPlan(self._init(), indices, frozen, [text for line in features for text in fit(line, 8)])
+        plan = ModelPlan(self._init(), indices, frozen, self.kinds)
+        plan.features = [text for line in features for text in fit(line, 8)]
         names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
         once = {v: f'features["{self.features[v]}"]' for v in kept if v not in inputs}
@@ -119,8 +122,8 @@ class ModelPrinter:
             steps = self._inline(unit, name)
         else:
             outer = externals(self.network, unit)
-            place = self._place(unit)
-            steps = [Step(unit.exit, tuple(outer), lambda x: f"{place}({', '.join(x)})", heavy=True, name=name)]
+            call = self._call(unit)
+            steps = [Step(unit.exit, tuple(outer), lambda x: f"{call}{', '.join(x)})", heavy=True, name=name)]
             self._add_member(unit)
         self.paths.update((n, name) for n in [*unit.nodes(), unit.exit])
         if unit.kind in ("stage", "lateral") and steps:
@@ -140,6 +143,13 @@ class ModelPrinter:
             wanted = name if number == unit.exit else ""
             steps.append(replace(printed.step(node), name=wanted))
         return steps
+
+    def _call(self, unit: Unit) -> str:
+        """How a call begins; stages go through `run`, which knows whether they are computed again."""
+        if unit.kind != "stage":
+            return f"{self._place(unit)}("
+        self.kinds.add("whole" if stage_row(unit) is None else "row")
+        return f"self.run({self._place(unit)}, "
 
     def _place(self, unit: Unit) -> str:
         if unit.path:

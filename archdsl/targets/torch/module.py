@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.classes import Group
 
 _WIDTH = 84
+_CHECKPOINT = "from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]"
 
 
 def generate(network: Network, lowered: Network, spec: str, digest: str, command: str) -> str:
@@ -46,15 +47,19 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.supporting()
     code += ["torch.arange"] if len(network.clips) < len(network.inputs) else []
+    again = _recomputing(lowered, model.kinds)
+    code += again["code"]
     text = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network),
-        imports=_imports(layers.imports, code),
+        standard=again["imports"],
+        imports=_imports({*layers.imports, _CHECKPOINT}, code),
         support=layers.supporting(),
         classes=classes,
         model=model,
         family=network.family,
         factory=network.name if network.name != network.family else "",
-        **_choices(lowered),
+        recomputing=again,
+        **_choices(lowered, recomputes=bool(model.kinds)),
         title=docstring(network.doc or network.name),
         checks=_checks(network, spec),
         features_signature=fit(f"def forward_features({_signature(network)}) -> dict[str, Tensor]:", 4),
@@ -130,7 +135,8 @@ def _imports(extra: set[str], code: Iterable[str]) -> list[str]:
     names: dict[str, list[str]] = {"from torch import ": ["Tensor", "nn"]}
     for line in sorted(extra):
         start, name = line.rsplit("import ", 1)
-        if re.search(rf"(?<![\w.]){name.split()[-1]}\b", text):
+        used = name.partition("  #")[0].split()[-1]
+        if re.search(rf"(?<![\w.]){used}\b", text):
             names.setdefault(f"{start}import ", []).append(name)
     lines = (start + ", ".join(found) for start, found in names.items())
     return [*whole, *sorted(lines, key=lambda line: line.split()[1])]
@@ -163,15 +169,35 @@ def _stage_table(network: Network) -> list[str]:
     return [f"    {line}" for line in aligned(rows, numbers=2)]
 
 
-def _choices(network: Network) -> dict[str, Any]:
+def _choices(network: Network, *, recomputes: bool) -> dict[str, Any]:
     """What is a choice of training, no part of the architecture, and so an argument of the factory."""
     dropout = _dropout(network)
     drop_path = any(node.layer.kind == "drop_path" for node in network.all_nodes())
     choices = {f"dropout: float = {dropout}": "another dropout"} if dropout is not None else {}
     if drop_path:
         choices["drop_path: bool = True"] = "no drop path"
-    wanted = "other rates" if len(choices) > 1 else "".join(choices.values())
-    return {"dropout": dropout, "drop_path": drop_path, "choices": list(choices), "wanted": wanted}
+    wanted = ["other rates"] if len(choices) > 1 else list(choices.values())
+    if recomputes:
+        choices['checkpointing: Checkpointing = "none"'] = ""
+        wanted.append("checkpointing")
+    return {
+        "dropout": dropout,
+        "drop_path": drop_path,
+        "choices": bool(choices),
+        "factory_signature": fit(f"def {network.name}({', '.join(choices)}) -> {network.family}:", 0),
+        "factory_doc": docstring(f"A new model, its weights at their start; training may want {' and '.join(wanted)}."),
+    }
+
+
+def _recomputing(network: Network, kinds: set[str]) -> dict[str, Any]:
+    """What code needs to compute stages again, which are rows of blocks or not; nothing for a model without stages."""
+    if not kinds:
+        return {"kinds": kinds, "moves": False, "imports": [], "code": []}
+    moves = any(node.layer.buffers(*node.input_shapes) for node in network.all_nodes())  # with each computation
+    standard = ["from contextlib import nullcontext"] if moves else []
+    standard.append("from typing import Literal, cast, get_args")
+    code = ["checkpoint", *(["torch.compiler"] if moves else [])]
+    return {"kinds": kinds, "moves": moves, "imports": standard, "code": code}
 
 
 def _dropout(network: Network) -> float | None:
