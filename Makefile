@@ -64,6 +64,8 @@ generated: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/tool_speed.py
+	@echo
+	$(BIN)/python benchmarks/model_speed.py --quick
 
 clean:
 	rm -rf $(VENV) out build dist

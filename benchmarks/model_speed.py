@@ -1,196 +1,233 @@
-"""How fast generated modules are beside their peers: the same weights, the same clips, runs alternated pair by pair.
+"""How fast generated modules are beside their peers: the same weights, the same clips, runs alternated round by round.
 
     pip install 'archdsl[torch]' torchvision transformers
-    python benchmarks/model_speed.py r3d_18 swin3d_t --mode train --batch 1 [--dtype bf16] [--csv FILE]
+    python benchmarks/model_speed.py [SPEC…] [--mode both --dtype f32 bf16 --batch 1 2 --compile both]
+    python benchmarks/model_speed.py --profile [SPEC…]
+    python benchmarks/model_speed.py --summary | --write-docs
 
-A peer runs as it is shipped and `tuned`: its weights and clips channels-last. Outputs are compared before anything is
-timed; a peer that does not agree is not timed. A step of training is forward, backward and SGD. Medians count; behind
-them the spread, half of the range between the quartiles. Above 1 in `peer / ours` we are faster. Clips are as the peers
-have them, or smaller where `--clip` says so.
+Rows go to a CSV file, where they replace those of the same setting. A peer runs as it is shipped and `tuned`: weights
+and clips channels-last, attention being torch's own already wherever the library has the choice; with `--compile`, all
+sides are compiled. Outputs are compared before anything is timed; a peer that does not agree is not timed. A step of
+training is forward, backward and SGD. Medians count; behind them the spread, half of the range between the quartiles. A
+ratio is the median of those of the rounds; above 1 we are faster. Clips are as the peers have them, or small with
+`--quick`. Each model runs in a process of its own. `--profile` writes what share of the device's rates each of our
+modules reaches.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import statistics
+import subprocess
 import sys
-import time
+import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+import ceiling
+import goals
+import table
 import torch
+from measure import Setting, measured, peak_mib
+from peers import MODELS, Peer, Sides
 from tool_speed import machine
 
-import archdsl
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SPECS = Path(__file__).parent.parent / "specs"
-Clip = tuple[int, int, int, int]
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BATCHES = {"cpu": [1, 2], "cuda": [2, 8]}
+TOLERANCE = 1e-4
 
 
-class Peer(NamedTuple):
-    """A model of another library: the source of its weights, its clip, and how it is made and called."""
-
-    source: str
-    clip: Clip
-    make: Callable[[Clip], torch.nn.Module]
-    frames_first: bool = False  # it takes (B, T, C, H, W)
+def where(device: str) -> str:
+    """What the figures depend on."""
+    known = machine()
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{known['processor']}, {known['cores']} cores"
+    return f"{name}, torch {torch.__version__}"
 
 
-def torchvision(name: str) -> Callable[[Clip], torch.nn.Module]:
-    """A video model of torchvision, whose operators need declarations beside a build of torch without CUDA."""
-
-    def make(_clip: Clip) -> torch.nn.Module:
-        from onnx_export import declare_operators
-
-        declare_operators()
-        from torchvision.models import video
-
-        return getattr(video, name)()
-
-    return make
+def settings(arguments: argparse.Namespace) -> list[Setting]:
+    """All that is asked for."""
+    modes = ["infer", "train"] if arguments.mode == "both" else [arguments.mode]
+    compiled = {"no": [False], "yes": [True], "both": [False, True]}[arguments.compile]
+    every = itertools.product(compiled, modes, arguments.dtype, arguments.batch)
+    return [Setting(arguments.device, mode, dtype, batch, how) for how, mode, dtype, batch in every]
 
 
-def transformers(kind: str, **settings: Any) -> Callable[[Clip], torch.nn.Module]:
-    """A model of transformers, its attention as the library chooses it."""
-
-    def make(clip: Clip) -> torch.nn.Module:
-        from onnx_export import declare_operators
-
-        declare_operators()
-        import transformers as library
-
-        config = getattr(library, f"{kind}Config")(num_frames=clip[1], image_size=clip[3], num_labels=400, **settings)
-        return getattr(library, f"{kind}ForVideoClassification")(config)
-
-    return make
-
-
-PEERS = {
-    "r3d_18": Peer("torchvision", (3, 16, 112, 112), torchvision("r3d_18")),
-    "r2plus1d_18": Peer("torchvision", (3, 16, 112, 112), torchvision("r2plus1d_18")),
-    "mvit_b_16x4": Peer("torchvision", (3, 16, 224, 224), torchvision("mvit_v1_b")),
-    "mvitv2_s_16x4": Peer("torchvision", (3, 16, 224, 224), torchvision("mvit_v2_s")),
-    "swin3d_t": Peer("torchvision", (3, 16, 224, 224), torchvision("swin3d_t")),
-    "swin3d_b": Peer("torchvision", (3, 16, 224, 224), torchvision("swin3d_b")),
-    "timesformer_ts": Peer("huggingface", (3, 8, 224, 224), transformers("Timesformer"), frames_first=True),
-    "vivit_b_joint": Peer("huggingface", (3, 32, 224, 224), transformers("Vivit"), frames_first=True),
-}
+def row(sides: Sides, peer: Peer | None, setting: Setting, runs: int) -> table.Row:
+    """One setting, measured."""
+    torch._dynamo.reset()
+    ready = sides.runners(setting)
+    cells: dict[str, Any] = {}
+    if training := setting.mode == "train":
+        cells = {f"{r.name}_mib": peak_mib(r, setting.device) for r in ready}
+    found = measured(ready, runs, setting.device, warm=training)
+    for name, seconds in found.items():
+        cells |= {name: statistics.median(seconds), f"{name}_spread": table.spread(seconds)}
+        if name != "ours":
+            cells[f"{name}_ratio"] = table.ratio(seconds, found["ours"])
+    size, library = "x".join(map(str, sides.size)), peer.library if peer else ""
+    return table.Row(
+        setting.device, sides.name, size, library, *setting[1:], **cells, runs=runs, machine=where(setting.device)
+    )
 
 
-class Runner(NamedTuple):
-    """A model ready to be timed."""
-
-    name: str
-    run: Callable[[], None]
-
-
-def logits(model: torch.nn.Module, clip: torch.Tensor, *, frames_first: bool) -> torch.Tensor:
-    """What a model gives, whatever it calls it."""
-    found = model(clip.transpose(1, 2).contiguous() if frames_first else clip)
-    return found if isinstance(found, torch.Tensor) else found.logits
-
-
-def runner(name: str, model: torch.nn.Module, clip: torch.Tensor, arguments: argparse.Namespace, **how: bool) -> Runner:
-    """One run of a model: a step of training, or inference."""
-    enabled = arguments.dtype == "bf16"
-    target = torch.zeros(len(clip), dtype=torch.long)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
-
-    def train() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            loss = torch.nn.functional.cross_entropy(logits(model, clip, **how).float(), target)
-        loss.backward()
-        optimizer.step()
-
-    def infer() -> None:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            logits(model, clip, **how)
-
-    model.train(arguments.mode == "train")
-    return Runner(name, train if arguments.mode == "train" else infer)
+def rows_of(name: str, peer: Peer | None, arguments: argparse.Namespace) -> None:
+    """All settings of a model beside a peer, written as they come."""
+    sides = Sides(name, peer, arguments.clip, arguments.device)
+    differences: dict[str, float | None] = {}
+    rows: list[table.Row] = []
+    for setting in settings(arguments):
+        if setting.mode not in differences:
+            differences[setting.mode] = sides.difference(setting.mode)
+        difference = differences[setting.mode]
+        if difference is not None and not difference <= TOLERANCE:  # NaN neither
+            sys.exit(f"the outputs differ by {difference:.1e} of the largest")
+        try:
+            rows.append(replace(row(sides, peer, setting, arguments.runs), difference=difference))
+        except torch.OutOfMemoryError:
+            print(f"{name}, {setting}: not enough memory", file=sys.stderr)
+        table.write(arguments.part, rows)
 
 
-def runners(name: str, arguments: argparse.Namespace) -> list[Runner]:
-    """Ours, the peer and the peer tuned, once their outputs agree."""
-    peer = PEERS[name]
-    size = arguments.clip or peer.clip
-    arch = archdsl.load(SPECS / f"{name}.arch", clip=size, like=peer.source)
-    theirs = peer.make(size).eval()
-    ours = arch.build().eval()
-    ours.load_state_dict(archdsl.convert_weights(arch, theirs.state_dict(), peer.source))
-    clip = torch.randn(arguments.batch, *size, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = logits(theirs, clip, frames_first=peer.frames_first)
-        difference = (logits(ours, clip, frames_first=False) - expected).abs().max() / expected.abs().max()
-    if difference > 1e-4:
-        sys.exit(f"{name}: the outputs differ by {difference:.1e} of the largest")
-    tuned = peer.make(size)
-    tuned.load_state_dict(theirs.state_dict())
-    tuned = tuned.to(memory_format=torch.channels_last_3d)
-    last = clip.contiguous(memory_format=torch.channels_last_3d)
-    return [
-        runner("ours", ours, clip, arguments, frames_first=False),
-        runner("as shipped", theirs, clip, arguments, frames_first=peer.frames_first),
-        runner("tuned", tuned, clip if peer.frames_first else last, arguments, frames_first=peer.frames_first),
-    ]
+def reached(name: str, arguments: argparse.Namespace) -> None:
+    """What share of the device's rates a module reaches, and where its time goes, written as they come."""
+    sides = Sides(name, None, arguments.clip, arguments.device)
+    lines: list[dict[str, Any]] = []
+    for setting in settings(arguments):
+        step = sides.runners(setting)[0]
+        seconds = statistics.median(measured([step], arguments.runs, setting.device, warm=False)["ours"])
+        work = 2 * sides.arch.macs * setting.batch * (3 if setting.mode == "train" else 1)
+        lines.append(
+            {"model": name, "clip": "x".join(map(str, sides.size)), "mode": setting.mode, "dtype": setting.dtype}
+            | {"batch": setting.batch, "seconds": seconds, "GFLOP/s": work / seconds / 1e9}
+            | {"GB/s": ceiling.traffic(step.run) / seconds / 1e9}
+            | ceiling.shares(step, setting.device)
+        )
+        table.write_lines(arguments.part, lines)
 
 
-def measured(candidates: list[Runner], runs: int) -> dict[str, list[float]]:
-    """Seconds of each run, all candidates in turn, the first round not counted."""
-    found: dict[str, list[float]] = {c.name: [] for c in candidates}
-    for number in range(runs + 1):
-        for candidate in candidates:
-            start = time.perf_counter()
-            candidate.run()
-            if number:
-                found[candidate.name].append(time.perf_counter() - start)
-    return found
+def in_process(name: str, library: str, arguments: argparse.Namespace) -> Path:
+    """Measures a model in a process of its own; the file that it wrote, if it got so far."""
+    part = arguments.folder / f"{name}_{library or 'alone'}.csv"
+    clip = arguments.clip or (MODELS[name].small if arguments.quick else MODELS[name].clip)
+    command = [sys.executable, __file__, name, "--part", str(part), "--peer", library, "--runs", str(arguments.runs)]
+    command += ["--device", arguments.device, "--mode", arguments.mode, "--compile", arguments.compile]
+    command += ["--dtype", *arguments.dtype, "--batch", *map(str, arguments.batch), "--clip", "x".join(map(str, clip))]
+    beside = f" beside {library}" if library else ""
+    print(f"{name}{beside} …", file=sys.stderr, flush=True)
+    if subprocess.run(command + ["--profile"] * arguments.profile, check=False, stdout=sys.stderr).returncode:
+        print(f"{name}{beside}: failed", file=sys.stderr)
+    return part
 
 
-def row(name: str, times: dict[str, list[float]], arguments: argparse.Namespace) -> dict[str, Any]:
-    """One line of the table."""
-    medians = {who: statistics.median(t) for who, t in times.items()}
-    cells: dict[str, Any] = {"model": name, "mode": arguments.mode, "dtype": arguments.dtype, "batch": arguments.batch}
-    for who, seconds in times.items():
-        quarters = statistics.quantiles(seconds, n=4)
-        cells[who] = f"{medians[who]:.3f} ± {(quarters[2] - quarters[0]) / 2:.3f} s"
-    for who in ("as shipped", "tuned"):
-        cells[f"{who} / ours"] = f"{medians[who] / medians['ours']:.2f}"
-    return cells
+def measure_all(arguments: argparse.Namespace) -> list[table.Row]:
+    """All models beside all peers that are installed; the file grows model by model."""
+    rows: list[table.Row] = []
+    hints: set[str] = set()
+    for name in arguments.specs:
+        there = [p.library for p in MODELS[name].peers if not p.missing]
+        for missing in {f"{p.library} is not installed: {p.missing}" for p in MODELS[name].peers if p.missing} - hints:
+            print(missing)
+            hints.add(missing)
+        for library in there or [""]:
+            rows += table.read(in_process(name, library, arguments))
+            if rows:
+                table.write(arguments.csv, table.merged(table.read(arguments.csv), rows))
+    return rows
+
+
+def profile_all(arguments: argparse.Namespace) -> str:
+    """The ceiling of the device and the share that each model reaches, as CSV and Markdown in the folder of results."""
+    device = arguments.device
+    width = ceiling.bandwidth(device) / 1e9
+    rates = {dtype: ceiling.matrix_rate(device, dtype) / 1e9 for dtype in arguments.dtype}
+    lines: list[dict[str, Any]] = []
+    for name in arguments.specs:
+        part = in_process(name, "", arguments)
+        if part.exists():
+            with part.open(encoding="utf-8", newline="") as file:
+                lines += csv.DictReader(file)
+    for found in lines:
+        found["share of rate"] = float(found["GFLOP/s"]) / rates[found["dtype"]]
+        found["share of bandwidth"] = float(found["GB/s"]) / width
+    if lines:
+        table.write_lines(
+            arguments.results / f"ceiling_{device}.csv", [found | {"machine": where(device)} for found in lines]
+        )
+    figures = ("seconds", "GFLOP/s", "GB/s", "share of rate", "share of bandwidth")
+    setting = ("model", "clip", "mode", "dtype", "batch")
+    measured_rates = ", ".join(f"{rate:.0f} GFLOP/s in {table.WORDS[dtype]}" for dtype, rate in rates.items())
+    text = f"{where(device)}: at most {measured_rates}, {width:.1f} GB/s.\n\n"
+    for columns in (figures, ceiling.TABLE):
+        percent = [c for c in columns if c in ceiling.TABLE or c.startswith("share")]
+        shown = [
+            [f[c] for c in setting] + [f"{float(f[c]):.1%}" if c in percent else f"{float(f[c]):.3g}" for c in columns]
+            for f in lines
+        ]
+        text += table.markdown(setting + columns, shown) + "\n"
+    (arguments.results / f"ceiling_{device}.md").write_text(text.rstrip() + "\n", "utf-8")
+    return text
+
+
+def parsed() -> argparse.Namespace:
+    """The arguments, what depends on others filled in."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--mode", choices=("train", "infer", "both"), default="both")
+    parser.add_argument("--dtype", nargs="+", choices=("f32", "bf16"), default=["f32"])
+    parser.add_argument("--batch", nargs="+", type=int, help="two sizes that fit the device, if left out")
+    parser.add_argument("--compile", choices=("no", "yes", "both"), nargs="?", const="yes", default="no")
+    parser.add_argument("--clip", type=lambda text: tuple(map(int, text.split("x"))), help="CxTxHxW, for all models")
+    parser.add_argument("--runs", type=int, help="5, if left out")
+    parser.add_argument("--quick", action="store_true", help="small clips and few runs, into out/speed.csv")
+    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where --profile writes")
+    parser.add_argument("--profile", action="store_true", help="the share of the device's rates instead of peers")
+    parser.add_argument("--summary", action="store_true", help="print the goals and tables of the CSV file")
+    parser.add_argument("--write-docs", action="store_true", help="write them to docs/performance.md")
+    parser.add_argument("--peer", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.specs) - set(MODELS):
+        parser.error(f"no such models: {', '.join(sorted(unknown))}")
+    arguments.specs = arguments.specs or list(MODELS)
+    arguments.batch = arguments.batch or BATCHES[arguments.device]
+    arguments.runs = arguments.runs or (3 if arguments.quick else 5)
+    arguments.csv = arguments.csv or (ROOT / "out" / "speed.csv" if arguments.quick else RESULTS / "speed.csv")
+    return arguments
 
 
 def main() -> None:
-    """Prints a table in Markdown, and writes it as CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("specs", nargs="+", choices=sorted(PEERS))
-    parser.add_argument("--mode", choices=("train", "infer"), default="train")
-    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--clip", type=lambda text: tuple(map(int, text.split("x"))))
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--csv", type=Path)
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    known = machine()
-    where = f"{known['processor']}, {known['cores']} cores, torch {torch.__version__}"
-    print(f"{where}\n")
-    rows: list[dict[str, Any]] = []
-    for name in arguments.specs:
-        found = row(name, measured(runners(name, arguments), arguments.runs), arguments)
-        rows.append(found | {"machine": where})
-        if len(rows) == 1:
-            print(f"| {' | '.join(found)} |\n|{'---|' * len(found)}")
-        print(f"| {' | '.join(map(str, found.values()))} |", flush=True)
-    if arguments.csv is not None:
-        with arguments.csv.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    """Measures, writes CSV and prints Markdown; or does what else is asked for."""
+    arguments = parsed()
+    torch.backends.cudnn.benchmark = True  # for all sides
+    if arguments.part:
+        name = arguments.specs[0]
+        peers = [p for p in MODELS[name].peers if p.library == arguments.peer]
+        if arguments.profile:
+            reached(name, arguments)
+        else:
+            rows_of(name, peers[0] if peers else None, arguments)
+        return
+    if arguments.write_docs:
+        page = ROOT / "docs" / "performance.md"
+        page.write_text(goals.page(page.read_text("utf-8"), table.read(arguments.csv)), "utf-8")
+        return
+    if arguments.summary:
+        rows = table.read(arguments.csv)
+        print(goals.goals_table(rows), table.speed_tables(rows), sep="\n", end="")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.folder = Path(folder)
+        if arguments.profile:
+            print(profile_all(arguments), end="")
+        else:
+            rows = measure_all(arguments)
+            print(table.speed_tables(rows), goals.goals_table(rows), sep="\n", end="")
 
 
 if __name__ == "__main__":

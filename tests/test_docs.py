@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import os
 import re
@@ -249,14 +248,3 @@ def test_command_prints_what_the_page_shows(
         assert pattern.fullmatch(found.strip()), line
         at_once = True
     assert not at_once or next(printed, "") == ""
-
-
-def test_speeds_are_those_of_the_results() -> None:
-    found = rows(ROOT / "docs" / "performance.md", "speed")
-    expected: list[list[str]] = []
-    for mode in ("infer", "train"):
-        with (ROOT / "benchmarks" / "results" / f"cpu_{mode}.csv").open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                cells = [row[c] for c in ("mode", "ours", "as shipped", "tuned", "as shipped / ours", "tuned / ours")]
-                expected.append([f"`{row['model']}`", *cells])
-    assert found == expected
