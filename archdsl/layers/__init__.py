@@ -11,7 +11,9 @@ from pathlib import Path
 from archdsl.core.diagnostics import LayerError
 from archdsl.layers.base import REGISTRY, Layer
 
-_NOT_LAYERS = {"__init__", "attention_costs", "attention_rules", "attributes", "axes", "base", "groups", "padding"}
+_NOT_LAYERS = set(
+    "__init__ attention_costs attention_memory attention_rules attributes axes base groups padding".split()
+)
 
 
 def extra_folders() -> list[Path]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import FRAME
-from archdsl.layers.base import Layer, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import Layer, Saved, ShapeError, Use, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -44,6 +44,9 @@ class Add(Layer):
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         return tuple(x.token for x in inputs)
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         tokens = [x.token for x in use.examples]

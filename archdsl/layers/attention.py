@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attention_costs import macs
+from archdsl.layers.attention_memory import saved
 from archdsl.layers.attention_rules import (
     CONCATENATION,
     DECOMPOSED,
@@ -20,7 +21,7 @@ from archdsl.layers.attention_rules import (
 )  # fmt: skip
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
 from archdsl.layers.axes import IN, OUT, Axis, Distances, Extent, Heads, Inner, Offsets
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Shared, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, Shared, Use, layer
 from archdsl.layers.groups import AXES, Groups, groups, patterns
 
 if TYPE_CHECKING:
@@ -266,6 +267,9 @@ class Attention(Layer):
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return macs(self, inputs[0])
+
+    def saved(self, use: Use) -> Saved:
+        return saved(self, use)
 
     def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Positions in a row, how far each sees, and how many are computed together."""

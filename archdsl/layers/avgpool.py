@@ -4,7 +4,19 @@ from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Size, Window
-from archdsl.layers.base import CHANNELS_LAST, GRID, VECTOR, Layer, Use, compact, known_to_be, layer, slide
+from archdsl.layers.base import (
+    CHANNELS_LAST,
+    FLOAT,
+    GRID,
+    VECTOR,
+    Layer,
+    Saved,
+    Use,
+    compact,
+    known_to_be,
+    layer,
+    slide,
+)  # fmt: skip
 
 
 @layer("avgpool", category="pool")
@@ -37,6 +49,14 @@ class AvgPool(Layer):
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
         return VECTOR if self.whole else layout
+
+    def saved(self, use: Use) -> Saved:
+        if all(k in (0, 1) for k in self.kernel) and known_to_be(self.stride, 1):
+            return Saved()  # a mean
+        if 0 not in self.kernel:
+            return Saved(inputs=True)
+        t, h, w = (n if k else 1 for n, k in zip(use.inputs[0].size, self.kernel, strict=True))
+        return Saved(own=FLOAT * use.inputs[0].channels * t * h * w)  # the mean, which is pooled then
 
     def plan(self, use: Use) -> dict[str, Any]:
         t, h, w = (k or 1 for k in self.kernel)

@@ -45,6 +45,19 @@ class Use(NamedTuple):
     layout: str = GRID  # of the inputs
     inplace: bool = False  # whether the input's memory may be overwritten
     examples: tuple[Grid, ...] = ()  # the inputs in one place, for what `form` decides
+    packed: bool = True  # whether the first input lies in memory in the order of its layout
+
+
+class Saved(NamedTuple):
+    """What autograd keeps of a layer until its backward pass, besides weights and buffers."""
+
+    inputs: bool = False  # as they are, in memory that another layer may keep, too
+    output: bool = False
+    own: int = 0  # bytes of tensors of its own, for each clip
+    once: int = 0  # bytes of tensors of its own, however many clips there are
+
+
+FLOAT = 4  # bytes of a number
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,14 @@ class Layer:
         Only products of convolutions, linear layers and attention count, as in the papers.
         """
         return 0
+
+    def saved(self, use: Use) -> Saved:
+        """What autograd keeps of it in training, in float32 on a CPU. Without a rule of its own, its inputs."""
+        return Saved(inputs=True)
+
+    def is_view(self, *inputs: Grid) -> bool:
+        """Whether its output lies in the memory of its first input."""
+        return False
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
         """The layout of the output, for a first input in `layout`."""

@@ -5,7 +5,7 @@ from typing import Any
 from archdsl.core.grid import CLIP, FRAME, Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Initialiser
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, Use, layer
 
 
 @layer("class_token", category="position")
@@ -29,6 +29,9 @@ class ClassToken(Layer):
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
         return TOKENS
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "frame": self.scope == FRAME}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, ShapeError, Use, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -30,6 +30,9 @@ class Concat(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"axis": -1 if use.layout in (CHANNELS_LAST, TOKENS) else 1}

@@ -7,8 +7,8 @@ from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, compact, divisors, known_to_be, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
+from archdsl.layers.base import FLOAT, GRID, Layer, Saved, ShapeError, Use, compact, divisors, known_to_be, layer
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
 
 
 @layer("conv", category="convolution")
@@ -52,6 +52,11 @@ class Conv(Layer):
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
+
+    def saved(self, use: Use) -> Saved:
+        if not depends_on_grid(self.padding, self.kernel, self.stride):
+            return Saved(inputs=True)
+        return Saved(own=FLOAT * padded(use.inputs[0], self.kernel, self.stride))
 
     def plan(self, use: Use) -> dict[str, Any]:
         pad = depends_on_grid(self.padding, self.kernel, self.stride)

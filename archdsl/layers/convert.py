@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.base import Layer, Use, layer
+from archdsl.layers.base import Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -17,6 +17,12 @@ class Convert(Layer):
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
         return self.after
+
+    def is_view(self, *inputs: Grid) -> bool:
+        return True
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"before": use.layout, "after": self.after}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import Layer, Use, layer
+from archdsl.layers.base import Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -22,6 +22,12 @@ class DropPath(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return self.p == 0.0
+
+    def is_view(self, *inputs: Grid) -> bool:
+        return self.p == 0.0
+
+    def saved(self, use: Use) -> Saved:
+        return Saved(own=int(self.p > 0))  # whether the clip has its branch
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"p": self.p}

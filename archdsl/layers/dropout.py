@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import Layer, Use, layer
+from archdsl.layers.base import FLOAT, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -19,6 +19,12 @@ class Dropout(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return self.p == 0.0
+
+    def is_view(self, *inputs: Grid) -> bool:
+        return self.p == 0.0
+
+    def saved(self, use: Use) -> Saved:
+        return Saved(own=0 if self.p == 0.0 else FLOAT * use.output.elements)  # what each number is multiplied with
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"p": self.p}

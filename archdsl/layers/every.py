@@ -4,7 +4,7 @@ from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Choice, Integer
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, known_to_be, layer
+from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, known_to_be, layer
 
 
 @layer("every", category="sampling")
@@ -30,6 +30,12 @@ class Every(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.n, 1)
+
+    def is_view(self, *inputs: Grid) -> bool:
+        return self.rule == "stride"
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"n": self.n, "spread": self.rule == "spread"}

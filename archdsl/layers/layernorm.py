@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, VECTOR, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -20,6 +20,10 @@ class LayerNorm(Layer):
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))
+
+    def saved(self, use: Use) -> Saved:
+        x = use.output
+        return Saved(inputs=True, own=2 * FLOAT * (x.positions + x.tokens))  # mean and deviation
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "eps": None if self.eps == 1e-5 else self.eps}

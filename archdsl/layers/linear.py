@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Initialiser, Integer
 from archdsl.layers.axes import IN, OUT, Axis
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, VECTOR, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -34,6 +34,9 @@ class Linear(Layer):
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * inputs[0].channels
+
+    def saved(self, use: Use) -> Saved:
+        return Saved(inputs=True) if use.packed else Saved(own=FLOAT * use.inputs[0].elements)  # a copy
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "out": self.out, "bias": self.bias}

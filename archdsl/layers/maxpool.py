@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.layers.attributes import Choice, Size
-from archdsl.layers.base import GRID, TOKENS, Layer, ShapeError, Use, compact, known_to_be, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved
+from archdsl.layers.base import FLOAT, GRID, TOKENS, Layer, Saved, ShapeError, Use, compact, known_to_be, layer
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
@@ -60,6 +60,13 @@ class MaxPool(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
+
+    def saved(self, use: Use) -> Saved:
+        x, y = use.inputs[0], use.output
+        indices = 2 * FLOAT * y.channels * y.positions
+        if not depends_on_grid(self.padding, self.kernel, self.stride):
+            return Saved(inputs=True, own=indices)
+        return Saved(own=FLOAT * padded(x, self.kernel, self.stride) + indices)
 
     def plan(self, use: Use) -> dict[str, Any]:
         pad = depends_on_grid(self.padding, self.kernel, self.stride)

@@ -24,6 +24,13 @@ def depends_on_grid(kind: str, kernel: Size3, stride: Size3) -> bool:
     return kind == SAME and not (all(s == 1 for s in stride) and all(k % 2 for k in kernel))
 
 
+def padded(x: Grid, kernel: Size3, stride: Size3) -> int:
+    """The numbers of a grid with its `same` padding."""
+    ends = zip(x.size, kernel, stride, strict=True)
+    t, h, w = (max((n - 1) // s * s + k, n) for n, k, s in ends)
+    return x.channels * t * h * w
+
+
 def moved(size: Grid, kernel: Size3, stride: Size3, kind: str, padding: Size3) -> Any:
     """The grid that a window of `kernel` leaves when it moves by `stride`; `same` padding keeps n / s, rounded up.
 

@@ -6,7 +6,7 @@ from archdsl.core.grid import CLIP, FRAME, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference
 from archdsl.layers.axes import OUT, Axis, Frames, Places
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, ShapeError, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, ShapeError, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -107,6 +107,9 @@ class Position(Layer):
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         return inputs[0].token, bool(self.table)
+
+    def saved(self, use: Use) -> Saved:
+        return Saved(once=2 * FLOAT * use.inputs[0].t if self.table else 0)  # the numbers of the frames
 
     def plan(self, use: Use) -> dict[str, Any]:
         x = use.examples[0]

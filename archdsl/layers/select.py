@@ -4,7 +4,7 @@ from typing import Any
 
 from archdsl.core.grid import FRAME, Grid, fixed
 from archdsl.layers.attributes import Choice
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, ShapeError, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Saved, ShapeError, Use, layer
 
 
 @layer("select", category="position")
@@ -34,6 +34,12 @@ class Select(Layer):
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         return self.part, inputs[0].token, *(map(int, inputs[0].size) if self.part == "grid" else ())
+
+    def is_view(self, *inputs: Grid) -> bool:
+        return True
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         (x,) = use.examples

@@ -4,7 +4,7 @@ from typing import Any
 
 from archdsl.core.grid import Grid, fixed
 from archdsl.layers.attributes import Integer
-from archdsl.layers.base import CHANNELS_LAST, Layer, Use, known_to_be, layer
+from archdsl.layers.base import CHANNELS_LAST, Layer, Saved, Use, known_to_be, layer
 
 
 @layer("space_to_channel", category="sampling")
@@ -35,6 +35,9 @@ class SpaceToChannel(Layer):
     def _behind(self, x: Grid) -> tuple[int, int]:
         """Columns and rows that are missing."""
         return -int(x.w) % int(self.n), -int(x.h) % int(self.n)
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         columns, rows = self._behind(use.examples[0])

@@ -4,7 +4,7 @@ from typing import Any
 
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Integer
-from archdsl.layers.base import GRID, Layer, ShapeError, Use, divisors, known_to_be, layer
+from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, divisors, known_to_be, layer
 
 
 @layer("time_to_channel", category="sampling")
@@ -25,6 +25,9 @@ class TimeToChannel(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.n, 1)
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"n": self.n}

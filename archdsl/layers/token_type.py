@@ -6,7 +6,7 @@ from archdsl.core.grid import CLIP
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Initialiser
 from archdsl.layers.axes import OUT, Axis
-from archdsl.layers.base import TOKENS, Layer, ShapeError, Use, layer
+from archdsl.layers.base import TOKENS, Layer, Saved, ShapeError, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -33,6 +33,9 @@ class TokenType(Layer):
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return {"weight": (Axis(), OUT)}
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels}

@@ -1,0 +1,104 @@
+"""What training keeps of a network until the backward pass, from its lowered graph alone.
+
+Counted are the bytes of activations in float32 that autograd holds after a forward pass, weights and buffers left out.
+A tensor that several layers keep counts once, and so does what lies in the memory of another: a view, or the result of
+an operation in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archdsl.layers.base import FLOAT, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archdsl.graph.model import Network, Node, Unit
+
+Tensors = dict[tuple[str, int], int]  # bytes of each piece of memory: that of a value, or a layer's own
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What autograd keeps for a number of clips, layer by layer."""
+
+    network: Network
+    batch: int
+    kept: dict[int, Tensors]  # by node
+    places: dict[int, int]  # of each value, that in whose memory it lies
+
+    def value(self, number: int) -> Tensors:
+        """The memory that a value lies in."""
+        place = self.places[number]
+        return {("value", place): FLOAT * self.batch * int(self.network.node(place).shape.elements)}
+
+    def of(self, nodes: Iterable[int]) -> Tensors:
+        """What some layers keep together."""
+        found: Tensors = {}
+        for number in nodes:
+            found |= self.kept[number]
+        return found
+
+    @property
+    def total(self) -> int:
+        """Bytes of all that is kept."""
+        return sum(self.of(self.kept).values())
+
+
+def memory_of(network: Network, batch: int) -> Memory:
+    """What autograd keeps of a lowered network for `batch` clips."""
+    memory = Memory(network, batch, {}, {})
+    trained: dict[int, bool] = {}  # whether a value has a gradient
+    order = [*network.inputs.values(), *(n for unit in network.units for n in unit.nodes())]
+    for node in map(network.node, order):
+        place = node.inputs and (node.inplace or node.layer.is_view(*node.input_shapes))
+        memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
+        own = bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.unit.top.frozen
+        trained[node.id] = own or any(trained[i] for i in node.inputs)
+        memory.kept[node.id] = _kept(memory, node) if trained[node.id] else {}
+    return memory
+
+
+def _kept(memory: Memory, node: Node) -> Tensors:
+    source = memory.network.node(node.inputs[0])
+    packed = source.layer.kind != "convert" or source.shape.positions == 1
+    use = Use(node.input_shapes, node.shape, node.layout, packed=packed, examples=node.input_shapes)
+    saved = node.layer.saved(use)
+    found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
+    for number in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
+        found |= memory.value(number)
+    return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is kept of a part of a network: tensors that no part before it keeps."""
+
+    name: str
+    path: str
+    bytes: int
+
+
+def memory_rows(memory: Memory) -> list[Row]:
+    """What is kept of each stage, in the order of data flow; the rows add up to the total."""
+    seen: Tensors = {}
+    rows: list[Row] = []
+    for unit in memory.network.units:
+        new = {k: v for k, v in memory.of(unit.nodes()).items() if k not in seen}
+        seen |= new
+        if new:
+            rows.append(Row(unit.stage, unit.path, sum(new.values())))
+    return rows
+
+
+def held(memory: Memory, checkpointed: Iterable[Unit]) -> tuple[int, int]:
+    """Bytes that are kept if units are checkpointed, and of the largest of these while it is computed again."""
+    pieces = list(checkpointed)
+    inside = {n for unit in pieces for n in unit.nodes()}
+    kept = memory.of(n for n in memory.kept if n not in inside)
+    for unit in pieces:
+        kept |= memory.value(unit.entry)
+    again = (sum(v for k, v in memory.of(unit.nodes()).items() if k not in kept) for unit in pieces)
+    return sum(kept.values()), max(again, default=0)

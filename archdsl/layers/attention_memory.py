@@ -1,0 +1,264 @@
+"""What autograd keeps of attention until its backward pass, in each of its forms.
+
+As torch computes it on a CPU in float32. Where a learned number is added to the weights, or some are dropped, where
+windows are shifted, or where channels lie apart in memory, all products of queries and keys are kept, and copies of
+what they are made of; else flash attention keeps its input, its result and one number for each query.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from archdsl.core.grid import FRAME, Grid
+from archdsl.layers.attention_rules import DECOMPOSED, EMBEDDED_GAUSSIAN, GAUSSIAN, NONE, SAME
+from archdsl.layers.base import FLOAT, Saved, Use
+from archdsl.layers.groups import AXES
+
+if TYPE_CHECKING:
+    from archdsl.layers.attention import Attention
+    from archdsl.layers.attributes import Size3
+
+INDEX = 2  # numbers that the index of a largest value takes as much memory as
+
+
+def saved(layer: Attention, use: Use) -> Saved:
+    """What one attention keeps. Tensors have names here, so that those kept twice count once."""
+    if layer.half_over != SAME:
+        kept = _Halves(layer, use)
+    elif layer.arrangement(use.inputs[0]) == "band":
+        kept = _Band(layer, use)
+    else:
+        kept = _Groups(layer, use)
+    clips = int(use.inputs[0].t) if use.inputs[0].token == FRAME else 1
+    return Saved(kept.keeps_input, own=FLOAT * clips * sum(kept.own.values()), once=FLOAT * kept.once)
+
+
+class _Kept:
+    """The numbers in each tensor that is kept, of one clip or frame."""
+
+    def __init__(self, layer: Attention, use: Use) -> None:
+        self.layer, self.x, self.packed = layer, use.inputs[0], use.packed
+        self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
+        self.own: dict[str, int] = {}
+        self.once = 0  # of all clips together
+        self.keeps_input = False
+
+    def keep(self, tensor: str, size: int) -> None:
+        self.own[tensor] = int(size)
+
+    def keep_x(self, rows: int, *, copied: bool) -> None:
+        """The input of a projection."""
+        if copied or not self.packed:
+            self.keep("x", rows * self.x.channels)
+        else:
+            self.keeps_input = True
+
+    def stays(self, over: str, size: Size3) -> bool:
+        """Whether a grid is in the order of its groups already."""
+        order = [a for a in "thw" if a not in over] + [a for a in "thw" if a in over]
+        there = [a for a in order if size["thw".index(a)] > 1]
+        return there == sorted(there, key="thw".index)
+
+    def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
+        """Softmax with all its weights. `pairs` are those of queries and keys that meet, of one head."""
+        heads = int(self.layer.heads)
+        self.keep(f"{name} scaled queries", queries * self.dim)
+        self.keep(f"{name} scaled keys", keys * self.dim)
+        self.keep(f"{name} weights", pairs * heads * (3 if self.layer.dropout else 1))  # as they are, and what drops
+
+
+class _Groups(_Kept):
+    """Attention in groups: one, whole axes or windows."""
+
+    def __init__(self, layer: Attention, use: Use) -> None:
+        super().__init__(layer, use)
+        self.kind = layer.arrangement(self.x)
+        self.groups, (q, k) = layer.groups(self.x), layer.extents(self.x)
+        self.q, self.k = prod(q), prod(k)
+        number = self.groups.number
+        self.queries, self.keys = number * (self.q + self.token), number * (self.k + self.token)
+        grid = Grid(1, *self.groups.grid)
+        self.rows = prod(self.groups.grid) + self.token
+        self.pooled_queries, self.few = (prod(p.of(grid)) + self.token for p in (layer.queries, layer.keys))
+        self.lies: dict[str, tuple[str, int]] = {}  # the tensors that queries, keys and values are parts of
+        self.apart = False  # whether one of them has its channels apart
+        self.headed = False  # whether each head of the queries lies on its own
+        plain = not layer.pooled and layer.score == EMBEDDED_GAUSSIAN
+        if plain:
+            self._project()
+        else:
+            self._project_and_pool()
+            self._split()
+            self._normalise()
+        self._distances()
+        self._weigh()
+
+    def _lie(self, names: str, tensor: str, size: int) -> None:
+        self.lies.update(dict.fromkeys(names, (tensor, int(size))))
+
+    def _keep(self, name: str) -> None:
+        if self.lies[name][0] != "x" or not self.keeps_input:
+            self.keep(*self.lies[name])
+
+    def _in_order(self) -> bool:
+        """Whether positions come in the order of their groups, so that nothing has to be copied."""
+        if self.kind == "windows" or (self.token and self.kind == "axes"):
+            return False
+        return self.kind == "whole" or self.stays(self.layer.axes, self.groups.grid)
+
+    def _project(self) -> None:
+        self.keep_x(self.queries, copied=not self._in_order())
+        self._lie("qkv", "qkv", 3 * self.dim * self.queries)
+
+    def _project_and_pool(self) -> None:
+        layer, dim = self.layer, self.dim
+        if layer.score == GAUSSIAN or (layer.keys.is_there and layer.kv_pool_first):
+            self._pool_first()
+            return
+        self.keep_x(self.rows, copied=False)
+        self._lie("qkv", "qkv", 3 * dim * self.rows)
+        modules = layer.pool == "conv" or self.token
+        for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
+            if not pooling.is_there:
+                continue
+            self.keep("qkv", 3 * dim * self.rows)
+            if layer.pool == "conv" and layer.heads > 1:
+                self.once += len(parts) * dim * prod(pooling.kernel)  # a filter for each head
+            elif layer.pool == "max":
+                self.keep(f"{parts} indices", INDEX * len(parts) * dim * (rows - self.token))
+            for names in [parts] if modules else parts:
+                self._lie(names, names, len(names) * dim * rows)
+
+    def _pool_first(self) -> None:
+        layer, channels = self.layer, self.x.channels
+        few, rows = self.few, self.rows
+        if layer.keys.is_there:
+            self.keeps_input = True
+            self.keep("few", few * channels)
+            if layer.pool == "max":
+                self.keep("indices", INDEX * few * channels)
+        if layer.score == GAUSSIAN:
+            self.keep_x(rows, copied=False)
+            self._lie("q", "x", rows * channels)
+            self._lie("k", "few" if layer.keys.is_there else "x", few * channels)
+            self._lie("v", "v", few * self.dim)
+            self.apart = channels != self.dim or not self.packed
+            return
+        self.keep_x(rows, copied=False)
+        self._lie("q", "q", rows * self.dim)
+        self._lie("kv", "kv", 2 * few * self.dim)
+
+    def _split(self) -> None:
+        """Queries, keys and values in groups are copies, unless they are in order."""
+        if self._in_order():
+            return
+        self._lie("q", "q in groups", self.queries * self.dim)
+        self._lie("k", "k in groups", self.keys * self.dim)
+        self._lie("v", "v in groups", self.keys * self.dim)
+
+    def _normalise(self) -> None:
+        layer = self.layer
+        for pooling, names in ((layer.queries, "q"), (layer.keys, "kv")):
+            for name in names if layer.pool_norm and pooling.is_there else "":
+                rows = self.queries if name == "q" else self.keys
+                self._keep(name)
+                self.keep(f"statistics of {name}", 2 * layer.heads * rows)
+                self._lie(name, f"normalised {name}", rows * self.dim)
+        self.headed = layer.pool_norm and layer.queries.is_there
+
+    def _distances(self) -> None:
+        if self.layer.position == DECOMPOSED:
+            ends = zip("thw", *self.layer.extents(self.x), strict=True)
+            for axis, q, k in ends:
+                if axis in self.layer.axes:
+                    self.keep(f"queries by {axis}", self.groups.number * self.q * self.dim)
+                    self.once += q * k * self.dim // self.layer.heads
+
+    def _weigh(self) -> None:
+        layer, heads = self.layer, int(self.layer.heads)
+        pairs = self.queries * (self.k + self.token)
+        softmax = layer.score in (EMBEDDED_GAUSSIAN, GAUSSIAN)
+        shifted = self.kind == "windows" and self.groups.is_shifted  # with a mask that flash attention does not take
+        if softmax and not (self.apart or layer.dropout or layer.position != NONE or shifted):
+            for name in "qkv":
+                self._keep(name)
+            self.keep("result", self.queries * self.dim)
+            self.keep("sums", self.queries * heads)
+            if layer.add_query or (heads > 1 and self.headed):
+                self.keep("y", self.queries * self.dim)
+            return
+        self.keep("y", self.queries * self.dim)
+        if softmax:
+            self.product("", self.queries, self.keys, pairs)
+        else:
+            self.keep("weights", heads * pairs)
+        for name in "v" if softmax else "qkv":
+            if heads > 1:
+                self.keep(f"copy of {name}", (self.queries if name == "q" else self.keys) * self.dim)
+            else:
+                self._keep(name)
+
+
+class _Halves(_Kept):
+    """Two halves of the heads, each along axes of its own."""
+
+    def __init__(self, layer: Attention, use: Use) -> None:
+        super().__init__(layer, use)
+        x, rows = self.x, int(self.x.positions)
+        self.keep_x(rows, copied=False)
+        for index, over in enumerate((layer.over, layer.half_over)):
+            seen = prod(n for a, n in zip("thw", x.size, strict=True) if a in AXES[over])
+            copied = not self.stays(AXES[over], x.size)
+            half = rows * self.dim // 2
+            if layer.dropout:
+                self.keep(f"{index} scaled", 2 * half)
+                self.keep(f"{index} weights", 3 * rows * seen * layer.heads // 2)
+                self.keep(f"{index} values", half)
+                continue
+            self.keep(f"{index}" if copied else "qkv", 3 * half if copied else 6 * half)
+            self.keep(f"{index} result", half + rows * layer.heads // 2)
+        self.keep("y", rows * self.dim)
+
+
+class _Band(_Kept):
+    """Attention within a distance along one axis, in chunks; a class token sees all, and all see it."""
+
+    def __init__(self, layer: Attention, use: Use) -> None:
+        super().__init__(layer, use)
+        x, dim, token = self.x, self.dim, self.token
+        rows = int(x.positions) + token
+        self.keep_x(rows, copied=not token and not (self.stays(layer.axes, x.size) and set(layer.dilation) == {1}))
+        length, reach, chunk = layer.chunks(x)
+        number, size, seen = x.positions // length, length, length + token
+        banded = layer.is_banded(x)
+        if banded:
+            number, size, seen = number * -(-length // chunk), chunk, chunk + 2 * reach + token
+        queries, keys = number * size, number * seen
+        flash = not layer.dropout and layer.position == NONE
+        if not flash:
+            self.product("", queries, keys, queries * seen)
+            self.keep("values", keys * dim)
+        elif banded:
+            self.keep("q, k and v of chunks", (queries + 2 * keys) * dim)
+            self.keep("result", queries * (dim + layer.heads))
+            self.once += layer.heads * -(-length // chunk) * chunk * seen  # the mask
+        else:
+            self.keep("qkv", 3 * dim * rows)
+            self.keep("result", queries * (dim + layer.heads))
+        if token:
+            self._token(rows)
+        if token or not flash or (banded and (length > chunk or length % chunk)):  # else y is the result
+            self.keep("y", rows * dim)
+
+    def _token(self, rows: int) -> None:
+        layer, dim = self.layer, self.dim
+        if layer.dropout:
+            self.product("token", 1, rows, rows)
+            self.keep("values of the token", rows * dim)
+            return
+        if layer.token_projections:
+            self.keep("q, k and v of the token", dim + 2 * dim * rows)
+        else:
+            self.keep("qkv", 3 * dim * rows)
+        self.keep("result of the token", dim + layer.heads)

@@ -1,0 +1,114 @@
+"""The activations that autograd keeps, predicted from the graph and measured by its own hooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import inputs, small
+
+import archdsl
+from archdsl.graph.memory import held, memory_of, memory_rows
+from archdsl.lowering import lower
+
+SPECS = Path(__file__).parent.parent / "specs"
+# A family each, and those whose attention has another form.
+NAMES = """
+    i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 mvitv2_s_16x4 mvitv2_s_shifted r2plus1d_18 slow_r50_nl
+    slowfast_4x16_r50_ttoc slowfast_4x16_r50_tsample slowfast_r50 slowfast_r50_attention swin3d_t
+    swin3d_t_factorized swin3d_t_pooled_keys timesformer_lg timesformer_s timesformer_ts timesformer_ts_banded
+    vivit_b_fdp vivit_b_fe vivit_b_fsa vtn_deit_b vtn_r50
+""".split()
+BATCH = 3
+TINY = """
+arch tiny
+input clip: video[3, 4, 16, 16]
+stage one { conv(8, 3) -> bn -> relu }
+stage two { LAYERS }
+head: avgpool -> linear(2)
+"""
+# What the specs have not: a layer each, in one of its forms.
+LAYERS = [
+    "conv(8, [1, 3, 3], stride = 2, padding = same) -> relu",
+    "maxpool(3, stride = 2) -> gelu",
+    "maxpool([2, 3, 3], stride = 2, padding = same)",
+    "avgpool([all, 2, 2], stride = [1, 2, 2]) -> layernorm",
+    "avgpool(2, stride = 2) -> dropout(0.5)",
+    "layernorm -> attention(heads = 2, dropout = 0.1)",
+    "attention(heads = 2, kv_pool = [1, 2, 2])",
+    "attention(heads = 2, kv_pool = [1, 2, 2], pool = avg, kv_pool_first = on)",
+    "attention(heads = 2, score = dot_product)",
+    "attention(score = concatenation)",
+    "attention(score = gaussian)",
+    "layernorm -> attention(score = gaussian)",
+    "layernorm -> attention(heads = 2, window = [2, 4, 4], shift = [1, 2, 2])",
+    "layernorm -> attention(heads = 2, window = [2, 5, 5], position = table)",
+    "layernorm -> attention(heads = 2, window = [2, 4, 4], dilation = [1, 2, 2])",
+    "layernorm -> attention(heads = 2, over = height)",
+    "layernorm -> attention(heads = 2, over = width, band = 4)",
+    "layernorm -> attention(heads = 2, over = time, half_over = space, dropout = 0.1)",
+    "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
+    "concat { conv(4), conv(4) -> relu }",
+]
+
+
+def measured(model: torch.nn.Module, clips: tuple[torch.Tensor, ...]) -> int:
+    """Bytes that a forward pass in training keeps; each piece of memory once, parameters and buffers left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    found: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()  # held, so that none takes its place
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model.train()(*clips)
+    return sum(s.nbytes() for place, s in found.items() if place not in own)
+
+
+def memory(arch: archdsl.Architecture, batch: int = BATCH) -> Any:
+    return memory_of(lower(arch._analysis.network), batch)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_kept_is_predicted(name: str) -> None:
+    arch = small(SPECS / f"{name}.arch")
+    kept = measured(arch.build(), inputs(arch, BATCH))
+    assert memory(arch).total == pytest.approx(kept, rel=0.01)
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+def test_layers_that_specs_have_not(layers: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.arch"
+    path.write_text(TINY.replace("LAYERS", layers), "utf-8")
+    arch = archdsl.load(path)
+    kept = measured(arch.build(), inputs(arch, BATCH))
+    assert memory(arch).total == pytest.approx(kept, rel=0.05)
+
+
+def test_rows_add_up_and_grow_with_the_batch() -> None:
+    arch = small(SPECS / "slowfast_r50.arch")
+    rows = memory_rows(memory(arch))
+    assert sum(row.bytes for row in rows) == memory(arch).total
+    assert {(row.path, row.name) for row in rows} >= {("slow", "res2"), ("fast", "res2"), ("", "head")}
+    assert memory(arch, 2).total < memory(arch, 4).total <= 2 * memory(arch, 2).total
+
+
+@pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t", "mvit_b_16x4", "i3d_inception_rgb"])
+def test_what_is_kept_of_checkpointed_stages_is_predicted(name: str) -> None:
+    arch = small(SPECS / f"{name}.arch")
+    model: Any = arch.build()
+    model.checkpointing = "stage"
+    network = lower(arch._analysis.network)
+    kept, again = held(memory_of(network, BATCH), [u for u in network.units if u.kind == "stage"])
+    assert kept == pytest.approx(measured(model, inputs(arch, BATCH)), rel=0.02)
+    assert 0 < again < memory(arch).total
+
+
+def test_frozen_stages_keep_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.arch"
+    path.write_text(TINY.replace("LAYERS", "conv(8)").replace("stage one", "stage one frozen"), "utf-8")
+    arch = archdsl.load(path)
+    assert memory(arch).total == pytest.approx(measured(arch.build(), inputs(arch, BATCH)), rel=0.01)
