@@ -7,11 +7,12 @@ import types
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.sizes import parse_size
 from archdsl.files import FileLibrary, read_source
 from archdsl.graph.cost import cost_json, total_cost
 from archdsl.graph.parameters import setting
 from archdsl.graph.tensors import tensors
-from archdsl.pipeline import Analysis, analyse, module_text, plan_transfer, plan_weights
+from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.graph.compare import Difference
     from archdsl.graph.expand import Clip
+    from archdsl.graph.memory import Fitted
     from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
 
@@ -187,9 +189,29 @@ class Architecture:
         """Parameters, multiply-adds and activations as `archdsl cost --json` gives them; `by` stage, block or layer."""
         return cost_json(self._analysis.network, by)
 
-    def source(self, without: Collection[str] = ()) -> str:
-        """The text of the PyTorch module; `without` names passes of the lowering to leave out, as `--no-pass`."""
-        return module_text(self._analysis, without) if without else self._source
+    def fit_memory(self, max_activation: str | int, batch: int, without: Collection[str] = ()) -> Fitted:
+        """The stages to compute again in training, so that activations fit into memory, for `source` and `build`.
+
+        Args:
+            max_activation: memory for what is kept until the backward pass: `"8GiB"`, or bytes.
+            batch: the number of clips.
+            without: passes of the lowering to leave out.
+
+        Raises:
+            ValueError: if that is no size.
+            TooLarge: if no choice of stages is enough.
+        """
+        limit = max_activation if isinstance(max_activation, int) else parse_size(max_activation)
+        return fit_memory(self._analysis, limit, batch, without)
+
+    def source(self, without: Collection[str] = (), fitted: Fitted | None = None) -> str:
+        """The text of the PyTorch module.
+
+        Args:
+            without: passes of the lowering to leave out, as `--no-pass`.
+            fitted: what `fit_memory` gave, as `--max-activation` has it.
+        """
+        return module_text(self._analysis, without, fitted) if without or fitted is not None else self._source
 
     @cached_property
     def _source(self) -> str:
@@ -202,12 +224,12 @@ class Architecture:
 
         return diagram(without_identities(self._analysis.network), level)
 
-    def build(self, without: Collection[str] = ()) -> torch.nn.Module:
-        """The module itself, its weights at their start; `without` is as for `source`. Needs torch."""
+    def build(self, without: Collection[str] = (), fitted: Fitted | None = None) -> torch.nn.Module:
+        """The module itself, its weights at their start; the arguments are as for `source`. Needs torch."""
         name = f"archdsl_generated.{self.name}"
         module = types.ModuleType(name)
         sys.modules[name] = module
-        exec(compile(self.source(without), f"<{self.name}>", "exec"), module.__dict__)  # text made by us
+        exec(compile(self.source(without, fitted), f"<{self.name}>", "exec"), module.__dict__)  # text made by us
         return getattr(module, self.name)()
 
     def __repr__(self) -> str:

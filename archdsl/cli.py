@@ -1,7 +1,7 @@
 """The command line.
 
-Exit 0: fine; 1: faults in a spec, weights that do not fit it, or a difference under --check; 2: wrong use; 3: a fault
-of archdsl or of an added layer.
+Exit 0: fine; 1: faults in a spec, weights or activations that do not fit, or a difference under --check; 2: wrong use;
+3: a fault of archdsl or of an added layer.
 """
 
 from __future__ import annotations
@@ -93,6 +93,22 @@ def _clip(text: str) -> tuple[int, int, int, int]:
     return c, t, h, w
 
 
+def _size(text: str) -> int:
+    from archdsl.core.sizes import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+        message = f"{text!r} is not a number of clips"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def _setting(text: str) -> str:
     if not re.match(r"\s*[A-Za-z_]\w*\s*=", text):
         message = f"{text!r} is not NAME=VALUE, as in alpha=8"
@@ -125,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument(
         "--no-pass", action="append", default=[], metavar="NAME", help="leave out a pass that `--print lowered` names"
     )
+    compile_.add_argument(
+        "--max-activation", metavar="SIZE", type=_size, help="checkpoint stages so that activations fit, as in 8GiB"
+    )
+    compile_.add_argument("--batch", metavar="CLIPS", type=_count, help="of how many clips the activations are")
     compile_.add_argument("--print", choices=("ast", "graph", "shapes", "lowered"), help="show a stage of compilation")
 
     check = commands.add_parser("check", **_about("look for faults", liked))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.report import Reporter
+from archdsl.core.sizes import exact_size
 from archdsl.graph.evaluate import Evaluator
 from archdsl.graph.expand import expand
 from archdsl.graph.parameters import ParameterScope
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Source
     from archdsl.frontend.ast import Binding
     from archdsl.graph.expand import Clip
+    from archdsl.graph.memory import Fitted
     from archdsl.graph.model import Network
     from archdsl.graph.program import Library
     from archdsl.transfer.plan import Rules, TransferPlan
@@ -158,8 +160,29 @@ def _same(one: Network, other: Network) -> bool:
     return nodes(one) == nodes(other)
 
 
-def module_text(analysis: Analysis, without: Collection[str] = ()) -> str:
-    """Network to code: the text of the PyTorch module, without some passes of the lowering if they are named."""
+def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[str] = ()) -> Fitted:
+    """The stages whose blocks training computes again, so that activations fit into memory.
+
+    Args:
+        analysis: the spec.
+        limit: bytes for the activations that are kept until the backward pass.
+        batch: the number of clips.
+        without: passes of the lowering to leave out.
+
+    Raises:
+        TooLarge: if no choice of stages is enough.
+    """
+    from archdsl.lowering import lower
+    from archdsl.lowering.checkpoints import fit
+
+    return fit(lower(analysis.network, without), limit, batch)
+
+
+def module_text(analysis: Analysis, without: Collection[str] = (), fitted: Fitted | None = None) -> str:
+    """Network to code: the text of the PyTorch module, without some passes of the lowering if they are named.
+
+    What is `fitted` becomes the default of checkpointing.
+    """
     from archdsl.lowering import lower
     from archdsl.targets.torch import generate
 
@@ -170,7 +193,11 @@ def module_text(analysis: Analysis, without: Collection[str] = ()) -> str:
     spec = PurePath(program.files[0].source.name).name
     network = analysis.network
     told = command(spec, analysis) + "".join(f" --no-pass {name}" for name in without)
-    return generate(network, lower(network, without), spec, digest(sources), told)
+    lowered = lower(network, without)
+    if fitted is not None:
+        lowered.fitted = fitted
+        told += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
+    return generate(network, lowered, spec, digest(sources), told)
 
 
 def digest(sources: Sequence[Source]) -> str:

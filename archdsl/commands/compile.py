@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.diagnostics import SpecError
+from archdsl.core.sizes import size_text
 from archdsl.files import UsageError, write_atomically
-from archdsl.pipeline import module_text
+from archdsl.graph.cost import total_cost
+from archdsl.lowering.checkpoints import TooLarge
+from archdsl.pipeline import fit_memory, module_text
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Collection
+
+    from archdsl.graph.memory import Fitted
+    from archdsl.pipeline import Analysis
 
 MAX_DIFF_LINES = 40
 
@@ -23,6 +29,8 @@ MAX_DIFF_LINES = 40
 def command(arguments: argparse.Namespace) -> int:
     """Compiles each spec; a fault in one does not keep the others from being compiled."""
     check_passes(arguments.no_pass)
+    if (arguments.max_activation is None) != (arguments.batch is None):
+        raise UsageError("--max-activation and --batch go together: the memory, and for how many clips")
     if arguments.output and arguments.output.endswith(".py") and len(arguments.specs) > 1:
         message = f"{len(arguments.specs)} specs cannot be written to one file; name a folder with -o"
         raise UsageError(message)
@@ -43,15 +51,36 @@ def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
         if arguments.print:
             return _show_stage(spec, arguments)
         analysis = analysed(spec, arguments)
-        text = module_text(analysis, arguments.no_pass)
+        fitted = _fitted(analysis, arguments)
+        text = module_text(analysis, arguments.no_pass, fitted)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
+    except TooLarge as error:
+        print(f"archdsl: {spec}: {error}", file=sys.stderr)
+        return 1
     show_diagnostics(analysis.warnings)
     target = _target(spec, analysis.network.name, arguments.output)
-    if arguments.check:
-        return _compare(target, text)
-    return _write(spec, target, text, force=arguments.force)
+    code = _compare(target, text) if arguments.check else _write(spec, target, text, force=arguments.force)
+    if fitted is not None:
+        print(f"    {_told(fitted, total_cost(analysis.network).macs)}")
+    return code
+
+
+def _fitted(analysis: Analysis, arguments: argparse.Namespace) -> Fitted | None:
+    if arguments.max_activation is None:
+        return None
+    return fit_memory(analysis, arguments.max_activation, arguments.batch, arguments.no_pass)
+
+
+def _told(fitted: Fitted, macs: int) -> str:
+    """What was chosen, and the memory that is expected."""
+    clips = f"{fitted.batch} clip{'s' * (fitted.batch != 1)}"
+    if not fitted.stages:
+        return f"{clips}: {size_text(fitted.kept)} of activations; nothing has to be computed again"
+    kept, again, plain = map(size_text, (fitted.kept, fitted.again, fitted.plain))
+    told = f"{clips}: {kept} of activations, {again} more for a block that is computed again; {plain} without\n"
+    return f"{told}    computed again: {', '.join(fitted.stages)}, {fitted.macs / macs:.1%} of the multiply-adds"
 
 
 def _show_stage(spec: str, arguments: argparse.Namespace) -> int:

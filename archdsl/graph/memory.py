@@ -93,6 +93,19 @@ def memory_rows(memory: Memory) -> list[Row]:
     return rows
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What is computed again so that training fits into some memory. Sizes are in bytes."""
+
+    stages: tuple[str, ...]  # names of the stages whose blocks are checkpointed, in the order of data flow
+    limit: int  # that was set
+    batch: int
+    plain: int  # kept without checkpoints
+    kept: int
+    again: int  # of the largest block, while it is computed again
+    macs: int  # that are computed twice, for one clip
+
+
 def held(memory: Memory, checkpointed: Iterable[Unit]) -> tuple[int, int]:
     """Bytes that are kept if units are checkpointed, and of the largest of these while it is computed again."""
     pieces = list(checkpointed)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.frontend import ast
     from archdsl.frontend.ast import Block, Expr
+    from archdsl.graph.memory import Fitted
     from archdsl.graph.scope import Scope
     from archdsl.layers.base import Layer
 
@@ -125,6 +126,7 @@ class Network:
     inputs: dict[str, int]
     output: int
     published: Published | None = None
+    fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
 
     @property

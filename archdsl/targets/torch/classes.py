@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.sym import show
 from archdsl.core.values import Symbol
 from archdsl.graph.model import Network, Node, Unit
+from archdsl.graph.rows import row_of_blocks
 from archdsl.targets.torch.conditions import condition_code
 
 if TYPE_CHECKING:
@@ -41,15 +42,6 @@ def _there(item: int | Unit) -> bool:
 def is_stateless(network: Network, unit: Unit) -> bool:
     """Whether a unit has no submodule, so that its operations can stand where it is used."""
     return not any(node.layer.is_module(*node.input_shapes) for node in map(network.node, unit.nodes()))
-
-
-def row_of_blocks(unit: Unit) -> list[Unit] | None:
-    """The blocks of a unit that is nothing but blocks in a row, one after the other; else None."""
-    blocks = [i for i in unit.items if isinstance(i, Unit) and i.kind == "block"]
-    if not blocks or len(blocks) != len(unit.items) or any(b.explicit for b in blocks):
-        return None
-    before = [unit.entry, *(b.exit for b in blocks[:-1])]
-    return blocks if [b.entry for b in blocks] == before and unit.exit == blocks[-1].exit else None
 
 
 def externals(network: Network, unit: Unit) -> list[int]:

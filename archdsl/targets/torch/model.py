@@ -7,12 +7,13 @@ from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.model import Network, Unit
+from archdsl.graph.rows import row_of_blocks, stage_row
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
-from archdsl.targets.torch.classes import Group, externals, is_stateless, row_of_blocks
+from archdsl.targets.torch.classes import Group, externals, is_stateless
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.fit import fit
-from archdsl.targets.torch.unit import UnitPrinter, stage_row
+from archdsl.targets.torch.unit import UnitPrinter
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
@@ -26,6 +27,7 @@ class ModelPlan:
     head_indices: list[str] = field(default_factory=list[str])  # numbers of frames that the head needs
     frozen: list[str] = field(default_factory=list[str])  # what training leaves as it is
     kinds: set[str] = field(default_factory=set[str])  # of its stages: `row` of numbered blocks, or `whole`
+    fitted: list[str] = field(default_factory=list[str])  # the stages that are chosen to be computed again
     features: list[str] = field(default_factory=list[str])
     forward: list[str] = field(default_factory=list[str])
 
@@ -82,6 +84,8 @@ class ModelPrinter:
         needed = {o for s in head for o in s.operands}
         indices = [n for n, i in self.network.inputs.items() if i in needed and n not in self.network.clips]
         plan = ModelPlan(self._init(), indices, frozen, self.kinds)
+        chosen = self.network.fitted.stages if self.network.fitted is not None else ()
+        plan.fitted = [self._place(u) for u in self.network.units if u.kind == "stage" and u.name in chosen]
         plan.features = [text for line in features for text in fit(line, 8)]
         names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import grid_text
 from archdsl.core.names import why_refused
+from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.graph.cost import CONVENTION, cost_rows, total_cost
 from archdsl.graph.model import Unit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from archdsl.graph.model import Network
     from archdsl.targets.torch.classes import Group
+    from archdsl.targets.torch.model import ModelPlan
 
 _WIDTH = 84
 _CHECKPOINT = "from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]"
@@ -47,7 +49,7 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.supporting()
     code += ["torch.arange"] if len(network.clips) < len(network.inputs) else []
-    again = _recomputing(lowered, model.kinds)
+    again = _recomputing(lowered, model)
     code += again["code"]
     text = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network),
@@ -59,7 +61,7 @@ def generate(network: Network, lowered: Network, spec: str, digest: str, command
         family=network.family,
         factory=network.name if network.name != network.family else "",
         recomputing=again,
-        **_choices(lowered, recomputes=bool(model.kinds)),
+        **_choices(lowered, again["default"]),
         title=docstring(network.doc or network.name),
         checks=_checks(network, spec),
         features_signature=fit(f"def forward_features({_signature(network)}) -> dict[str, Tensor]:", 4),
@@ -169,7 +171,7 @@ def _stage_table(network: Network) -> list[str]:
     return [f"    {line}" for line in aligned(rows, numbers=2)]
 
 
-def _choices(network: Network, *, recomputes: bool) -> dict[str, Any]:
+def _choices(network: Network, checkpointing: str) -> dict[str, Any]:
     """What is a choice of training, no part of the architecture, and so an argument of the factory."""
     dropout = _dropout(network)
     drop_path = any(node.layer.kind == "drop_path" for node in network.all_nodes())
@@ -177,8 +179,8 @@ def _choices(network: Network, *, recomputes: bool) -> dict[str, Any]:
     if drop_path:
         choices["drop_path: bool = True"] = "no drop path"
     wanted = ["other rates"] if len(choices) > 1 else list(choices.values())
-    if recomputes:
-        choices['checkpointing: Checkpointing = "none"'] = ""
+    if checkpointing:
+        choices[f'checkpointing: Checkpointing = "{checkpointing}"'] = ""
         wanted.append("checkpointing")
     return {
         "dropout": dropout,
@@ -189,15 +191,21 @@ def _choices(network: Network, *, recomputes: bool) -> dict[str, Any]:
     }
 
 
-def _recomputing(network: Network, kinds: set[str]) -> dict[str, Any]:
+def _recomputing(network: Network, model: ModelPlan) -> dict[str, Any]:
     """What code needs to compute stages again, which are rows of blocks or not; nothing for a model without stages."""
-    if not kinds:
-        return {"kinds": kinds, "moves": False, "imports": [], "code": []}
+    found: dict[str, Any] = {"kinds": model.kinds, "moves": False, "imports": [], "code": [], "default": "", "fit": []}
+    if not model.kinds:
+        return found
     moves = any(node.layer.buffers(*node.input_shapes) for node in network.all_nodes())  # with each computation
     standard = ["from contextlib import nullcontext"] if moves else []
     standard.append("from typing import Literal, cast, get_args")
     code = ["checkpoint", *(["torch.compiler"] if moves else [])]
-    return {"kinds": kinds, "moves": moves, "imports": standard, "code": code}
+    found |= {"moves": moves, "imports": standard, "code": code, "default": "none"}
+    if network.fitted is not None and model.fitted:
+        clips = "1 clip keeps" if network.fitted.batch == 1 else f"{network.fitted.batch} clips keep"
+        told = f'The stages of "fit", with which {clips} {size_text(network.fitted.kept)} of activations.'
+        found |= {"default": "fit", "fit": fit(f"return [{', '.join(model.fitted)}]", 8), "told": told}
+    return found
 
 
 def _dropout(network: Network) -> float | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
-from archdsl.targets.torch.classes import Group, Grouping, externals, row_of_blocks
+from archdsl.targets.torch.classes import Group, Grouping, externals
 from archdsl.targets.torch.conditions import condition_code
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.fit import fit
@@ -181,9 +181,3 @@ class UnitPrinter:
                     yield from self._members(item)
             elif not self.network.node(item).layer.internal:
                 yield self.network.node(item).layer.kind
-
-
-def stage_row(unit: Unit) -> list[Unit] | None:
-    """The numbered blocks that a stage's part consists of, if it does."""
-    row = row_of_blocks(unit)
-    return row if row is not None and row[0].label else None

@@ -1,0 +1,72 @@
+"""Which stages training computes again in the backward pass, so that what it keeps until then fits in memory."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from archdsl.core.sizes import size_text
+from archdsl.graph.cost import unit_cost
+from archdsl.graph.memory import Fitted, held, memory_of
+from archdsl.graph.rows import stage_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from archdsl.graph.model import Network, Unit
+
+MOST = 14  # stages to choose among: those that keep most
+
+
+class TooLarge(Exception):
+    """What is kept does not fit, whatever is computed again."""
+
+
+def fit(network: Network, limit: int, batch: int) -> Fitted:
+    """The stages of a lowered network that cost the fewest multiply-adds to compute again, for memory to suffice.
+
+    Blocks of a stage are computed again one by one; a stage that is no row of blocks counts as one block.
+
+    Args:
+        network: the lowered network.
+        limit: bytes that activations may take, those of the largest block that is computed again included.
+        batch: the number of clips.
+
+    Raises:
+        TooLarge: if no choice of stages is enough.
+    """
+    memory = memory_of(network, batch)
+    stages = [u for u in network.units if u.kind == "stage" and any(network.node(n).layer.heavy for n in u.nodes())]
+    stages = sorted(stages, key=lambda u: -sum(memory.of(u.nodes()).values()))[:MOST]
+    costs = [unit_cost(network, u).macs for u in stages]
+    least = memory.total
+    for macs, chosen in _by_cost(costs):
+        kept, again = held(memory, [b for i in chosen for b in blocks_of(stages[i])])
+        if kept + again <= limit:
+            names = tuple(stages[i].name for i in sorted(chosen, key=lambda i: network.units.index(stages[i])))
+            return Fitted(names, limit, batch, memory.total, kept, again, macs)
+        least = min(least, kept + again)
+    clips = "1 clip takes" if batch == 1 else f"{batch} clips take"
+    raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
+
+
+def blocks_of(stage: Unit) -> list[Unit]:
+    """What is computed again at once of a checkpointed stage."""
+    return stage_row(stage) or [stage]
+
+
+def _by_cost(costs: Sequence[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Every choice of some things, by the sum of their costs, the cheapest first."""
+    order = sorted(range(len(costs)), key=costs.__getitem__)
+    yield 0, ()
+    waiting: list[tuple[int, tuple[int, ...]]] = []
+    if order:
+        heappush(waiting, (costs[order[0]], (0,)))
+    while waiting:
+        total, places = heappop(waiting)
+        yield total, tuple(order[p] for p in places)
+        last = places[-1]
+        if last + 1 < len(order):
+            more = costs[order[last + 1]]
+            heappush(waiting, (total + more, (*places, last + 1)))
+            heappush(waiting, (total + more - costs[order[last]], (*places[:-1], last + 1)))
