@@ -204,14 +204,19 @@ class Architecture:
         limit = max_activation if isinstance(max_activation, int) else parse_size(max_activation)
         return fit_memory(self._analysis, limit, batch, without)
 
-    def source(self, without: Collection[str] = (), fitted: Fitted | None = None) -> str:
+    def source(self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None) -> str:
         """The text of the PyTorch module.
 
         Args:
             without: passes of the lowering to leave out, as `--no-pass`.
-            fitted: what `fit_memory` gave, as `--max-activation` has it.
+            target: `"train"`, or `"infer"`: batch norms are part of their convolutions, dropout and drop path are gone.
+            fitted: what `fit_memory` gave, as `--max-activation` has it; for training.
+
+        Raises:
+            ValueError: if there is no such target, or no such pass.
         """
-        return module_text(self._analysis, without, fitted) if without or fitted is not None else self._source
+        default = not without and target == "train" and fitted is None
+        return self._source if default else module_text(self._analysis, without, target, fitted)
 
     @cached_property
     def _source(self) -> str:
@@ -224,12 +229,18 @@ class Architecture:
 
         return diagram(without_identities(self._analysis.network), level)
 
-    def build(self, without: Collection[str] = (), fitted: Fitted | None = None) -> torch.nn.Module:
-        """The module itself, its weights at their start; the arguments are as for `source`. Needs torch."""
+    def build(
+        self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
+    ) -> torch.nn.Module:
+        """The module itself, its weights at their start; the rest is as for `source`. Needs torch.
+
+        A module for inference loads the state dict of the one for training.
+        """
         name = f"archdsl_generated.{self.name}"
         module = types.ModuleType(name)
         sys.modules[name] = module
-        exec(compile(self.source(without, fitted), f"<{self.name}>", "exec"), module.__dict__)  # text made by us
+        text = self.source(without, target, fitted)
+        exec(compile(text, f"<{self.name}>", "exec"), module.__dict__)  # text made by us
         return getattr(module, self.name)()
 
     def __repr__(self) -> str:

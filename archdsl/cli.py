@@ -139,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--check", action="store_true", help="write nothing; exit 1 if what is there differs")
     compile_.add_argument("--force", action="store_true", help="overwrite a file that was not written by archdsl")
     compile_.add_argument(
+        "--target",
+        choices=("train", "infer"),
+        default="train",
+        help="`infer`: batch norms become part of convolutions, no dropout; written to NAME_infer.py",
+    )
+    compile_.add_argument(
         "--no-pass", action="append", default=[], metavar="NAME", help="leave out a pass that `--print lowered` names"
     )
     compile_.add_argument(

@@ -178,13 +178,18 @@ def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[s
     return fit(lower(analysis.network, without), limit, batch)
 
 
-def module_text(analysis: Analysis, without: Collection[str] = (), fitted: Fitted | None = None) -> str:
-    """Network to code: the text of the PyTorch module, without some passes of the lowering if they are named.
+def module_text(
+    analysis: Analysis, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
+) -> str:
+    """Network to code: the text of the PyTorch module for a target, without passes of the lowering if they are named.
 
     What is `fitted` becomes the default of checkpointing.
+
+    Raises:
+        ValueError: if there is no such target, or no such pass.
     """
-    from archdsl.lowering import lower
-    from archdsl.targets.torch import generate
+    from archdsl.lowering import TRAIN, check_options, lower
+    from archdsl.targets.torch import Origin, generate
 
     program = analysis.program
     sources = [f.source for f in program.files] + program.imported
@@ -192,12 +197,15 @@ def module_text(analysis: Analysis, without: Collection[str] = (), fitted: Fitte
         sources.append(analysis.like.text)
     spec = PurePath(program.files[0].source.name).name
     network = analysis.network
-    told = command(spec, analysis) + "".join(f" --no-pass {name}" for name in without)
-    lowered = lower(network, without)
+    check_options(without, target)
+    told = command(spec, analysis) + (f" --target {target}" if target != "train" else "")
+    told += "".join(f" --no-pass {name}" for name in without)
+    lowered = lower(network, without, target)
     if fitted is not None:
         lowered.fitted = fitted
         told += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
-    return generate(network, lowered, spec, digest(sources), told)
+    origin = Origin(spec, digest(sources), told)
+    return generate(network, lowered, origin, trains=target == TRAIN)
 
 
 def digest(sources: Sequence[Source]) -> str:

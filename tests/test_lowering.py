@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ import torch
 from small import inputs, small
 
 from archdsl.cli import main
-from archdsl.lowering import PASSES, SWITCHABLE, lowered_with_counts
+from archdsl.lowering import PASSES, TARGETS, lowered_with_counts, switchable
 
 SPECS = Path(__file__).parent.parent / "specs"
 NAMES = """
-    i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 mvitv2_s_shifted r2plus1d_18 slowfast_4x16_r50_ttoc slowfast_r50
-    swin3d_t_factorized timesformer_ts vivit_b_fe vtn_r50
+    i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 mvitv2_s_16x4 mvitv2_s_shifted r2plus1d_18 slowfast_4x16_r50_ttoc
+    slowfast_r50 swin3d_t_factorized timesformer_ts vivit_b_fe vtn_r50
 """.split()
 TINY = """arch tiny
 input clip: video[3, 4, 8, 8]
@@ -23,20 +24,69 @@ head: avgpool -> linear(2)
 """
 
 
+VARIANTS = [(target, left_out) for target in TARGETS for left_out in ("", *switchable(target))]
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("left_out", SWITCHABLE)
-def test_without_a_pass_the_same_is_computed(name: str, left_out: str) -> None:
-    arch = small(SPECS / f"{name}.arch")
-    plain, other = arch.build().eval(), arch.build(without=[left_out]).eval()
+@pytest.mark.parametrize(("target", "left_out"), VARIANTS)
+def test_in_every_form_the_same_is_computed(name: str, target: str, left_out: str) -> None:
+    arch, plain = small(SPECS / f"{name}.arch"), straightforward(name)
+    other = arch.build([left_out] if left_out else [], target).double().eval()
     other.load_state_dict(plain.state_dict(), strict=True)
-    clips = inputs(arch, 2)
+    clips = inputs(arch, 2, torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(other(*clips), plain(*clips), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(other(*clips), plain(*clips), rtol=1e-7, atol=1e-9)
 
 
-def test_every_pass_does_something_somewhere() -> None:
-    counts = [lowered_with_counts(small(SPECS / f"{n}.arch")._analysis.network)[1] for n in NAMES]
-    assert all(any(count[p.name] for count in counts) for p in PASSES)
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_the_same_with_all_passes_and_with_none(name: str) -> None:
+    arch, plain = small(SPECS / f"{name}.arch"), straightforward(name)
+    other = arch.build().double()
+    other.load_state_dict(plain.state_dict())
+    clips = inputs(arch, 2, torch.float64)
+    gradients: list[dict[str, torch.Tensor]] = []
+    for module in (plain, other):
+        module.eval().zero_grad()  # statistics stay
+        module(*clips).square().sum().backward()
+        gradients.append({n: p.grad for n, p in module.named_parameters() if p.grad is not None})
+    assert gradients[0]
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6, atol=1e-9)
+
+
+@cache
+def straightforward(name: str) -> torch.nn.Module:
+    """A small network without any pass, its weights and statistics moved away from their start."""
+    module = small(SPECS / f"{name}.arch").build(switchable()).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for key, tensor in module.state_dict().items():
+            if key.endswith("running_var"):
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+            elif tensor.is_floating_point():
+                tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.1)
+    return module
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_pass_does_something_somewhere(target: str) -> None:
+    networks = [small(SPECS / f"{n}.arch")._analysis.network for n in NAMES]
+    counts = [lowered_with_counts(network, target=target)[1] for network in networks]
+    assert all(any(count[p.name] for count in counts) for p in PASSES if target in p.targets)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lowering_leaves_the_network_alone(name: str) -> None:
+    network = small(SPECS / f"{name}.arch")._analysis.network
+
+    def state() -> list[object]:
+        nodes = [(n.id, n.layer, n.inputs, n.forms, n.layout, n.inplace) for n in network.all_nodes()]
+        return [*nodes, *((u.entry, u.exit, list(u.nodes()), u.frozen) for u in network.units)]
+
+    before = state()
+    for target in TARGETS:
+        lowered_with_counts(network, target=target)
+    assert state() == before
+    assert not network.folded
 
 
 def test_passes_are_told_and_left_out(
@@ -46,9 +96,14 @@ def test_passes_are_told_and_left_out(
     Path("tiny.arch").write_text(TINY, "utf-8")
     assert main(["compile", "tiny.arch", "--print", "lowered", "--no-pass", "inplace"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == [
+    assert [line for line in lines if line.startswith("#")] == [
         "# identities: layers without effect that are taken out: 1",
+        "# frames: convolutions of single frames, in two dimensions: 1",
+        "# taps: poolings by filters, in two dimensions for each frame: 0",
+        "# distances: decomposed distances that become channels of queries and keys: 0",
+        "# masks: masks of shifted windows that become channels of queries and keys: 0",
         "# layouts: conversions between layouts in memory: 0",
+        "# channels_last: clips whose channels are put last in memory: 0",
         "# inplace: left out",
     ]
     assert main(["compile", "tiny.arch", "--no-pass", "inplace"]) == 0
@@ -56,4 +111,4 @@ def test_passes_are_told_and_left_out(
     assert "inplace=True" not in text
     assert "archdsl compile tiny.arch --no-pass inplace" in text
     assert main(["compile", "tiny.arch", "--no-pass", "layouts"]) == 2
-    assert "the passes that can be left out are identities, inplace" in capsys.readouterr().err
+    assert "the passes that can be left out are identities, frames," in capsys.readouterr().err

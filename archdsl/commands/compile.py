@@ -18,7 +18,6 @@ from archdsl.pipeline import fit_memory, module_text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection
 
     from archdsl.graph.memory import Fitted
     from archdsl.pipeline import Analysis
@@ -28,22 +27,24 @@ MAX_DIFF_LINES = 40
 
 def command(arguments: argparse.Namespace) -> int:
     """Compiles each spec; a fault in one does not keep the others from being compiled."""
-    check_passes(arguments.no_pass)
-    if (arguments.max_activation is None) != (arguments.batch is None):
-        raise UsageError("--max-activation and --batch go together: the memory, and for how many clips")
+    _check_options(arguments)
     if arguments.output and arguments.output.endswith(".py") and len(arguments.specs) > 1:
         message = f"{len(arguments.specs)} specs cannot be written to one file; name a folder with -o"
         raise UsageError(message)
     return max(_compile_one(spec, arguments) for spec in arguments.specs)
 
 
-def check_passes(names: Collection[str]) -> None:
-    """Raises UsageError for what is no pass of the lowering, or one that code needs."""
-    from archdsl.lowering import SWITCHABLE
+def _check_options(arguments: argparse.Namespace) -> None:
+    from archdsl.lowering import check_options
 
-    unknown = next((name for name in names if name not in SWITCHABLE), None)
-    if unknown is not None:
-        raise UsageError(f"--no-pass {unknown}: the passes that can be left out are {', '.join(SWITCHABLE)}")
+    try:
+        check_options(arguments.no_pass, arguments.target)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if (arguments.max_activation is None) != (arguments.batch is None):
+        raise UsageError("--max-activation and --batch go together: the memory, and for how many clips")
+    if arguments.max_activation is not None and arguments.target != "train":
+        raise UsageError(f"--max-activation is for training, not for --target {arguments.target}")
 
 
 def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
@@ -52,7 +53,7 @@ def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
             return _show_stage(spec, arguments)
         analysis = analysed(spec, arguments)
         fitted = _fitted(analysis, arguments)
-        text = module_text(analysis, arguments.no_pass, fitted)
+        text = module_text(analysis, arguments.no_pass, arguments.target, fitted)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
@@ -60,7 +61,8 @@ def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
         print(f"archdsl: {spec}: {error}", file=sys.stderr)
         return 1
     show_diagnostics(analysis.warnings)
-    target = _target(spec, analysis.network.name, arguments.output)
+    name = analysis.network.name + ("" if arguments.target == "train" else f"_{arguments.target}")
+    target = _target(spec, name, arguments.output)
     code = _compare(target, text) if arguments.check else _write(spec, target, text, force=arguments.force)
     if fitted is not None:
         print(f"    {_told(fitted, total_cost(analysis.network).macs)}")

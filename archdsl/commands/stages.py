@@ -23,16 +23,16 @@ def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:
         return "\n".join(line for s in parse(read_source(spec)).statements for line in _tree(s, 0))
     network = analysed(spec, arguments).network
     if stage == "lowered":
-        return "\n".join(_lowered(network, arguments.no_pass))
+        return "\n".join(_lowered(network, arguments.no_pass, arguments.target))
     return "\n".join(_node(network, node, stage) for node in network.all_nodes())
 
 
-def _lowered(network: Network, without: list[str]) -> Iterator[str]:
+def _lowered(network: Network, without: list[str], target: str) -> Iterator[str]:
     """A line for each pass, then one for each layer."""
     from archdsl.lowering import PASSES, lowered_with_counts
 
-    lowered, counts = lowered_with_counts(network, without)
-    for step in PASSES:
+    lowered, counts = lowered_with_counts(network, without, target)
+    for step in (p for p in PASSES if target in p.targets):
         count = counts[step.name]
         yield f"# {step.name}: " + (f"{step.doc}: {count}" if count is not None else "left out")
     for node in lowered.all_nodes():
@@ -71,4 +71,5 @@ def _node(network: Network, node: Node, stage: str) -> str:
     if stage == "shapes":
         inputs = ", ".join(str(s) for s in node.input_shapes)
         return f"{text} : {inputs} → {node.shape}" if inputs else f"{text} : {node.shape}"
-    return f"{text} : {node.layout}" + (", in place" if node.inplace else "")
+    chosen = [*(["in place"] if node.inplace else []), *sorted(node.forms)]
+    return ", ".join([f"{text} : {node.layout}", *chosen])

@@ -98,6 +98,11 @@ class Node:
     inplace: bool = False  # whether it may overwrite its input; lowering decides
 
     @property
+    def forms(self) -> frozenset[str]:
+        """Of those that its code can have, the ones that lowering chose."""
+        return self.layer.forms
+
+    @property
     def name(self) -> str:
         """Its place in the module: `slow.res3.0.conv2`."""
         return f"{self.unit.name}.{self.label}" if self.unit.name else self.label
@@ -128,6 +133,7 @@ class Network:
     published: Published | None = None
     fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
+    folded: dict[str, str] = field(default_factory=dict[str, str])  # norms that lowering made part of a convolution
 
     @property
     def clips(self) -> dict[str, int]:

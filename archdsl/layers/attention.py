@@ -279,6 +279,20 @@ class Attention(Layer):
 
     # --- code ---
 
+    def other_forms(self, *inputs: Grid) -> frozenset[str]:
+        (x,) = inputs
+        kind, found = self.arrangement(x), set[str]()
+        if self.score == EMBEDDED_GAUSSIAN and self.position == DECOMPOSED and kind in ("whole", "axes"):
+            found.add("distances")
+        if self.score == EMBEDDED_GAUSSIAN and kind == "windows" and not x.token:
+            found.add("masks")
+        if self.pool == "conv" and self._pools() and all(p.keeps_frames for p in (self.queries, self.keys)):
+            found.add("taps")
+        return frozenset(found)
+
+    def for_inference(self) -> Attention:
+        return self.changed(dropout=0.0)
+
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         (x,) = inputs
         literal = () if self._pools(x.token) else (*map(int, self.kv_pool), *map(int, self.keys.step))
@@ -348,7 +362,7 @@ class Attention(Layer):
     def _shared(self, x: Grid) -> dict[str, Shared]:
         biased, drops = self.position != NONE, self.dropout > 0
         options: dict[str, Any] = {"token": bool(x.token), "table": self.position == TABLE, "drops": drops}
-        options |= {"scaled": self.scale, "biased": biased}
+        options |= {"scaled": self.scale, "biased": biased, "sided": "masks" in self.forms}
         if self.arrangement(x) == "band" and self.is_banded(x):
             name = ("Band", "Band", "attention_band.j2")
             return {"band": Shared(*name, tuple(options.items()), self.chunks(x))}
@@ -408,6 +422,8 @@ class Attention(Layer):
             "functional_q": None if pools or not self.queries.is_there else self.queries.call(),
             "add_query": self.add_query,
             "position": self.position,
+            "distances": "distances" in self.forms,
+            "taps": "taps" in self.forms,
             "own": self.token_projections,
             "dropout": self.dropout or None,
             "bias": self.bias,

@@ -43,6 +43,11 @@ class Pooling:
         t, h, w = (0 if k == s else k // 2 * (k % 2) for k, s in ends)
         return t, h, w
 
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether it leaves as many frames as there were, each in the middle of those that it is made of."""
+        return self.step[0] == 1 and self.kernel[0] % 2 == 1
+
     def of(self, x: Grid) -> Size3:
         """The grid that it leaves."""
         if not self.is_there:

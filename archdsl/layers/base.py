@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.layers.axes import Axis
 
 L = TypeVar("L", bound="type[Layer]")
+S = TypeVar("S", bound="Layer")
 
 # Where the numbers of a value live in memory.
 GRID = "grid"  # (B, C, T, H, W)
@@ -91,6 +93,7 @@ class Layer:
     imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
     layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # of the input, the best first
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
+    forms: frozenset[str] = frozenset()  # of its `other_forms`, those that lowering chose for its code
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -98,6 +101,12 @@ class Layer:
     def values(self) -> dict[str, Any]:
         """Every attribute's value, defaults included, in the order of declaration."""
         return {name: getattr(self, name) for name in self.attributes}
+
+    def changed(self: S, **values: Any) -> S:
+        """A copy with other values."""
+        other = copy(self)
+        other.__dict__.update(values)
+        return other
 
     def infer(self, *inputs: Grid) -> Grid:
         """The output's shape. Raises ShapeError if the layer does not fit its input."""
@@ -145,6 +154,10 @@ class Layer:
         """The layout of the output, for a first input in `layout`."""
         return layout
 
+    def for_inference(self) -> Layer:
+        """The layer as it is outside of training."""
+        return self
+
     def is_identity(self, *inputs: Grid) -> bool:
         """Whether it changes nothing, so that no code is needed for it."""
         return False
@@ -160,6 +173,10 @@ class Layer:
     def parts(self) -> Mapping[str, str]:
         """The torch class of each submodule that `inits` speaks of; "" is the layer's own module."""
         return {"": self.torch_class} if self.torch_class else {}
+
+    def other_forms(self, *inputs: Grid) -> frozenset[str]:
+        """Other forms of code that compute the same and may be faster, by the names of the passes that choose them."""
+        return frozenset()
 
     def place(self, *inputs: Grid) -> Mapping[str, Any]:
         """What its constructor takes that follows from the size of its input at this place, by the parameters' names.

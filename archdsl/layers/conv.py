@@ -70,7 +70,13 @@ class Conv(Layer):
             "pad": pad,  # by a function, which works out how much from the size of its input
             "groups": None if known_to_be(self.groups, 1) else self.groups,
             "bias": self.bias,
+            "frames": "frames" in self.forms,
         }
+
+    def other_forms(self, *inputs: Grid) -> frozenset[str]:
+        flat = known_to_be(self.kernel[0], 1) and known_to_be(self.stride[0], 1)
+        pads = depends_on_grid(self.padding, self.kernel, self.stride)
+        return frozenset({"frames"} if flat and not pads else ())
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         if not depends_on_grid(self.padding, self.kernel, self.stride):

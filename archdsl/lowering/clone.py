@@ -10,7 +10,7 @@ import networkx as nx
 from archdsl.graph.model import Network, Node, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def clone(network: Network) -> Network:
@@ -22,7 +22,7 @@ def clone(network: Network) -> Network:
         node: Node = data["node"]
         graph.add_node(number, node=replace(node, unit=units.get(id(node.unit), node.unit)))
     graph.add_edges_from(network.graph.edges(data=True))
-    return replace(network, graph=graph, units=copies)
+    return replace(network, graph=graph, units=copies, folded=dict(network.folded))
 
 
 def _clone_unit(unit: Unit, parent: Unit | None, seen: dict[int, Unit]) -> Unit:
@@ -38,6 +38,24 @@ def reconnect(network: Network, node: Node, inputs: Iterable[int]) -> None:
     network.graph.remove_edges_from(list(network.graph.in_edges(node.id)))
     for source, shape in zip(node.inputs, node.input_shapes, strict=True):
         network.graph.add_edge(source, node.id, shape=shape)
+
+
+def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
+    """Removes nodes, each replaced by another one before it, which may be replaced, too."""
+
+    def instead(number: int) -> int:
+        while number in stands_for:
+            number = stands_for[number]
+        return number
+
+    for node in list(network.all_nodes()):
+        if any(i in stands_for for i in node.inputs):
+            reconnect(network, node, map(instead, node.inputs))
+    network.graph.remove_nodes_from(stands_for)
+    for unit in all_units(network.units):
+        unit.items = [i for i in unit.items if not (isinstance(i, int) and i in stands_for)]
+        unit.entry, unit.exit = instead(unit.entry), instead(unit.exit)
+    network.output = instead(network.output)
 
 
 def all_units(units: Iterable[Unit]) -> Iterable[Unit]:

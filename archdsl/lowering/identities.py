@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
 from archdsl.core.values import is_list
-from archdsl.lowering.clone import all_units, reconnect
+from archdsl.lowering.clone import take_out
 
 if TYPE_CHECKING:
     from archdsl.core.source import Span
@@ -15,22 +15,21 @@ if TYPE_CHECKING:
 
 def drop_identities(network: Network) -> int:
     """Removes every node that is the identity, and lets its input take its place; how many there were."""
-    stands_for: dict[int, int] = {}
     kept = _kept(network)
-    for node in list(network.all_nodes()):
-        if any(i in stands_for for i in node.inputs):
-            reconnect(network, node, (stands_for.get(i, i) for i in node.inputs))
-        if node.inputs and node.span not in kept and _is_identity(node):
-            stands_for[node.id] = node.inputs[0]
-            network.graph.remove_node(node.id)
-    if not stands_for:
-        return 0
-    for unit in all_units(network.units):
-        unit.items = [i for i in unit.items if not (isinstance(i, int) and i in stands_for)]
-        unit.entry = stands_for.get(unit.entry, unit.entry)
-        unit.exit = stands_for.get(unit.exit, unit.exit)
-    network.output = stands_for.get(network.output, network.output)
-    return len(stands_for)
+    found = [n for n in network.all_nodes() if n.inputs and n.span not in kept and _is_identity(n)]
+    take_out(network, {n.id: n.inputs[0] for n in found})
+    return len(found)
+
+
+def drop_regularisation(network: Network) -> int:
+    """Removes dropout and drop path, which do nothing outside of training; how many there were."""
+    for node in network.all_nodes():
+        node.layer = node.layer.for_inference()
+    found = [n for n in network.all_nodes() if n.layer.category == "regularisation"]
+    take_out(network, {n.id: n.inputs[0] for n in found})
+    for unit in network.units:
+        unit.frozen = False
+    return len(found)
 
 
 def _kept(network: Network) -> set[Span]:
@@ -43,7 +42,7 @@ def _is_identity(node: Node) -> bool:
     """Judged by the numbers of this one place, not by the formulas of its block."""
     layer = node.layer
     if layer.attributes:
-        layer = type(layer)(**{name: _plain(value) for name, value in layer.values().items()})
+        layer = layer.changed(**{name: _plain(value) for name, value in layer.values().items()})
     return layer.is_identity(*node.input_shapes)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from archdsl.targets.torch.module import generate
+from archdsl.targets.torch.module import Origin, generate
 
-__all__ = ["generate"]
+__all__ = ["Origin", "generate"]

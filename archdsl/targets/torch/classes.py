@@ -179,4 +179,4 @@ class Grouping:
         extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
         form = node.layer.form(*node.input_shapes)
-        return (node.layer.kind, node.label, sources, node.layout, node.inplace, words, form, extra)
+        return (node.layer.kind, node.label, sources, node.layout, node.inplace, node.forms, words, form, extra)

@@ -161,7 +161,7 @@ class LayerPrinter:
         if not layer.attributes:
             return layer
         values = [n.layer.values() for n in nodes]
-        return type(layer)(**{k: constructor.resolve([v[k] for v in values], _hint(nodes[0], k)) for k in values[0]})
+        return layer.changed(**{k: constructor.resolve([v[k] for v in values], _hint(nodes[0], k)) for k in values[0]})
 
 
 class PrintedLayer:

@@ -60,8 +60,9 @@ class _Outermost(Constructor):
 class ModelPrinter:
     """Prints a network's outermost class."""
 
-    def __init__(self, network: Network, units: UnitPrinter, layers: LayerPrinter) -> None:
+    def __init__(self, network: Network, units: UnitPrinter, layers: LayerPrinter, *, trains: bool = True) -> None:
         self.network = network
+        self.trains = trains
         self.units = units
         self.layers = layers
         self.constructor = _Outermost(layers)
@@ -122,6 +123,8 @@ class ModelPrinter:
 
     def _steps(self, unit: Unit) -> list[Step]:
         name = unit.path or "x"
+        if unit.kind == "layout" and unit.entry in self.network.inputs.values():
+            name = self.paths[unit.entry]
         if is_stateless(self.network, unit):
             steps = self._inline(unit, name)
         else:
@@ -151,6 +154,8 @@ class ModelPrinter:
     def _call(self, unit: Unit) -> str:
         """How a call begins; stages go through `run`, which knows whether they are computed again."""
         if unit.kind != "stage":
+            return f"{self._place(unit)}("
+        if not self.trains:
             return f"{self._place(unit)}("
         self.kinds.add("whole" if stage_row(unit) is None else "row")
         return f"self.run({self._place(unit)}, "

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from archdsl.layers.base import GRID, Layer, layer
+
+
+@layer("channels_last", category="layout")
+class ChannelsLast(Layer):
+    """Puts the channels of a clip last in memory; its shape stays. The pass of the same name puts it in."""
+
+    internal = True
+    layouts = (GRID,)

@@ -1,0 +1,31 @@
+"""Makes batch norms part of the convolution before them: with fixed statistics both are one linear map."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from archdsl.lowering.clone import take_out
+
+if TYPE_CHECKING:
+    from archdsl.graph.model import Network
+
+
+def fold_norms(network: Network) -> int:
+    """Takes out each batch norm that alone uses a convolution, which gets a bias in its place; how many.
+
+    `network.folded` then has the convolution's name for each norm's.
+    """
+    uses = Counter(i for node in network.all_nodes() for i in node.inputs)
+    uses[network.output] += 1
+    folded: dict[int, int] = {}
+    for node in network.all_nodes():
+        if node.layer.kind != "bn":
+            continue
+        before = network.node(node.inputs[0])
+        if before.layer.kind == "conv" and uses[before.id] == 1:
+            before.layer = before.layer.changed(bias=True)
+            network.folded[node.name] = before.name
+            folded[node.id] = before.id
+    take_out(network, folded)
+    return len(folded)

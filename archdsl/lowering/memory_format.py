@@ -1,0 +1,35 @@
+"""Where the channels of convolutions lie in memory: last, as libraries are fastest, and as frames are views."""
+
+from __future__ import annotations
+
+from archdsl.graph.model import Network, Node, Unit
+from archdsl.layers import vocabulary
+from archdsl.lowering.clone import all_units, reconnect
+
+
+def put_channels_last(network: Network) -> int:
+    """Puts the channels of each clip last, if more than one convolution follows; what these give has them there, too.
+
+    How many clips there are.
+    """
+    if sum(n.layer.kind == "conv" for n in network.all_nodes()) < 2:
+        return 0
+    for clip in network.clips.values():
+        _put_behind(network, network.node(clip))
+    return len(network.clips)
+
+
+def _put_behind(network: Network, clip: Node) -> None:
+    users = [n for n in network.all_nodes() if clip.id in n.inputs]
+    number = max(network.graph) + 1
+    unit = Unit("layout", "", entry=clip.id, exit=number, items=[number])
+    layer = vocabulary()["channels_last"]()
+    node = Node(number, layer, (clip.id,), (clip.shape,), clip.shape, unit, clip.span, "channels_last")
+    network.graph.add_node(number, node=node)
+    network.graph.add_edge(clip.id, number, shape=clip.shape)
+    for user in users:
+        reconnect(network, user, (number if i == clip.id else i for i in user.inputs))
+    for other in all_units(network.units):
+        other.entry = number if other.entry == clip.id else other.entry
+        other.exit = number if other.exit == clip.id else other.exit
+    network.units.insert(0, unit)

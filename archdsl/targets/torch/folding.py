@@ -1,0 +1,46 @@
+"""How a module for inference finds the batch norms that became part of its convolutions, in the weights of training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.graph.tensors import own_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from archdsl.graph.model import Network
+
+Rule = tuple[str, str, float]  # how the names of a norm and of its convolution end, and the norm's ε
+
+
+def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
+    """The fewest rules that give each norm its convolution, and none to the other norms of a network.
+
+    `folded` has the convolution's name for each norm's. A rule holds where there is such a convolution.
+    """
+    eps = {n.name: float(n.layer.values()["eps"]) for n in network.all_nodes() if n.layer.kind == "bn"}
+    convolutions = {n.name for n in network.all_nodes() if "weight" in own_tensors(n) and n.layer.kind == "conv"}
+    rules = sorted({(*_differing(norm, conv), eps[norm]) for norm, conv in folded.items()}, key=_precedence)
+    if all(_found(norm, rules, convolutions) == folded.get(norm) for norm in eps):
+        return rules
+    return [(norm, conv, eps[norm]) for norm, conv in folded.items()]
+
+
+def _differing(norm: str, conv: str) -> tuple[str, str]:
+    """Two names without the parts that they begin with alike."""
+    one, other = norm.split("."), conv.split(".")
+    while one[0] == other[0]:
+        one, other = one[1:], other[1:]
+    return ".".join(one), ".".join(other)
+
+
+def _precedence(rule: Rule) -> tuple[int, int, Rule]:
+    """The longest names first: they are the most particular."""
+    return -rule[0].count("."), -rule[1].count("."), rule
+
+
+def _found(norm: str, rules: Iterable[Rule], convolutions: set[str]) -> str | None:
+    """As the generated code looks it up."""
+    candidates = (norm.removesuffix(end) + other for end, other, _ in rules if norm.endswith(end))
+    return next((c for c in candidates if c in convolutions), None)
