@@ -189,6 +189,13 @@ class Architecture:
         """Parameters, multiply-adds and activations as `archdsl cost --json` gives them; `by` stage, block or layer."""
         return cost_json(self._analysis.network, by)
 
+    def memory(self, batch: int) -> int:
+        """Bytes of activations that training keeps until the backward pass, for so many clips in float32."""
+        from archdsl.graph.memory import memory_of
+        from archdsl.lowering import lower
+
+        return memory_of(lower(self._analysis.network), batch).total
+
     def fit_memory(self, max_activation: str | int, batch: int, without: Collection[str] = ()) -> Fitted:
         """The stages to compute again in training, so that activations fit into memory, for `source` and `build`.
 

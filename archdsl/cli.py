@@ -160,6 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     cost = commands.add_parser("cost", **_about("count parameters, multiply-adds and activations", liked))
     cost.add_argument("specs", nargs="+", metavar="SPEC")
     cost.add_argument("--json", action="store_true")
+    cost.add_argument(
+        "--batch", metavar="CLIPS", type=_count, help="also the memory that training keeps of so many clips"
+    )
     cost.add_argument("--by", choices=("stage", "block", "layer"), default="stage")
 
     base = argparse.ArgumentParser(add_help=False)

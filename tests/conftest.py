@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes has one core, and torch counts all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,3 +37,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Says which documents `--update-errors` has changed: they are to be read before they are committed."""
     for name in config.stash[REWRITTEN]:
         terminalreporter.write_line(f"rewritten, read it: tests/errors/{name}")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """With one thread alone, torch 2.13 takes other convolutions on a CPU, which put channels first in memory.
+
+    What compiles a model does not know that, and what predicts its memory does not either.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

@@ -79,6 +79,7 @@ def test_what_a_model_can_do_stays(name: str, monkeypatch: pytest.MonkeyPatch) -
         torch.testing.assert_close(model_of(name, "stage").eval()(*clips), model_of(name).eval()(*clips))
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("name", ["slowfast_r50", "timesformer_ts"])
 @pytest.mark.parametrize("mode", MODES)
 def test_compiled_it_gives_the_same(name: str, mode: str) -> None:

@@ -22,6 +22,7 @@ from archdsl.lowering.checkpoints import TooLarge, blocks_of
 if TYPE_CHECKING:
     import archdsl
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 NAMES = "i3d_inception_rgb mvit_b_16x4 slowfast_r50 swin3d_t".split()
 BATCH = 3
 TINY = """arch tiny

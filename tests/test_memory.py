@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import torch
 from small import inputs, small
 
 import archdsl
+from archdsl.cli import main
+from archdsl.graph.cost import LEVELS, cost_rows
 from archdsl.graph.memory import held, memory_of, memory_rows
 from archdsl.lowering import lower
 
+pytestmark = pytest.mark.usefixtures("two_threads")
 SPECS = Path(__file__).parent.parent / "specs"
 # A family each, and those whose attention has another form.
 NAMES = """
@@ -88,12 +92,34 @@ def test_layers_that_specs_have_not(layers: str, tmp_path: Path) -> None:
     assert memory(arch).total == pytest.approx(kept, rel=0.05)
 
 
-def test_rows_add_up_and_grow_with_the_batch() -> None:
+@pytest.mark.parametrize("name", ["i3d_inception_rgb", "mvit_b_16x4", "slowfast_r50", "swin3d_t", "vtn_r50"])
+def test_rows_are_those_of_costs(name: str) -> None:
+    arch = small(SPECS / f"{name}.arch")
+    for level in LEVELS:
+        kept = memory_rows(memory(arch), level)
+        assert sum(row.bytes for row in kept) == arch.memory(BATCH)
+        named = {(row.path, row.name) for row in cost_rows(arch._analysis.network, level)}
+        assert {(row.path, row.name) for row in kept} <= named
+
+
+def test_more_clips_keep_more() -> None:
     arch = small(SPECS / "slowfast_r50.arch")
-    rows = memory_rows(memory(arch))
-    assert sum(row.bytes for row in rows) == memory(arch).total
-    assert {(row.path, row.name) for row in rows} >= {("slow", "res2"), ("fast", "res2"), ("", "head")}
-    assert memory(arch, 2).total < memory(arch, 4).total <= 2 * memory(arch, 2).total
+    assert arch.memory(2) < arch.memory(4) <= 2 * arch.memory(2)
+
+
+def test_the_table_of_costs_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.arch").write_text(TINY.replace("LAYERS", "conv(16)"), "utf-8")
+    assert main(["cost", "tiny.arch", "--batch", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    # The clip (24 KiB), the maps of 8 channels before the norm and after it (64 KiB each), two numbers of 8 channels.
+    assert next(line.split()[-2:] for line in lines if line.startswith("one ")) == ["152", "KiB"]
+    assert main(["cost", "tiny.arch", "--batch", "2", "--json", "--by", "layer"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["batch"] == 2
+    assert data["memory"] == sum(r["memory"] for r in data["stages"]) == sum(r["memory"] for r in data["layers"])
 
 
 @pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t", "mvit_b_16x4", "i3d_inception_rgb"])

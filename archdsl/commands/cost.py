@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic
 from archdsl.core.grid import grid_text
+from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.graph.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
+from archdsl.graph.memory import Memory, memory_of, memory_rows
 
 if TYPE_CHECKING:
     import argparse
@@ -24,18 +26,44 @@ def command(arguments: argparse.Namespace) -> int:
     """Prints what each spec costs and how that compares with what is published."""
     results = [(spec, analysed(spec, arguments)) for spec in arguments.specs]
     if arguments.json:
-        data = [cost_json(a.network, arguments.by) | _published_json(spec, a, arguments) for spec, a in results]
+        data = [_json(a, arguments) | _published_json(spec, a, arguments) for spec, a in results]
         print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
     for index, (spec, analysis) in enumerate(results):
         comparison, warnings = _compare(spec, analysis, arguments)
         if not arguments.json:
-            print("\n" * bool(index) + _table(analysis, arguments.by))
+            print("\n" * bool(index) + _table(analysis, arguments.by, arguments.batch))
             print("\n".join(comparison) + "\n" * bool(comparison), end="")
         show_diagnostics([*analysis.warnings, *warnings])
     return 0
 
 
-def _table(analysis: Analysis, level: str) -> str:
+def _json(analysis: Analysis, arguments: argparse.Namespace) -> dict[str, Any]:
+    data = cost_json(analysis.network, arguments.by)
+    if arguments.batch is None:
+        return data
+    memory = _memory(analysis, arguments.batch)
+    for level in ("stage", arguments.by):
+        kept = _kept(memory, level)
+        for row in data[f"{level}s"]:
+            row["memory"] = kept.get((row["name"], row["path"] or ""), 0)
+    return data | {"batch": arguments.batch, "memory": memory.total}
+
+
+def _memory(analysis: Analysis, batch: int) -> Memory:
+    from archdsl.lowering import lower
+
+    return memory_of(lower(analysis.network), batch)
+
+
+def _kept(memory: Memory, level: str) -> dict[tuple[str, str], int]:
+    """Bytes by the name and the path of a row."""
+    kept: dict[tuple[str, str], int] = {}
+    for row in memory_rows(memory, level):
+        kept[row.name, row.path] = kept.get((row.name, row.path), 0) + row.bytes
+    return kept
+
+
+def _table(analysis: Analysis, level: str, batch: int | None) -> str:
     network = analysis.network
     rows = cost_rows(network, level)
     total = total_cost(network)
@@ -43,12 +71,24 @@ def _table(analysis: Analysis, level: str) -> str:
     cells = [("stage" if level == "stage" else level, "path", "output", "parameters", "multiply-adds", "activations")]
     cells += [_cells(row) for row in rows]
     cells.append(("total", "", "", *_figures(total.params, total.macs, total.activations)))
+    if batch is not None:
+        memory = _memory(analysis, batch)
+        kept = _kept(memory, level)
+        last = ["kept in training", *(size_text(kept.get((r.name, r.path), 0)) for r in rows), size_text(memory.total)]
+        cells = [(*c, more) for c, more in zip(cells, last, strict=True)]
     if not any(row.path for row in rows):
         cells = [(c[0], *c[2:]) for c in cells]
-    lines = aligned(cells, numbers=3)
+    lines = aligned(cells, numbers=3 if batch is None else 4)
     rule = "─" * max(map(len, lines))
     head = f"{network.name}  input {inputs} (channels × frames × height × width)"
-    return "\n".join([head, "", lines[0], rule, *lines[1:-1], rule, lines[-1], "", CONVENTION])
+    return "\n".join([head, "", lines[0], rule, *lines[1:-1], rule, lines[-1], "", CONVENTION, *_said(batch)])
+
+
+def _said(batch: int | None) -> list[str]:
+    if batch is None:
+        return []
+    clips = "1 clip" if batch == 1 else f"{batch} clips"
+    return [f"kept in training: activations of {clips} that the backward pass needs, in float32, each counted once"]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What training keeps of a network until the backward pass, from its lowered graph alone.
 
-Counted are the bytes of activations in float32 that autograd holds after a forward pass, weights and buffers left out.
+Counted are the bytes of activations in float32 that autograd holds after a forward pass, weights and buffers left out,
+as torch computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere.
 A tensor that several layers keep counts once, and so does what lies in the memory of another: a view, or the result of
 an operation in place.
 """
@@ -10,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archdsl.layers.base import FLOAT, Use
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from archdsl.graph.model import Network, Node, Unit
 
@@ -28,6 +29,7 @@ class Memory:
     batch: int
     kept: dict[int, Tensors]  # by node
     places: dict[int, int]  # of each value, that in whose memory it lies
+    channels_last: dict[int, bool]  # whether a value has its channels last in memory
 
     def value(self, number: int) -> Tensors:
         """The memory that a value lies in."""
@@ -49,22 +51,32 @@ class Memory:
 
 def memory_of(network: Network, batch: int) -> Memory:
     """What autograd keeps of a lowered network for `batch` clips."""
-    memory = Memory(network, batch, {}, {})
+    memory = Memory(network, batch, {}, {}, {})
     trained: dict[int, bool] = {}  # whether a value has a gradient
     order = [*network.inputs.values(), *(n for unit in network.units for n in unit.nodes())]
     for node in map(network.node, order):
         place = node.inputs and (node.inplace or node.layer.is_view(*node.input_shapes))
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
+        memory.channels_last[node.id] = _channels_last(memory, node)
         own = bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.unit.top.frozen
         trained[node.id] = own or any(trained[i] for i in node.inputs)
         memory.kept[node.id] = _kept(memory, node) if trained[node.id] else {}
     return memory
 
 
+def _channels_last(memory: Memory, node: Node) -> bool:
+    """What has one position is as good as in any order."""
+    layer = node.layer
+    if not node.inputs:
+        return False
+    if node.shape.positions == 1 or layer.kind == "channels_last" or node.layout in (CHANNELS_LAST, TOKENS):
+        return True
+    return layer.keeps_order and all(memory.channels_last[i] for i in node.inputs)
+
+
 def _kept(memory: Memory, node: Node) -> Tensors:
-    source = memory.network.node(node.inputs[0])
-    packed = source.layer.kind != "convert" or source.shape.positions == 1
-    use = Use(node.input_shapes, node.shape, node.layout, packed=packed, examples=node.input_shapes)
+    last = memory.channels_last[node.inputs[0]]
+    use = Use(node.input_shapes, node.shape, node.layout, channels_last=last, examples=node.input_shapes)
     saved = node.layer.saved(use)
     found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
     for number in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
@@ -81,16 +93,30 @@ class Row:
     bytes: int
 
 
-def memory_rows(memory: Memory) -> list[Row]:
-    """What is kept of each stage, in the order of data flow; the rows add up to the total."""
+def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
+    """What is kept of each stage, block or layer, in the order of data flow; the rows add up to the total."""
     seen: Tensors = {}
     rows: list[Row] = []
     for unit in memory.network.units:
-        new = {k: v for k, v in memory.of(unit.nodes()).items() if k not in seen}
-        seen |= new
-        if new:
-            rows.append(Row(unit.stage, unit.path, sum(new.values())))
-    return rows
+        for name, nodes in _parts(memory.network, unit, level):
+            new = {k: v for k, v in memory.of(nodes).items() if k not in seen}
+            seen |= new
+            rows.append(Row(name, unit.path, sum(new.values())))
+    return [row for row in rows if row.bytes]
+
+
+def _parts(network: Network, unit: Unit, level: str) -> Iterator[tuple[str, list[int]]]:
+    """The rows of a unit, with their nodes, as tables of costs have them."""
+    if level == "stage":
+        yield unit.stage, list(unit.nodes())
+        return
+    for item in unit.items:
+        if isinstance(item, int):
+            yield network.node(item).name, [item]
+        elif item.kind == "sequence" or level == "layer":
+            yield from _parts(network, item, level)
+        else:
+            yield item.name, list(item.nodes())
 
 
 @dataclass(frozen=True)

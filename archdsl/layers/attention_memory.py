@@ -38,8 +38,9 @@ class _Kept:
     """The numbers in each tensor that is kept, of one clip or frame."""
 
     def __init__(self, layer: Attention, use: Use) -> None:
-        self.layer, self.x, self.packed = layer, use.inputs[0], use.packed
+        self.layer, self.x, self.packed = layer, use.inputs[0], use.channels_last
         self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
+        self.wide: int = self.dim  # of queries, keys and values as they are multiplied
         self.own: dict[str, int] = {}
         self.once = 0  # of all clips together
         self.keeps_input = False
@@ -63,8 +64,8 @@ class _Kept:
     def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
         """Softmax with all its weights. `pairs` are those of queries and keys that meet, of one head."""
         heads = int(self.layer.heads)
-        self.keep(f"{name} scaled queries", queries * self.dim)
-        self.keep(f"{name} scaled keys", keys * self.dim)
+        self.keep(f"{name} scaled queries", queries * self.wide)
+        self.keep(f"{name} scaled keys", keys * self.wide)
         self.keep(f"{name} weights", pairs * heads * (3 if self.layer.dropout else 1))  # as they are, and what drops
 
 
@@ -122,7 +123,10 @@ class _Groups(_Kept):
         for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
             if not pooling.is_there:
                 continue
-            self.keep("qkv", 3 * dim * self.rows)
+            if "taps" in layer.forms and self.token:  # frames that lie apart are copied
+                self.keep(f"frames of {parts}", len(parts) * dim * (self.rows - self.token))
+            else:
+                self.keep("qkv", 3 * dim * self.rows)
             if layer.pool == "conv" and layer.heads > 1:
                 self.once += len(parts) * dim * prod(pooling.kernel)  # a filter for each head
             elif layer.pool == "max":
@@ -165,7 +169,7 @@ class _Groups(_Kept):
                 self._keep(name)
                 self.keep(f"statistics of {name}", 2 * layer.heads * rows)
                 self._lie(name, f"normalised {name}", rows * self.dim)
-        self.headed = layer.pool_norm and layer.queries.is_there
+        self.headed = layer.pool_norm and layer.queries.is_there and self.kind != "whole"
 
     def _distances(self) -> None:
         if self.layer.position == DECOMPOSED:
@@ -175,17 +179,34 @@ class _Groups(_Kept):
                     self.keep(f"queries by {axis}", self.groups.number * self.q * self.dim)
                     self.once += q * k * self.dim // self.layer.heads
 
+    def _widen(self) -> bool:
+        """Further channels of queries and keys, in place of a mask; whether there are some."""
+        layer, shift = self.layer, self.groups.shift
+        more = 0
+        if "distances" in layer.forms:
+            more = sum(k for a, k in zip("thw", layer.extents(self.x)[1], strict=True) if a in layer.axes)
+        elif "masks" in layer.forms and self.kind == "windows":
+            more = sum(n > 0 for n in shift)
+        self.wide += more * int(layer.heads)
+        if more:
+            self._lie("q", "wide q", self.queries * self.wide)
+            self._lie("k", "wide k", self.keys * self.wide)
+            self._lie("v", "wide v", self.keys * self.wide)
+        return more > 0
+
     def _weigh(self) -> None:
         layer, heads = self.layer, int(self.layer.heads)
         pairs = self.queries * (self.k + self.token)
         softmax = layer.score in (EMBEDDED_GAUSSIAN, GAUSSIAN)
-        shifted = self.kind == "windows" and self.groups.is_shifted  # with a mask that flash attention does not take
-        if softmax and not (self.apart or layer.dropout or layer.position != NONE or shifted):
+        widened = self._widen()
+        masked = self.kind == "windows" and self.groups.is_shifted and not widened
+        learned = layer.position != NONE and "distances" not in layer.forms
+        if softmax and not (self.apart or layer.dropout or learned or masked):
             for name in "qkv":
                 self._keep(name)
-            self.keep("result", self.queries * self.dim)
+            self.keep("result", self.queries * self.wide)
             self.keep("sums", self.queries * heads)
-            if layer.add_query or (heads > 1 and self.headed):
+            if widened or layer.add_query or (heads > 1 and self.headed):
                 self.keep("y", self.queries * self.dim)
             return
         self.keep("y", self.queries * self.dim)
@@ -194,7 +215,7 @@ class _Groups(_Kept):
         else:
             self.keep("weights", heads * pairs)
         for name in "v" if softmax else "qkv":
-            if heads > 1:
+            if heads > 1 and not widened:
                 self.keep(f"copy of {name}", (self.queries if name == "q" else self.keys) * self.dim)
             else:
                 self._keep(name)

@@ -47,7 +47,7 @@ class Use(NamedTuple):
     layout: str = GRID  # of the inputs
     inplace: bool = False  # whether the input's memory may be overwritten
     examples: tuple[Grid, ...] = ()  # the inputs in one place, for what `form` decides
-    packed: bool = True  # whether the first input lies in memory in the order of its layout
+    channels_last: bool = True  # whether the first input has its channels last in memory, whatever its layout
 
 
 class Saved(NamedTuple):
@@ -93,6 +93,7 @@ class Layer:
     imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
     layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # of the input, the best first
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
+    keeps_order: ClassVar[bool] = True  # whether its output has its channels last in memory if its inputs have
     forms: frozenset[str] = frozenset()  # of its `other_forms`, those that lowering chose for its code
 
     def __init__(self, **values: Any) -> None:

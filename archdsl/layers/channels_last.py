@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from archdsl.layers.base import GRID, Layer, layer
+from archdsl.layers.base import GRID, Layer, Saved, Use, layer
 
 
 @layer("channels_last", category="layout")
@@ -9,3 +9,6 @@ class ChannelsLast(Layer):
 
     internal = True
     layouts = (GRID,)
+
+    def saved(self, use: Use) -> Saved:
+        return Saved()

@@ -54,6 +54,8 @@ class Conv(Layer):
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
     def saved(self, use: Use) -> Saved:
+        if "frames" in self.forms and not use.channels_last:
+            return Saved(own=FLOAT * use.inputs[0].elements)  # a copy, in which frames lie apart
         if not depends_on_grid(self.padding, self.kernel, self.stride):
             return Saved(inputs=True)
         return Saved(own=FLOAT * padded(use.inputs[0], self.kernel, self.stride))

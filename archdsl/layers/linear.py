@@ -36,7 +36,7 @@ class Linear(Layer):
         return output.elements * inputs[0].channels
 
     def saved(self, use: Use) -> Saved:
-        return Saved(inputs=True) if use.packed else Saved(own=FLOAT * use.inputs[0].elements)  # a copy
+        return Saved(inputs=True) if use.channels_last else Saved(own=FLOAT * use.inputs[0].elements)  # a copy
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "out": self.out, "bias": self.bias}

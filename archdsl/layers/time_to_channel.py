@@ -13,6 +13,7 @@ class TimeToChannel(Layer):
 
     imports = ("from einops import rearrange",)
     layouts = (GRID,)
+    keeps_order = False
 
     n = Integer(doc="frames that become one")
 
