@@ -183,6 +183,24 @@ def test_compile_takes_the_whole_graph(path: Path) -> None:
     torch.testing.assert_close(compiled(*clips), model(*clips))
 
 
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_steps_do_not_compile_again(path: Path) -> None:
+    """Training goes on with what the first step compiled: the weights move, the draws are others."""
+    arch = of_form(path, frames=32)
+    if first_of_kinds(arch) != path:
+        pytest.skip(f"the layers of {first_of_kinds(arch).stem}")
+    model, clips = arch.build().train(), inputs(arch, 2)
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    model(*clips)  # einops notes the library that it works with, once for all
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for _ in range(3):
+            optimizer.zero_grad(set_to_none=True)
+            compiled(*clips).square().mean().backward()
+            optimizer.step()
+
+
 def test_compile_keeps_the_values() -> None:
     """Through AOTAutograd, which functionalises the graph."""
     model = built("slowfast_r50", depths=[1, 1, 1, 1]).eval()
