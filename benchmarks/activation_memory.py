@@ -2,7 +2,7 @@
 
     python benchmarks/activation_memory.py slowfast_r50 swin3d_t
 
-A forward pass of one clip of the spec's own size in training, on the CPU in float32: as it is, with every block
+A forward pass of two clips of the spec's own size in training, on the CPU in float32: as it is, with every block
 checkpointed, and with every stage. With one thread alone torch takes other convolutions, so there are two at least.
 """
 
@@ -18,7 +18,7 @@ import archdsl
 from archdsl.core.sizes import size_text
 from archdsl.graph.memory import held, memory_of
 from archdsl.lowering import lower
-from archdsl.lowering.checkpoints import blocks_of
+from archdsl.lowering.checkpoints import blocks_of, stages_of
 
 SPECS = Path(__file__).parent.parent / "specs"
 
@@ -27,7 +27,7 @@ def predicted(arch: archdsl.Architecture, batch: int) -> dict[str, int]:
     """Bytes kept, by what is checkpointed."""
     network = lower(arch._analysis.network)
     memory = memory_of(network, batch)
-    stages = [u for u in network.units if u.kind == "stage"]
+    stages = stages_of(network)
     blocks = [b for u in stages for b in blocks_of(u)]
     return {"none": memory.total, "block": held(memory, blocks)[0], "stage": held(memory, stages)[0]}
 
@@ -50,7 +50,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="Compare predicted and measured activation memory.")
     parser.add_argument("specs", nargs="+", metavar="SPEC", help="names of specs")
-    parser.add_argument("--batch", type=int, default=1, help="clips (default: 1)")
+    parser.add_argument("--batch", type=int, default=2, help="clips (default: 2)")
     arguments = parser.parse_args()
     torch.set_num_threads(max(2, torch.get_num_threads()))
     print("| spec | checkpointed | predicted | measured | predicted / measured |\n|---|---|---|---|---|")

@@ -15,6 +15,7 @@ from archdsl.cli import main
 from archdsl.graph.cost import LEVELS, cost_rows
 from archdsl.graph.memory import held, memory_of, memory_rows
 from archdsl.lowering import lower
+from archdsl.lowering.checkpoints import stages_of
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 SPECS = Path(__file__).parent.parent / "specs"
@@ -122,13 +123,13 @@ def test_the_table_of_costs_has_it(
     assert data["memory"] == sum(r["memory"] for r in data["stages"]) == sum(r["memory"] for r in data["layers"])
 
 
-@pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t", "mvit_b_16x4", "i3d_inception_rgb"])
+@pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t", "mvit_b_16x4", "i3d_inception_rgb", "i3d_r50_nl5"])
 def test_what_is_kept_of_checkpointed_stages_is_predicted(name: str) -> None:
     arch = small(SPECS / f"{name}.arch")
     model: Any = arch.build()
     model.checkpointing = "stage"
     network = lower(arch._analysis.network)
-    kept, again = held(memory_of(network, BATCH), [u for u in network.units if u.kind == "stage"])
+    kept, again = held(memory_of(network, BATCH), stages_of(network))
     assert kept == pytest.approx(measured(model, inputs(arch, BATCH)), rel=0.02)
     assert 0 < again < memory(arch).total
 

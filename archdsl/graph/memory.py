@@ -1,7 +1,8 @@
 """What training keeps of a network until the backward pass, from its lowered graph alone.
 
 Counted are the bytes of activations in float32 that autograd holds after a forward pass, weights and buffers left out,
-as torch computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere.
+as torch computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere. Of two
+clips and more: the memory of one can be a view where that of several is a copy.
 A tensor that several layers keep counts once, and so does what lies in the memory of another: a view, or the result of
 an operation in place.
 """

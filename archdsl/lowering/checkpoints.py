@@ -36,8 +36,7 @@ def fit(network: Network, limit: int, batch: int) -> Fitted:
         TooLarge: if no choice of stages is enough.
     """
     memory = memory_of(network, batch)
-    stages = [u for u in network.units if u.kind == "stage" and any(network.node(n).layer.heavy for n in u.nodes())]
-    stages = sorted(stages, key=lambda u: -sum(memory.of(u.nodes()).values()))[:MOST]
+    stages = sorted(stages_of(network), key=lambda u: -sum(memory.of(u.nodes()).values()))[:MOST]
     costs = [unit_cost(network, u).macs for u in stages]
     least = memory.total
     for macs, chosen in _by_cost(costs):
@@ -48,6 +47,12 @@ def fit(network: Network, limit: int, batch: int) -> Fitted:
         least = min(least, kept + again)
     clips = "1 clip takes" if batch == 1 else f"{batch} clips take"
     raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
+
+
+def stages_of(network: Network) -> list[Unit]:
+    """The stages that can be computed again: those that are modules."""
+    stages = [unit for unit in network.units if unit.kind == "stage"]
+    return [u for u in stages if any(n.layer.is_module(*n.input_shapes) for n in map(network.node, u.nodes()))]
 
 
 def blocks_of(stage: Unit) -> list[Unit]:
