@@ -93,8 +93,11 @@ def counted(rows: Iterable[table.Row]) -> list[table.Row]:
 
 def page(text: str, rows: Sequence[table.Row]) -> str:
     """A page with what stands between its marks as the rows have it."""
-    for mark, made in (("speed", table.speed_tables(counted(rows))), ("goals", goals_table(rows))):
-        begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
-        before, rest = text.split(begin)
-        text = before + begin + made + end + rest.split(end)[1]
-    return text
+    return marked(marked(text, "speed", table.speed_tables(counted(rows))), "goals", goals_table(rows))
+
+
+def marked(text: str, mark: str, made: str) -> str:
+    """A text with something else between two marks."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    before, rest = text.split(begin)
+    return before + begin + made + end + rest.split(end)[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -103,6 +102,7 @@ def pytorchvideo(builder: str, settings: Callable[[Clip], dict[str, Any]], prepa
     def make(clip: Clip) -> torch.nn.Module:
         from importlib import import_module
 
+        declare_operators()  # it imports torchvision
         module, function = builder.split(".")
         model = getattr(import_module(f"pytorchvideo.models.{module}"), function)(**settings(clip))
         for name, part in model.named_modules():
@@ -171,11 +171,6 @@ MODELS = {
 }
 
 
-def for_inference(arch: archdsl.Architecture) -> torch.nn.Module:
-    """Our module as it is built for inference, where there is such a build."""
-    return arch.build(**({"target": "infer"} if "target" in inspect.signature(arch.build).parameters else {}))
-
-
 class Sides:
     """Our modules of a spec, for training and for inference, and those of a peer, with the same weights."""
 
@@ -194,7 +189,7 @@ class Sides:
             ours.load_state_dict(archdsl.convert_weights(self.arch, theirs.state_dict(), peer.source))
             tuned = channels_last(copy.deepcopy(theirs))
             self.theirs = {"shipped": theirs.to(device), "tuned": tuned.to(device)}
-        infer = for_inference(self.arch)
+        infer = self.arch.build(target="infer")
         infer.load_state_dict(ours.state_dict())
         self.ours = {"train": ours.to(device), "infer": infer.to(device)}
 

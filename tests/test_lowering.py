@@ -100,8 +100,6 @@ def test_passes_are_told_and_left_out(
         "# identities: layers without effect that are taken out: 1",
         "# frames: convolutions of single frames, in two dimensions: 1",
         "# taps: poolings by filters, in two dimensions for each frame: 0",
-        "# distances: decomposed distances that become channels of queries and keys: 0",
-        "# masks: masks of shifted windows that become channels of queries and keys: 0",
         "# layouts: conversions between layouts in memory: 0",
         "# channels_last: clips whose channels are put last in memory: 0",
         "# inplace: left out",

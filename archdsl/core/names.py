@@ -23,7 +23,7 @@ _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
     "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
     "Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool RelativePositions Windows "
-    "ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError "
+    "SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError "
     "Checkpointing Literal cast get_args checkpoint checkpointed nullcontext BuffersKept".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted".split())

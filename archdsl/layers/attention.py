@@ -63,6 +63,7 @@ class Attention(Layer):
     """
 
     module, heavy = True, True
+    runs = False  # whether it is for inference, where fused attention takes a table of four axes
     imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
     layouts = (CHANNELS_LAST, TOKENS)
 
@@ -291,7 +292,7 @@ class Attention(Layer):
         return frozenset(found)
 
     def for_inference(self) -> Attention:
-        return self.changed(dropout=0.0)
+        return self.changed(dropout=0.0, runs=True)
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         (x,) = inputs
@@ -362,7 +363,7 @@ class Attention(Layer):
     def _shared(self, x: Grid) -> dict[str, Shared]:
         biased, drops = self.position != NONE, self.dropout > 0
         options: dict[str, Any] = {"token": bool(x.token), "table": self.position == TABLE, "drops": drops}
-        options |= {"scaled": self.scale, "biased": biased, "sided": "masks" in self.forms}
+        options |= {"scaled": self.scale, "biased": biased, "sided": "masks" in self.forms, "runs": self.runs}
         if self.arrangement(x) == "band" and self.is_banded(x):
             name = ("Band", "Band", "attention_band.j2")
             return {"band": Shared(*name, tuple(options.items()), self.chunks(x))}

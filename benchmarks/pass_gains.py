@@ -1,0 +1,99 @@
+"""What each pass of the lowering gains: modules with all passes and without one, run in turn.
+
+    python benchmarks/pass_gains.py [SPEC…] [--batch 1 --runs 5 --device cpu] [--write-docs]
+
+For each pass that does something in a spec, the median over the rounds of the time without it by the time with it:
+above 1 the pass makes the module faster. Training is a step of forward, backward and SGD in the module for training;
+inference runs the one for inference. Rows go to benchmarks/results/passes.csv, where they replace those of the same
+setting; `--write-docs` makes the table in docs/performance.md of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+import goals
+import table
+import torch
+from measure import Setting, measured, runner
+from model_speed import ROOT, where
+from peers import MODELS, SPECS
+
+import archdsl
+from archdsl.lowering import lowered_with_counts, switchable
+
+RESULTS = ROOT / "benchmarks" / "results" / "passes.csv"
+DEFAULT = ("r2plus1d_18", "slowfast_r50", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t")
+KEY = ("device", "model", "mode", "batch", "pass")
+HEAD = ("model", "pass", "mode", "batch", "without / with")
+Line = dict[str, object]
+
+
+def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
+    """A row for each pass that does something in a spec."""
+    size = MODELS[name].clip
+    arch = archdsl.load(SPECS / f"{name}.arch", clip=size)
+    counts = lowered_with_counts(arch._analysis.network, target=mode)[1]
+    working = [p for p in switchable(mode) if counts[p]]
+    setting = Setting(arguments.device, mode, "f32", arguments.batch, compiled=False)
+    clip = torch.randn(arguments.batch, *size, device=arguments.device)
+    weights = arch.build().state_dict()
+    ready = []
+    for left_out in ["", *working]:
+        module = arch.build([left_out] if left_out else [], mode)
+        module.load_state_dict(weights)
+        ready.append(runner(left_out, module.to(arguments.device), clip, setting))
+    seconds = measured(ready, arguments.runs, arguments.device, warm=False)
+    return [
+        {"device": arguments.device, "model": name, "mode": mode, "batch": arguments.batch, "pass": p}
+        | {"clip": "x".join(map(str, size)), "seconds": min(seconds[""]), "gain": table.ratio(seconds[p], seconds[""])}
+        | {"runs": arguments.runs, "machine": where(arguments.device)}
+        for p in working
+    ]
+
+
+def read() -> list[Line]:
+    """The rows of the file."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        return [dict(line) for line in csv.DictReader(file)]
+
+
+def markdown(lines: list[Line]) -> str:
+    """The rows as a table, one for each machine."""
+    machines: dict[str, list[list[str]]] = {}
+    for line in lines:
+        words, gain = table.WORDS[str(line["mode"])], float(str(line["gain"]))
+        cells = [f"`{line['model']}`", f"`{line['pass']}`", words, str(line["batch"]), f"{gain:.2f}"]
+        machines.setdefault(str(line["machine"]), []).append(cells)
+    parts = [f"{machine}, float32.\n\n{table.markdown(HEAD, cells)}" for machine, cells in machines.items()]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Measures, writes CSV and prints Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("specs", nargs="*", default=list(DEFAULT), metavar="SPEC")
+    parser.add_argument("--mode", choices=("train", "infer"), nargs="+", default=["train", "infer"])
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
+    arguments = parser.parse_args()
+    if arguments.write_docs:
+        page = ROOT / "docs" / "performance.md"
+        page.write_text(goals.marked(page.read_text("utf-8"), "passes", markdown(read())), "utf-8")
+        return
+    rows = {tuple(str(line[k]) for k in KEY): line for line in read()}
+    for name in arguments.specs:
+        for mode in arguments.mode:
+            found = gains(name, mode, arguments)
+            rows.update({tuple(str(line[k]) for k in KEY): line for line in found})
+            table.write_lines(RESULTS, list(rows.values()))
+            print(markdown(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
