@@ -317,13 +317,16 @@ def test_random_networks(text: str) -> None:
         try:
             arch = archdsl.load(spec)
         except archdsl.SpecError as error:
+            if {d.code for d in error.diagnostics} == {"E0503"}:
+                reject()  # a window for which stages before it have left too little
             pytest.fail(f"{text}\n{error}")
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
         try:
             assert_as_predicted(arch)
             assert_imports_are_used(arch.source())
-            assert_computes_the_graph(arch)
+            # Scores can differ by more here than what the `masks` take off, 100, so that masked positions would show.
+            assert_computes_the_graph(arch, without=["masks"])
         except OverflowError:
             reject()  # nothing to compare
         finally:

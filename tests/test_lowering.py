@@ -9,6 +9,7 @@ import pytest
 import torch
 from small import inputs, small
 
+import archdsl
 from archdsl.cli import main
 from archdsl.lowering import PASSES, TARGETS, lowered_with_counts, switchable
 
@@ -22,8 +23,12 @@ input clip: video[3, 4, 8, 8]
 stage one { conv(4) -> bn -> relu -> dropout(0) }
 head: avgpool -> linear(2)
 """
-
-
+APART = """arch apart
+input clip: video[3, 4, 8, 8]
+stage one { conv(4) }
+stage two { bn -> conv(4) -> bn -> relu }
+head: avgpool -> linear(2)
+"""
 VARIANTS = [(target, left_out) for target in TARGETS for left_out in ("", *switchable(target))]
 
 
@@ -67,6 +72,27 @@ def straightforward(name: str) -> torch.nn.Module:
     return module
 
 
+def test_features_stay_what_they_are(tmp_path: Path) -> None:
+    """A convolution that ends a stage keeps its values: the batch norm of the next stage is not folded into it."""
+    spec = tmp_path / "apart.arch"
+    spec.write_text(APART, "utf-8")
+    arch = archdsl.load(spec)
+    counts = lowered_with_counts(arch._analysis.network, target="infer")[1]
+    assert counts["folding"] == 1
+    trained = arch.build().double().eval()
+    with torch.no_grad():
+        for norm in (m for m in trained.modules() if isinstance(m, torch.nn.BatchNorm3d)):
+            assert norm.running_mean is not None
+            norm.running_mean.fill_(0.3)
+    runs = arch.build(target="infer").double()
+    runs.load_state_dict(trained.state_dict())
+    clips = inputs(arch, 2, torch.float64)
+    with torch.no_grad():
+        found, expected = runs.forward_features(*clips), trained.forward_features(*clips)
+    assert list(found) == list(expected) == ["one", "two"]
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_pass_does_something_somewhere(target: str) -> None:
     networks = [small(SPECS / f"{n}.arch")._analysis.network for n in NAMES]
@@ -100,6 +126,8 @@ def test_passes_are_told_and_left_out(
         "# identities: layers without effect that are taken out: 1",
         "# frames: convolutions of single frames, in two dimensions: 1",
         "# taps: poolings by filters, in two dimensions for each frame: 0",
+        "# distances: decomposed distances that become channels of queries and keys: 0",
+        "# masks: masks of shifted windows that become channels of queries and keys: 0",
         "# layouts: conversions between layouts in memory: 0",
         "# channels_last: clips whose channels are put last in memory: 0",
         "# inplace: left out",

@@ -9,6 +9,8 @@ import pytest
 import torch
 from small import inputs, small
 
+from archdsl.lowering import TARGETS
+
 SPECS = Path(__file__).parent.parent / "specs"
 # One of each form of code that a family adds: benchmarks/onnx_export.py exports the networks in full.
 NAMES = """
@@ -17,10 +19,11 @@ NAMES = """
 """.split()
 
 
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", NAMES)
-def test_onnxruntime_gives_the_same_logits(name: str, tmp_path: Path) -> None:
+def test_onnxruntime_gives_the_same_logits(name: str, target: str, tmp_path: Path) -> None:
     arch = small(SPECS / f"{name}.arch")
-    model, clips = arch.build().eval(), inputs(arch, 2)
+    model, clips = arch.build(target=target).eval(), inputs(arch, 2)
     batch = torch.export.Dim("batch", min=1, max=64)
     shapes = tuple({0: batch} for _ in clips)
     program = torch.onnx.export(model, clips, dynamo=True, dynamic_shapes=shapes, verbose=False)

@@ -63,7 +63,6 @@ class Attention(Layer):
     """
 
     module, heavy = True, True
-    runs = False  # whether it is for inference, where fused attention takes a table of four axes
     imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
     layouts = (CHANNELS_LAST, TOKENS)
 
@@ -287,12 +286,14 @@ class Attention(Layer):
             found.add("distances")
         if self.score == EMBEDDED_GAUSSIAN and kind == "windows" and not x.token:
             found.add("masks")
+        if self.position == TABLE and kind == "windows":
+            found.add("tables")
         if self.pool == "conv" and self._pools() and all(p.keeps_frames for p in (self.queries, self.keys)):
             found.add("taps")
         return frozenset(found)
 
     def for_inference(self) -> Attention:
-        return self.changed(dropout=0.0, runs=True)
+        return self.changed(dropout=0.0)
 
     def form(self, *inputs: Grid) -> tuple[Any, ...]:
         (x,) = inputs
@@ -363,7 +364,12 @@ class Attention(Layer):
     def _shared(self, x: Grid) -> dict[str, Shared]:
         biased, drops = self.position != NONE, self.dropout > 0
         options: dict[str, Any] = {"token": bool(x.token), "table": self.position == TABLE, "drops": drops}
-        options |= {"scaled": self.scale, "biased": biased, "sided": "masks" in self.forms, "runs": self.runs}
+        options |= {
+            "scaled": self.scale,
+            "biased": biased,
+            "sided": "masks" in self.forms,
+            "fused": "tables" in self.forms,
+        }
         if self.arrangement(x) == "band" and self.is_banded(x):
             name = ("Band", "Band", "attention_band.j2")
             return {"band": Shared(*name, tuple(options.items()), self.chunks(x))}

@@ -38,17 +38,10 @@ PASSES = (
     Pass("folding", fold_norms, "batch norms that become part of a convolution", targets=(INFER,)),
     Pass("frames", choose_form("frames"), "convolutions of single frames, in two dimensions"),
     Pass("taps", choose_form("taps"), "poolings by filters, in two dimensions for each frame", targets=(TRAIN,)),
+    Pass("distances", choose_form("distances"), "decomposed distances that become channels of queries and keys"),
+    Pass("masks", choose_form("masks"), "masks of shifted windows that become channels of queries and keys"),
     Pass(
-        "distances",
-        choose_form("distances"),
-        "decomposed distances that become channels of queries and keys",
-        targets=(INFER,),
-    ),
-    Pass(
-        "masks",
-        choose_form("masks"),
-        "masks of shifted windows that become channels of queries and keys",
-        targets=(INFER,),
+        "tables", choose_form("tables"), "tables of distances in the form that fused attention takes", targets=(INFER,)
     ),
     Pass("layouts", assign_layouts, "conversions between layouts in memory", needed=True),
     Pass("channels_last", put_channels_last, "clips whose channels are put last in memory"),

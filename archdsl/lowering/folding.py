@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def fold_norms(network: Network) -> int:
     """Takes out each batch norm that alone uses a convolution, which gets a bias in its place; how many.
 
+    Both are in one stage: what a convolution at the end of a stage gives is a feature, and stays what it is.
     `network.folded` then has the convolution's name for each norm's.
     """
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
@@ -23,7 +24,7 @@ def fold_norms(network: Network) -> int:
         if node.layer.kind != "bn":
             continue
         before = network.node(node.inputs[0])
-        if before.layer.kind == "conv" and uses[before.id] == 1:
+        if before.layer.kind == "conv" and uses[before.id] == 1 and before.unit.top is node.unit.top:
             before.layer = before.layer.changed(bias=True)
             network.folded[node.name] = before.name
             folded[node.id] = before.id

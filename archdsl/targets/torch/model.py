@@ -153,9 +153,7 @@ class ModelPrinter:
 
     def _call(self, unit: Unit) -> str:
         """How a call begins; stages go through `run`, which knows whether they are computed again."""
-        if unit.kind != "stage":
-            return f"{self._place(unit)}("
-        if not self.trains:
+        if unit.kind != "stage" or not self.trains:
             return f"{self._place(unit)}("
         self.kinds.add("whole" if stage_row(unit) is None else "row")
         return f"self.run({self._place(unit)}, "

@@ -67,6 +67,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
     text = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network, trains=trains),
         folding=folding_rules(network, lowered.folded),
+        trains=trains,
         weights_last=not trains and any(n.layer.kind == "channels_last" for n in lowered.all_nodes()),
         standard=again["imports"] if trains else _FOLDING_IMPORTS if lowered.folded else [],
         imports=_imports({*layers.imports, _CHECKPOINT}, code),
