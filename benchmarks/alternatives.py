@@ -1,9 +1,10 @@
 """The forms of code that the compiler chooses between, each timed alone: why it chooses as it does.
 
-    python benchmarks/alternatives.py [--device cpu --runs 15] [--csv FILE]
+    python benchmarks/alternatives.py [--device cpu --runs 15] [--csv FILE] [--write-docs]
 
 All forms of a line compute the same, which is checked first. A figure is how much faster than the first form the others
-are, forward alone and with the backward pass: the median over rounds in which all run in turn.
+are, forward alone and with the backward pass: the median over rounds in which all run in turn. Lines go to
+benchmarks/results/alternatives.csv; `--write-docs` makes the table in docs/performance.md of them.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import goals
 import table
 import torch
 from measure import Runner, measured
-from model_speed import where
+from model_speed import ROOT, where
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+RESULTS = ROOT / "benchmarks" / "results" / "alternatives.csv"
 Forms = dict[str, "Callable[..., Tensor]"]
 Case = tuple[str, Forms, "Sequence[tuple[int, ...]]"]
 
@@ -202,19 +205,32 @@ def line(case: Case, device: str, runs: int) -> list[dict[str, Any]]:
     ]
 
 
+def markdown(lines: Sequence[Mapping[str, object]]) -> str:
+    """The lines as a table, one for each machine."""
+    machines: dict[str, list[list[str]]] = {}
+    for x in lines:
+        gains = [f"{float(str(x[way])):.2f}" for way in ("forward", "backward")]
+        machines.setdefault(str(x["machine"]), []).append([str(x[k]) for k in ("what", "beside", "form")] + gains)
+    head = ("what", "form", "other form", "forward", "and backward")
+    return "\n".join(f"{machine}, float32.\n\n{table.markdown(head, cells)}" for machine, cells in machines.items())
+
+
 def main() -> None:
-    """Prints a table in Markdown, and writes it as CSV."""
+    """Measures, writes CSV and prints Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
     arguments = parser.parse_args()
+    if arguments.write_docs:
+        page = ROOT / "docs" / "performance.md"
+        lines = table.read_lines(arguments.csv)
+        page.write_text(goals.marked(page.read_text("utf-8"), "alternatives", markdown(lines)), "utf-8")
+        return
     lines = [found for case in cases() for found in line(case, arguments.device, arguments.runs)]
-    cells = [[str(x["what"]), x["beside"], x["form"], f"{x['forward']:.2f}", f"{x['backward']:.2f}"] for x in lines]
-    print(f"{where(arguments.device)}, float32.\n")
-    print(table.markdown(("what", "form", "other form", "forward", "forward and backward"), cells), end="")
-    if arguments.csv:
-        table.write_lines(arguments.csv, lines)
+    table.write_lines(arguments.csv, lines)
+    print(markdown(lines), end="")
 
 
 if __name__ == "__main__":

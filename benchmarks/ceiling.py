@@ -10,6 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+import table
 import torch
 from measure import synchronize
 from torch.profiler import ProfilerActivity, profile
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from measure import Runner
 
@@ -122,3 +123,18 @@ def shares(step: Runner, device: str) -> dict[str, float]:
     found["optimiser"] = sum(times(step.update, device).values())
     whole = sum(found.values())
     return {name: seconds / whole for name, seconds in found.items()}
+
+
+def summary(lines: Sequence[Mapping[str, object]]) -> str:
+    """The share of the device's rate that each model reaches, and what its time goes to, in few columns."""
+    libraries = ("convolutions", "matrix products", "attention", "softmax")
+    head = ("model", "mode", "batch", "of the matrix rate", "in products", "norms", "copies", "elementwise", "rest")
+    cells: list[list[str]] = []
+    for line in lines:
+        times = {name: float(str(line[name])) for name in TABLE}
+        shares = [sum(times[n] for n in libraries), *(times[n] for n in ("norms", "copies", "elementwise"))]
+        shown = [float(str(line["share of rate"])), *shares, 1 - sum(shares)]
+        words = [f"`{line['model']}`", table.WORDS[str(line["mode"])], str(line["batch"])]
+        cells.append(words + [f"{100 * share:.0f} %" for share in shown])
+    machines = " ".join(sorted({f"{line['machine']}, {table.WORDS[str(line['dtype'])]}." for line in lines}))
+    return f"{machines}\n\n{table.markdown(head, cells)}"

@@ -215,7 +215,9 @@ def main() -> None:
         return
     if arguments.write_docs:
         page = ROOT / "docs" / "performance.md"
-        page.write_text(goals.page(page.read_text("utf-8"), table.read(arguments.csv)), "utf-8")
+        text = goals.page(page.read_text("utf-8"), table.read(arguments.csv))
+        shares = ceiling.summary(table.read_lines(arguments.results / "ceiling_cpu.csv"))
+        page.write_text(goals.marked(text, "ceiling", shares), "utf-8")
         return
     if arguments.summary:
         rows = table.read(arguments.csv)

@@ -11,7 +11,6 @@ setting; `--write-docs` makes the table in docs/performance.md of them.
 from __future__ import annotations
 
 import argparse
-import csv
 
 import goals
 import table
@@ -53,14 +52,6 @@ def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
     ]
 
 
-def read() -> list[Line]:
-    """The rows of the file."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return [dict(line) for line in csv.DictReader(file)]
-
-
 def markdown(lines: list[Line]) -> str:
     """The rows as a table, one for each machine."""
     machines: dict[str, list[list[str]]] = {}
@@ -84,9 +75,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.write_docs:
         page = ROOT / "docs" / "performance.md"
-        page.write_text(goals.marked(page.read_text("utf-8"), "passes", markdown(read())), "utf-8")
+        page.write_text(goals.marked(page.read_text("utf-8"), "passes", markdown(table.read_lines(RESULTS))), "utf-8")
         return
-    rows = {tuple(str(line[k]) for k in KEY): line for line in read()}
+    rows = {tuple(str(line[k]) for k in KEY): line for line in table.read_lines(RESULTS)}
     for name in arguments.specs:
         for mode in arguments.mode:
             found = gains(name, mode, arguments)

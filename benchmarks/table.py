@@ -113,6 +113,14 @@ def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
     return list(found.values())
 
 
+def read_lines(path: Path) -> list[dict[str, object]]:
+    """The lines of a CSV file; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [dict(line) for line in csv.DictReader(file)]
+
+
 def write_lines(path: Path, lines: Sequence[dict[str, object]]) -> None:
     """Writes a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)

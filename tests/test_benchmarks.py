@@ -12,9 +12,11 @@ import torch
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
 
+import alternatives  # noqa: E402
 import ceiling  # noqa: E402
 import goals  # noqa: E402
 import measure  # noqa: E402
+import pass_gains  # noqa: E402
 import table  # noqa: E402
 
 ROW = table.Row(
@@ -104,7 +106,18 @@ def test_page_shows_the_results() -> None:
     text = (ROOT / "docs" / "performance.md").read_text("utf-8")
     rows = table.read(ROOT / "benchmarks" / "results" / "speed.csv")
     assert rows
-    assert goals.page(text, rows) == text, "python benchmarks/model_speed.py --write-docs brings it up to date"
+    shares = table.read_lines(ROOT / "benchmarks" / "results" / "ceiling_cpu.csv")
+    assert shares
+    made = goals.marked(goals.page(text, rows), "ceiling", ceiling.summary(shares))
+    assert made == text, "python benchmarks/model_speed.py --write-docs brings it up to date"
+
+
+def test_page_shows_what_passes_and_forms_gain() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text("utf-8")
+    for mark, script in (("passes", pass_gains), ("alternatives", alternatives)):
+        lines = table.read_lines(script.RESULTS)
+        assert lines
+        assert goals.marked(text, mark, script.markdown(lines)) == text, "--write-docs brings it up to date"
 
 
 def test_peak_memory_counts_what_is_held_at_a_time() -> None:

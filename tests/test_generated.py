@@ -177,6 +177,8 @@ def test_it_overfits_eight_clips() -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_compile_takes_the_whole_graph(path: Path) -> None:
     arch = of_form(path)
+    if first_of_kinds(small(path, 32)) == path:
+        pytest.skip("its steps of training are compiled")
     model, clips = arch.build().eval(), inputs(arch, 1)
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
@@ -193,7 +195,10 @@ def test_steps_do_not_compile_again(path: Path) -> None:
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=False)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-    model(*clips)  # einops notes the library that it works with, once for all
+    torch.manual_seed(0)
+    expected = model(*clips)  # einops also notes the library that it works with, once for all
+    torch.manual_seed(0)
+    torch.testing.assert_close(compiled(*clips), expected)
     with torch._dynamo.config.patch(error_on_recompile=True):
         for _ in range(3):
             optimizer.zero_grad(set_to_none=True)

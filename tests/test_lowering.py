@@ -55,7 +55,10 @@ def test_gradients_are_the_same_with_all_passes_and_with_none(name: str) -> None
         module(*clips).square().sum().backward()
         gradients.append({n: p.grad for n, p in module.named_parameters() if p.grad is not None})
     assert gradients[0]
-    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-6, atol=1e-9)
+    assert gradients[1].keys() == gradients[0].keys()
+    for key, expected in gradients[0].items():
+        most = expected.abs().max().item()  # weights drawn as here can make gradients grow without bound
+        torch.testing.assert_close(gradients[1][key], expected, rtol=1e-6, atol=1e-9 * max(1.0, 10 * most), msg=key)
 
 
 @cache

@@ -78,6 +78,7 @@ class _Groups(_Kept):
         self.groups, (q, k) = layer.groups(self.x), layer.extents(self.x)
         self.q, self.k = prod(q), prod(k)
         number = self.groups.number
+        self.in_place = self.kind == "axes" and not self.token  # projected before it is split into groups
         self.queries, self.keys = number * (self.q + self.token), number * (self.k + self.token)
         grid = Grid(1, *self.groups.grid)
         self.rows = prod(self.groups.grid) + self.token
@@ -109,7 +110,7 @@ class _Groups(_Kept):
         return self.kind == "whole" or self.stays(self.layer.axes, self.groups.grid)
 
     def _project(self) -> None:
-        self.keep_x(self.queries, copied=not self._in_order())
+        self.keep_x(self.queries, copied=not (self._in_order() or self.in_place))
         self._lie("qkv", "qkv", 3 * self.dim * self.queries)
 
     def _project_and_pool(self) -> None:
@@ -206,7 +207,8 @@ class _Groups(_Kept):
                 self._keep(name)
             self.keep("result", self.queries * self.wide)
             self.keep("sums", self.queries * heads)
-            if widened or layer.add_query or (heads > 1 and self.headed):
+            joined = self.in_place and not self._in_order()
+            if widened or joined or layer.add_query or (heads > 1 and self.headed):
                 self.keep("y", self.queries * self.dim)
             return
         self.keep("y", self.queries * self.dim)
