@@ -1,6 +1,6 @@
 """What each pass of the lowering gains: modules with all passes and without one, run in turn.
 
-    python benchmarks/pass_gains.py [SPEC…] [--batch 1 --runs 5 --device cpu] [--write-docs]
+    python benchmarks/pass_gains.py [SPEC…] [--dtype f32 --batch 1 --runs 5 --device cpu] [--write-docs]
 
 For each pass that does something in a spec, the median over the rounds of the time without it by the time with it:
 above 1 the pass makes the module faster. Training is a step of forward, backward and SGD in the module for training;
@@ -24,7 +24,7 @@ from archdsl.lowering import lowered_with_counts, switchable
 
 RESULTS = ROOT / "benchmarks" / "results" / "passes.csv"
 DEFAULT = ("r2plus1d_18", "slowfast_r50", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t")
-KEY = ("device", "model", "mode", "batch", "pass")
+KEY = ("device", "model", "mode", "dtype", "batch", "pass")
 HEAD = ("model", "pass", "mode", "batch", "without / with")
 Line = dict[str, object]
 
@@ -35,7 +35,7 @@ def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
     arch = archdsl.load(SPECS / f"{name}.arch", clip=size)
     counts = lowered_with_counts(arch._analysis.network, target=mode)[1]
     working = [p for p in switchable(mode) if counts[p]]
-    setting = Setting(arguments.device, mode, "f32", arguments.batch, compiled=False)
+    setting = Setting(arguments.device, mode, arguments.dtype, arguments.batch, compiled=False)
     clip = torch.randn(arguments.batch, *size, device=arguments.device)
     weights = arch.build().state_dict()
     ready = []
@@ -45,7 +45,8 @@ def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
         ready.append(runner(left_out, module.to(arguments.device), clip, setting))
     seconds = measured(ready, arguments.runs, arguments.device, warm=False)
     return [
-        {"device": arguments.device, "model": name, "mode": mode, "batch": arguments.batch, "pass": p}
+        {"device": arguments.device, "model": name, "mode": mode, "dtype": arguments.dtype}
+        | {"batch": arguments.batch, "pass": p}
         | {"clip": "x".join(map(str, size)), "seconds": min(seconds[""]), "gain": table.ratio(seconds[p], seconds[""])}
         | {"runs": arguments.runs, "machine": where(arguments.device)}
         for p in working
@@ -53,13 +54,13 @@ def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
 
 
 def markdown(lines: list[Line]) -> str:
-    """The rows as a table, one for each machine."""
+    """The rows as a table, one for each machine and type of numbers."""
     machines: dict[str, list[list[str]]] = {}
     for line in lines:
         words, gain = table.WORDS[str(line["mode"])], float(str(line["gain"]))
         cells = [f"`{line['model']}`", f"`{line['pass']}`", words, str(line["batch"]), f"{gain:.2f}"]
-        machines.setdefault(str(line["machine"]), []).append(cells)
-    parts = [f"{machine}, float32.\n\n{table.markdown(HEAD, cells)}" for machine, cells in machines.items()]
+        machines.setdefault(f"{line['machine']}, {table.WORDS[str(line['dtype'])]}", []).append(cells)
+    parts = [f"{machine}.\n\n{table.markdown(HEAD, cells)}" for machine, cells in machines.items()]
     return "\n".join(parts)
 
 
@@ -68,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("specs", nargs="*", default=list(DEFAULT), metavar="SPEC")
     parser.add_argument("--mode", choices=("train", "infer"), nargs="+", default=["train", "infer"])
+    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
