@@ -207,12 +207,11 @@ def line(case: Case, device: str, runs: int) -> list[dict[str, Any]]:
 
 def markdown(lines: Sequence[Mapping[str, object]]) -> str:
     """The lines as a table, one for each machine."""
-    machines: dict[str, list[list[str]]] = {}
-    for x in lines:
-        gains = [f"{float(str(x[way])):.2f}" for way in ("forward", "backward")]
-        machines.setdefault(str(x["machine"]), []).append([str(x[k]) for k in ("what", "beside", "form")] + gains)
-    head = ("what", "form", "other form", "forward", "and backward")
-    return "\n".join(f"{machine}, float32.\n\n{table.markdown(head, cells)}" for machine, cells in machines.items())
+    cells: list[tuple[str, list[str]]] = []
+    for line in lines:
+        gains = [f"{float(str(line[way])):.2f}" for way in ("forward", "backward")]
+        cells.append((f"{line['machine']}, float32", [str(line[k]) for k in ("what", "beside", "form")] + gains))
+    return table.by_machine(("what", "form", "other form", "forward", "and backward"), cells)
 
 
 def main() -> None:
@@ -224,9 +223,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
     arguments = parser.parse_args()
     if arguments.write_docs:
-        page = ROOT / "docs" / "performance.md"
-        lines = table.read_lines(arguments.csv)
-        page.write_text(goals.marked(page.read_text("utf-8"), "alternatives", markdown(lines)), "utf-8")
+        goals.write_page(alternatives=markdown(table.read_lines(arguments.csv)))
         return
     lines = [found for case in cases() for found in line(case, arguments.device, arguments.runs)]
     table.write_lines(arguments.csv, lines)

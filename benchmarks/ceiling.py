@@ -129,12 +129,12 @@ def summary(lines: Sequence[Mapping[str, object]]) -> str:
     """The share of the device's rate that each model reaches, and what its time goes to, in few columns."""
     libraries = ("convolutions", "matrix products", "attention", "softmax")
     head = ("model", "mode", "batch", "of the matrix rate", "in products", "norms", "copies", "elementwise", "rest")
-    cells: list[list[str]] = []
+    cells: list[tuple[str, list[str]]] = []
     for line in lines:
         times = {name: float(str(line[name])) for name in TABLE}
         shares = [sum(times[n] for n in libraries), *(times[n] for n in ("norms", "copies", "elementwise"))]
         shown = [float(str(line["share of rate"])), *shares, 1 - sum(shares)]
         words = [f"`{line['model']}`", table.WORDS[str(line["mode"])], str(line["batch"])]
-        cells.append(words + [f"{100 * share:.0f} %" for share in shown])
-    machines = " ".join(sorted({f"{line['machine']}, {table.WORDS[str(line['dtype'])]}." for line in lines}))
-    return f"{machines}\n\n{table.markdown(head, cells)}"
+        machine = f"{line['machine']}, {table.WORDS[str(line['dtype'])]}"
+        cells.append((machine, words + [f"{100 * share:.0f} %" for share in shown]))
+    return table.by_machine(head, cells)

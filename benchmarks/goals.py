@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import table
@@ -10,6 +11,7 @@ import table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 DEVICES = {"cpu": "CPU", "cuda": "GPU"}
 
 
@@ -91,9 +93,9 @@ def counted(rows: Iterable[table.Row]) -> list[table.Row]:
     return [row for goal in GOALS if goal.figure == "time" for row in kept if goal.holds(row)]
 
 
-def page(text: str, rows: Sequence[table.Row]) -> str:
-    """A page with what stands between its marks as the rows have it."""
-    return marked(marked(text, "speed", table.speed_tables(counted(rows))), "goals", goals_table(rows))
+def tables(rows: Sequence[table.Row]) -> dict[str, str]:
+    """What the page shows of rows, by mark."""
+    return {"speed": table.speed_tables(counted(rows)), "goals": goals_table(rows)} if rows else {"speed": ""}
 
 
 def marked(text: str, mark: str, made: str) -> str:
@@ -101,3 +103,13 @@ def marked(text: str, mark: str, made: str) -> str:
     begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
     before, rest = text.split(begin)
     return before + begin + made + end + rest.split(end)[1]
+
+
+def write_page(**made: str) -> None:
+    """Puts tables between the marks of docs/performance.md; SystemExit for one that has nothing to show."""
+    text = PAGE.read_text("utf-8")
+    for mark, content in made.items():
+        if not content:
+            raise SystemExit(f"nothing was measured for the table of {mark}: {PAGE.name} stays as it is")
+        text = marked(text, mark, content)
+    PAGE.write_text(text, "utf-8")

@@ -214,10 +214,8 @@ def main() -> None:
             rows_of(name, peers[0] if peers else None, arguments)
         return
     if arguments.write_docs:
-        page = ROOT / "docs" / "performance.md"
-        text = goals.page(page.read_text("utf-8"), table.read(arguments.csv))
         shares = ceiling.summary(table.read_lines(arguments.results / "ceiling_cpu.csv"))
-        page.write_text(goals.marked(text, "ceiling", shares), "utf-8")
+        goals.write_page(**goals.tables(table.read(arguments.csv)), ceiling=shares)
         return
     if arguments.summary:
         rows = table.read(arguments.csv)

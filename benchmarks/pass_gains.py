@@ -55,13 +55,12 @@ def gains(name: str, mode: str, arguments: argparse.Namespace) -> list[Line]:
 
 def markdown(lines: list[Line]) -> str:
     """The rows as a table, one for each machine and type of numbers."""
-    machines: dict[str, list[list[str]]] = {}
+    cells: list[tuple[str, list[str]]] = []
     for line in lines:
         words, gain = table.WORDS[str(line["mode"])], float(str(line["gain"]))
-        cells = [f"`{line['model']}`", f"`{line['pass']}`", words, str(line["batch"]), f"{gain:.2f}"]
-        machines.setdefault(f"{line['machine']}, {table.WORDS[str(line['dtype'])]}", []).append(cells)
-    parts = [f"{machine}.\n\n{table.markdown(HEAD, cells)}" for machine, cells in machines.items()]
-    return "\n".join(parts)
+        row = [f"`{line['model']}`", f"`{line['pass']}`", words, str(line["batch"]), f"{gain:.2f}"]
+        cells.append((f"{line['machine']}, {table.WORDS[str(line['dtype'])]}", row))
+    return table.by_machine(HEAD, cells)
 
 
 def main() -> None:
@@ -76,9 +75,11 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
     arguments = parser.parse_args()
     if arguments.write_docs:
-        page = ROOT / "docs" / "performance.md"
-        page.write_text(goals.marked(page.read_text("utf-8"), "passes", markdown(table.read_lines(RESULTS))), "utf-8")
+        goals.write_page(passes=markdown(table.read_lines(RESULTS)))
         return
+    unknown = sorted(set(arguments.specs) - set(MODELS))
+    if unknown:
+        parser.error(f"no such models: {', '.join(unknown)}; there are {', '.join(MODELS)}")
     rows = {tuple(str(line[k]) for k in KEY): line for line in table.read_lines(RESULTS)}
     for name in arguments.specs:
         for mode in arguments.mode:

@@ -180,3 +180,11 @@ def speed_tables(rows: Sequence[Row]) -> str:
         table = markdown(HEAD + (MEMORY if memory else ()), (line(row, memory=memory) for row in members))
         parts.append(f"{machine}: {', '.join(setting)}.\n\n{table}")
     return "\n".join(parts)
+
+
+def by_machine(head: Sequence[str], cells: Iterable[tuple[str, list[str]]]) -> str:
+    """A table for each machine, of rows that come with the words for theirs."""
+    machines: dict[str, list[list[str]]] = {}
+    for machine, row in cells:
+        machines.setdefault(machine, []).append(row)
+    return "\n".join(f"{machine}.\n\n{markdown(head, rows)}" for machine, rows in machines.items())

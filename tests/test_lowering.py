@@ -141,3 +141,12 @@ def test_passes_are_told_and_left_out(
     assert "archdsl compile tiny.arch --no-pass inplace" in text
     assert main(["compile", "tiny.arch", "--no-pass", "layouts"]) == 2
     assert "the passes that can be left out are identities, frames," in capsys.readouterr().err
+    assert main(["compile", "tiny.arch", "--no-pass", "tables"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("channels_last, inplace; tables is one of target infer")
+
+
+@pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t_factorized"])
+def test_a_module_for_inference_is_ready(name: str) -> None:
+    module = small(SPECS / f"{name}.arch").build(target="infer")
+    assert not any(m.training for m in module.modules())
+    assert not any(p.requires_grad for p in module.parameters())
