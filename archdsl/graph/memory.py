@@ -1,18 +1,19 @@
 """What training keeps of a network until the backward pass, from its lowered graph alone.
 
-Counted are the bytes of activations in float32 that autograd holds after a forward pass, weights and buffers left out,
-as torch computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere. Of two
-clips and more: the memory of one can be a view where that of several is a copy.
+Counted are the bytes of activations that autograd holds after a forward pass, weights and buffers left out, as torch
+computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere. In float32, or
+with torch.autocast in 16 bits, whose copies of weights are no activations; or on a GPU, whose kernels of attention keep
+less. The memory of one clip can be a view where that of several is a copy; not all of these places are known.
 A tensor that several layers keep counts once, and so does what lies in the memory of another: a view, or the result of
 an operation in place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Use
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, PLAIN, TOKENS, Precision, Use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,11 +32,14 @@ class Memory:
     kept: dict[int, Tensors]  # by node
     places: dict[int, int]  # of each value, that in whose memory it lies
     channels_last: dict[int, bool]  # whether a value has its channels last in memory
+    precision: Precision = PLAIN
+    numbers: dict[int, int] = field(default_factory=dict[int, int])  # bytes of a number of each value
+    trained: dict[int, bool] = field(default_factory=dict[int, bool])  # whether a value has a gradient
 
     def value(self, number: int) -> Tensors:
         """The memory that a value lies in."""
         place = self.places[number]
-        return {("value", place): FLOAT * self.batch * int(self.network.node(place).shape.elements)}
+        return {("value", place): self.numbers[place] * self.batch * int(self.network.node(place).shape.elements)}
 
     def of(self, nodes: Iterable[int]) -> Tensors:
         """What some layers keep together."""
@@ -50,19 +54,24 @@ class Memory:
         return sum(self.of(self.kept).values())
 
 
-def memory_of(network: Network, batch: int) -> Memory:
+def memory_of(network: Network, batch: int, precision: Precision = PLAIN) -> Memory:
     """What autograd keeps of a lowered network for `batch` clips."""
-    memory = Memory(network, batch, {}, {}, {})
-    trained: dict[int, bool] = {}  # whether a value has a gradient
+    memory = Memory(network, batch, {}, {}, {}, precision)
     order = [*network.inputs.values(), *(n for unit in network.units for n in unit.nodes())]
     for node in map(network.node, order):
         place = node.inputs and (node.inplace or node.layer.is_view(*node.input_shapes))
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
+        sizes = [memory.numbers[i] for i in node.inputs]
+        memory.numbers[node.id] = node.layer.number(sizes, precision) if sizes else FLOAT
         memory.channels_last[node.id] = _channels_last(memory, node)
-        own = bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.unit.top.frozen
-        trained[node.id] = own or any(trained[i] for i in node.inputs)
-        memory.kept[node.id] = _kept(memory, node) if trained[node.id] else {}
+        memory.trained[node.id] = has_gradients(node) or any(memory.trained[i] for i in node.inputs)
+        memory.kept[node.id] = _kept(memory, node) if memory.trained[node.id] else {}
     return memory
+
+
+def has_gradients(node: Node) -> bool:
+    """Whether a layer has weights that training moves."""
+    return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.unit.top.frozen
 
 
 def _channels_last(memory: Memory, node: Node) -> bool:
@@ -76,12 +85,22 @@ def _channels_last(memory: Memory, node: Node) -> bool:
 
 
 def _kept(memory: Memory, node: Node) -> Tensors:
-    last = memory.channels_last[node.inputs[0]]
-    use = Use(node.input_shapes, node.shape, node.layout, channels_last=last, examples=node.input_shapes)
+    number = memory.numbers[node.id]
+    use = Use(
+        node.input_shapes,
+        node.shape,
+        node.layout,
+        channels_last=memory.channels_last[node.inputs[0]],
+        examples=node.input_shapes,
+        batch=memory.batch,
+        precision=memory.precision,
+        number=number,
+        cast=memory.numbers[node.inputs[0]] != number,
+    )
     saved = node.layer.saved(use)
     found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
-    for number in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
-        found |= memory.value(number)
+    for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
+        found |= memory.value(value)
     return found
 
 

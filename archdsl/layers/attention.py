@@ -25,7 +25,10 @@ from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, Shared, Use
 from archdsl.layers.groups import AXES, Groups, groups, patterns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.layers.attributes import Size3
+    from archdsl.layers.base import Precision
 
 WEIGHTS = {
     EMBEDDED_GAUSSIAN: "softmax(q·k/√d)",
@@ -265,11 +268,18 @@ class Attention(Layer):
     def _is_stretched(self, x: Grid) -> bool:
         return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self._rows(x), *self.extents(x), strict=True))
 
+    def copied(self, *inputs: Grid) -> int:
+        shapes = self.projections(inputs[0]).items()
+        return sum(out * (into + self.has_bias(name)) for name, (out, into) in shapes)
+
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return macs(self, inputs[0])
 
     def saved(self, use: Use) -> Saved:
         return saved(self, use)
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return precision.product
 
     def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Positions in a row, how far each sees, and how many are computed together."""

@@ -1,8 +1,14 @@
 """What autograd keeps of attention until its backward pass, in each of its forms.
 
-As torch computes it on a CPU in float32. Where a learned number is added to the weights, or some are dropped, where
-windows are shifted, or where channels lie apart in memory, all products of queries and keys are kept, and copies of
-what they are made of; else flash attention keeps its input, its result and one number for each query.
+As torch 2.13 computes it. On a CPU, where a learned number is added to the weights, or some are dropped, where windows
+are shifted, or where channels lie apart in memory, all products of queries and keys are kept, and copies of what they
+are made of; else flash attention keeps its input, its result and one number for each query.
+
+On a GPU (compute capability 8.0 and later) flash attention also drops weights, with each head's channels padded to a
+multiple of 8, and the memory-efficient kernel takes masks of any kind, which are kept. That one needs channels of each
+head by multiples of 8, in float32 of 4, and else all products are kept there, too (`ATen/native/transformers/cuda` has
+the rules). Under autocast all of it is in 16 bits, but for the products where they are all kept and, on a GPU, for the
+normalisation of what is pooled.
 """
 
 from __future__ import annotations
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
     from archdsl.layers.attention import Attention
     from archdsl.layers.attributes import Size3
 
-INDEX = 2  # numbers that the index of a largest value takes as much memory as
+INDEX = 8  # bytes of the index of a largest value
+ALIGNED = 8  # channels, and keys of a mask, whose multiples the kernels of a GPU take
 
 
 def saved(layer: Attention, use: Use) -> Saved:
@@ -31,26 +38,33 @@ def saved(layer: Attention, use: Use) -> Saved:
     else:
         kept = _Groups(layer, use)
     clips = int(use.inputs[0].t) if use.inputs[0].token == FRAME else 1
-    return Saved(kept.keeps_input, own=FLOAT * clips * sum(kept.own.values()), once=FLOAT * kept.once)
+    return Saved(kept.keeps_input, own=clips * sum(kept.own.values()), once=kept.once)
 
 
 class _Kept:
-    """The numbers in each tensor that is kept, of one clip or frame."""
+    """The bytes of each tensor that is kept, of one clip or frame."""
 
     def __init__(self, layer: Attention, use: Use) -> None:
         self.layer, self.x, self.packed = layer, use.inputs[0], use.channels_last
         self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
         self.wide: int = self.dim  # of queries, keys and values as they are multiplied
+        self.number, self.cast, self.precision = use.number, use.cast, use.precision
+        self.alone = use.batch == 1  # and views where several clips lie apart
         self.own: dict[str, int] = {}
         self.once = 0  # of all clips together
         self.keeps_input = False
 
-    def keep(self, tensor: str, size: int) -> None:
-        self.own[tensor] = int(size)
+    def keep(self, tensor: str, size: int, number: int = 0) -> None:
+        """Keeps a tensor of `size` numbers, with bytes of each where these are not those of the layer."""
+        self.own[tensor] = int(size) * (number or self.number)
+
+    def keep_once(self, size: int) -> None:
+        """The same of what all clips share."""
+        self.once += int(size) * self.number
 
     def keep_x(self, rows: int, *, copied: bool) -> None:
         """The input of a projection."""
-        if copied or not self.packed:
+        if copied or self.cast or not self.packed:
             self.keep("x", rows * self.x.channels)
         else:
             self.keeps_input = True
@@ -64,9 +78,29 @@ class _Kept:
     def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
         """Softmax with all its weights. `pairs` are those of queries and keys that meet, of one head."""
         heads = int(self.layer.heads)
-        self.keep(f"{name} scaled queries", queries * self.wide)
-        self.keep(f"{name} scaled keys", keys * self.wide)
-        self.keep(f"{name} weights", pairs * heads * (3 if self.layer.dropout else 1))  # as they are, and what drops
+        self.keep(f"{name} scaled queries", queries * self.wide, FLOAT)
+        self.keep(f"{name} scaled keys", keys * self.wide, FLOAT)
+        self.keep(f"{name} weights", pairs * heads, FLOAT)
+        if self.layer.dropout:
+            self.keep(f"{name} dropped", pairs * heads, 1 if self.precision.cuda else FLOAT)
+            self.keep(f"{name} left", pairs * heads, FLOAT)
+
+    def sums(self, name: str, queries: int) -> None:
+        """What fused kernels keep beside their result."""
+        self.keep(f"{name} sums", queries * int(self.layer.heads), FLOAT)
+
+    def pads(self) -> bool:
+        """Whether flash attention on a GPU gets copies with more channels."""
+        return self.precision == (True, True) and self.wide // int(self.layer.heads) % ALIGNED > 0
+
+    def is_fused(self, *, masked: bool, learned: bool) -> bool:
+        """Whether one kernel computes softmax and products, so that the weights are not kept."""
+        if not self.precision.cuda:
+            return not (self.layer.dropout or masked or learned)
+        width = self.wide // int(self.layer.heads)
+        if self.precision.half:
+            return not (masked or learned) or width % ALIGNED == 0
+        return width % (ALIGNED // 2) == 0
 
 
 class _Groups(_Kept):
@@ -124,14 +158,14 @@ class _Groups(_Kept):
         for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
             if not pooling.is_there:
                 continue
-            if "taps" in layer.forms and self.token:  # frames that lie apart are copied
+            if "taps" in layer.forms and self.token and not self.alone:  # frames that lie apart are copied
                 self.keep(f"frames of {parts}", len(parts) * dim * (self.rows - self.token))
             else:
                 self.keep("qkv", 3 * dim * self.rows)
             if layer.pool == "conv" and layer.heads > 1:
-                self.once += len(parts) * dim * prod(pooling.kernel)  # a filter for each head
+                self.keep_once(len(parts) * dim * prod(pooling.kernel))  # a filter for each head
             elif layer.pool == "max":
-                self.keep(f"{parts} indices", INDEX * len(parts) * dim * (rows - self.token))
+                self.keep(f"{parts} indices", len(parts) * dim * (rows - self.token), INDEX)
             for names in [parts] if modules else parts:
                 self._lie(names, names, len(names) * dim * rows)
 
@@ -142,11 +176,12 @@ class _Groups(_Kept):
             self.keeps_input = True
             self.keep("few", few * channels)
             if layer.pool == "max":
-                self.keep("indices", INDEX * few * channels)
+                self.keep("indices", few * channels, INDEX)
         if layer.score == GAUSSIAN:
             self.keep_x(rows, copied=False)
-            self._lie("q", "x", rows * channels)
-            self._lie("k", "few" if layer.keys.is_there else "x", few * channels)
+            key = "few" if layer.keys.is_there else "x"
+            self._lie("q", "cast q" if self.cast else "x", rows * channels)
+            self._lie("k", "cast k" if self.cast else key, few * channels)
             self._lie("v", "v", few * self.dim)
             self.apart = channels != self.dim or not self.packed
             return
@@ -167,8 +202,11 @@ class _Groups(_Kept):
         for pooling, names in ((layer.queries, "q"), (layer.keys, "kv")):
             for name in names if layer.pool_norm and pooling.is_there else "":
                 rows = self.queries if name == "q" else self.keys
-                self._keep(name)
-                self.keep(f"statistics of {name}", 2 * layer.heads * rows)
+                if self.precision == (True, True):  # of queries in 16 bits, it makes a copy in 32
+                    self.keep(f"{name} to be normalised", rows * self.dim, FLOAT)
+                else:
+                    self._keep(name)
+                self.keep(f"statistics of {name}", 2 * layer.heads * rows, FLOAT)
                 self._lie(name, f"normalised {name}", rows * self.dim)
         self.headed = layer.pool_norm and layer.queries.is_there and self.kind != "whole"
 
@@ -178,7 +216,7 @@ class _Groups(_Kept):
             for axis, q, k in ends:
                 if axis in self.layer.axes:
                     self.keep(f"queries by {axis}", self.groups.number * self.q * self.dim)
-                    self.once += q * k * self.dim // self.layer.heads
+                    self.keep_once(q * k * self.dim // self.layer.heads)
 
     def _widen(self) -> bool:
         """Further channels of queries and keys, in place of a mask; whether there are some."""
@@ -202,14 +240,8 @@ class _Groups(_Kept):
         widened = self._widen()
         masked = self.kind == "windows" and self.groups.is_shifted and not widened
         learned = layer.position != NONE and "distances" not in layer.forms
-        if softmax and not (self.apart or layer.dropout or learned or masked):
-            for name in "qkv":
-                self._keep(name)
-            self.keep("result", self.queries * self.wide)
-            self.keep("sums", self.queries * heads)
-            joined = self.in_place and not self._in_order()
-            if widened or joined or layer.add_query or (heads > 1 and self.headed):
-                self.keep("y", self.queries * self.dim)
+        if softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
+            self._fuse(masked=masked, learned=learned, widened=widened)
             return
         self.keep("y", self.queries * self.dim)
         if softmax:
@@ -217,10 +249,46 @@ class _Groups(_Kept):
         else:
             self.keep("weights", heads * pairs)
         for name in "v" if softmax else "qkv":
-            if heads > 1 and not widened:
-                self.keep(f"copy of {name}", (self.queries if name == "q" else self.keys) * self.dim)
+            rows = self.queries if name == "q" else self.keys
+            if softmax and self.precision.half:
+                self.keep(f"copy of {name}", rows * self.wide, FLOAT)
+            elif heads > 1 and not widened:
+                self.keep(f"copy of {name}", rows * self.dim)
             else:
                 self._keep(name)
+
+    def _fuse(self, *, masked: bool, learned: bool, widened: bool) -> None:
+        heads = int(self.layer.heads)
+        if masked or learned:
+            self._mask(masked=masked)
+        elif self.pads():
+            self.wide = heads * _aligned(self.wide // heads)
+            self._lie("q", "padded q", self.queries * self.wide)
+            self._lie("k", "padded k", self.keys * self.wide)
+            self._lie("v", "padded v", self.keys * self.wide)
+        if masked:  # windows and heads become one axis
+            self._lie("q", "q of windows", self.queries * self.wide)
+            self._lie("k", "k of windows", self.keys * self.wide)
+            self._lie("v", "v of windows", self.keys * self.wide)
+        for name in "qkv":
+            self._keep(name)
+        self.keep("result", self.queries * self.wide)
+        self.sums("", self.queries)
+        joined = masked or (self.in_place and not self._in_order())
+        if widened or joined or self.wide != self.dim or self.layer.add_query or (heads > 1 and self.headed):
+            self.keep("y", self.queries * self.dim)
+
+    def _mask(self, *, masked: bool) -> None:
+        """What is added to the weights of each head: for each query by itself, for each window, or for all."""
+        size = int(self.layer.heads) * (self.q + self.token) * _aligned(self.k + self.token)
+        if self.layer.position == DECOMPOSED:
+            self.keep("mask", self.groups.number * size)
+        else:
+            self.keep_once(self.groups.number * size if masked else size)
+
+
+def _aligned(number: int) -> int:
+    return -(-number // ALIGNED) * ALIGNED
 
 
 class _Halves(_Kept):
@@ -234,14 +302,23 @@ class _Halves(_Kept):
             seen = prod(n for a, n in zip("thw", x.size, strict=True) if a in AXES[over])
             copied = not self.stays(AXES[over], x.size)
             half = rows * self.dim // 2
-            if layer.dropout:
-                self.keep(f"{index} scaled", 2 * half)
-                self.keep(f"{index} weights", 3 * rows * seen * layer.heads // 2)
-                self.keep(f"{index} values", half)
+            if not self.is_fused(masked=False, learned=False):
+                self._products(str(index), half, rows * seen * int(layer.heads) // 2)
                 continue
-            self.keep(f"{index}" if copied else "qkv", 3 * half if copied else 6 * half)
-            self.keep(f"{index} result", half + rows * layer.heads // 2)
+            wide = half * _aligned(self.dim // layer.heads) * layer.heads // self.dim if self.pads() else half
+            copied = copied or self.pads()
+            self.keep(f"{index}" if copied else "qkv", 3 * wide if copied else 6 * half)
+            self.keep(f"{index} result", wide)
+            self.keep(f"{index} sums", rows * layer.heads // 2, FLOAT)
         self.keep("y", rows * self.dim)
+
+    def _products(self, name: str, half: int, weights: int) -> None:
+        self.keep(f"{name} scaled", 2 * half, FLOAT)
+        self.keep(f"{name} weights", weights, FLOAT)
+        if self.layer.dropout:
+            self.keep(f"{name} dropped", weights, 1 if self.precision.cuda else FLOAT)
+            self.keep(f"{name} left", weights, FLOAT)
+        self.keep(f"{name} values", half, FLOAT)
 
 
 class _Band(_Kept):
@@ -258,17 +335,22 @@ class _Band(_Kept):
         if banded:
             number, size, seen = number * -(-length // chunk), chunk, chunk + 2 * reach + token
         queries, keys = number * size, number * seen
-        flash = not layer.dropout and layer.position == NONE
+        # Flash attention on a CPU takes masks that are not learned.
+        masked = banded and self.precision.cuda
+        flash = self.is_fused(masked=masked, learned=layer.position != NONE)
         if not flash:
             self.product("", queries, keys, queries * seen)
-            self.keep("values", keys * dim)
+            self.keep("values", keys * dim, FLOAT)
         elif banded:
             self.keep("q, k and v of chunks", (queries + 2 * keys) * dim)
-            self.keep("result", queries * (dim + layer.heads))
-            self.once += layer.heads * -(-length // chunk) * chunk * seen  # the mask
+            self.keep("result", queries * dim)
+            self.sums("", queries)
+            columns = _aligned(seen) if self.precision.cuda else seen
+            self.keep_once(layer.heads * -(-length // chunk) * chunk * columns)  # the mask
         else:
             self.keep("qkv", 3 * dim * rows)
-            self.keep("result", queries * (dim + layer.heads))
+            self.keep("result", queries * dim)
+            self.sums("", queries)
         if token:
             self._token(rows)
         if token or not flash or (banded and (length > chunk or length % chunk)):  # else y is the result
@@ -276,12 +358,13 @@ class _Band(_Kept):
 
     def _token(self, rows: int) -> None:
         layer, dim = self.layer, self.dim
-        if layer.dropout:
+        if not self.is_fused(masked=False, learned=False):
             self.product("token", 1, rows, rows)
-            self.keep("values of the token", rows * dim)
+            self.keep("values of the token", rows * dim, FLOAT)
             return
         if layer.token_projections:
             self.keep("q, k and v of the token", dim + 2 * dim * rows)
         else:
             self.keep("qkv", 3 * dim * rows)
-        self.keep("result of the token", dim + layer.heads)
+        self.keep("result of the token", dim)
+        self.sums("token", 1)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Size, Window
@@ -17,6 +17,11 @@ from archdsl.layers.base import (
     layer,
     slide,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.layers.base import Precision
 
 
 @layer("avgpool", category="pool")
@@ -51,12 +56,20 @@ class AvgPool(Layer):
         return VECTOR if self.whole else layout
 
     def saved(self, use: Use) -> Saved:
-        if all(k in (0, 1) for k in self.kernel) and known_to_be(self.stride, 1):
-            return Saved()  # a mean
+        if self._is_mean:
+            return Saved()
         if 0 not in self.kernel:
-            return Saved(inputs=True)
+            return Saved(own=use.number * use.inputs[0].elements) if use.cast else Saved(inputs=True)
         t, h, w = (n if k else 1 for n, k in zip(use.inputs[0].size, self.kernel, strict=True))
-        return Saved(own=FLOAT * use.inputs[0].channels * t * h * w)  # the mean, which is pooled then
+        return Saved(own=use.number * use.inputs[0].channels * t * h * w)  # the mean, which is pooled then
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        on_list = precision.half and not precision.cuda and not self._is_mean  # autocast's for CPUs
+        return FLOAT if on_list else max(sizes)
+
+    @property
+    def _is_mean(self) -> bool:
+        return all(k in (0, 1) for k in self.kernel) and known_to_be(self.stride, 1)
 
     def plan(self, use: Use) -> dict[str, Any]:
         t, h, w = (k or 1 for k in self.kernel)

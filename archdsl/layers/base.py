@@ -12,7 +12,7 @@ from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.attributes import Attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.values import Symbol
     from archdsl.layers.axes import Axis
@@ -39,6 +39,25 @@ class ShapeError(Exception):
         self.index: int | None = None  # of the element to point at, where the attribute is a list
 
 
+FLOAT = 4  # bytes of a number in float32
+HALF = 2  # bytes of a number in bfloat16 or float16
+
+
+class Precision(NamedTuple):
+    """What decides in training about the types of numbers, and about kernels that keep more or less."""
+
+    half: bool = False  # whether torch.autocast is on, with bfloat16 or float16
+    cuda: bool = False  # on a GPU; else on a CPU
+
+    @property
+    def product(self) -> int:
+        """Bytes of a number in convolutions, linear layers and attention."""
+        return HALF if self.half else FLOAT
+
+
+PLAIN = Precision()
+
+
 class Use(NamedTuple):
     """One place where a layer is applied, when its code is planned."""
 
@@ -48,6 +67,10 @@ class Use(NamedTuple):
     inplace: bool = False  # whether the input's memory may be overwritten
     examples: tuple[Grid, ...] = ()  # the inputs in one place, for what `form` decides
     channels_last: bool = True  # whether the first input has its channels last in memory, whatever its layout
+    batch: int = 2  # clips, in training
+    precision: Precision = PLAIN
+    number: int = FLOAT  # bytes of a number, as the layer computes
+    cast: bool = False  # whether the first input has numbers of another size, so that autocast makes a copy
 
 
 class Saved(NamedTuple):
@@ -57,9 +80,6 @@ class Saved(NamedTuple):
     output: bool = False
     own: int = 0  # bytes of tensors of its own, for each clip
     once: int = 0  # bytes of tensors of its own, however many clips there are
-
-
-FLOAT = 4  # bytes of a number
 
 
 @dataclass(frozen=True)
@@ -136,6 +156,10 @@ class Layer:
         """Trainable numbers."""
         return sum(prod(shape) for shape in self.weights(*inputs).values())
 
+    def copied(self, *inputs: Grid) -> int:
+        """Weights that autocast makes a copy of in 16 bits, as numbers."""
+        return 0
+
     def macs(self, output: Grid, *inputs: Grid) -> int:
         """Multiply-adds of one clip, one multiply-add counting 1.
 
@@ -144,8 +168,15 @@ class Layer:
         return 0
 
     def saved(self, use: Use) -> Saved:
-        """What autograd keeps of it in training, in float32 on a CPU. Without a rule of its own, its inputs."""
+        """What autograd keeps of it in training. Without a rule of its own, its inputs."""
         return Saved(inputs=True)
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        """Bytes of a number as it computes, and gives out, for inputs whose numbers have `sizes`.
+
+        Where autocast names none of its operations, they take the type of the widest input.
+        """
+        return max(sizes)
 
     def is_view(self, *inputs: Grid) -> bool:
         """Whether its output lies in the memory of its first input."""

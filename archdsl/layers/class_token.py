@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Initialiser
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, Use, layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.layers.base import Precision
 
 
 @layer("class_token", category="position")
@@ -32,6 +37,9 @@ class ClassToken(Layer):
 
     def saved(self, use: Use) -> Saved:
         return Saved()
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT  # that of its own vectors
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "frame": self.scope == FRAME}

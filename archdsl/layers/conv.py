@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
-from archdsl.layers.base import FLOAT, GRID, Layer, Saved, ShapeError, Use, compact, divisors, known_to_be, layer
+from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, compact, divisors, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.layers.base import Precision
 
 
 @layer("conv", category="convolution")
@@ -50,15 +55,21 @@ class Conv(Layer):
         extents = [Extent(a, p) for a, p in zip("thw", patches, strict=True)]
         return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents)}
 
+    def copied(self, *inputs: Grid) -> int:
+        return self.params(*inputs)
+
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
     def saved(self, use: Use) -> Saved:
-        if "frames" in self.forms and not use.channels_last:
-            return Saved(own=FLOAT * use.inputs[0].elements)  # a copy, in which frames lie apart
-        if not depends_on_grid(self.padding, self.kernel, self.stride):
-            return Saved(inputs=True)
-        return Saved(own=FLOAT * padded(use.inputs[0], self.kernel, self.stride))
+        if "frames" in self.forms and not use.channels_last and use.batch > 1:
+            return Saved(own=use.number * use.inputs[0].elements)  # a copy, in which frames lie apart
+        if depends_on_grid(self.padding, self.kernel, self.stride):
+            return Saved(own=use.number * padded(use.inputs[0], self.kernel, self.stride))
+        return Saved(own=use.number * use.inputs[0].elements) if use.cast else Saved(inputs=True)
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return precision.product
 
     def plan(self, use: Use) -> dict[str, Any]:
         pad = depends_on_grid(self.padding, self.kernel, self.stride)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import FLOAT, Layer, Saved, Use, layer
+from archdsl.layers.base import Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -24,7 +24,10 @@ class Dropout(Layer):
         return self.p == 0.0
 
     def saved(self, use: Use) -> Saved:
-        return Saved(own=0 if self.p == 0.0 else FLOAT * use.output.elements)  # what each number is multiplied with
+        if self.p == 0.0:
+            return Saved()
+        # What each number is multiplied with; on a GPU, whether it stays.
+        return Saved(own=(1 if use.precision.cuda else use.number) * use.output.elements)
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"p": self.p}

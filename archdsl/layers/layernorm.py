@@ -6,7 +6,10 @@ from archdsl.layers.attributes import Real
 from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, VECTOR, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.grid import Grid
+    from archdsl.layers.base import Precision
 
 
 @layer("layernorm", category="norm")
@@ -23,7 +26,13 @@ class LayerNorm(Layer):
 
     def saved(self, use: Use) -> Saved:
         x = use.output
-        return Saved(inputs=True, own=2 * FLOAT * (x.positions + x.tokens))  # mean and deviation
+        statistics = 2 * FLOAT * (x.positions + x.tokens)  # mean and deviation
+        if use.cast:
+            return Saved(own=statistics + use.number * x.elements)
+        return Saved(inputs=True, own=statistics)
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT if precision.cuda else max(sizes)  # autocast's list for CPUs has it not
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "eps": None if self.eps == 1e-5 else self.eps}

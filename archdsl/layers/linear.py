@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Initialiser, Integer
 from archdsl.layers.axes import IN, OUT, Axis
-from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, VECTOR, Layer, Saved, Use, layer
+from archdsl.layers.base import CHANNELS_LAST, TOKENS, VECTOR, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.grid import Grid
+    from archdsl.layers.base import Precision
 
 
 @layer("linear", category="linear")
@@ -32,11 +35,19 @@ class Linear(Layer):
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return {"weight": (OUT, IN)}
 
+    def copied(self, *inputs: Grid) -> int:
+        return self.params(*inputs)
+
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * inputs[0].channels
 
     def saved(self, use: Use) -> Saved:
-        return Saved(inputs=True) if use.channels_last else Saved(own=FLOAT * use.inputs[0].elements)  # a copy
+        if use.channels_last and not use.cast:
+            return Saved(inputs=True)
+        return Saved(own=use.number * use.inputs[0].elements)  # a copy
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return precision.product
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels, "out": self.out, "bias": self.bias}

@@ -8,7 +8,10 @@ from archdsl.layers.base import FLOAT, GRID, TOKENS, Layer, Saved, ShapeError, U
 from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.layers.attributes import Size3
+    from archdsl.layers.base import Precision
 
 
 @layer("maxpool", category="pool")
@@ -65,8 +68,11 @@ class MaxPool(Layer):
         x, y = use.inputs[0], use.output
         indices = 2 * FLOAT * y.channels * y.positions
         if not depends_on_grid(self.padding, self.kernel, self.stride):
-            return Saved(inputs=True, own=indices)
-        return Saved(own=FLOAT * padded(x, self.kernel, self.stride) + indices)
+            return Saved(own=use.number * x.elements + indices) if use.cast else Saved(inputs=True, own=indices)
+        return Saved(own=use.number * padded(x, self.kernel, self.stride) + indices)
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT if precision.half and not precision.cuda else max(sizes)  # on autocast's list for CPUs
 
     def plan(self, use: Use) -> dict[str, Any]:
         pad = depends_on_grid(self.padding, self.kernel, self.stride)

@@ -9,7 +9,10 @@ from archdsl.layers.axes import OUT, Axis, Frames, Places
 from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, ShapeError, Use, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.grid import Grid
+    from archdsl.layers.base import Precision
 
 SPACE_TIME, SPACE, TIME = "space_time", "space", "time"
 LEARNED, SINUSOID = "learned", "sinusoid"
@@ -110,6 +113,9 @@ class Position(Layer):
 
     def saved(self, use: Use) -> Saved:
         return Saved(once=2 * FLOAT * use.inputs[0].t if self.table else 0)  # the numbers of the frames
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT  # that of its own vectors
 
     def plan(self, use: Use) -> dict[str, Any]:
         x = use.examples[0]

@@ -6,10 +6,13 @@ from archdsl.core.grid import CLIP
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Initialiser
 from archdsl.layers.axes import OUT, Axis
-from archdsl.layers.base import TOKENS, Layer, Saved, ShapeError, Use, layer
+from archdsl.layers.base import FLOAT, TOKENS, Layer, Saved, ShapeError, Use, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.grid import Grid
+    from archdsl.layers.base import Precision
 
 
 @layer("token_type", category="position")
@@ -36,6 +39,9 @@ class TokenType(Layer):
 
     def saved(self, use: Use) -> Saved:
         return Saved()
+
+    def number(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT  # that of its own vectors
 
     def plan(self, use: Use) -> dict[str, Any]:
         return {"channels": use.inputs[0].channels}

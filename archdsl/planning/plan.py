@@ -1,0 +1,159 @@
+"""What training needs in each way that it can be set up, and which way is the fastest that fits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Sizes, Way
+from archdsl.planning.time import step_time
+
+if TYPE_CHECKING:
+    from archdsl.graph.model import Network
+    from archdsl.layers.base import Precision
+    from archdsl.planning.memory import Activations, Optimizer, States
+    from archdsl.planning.time import Machine, StepTime
+
+MOST = 2**16  # clips on one GPU that are tried
+EQUAL = 0.05  # part of a speed that is less than what a roofline can tell
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The memory of a GPU. Sizes are in bytes."""
+
+    memory: int
+    reserve: int  # for CUDA's context, workspaces of kernels, and what lies between tensors
+
+    @property
+    def usable(self) -> int:
+        return self.memory - self.reserve
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all ways to train have in common."""
+
+    machine: Machine
+    optimizer: Optimizer
+    precision: Precision
+    limits: Limits
+    batch: int | None = None  # clips on one GPU; without it each way takes as many as fit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one way to train takes."""
+
+    way: Way
+    states: States
+    largest: int  # clips on one GPU that fit; 0: not even one
+    batch: int  # clips on one GPU that the rest is for
+    activations: Activations
+    time: StepTime
+    room: int  # bytes that there are
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the fullest moment, without what is reserved."""
+        return self.states.total + self.activations.total
+
+    @property
+    def fits(self) -> bool:
+        return self.memory <= self.room
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All ways to train a network."""
+
+    network: Network
+    setup: Setup
+    choices: tuple[Choice, ...]  # the simplest first
+
+    @property
+    def best(self) -> Choice | None:
+        """The simplest way that fits and sees as many clips a second as any."""
+        fitting = [c for c in self.choices if c.fits]
+        most = max(map(self.rate, fitting), default=0.0)
+        return next((c for c in fitting if self.rate(c) >= most * (1 - EQUAL)), None)
+
+    @property
+    def roomiest(self) -> Choice:
+        """The way that most clips fit with, or that takes least memory if none do."""
+        return max(self.choices, key=lambda c: (c.largest, -c.memory))
+
+    def rate(self, choice: Choice) -> float:
+        """Clips a second of all GPUs."""
+        return self.setup.machine.gpus * choice.batch / choice.time.total
+
+    def hours(self, choice: Choice, videos: int, epochs: float) -> float:
+        """Of a training that sees a clip of each video in each epoch."""
+        return epochs * ceil(videos / (self.setup.machine.gpus * choice.batch)) * choice.time.total / 3600
+
+
+def plan_training(network: Network, setup: Setup) -> Plan:
+    """Every way to train a network as `archdsl.lowering.lower` makes it."""
+    sizes = Sizes(network, setup.precision)
+    strategies = STRATEGIES if setup.machine.gpus > 1 else STRATEGIES[:1]
+    ways = [Way(strategy, checkpointing) for strategy in strategies for checkpointing in CHECKPOINTINGS]
+    return Plan(network, setup, tuple(_choice(sizes, setup, way) for way in ways))
+
+
+def _choice(sizes: Sizes, setup: Setup, way: Way) -> Choice:
+    states = sizes.states(setup.optimizer, way, setup.machine.gpus)
+    room = setup.limits.usable
+    largest = largest_batch(sizes, way.checkpointing, room - states.total)
+    clips = setup.batch or max(largest, 1)
+    time = step_time(sizes, clips, setup.machine, setup.optimizer, way)
+    return Choice(way, states, largest, clips, sizes.activations(clips, way.checkpointing), time, room)
+
+
+def largest_batch(sizes: Sizes, checkpointing: str, room: int) -> int:
+    """The most clips whose activations fit into `room` bytes, by bisection: more clips never take less."""
+
+    def fits(batch: int) -> bool:
+        return sizes.activations(batch, checkpointing).total <= room
+
+    if not fits(1):
+        return 0
+    least, most = 1, 2
+    while most <= MOST and fits(most):
+        least, most = most, 2 * most
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if fits(middle) else (least, middle)
+    return least
+
+
+def plan_json(plan: Plan, videos: int | None, epochs: float) -> dict[str, Any]:
+    """The plan as plain data: bytes, seconds, clips."""
+    best, setup = plan.best, plan.setup
+    return {
+        "arch": plan.network.name,
+        "gpu": setup.machine.gpu.name,
+        "gpus": setup.machine.gpus,
+        "gpus_per_node": setup.machine.per_node,
+        "efficiency": setup.machine.efficiency,
+        "memory": setup.limits.memory,
+        "reserve": setup.limits.reserve,
+        "optimizer": asdict(setup.optimizer),
+        "batch": setup.batch,
+        "choices": [_choice_json(plan, c, videos, epochs) for c in plan.choices],
+        "best": best.way._asdict() if best is not None else None,
+    }
+
+
+def _choice_json(plan: Plan, choice: Choice, videos: int | None, epochs: float) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        **choice.way._asdict(),
+        "largest_batch": choice.largest,
+        "batch": choice.batch,
+        "fits": choice.fits,
+        "memory": {"total": choice.memory, **asdict(choice.states), "activations": asdict(choice.activations)},
+        "seconds": {"step": choice.time.total, **asdict(choice.time)},
+        "communication_share": choice.time.share,
+        "clips_per_second": plan.rate(choice),
+    }
+    return data | ({"hours": plan.hours(choice, videos, epochs)} if videos is not None else {})

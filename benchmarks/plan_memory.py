@@ -1,0 +1,153 @@
+"""The memory of training that `archdsl plan` predicts, and what torch takes.
+
+    python benchmarks/plan_memory.py                         # every spec, at its own size
+    python benchmarks/plan_memory.py slowfast_r50 swin3d_t --limit 6GB
+
+On a CPU: the bytes that autograd's hooks see after a forward pass in float32, for each checkpointing, and with `--peak`
+the most that the allocator had given out in a forward and backward pass. With a GPU besides: the peak of
+`torch.cuda.max_memory_allocated` in a step of the recipe's optimiser, weights and all, in float32 and bf16, and what
+the process takes beyond it, which `--reserve` stands for. What is predicted to take more than `--limit` is left out.
+With one thread alone torch takes other convolutions on a CPU, so there are two at least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gc
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from activation_memory import measured
+from measure import cpu_peak
+
+import archdsl
+from archdsl.core.sizes import parse_size, size_text
+from archdsl.layers.base import Precision
+from archdsl.lowering import lower
+from archdsl.planning.memory import CHECKPOINTINGS, Optimizer, Sizes, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "plan_memory.csv"
+COLUMNS = ("spec", "clips", "device", "precision", "checkpointing", "what", "predicted", "measured", "ratio", "torch")
+
+
+def clips_of(arch: archdsl.Architecture, batch: int, device: str) -> list[torch.Tensor]:
+    """Random inputs of the spec's own sizes."""
+    sizes = [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
+    return [torch.randn(batch, *size, device=device) for size in sizes]
+
+
+def on_cpu(arch: archdsl.Architecture, batch: int, limit: int, *, peak: bool) -> Iterator[tuple[Any, ...]]:
+    """What autograd keeps, and the peak of a forward and backward pass, in float32."""
+    sizes = Sizes(lower(arch._analysis.network), Precision())
+    states = sizes.states(Optimizer(), Way())
+    if sizes.activations(batch, "none").total + 2 * states.parameters > limit:
+        return
+    model: Any = arch.build().train()
+    clips = clips_of(arch, batch, "cpu")
+
+    def step() -> None:
+        model.zero_grad()
+        model(*clips).square().mean().backward()
+
+    for mode in CHECKPOINTINGS:
+        model.checkpointing = mode
+        found = sizes.activations(batch, mode)
+        yield "fp32", mode, "kept", found.kept, measured(model, clips)
+        if peak:
+            model.zero_grad()
+            yield "fp32", mode, "peak", found.kept + found.more + states.gradients, cpu_peak(step)
+
+
+def on_gpu(arch: archdsl.Architecture, batch: int, limit: int) -> Iterator[tuple[Any, ...]]:
+    """The peak of a whole step, and what the process takes beyond it."""
+    recipe = arch.recipe
+    optimizer = Optimizer(recipe.optimizer, float(recipe.momentum))
+    for precision in ("fp32", "bf16"):
+        sizes = Sizes(lower(arch._analysis.network), Precision(half=precision == "bf16", cuda=True))
+        for mode in CHECKPOINTINGS:
+            predicted = sizes.states(optimizer, Way("ddp", mode)).total + sizes.activations(batch, mode).total
+            if predicted > limit:
+                continue
+            peak, beyond = gpu_step(arch, batch, mode, optimizer, half=precision == "bf16")
+            yield precision, mode, "step", predicted, peak
+            yield precision, mode, "beyond", 0, beyond
+
+
+def gpu_step(arch: archdsl.Architecture, batch: int, mode: str, optimizer: Optimizer, *, half: bool) -> tuple[int, int]:
+    """The most bytes of tensors in the second of two steps, and those of the process beyond them."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    model: Any = arch.build().cuda().train()
+    model.checkpointing = mode
+    if optimizer.name == "adamw":
+        update: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    else:
+        update = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=optimizer.momentum)
+    clips = clips_of(arch, batch, "cuda")
+    for _ in range(2):  # the first makes the optimiser's state
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        update.zero_grad(set_to_none=True)
+        with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
+            loss = model(*clips).float().square().mean()
+        loss.backward()
+        update.step()
+        del loss
+    torch.cuda.synchronize()
+    peak = torch.cuda.max_memory_allocated()
+    free, total = torch.cuda.mem_get_info()
+    return peak, total - free - peak
+
+
+def main() -> None:
+    """Measures spec by spec, prints what is found and writes it into the table."""
+    parser = argparse.ArgumentParser(description="Compare the predicted and measured memory of training.")
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help="names of specs; default: all")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2], help="clips (default: 1 2)")
+    parser.add_argument("--limit", type=parse_size, default=parse_size("64GB"), help="of memory (default: 64GB)")
+    parser.add_argument("--peak", action="store_true", help="also the peak of a forward and backward pass on a CPU")
+    arguments = parser.parse_args()
+    torch.set_num_threads(max(2, torch.get_num_threads()))
+    names = arguments.specs or sorted(p.stem for p in (ROOT / "specs").glob("*.arch"))
+    for name in names:
+        rows: list[dict[str, Any]] = []
+        arch = archdsl.load(ROOT / "specs" / f"{name}.arch")
+        for batch in arguments.batch:
+            found = [("cpu", *row) for row in on_cpu(arch, batch, arguments.limit, peak=arguments.peak)]
+            if torch.cuda.is_available():
+                device = torch.cuda.get_device_name()
+                free = min(arguments.limit, torch.cuda.mem_get_info()[0])
+                found += [(device, *row) for row in on_gpu(arch, batch, free)]
+            for device, precision, mode, what, predicted, seen in found:
+                ratio = f"{predicted / seen:.3f}" if predicted else ""
+                values = (name, batch, device, precision, mode, what, predicted, seen, ratio, torch.__version__)
+                rows.append(dict(zip(COLUMNS, values, strict=True)))
+                print(f"{name} {batch} {device} {precision} {mode} {what}:", end=" ")
+                print(f"{size_text(predicted)} predicted, {size_text(seen)} measured, {ratio}", flush=True)
+        write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Puts the rows of a spec into the table, in place of those of its last measurement."""
+    old: list[dict[str, Any]] = []
+    if RESULTS.exists():
+        with RESULTS.open(encoding="utf-8", newline="") as file:
+            old = list(csv.DictReader(file))
+    anew = {(r["spec"], str(r["clips"]), r["device"], r["what"]) for r in rows}
+    kept = [r for r in old if (r["spec"], r["clips"], r["device"], r["what"]) not in anew]
+    order = sorted([*kept, *rows], key=lambda r: (r["spec"], int(r["clips"]), r["device"]))
+    with RESULTS.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(order)
+
+
+if __name__ == "__main__":
+    main()
