@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from archdsl.graph.compare import Difference
     from archdsl.graph.expand import Clip
     from archdsl.graph.memory import Fitted
+    from archdsl.graph.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
 
 
 def load(
-    path: str | os.PathLike[str], clip: Clip | None = None, like: str | None = None, **params: Any
+    path: str | os.PathLike[str],
+    clip: Clip | None = None,
+    like: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    **params: Any,
 ) -> Architecture:
     """The architecture of a spec file.
 
@@ -40,6 +45,7 @@ def load(
         clip: (channels, frames, height, width) in place of the declared size of the input.
         like: a source of published weights, as `"torchvision"`: the parameters that are not given take the values that
             its checkpoints need.
+        recipe: values for how it is trained, such as `{"lr": 0.01}`, given as those for parameters are.
         params: values for parameters of the spec: numbers, bools, lists, or text as in `--set`.
 
     Raises:
@@ -47,7 +53,8 @@ def load(
         UsageError: if there is no such file.
     """
     settings = [setting(name, value) for name, value in params.items()]
-    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip, like))
+    told = [setting(name, value, "--recipe") for name, value in (recipe or {}).items()]
+    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip, like, told))
 
 
 def convert_weights(
@@ -141,6 +148,11 @@ class Architecture:
     def macs(self) -> int:
         """Multiply-adds for one clip, counted as the papers do."""
         return total_cost(self._analysis.network).macs
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, as the spec says it; what the spec leaves out is as most papers have it."""
+        return self._analysis.network.recipe
 
     @cached_property
     def tensors(self) -> dict[str, tuple[int, ...]]:

@@ -25,6 +25,7 @@ from archdsl.graph.expand import expand
 from archdsl.graph.parameters import ParameterScope
 from archdsl.graph.program import Program, Resolver
 from archdsl.graph.published import read_published
+from archdsl.graph.recipe import read_recipe
 from archdsl.graph.symbols import known_symbols
 from archdsl.graph.tensors import tensors
 from archdsl.graph.unused import warn_unused
@@ -57,12 +58,13 @@ class Analysis:
     taken_on: tuple[Binding, ...] = ()  # what the checkpoints of that source need
 
 
-def analyse(
+def analyse(  # noqa: PLR0913, PLR0917  # all that a user can say of a spec
     source: Source,
     library: Library,
     settings: Sequence[Binding] = (),
     clip: Clip | None = None,
     like: str | None = None,
+    recipe: Sequence[Binding] = (),
 ) -> Analysis:
     """Text to network.
 
@@ -72,6 +74,7 @@ def analyse(
         settings: values for its parameters.
         clip: the size of its input, if it is not the declared one.
         like: a source of published weights; what these need of the parameters counts where nothing is set.
+        recipe: values for its recipe.
 
     Raises:
         SpecError: with every fault that could be found.
@@ -84,11 +87,13 @@ def analyse(
     scope = ParameterScope(program.declarations, chosen, evaluator, reporter)
     scope.check()
     warn_unused(program, reporter)
-    given = {b.span.source for b in chosen.values()}
+    told = read_recipe(program, recipe, evaluator, scope)
+    given = {b.span.source for b in (*chosen.values(), *recipe)}
     if any(d.span.source in given for d in reporter.diagnostics):
         raise SpecError(reporter.diagnostics)
     network = expand(program, scope, evaluator, reporter, clip)
     network.published = read_published(program, evaluator, scope)
+    network.recipe = told
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
     values = {name: b.value for name in program.declarations if (b := scope.find(name)) is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from archdsl.core import report  # noqa: E402
 from archdsl.core.values import Symbol, describe  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.graph import chains, evaluate  # noqa: E402
+from archdsl.graph.recipe import Recipe  # noqa: E402
 from archdsl.layers import vocabulary  # noqa: E402
 from archdsl.layers.attributes import (  # noqa: E402
     Attribute,
@@ -22,6 +24,7 @@ from archdsl.layers.attributes import (  # noqa: E402
     Initialiser,
     Integer,
     KernelInitialiser,
+    Numbers,
     Real,
     Reference,
     Size,
@@ -31,6 +34,7 @@ from archdsl.layers.attributes import (  # noqa: E402
 KINDS: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size", Choice: "choice",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
+    Numbers: "list of numbers",
 }  # fmt: skip
 BUDGETS = (
     (parse.MAX_CHARACTERS, "characters in a file"),
@@ -52,6 +56,8 @@ def attribute_row(name: str, attribute: Attribute[Any]) -> str:
     if isinstance(attribute, Choice):
         kind = " or ".join(f"`{c}`" for c in attribute.choices)
     default = "" if attribute.required else default_text(attribute.default)
+    if isinstance(attribute, Numbers):
+        default = f"`[{', '.join(map(number_text, attribute.default))}]`"
     if isinstance(attribute, Window):
         default = default.replace("`0`", "`all`")
     return f"| `{name}` | {kind} | {default} | {attribute.doc} |"
@@ -64,13 +70,19 @@ def default_text(value: Any) -> str:
     if isinstance(value, str):
         return f"`{value}`"
     if isinstance(value, float):
-        return f"`{value:g}`"
+        return f"`{number_text(value)}`"
     if isinstance(value, Symbol):
         numbers = ", ".join(f"{n:g}" for n in value.arguments)
         return f"`{value.name}({numbers})`" if numbers else f"`{value.name}`"
     if isinstance(value, tuple) and len(set(value)) == 1:
         value = value[0]
     return f"`{describe(value).strip('`')}`"
+
+
+def number_text(value: float) -> str:
+    """`0.1` or `8/7`: a decimal where one of few digits is exact."""
+    text = f"{value:g}"
+    return text if float(text) == value else str(Fraction(value).limit_denominator(1000))
 
 
 def layer_tables() -> str:
@@ -93,6 +105,12 @@ def doc_text(cls: type) -> str:
     return "\n\n".join(" ".join(line.strip() for line in p.splitlines()) for p in paragraphs)
 
 
+def recipe_table() -> str:
+    """What a recipe can say."""
+    rows = "\n".join(attribute_row(n, a) for n, a in Recipe.fields.items())
+    return f"| name | kind | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
 def budget_table() -> str:
     """The limits."""
     return "| at most | |\n|---|---|\n" + "\n".join(f"| {limit:,} | {what} |" for limit, what in BUDGETS)
@@ -100,7 +118,7 @@ def budget_table() -> str:
 
 def page(text: str) -> str:
     """The page with its tables as they should be."""
-    for name, table in (("layers", layer_tables()), ("budgets", budget_table())):
+    for name, table in (("recipe", recipe_table()), ("layers", layer_tables()), ("budgets", budget_table())):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         before, rest = text.split(begin)
         text = before + begin + table + "\n" + end + rest.split(end)[1]

@@ -6,6 +6,7 @@ A document is a title, prose, and fences:
     ```arch file=lib/x.arch another file beside it; also encoding=latin-1, newline=crlf, repeat=1000
     ```weights file=x.weights  a map of names, in weights/
     ```set                  settings, one `NAME=VALUE` on each line
+    ```recipe               values for the recipe, in the same way
     ```clip                 another clip, as 3x30x224x224
     ```like                 a source of weights that the network is to be like
     ```from                 a source of weights that are converted
@@ -70,7 +71,8 @@ def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
     try:
         settings = [setting(*line.split("=", 1)) for line in lines.get("set", [])]
         clip = tuple(map(int, lines["clip"][0].split("x"))) if "clip" in lines else None
-        analysis = analyse(read_source("spec.arch"), library, settings, clip, lines.get("like", [None])[0])
+        recipe = [setting(*line.split("=", 1), "--recipe") for line in lines.get("recipe", [])]
+        analysis = analyse(read_source("spec.arch"), library, settings, clip, lines.get("like", [None])[0], recipe)
         if "from" in lines:
             plan = plan_weights(analysis, library, lines["from"][0], "--from")
             shapes = {n: tuple(map(int, s)) for n, *s in map(str.split, lines.get("checkpoint", []))}

@@ -191,6 +191,7 @@ class Trees:
             lambda: ast.Doc(NOWHERE, self.string()),
             lambda: ast.Import(NOWHERE, name()),
             lambda: ast.Cite(NOWHERE, self.string()),
+            lambda: ast.Recipe(NOWHERE, self.many(self.binding, 1, 3)),
             lambda: ast.Published(NOWHERE, self.many(self.binding, 1, 2), maybe(self.list), maybe(self.string)),
             lambda: ast.Param(NOWHERE, self.many(self.declaration, 1, 2)),
             lambda: ast.Input(NOWHERE, name(), name(), self.list()),

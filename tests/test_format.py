@@ -175,6 +175,7 @@ arch   x as X extends y
 "doc"
 cite   "a"
 published params=1M ,gflops = 2 at[3,32] from "t"
+recipe  lr=1e-3,steps=[ 1,2 ]  # paper
 import  resnet
 param a:int=1 where a>0,b : list [ int ] = [] , c:p|q=p
 input clip:video [3, a]
@@ -187,6 +188,7 @@ arch x as X extends y
 "doc"
 cite "a"
 published params = 1M, gflops = 2 at [3, 32] from "t"
+recipe lr = 1e-3, steps = [1, 2]  # paper
 import resnet
 param a: int = 1 where a > 0, b: list[int] = [], c: p | q = p
 input clip: video[3, a]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from archdsl.graph.expand import Clip
 
 
-def settings(texts: Sequence[str]) -> list[Binding]:
-    """The `--set` options. Raises SpecError if one is not NAME=VALUE."""
-    return [parse_binding(Source("--set", text)) for text in texts]
+def settings(texts: Sequence[str], option: str = "--set") -> list[Binding]:
+    """The values of an option such as `--set`. Raises SpecError if one is not NAME=VALUE."""
+    return [parse_binding(Source(option, text)) for text in texts]
 
 
 def analysed(spec: str, arguments: argparse.Namespace, clip: Clip | None = None, like: str | None = None) -> Analysis:
@@ -33,7 +33,8 @@ def analysed(spec: str, arguments: argparse.Namespace, clip: Clip | None = None,
         UsageError: if it cannot be read.
     """
     chosen = settings(arguments.set)
-    return analyse(read_source(spec), FileLibrary(), chosen, clip or arguments.clip, like or arguments.like)
+    recipe = settings(getattr(arguments, "recipe", ()), "--recipe")
+    return analyse(read_source(spec), FileLibrary(), chosen, clip or arguments.clip, like or arguments.like, recipe)
 
 
 def base_analysed(arguments: argparse.Namespace, like: str | None = None) -> Analysis:

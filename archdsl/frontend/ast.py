@@ -230,6 +230,11 @@ class Published(Syntax):
 
 
 @part
+class Recipe(Syntax):
+    bindings: tuple[Binding, ...]
+
+
+@part
 class Type(Syntax):
     """`int`, `list[int]`, or a choice of symbols `a | b`."""
 
@@ -339,7 +344,7 @@ class Block(Syntax):
 
 
 Statement = (
-    Header | Doc | Import | Cite | Published | Param | Let | Input | Path | Drop | Head
+    Header | Doc | Import | Cite | Published | Recipe | Param | Let | Input | Path | Drop | Head
     | PathLine | Lateral | If | For | Stage | Block
 )  # fmt: skip
 

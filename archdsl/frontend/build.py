@@ -191,6 +191,9 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         *figures, clip, source = parts
         return ast.Published(span, tuple(figures), clip, self._text(source) if source is not None else None)
 
+    def on_recipe(self, span: Span, *bindings: ast.Binding) -> ast.Recipe:
+        return ast.Recipe(span, bindings)
+
     def on_simple_type(self, span: Span, *names: Token | None) -> ast.Type:
         return ast.Type(span, tuple(self._name(n) for n in names if n is not None))
 

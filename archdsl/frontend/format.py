@@ -115,13 +115,12 @@ class _Printer(ValuePrinter):
             case ast.Cite():
                 doc = concat("cite ", self.string(node.text))
             case ast.Published():
-                clip = [concat(" at [", self.values(node.clip.items), "]")] if node.clip else []
-                source = [concat(" from ", self.string(node.source))] if node.source else []
-                doc = concat("published ", self._bindings(node.figures), *clip, *source)
+                doc = self._published(node)
             case ast.Param():
                 doc = concat("param ", join(", ", [self.declaration(d) for d in node.declarations]))
-            case ast.Let():
-                doc = concat("let ", self._bindings(node.bindings))
+            case ast.Let() | ast.Recipe():
+                word = "let " if isinstance(node, ast.Let) else "recipe "
+                doc = concat(word, self._bindings(node.bindings))
             case ast.Input():
                 doc = concat("input ", self.name(node.name), ": ", self.name(node.kind), self.value(node.shape))
             case ast.Drop():
@@ -130,6 +129,11 @@ class _Printer(ValuePrinter):
                 message = f"{type(node).__name__} is not a simple statement"
                 raise FormatError(message)
         return doc
+
+    def _published(self, node: ast.Published) -> Doc:
+        clip = [concat(" at [", self.values(node.clip.items), "]")] if node.clip else []
+        source = [concat(" from ", self.string(node.source))] if node.source else []
+        return concat("published ", self._bindings(node.figures), *clip, *source)
 
     def _line(self, node: ast.PathLine | ast.Lateral | ast.Path | ast.Head) -> Doc:
         match node:

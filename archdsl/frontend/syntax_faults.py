@@ -22,8 +22,8 @@ OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 # Words that begin a statement and can be nothing else; never inside parentheses or a list.
 STATEMENTS = {
-    "ARCH", "IMPORT", "CITE", "PUBLISHED", "PARAM", "INPUT", "PATH", "DROP", "BLOCK", "HEAD", "STAGE", "FOR", "LET",
-    "LATERAL",
+    "ARCH", "IMPORT", "CITE", "PUBLISHED", "RECIPE", "PARAM", "INPUT", "PATH", "DROP", "BLOCK", "HEAD", "STAGE", "FOR",
+    "LET", "LATERAL",
 }  # fmt: skip
 
 _READABLE = {

@@ -41,7 +41,7 @@ class Binder:
         fine = True
         for key, attribute in cls.attributes.items():
             if key in given:
-                value = self._converted(attribute, given[key], scope)
+                value = self.converted(attribute, given[key], scope)
                 if isinstance(value, Unknown):
                     fine = False
                 else:
@@ -51,7 +51,7 @@ class Binder:
                 fine = False
         return cls(**values) if fine else None
 
-    def _converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope) -> Any:
+    def converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope) -> Any:
         """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
         if isinstance(attribute, Reference):
             return self._referred(attribute, argument)

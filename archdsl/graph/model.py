@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archdsl.graph.recipe import Recipe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -131,6 +133,7 @@ class Network:
     inputs: dict[str, int]
     output: int
     published: Published | None = None
+    recipe: Recipe = field(default_factory=Recipe)  # how it is trained
     fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
     fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
     folded: dict[str, str] = field(default_factory=dict[str, str])  # norms that lowering made part of a convolution

@@ -149,15 +149,15 @@ def _unlike(value: Value, default: Value) -> str:
     return f"must be {_a(wanted)}, as its default {describe(default)}, found {describe(value)}"
 
 
-def setting(name: str, value: Any) -> ast.Binding:
-    """What a user gives for a parameter in Python; text is read as in `--set`.
+def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:
+    """What a user gives for a parameter in Python, or another `option`; text is read as there.
 
     Raises:
         SpecError: if the text is not a value.
         TypeError: if a Python value has no counterpart.
     """
     text = value if isinstance(value, str) else as_text(value)
-    return parse_binding(Source("--set", f"{name}={text}"))
+    return parse_binding(Source(option, f"{name}={text}"))
 
 
 def as_text(value: Any) -> str:

@@ -69,6 +69,7 @@ class Program:
     doc: str = ""
     citations: tuple[str, ...] = ()
     published: ast.Published | None = None
+    recipe: dict[str, ast.Binding] = field(default_factory=dict[str, ast.Binding])  # the last said last
 
 
 _REPLACED = (ast.Head, ast.Input, ast.Path)
@@ -252,10 +253,14 @@ class Resolver:
     def _merge(self, program: Program, file: ast.File, *, is_root: bool) -> None:
         """Base first: what a variant declares again takes the place of the base's."""
         seen: dict[str, ast.Name] = {}
+        told: dict[str, ast.Name] = {}
         for statement in file.statements:
             if isinstance(statement, ast.Param):
                 for declaration in statement.declarations:
                     self._declare(program, declaration, seen)
+            elif isinstance(statement, ast.Recipe):
+                for binding in statement.bindings:
+                    self._tell(program, binding, told)
             elif isinstance(statement, ast.Drop):
                 program.dropped[statement.name.id] = statement.name
             elif isinstance(statement, ast.Stage) and not is_root:
@@ -277,6 +282,16 @@ class Resolver:
             kind, where = declaration.type or base.type, declaration.where or base.where
             declaration = ast.Declaration(declaration.span, name, kind, declaration.default, where)
         program.declarations[name.id] = declaration
+
+    def _tell(self, program: Program, binding: ast.Binding, told: dict[str, ast.Name]) -> None:
+        name = binding.name
+        if name.id in told:
+            note = Note("first said here", told[name.id].span)
+            self.reporter.report("E0203", name.span, f"`{name.id}` of the recipe a second time", [note])
+            return
+        told[name.id] = name
+        program.recipe.pop(name.id, None)
+        program.recipe[name.id] = binding
 
     def _replace(self, program: Program, statement: ast.Statement) -> None:
         """Puts a variant's head, input or path where its base has that of the same name."""

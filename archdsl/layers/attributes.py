@@ -71,18 +71,21 @@ def whole(value: Value, expects: str) -> int:
 
 
 class Integer(Attribute[int]):
-    """A whole number, not below `minimum`."""
+    """A whole number, not below `minimum`, or one of a few."""
 
     expects = "a whole number"
 
-    def __init__(self, default: Any = ..., *, minimum: int = 1, doc: str = "") -> None:
+    def __init__(self, default: Any = ..., *, minimum: int = 1, among: tuple[int, ...] = (), doc: str = "") -> None:
         super().__init__(default, doc)
         self.minimum = minimum
+        self.among = among
 
     def convert(self, value: Value) -> int:
         number = whole(value, self.expects)
         if number < self.minimum:
             raise AttributeFault("E0305", f"expected at least {self.minimum}, found {int(number)}")
+        if self.among and number not in self.among:
+            raise AttributeFault("E0305", f"expected {' or '.join(map(str, self.among))}, found {int(number)}")
         return number
 
 
@@ -104,6 +107,42 @@ class Real(Attribute[float]):
             limits = f"at least {self.low:g}" if endless else f"a number from {self.low:g} to {self.high:g}"
             raise AttributeFault("E0305", f"expected {limits}, found {describe(value)}")
         return number
+
+
+class Numbers(Attribute[tuple[float, ...]]):
+    """A list of numbers between `low` and `high`, both included, of one of the lengths `counts` if there are any."""
+
+    expects = "a list of numbers"
+
+    def __init__(
+        self,
+        default: Any = ...,
+        *,
+        counts: tuple[int, ...] = (),
+        low: float = 0.0,
+        high: float = float("inf"),
+        doc: str = "",
+    ) -> None:
+        super().__init__(default, doc)
+        self.counts = counts
+        self.element = Real(low=low, high=high)
+
+    def convert(self, value: Value) -> tuple[float, ...]:
+        if not isinstance(value, tuple):
+            raise self.wrong(value)
+        items: Sequence[Value] = cast("tuple[Value, ...]", value)
+        if self.counts and len(items) not in self.counts:
+            *most, last = map(str, self.counts)
+            counts = f"{', '.join(most)} or {last}" if most else last
+            raise AttributeFault("E0301", f"expected a list of {counts} numbers, found {describe(value)}")
+        numbers: list[float] = []
+        for index, item in enumerate(items):
+            try:
+                numbers.append(self.element.convert(item))
+            except AttributeFault as fault:
+                fault.index = index
+                raise
+        return tuple(numbers)
 
 
 class Flag(Attribute[bool]):
