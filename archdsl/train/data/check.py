@@ -1,0 +1,201 @@
+"""Reads every video once, before a training does: what there is, what is too short for a clip, what is damaged."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from archdsl.core.table import aligned
+from archdsl.train.data.dataset import part_of
+from archdsl.train.data.videos import Reader, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archdsl.train.data.clips import Sampling
+    from archdsl.train.data.listing import Sample, Split
+
+SHOWN = 20  # resolutions to show, the most frequent first
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of a video once it has been read; `problem` is empty where there is none."""
+
+    sample: Sample
+    part: str  # `train` or `val`
+    video: Video | None = None
+    problem: str = ""
+    short: bool = False  # the problem is that a clip needs more frames
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, in the order of the split."""
+
+    split: Split
+    findings: tuple[Finding, ...]
+    clip_frames: int | None
+
+    @property
+    def faulty(self) -> list[Finding]:
+        """The videos that cannot be read as a whole."""
+        return [f for f in self.findings if f.problem and not f.short]
+
+    @property
+    def short(self) -> list[Finding]:
+        """The videos that have fewer frames than a clip."""
+        return [f for f in self.findings if f.short]
+
+    @property
+    def in_both(self) -> list[str]:
+        """Files that are for training and for validation."""
+        return sorted({s.path for s in self.split.train} & {s.path for s in self.split.val})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        videos = [f.video for f in self.findings if f.video is not None]
+        return {
+            "note": self.split.note,
+            "videos": len(self.findings),
+            "classes": [{"name": name, **counts} for name, counts in self._counts().items()],
+            "sizes": dict(Counter(f"{v.width}x{v.height}" for v in videos).most_common()),
+            "codecs": dict(Counter(v.codec for v in videos).most_common()),
+            "fps": _range([v.fps for v in videos]),
+            "seconds": _range([v.duration for v in videos]),
+            "frames": _range([v.frames for v in videos]),
+            "clip_frames": self.clip_frames,
+            "faulty": [{"path": f.sample.path, "split": f.part, "reason": f.problem} for f in self.faulty],
+            "short": [{"path": f.sample.path, "split": f.part, "reason": f.problem} for f in self.short],
+            "in_both": self.in_both,
+        }
+
+    def as_text(self) -> str:
+        """All of it for a person."""
+        data = self.as_dict()
+        counts = [["class", "train", "val"]]
+        counts += [[c["name"], str(c["train"]), str(c["val"])] for c in data["classes"]]
+        lines = [self.split.note, "", *aligned(counts, 2), ""]
+        sizes = [f"{size.replace('x', '×')} ({n})" for size, n in list(data["sizes"].items())[:SHOWN]]
+        more = len(data["sizes"]) - len(sizes)
+        lines += [f"size: {', '.join(sizes)}" + f" and {more} more" * bool(more)] * bool(sizes)
+        lines += [f"codec: {', '.join(f'{c} ({n})' for c, n in data['codecs'].items())}"] * bool(sizes)
+        for name in ("fps", "seconds", "frames"):
+            found = data[name]
+            if found is not None:
+                lines.append(f"{name}: {found['min']:.4g} to {found['max']:.4g}, median {found['median']:.4g}")
+        if self.in_both:
+            lines += ["", f"both for training and for validation: {len(self.in_both)}, as {self.in_both[0]}"]
+        for title, findings in (("too short for a clip", self.short), ("faulty", self.faulty)):
+            lines += ["", f"{title}: {len(findings)}"] * bool(findings)
+            lines += [f"  {f.sample.path}: {f.problem}" for f in findings]
+        good = len(self.findings) - len(self.short) - len(self.faulty)
+        return "\n".join([*lines, "", f"{good} of {len(self.findings)} videos can be used"])
+
+    def _counts(self) -> dict[str, dict[str, int]]:
+        found = Counter((f.part, f.sample.label) for f in self.findings)
+        return {
+            name: {part: found[part, label] for part in ("train", "val")}
+            for label, name in enumerate(self.split.classes)
+        }
+
+
+def check_data(
+    split: Split,
+    sampling: Sampling | None = None,
+    *,
+    full: bool = False,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Reads the first, the middle and the last frame of every video, whatever is wrong with some.
+
+    Args:
+        split: the videos.
+        sampling: the clips that they shall have frames enough for.
+        full: whether all frames are read.
+        workers: processes; 0: this one, which a decoder that crashes takes along.
+        progress: is told how many videos have been read, of how many.
+    """
+    samples = [("train", s) for s in split.train] + [("val", s) for s in split.val]
+    look = partial(_look, frames=sampling.frames if sampling is not None else None, full=full)
+    findings: dict[int, Finding] = {}
+
+    def note(number: int, finding: Finding) -> None:
+        findings[number] = finding
+        if progress is not None:
+            progress(len(findings), len(samples))
+
+    if not workers:
+        for number, (part, sample) in enumerate(samples):
+            note(number, look(part, sample))
+    while len(findings) < len(samples):
+        left = [n for n in range(len(samples)) if n not in findings]
+        if not _in_pool(look, samples, left, workers, note):
+            continue
+        # one of those that were read has ended its process: which one shows when each has a process of its own
+        for number in [n for n in left if n not in findings][: 4 * workers]:
+            if _in_pool(look, samples, [number], 1, note):
+                note(number, Finding(samples[number][1], samples[number][0], problem="makes the decoder crash"))
+    found = tuple(findings[n] for n in range(len(samples)))
+    return Report(split, found, sampling.frames if sampling is not None else None)
+
+
+def _in_pool(
+    look: Callable[[str, Sample], Finding],
+    samples: Sequence[tuple[str, Sample]],
+    numbers: Sequence[int],
+    workers: int,
+    note: Callable[[int, Finding], None],
+) -> bool:
+    """Looks at some samples in processes; whether one of these has crashed, so that some are left over."""
+    crashed = False
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        futures: dict[Any, int] = {}
+        try:
+            for number in numbers:
+                futures[pool.submit(look, *samples[number])] = number
+        except BrokenProcessPool:
+            crashed = True
+        for future in as_completed(futures):
+            try:
+                note(futures[future], future.result())
+            except BrokenProcessPool:
+                crashed = True
+    return crashed
+
+
+def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Finding:
+    """Reads one video."""
+    video = None
+    try:
+        with Reader(sample.path) as reader:
+            video = reader.video
+            begin, end, count = part_of(sample, video)
+            places = range(count) if full else sorted({0, count // 2, count - 1})
+            # a corner of each frame is enough: it has been decoded as a whole
+            times = [begin + (n + 0.5) * (end - begin) / count for n in places]
+            reader.read(times, lambda frame: frame[:1, :1].clone())
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever one video does, the others are read
+        return Finding(sample, part, video, str(error) or type(error).__name__)
+    if video.missing:
+        promised = video.frames + video.missing
+        return Finding(sample, part, video, f"is cut short: holds {video.frames} of {promised} frames")
+    if frames is not None and count < frames:
+        return Finding(sample, part, video, f"has {count} frame{'s' * (count != 1)}, a clip needs {frames}", short=True)
+    return Finding(sample, part, video)
+
+
+def _range(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}

@@ -1,0 +1,195 @@
+"""Clips of videos, for a DataLoader.
+
+What is random comes from a generator that the seed, the epoch and the index alone determine: neither the number of
+workers nor the order of loading changes a clip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, TypedDict
+
+import torch
+
+from archdsl.train.data.clips import Box, Sampling, cut, test_box, test_times, training_box, training_times
+from archdsl.train.data.videos import Reader, Video, VideoError, chosen_decoder, read_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archdsl.train.data.listing import Sample
+
+    Boxes = Callable[[int, int], list[Box]]  # of a picture's height and width
+
+
+class Item(TypedDict):
+    """One sample: `clip` is uint8 (V, 3, T, h, w), of V views; `problems` are paths with reasons."""
+
+    clip: torch.Tensor
+    label: int
+    index: int
+    problems: list[tuple[str, str]]
+
+
+class Batch(TypedDict):
+    """Several samples: uint8 (B, V, 3, T, h, w), int64 (B,), int64 (B,), and all their problems."""
+
+    clip: torch.Tensor
+    label: torch.Tensor
+    index: torch.Tensor
+    problems: list[tuple[str, str]]
+
+
+class Clips(torch.utils.data.Dataset[Item]):
+    """The clips of some samples, by (epoch, index).
+
+    In training it has one random view of each sample; a faulty video is replaced by the next good one, and listed in
+    `problems`. Else it has `clips` times `crops` views, in this order, and a faulty video gives zeros and the label −1.
+
+    Args:
+        samples: the videos, with their labels.
+        sampling: which moments make a clip.
+        size: height and width of a clip.
+        training: whether the views are random.
+        seed: of what is random.
+        jitter: random scales in training: `training_box` of `clips.py`.
+        area: random areas in training, likewise.
+        flip: whether half of the views are mirrored in training.
+        test_scale: the scale of the picture in test: `test_box`.
+        clips: moments of a video to begin a clip at, in test.
+        crops: parts of the picture, in test.
+        decoder: `pyav`, `torchcodec` or `auto`.
+        device: where torchcodec decodes.
+        shuffle_frames: whether each clip has its frames in a random order.
+    """
+
+    def __init__(  # noqa: PLR0913  # what a recipe says of it
+        self,
+        samples: Sequence[Sample],
+        sampling: Sampling,
+        size: tuple[int, int],
+        *,
+        training: bool,
+        seed: int = 0,
+        jitter: tuple[float, float] | None = None,
+        area: tuple[float, float] | None = None,
+        flip: bool = False,
+        test_scale: float = 1.0,
+        clips: int = 1,
+        crops: int = 1,
+        decoder: str = "auto",
+        device: str = "cpu",
+        shuffle_frames: bool = False,
+    ) -> None:
+        self.samples = tuple(samples)
+        self.sampling = sampling
+        self.size = size
+        self.training = training
+        self.seed = seed
+        self.jitter, self.area, self.flip = jitter, area, flip
+        self.test_scale = test_scale
+        self.clips, self.crops = (1, 1) if training else (clips, crops)
+        self.decoder, self.device = chosen_decoder(decoder), device
+        self.shuffle_frames = shuffle_frames
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: tuple[int, int]) -> Item:
+        """One sample. In training its index and label are those of the video that stands in for a faulty one.
+
+        Raises:
+            VideoError: in training, if all videos are faulty.
+        """
+        epoch, index = key
+        problems: list[tuple[str, str]] = []
+        for tried in range(len(self) if self.training else 1):
+            number = (index + tried) % len(self)
+            sample = self.samples[number]
+            try:
+                clip = self._views(sample, _generator(self.seed, epoch, index, tried))
+            except MemoryError:
+                raise
+            except Exception as error:  # whatever one video does, the others go on
+                problems.append((sample.path, str(error) or type(error).__name__))
+            else:
+                return {"clip": clip, "label": sample.label, "index": number, "problems": problems}
+        if self.training:
+            path, reason = problems[0]
+            raise VideoError(f"none of {len(self)} videos can be used; {path}, for one, {reason}", path)
+        empty = torch.zeros(self.clips * self.crops, 3, self.sampling.frames, *self.size, dtype=torch.uint8)
+        return {"clip": empty, "label": -1, "index": index, "problems": problems}
+
+    def _views(self, sample: Sample, generator: torch.Generator) -> torch.Tensor:
+        """All views of a sample: uint8 (V, 3, T, h, w)."""
+        with Reader(sample.path) as reader:
+            video = reader.video
+            begin, end, frames = part_of(sample, video)
+            clips = [self._times(end - begin, frames, index, generator) for index in range(self.clips)]
+            found = self._read(reader, [begin + t for times in clips for t in times], self._boxes(generator))
+        if self.shuffle_frames:
+            orders = [torch.randperm(self.sampling.frames, generator=generator) for _ in range(len(found))]
+            found = torch.stack([view[:, order] for view, order in zip(found, orders, strict=True)])
+        return found
+
+    def _times(self, duration: float, frames: int, index: int, generator: torch.Generator) -> list[float]:
+        if self.training:
+            return training_times(self.sampling, duration, frames, generator)
+        return test_times(self.sampling, duration, frames, index, self.clips)
+
+    def _boxes(self, generator: torch.Generator) -> Boxes:
+        """The parts of a picture whose size is known once a frame is there; always the same ones."""
+        known: list[Box] = []
+
+        def boxes(height: int, width: int) -> list[Box]:
+            if not known and self.training:
+                known.append(training_box(height, width, self.size, self.jitter, self.area, self.flip, generator))
+            elif not known:
+                crops = range(self.crops)
+                known.extend(test_box(height, width, self.size, self.test_scale, i, self.crops) for i in crops)
+            return known
+
+        return boxes
+
+    def _read(self, reader: Reader, times: Sequence[float], boxes: Boxes) -> torch.Tensor:
+        """The views at the times of all clips: uint8 (V, 3, T, h, w). A frame of several clips is decoded once."""
+
+        def view(frame: torch.Tensor) -> torch.Tensor:  # (crops, 3, h, w)
+            parts = boxes(frame.shape[0], frame.shape[1])
+            return torch.stack([cut(frame[None], box, self.size)[:, 0] for box in parts])
+
+        if self.decoder == "pyav":
+            frames = reader.read(times, view)
+        else:
+            frames = read_frames(reader.path, times, self.decoder, self.device, view)
+        frames = frames.reshape(self.clips, self.sampling.frames, *frames.shape[1:])
+        return frames.permute(0, 2, 3, 1, 4, 5).flatten(0, 1).contiguous()
+
+
+def part_of(sample: Sample, video: Video) -> tuple[float, float, int]:
+    """Where the part of a video that is a sample begins and ends, in seconds, and how many frames it has.
+
+    Raises:
+        VideoError: if the video ends before.
+    """
+    begin, end = sample.start, video.duration if sample.end is None else min(sample.end, video.duration)
+    if begin >= end:
+        raise VideoError(f"lasts {video.duration:.2f} s, its part begins at {begin:.2f} s", sample.path)
+    return begin, end, min(video.frames, max(1, round(video.frames * (end - begin) / video.duration)))
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """The batch of some items."""
+    return {
+        "clip": torch.stack([item["clip"] for item in items]),
+        "label": torch.tensor([item["label"] for item in items]),
+        "index": torch.tensor([item["index"] for item in items]),
+        "problems": [problem for item in items for problem in item["problems"]],
+    }
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    """A generator that depends on some numbers, and differs for others."""
+    digest = hashlib.blake2b(struct.pack(f"<{len(numbers)}q", *numbers), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
