@@ -105,11 +105,11 @@ def marked(text: str, mark: str, made: str) -> str:
     return before + begin + made + end + rest.split(end)[1]
 
 
-def write_page(**made: str) -> None:
-    """Puts tables between the marks of docs/performance.md; SystemExit for one that has nothing to show."""
-    text = PAGE.read_text("utf-8")
+def write_page(page: Path = PAGE, /, **made: str) -> None:
+    """Puts tables between the marks of docs/performance.md, or another page; SystemExit for one that is empty."""
+    text = page.read_text("utf-8")
     for mark, content in made.items():
         if not content:
-            raise SystemExit(f"nothing was measured for the table of {mark}: {PAGE.name} stays as it is")
+            raise SystemExit(f"nothing was measured for the table of {mark}: {page.name} stays as it is")
         text = marked(text, mark, content)
-    PAGE.write_text(text, "utf-8")
+    page.write_text(text, "utf-8")

@@ -1,0 +1,131 @@
+"""Checkpoints that are there whole or not at all."""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from archdsl.train.run import LAST, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lightning import LightningModule, Trainer
+
+    from archdsl.train.loading import TrainLoader
+
+PREFIX = "model."
+
+
+class WholeFiles(CheckpointIO):
+    """Writes beside the file, lets the disk take all of it, and only then puts it in place of the last one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+            TrainingError: if the disk does not take it; the last one is still there.
+        """
+        del storage_options
+
+        def save(file: BinaryIO) -> None:
+            torch.save(checkpoint, file)
+
+        _write(Path(path), save)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """What was written."""
+        del weights_only
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Not asked for: there is one, which the next one replaces."""
+        Path(path).unlink(missing_ok=True)
+
+
+def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as file:
+            save(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        if os.name == "posix":
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        kept = "the one before it is whole: free some space, then `--resume`" if path.exists() else "there is none yet"
+        reason = getattr(cause, "strerror", None) or cause
+        raise TrainingError(f"{path}: the checkpoint could not be written: {reason}; {kept}") from error
+
+
+class Keep(Checkpoint):
+    """Writes a checkpoint at the end of every epoch, and every few steps.
+
+    Args:
+        folder: of the run.
+        every: steps between two; 0: only at the end of an epoch.
+        loader: whose place each of them has; Lightning itself forgets it between two epochs.
+    """
+
+    def __init__(self, folder: Path, every: int, loader: TrainLoader) -> None:
+        self.folder, self.every, self.loader = folder, every, loader
+        self.last = -1  # the step of the last one
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is."""
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The loader goes on from there."""
+        self.loader.load_state_dict(state_dict)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """Every few steps, once for each."""
+        del pl_module
+        step = trainer.global_step
+        ends = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if self.every and step != self.last and step % self.every == 0 and not ends:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Behind the measurements of the epoch."""
+        del pl_module
+        self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        self.last = trainer.global_step
+        trainer.save_checkpoint(self.folder / LAST)
+
+
+def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The state dict of the module, whole, in the first process; elsewhere nothing. All processes must ask."""
+    state = trainer.strategy.lightning_module_state_dict()
+    if not trainer.is_global_zero:
+        return {}
+    return {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+
+
+def save_weights(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Writes a state dict as safetensors."""
+    from safetensors.torch import save
+
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})
+
+    def write(file: BinaryIO) -> None:
+        file.write(data)
+
+    _write(path, write)

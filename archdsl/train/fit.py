@@ -1,0 +1,230 @@
+"""Runs: a trainer of Lightning is set up for one, trains or tests, and what goes wrong becomes one clear error."""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+
+from archdsl.files import UsageError
+from archdsl.train.checkpoints import Keep, WholeFiles
+from archdsl.train.data.clips import Sampling
+from archdsl.train.data.dataset import Clips
+from archdsl.train.data.listing import Sample, Split, read_split
+from archdsl.train.data.videos import VideoError
+from archdsl.train.journal import Bar, Journal
+from archdsl.train.loading import TrainLoader, test_loader
+from archdsl.train.run import LAST, Data, Run, TrainingError
+from archdsl.train.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def split_of(data: Data, seed: int) -> Split:
+    """The videos of a run."""
+    paths = [None if p is None else Path(p) for p in (data.val, data.root, data.classes)]
+    return read_split(Path(data.data), *paths, val_share=data.val_share, seed=seed)
+
+
+def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:
+    """Clips of videos, cut as the recipe says: for training, or `clips` × `crops` views of each for a test."""
+    recipe = run.plan
+    _, frames, height, width = run.clip
+    sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
+    return Clips(
+        samples, sampling, (height, width), training=training, seed=run.engine.seed, jitter=_pair(recipe.jitter),
+        area=_pair(recipe.area), flip=recipe.flip, test_scale=recipe.test_scale, decoder=run.engine.decoder, **more,
+    )  # fmt: skip
+
+
+def _pair(limits: Sequence[float]) -> tuple[float, float] | None:
+    """Two limits, or none."""
+    return (limits[0], limits[1]) if limits else None
+
+
+def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None:
+    """Trains, and leaves all that `archdsl.train.run` tells of in a folder.
+
+    Args:
+        run: what is done.
+        folder: where to; it has the run's files already.
+        split: the videos.
+        resume: goes on from the last checkpoint, if there is one.
+
+    Raises:
+        TrainingError: if it cannot go on.
+        UsageError: if it cannot begin.
+    """
+    check(run, split)
+    rank = rank_of()
+    clips = clips_of(run, split.train, training=True)
+    loader = TrainLoader(clips, run.engine, rank)
+    judged = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
+    with told_clearly(folder):
+        task = Task(run, begin(run, folder), len(loader))
+        journal = Journal(folder)
+        trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
+        last = folder / LAST
+        trainer.fit(task, loader, judged, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+
+def begin(run: Run, folder: Path) -> torch.nn.Module:
+    """The module with the weights that the run begins with: the same in every process."""
+    torch.manual_seed(run.engine.seed)
+    model = run.model()
+    if run.weights is not None:
+        from safetensors.torch import load_file
+
+        model.load_state_dict(load_file(folder / run.weights))
+    return model
+
+
+def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Keep | None = None) -> Trainer:
+    """A trainer for a run; with a journal, one that writes down what it does, and keeps what it has learned."""
+    engine, recipe = run.engine, run.plan
+    cuda = device_of(run) == "cuda"
+    if not cuda and engine.devices > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // engine.devices))
+    callbacks: list[Any] = []
+    if journal is not None:
+        callbacks = [journal, keep]
+        if recipe.ema:
+            callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        if sys.stderr.isatty():
+            callbacks.append(Bar(journal))
+    quiet()
+    return Trainer(
+        accelerator="cuda" if cuda else "cpu",
+        devices=engine.devices,
+        num_nodes=engine.nodes,
+        strategy=strategy_of(run, cuda),
+        precision=PRECISIONS[engine.precision],  # pyright: ignore[reportArgumentType]
+        max_epochs=math.ceil(recipe.epochs),
+        accumulate_grad_batches=engine.accumulate,
+        sync_batchnorm=engine.sync_bn,
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        logger=TensorBoardLogger(folder, name="tensorboard", version="") if journal is not None else False,
+        log_every_n_steps=1,
+        enable_progress_bar=journal is not None and sys.stderr.isatty(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder,
+        benchmark=True,
+    )
+
+
+def strategy_of(run: Run, cuda: bool) -> Any:
+    """How several processes share the work."""
+    if run.engine.world == 1:
+        return "auto"
+    backend = "nccl" if cuda else "gloo"
+    if run.engine.strategy == "fsdp":
+        return ModelParallelStrategy(
+            data_parallel_size=run.engine.world, tensor_parallel_size=1, save_distributed_checkpoint=False,
+            process_group_backend=backend,
+        )  # fmt: skip
+    return DDPStrategy(process_group_backend=backend, gradient_as_bucket_view=True)
+
+
+def check(run: Run, split: Split) -> None:
+    """Raises UsageError for what cannot be trained."""
+    engine, recipe = run.engine, run.plan
+    parts = engine.world * engine.accumulate
+    if engine.batch % parts:
+        raise UsageError(
+            f"--batch {engine.batch}: cannot be shared out evenly among {engine.world} processes × "
+            f"{engine.accumulate} parts; {max(1, round(engine.batch / parts)) * parts} can"
+        )
+    if not split.train or not split.val:
+        raise UsageError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
+    if device_of(run) == "cpu" and engine.precision == "fp16":
+        raise UsageError("--precision fp16: needs a GPU; bf16 runs on a CPU, too")
+    if recipe.ema and engine.strategy == "fsdp" and engine.world > 1:
+        raise UsageError("ema: the moving average needs all weights in one place; use --strategy ddp or --recipe ema=0")
+    if engine.sync_bn and device_of(run) == "cpu":
+        raise UsageError("--sync-bn: needs GPUs")
+
+
+def device_of(run: Run) -> str:
+    """`cuda` or `cpu`.
+
+    Raises:
+        UsageError: if there are fewer GPUs than asked for.
+    """
+    wanted, count = run.engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "cuda" and not count:
+        raise UsageError("--device cuda: torch finds no GPU here")
+    if wanted == "cpu" or not count:
+        return "cpu"
+    if run.engine.devices > count:
+        raise UsageError(f"--devices {run.engine.devices}: torch finds {count} GPUs here")
+    return "cuda"
+
+
+def rank_of() -> int:
+    """The number of this process among those of a run, known before they meet."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return 0
+
+
+def quiet() -> None:
+    """Lightning's hints are for people who write their own loops."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+
+
+@contextmanager
+def told_clearly(folder: Path) -> Generator[None]:
+    """What torch, Lightning and the system say of a run that ends, as a TrainingError that tells what to do."""
+    try:
+        yield
+    except VideoError as error:
+        raise TrainingError(f"no video could be used: {error}") from error
+    except torch.cuda.OutOfMemoryError as error:
+        text = (
+            "the GPU's memory is too small; a smaller --batch, --accumulate, --checkpointing block or --precision bf16"
+        )
+        raise TrainingError(f"{text} need less: {error}{_where(folder)}") from error
+    except (RuntimeError, OSError) as error:
+        text = str(error)
+        if "DataLoader worker" in text:
+            what = "a worker that reads videos was ended, perhaps for want of memory; fewer --workers need less"
+        elif any(word in text.lower() for word in ("gloo", "nccl", "connection", "peer", "process group")):
+            what = "another process of this run has ended, or cannot be reached"
+        elif isinstance(error, OSError) and error.errno is not None:
+            what = f"{error.filename or folder}: {error.strerror}"
+        else:
+            raise
+        raise TrainingError(f"{what}{_where(folder)} ({text.splitlines()[0]})") from error
+
+
+def _where(folder: Path) -> str:
+    if (folder / LAST).exists():
+        return f"; `archdsl train --resume {folder}` goes on from the last checkpoint"
+    return "; there was no checkpoint yet"

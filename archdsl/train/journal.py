@@ -1,0 +1,213 @@
+"""What a run tells on its way: lines and a bar for people, tables for what comes after."""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+
+from archdsl.core.sizes import size_text
+from archdsl.train.checkpoints import save_weights, weights_of
+from archdsl.train.run import BEST, WEIGHTS
+from archdsl.train.task import Task, accuracy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lightning import LightningModule, Trainer
+
+STEPS = "steps.csv"
+EPOCHS = "epochs.csv"
+SKIPPED = "skipped.csv"
+
+
+class Table:
+    """A CSV file that grows by a row at a time, and can be cut back to what a checkpoint knows of."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self.path, self.columns = path, columns
+
+    def begin(self, key: str, last: int) -> None:
+        """Keeps the rows whose `key` is not above `last`."""
+        kept = [row for row in self.rows() if int(row[key]) <= last]
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(kept)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more row."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def rows(self) -> list[dict[str, str]]:
+        """All rows that are whole."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
+
+
+def steps_table(folder: Path) -> Table:
+    """One row for each step of the optimiser."""
+    columns = "step", "epoch", "loss", "lr", "gradient_norm", "clips_per_second", "data_wait", "memory"
+    return Table(folder / STEPS, columns)
+
+
+def epochs_table(folder: Path) -> Table:
+    """One row for each epoch: the mean loss in training, and what the validation found."""
+    columns = "epoch", "step", "loss", "val_loss", "val_top1", "val_top5", "clips_per_second", "data_wait", "memory"
+    return Table(folder / EPOCHS, columns)
+
+
+class Journal(Callback):
+    """Measures each step, writes the tables and says a line for each epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.steps, self.epochs = steps_table(folder), epochs_table(folder)
+        self.folder = folder
+        self.began = self.ended = 0.0  # of the last part of a batch
+        self.waited = self.worked = 0.0  # seconds of this step
+        self.now: dict[str, Any] = {}  # the last step
+        self.told = 0  # videos that could not be used
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Cuts the tables back to where the run goes on from."""
+        del pl_module
+        if trainer.is_global_zero:
+            self.steps.begin("step", trainer.global_step)
+            self.epochs.begin("epoch", trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What lies between two epochs is no waiting for data."""
+        del trainer, pl_module
+        self.ended = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """The data is there."""
+        del trainer, pl_module
+        self.began = time.perf_counter()
+        self.waited += self.began - self.ended
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        """A part of a batch is done, and perhaps a step."""
+        task = cast("Task", pl_module)
+        self.ended = time.perf_counter()
+        self.worked += self.ended - self.began
+        if len(task.lost) < task.run.engine.accumulate:
+            return
+        total = self.waited + self.worked
+        self.now = {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch + 1,
+            "loss": task.mean_loss(),
+            "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
+            "gradient_norm": task.norm,
+            "clips_per_second": round(task.run.engine.batch / total, 3),
+            "data_wait": round(self.waited / total, 4),
+            "memory": memory(),
+        }
+        self.waited = self.worked = 0.0
+        self.ended = time.perf_counter()
+        if trainer.is_global_zero:
+            self.steps.add(self.now)
+            if trainer.logger is not None:
+                trainer.logger.log_metrics({k: v for k, v in self.now.items() if k != "step"}, trainer.global_step)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Judges the epoch, and keeps its weights: those of the moving average, where there is one."""
+        task = cast("Task", pl_module)
+        _, labels, shares = task.tested()
+        self._skipped(trainer, task)
+        found = accuracy(labels, shares)
+        weights = weights_of(trainer)
+        if not trainer.is_global_zero:
+            return
+        best = max((float(row["val_top1"]) for row in self.epochs.rows()), default=-1.0)
+        save_weights(weights, self.folder / WEIGHTS)
+        if not found["top1"] < best:
+            save_weights(weights, self.folder / BEST)
+        rows = [row for row in self.steps.rows() if int(row["epoch"]) == trainer.current_epoch + 1]
+        mean = {k: sum(float(r[k]) for r in rows) / len(rows) for k in ("loss", "clips_per_second", "data_wait")}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **mean, "memory": memory()}
+        row |= {f"val_{name}": value for name, value in found.items()}
+        self.epochs.add(row)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics({f"val_{k}": v for k, v in found.items()}, trainer.global_step)
+        say(trainer, self._line(row, trainer.max_epochs))
+
+    def _line(self, row: dict[str, Any], epochs: int | None) -> str:
+        return (
+            f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; validation: loss {row['val_loss']:.3f}, "
+            f"top-1 {row['val_top1']:.1%}, top-5 {row['val_top5']:.1%}; {row['clips_per_second']:.1f} clips/s, "
+            f"{row['data_wait']:.0%} of the time waiting for data, {size_text(row['memory'])}"
+        )
+
+    def _skipped(self, trainer: Trainer, task: Task) -> None:
+        """Writes down which videos could not be used."""
+        gathered: list[Any] = [task.problems]
+        if trainer.world_size > 1:
+            gathered = [None] * trainer.world_size
+            torch.distributed.all_gather_object(gathered, task.problems)
+        found = {path: reason for part in gathered for path, reason in part.items()}
+        if len(found) <= self.told or not trainer.is_global_zero:
+            return
+        self.told = len(found)
+        table = Table(self.folder / SKIPPED, ("path", "reason"))
+        known = {row["path"]: row["reason"] for row in table.rows()}
+        with table.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(table.columns)
+            writer.writerows(sorted((known | found).items()))
+        say(trainer, f"{len(found)} videos could not be used and were skipped: {table.path} tells why")
+
+
+class Bar(TQDMProgressBar):
+    """The bar of an epoch, with clips/s, the share of time that is spent waiting for data, and memory."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self.journal = journal
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """What stands behind the bar."""
+        del trainer, pl_module
+        now = self.journal.now
+        if not now:
+            return {}
+        return {
+            "loss": f"{now['loss']:.3f}",
+            "clips/s": f"{now['clips_per_second']:.1f}",
+            "wait": f"{now['data_wait']:.0%}",
+            "memory": size_text(now["memory"]),
+        }
+
+
+def say(trainer: Trainer, line: str) -> None:
+    """A line for people, above the bar where there is one."""
+    if not trainer.is_global_zero:
+        return
+    bar = trainer.progress_bar_callback
+    if bar is not None and sys.stderr.isatty():
+        bar.print(line)
+    else:
+        print(line, flush=True)
+
+
+def memory() -> int:
+    """The most that this process has held, in bytes: on the GPU where there is one, else in RAM."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

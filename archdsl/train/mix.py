@@ -1,0 +1,68 @@
+"""What is done to a batch of clips on the device: mixing of two clips and their labels, and erasing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from archdsl.graph.recipe import Recipe
+
+
+def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips (B, C, T, H, W) and their labels (B,), mixed as the recipe says; labels become shares (B, classes).
+
+    Each clip meets the one at the mirrored place of the batch. With both mixup (Zhang et al. 2018) and CutMix (Yun et
+    al. 2019) one of them is thrown for, as in timm and PySlowFast.
+    """
+    targets = functional.one_hot(labels, classes).to(clips.dtype)
+    if not recipe.mixup and not recipe.cutmix:
+        return erased(clips, recipe.erase), targets
+    cut = bool(recipe.cutmix) and (not recipe.mixup or torch.rand(()).item() < 0.5)
+    alpha = recipe.cutmix if cut else recipe.mixup
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    clips = erased(clips, recipe.erase)
+    if cut:
+        top, left, height, width = _rectangle(clips.shape[-2], clips.shape[-1], 1 - share)
+        other = clips.flip(0)[..., top : top + height, left : left + width]
+        clips = clips.clone()
+        clips[..., top : top + height, left : left + width] = other
+        share = 1 - height * width / (clips.shape[-2] * clips.shape[-1])
+    else:
+        clips = share * clips + (1 - share) * clips.flip(0)
+    return clips, share * targets + (1 - share) * targets.flip(0)
+
+
+def _rectangle(height: int, width: int, area: float) -> tuple[int, int, int, int]:
+    """Top, left, height and width of one around any point, cut off by the picture, as CutMix has it."""
+    h, w = int(height * math.sqrt(area)), int(width * math.sqrt(area))
+    y, x = int(torch.randint(height, ()).item()), int(torch.randint(width, ()).item())
+    top, left = max(y - h // 2, 0), max(x - w // 2, 0)
+    return top, left, min(y + (h + 1) // 2, height) - top, min(x + (w + 1) // 2, width) - left
+
+
+def erased(clips: torch.Tensor, probability: float) -> torch.Tensor:
+    """Clips with noise in a rectangle of them, the same in all frames (Zhong et al. 2020)."""
+    if not probability:
+        return clips
+    clips = clips.clone()
+    height, width = clips.shape[-2:]
+    for clip in clips:
+        if torch.rand(()).item() >= probability:
+            continue
+        area = height * width * (0.02 + torch.rand(()).item() * (1 / 3 - 0.02))
+        aspect = math.exp((2 * torch.rand(()).item() - 1) * math.log(10 / 3))
+        h, w = min(height, round(math.sqrt(area * aspect))), min(width, round(math.sqrt(area / aspect)))
+        top = int(torch.randint(height - h + 1, ()).item())
+        left = int(torch.randint(width - w + 1, ()).item())
+        part = clip[..., top : top + h, left : left + w]
+        part.copy_(torch.randn(part.shape).to(part))
+    return clips
+
+
+def loss_of(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Cross entropy (Szegedy et al. 2016 for the smoothing) of logits (B, classes) and shares (B, classes)."""
+    return functional.cross_entropy(logits.float(), targets.float(), label_smoothing=smoothing)

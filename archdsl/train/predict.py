@@ -1,0 +1,38 @@
+"""What videos show: their classes, the likeliest first."""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.train.data.listing import Sample
+from archdsl.train.data.videos import VideoError
+from archdsl.train.evaluate import Views, look
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import torch
+
+    from archdsl.train.run import Run
+
+Answer = list[tuple[str, float]]
+
+
+def predict(
+    run: Run, model: torch.nn.Module, videos: Sequence[str], folder: Path, views: Views
+) -> list[Answer | VideoError]:
+    """For each video its classes and their probabilities, the likeliest first; or why it cannot be read."""
+    result = look(run, model, [Sample(path, 0) for path in videos], folder, views)
+    found = dict(zip(result.indices.tolist(), result.shares, strict=True))
+    answers: list[Answer | VideoError] = []
+    for index, path in enumerate(videos):
+        if index not in found:
+            answers.append(VideoError(result.problems.get(path, "cannot be read")))
+            continue
+        order = found[index].argsort(descending=True).tolist()
+        answers.append([(run.classes[i], float(found[index][i])) for i in order])
+    return answers

@@ -1,0 +1,205 @@
+"""What came of a run, as a folder to look at.
+
+summary.md        the figures, and the pictures below
+metrics.json      the same figures for programs
+predictions.csv   each video: its class, what was found, and how sure
+curves.png        loss and accuracy over the epochs, the learning rate
+confusion.png     what is taken for what
+worst.png         film strips of the videos that were judged most wrongly
+"""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archdsl.files import write_atomically
+from archdsl.train.data.videos import VideoError, probe, read_frames
+from archdsl.train.journal import epochs_table, steps_table
+from archdsl.train.task import accuracy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from archdsl.train.data.listing import Sample
+
+WORST = 8  # film strips
+STRIP = 8  # pictures of each
+MOST = 60  # classes that a confusion matrix can show with their names
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a test found."""
+
+    samples: Sequence[Sample]
+    classes: Sequence[str]
+    indices: torch.Tensor  # (N,) into samples
+    labels: torch.Tensor  # (N,)
+    shares: torch.Tensor  # (N, classes): probabilities
+    problems: dict[str, str]  # videos that could not be read, by path
+    views: str  # how each was looked at
+    seconds: float
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures."""
+        found = accuracy(self.labels, self.shares)
+        return {
+            "videos": len(self.labels),
+            "skipped": len(self.problems),
+            "views": self.views,
+            **{name: None if math.isnan(value) else value for name, value in found.items()},
+            "classes": len(self.classes),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, Any]:
+    """Writes the report; with the folder of the run, its curves too. Returns the figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = result.metrics
+    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    _predictions(result, folder / "predictions.csv")
+    pictures: list[tuple[str, str]] = []
+    if run is not None and epochs_table(run).rows():
+        _curves(run, folder / "curves.png")
+        pictures.append(("Training", "curves.png"))
+    if len(result.labels):
+        _confusion(result, folder / "confusion.png")
+        pictures.append(("What is taken for what", "confusion.png"))
+        if _worst(result, folder / "worst.png"):
+            pictures.append(("The videos that were judged most wrongly", "worst.png"))
+    write_atomically(folder / "summary.md", _summary(result, metrics, pictures))
+    return metrics
+
+
+def line(metrics: dict[str, Any]) -> str:
+    """The figures in one line."""
+    if metrics["top1"] is None:
+        return f"no video could be read ({metrics['skipped']} skipped)"
+    skipped = f", {metrics['skipped']} skipped" if metrics["skipped"] else ""
+    return (
+        f"{metrics['videos']} videos{skipped}, {metrics['views']}: top-1 {metrics['top1']:.2%}, "
+        f"top-5 {metrics['top5']:.2%}, loss {metrics['loss']:.3f}"
+    )
+
+
+def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
+    lines = ["# What came of it", "", line(metrics) + ".", "", "| class | videos | right |", "|---|---|---|"]
+    best = result.shares.argmax(1)
+    for number, name in enumerate(result.classes):
+        mine = result.labels == number
+        if mine.any():
+            lines.append(f"| {name} | {int(mine.sum())} | {(best[mine] == number).double().mean():.1%} |")
+    for title, picture in pictures:
+        lines += ["", f"## {title}", "", f"![{title}]({picture})"]
+    if result.problems:
+        lines += ["", "## Skipped", "", "| video | reason |", "|---|---|"]
+        lines += [f"| {path} | {reason} |" for path, reason in sorted(result.problems.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _predictions(result: Result, path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "class", "found", "probability", "probability_of_class"])
+        for index, label, shares in zip(result.indices.tolist(), result.labels.tolist(), result.shares, strict=True):
+            best = int(shares.argmax())
+            row = [result.samples[index].path, result.classes[label], result.classes[best]]
+            writer.writerow([*row, f"{shares[best]:.6f}", f"{shares[label]:.6f}"])
+
+
+def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:
+    """A figure that needs no screen, and its axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained", **options)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(*args)
+
+
+def _curves(run: Path, path: Path) -> None:
+    epochs, steps = epochs_table(run).rows(), steps_table(run).rows()
+    figure, (loss, right, rate) = _figure(1, 3, figsize=(13, 3.8))
+    at = [int(row["epoch"]) for row in epochs]
+    last = {int(row["epoch"]): int(row["step"]) for row in epochs}
+    each = max(last.values()) / max(last)
+    loss.plot([int(s["step"]) / each for s in steps], [float(s["loss"]) for s in steps], lw=0.6, alpha=0.4, color="C0")
+    for name, label, colour in (("loss", "training", "C0"), ("val_loss", "validation", "C1")):
+        loss.plot(at, [float(row[name]) for row in epochs], "o-", ms=3, label=label, color=colour)
+    loss.set(xlabel="epoch", title="loss", ylim=(0, None))
+    loss.legend()
+    for name, label in (("val_top1", "top-1"), ("val_top5", "top-5")):
+        right.plot(at, [100 * float(row[name]) for row in epochs], "o-", ms=3, label=label)
+    right.set(xlabel="epoch", title="accuracy in validation (%)", ylim=(0, 103))
+    right.legend()
+    rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])
+    rate.set(xlabel="epoch", title="learning rate", ylim=(0, None))
+    for axes in (loss, right, rate):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def _confusion(result: Result, path: Path) -> None:
+    count = len(result.classes)
+    matrix = np.zeros((count, count))
+    np.add.at(matrix, (result.labels.numpy(), result.shares.argmax(1).numpy()), 1)
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    size = min(4 + 0.3 * count, 16)
+    figure, axes = _figure(figsize=(size, size))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="found", ylabel="class", title="share of each class's videos")
+    if count <= MOST:
+        axes.set_xticks(range(count), result.classes, rotation=90)
+        axes.set_yticks(range(count), result.classes)
+    if count <= MOST // 3:
+        for y in range(count):
+            for x in range(count):
+                if matrix[y, x]:
+                    colour = "white" if shares[y, x] > 0.5 else "black"
+                    axes.text(x, y, f"{matrix[y, x]:.0f}", ha="center", va="center", color=colour)
+    figure.savefig(path, dpi=110)
+
+
+def _worst(result: Result, path: Path) -> bool:
+    """Film strips of the videos whose class was found least likely, of those that were judged wrongly."""
+    own = result.shares.gather(1, result.labels[:, None])[:, 0]
+    wrong = (result.shares.argmax(1) != result.labels).nonzero()[:, 0]
+    order = wrong[own[wrong].argsort(stable=True)][:WORST].tolist()
+    strips: list[tuple[str, torch.Tensor]] = []
+    for place in order:
+        sample = result.samples[int(result.indices[place])]
+        best = int(result.shares[place].argmax())
+        name, label = "/".join(Path(sample.path).parts[-2:]), result.classes[int(result.labels[place])]
+        taken = f"taken for {result.classes[best]} ({result.shares[place, best]:.1%})"
+        title = f"{name}: {label} ({own[place]:.1%}), {taken}"
+        try:
+            end = sample.end if sample.end is not None else probe(sample.path).duration
+            times = np.linspace(sample.start, end, STRIP, endpoint=False) + (end - sample.start) / STRIP / 2
+            strips.append((title, read_frames(sample.path, times.tolist())))
+        except VideoError:
+            continue
+    if not strips:
+        return False
+    figure, axes = _figure(len(strips), STRIP, figsize=(1.5 * STRIP, 1.75 * len(strips)))
+    rows = np.asarray(axes).reshape(len(strips), STRIP)
+    for row, (title, frames) in zip(rows, strips, strict=True):
+        row[0].set_title(title, loc="left", fontsize=9)
+        for place, frame in zip(row, frames, strict=True):
+            place.imshow(frame.numpy())
+            place.axis("off")
+    figure.savefig(path, dpi=100)
+    return True

@@ -1,0 +1,179 @@
+"""What a training run is, as plain data: a folder with the compiled module and `run.json`, which tell all there is.
+
+NAME.py               the module, as `archdsl compile` writes it: for itself, without archdsl
+run.json              everything else that the run depends on: `Run`
+classes.txt           the names of the classes, one a line, in the order of the logits
+steps.csv epochs.csv  what was measured on the way; TensorBoard's files stand beside them
+skipped.csv           videos that could not be used, and why
+checkpoints/last.ckpt where it goes on from
+weights.safetensors   of the last epoch: `load_state_dict` of the module takes them
+best.safetensors      of the epoch that did best in validation
+report/               what came out
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archdsl.files import UsageError, write_atomically
+from archdsl.graph.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from archdsl.architecture import Architecture
+
+CONFIG = "run.json"
+WEIGHTS = "weights.safetensors"
+BEST = "best.safetensors"
+LAST = "checkpoints/last.ckpt"
+
+
+class TrainingError(Exception):
+    """A run cannot go on; what it has written so far is whole."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where videos come from: what `archdsl.train.data.listing.read_split` needs."""
+
+    data: str
+    val: str | None = None
+    root: str | None = None
+    classes: str | None = None
+    val_share: float = 0.2
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How a run is carried out. Only `batch`, `accumulate`, `precision` and `seed` change what comes out."""
+
+    batch: int = 16  # clips for one step of the optimiser, over all devices
+    accumulate: int = 1  # parts that each device takes its share of a batch in
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "ddp"  # or fsdp
+    device: str = "auto"  # cpu or cuda
+    precision: str = "fp32"  # or bf16, fp16
+    compile: bool = False
+    checkpointing: str = "none"  # or block, stage
+    sync_bn: bool = False
+    workers: int = 2
+    decoder: str = "auto"
+    seed: int = 0
+    save_every: int = 0  # steps between checkpoints, beside the one of each epoch
+
+    @property
+    def world(self) -> int:
+        """The number of processes."""
+        return self.devices * self.nodes
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run depends on."""
+
+    name: str
+    command: str
+    clip: tuple[int, int, int, int]
+    blocks: tuple[str, ...]  # names of the modules that FSDP shards and layer decay counts, in the order of data flow
+    recipe: dict[str, Any]
+    classes: tuple[str, ...]
+    data: Data
+    engine: Engine
+    weights: str | None = None  # what it began with, by our names; a file beside run.json
+    frozen: bool = False  # whether all but the head stays as it began
+    dropout: float | None = None  # in place of the spec's
+    source: str = field(default="", repr=False)  # the text of the module
+
+    def model(self) -> torch.nn.Module:
+        """A new module, its weights at their start.
+
+        Raises:
+            TrainingError: if NAME.py is none that `archdsl compile` has written.
+        """
+        from torch import nn
+
+        module = types.ModuleType(f"archdsl_run.{self.name}")
+        sys.modules[module.__name__] = module
+        exec(compile(self.source, f"{self.name}.py", "exec"), module.__dict__)  # text made by us
+        model: nn.Module = getattr(module, self.name)(checkpointing=self.engine.checkpointing)
+        for part in model.modules():
+            if isinstance(part, nn.Dropout) and self.dropout is not None:
+                part.p = self.dropout
+        return model
+
+    @property
+    def plan(self) -> Recipe:
+        """The recipe."""
+        return Recipe().replace(**self.recipe)
+
+    def save(self, folder: Path) -> None:
+        """Writes it down."""
+        data = asdict(self)
+        write_atomically(folder / f"{self.name}.py", data.pop("source"))
+        write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
+        write_atomically(folder / CONFIG, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def load_run(folder: Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UsageError: if there is none, or its files are damaged.
+    """
+    try:
+        data = json.loads((folder / CONFIG).read_text("utf-8"))
+    except FileNotFoundError:
+        found = sorted(p.parent for p in folder.parent.glob(f"*/{CONFIG}")) if folder.parent.is_dir() else []
+        hint = f"; there are {', '.join(map(str, found))}" if found else ""
+        raise UsageError(f"{folder}: is no folder of `archdsl train`: it has no {CONFIG}{hint}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder / CONFIG}: cannot be read: {error}") from None
+    try:
+        data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
+        for name in ("clip", "blocks", "classes"):
+            data[name] = tuple(data[name])
+        data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
+        return Run(**data)
+    except (KeyError, TypeError, OSError) as error:
+        raise UsageError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
+
+
+def clip_of(arch: Architecture) -> tuple[int, int, int, int]:
+    """Channels, frames, height and width of its clip.
+
+    Raises:
+        UsageError: if its input is not one video in colour.
+    """
+    network = arch._analysis.network  # pyright: ignore[reportPrivateUsage]  # the same package's
+    if len(network.clips) > 1:
+        raise UsageError(f"{arch.name}: takes {len(network.clips)} videos at once; `archdsl train` has one to give")
+    (number,) = network.clips.values()
+    c, t, h, w = map(int, network.node(number).shape.shape)
+    if c != 3:
+        raise UsageError(f"{arch.name}: takes {c} channels; `archdsl train` reads videos of 3 (red, green, blue)")
+    return c, t, h, w
+
+
+def describe(arch: Architecture, classes: tuple[str, ...], data: Data, engine: Engine, **more: Any) -> Run:
+    """A run of an architecture.
+
+    Raises:
+        UsageError: if its input is not one video in colour.
+    """
+    from archdsl.lowering.checkpoints import blocks_of, stages_of
+
+    network = arch._analysis.network  # pyright: ignore[reportPrivateUsage]  # the same package's
+    clip = clip_of(arch)
+    blocks = tuple(block.name for stage in stages_of(network) for block in blocks_of(stage))
+    return Run(
+        arch.name, clip=clip, blocks=blocks, recipe=arch.recipe.as_dict(), classes=classes, data=data,
+        engine=engine, source=arch.source(), **more,
+    )  # fmt: skip

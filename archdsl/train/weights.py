@@ -1,0 +1,64 @@
+"""Weights that a run begins with, and those that it ends with."""
+
+# Much of what it calls has no types.
+# pyright: reportUnknownVariableType=false
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from archdsl.architecture import load, transfer_weights
+from archdsl.files import UsageError
+from archdsl.train.run import WEIGHTS
+from archdsl.weights.checkpoint import read_checkpoints
+from archdsl.weights.plan import OWN
+
+if TYPE_CHECKING:
+    import argparse
+
+    import torch
+
+    from archdsl.architecture import Architecture
+    from archdsl.train.run import Run
+
+
+def starting_weights(arch: Architecture, arguments: argparse.Namespace) -> dict[str, torch.Tensor] | None:
+    """What `--weights` gives, as tensors of the architecture: of the same network, or made of those of its base.
+
+    The base is the spec as it is published, or that of `--weights-spec`; another head begins anew.
+
+    Raises:
+        SpecError: if the tensors are not those of the base.
+        UsageError: if they cannot be read.
+    """
+    if arguments.weights is None:
+        return None
+    source: str = arguments.weights_from
+    if source == OWN and arguments.weights_spec is None:
+        found = read_checkpoints([("", arguments.weights)], ())
+        if {name: tuple(tensor.shape) for name, tensor in found.items()} == arch.tensors:
+            return dict(found)
+    base = load(arguments.weights_spec or arguments.spec, like=None if source == OWN else source)
+    tensors = read_checkpoints([("", arguments.weights)], base.plan_weights(source).theirs)
+    return transfer_weights(base, tensors, arch, source)
+
+
+def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
+    """The module of a run, with the weights of its last epoch, or with others.
+
+    Raises:
+        UsageError: if there are none, or they do not fit.
+    """
+    path = Path(weights) if weights is not None else folder / WEIGHTS
+    if not path.exists():
+        raise UsageError(f"{path}: no such file" + ("; no epoch of the run has ended yet" if weights is None else ""))
+    model = run.model()
+    try:
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise UsageError(f"{path}: are no weights of {run.name}: {str(error).splitlines()[0]}") from None
+    return model
