@@ -317,7 +317,7 @@ def _add_data(commands: Any, liked: argparse.ArgumentParser, recipes: argparse.A
 
 def _add_export(commands: Any, liked: argparse.ArgumentParser) -> None:
     export = commands.add_parser("export", **_about("write a module that only runs for other programs", liked))
-    export.add_argument("spec", metavar="SPEC")
+    export.add_argument("spec", metavar="SPEC|RUN", help="a spec, or a folder of `archdsl train`")
     export.add_argument("--format", choices=("onnx", "torch-export"), help="default: as FILE ends")
     export.add_argument("--weights", metavar="FILE", help="what it begins with; default: as at the start of training")
     export.add_argument("--from", dest="source", default="archdsl", metavar="SOURCE", help="whose names FILE has")

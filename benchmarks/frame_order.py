@@ -30,9 +30,8 @@ SMALL_TIMESFORMER = "dim=96 depth=4 heads=4 patch=4 drop_rate=0"
 NETWORKS = {
     "i3d_r50": ("I3D", "width=16 depths=[1,1,1,1]"),
     "slowfast_r50": ("SlowFast", "width=16 beta=1/4 alpha=2 depths=[1,1,1,1]"),
-    "r2plus1d_18": ("R(2+1)D", "width=16"),
     "timesformer_ts": ("TimeSformer, T+S", SMALL_TIMESFORMER),
-    "vivit_b_fe": ("ViViT, factorised encoder", "dim=96 depth=3 heads=4 patch=4"),
+    "vivit_b_fe": ("ViViT, factorised encoder", "dim=96 depth=3 temporal_depth=2 heads=4 tubelet=[2,4,4]"),
     "mvit_b_16x4": ("MViT", SMALL_MVIT),
     "mvitv2_s_16x4": ("MViT v2", SMALL_MVIT),
     "swin3d_t": ("Video Swin", "width=32 depths=[1,1,2,1] heads=[1,2,4,8] window=[4,4,4] drop_rate=0"),

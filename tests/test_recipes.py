@@ -85,7 +85,7 @@ def test_a_replaced_recipe_leaves_the_first_as_it_was() -> None:
     assert (other.lr, other.steps, other.schedule, other.std) == (0.5, (3.0,), "steps", (0.25,))
     assert (recipe.lr, recipe.steps) == (0.1, ())
     assert other != recipe
-    assert repr(recipe.replace(flip=False, epochs=3)) == "Recipe(epochs=3.0, flip=False)"
+    assert repr(recipe.replace(flip=False, epochs=3)) == "Recipe(epochs=3, flip=False)"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_replaced_recipe_leaves_the_first_as_it_was() -> None:
         ({"area": [0.5, 1.5]}, "area: expected a number from 0 to 1, found 1.5"),
         ({"test_crops": 2}, "test_crops: expected 1 or 3, found 2"),
         ({"label_smoothing": 2}, "label_smoothing: expected a number from 0 to 1"),
-        ({"epochs": 0}, "epochs: expected at least 0.001"),
+        ({"epochs": 0}, "epochs: expected at least 1"),
         ({"steps": [10]}, "schedule and steps: with `schedule = cosine` `steps` are of no use"),
         ({"schedule": "steps"}, "the epochs of its `steps` are missing"),
         ({"schedule": "steps", "steps": [20, 10]}, "do not ascend"),

@@ -385,6 +385,16 @@ def test_predict_tells_of_each_video_by_itself(spec: Path, videos: Path, tmp_pat
     assert "left" in told.out
     assert "right" in told.out
 
+    # A folder of videos without classes can be looked at, and a run written for other programs.
+    assert main(["data", "check", str(videos / "val/left"), "--workers", "0"]) == 0
+    assert "3 of 3 videos can be used" in capsys.readouterr().out
+    file = tmp_path / "run.pt2"
+    assert main(["export", str(run), "-o", str(file)]) == 0
+    clip = torch.randn(2, 3, 4, 16, 16)
+    model = load_run(run).model().eval()
+    model.load_state_dict(load_file(run / "weights.safetensors"))
+    torch.testing.assert_close(torch.export.load(file).module()(clip), model(clip), rtol=1e-4, atol=1e-5)
+
 
 # --- recipes ---------------------------------------------------------------------------------------------------------
 

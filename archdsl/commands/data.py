@@ -26,10 +26,10 @@ def command(arguments: argparse.Namespace) -> int:
         raise UsageError(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
     sampling = _sampling(arguments) if arguments.spec is not None else None
     from archdsl.train.data.check import check_data
-    from archdsl.train.data.listing import read_split
+    from archdsl.train.data.listing import loose_videos, read_split
 
     val, root, classes = (None if p is None else Path(p) for p in (arguments.val, arguments.root, arguments.classes))
-    split = read_split(Path(arguments.data), val, root, classes)
+    split = loose_videos(Path(arguments.data)) or read_split(Path(arguments.data), val, root, classes)
     workers = min(os.cpu_count() or 1, 8) if arguments.workers is None else arguments.workers
     if workers < 0:
         raise UsageError(f"--workers {workers}: there cannot be fewer than 0")

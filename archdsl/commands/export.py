@@ -37,13 +37,11 @@ def command(arguments: argparse.Namespace) -> int:
         find_map(
             Resolver(FileLibrary(), Reporter()).resolve(read_source(arguments.spec)), source, FileLibrary(), "--from"
         )
-    analysis = analysed(arguments.spec, arguments, like=None if source == OWN else source)
-    show_diagnostics(analysis.warnings)
-    model = Architecture(analysis).build(target="infer")
-    if arguments.weights is not None:
-        model.load_state_dict(weights_of(analysis, arguments.weights, source))
-    network = analysis.network
-    shapes = [tuple(map(int, network.node(number).shape.shape)) for number in network.clips.values()]
+    run = Path(arguments.spec)
+    if (run / "run.json").exists():
+        model, shapes = _of_run(run, arguments)
+    else:
+        model, shapes = _of_spec(arguments, source)
     try:
         difference = export(model, shapes, form, output, batch)
     except ExportError as error:
@@ -53,6 +51,28 @@ def command(arguments: argparse.Namespace) -> int:
     told = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
     print(f"{arguments.spec} → {output}: {told}; differs from the module by {difference:.1e} of the largest logit")
     return 0
+
+
+def _of_run(run: Path, arguments: argparse.Namespace) -> tuple[Any, list[tuple[int, ...]]]:
+    """The trained module of a run, and the shape of its clip."""
+    from archdsl.train.run import load_run
+    from archdsl.train.weights import trained
+
+    if arguments.set or arguments.clip or arguments.like:
+        raise UsageError(f"{run}: is trained as it is; --set, --clip and --like are for specs")
+    known = load_run(run)
+    return trained(known, run, arguments.weights), [known.clip]
+
+
+def _of_spec(arguments: argparse.Namespace, source: str) -> tuple[Any, list[tuple[int, ...]]]:
+    """The module of a spec for inference, with the weights that are named, and the shapes of its clips."""
+    analysis = analysed(arguments.spec, arguments, like=None if source == OWN else source)
+    show_diagnostics(analysis.warnings)
+    model = Architecture(analysis).build(target="infer")
+    if arguments.weights is not None:
+        model.load_state_dict(weights_of(analysis, arguments.weights, source))
+    network = analysis.network
+    return model, [tuple(map(int, network.node(number).shape.shape)) for number in network.clips.values()]
 
 
 def format_of(output: Path, named: str | None) -> str:

@@ -119,7 +119,10 @@ def _begin(arguments: argparse.Namespace) -> tuple[Run, Path, Split, Any]:
     if arguments.data == SYNTHETIC:
         from archdsl.train.synthetic import RECIPE
 
-        recipe = recipe.replace(**{k: v for k, v in RECIPE.items() if k not in _named(arguments)})
+        try:
+            recipe = recipe.replace(**{k: v for k, v in RECIPE.items() if k not in _named(arguments)})
+        except ValueError as error:
+            raise UsageError(f"--recipe: {error}") from None
     return replace(run, recipe=recipe.as_dict()), folder, split, weights
 
 
@@ -208,8 +211,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     run, folder = _known(arguments)
     data = run.data
     if arguments.data is not None:
-        classes = str(folder / "classes.txt") if Path(arguments.data).is_file() else None
-        data = Data(arguments.data, arguments.data, arguments.root, classes)
+        data = Data(arguments.data, arguments.data, arguments.root, str(folder / "classes.txt"))
     split = split_of(data, run.engine.seed)
     _check_classes(run, split, data, folder)
     output = Path(arguments.output) if arguments.output is not None else folder / "eval"

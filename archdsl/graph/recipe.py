@@ -49,7 +49,7 @@ class Recipe:
     schedule = Choice("cosine", "steps", "constant", default="cosine", doc="of the learning rate (Loshchilov 2017)")
     steps = Numbers((), doc="epochs at which the learning rate is multiplied by `gamma`")
     gamma = Real(0.1, high=1.0, doc="factor of the learning rate at each of `steps`")
-    epochs = Real(100, low=1e-3, doc="times that all videos are seen; may be a fraction")
+    epochs = Integer(100, doc="times that all videos are seen")
     warmup = Real(0, doc="epochs in which the learning rate grows linearly (Goyal et al. 2017)")
     warmup_start = Real(0.1, high=1.0, doc="share of the learning rate that the warm-up begins with")
     final_lr = Real(0, high=1.0, doc="share of the learning rate that `cosine` ends with")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import warnings
@@ -118,7 +117,7 @@ def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Kee
         num_nodes=engine.nodes,
         strategy=strategy_of(run, cuda),
         precision=PRECISIONS[engine.precision],  # pyright: ignore[reportArgumentType]
-        max_epochs=math.ceil(recipe.epochs),
+        max_epochs=recipe.epochs,
         accumulate_grad_batches=engine.accumulate,
         sync_batchnorm=engine.sync_bn,
         callbacks=callbacks,

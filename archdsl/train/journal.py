@@ -176,6 +176,11 @@ class Bar(TQDMProgressBar):
         super().__init__()
         self.journal = journal
 
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Counts epochs from 1."""
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """What stands behind the bar."""
         del trainer, pl_module

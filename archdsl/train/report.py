@@ -197,7 +197,7 @@ def _worst(result: Result, path: Path) -> bool:
     figure, axes = _figure(len(strips), STRIP, figsize=(1.5 * STRIP, 1.75 * len(strips)))
     rows = np.asarray(axes).reshape(len(strips), STRIP)
     for row, (title, frames) in zip(rows, strips, strict=True):
-        row[0].set_title(title, loc="left", fontsize=9)
+        row[0].set_title(title, loc="left", fontsize=9).set_in_layout(False)
         for place, frame in zip(row, frames, strict=True):
             place.imshow(frame.numpy())
             place.axis("off")

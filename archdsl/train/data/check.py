@@ -82,7 +82,7 @@ class Report:
         data = self.as_dict()
         counts = [["class", "train", "val"]]
         counts += [[c["name"], str(c["train"]), str(c["val"])] for c in data["classes"]]
-        lines = [self.split.note, "", *aligned(counts, 2), ""]
+        lines = [self.split.note, "", *[*aligned(counts, 2), ""] * bool(data["classes"])]
         sizes = [f"{size.replace('x', '×')} ({n})" for size, n in list(data["sizes"].items())[:SHOWN]]
         more = len(data["sizes"]) - len(sizes)
         lines += [f"size: {', '.join(sizes)}" + f" and {more} more" * bool(more)] * bool(sizes)

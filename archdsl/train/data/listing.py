@@ -125,6 +125,15 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
     return Split(train, kept, found, "; ".join([note, *filter(None, notes)]))
 
 
+def loose_videos(folder: Path) -> Split | None:
+    """The videos right in a folder, of no class: to be looked at, not to be learned. None where there are none."""
+    if not folder.is_dir():
+        return None
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    samples = tuple(Sample(str(p), -1) for p in found if p.is_file())
+    return Split(samples, (), (), f"{len(samples)} videos, without classes") if samples else None
+
+
 def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Listed:
     if source.is_dir():
         return _read_folder(source)
