@@ -188,12 +188,14 @@ def _data(arguments: argparse.Namespace, folder: Path) -> Data:
             str(Path(arguments.data).resolve()), absolute(arguments.val), absolute(arguments.root),
             absolute(arguments.classes), arguments.val_share,
         )  # fmt: skip
-    from archdsl.train.synthetic import make
+    from archdsl.train.synthetic import FRAMES, make
 
-    videos = folder.parent / f"synthetic-{arguments.videos}-{arguments.seed}"
+    frames = max(FRAMES, arguments.clip[1])
+    longer = f"-{frames}" if frames > FRAMES else ""
+    videos = folder.parent / f"synthetic-{arguments.videos}-{arguments.seed}{longer}"
     if not videos.exists():
         print(f"making {arguments.videos} videos of each class in {videos}", flush=True)
-    make(videos, arguments.videos, arguments.seed)
+    make(videos, arguments.videos, arguments.seed, frames)
     return Data(str(videos.resolve()))
 
 

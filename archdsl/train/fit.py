@@ -204,7 +204,7 @@ def told_clearly(folder: Path) -> Generator[None]:
     try:
         yield
     except VideoError as error:
-        raise TrainingError(f"no video could be used: {error}") from error
+        raise TrainingError(str(error).splitlines()[-1].split("VideoError: ")[-1]) from error
     except torch.cuda.OutOfMemoryError as error:
         text = (
             "the GPU's memory is too small; a smaller --batch, --accumulate, --checkpointing block or --precision bf16"

@@ -13,6 +13,7 @@ the same quality, so that no trace of the compression tells where in the video i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,13 +64,17 @@ class Shape:
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
-def make(folder: Path, videos: int, seed: int = 0) -> None:
+Motion = Callable[[float], Shape]  # what is seen at a share of the video, from 0 to 1
+
+
+def make(folder: Path, videos: int, seed: int = 0, frames: int = FRAMES) -> None:
     """Writes `folder/train/CLASS/N.mp4`, and a quarter as many to `folder/val`, unless they are there.
 
     Args:
         folder: where to.
         videos: the number in each class for training.
         seed: of all that is random.
+        frames: of each video.
     """
     for part, (split, count) in enumerate((("train", videos), ("val", max(1, videos // 4)))):
         for label, name in enumerate(CLASSES):
@@ -78,17 +82,19 @@ def make(folder: Path, videos: int, seed: int = 0) -> None:
                 path = folder / split / name / f"{number:03}.mp4"
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    write(path, video(name, np.random.default_rng((seed, part, label, number))))
+                    write(path, video(name, np.random.default_rng((seed, part, label, number)), frames))
 
 
-def video(name: str, random: np.random.Generator) -> NDArray[np.uint8]:
+def video(name: str, random: np.random.Generator, frames: int = FRAMES) -> NDArray[np.uint8]:
     """A video of a class: (frames, height, width, 3)."""
-    shapes = _MOTIONS[next(pair[0] for pair in PAIRS if name in pair)](random)
-    if all(name != first for first, _ in PAIRS):
+    first = next(pair[0] for pair in PAIRS if name in pair)
+    motion = _MOTIONS[first](random)
+    shapes = [motion(share) for share in np.linspace(0, 1, frames).tolist()]
+    if name != first:
         shapes = shapes[::-1]
     ground = random.uniform(0.05, 0.3, 3) + random.normal(0, 0.02, (SIZE, SIZE, 1))
-    frames = [ground + _cover(shape)[..., None] * (np.array(shape.colour) - ground) for shape in shapes]
-    return (np.clip(np.stack(frames), 0, 1) * 255).round().astype(np.uint8)
+    pictures = [ground + _cover(shape)[..., None] * (np.array(shape.colour) - ground) for shape in shapes]
+    return (np.clip(np.stack(pictures), 0, 1) * 255).round().astype(np.uint8)
 
 
 def write(path: Path, frames: NDArray[np.uint8]) -> None:
@@ -106,33 +112,39 @@ def write(path: Path, frames: NDArray[np.uint8]) -> None:
     temporary.replace(path)
 
 
-def _right(random: np.random.Generator) -> list[Shape]:
+def _right(random: np.random.Generator) -> Motion:
     size, y = random.uniform(0.12, 0.18), random.uniform(0.25, 0.75)
     begin, look = random.uniform(0.15, 0.25), _look(random)
-    return [Shape(x, y, size, size, **look) for x in _way(begin, begin + random.uniform(0.5, 0.6))]
+    length = random.uniform(0.5, 0.6)
+    return lambda share: Shape(begin + share * length, y, size, size, **look)
 
 
-def _grow(random: np.random.Generator) -> list[Shape]:
+def _grow(random: np.random.Generator) -> Motion:
     (x, y), look = random.uniform(0.4, 0.6, 2), _look(random)
-    sizes = _way(random.uniform(0.06, 0.1), random.uniform(0.3, 0.36))
-    return [Shape(x, y, size, size, **look) for size in sizes]
+    least, most = random.uniform(0.06, 0.1), random.uniform(0.3, 0.36)
+
+    def motion(share: float) -> Shape:
+        size = least + share * (most - least)
+        return Shape(x, y, size, size, **look)
+
+    return motion
 
 
-def _clockwise(random: np.random.Generator) -> list[Shape]:
+def _clockwise(random: np.random.Generator) -> Motion:
     (x, y), begin = random.uniform(0.45, 0.55, 2), random.uniform(0, math.pi)
     length, look = random.uniform(0.34, 0.42), _look(random)
     look["round"] = 0.0
-    angles = _way(begin, begin + random.uniform(0.6, 0.8) * math.pi)
-    return [Shape(x, y, length, 0.09, angle, **look) for angle in angles]
+    turn = random.uniform(0.6, 0.8) * math.pi
+    return lambda share: Shape(x, y, length, 0.09, begin + share * turn, **look)
 
 
-def _red_to_blue(random: np.random.Generator) -> list[Shape]:
+def _red_to_blue(random: np.random.Generator) -> Motion:
     (x, y), size, round_ = random.uniform(0.4, 0.6, 2), random.uniform(0.2, 0.3), _look(random)["round"]
     dark = random.uniform(0.1, 0.3)
-    return [Shape(x, y, size, size, 0.0, round_, (1 - b, dark, b)) for b in _way(0.1, 0.9)]
+    return lambda share: Shape(x, y, size, size, 0.0, round_, (0.9 - 0.8 * share, dark, 0.1 + 0.8 * share))
 
 
-_MOTIONS: dict[str, Callable[[np.random.Generator], list[Shape]]] = {
+_MOTIONS: dict[str, Callable[[np.random.Generator], Motion]] = {
     "right": _right,
     "grow": _grow,
     "clockwise": _clockwise,
@@ -143,10 +155,6 @@ _MOTIONS: dict[str, Callable[[np.random.Generator], list[Shape]]] = {
 def _look(random: np.random.Generator) -> dict[str, Any]:
     """A square or a circle, of any bright colour."""
     return {"round": float(random.integers(2)), "colour": tuple(random.uniform(0.6, 1.0, 3))}
-
-
-def _way(begin: float, end: float) -> NDArray[np.float64]:
-    return np.linspace(begin, end, FRAMES)
 
 
 def _cover(shape: Shape) -> NDArray[np.float64]:
