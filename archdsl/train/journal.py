@@ -152,11 +152,7 @@ class Journal(Callback):
 
     def _skipped(self, trainer: Trainer, task: Task) -> None:
         """Writes down which videos could not be used."""
-        gathered: list[Any] = [task.problems]
-        if trainer.world_size > 1:
-            gathered = [None] * trainer.world_size
-            torch.distributed.all_gather_object(gathered, task.problems)
-        found = {path: reason for part in gathered for path, reason in part.items()}
+        found = task.skipped()
         if len(found) <= self.told or not trainer.is_global_zero:
             return
         self.told = len(found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from lightning import LightningModule
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.train.run import Run
 
+T = TypeVar("T")
 VIEWS = 8  # that are looked at together in tests
 
 
@@ -95,6 +96,7 @@ class Task(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Keeps what all processes have found."""
         self.result = self.tested()
+        self.problems = self.skipped()
 
     def note(self, batch: dict[str, Any]) -> None:
         """Remembers what could not be used."""
@@ -106,16 +108,25 @@ class Task(LightningModule):
         A clip that two of them were given counts once, and one that could not be read not at all.
         """
         seen, self.seen = self.seen, []
-        gathered: list[Any] = [seen]
-        if self.trainer.world_size > 1:
-            gathered = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(gathered, seen)
-        found = {index: (label, shares) for part in gathered for index, label, shares in part if label >= 0}
+        everything = self.from_all(seen)
+        found = {index: (label, shares) for part in everything for index, label, shares in part if label >= 0}
         order = sorted(found)
         labels = torch.tensor([found[i][0] for i in order], dtype=torch.long)
         shares = [found[i][1] for i in order]
         none = torch.empty(0, len(self.run.classes))
         return torch.tensor(order, dtype=torch.long), labels, torch.stack(shares) if shares else none
+
+    def skipped(self) -> dict[str, str]:
+        """The videos that no process could use, and why."""
+        return {path: reason for part in self.from_all(self.problems) for path, reason in part.items()}
+
+    def from_all(self, given: T) -> list[T]:
+        """What each process gives; all of them must ask."""
+        if self.trainer.world_size == 1:
+            return [given]
+        gathered: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(gathered, given)
+        return gathered
 
     # --- what is trained ---
 
