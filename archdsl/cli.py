@@ -116,6 +116,17 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _natural(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text):
+        message = f"{text!r} is not a number, 0 or more"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _probability(text: str) -> float:
+    return 0.0 if re.fullmatch(r"0(\.0{1,9})?", text) else _share(text)
+
+
 def _share(text: str) -> float:
     if not re.fullmatch(r"0?\.\d{1,9}|1(\.0{1,9})?", text) or float(text) == 0.0:
         message = f"{text!r} is not a share above 0 and up to 1, as in 0.4"
@@ -251,7 +262,7 @@ def _add_training(commands: Any, liked: argparse.ArgumentParser, recipes: argpar
     engine.add_argument("--nodes", type=_count, metavar="M", help="machines, under torchrun or SLURM")
     engine.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: a GPU where there is one")
     engine.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="default: fp32")
-    engine.add_argument("--workers", type=int, metavar="N", help="that read videos, for each device (default: 2)")
+    engine.add_argument("--workers", type=_natural, metavar="N", help="that read videos, for each device (default: 2)")
     engine.add_argument("--decoder", choices=("auto", "pyav", "torchcodec"), help="what decodes videos")
 
     train = commands.add_parser("train", **_about("train the module of a spec on videos", liked, recipes, engine))
@@ -274,13 +285,13 @@ def _add_training(commands: Any, liked: argparse.ArgumentParser, recipes: argpar
         "--checkpointing", choices=("none", "block", "stage"), help="what is computed twice, to save memory"
     )
     train.add_argument("--sync-bn", action="store_true", default=None, help="batch norms see the clips of all devices")
-    train.add_argument("--seed", type=int, default=0, help="of all that is random (default: 0)")
-    train.add_argument("--save-every", type=int, metavar="STEPS", help="checkpoints beside those of each epoch")
+    train.add_argument("--seed", type=_natural, default=0, help="of all that is random (default: 0)")
+    train.add_argument("--save-every", type=_count, metavar="STEPS", help="checkpoints beside those of each epoch")
     train.add_argument("--weights", metavar="FILE", help="begin with these")
     train.add_argument("--from", dest="weights_from", default="archdsl", metavar="SOURCE", help="whose names they have")
     train.add_argument("--weights-spec", metavar="SPEC", help="of what network; default: SPEC as published")
     train.add_argument("--freeze", action="store_true", help="train the head alone")
-    train.add_argument("--dropout", type=float, metavar="P", help="in place of the spec's")
+    train.add_argument("--dropout", type=_probability, metavar="P", help="in place of the spec's")
 
     views = argparse.ArgumentParser(add_help=False)
     views.add_argument("--weights", metavar="FILE", help="default: those of the last epoch")

@@ -48,7 +48,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from archdsl.train.fit import split_of
+    from archdsl.train.fit import check, split_of
     from archdsl.train.run import LAST, load_run
 
     given = [name for name in ("spec", "data", "output") if getattr(arguments, name) is not None]
@@ -57,6 +57,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.resume)
     run = load_run(folder)
     split = split_of(run.data, run.engine.seed)
+    check(run, split)
     if split.classes != run.classes:
         raise UsageError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
     if first():
@@ -71,7 +72,7 @@ def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     from archdsl.train.run import WEIGHTS, TrainingError
     from archdsl.train.weights import trained
 
-    recipe = run.plan
+    recipe = run.recipe
     views = Views(recipe.test_clips, recipe.test_crops)
     try:
         train(run, folder, split, resume=resume)
@@ -115,7 +116,7 @@ def _begin(arguments: argparse.Namespace) -> tuple[Run, Path, Split, Any]:
         arch, split.classes, data, engine, command=_told(), frozen=arguments.freeze, dropout=arguments.dropout,
         weights="start.safetensors" if weights is not None else None,
     )  # fmt: skip
-    recipe = run.plan
+    recipe = run.recipe
     if arguments.data == SYNTHETIC:
         from archdsl.train.synthetic import RECIPE
 
@@ -123,7 +124,7 @@ def _begin(arguments: argparse.Namespace) -> tuple[Run, Path, Split, Any]:
             recipe = recipe.replace(**{k: v for k, v in RECIPE.items() if k not in _named(arguments)})
         except ValueError as error:
             raise UsageError(f"--recipe: {error}") from None
-    return replace(run, recipe=recipe.as_dict()), folder, split, weights
+    return replace(run, recipe=recipe), folder, split, weights
 
 
 def _set_classes(arguments: argparse.Namespace, arch: Architecture, count: int) -> None:
@@ -165,9 +166,13 @@ def _folder(arguments: argparse.Namespace, name: str) -> Path:
     if arguments.output is not None:
         folder = Path(arguments.output)
     else:
-        known = os.environ.get("ARCHDSL_RUN")  # processes that the first one starts
-        if known:
+        known = os.environ.get("ARCHDSL_RUN")
+        if known and not first():  # a process that the first one has started
             return Path(known)
+        if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
+            raise UsageError(
+                "train: processes that are started side by side have to agree: name the run's folder with -o"
+            )
         number = next(n for n in range(1, 1_000_000) if not (RUNS / f"{name}-{n}").exists())
         folder = RUNS / f"{name}-{number}"
     if first() and (folder / "run.json").exists():
@@ -243,7 +248,7 @@ def _views(arguments: argparse.Namespace, run: Run) -> Views:
     """How each video is looked at: as the recipe says, or the user."""
     from archdsl.train.evaluate import Views
 
-    recipe = run.plan
+    recipe = run.recipe
     shuffle = getattr(arguments, "shuffle_frames", False)
     return Views(arguments.clips or recipe.test_clips, arguments.crops or recipe.test_crops, shuffle)
 

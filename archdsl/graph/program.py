@@ -272,11 +272,8 @@ class Resolver:
 
     def _declare(self, program: Program, declaration: ast.Declaration, seen: dict[str, ast.Name]) -> None:
         name = declaration.name
-        if name.id in seen:
-            note = Note("first declared here", seen[name.id].span)
-            self.reporter.report("E0203", name.span, f"a second parameter `{name.id}`", [note])
+        if not self._is_first(name, seen, "declared", f"a second parameter `{name.id}`"):
             return
-        seen[name.id] = name
         base = program.declarations.get(name.id)
         if base is not None:  # a variant changes the value; type and constraint stay unless it gives its own
             kind, where = declaration.type or base.type, declaration.where or base.where
@@ -285,13 +282,18 @@ class Resolver:
 
     def _tell(self, program: Program, binding: ast.Binding, told: dict[str, ast.Name]) -> None:
         name = binding.name
-        if name.id in told:
-            note = Note("first said here", told[name.id].span)
-            self.reporter.report("E0203", name.span, f"`{name.id}` of the recipe a second time", [note])
-            return
-        told[name.id] = name
-        program.recipe.pop(name.id, None)
-        program.recipe[name.id] = binding
+        if self._is_first(name, told, "said", f"`{name.id}` of the recipe a second time"):
+            program.recipe.pop(name.id, None)  # the order is that of what was said last
+            program.recipe[name.id] = binding
+
+    def _is_first(self, name: ast.Name, seen: dict[str, ast.Name], verb: str, label: str) -> bool:
+        """Whether a file has not had a name yet; a second one is a fault."""
+        if name.id in seen:
+            note = Note(f"first {verb} here", seen[name.id].span)
+            self.reporter.report("E0203", name.span, label, [note])
+            return False
+        seen[name.id] = name
+        return True
 
     def _replace(self, program: Program, statement: ast.Statement) -> None:
         """Puts a variant's head, input or path where its base has that of the same name."""

@@ -44,7 +44,7 @@ def split_of(data: Data, seed: int) -> Split:
 
 def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:
     """Clips of videos, cut as the recipe says: for training, or `clips` × `crops` views of each for a test."""
-    recipe = run.plan
+    recipe = run.recipe
     _, frames, height, width = run.clip
     sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
     return Clips(
@@ -64,14 +64,12 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
     Args:
         run: what is done.
         folder: where to; it has the run's files already.
-        split: the videos.
+        split: the videos; `check` has seen them.
         resume: goes on from the last checkpoint, if there is one.
 
     Raises:
         TrainingError: if it cannot go on.
-        UsageError: if it cannot begin.
     """
-    check(run, split)
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
     loader = TrainLoader(clips, run.engine, rank)
@@ -99,7 +97,7 @@ def begin(run: Run, folder: Path) -> torch.nn.Module:
 
 def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Keep | None = None) -> Trainer:
     """A trainer for a run; with a journal, one that writes down what it does, and keeps what it has learned."""
-    engine, recipe = run.engine, run.plan
+    engine, recipe = run.engine, run.recipe
     cuda = device_of(run) == "cuda"
     if not cuda and engine.devices > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // engine.devices))
@@ -148,7 +146,7 @@ def strategy_of(run: Run, cuda: bool) -> Any:
 
 def check(run: Run, split: Split) -> None:
     """Raises UsageError for what cannot be trained."""
-    engine, recipe = run.engine, run.plan
+    engine, recipe = run.engine, run.recipe
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
         raise UsageError(

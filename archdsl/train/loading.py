@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from archdsl.train.data.dataset import Clips, collate
+from archdsl.train.data.dataset import Clips, collate, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Order:
         return max(1, self.clips // self.engine.batch) * self.engine.accumulate
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        generator = torch.Generator().manual_seed(self.engine.seed * 1_000_003 + self.epoch)
+        generator = torch.Generator().manual_seed(seed_of(self.engine.seed, self.epoch))
         order = torch.randperm(self.clips, generator=generator).tolist()
         while len(order) < self.engine.batch:  # fewer videos than a batch has clips
             order += order

@@ -1,11 +1,13 @@
 """What came of a run, as a folder to look at.
 
-summary.md        the figures, and the pictures below
-metrics.json      the same figures for programs
-predictions.csv   each video: its class, what was found, and how sure
-curves.png        loss and accuracy over the epochs, the learning rate
-confusion.png     what is taken for what
-worst.png         film strips of the videos that were judged most wrongly
+    summary.md        the figures, and the pictures below
+    metrics.json      the same figures for programs
+    predictions.csv   each video: its class, what was found, and how sure
+    curves.png        loss and accuracy over the epochs, the learning rate
+    confusion.png     what is taken for what
+    worst.png         film strips of the videos that were judged most wrongly
+
+Without a run there are no curves, and without a wrong answer no film strips.
 """
 
 # Much of what it calls has no types.

@@ -1,14 +1,16 @@
 """What a training run is, as plain data: a folder with the compiled module and `run.json`, which tell all there is.
 
-NAME.py               the module, as `archdsl compile` writes it: for itself, without archdsl
-run.json              everything else that the run depends on: `Run`
-classes.txt           the names of the classes, one a line, in the order of the logits
-steps.csv epochs.csv  what was measured on the way; TensorBoard's files stand beside them
-skipped.csv           videos that could not be used, and why
-checkpoints/last.ckpt where it goes on from
-weights.safetensors   of the last epoch: `load_state_dict` of the module takes them
-best.safetensors      of the epoch that did best in validation
-report/               what came out
+    NAME.py               the module, as `archdsl compile` writes it: for itself, without archdsl
+    run.json              everything else that the run depends on: `Run`
+    classes.txt           the names of the classes, one a line, in the order of the logits
+    steps.csv epochs.csv  what was measured on the way; TensorBoard's files stand beside them
+    skipped.csv           videos that could not be used, and why
+    checkpoints/last.ckpt where it goes on from
+    weights.safetensors   of the last epoch: `load_state_dict` of the module takes them
+    best.safetensors      of the epoch that did best in validation
+    report/               what came out
+
+Nothing else is needed to go on, to test, to predict or to export.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Engine:
-    """How a run is carried out. Only `batch`, `accumulate`, `precision` and `seed` change what comes out."""
+    """How a run is carried out."""
 
     batch: int = 16  # clips for one step of the optimiser, over all devices
     accumulate: int = 1  # parts that each device takes its share of a batch in
@@ -83,7 +85,7 @@ class Run:
     command: str
     clip: tuple[int, int, int, int]
     blocks: tuple[str, ...]  # names of the modules that FSDP shards and layer decay counts, in the order of data flow
-    recipe: dict[str, Any]
+    recipe: Recipe
     classes: tuple[str, ...]
     data: Data
     engine: Engine
@@ -109,14 +111,9 @@ class Run:
                 part.p = self.dropout
         return model
 
-    @property
-    def plan(self) -> Recipe:
-        """The recipe."""
-        return Recipe().replace(**self.recipe)
-
     def save(self, folder: Path) -> None:
         """Writes it down."""
-        data = asdict(self)
+        data: dict[str, Any] = {**asdict(self), "recipe": self.recipe.as_dict()}
         write_atomically(folder / f"{self.name}.py", data.pop("source"))
         write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
         write_atomically(folder / CONFIG, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
@@ -137,12 +134,13 @@ def load_run(folder: Path) -> Run:
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder / CONFIG}: cannot be read: {error}") from None
     try:
+        data["recipe"] = Recipe().replace(**data["recipe"])
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
         for name in ("clip", "blocks", "classes"):
             data[name] = tuple(data[name])
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
-    except (KeyError, TypeError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise UsageError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
 
 
@@ -174,6 +172,6 @@ def describe(arch: Architecture, classes: tuple[str, ...], data: Data, engine: E
     clip = clip_of(arch)
     blocks = tuple(block.name for stage in stages_of(network) for block in blocks_of(stage))
     return Run(
-        arch.name, clip=clip, blocks=blocks, recipe=arch.recipe.as_dict(), classes=classes, data=data,
+        arch.name, clip=clip, blocks=blocks, recipe=arch.recipe, classes=classes, data=data,
         engine=engine, source=arch.source(), **more,
     )  # fmt: skip

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,6 +13,7 @@ from lightning import LightningModule
 from torch import nn
 from torch.nn import functional
 
+from archdsl.train.data.dataset import seed_of
 from archdsl.train.mix import loss_of, mixed
 from archdsl.train.optim import HEAD, factor, optimiser
 from archdsl.train.run import TrainingError
@@ -41,7 +41,7 @@ class Task(LightningModule):
 
     def __init__(self, run: Run, model: nn.Module, steps: int = 0) -> None:
         super().__init__()
-        self.run, self.recipe, self.steps = run, run.plan, steps
+        self.run, self.recipe, self.steps = run, run.recipe, steps
         self.model = model
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.recipe, name)).view(-1, 1, 1, 1)
@@ -50,7 +50,7 @@ class Task(LightningModule):
         self.norm = math.nan  # of the last gradient
         self.seen: list[tuple[int, int, torch.Tensor]] = []  # index, label and probabilities of what was tested
         self.problems: dict[str, str] = {}  # of videos that could not be used, by path
-        self.sharded = False
+        self.configured = False
         if run.frozen:
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name.split(".")[0] == HEAD)
@@ -67,7 +67,7 @@ class Task(LightningModule):
 
     def training_step(self, batch: dict[str, Any], number: int) -> torch.Tensor:
         """The loss of one part of a batch."""
-        torch.manual_seed(_seed(self.run.engine.seed, self.current_epoch, number, self.global_rank))
+        torch.manual_seed(seed_of(self.run.engine.seed, self.current_epoch, number, self.global_rank))
         self.note(batch)
         clips, labels = batch["clip"][:, 0], batch["label"]
         clips, targets = mixed(self.normalised(clips), labels, len(self.run.classes), self.recipe)
@@ -132,9 +132,9 @@ class Task(LightningModule):
 
     def configure_model(self) -> None:
         """Shards the blocks, and compiles."""
-        if self.sharded:
+        if self.configured:  # Lightning asks for training and for validation
             return
-        self.sharded = True
+        self.configured = True
         if self.run.engine.strategy == "fsdp" and self.run.engine.world > 1:
             shard(self.model, self.run.blocks, self.device_mesh)
         if self.run.engine.compile:
@@ -190,8 +190,3 @@ def accuracy(labels: torch.Tensor, shares: torch.Tensor) -> dict[str, float]:
         "top5": best.any(1).double().mean().item(),
         "loss": functional.nll_loss(shares.double().clamp_min(1e-12).log(), labels).item(),
     }
-
-
-def _seed(*numbers: int) -> int:
-    """One seed of several numbers."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest(), "big")

@@ -191,5 +191,10 @@ def collate(items: Sequence[Item]) -> Batch:
 
 def _generator(*numbers: int) -> torch.Generator:
     """A generator that depends on some numbers, and differs for others."""
+    return torch.Generator().manual_seed(seed_of(*numbers))
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed that depends on some numbers, and differs for others."""
     digest = hashlib.blake2b(struct.pack(f"<{len(numbers)}q", *numbers), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return int.from_bytes(digest, "little") >> 1
