@@ -124,7 +124,10 @@ def _natural(text: str) -> int:
 
 
 def _probability(text: str) -> float:
-    return 0.0 if re.fullmatch(r"0(\.0{1,9})?", text) else _share(text)
+    if not re.fullmatch(r"0?\.\d{1,9}|0|1(\.0{1,9})?", text):
+        message = f"{text!r} is not a probability, from 0 to 1"
+        raise argparse.ArgumentTypeError(message)
+    return float(text)
 
 
 def _share(text: str) -> float:

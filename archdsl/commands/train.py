@@ -328,7 +328,7 @@ def needs() -> None:
 
     missing = [name for name in ("torch", "lightning", "av", "matplotlib") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"{' and '.join(missing)} is missing: pip install 'archdsl[train]'")
+        raise UsageError(f"missing: {', '.join(missing)}; pip install 'archdsl[train]'")
 
 
 def first() -> bool:
