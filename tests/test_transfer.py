@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -102,8 +105,8 @@ def test_every_axis_says_what_it_is(path: Path) -> None:
             continue
         known = node.layer.tensor_axes(*node.input_shapes)
         for name, shape in node.layer.weights(*node.input_shapes).items():
-            assert len(shape) == 1 or name in known, f"{node.layer.kind}.{name}"
-            for axis, size in zip(known.get(name, [axes.OUT]), shape, strict=True):
+            assert name in known, f"{node.layer.kind}.{name}"
+            for axis, size in zip(known[name], shape, strict=True):
                 expected = size_of(axis, node)
                 assert not expected or size in expected, f"{node.name}.{name}: {axis}"
 
@@ -319,6 +322,58 @@ def test_every_rule_between_specs_is_used(file: Path) -> None:
 
 
 HEIRS = {"timesformer_ts": ["timesformer_twh"]}  # they have names that the spec itself has not
+
+
+# --- layers that do not name their axes ------------------------------------------------------------------------------
+
+GATE = """
+from typing import Any
+from archdsl.core.grid import Grid
+from archdsl.layers.axes import OUT, Axis
+from archdsl.layers.base import GRID, Layer, Use, layer
+
+@layer("gate", category="norm")
+class Gate(Layer):
+    \"\"\"Squeeze and excitation by vectors.\"\"\"
+
+    module, layouts = True, (GRID,)
+
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        c = inputs[0].channels
+        named = {"wrong": (5,), "wrong_too": (c - 1,)}
+        return {"fixed": (3,), "half": (c // 2,), "double": (2 * c,), "each": (c,), **named}
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return {"wrong": (OUT,), "wrong_too": (OUT,)}
+
+    def plan(self, use: Use) -> dict[str, Any]:
+        return {}
+"""
+
+
+def test_vectors_without_a_meaning_are_copied_where_they_are_as_long(tmp_path: Path) -> None:
+    """They are not cut or repeated to the number of channels, or beyond their ends."""
+    (tmp_path / "gate.py").write_text(GATE, "utf-8")
+    (tmp_path / "gate.py.j2").write_text(
+        "{% macro module() %}G(){% endmacro %}{% macro apply(x) %}{{ x }}{% endmacro %}"
+    )
+    (tmp_path / "net.arch").write_text(
+        "arch net\nparam width = 8\ninput clip: video[3, 4, 8, 8]\n"
+        "stage stem { conv(width) -> gate }\nhead: avgpool -> linear(2)\n"
+    )
+    found: list[dict[str, str]] = []
+    for width in ("8", "12"):
+        command = [sys.executable, "-m", "archdsl", "weights", "plan", tmp_path / "net.arch", "--json"]
+        environment = {**os.environ, "ARCHDSL_LAYERS": str(tmp_path)}
+        done = subprocess.run(
+            [*command, "--set", f"width={width}"], capture_output=True, text=True, env=environment, check=True
+        )
+        rows = {t["name"]: t["how"] for t in json.loads(done.stdout)["tensors"]}
+        found.append({n.removeprefix("stem.gate."): how for n, how in rows.items() if "gate" in n})
+    assert set(found[0].values()) == {"copied"}
+    assert found[1] == {
+        "fixed": "copied", "half": "new", "double": "new", "each": "repeated", "wrong": "copied", "wrong_too": "new",
+    }  # fmt: skip
 
 
 # --- longer, wider, deeper -------------------------------------------------------------------------------------------

@@ -142,9 +142,11 @@ class Layer:
         return {}
 
     def tensor_axes(self, *inputs: Grid) -> Mapping[str, tuple[Axis, ...]]:
-        """What the axes of its tensors stand for, by the tensors' names; the only axis of a tensor is `OUT` if unsaid.
+        """Return the meaning of each axis of its tensors, by the tensors' names.
 
-        What is named here can be brought to another size, so that a variant takes it over from another network.
+        A tensor that is named here can be brought to another size, so that a variant takes it over from another
+        network. One that is not is copied where both shapes are equal, and otherwise begins as in a new module, except
+        a vector with one number for each output channel.
         """
         return {}
 

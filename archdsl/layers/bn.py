@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Real
+from archdsl.layers.axes import OUT, Axis
 from archdsl.layers.base import FLOAT, GRID, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class BatchNorm(Layer):
     def buffers(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         statistics = dict.fromkeys(("running_mean", "running_var"), (inputs[0].channels,))
         return {**statistics, "num_batches_tracked": ()}
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (OUT,))
 
     def saved(self, use: Use) -> Saved:
         return Saved(inputs=True, once=2 * FLOAT * use.output.channels)  # mean and deviation

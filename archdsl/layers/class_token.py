@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import CLIP, FRAME, Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Initialiser
+from archdsl.layers.axes import OUT, Axis
 from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class ClassToken(Layer):
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
         return TOKENS
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return {"weight": (OUT,)}
 
     def saved(self, use: Use) -> Saved:
         return Saved()

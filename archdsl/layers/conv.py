@@ -53,7 +53,7 @@ class Conv(Layer):
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         patches = [k == s and k > 1 for k, s in zip(self.kernel, self.stride, strict=True)]
         extents = [Extent(a, p) for a, p in zip("thw", patches, strict=True)]
-        return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents)}
+        return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents), "bias": (OUT,)}
 
     def copied(self, *inputs: Grid) -> int:
         return self.params(*inputs)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
+from archdsl.layers.axes import OUT, Axis
 from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, VECTOR, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ class LayerNorm(Layer):
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        return dict.fromkeys(("weight", "bias"), (OUT,))
 
     def saved(self, use: Use) -> Saved:
         x = use.output

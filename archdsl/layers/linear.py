@@ -33,7 +33,7 @@ class Linear(Layer):
         return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        return {"weight": (OUT, IN)}
+        return {"weight": (OUT, IN), "bias": (OUT,)}
 
     def copied(self, *inputs: Grid) -> int:
         return self.params(*inputs)

@@ -20,7 +20,7 @@ from archdsl.layers.axes import (
     Out,
     Places,
 )  # fmt: skip
-from archdsl.transfer.channels import REPEAT, Channels, along, grown, inside
+from archdsl.transfer.channels import REPEAT, Channels, Segment, along, grown, inside
 from archdsl.transfer.pairs import Pair, Place, pairs, places
 from archdsl.transfer.steps import (
     AVERAGE,
@@ -177,11 +177,12 @@ class _Planner:
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
         """What brings one tensor to the shape of the other, or why nothing can."""
-        one, other = _axes(here), _axes(there)
-        if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
+        known = _axes_of_both(here, there)
+        if known is None:
             if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
                 return []
-            return f"`{here.node.layer.kind}` of {shape_text(here.shape)} has nothing of {shape_text(there.shape)}"
+            return _nothing_known(here, there)
+        one, other = known
         if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
             return f"{there.shape[0]} classes there, {here.shape[0]} here"
         steps: list[Step] = []
@@ -200,11 +201,11 @@ class _Planner:
         size, of = sizes
         match meanings:
             case Out(), Out():
-                sources = self._along(places[0].node.id, places[1].node.id)
-                return self._select(axis, sources, of, "output channels")
+                values = places[0].node.id, places[1].node.id
+                return self._channels(axis, values, sizes, "output channels")
             case In(), In():
-                sources = self._along(places[0].node.inputs[0], places[1].node.inputs[0])
-                return self._select(axis, sources, of, "input channels", share=True)
+                values = places[0].node.inputs[0], places[1].node.inputs[0]
+                return self._channels(axis, values, sizes, "input channels", share=True)
             case Inner(parts=parts, heads=ours), Inner(heads=theirs):
                 sources = inside(size, of, parts, (ours, theirs), self.rules.width)
                 return self._select(axis, sources, of, "channels", share=axis > 0)
@@ -215,10 +216,15 @@ class _Planner:
             case _:
                 return _rows(axis, meanings, sizes)
 
-    def _along(self, here: int, there: int) -> tuple[int, ...]:
-        """For each channel of a value the one of theirs that it begins as."""
-        ours, theirs = self.channels.origins[here], self.base_channels.origins[there]
-        return along(ours, theirs, self.partners, self.rules.width)
+    def _channels(
+        self, axis: int, values: tuple[int, int], sizes: tuple[int, int], what: str, *, share: bool = False
+    ) -> Step | str | None:
+        """Return the step for an axis with one number for each channel of a value, here and in the base."""
+        ours, theirs = self.channels.origins[values[0]], self.base_channels.origins[values[1]]
+        size, of = sizes
+        if (size, of) != (_count(ours), _count(theirs)):  # an added layer that names the wrong axis
+            return None if size == of else f"{of} there, {size} here, which are not its {what}"
+        return self._select(axis, along(ours, theirs, self.partners, self.rules.width), of, what, share=share)
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:
         if sources == tuple(range(of)):
@@ -257,12 +263,38 @@ def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Ste
             return None if size == of else f"{of} there, {size} here"
 
 
+def _count(segments: tuple[Segment, ...]) -> int:
+    return sum(segment.channels for segment in segments)
+
+
+def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
+    """Return the meanings of the axes of two tensors where they are known and agree.
+
+    A vector that its layer does not name holds a number for each output channel if it has as many, on both sides. Where
+    both are of equal size, that is only a guess, and a copy needs none.
+    """
+    one, other = _axes(here), _axes(there)
+    if one is None and other is None and here.shape != there.shape:
+        per_channel = (place.shape == (int(place.node.shape.channels),) for place in (here, there))
+        return ((OUT,), (OUT,)) if all(per_channel) else None
+    if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
+        return None
+    return one, other
+
+
 def _axes(place: Place) -> tuple[Axis, ...] | None:
-    """What the axes of a tensor stand for, if that is known."""
-    found = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name)
-    if found is None and len(place.shape) <= 1:
-        return (OUT,) * len(place.shape)
+    """Return the meaning of each axis of a tensor as its layer gives it; None where it gives none."""
+    found = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
     return found if found is not None and len(found) == len(place.shape) else None
+
+
+def _nothing_known(here: Place, there: Place) -> str:
+    """Return the reason why a tensor does not begin from one of another shape."""
+    kind, other = here.node.layer.kind, there.node.layer.kind
+    if kind == other:
+        shapes = f"{shape_text(there.shape)} there, {shape_text(here.shape)} here"
+        return f"{shapes}; `{kind}` does not say what the axes of `{here.name}` are"
+    return f"`{kind}` of {shape_text(here.shape)} has nothing of `{other}` of {shape_text(there.shape)}"
 
 
 def plan_json(plan: TransferPlan) -> dict[str, Any]:
