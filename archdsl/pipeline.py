@@ -105,7 +105,7 @@ def _needs(program: Program, library: Library, like: str) -> tuple[WeightMap, li
     from archdsl.weights.sources import find_map, needs_of
 
     weights = find_map(program, like, library, "--like")
-    return weights, needs_of(weights, program)
+    return weights, [needed.binding for needed in needs_of(weights, program)]
 
 
 def plan_weights(analysis: Analysis, library: Library, source: str, option: str) -> Plan:
@@ -118,7 +118,7 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
     from functools import partial
 
     from archdsl.weights.plan import OWN, bind, own_plan
-    from archdsl.weights.sources import all_maps, check_needs, find_map
+    from archdsl.weights.sources import all_maps, check_needs, find_map, needs_of, published, required
 
     program, network = analysis.program, analysis.network
     if source == OWN:
@@ -126,10 +126,14 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
     else:
         weights = find_map(program, source, library, option)
         like = analysis.like.source.text if analysis.like is not None else None
-        differing = check_needs(weights, program, analysis.settings, analysis.parameters, like)
-        if differing and not _same(network, _needed(analysis, library, weights)):
-            raise SpecError(differing)
-        plan = bind(weights, network.name, tensors(network))
+        settings = [*analysis.taken_on, *analysis.settings]
+        faults, warnings = check_needs(weights, program, settings, analysis.parameters, like)
+        needs = needs_of(weights, program)
+        if faults and not _is_with(analysis, library, required(needs, settings)):
+            raise SpecError(faults)
+        if warnings and _is_with(analysis, library, published(needs, settings)):
+            warnings = []
+        plan = replace(bind(weights, network.name, tensors(network)), warnings=tuple(warnings))
     return replace(plan, parameters=analysis.parameters, others=partial(all_maps, program, library))
 
 
@@ -148,12 +152,13 @@ def plan_transfer(base: Analysis, analysis: Analysis, library: Library, rules: R
     return plan_transfer(base.network, analysis.network, rename, rules)
 
 
-def _needed(analysis: Analysis, library: Library, weights: WeightMap) -> Network:
-    """The network, with all that a source needs."""
-    from archdsl.weights.sources import needs_of
-
-    settings = [*analysis.settings, *needs_of(weights, analysis.program)]
-    return analyse(analysis.program.files[0].source, library, settings, analysis.clip).network
+def _is_with(analysis: Analysis, library: Library, settings: Sequence[Binding]) -> bool:
+    """Return whether other settings of the spec make the same network."""
+    try:
+        other = analyse(analysis.program.files[0].source, library, settings, analysis.clip).network
+    except SpecError:
+        return False
+    return _same(analysis.network, other)
 
 
 def _same(one: Network, other: Network) -> bool:

@@ -76,7 +76,9 @@ def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
         if "from" in lines:
             plan = plan_weights(analysis, library, lines["from"][0], "--from")
             shapes = {n: tuple(map(int, s)) for n, *s in map(str.split, lines.get("checkpoint", []))}
-            fit(plan, shapes, "weights.pth")
+            if shapes:
+                fit(plan, shapes, "weights.pth")
+            return (*analysis.warnings, *plan.warnings)
     except SpecError as error:
         return error.diagnostics
     return analysis.warnings

@@ -74,9 +74,10 @@ SOURCE = "theirs"
 ALSO: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "pyslowfast_resnet": [("i3d_r50_nl1", {"kv_pool": [1, 1, 1]})],
     "mmaction2_i3d": [("i3d_r50_nl1", {"pairwise": name}) for name in ("gaussian", "dot_product", "concatenation")],
+    "mmaction2_slow": [("slow_r50_nl", {"pairwise": name}) for name in ("gaussian", "concatenation")],
     "pyslowfast_mvit": [("mvit_b_16x4", {"positions": "joint"})],
     "pytorchvideo_mvit": [("mvit_b_16x4", {"positions": "joint"})],
-    "mmaction2_mvit": [("mvitv2_s_16x4", {"positions": "joint"})],
+    "mmaction2_mvit": [("mvitv2_s_16x4", values) for values in ({"positions": "joint"}, {"wide_attention": False})],
 }
 
 
@@ -151,14 +152,13 @@ def unused(weights: WeightMap, matcher: Matcher, named: set[str]) -> list[str]:
         ("slow_r50_nl", "pyslowfast", "kv_pool_first=off"),
         ("c2d_r50", "pyslowfast", "pool1_padding=valid"),
         ("c2d_r50", "mmaction2", "pool1_padding=half"),
-        ("c2d_r101", "mmaction2", "pool2=on"),
-        ("i3d_r50", "pytorchvideo", "stem_stride=2"),
-        ("i3d_r50_nl5", "mmaction2", "scale=on"),
+        ("slowfast_r50", "mmaction2", "fast_first=off"),
+        ("i3d_r50", "mmaction2", "pool1_padding=valid"),
+        ("images/vit_b16", "torchvision", "tanh=on"),
         ("r3d_18", "torchvision", "eps=1e-3"),
         ("r2plus1d_18", "torchvision", "middle_eps=1e-3"),
         ("r2plus1d_18", "vmz", "eps=1e-5"),
         ("r2plus1d_34", "mmaction2", "stem_pool=off"),
-        ("vivit_b_joint", "huggingface", "tanh=off"),
     ],
 )
 def test_network_that_computes_something_else_is_refused(spec: str, source: str, changed: str) -> None:
@@ -187,7 +187,64 @@ def test_network_that_computes_something_else_is_refused(spec: str, source: str,
 )
 def test_what_the_source_leaves_open_can_be_set(spec: str, source: str, changed: str) -> None:
     name, _, value = changed.partition("=")
-    assert load(spec, like=source, **{name: value}).plan_weights(source).theirs
+    plan = load(spec, like=source, **{name: value}).plan_weights(source)
+    assert plan.theirs
+    assert plan.warnings == ()
+
+
+# Settings of the sources' own configurations, found in their code: what is published is one value of several.
+CHOICES = [
+    ("c2d_r50", "mmaction2", "pool2=off"),  # c2d_r50-in1k-pre-nopool, and tsn_imagenet-pretrained-r50
+    ("c2d_r101", "mmaction2", "pool2=on"),  # C2D(depth=101)
+    ("slowfast_r50", "mmaction2", "lateral_norm=on"),  # lateral_norm of ResNet3dPathway
+    ("slowfast_r101", "mmaction2", "lateral_kernel=5"),  # fusion_kernel
+    ("slow_r50_nl", "mmaction2", "pairwise=gaussian"),  # mode of NonLocal3d
+    ("slow_r50_nl", "mmaction2", "pairwise=concatenation"),
+    ("slow_r50_nl", "mmaction2", "kv_pool=[1, 1, 1]"),  # sub_sample
+    ("slow_r50_nl", "mmaction2", "non_local=[[], [1, 3], [1, 3, 5], []]"),
+    ("i3d_r50", "mmaction2", "stem_stride=1"),  # conv1_stride_t
+    ("i3d_r50", "mmaction2", "pool1_stride=1"),  # pool1_stride_t
+    ("i3d_r50", "mmaction2", "pool2=off"),  # with_pool2
+    ("i3d_r50_nl5", "mmaction2", "scale=on"),  # use_scale
+    ("i3d_r50_nl5", "mmaction2", "kv_pool=[1, 1, 1]"),
+    ("r2plus1d_34", "mmaction2", "eps=1e-5"),  # norm_cfg
+    ("i3d_r50", "pytorchvideo", "stem_stride=2"),  # stem_conv_stride of create_resnet
+    ("slowfast_r50", "pytorchvideo", "lateral_norm=off"),  # norm=None of FastToSlowFusionBuilder
+    ("vivit_b_joint", "huggingface", "tanh=off"),  # hidden_act
+    ("images/vit_b16", "huggingface", "eps=1e-6"),  # layer_norm_eps
+    ("images/vit_b16", "timm", "tanh=on"),  # act_layer
+    ("i3d_r101_nl5", "pyslowfast", "non_local=[[], [0], [], []]"),  # NONLOCAL.LOCATION
+]
+
+
+@pytest.mark.parametrize(("spec", "source", "changed"), CHOICES)
+def test_what_a_configuration_chooses_is_converted_with_a_warning(spec: str, source: str, changed: str) -> None:
+    name, _, value = changed.partition("=")
+    plan = load(spec, like=source, **{name: value}).plan_weights(source)
+    assert {name for d in plan.warnings if f"publishes checkpoints with {name} =" in (d.label or "")} == {name}
+    assert {d.code for d in plan.warnings} == {"W0801"}
+
+
+def test_a_network_without_pooling_over_time_is_that_of_images() -> None:
+    """TSN and C2D without pooling are torchvision's ResNet for each frame, whose first pooling pads by 1."""
+
+    def layers(arch: Architecture) -> list[Any]:
+        nodes = (n for n in arch._analysis.network.all_nodes() if n.layer.kind != "dropout")
+        return [(n.name, n.layer.kind, n.layer.values(), n.shape) for n in nodes]
+
+    tsn = load("c2d_r50", like="mmaction2", pool2=False, frames=1, classes=1000)
+    assert layers(tsn) == layers(load("images/resnet50", like="torchvision"))
+
+
+def test_a_spec_that_says_otherwise_itself_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "tsn.arch").write_text("arch tsn extends c2d_r50\nparam pool2 = off\n")
+    arch = archdsl.load(tmp_path / "tsn.arch", like="mmaction2")
+    assert "pool2" not in arch.source()
+    assert arch.plan_weights("mmaction2").warnings == ()
+    (tmp_path / "mine.arch").write_text("arch mine extends slowfast_r50\nparam fast_first = off\n")
+    mine = archdsl.load(tmp_path / "mine.arch")
+    with pytest.raises(archdsl.SpecError, match="E0806"):
+        mine.plan_weights("mmaction2")
 
 
 def test_two_streams_have_the_names_of_both() -> None:

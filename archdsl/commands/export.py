@@ -119,4 +119,5 @@ def weights_of(analysis: Analysis, file: str, source: str) -> dict[str, Any]:
     from archdsl.weights.convert import convert
 
     plans = [plan_weights(analysis, FileLibrary(), name, "--from") for name in (source, OWN)]
+    show_diagnostics(plans[0].warnings)
     return convert(read_checkpoints([("", file)], plans[0].theirs), plans[0], plans[1], origin=file)

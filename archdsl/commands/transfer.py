@@ -60,8 +60,8 @@ def transfer(arguments: argparse.Namespace) -> int:
         find_map(program, source, FileLibrary(), "--from")
     base = base_analysed(arguments, like=source if source != OWN else None)
     variant = _variant(arguments, base)
-    show_diagnostics([*base.warnings, *variant.warnings])
     names = replace(plan_weights(base, FileLibrary(), source, "--from"), option="--base-set")
+    show_diagnostics([*base.warnings, *variant.warnings, *names.warnings])
     found = _planned(base, variant, arguments)
     if arguments.strict and not found.is_complete:
         _print(found, arguments)

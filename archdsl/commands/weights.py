@@ -88,7 +88,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     like = next((name for name, _ in named), None)
     analysis = analysed(arguments.spec, arguments, like=like)
     plans = [plan_weights(analysis, FileLibrary(), s, o) for s, o in ((source, "--from"), (to, "--to"))]
-    show_diagnostics(analysis.warnings)
+    show_diagnostics([*analysis.warnings, *(d for plan in plans for d in plan.warnings)])
 
     missing_packages("torch", "safetensors")
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors

@@ -70,4 +70,5 @@ TITLES = {
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",
+    "W0801": "the network is not the one that is published",
 }

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _GOES_ON = {"EQUAL", "COLON"}
 _READABLE = {
-    "WORD": "a name", "TENSORS": "a pattern of names", "STRING": "a string", "PARAM": "`param`",
+    "WORD": "a name", "TENSORS": "a pattern of names", "STRING": "a string", "PARAM": "`param` or `default`",
     "$END": "the line's end",
 }  # fmt: skip
 _JOINED = re.compile(r"\{([^}]*\|[^}]*)\}")
 _PIECE = re.compile(r"(?P<text>[^{]+)|\{(?P<name>\w+)(?P<dotted>\*?)\}|\{[^}]*\}")
-_OF_PARAM = re.compile(r"param[ \t]+(?:for\b(?P<specs>[^=:]*)(?P<colon>:?))?")
+_OF_PARAM = re.compile(r"(?P<kind>param|default)[ \t]+(?:for\b(?P<specs>[^=:]*)(?P<colon>:?))?")
 
 
 @cache
@@ -241,7 +241,7 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         rest = Span(self.source, start + match.end(), line.end_pos or 0)
         if not rest.text.strip():
             raise SpecError([diagnostic("E0103", Span(self.source, rest.end, rest.end), "expected `NAME = VALUE`")])
-        return Need(tuple(specs), parse_bindings(rest))
+        return Need(tuple(specs), parse_bindings(rest), match["kind"] == "param")
 
     def _specs(self, at: int, text: str) -> Iterator[Word]:
         """The names of specs between commas."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Mapping, Sequence
 
+    from archdsl.core.diagnostics import Diagnostic
     from archdsl.core.source import Span
     from archdsl.weights.tree import Rule, WeightMap
 
@@ -55,6 +56,7 @@ class Plan:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
     others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
     option: str = "--set"  # that gives the network's parameters
+    warnings: tuple[Diagnostic, ...] = ()  # of parameters with another value than in published checkpoints
 
     @cached_property
     def ours(self) -> dict[str, Shape]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source, Span
-from archdsl.core.values import describe
+from archdsl.core.values import Unknown, describe
 from archdsl.graph.evaluate import Evaluator
 from archdsl.graph.parameters import ParameterScope
 from archdsl.graph.symbols import known_symbols
@@ -73,7 +73,9 @@ def _parsed(texts: Sequence[Source], *, transfers: bool) -> list[WeightMap]:
 
 
 def _texts(program: Program, library: Library) -> list[Source]:
-    return library.maps([f.source for f in program.files])
+    """Return the maps that name the spec or one of its bases; only these can be for it, and parsing takes time."""
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, names_of(program)))})\b")
+    return [t for t in library.maps([f.source for f in program.files]) if names.search(t.text)]
 
 
 def _nearest(maps: Sequence[WeightMap], program: Program) -> list[WeightMap]:
@@ -106,10 +108,21 @@ def names_of(program: Program) -> list[str]:
     return [f.header.name.id for f in program.files if f.header is not None]
 
 
-def needs_of(weights: WeightMap, program: Program) -> list[Binding]:
-    """The values of parameters that a source needs; of several for one parameter that of the nearest spec."""
+class Needed(NamedTuple):
+    """A value that a source needs; one that is not `fixed` can be set otherwise."""
+
+    binding: Binding
+    fixed: bool
+
+
+def needs_of(weights: WeightMap, program: Program) -> list[Needed]:
+    """Return the values of parameters that a source needs; of several for one parameter that of the nearest spec.
+
+    A value that is not fixed yields to one that a nearer spec declares itself.
+    """
     lineage = names_of(program)
-    best: dict[str, tuple[int, Binding]] = {}
+    own = min((lineage.index(w.text) for w in weights.specs if w.text in lineage), default=len(lineage))
+    best: dict[str, tuple[int, Needed]] = {}
     for need in weights.needs:
         distances = [lineage.index(w.text) for w in need.specs if w.text in lineage]
         if need.specs and not distances:
@@ -117,9 +130,19 @@ def needs_of(weights: WeightMap, program: Program) -> list[Binding]:
         distance = min(distances, default=len(lineage))
         for binding in need.bindings:
             name = binding.name.id
+            declared = _declared(program, name)
+            if not need.fixed and declared is not None and declared < min(distance, own):
+                continue
             if name not in best or distance < best[name][0]:
-                best[name] = distance, binding
-    return [binding for _, binding in best.values()]
+                best[name] = distance, Needed(binding, need.fixed)
+    return [needed for _, needed in best.values()]
+
+
+def _declared(program: Program, name: str) -> int | None:
+    """Return the place in the lineage of the spec whose value of a parameter counts."""
+    declaration = program.declarations.get(name)
+    sources = [file.source for file in program.files]
+    return next((i for i, s in enumerate(sources) if declaration is not None and s is declaration.span.source), None)
 
 
 def changing(
@@ -137,34 +160,67 @@ def _scope(program: Program, settings: Sequence[Binding], reporter: Reporter) ->
     return ParameterScope(program.declarations, chosen, Evaluator(reporter, known_symbols(program)), reporter)
 
 
+def published(needs: Sequence[Needed], settings: Sequence[Binding]) -> list[Binding]:
+    """Return the settings of the network whose checkpoints are published."""
+    return [*settings, *(needed.binding for needed in needs)]
+
+
+def required(needs: Sequence[Needed], settings: Sequence[Binding]) -> list[Binding]:
+    """Return the settings of the network that differs from the user's only where checkpoints cannot."""
+    usual, fixed = ([n.binding for n in needs if n.fixed == kind] for kind in (False, True))
+    return [*usual, *settings, *fixed]
+
+
 def check_needs(
     weights: WeightMap,
     program: Program,
     settings: Sequence[Binding],
     parameters: Mapping[str, Any],
     like: str | None = None,
-) -> list[Diagnostic]:
-    """Each parameter of a network, which is `like` another source perhaps, with another value than this source needs.
+) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Return a fault for each parameter that a source needs otherwise, and a warning where it is only published so.
+
+    Args:
+        weights: the map of the source.
+        program: the spec.
+        settings: what the user has set, and what was adopted for another source.
+        parameters: the values in the network.
+        like: another source that the network is like, if it is.
 
     Raises:
         SpecError: if the map gives a value that the spec does not take.
     """
-    needs = {b.name.id: b for b in needs_of(weights, program)}
+    needs = needs_of(weights, program)
     reporter = Reporter()
-    scope = _scope(program, [*settings, *needs.values()], reporter)
-    scope.check()
+    usual = _scope(program, published(needs, settings), Reporter())  # what the user sets may not go with it
+    strict = _scope(program, required(needs, settings), reporter)
+    strict.check()
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
     given = {b.name.id: b for b in settings}
     source = weights.source.text
-    for name, binding in needs.items():
-        found = scope.find(name)
-        if found is None or found.value == parameters[name]:
+    other = like if like != source else None
+    faults, warnings = Reporter(), Reporter()
+    for binding, fixed in needs:
+        name = binding.name.id
+        found = (strict if fixed else usual).find(name)
+        if found is None or isinstance(found.value, Unknown) or found.value == parameters[name]:
             continue
-        label = f"`{source}` needs {name} = {describe(found.value)}; in this network it is {describe(parameters[name])}"
         notes = [Note("set here", given[name].span)] if name in given else []
-        hint = f'`--like {source}`, in Python `like="{source}"`, takes on what its checkpoints need'
-        if like is not None and like != source:
-            hint = f"the networks of `{like}` and `{source}` differ, so the weights of one do not serve the other"
-        reporter.report("E0806", binding.span, label, notes, f"do not set it: {hint}" if notes else hint)
-    return reporter.diagnostics
+        values = describe(found.value), describe(parameters[name])
+        if not fixed and name in given:
+            label = f"`{source}` publishes checkpoints with {name} = {values[0]}; in this network it is {values[1]}"
+            warnings.report("W0801", binding.span, label, notes, "right if the checkpoint's configuration says so")
+        else:
+            label = f"`{source}` needs {name} = {values[0]}; in this network it is {values[1]}"
+            faults.report("E0806", binding.span, label, notes, _cure(source, other, given, binding, fixed))
+    return faults.diagnostics, warnings.diagnostics
+
+
+def _cure(source: str, other: str | None, given: Mapping[str, Binding], binding: Binding, fixed: bool) -> str:
+    if other is not None:
+        return f"the networks of `{other}` and `{source}` differ, so the weights of one do not serve the other"
+    hint = f'`--like {source}`, in Python `like="{source}"`, takes on what its checkpoints need'
+    if binding.name.id in given:
+        return f"do not set it: {hint}"
+    return hint if fixed else f"{hint}; `--set {binding.name.id}=…` keeps another value, where the checkpoint has it"

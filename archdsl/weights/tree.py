@@ -89,10 +89,14 @@ class Alias:
 
 @dataclass(frozen=True)
 class Need:
-    """Values of parameters that the checkpoints need, of all specs or of those named."""
+    """Values of parameters that the checkpoints need, of all specs or of those named.
+
+    What is not `fixed` is a setting of the source's configurations: published checkpoints have it, others need not.
+    """
 
     specs: tuple[Word, ...]
     bindings: tuple[Binding, ...]
+    fixed: bool = True
 
 
 @dataclass(frozen=True)
