@@ -1,7 +1,7 @@
 """The command line.
 
-Exit 0: fine; 1: faults in a spec, weights or activations that do not fit, or a difference under --check; 2: wrong use;
-3: a fault of archdsl or of an added layer.
+Exit 0: fine; 1: faults in a spec or an added layer, weights or activations that do not fit, or a difference under
+--check; 2: wrong use; 3: a fault of archdsl.
 """
 
 from __future__ import annotations
@@ -65,16 +65,11 @@ def _show(error: Exception) -> None:
 
 
 def _show_own_fault(error: Exception) -> None:
-    """A fault of archdsl itself, or of a layer that a user has added."""
-    from archdsl.core.diagnostics import LayerError
-
-    if isinstance(error, LayerError):
-        print(f"archdsl: {error}", file=sys.stderr)
-    elif os.environ.get("ARCHDSL_TRACEBACK"):
+    """A fault of archdsl itself."""
+    if os.environ.get("ARCHDSL_TRACEBACK"):
         raise error
-    else:
-        print(f"archdsl: a fault of archdsl itself, not of your spec: {type(error).__name__}: {error}", file=sys.stderr)
-        print("ARCHDSL_TRACEBACK=1 shows where; please report it with the spec", file=sys.stderr)
+    print(f"archdsl: a fault of archdsl itself, not of your spec: {type(error).__name__}: {error}", file=sys.stderr)
+    print("ARCHDSL_TRACEBACK=1 shows where; please report it with the spec", file=sys.stderr)
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:

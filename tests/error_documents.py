@@ -11,6 +11,8 @@ A document is a title, prose, and fences:
     ```like                 a source of weights that the network is to be like
     ```from                 a source of weights that are converted
     ```checkpoint           these: a name and a shape on each line
+    ```layer file=x.py      a file of an added layer, in layers/, which ARCHDSL_LAYERS then names; also x.py.j2
+    ```layers               another value of ARCHDSL_LAYERS
     ```text                 what is printed
 """
 
@@ -20,11 +22,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.render import render_text
 from archdsl.files import FileLibrary, read_source
 from archdsl.graph.parameters import setting
-from archdsl.pipeline import analyse, plan_weights
+from archdsl.pipeline import analyse, module_text, plan_weights
 from archdsl.resources import resource
 from archdsl.weights.fit import fit
 
@@ -53,10 +57,12 @@ def fences(document: str) -> list[Fence]:
 def write_files(parts: list[Fence], folder: Path) -> None:
     """Puts the files of a document into a folder."""
     for part in parts:
-        if part.kind in ("arch", "weights"):
+        if part.kind in ("arch", "weights", "layer"):
             file = folder / part.options.get("file", "spec.arch")
             if part.kind == "weights":
                 file = folder / "weights" / part.options.get("file", "map.weights")
+            if part.kind == "layer":
+                file = folder / "layers" / part.options["file"]
             file.parent.mkdir(parents=True, exist_ok=True)
             text = part.text * int(part.options.get("repeat", 1))
             if part.options.get("newline") == "crlf":
@@ -65,7 +71,16 @@ def write_files(parts: list[Fence], folder: Path) -> None:
 
 
 def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
-    """What is found in spec.arch in the current folder."""
+    """What is found in spec.arch in the current folder; one that uses added layers is also compiled."""
+    named = [p.text.strip() for p in parts if p.kind == "layers"] or ["layers" for p in parts if p.kind == "layer"]
+    if not named:
+        return _diagnose(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ARCHDSL_LAYERS", named[0])
+        return _diagnose(parts)
+
+
+def _diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
     lines = {part.kind: part.text.split("\n")[:-1] for part in parts}
     library = FileLibrary()
     try:
@@ -79,6 +94,8 @@ def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
             if shapes:
                 fit(plan, shapes, "weights.pth")
             return (*analysis.warnings, *plan.warnings)
+        if any(p.kind == "layer" for p in parts):
+            module_text(analysis)
     except SpecError as error:
         return error.diagnostics
     return analysis.warnings

@@ -47,7 +47,8 @@ def test_document_has_a_title_and_says_why(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.stem)
 def test_document_is_whole(path: Path) -> None:
     parts = fences(path.read_text("utf-8"))
-    assert {p.kind for p in parts} <= {"arch", "weights", "set", "recipe", "clip", "like", "from", "checkpoint", "text"}
+    spec = {"arch", "weights", "layer", "layers"}
+    assert {p.kind for p in parts} <= {*spec, "set", "recipe", "clip", "like", "from", "checkpoint", "text"}
     assert [p.kind for p in parts].count("text") == 1
     assert parts[0].kind == "arch"
     assert not parts[0].options.get("file")

@@ -1,21 +1,28 @@
 """A layer is added by one Python file and one template, and everything that there is knows it then.
 
-The layers stand in a folder of their own, named by ARCHDSL_LAYERS, and each command runs in a process of its own: what
-knows layers here must not know these.
+The layers stand in a folder of their own, which ARCHDSL_LAYERS names for the time of one test.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 from error_documents import fences
+from meta import assert_as_predicted
+
+from archdsl import SpecError, load
+from archdsl.cli import main
+from archdsl.layers import vocabulary
 
 ROOT = Path(__file__).parent.parent
 
@@ -150,33 +157,47 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(folder: Path, *command: str, layers: bool = True) -> subprocess.CompletedProcess[str]:
-    """A Python process in a folder, which knows the layers in `own` or does not."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "PYTHONUTF8": "1"}
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, as the current one, with its layers known."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ARCHDSL_LAYERS", "own")
+    return folder
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A Python process in a folder, which does not know the layers in `own`."""
+    environment = {**os.environ, "PYTHONUTF8": "1"}
     environment.pop("ARCHDSL_LAYERS", None)
-    if layers:
-        environment["ARCHDSL_LAYERS"] = str(folder / "own")
+    environment.pop("PYTHONPATH", None)
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
     )
 
 
-def archdsl(folder: Path, *arguments: str) -> str:
+def archdsl(*arguments: str) -> tuple[int, str]:
+    """The exit code of a command and what it prints on both streams."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
+        code = main(arguments)
+    return code, printed.getvalue()
+
+
+def done(*arguments: str) -> str:
     """What a command prints, which must succeed."""
-    done = run(folder, "-m", "archdsl", *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    code, printed = archdsl(*arguments)
+    assert code == 0, printed
+    return printed
 
 
-def test_without_the_folder_it_is_unknown(folder: Path) -> None:
-    done = run(folder, "-m", "archdsl", "check", "small.arch", layers=False)
-    assert done.returncode == 1
+@pytest.mark.usefixtures("here")
+def test_without_the_folder_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    done("check", "small.arch")
+    monkeypatch.delenv("ARCHDSL_LAYERS")
+    code, printed = archdsl("check", "small.arch")
+    assert code == 1
     for name in ("silu", "scale", "depthwise"):
-        assert f"no layer or block is called `{name}`" in done.stderr + done.stdout
-
-
-def test_check(folder: Path) -> None:
-    archdsl(folder, "check", "small.arch")
+        assert f"no layer or block is called `{name}`" in printed
 
 
 @pytest.mark.parametrize(
@@ -188,27 +209,27 @@ def test_check(folder: Path) -> None:
         (("unit(16) -> scale", "unit(1) -> scale"), "there is no scale of one channel"),
     ],
 )
-def test_faults_of_it_are_shown(folder: Path, edit: tuple[str, str], message: str) -> None:
+def test_faults_of_it_are_shown(here: Path, edit: tuple[str, str], message: str) -> None:
     assert edit[0] in SPEC
-    (folder / "faulty.arch").write_text(SPEC.lstrip().replace(*edit), "utf-8")
-    done = run(folder, "-m", "archdsl", "check", "faulty.arch")
-    assert done.returncode == 1
-    assert message in done.stdout + done.stderr
+    (here / "faulty.arch").write_text(SPEC.lstrip().replace(*edit), "utf-8")
+    code, printed = archdsl("check", "faulty.arch")
+    assert code == 1
+    assert message in printed
 
 
-def test_compile(folder: Path) -> None:
-    archdsl(folder, "compile", "small.arch", "-o", "small.py")
-    code = (folder / "small.py").read_text("utf-8")
+def test_compile(here: Path) -> None:
+    done("compile", "small.arch", "-o", "small.py")
+    code = (here / "small.py").read_text("utf-8")
     assert code.count("class ChannelScale(nn.Module):") == 1
     assert "ChannelScale(16, 0.5)" in code
     assert not re.search(r"\bown\b", code)
     for command in (["format", "--check"], ["check"]):
-        done = run(folder, "-m", "ruff", *command, "--isolated", "small.py", layers=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        ruff = run(here, "-m", "ruff", *command, "--isolated", "small.py")
+        assert ruff.returncode == 0, ruff.stdout + ruff.stderr
 
 
-def test_the_module_needs_neither_archdsl_nor_the_folder(folder: Path) -> None:
-    archdsl(folder, "compile", "small.arch", "-o", "alone.py")
+def test_the_module_needs_neither_archdsl_nor_the_folder(here: Path) -> None:
+    done("compile", "small.arch", "-o", "alone.py")
     code = """
         import sys; sys.modules["archdsl"] = None
         import torch, alone
@@ -221,12 +242,13 @@ def test_the_module_needs_neither_archdsl_nor_the_folder(folder: Path) -> None:
         assert set(state["one.2.depthwise.weight"].unique().tolist()) == {1.0}
         print(*model(clip).shape)
     """
-    done = run(folder, "-c", dedent(code), layers=False)
-    assert done.stdout == "2 5\n", done.stderr
+    printed = run(here, "-c", dedent(code))
+    assert printed.stdout == "2 5\n", printed.stderr
 
 
-def test_cost(folder: Path) -> None:
-    cost = json.loads(archdsl(folder, "cost", "small.arch", "--json", "--by", "layer"))
+@pytest.mark.usefixtures("here")
+def test_cost() -> None:
+    cost = json.loads(done("cost", "small.arch", "--json", "--by", "layer"))
     rows = {row["name"]: row for row in cost["layers"]}
     scales = {name: row for name, row in rows.items() if name.endswith("scale")}
     assert sorted(row["params"] for row in scales.values()) == [8, 8, 12, 16, 16]
@@ -236,39 +258,242 @@ def test_cost(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["stage", "block", "layer"])
-def test_draw(folder: Path, level: str) -> None:
-    archdsl(folder, "draw", "small.arch", "-o", f"{level}.dot", "--level", level)
-    drawn = (folder / f"{level}.dot").read_text("utf-8")
+def test_draw(here: Path, level: str) -> None:
+    done("draw", "small.arch", "-o", f"{level}.dot", "--level", level)
+    drawn = (here / f"{level}.dot").read_text("utf-8")
     assert level != "layer" or all(name in drawn for name in ("silu", "scale", "depthwise"))
 
 
-def test_module_is_as_predicted(folder: Path) -> None:
-    code = "import archdsl, meta; meta.assert_as_predicted(archdsl.load('small.arch'))"
-    done = run(folder, "-c", code)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.usefixtures("here")
+def test_module_is_as_predicted() -> None:
+    assert_as_predicted(load("small.arch"))
 
 
-def test_a_template_may_name_its_input_twice(tmp_path: Path) -> None:
-    """What it is applied to is then computed once, in a line of its own."""
-    layer = """
-        from archdsl.layers.base import Layer, layer
+def add(folder: Path, kind: str, body: str, template: str, category: str = "activation") -> None:
+    """Puts a layer into `own`; its body is indented as that of a class."""
+    (folder / "own").mkdir(exist_ok=True)
+    (folder / "own" / f"{kind}.py").write_text(HEADER.format(kind=kind, category=category) + body, "utf-8")
+    (folder / "own" / f"{kind}.py.j2").write_text(template, "utf-8")
 
 
-        @layer("swish", category="activation")
-        class Swish(Layer):
-            \"\"\"x · σ(x).\"\"\"
-        """
+HEADER = '''
+from archdsl.core.grid import Grid
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import *
+from archdsl.layers.base import *
+
+
+@layer("{kind}", category="{category}")
+class New(Layer):
+    """A layer."""
+'''
+EXP = "{% macro apply(x) %}torch.exp({{ x }}){% endmacro %}\n"
+LINEAR = """
+{% macro module() %}nn.Linear(8, 3){% endmacro %}
+{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}
+"""
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder whose folder `own` holds what a test puts there, and `s.arch`, a spec with the layer `new`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARCHDSL_LAYERS", "own")
     (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "swish.py").write_text(dedent(layer), "utf-8")
+    write_spec(tmp_path, "conv(8, 3) -> bn -> new")
+    return tmp_path
+
+
+def write_spec(folder: Path, chain: str) -> None:
+    """Writes `s.arch`: a stage of one chain, in a block, and a head."""
+    lines = ["arch s", "input clip: video[3, 4, 8, 8]", f"block b() {{ {chain} }}", "stage one { b() }"]
+    (folder / "s.arch").write_text("\n".join([*lines, "head: avgpool -> linear(2)", ""]), "utf-8")
+
+
+def test_a_template_may_name_its_input_twice(empty: Path) -> None:
+    """What it is applied to is then computed once, in a line of its own."""
     template = "{% macro apply(x) %}{{ x }} * torch.sigmoid({{ x }}){% endmacro %}\n"
-    (tmp_path / "own" / "swish.py.j2").write_text(template, "utf-8")
-    double = layer.replace("swish", "double").replace("Swish", "Double")
-    (tmp_path / "own" / "double.py").write_text(dedent(double), "utf-8")
-    (tmp_path / "own" / "double.py.j2").write_text("{% macro apply(x) %}2 * {{ x }}{% endmacro %}\n", "utf-8")
-    chain = "conv(4, 3) -> swish -> residual { relu } -> double"
-    spec = f"arch s\ninput clip: video[3, 4, 8, 8]\nstage one {{ {chain} }}\nhead: avgpool -> linear(2)\n"
-    (tmp_path / "s.arch").write_text(spec, "utf-8")
-    archdsl(tmp_path, "compile", "s.arch")
-    code = (tmp_path / "s.py").read_text("utf-8")
+    add(empty, "new", "    layouts = ANY_LAYOUT", template)
+    add(empty, "double", "    layouts = ANY_LAYOUT", "{% macro apply(x) %}2 * {{ x }}{% endmacro %}\n")
+    write_spec(empty, "conv(4, 3) -> new -> residual { relu } -> double")
+    done("compile", "s.arch")
+    code = (empty / "s.py").read_text("utf-8")
     assert code.count("self.conv(") == 1
     assert "2 * (F.relu(x) + x)" in code  # a sum is kept together
+
+
+# --- layouts ---------------------------------------------------------------------------------------------------------
+
+CUMSUM = "{% macro apply(x) %}{{ x }}.cumsum(2){% endmacro %}\n"
+
+
+@pytest.mark.parametrize("before", ["layernorm", "bn", "linear(4)", "layernorm -> relu"])
+def test_a_layer_that_names_no_layouts_works_on_b_c_t_h_w(empty: Path, before: str) -> None:
+    """Axis 2 is that of the frames, whatever layout the layer before it leaves."""
+    add(empty, "new", "", CUMSUM)
+    write_spec(empty, f"conv(4, 3) -> {before} -> new")
+    twin_spec = (empty / "s.arch").read_text("utf-8").replace(" -> new", "")
+    (empty / "twin.arch").write_text(twin_spec, "utf-8")
+    torch.manual_seed(0)
+    model, twin = load("s.arch").build().double().eval(), load("twin.arch").build().double().eval()
+    twin.load_state_dict(model.state_dict())
+    clip = torch.randn(2, 3, 4, 8, 8, dtype=torch.float64)
+    expected = twin.forward_features(clip)["one"].cumsum(2)
+    torch.testing.assert_close(model.forward_features(clip)["one"], expected)
+
+
+def test_beside_a_class_token_it_must_name_tokens(empty: Path) -> None:
+    add(empty, "new", "", EXP)
+    write_spec(empty, "conv(4, 3) -> class_token -> new -> select(token)")
+    code, printed = archdsl("check", "s.arch")
+    assert code == 1
+    assert "error[E0511]" in printed
+
+
+def test_what_works_element_by_element_says_so_and_is_not_converted(empty: Path) -> None:
+    add(empty, "new", "    layouts = ANY_LAYOUT", EXP)
+    write_spec(empty, "conv(4, 3) -> layernorm -> new -> linear(4)")
+    done("compile", "s.arch")
+    code = (empty / "s.py").read_text("utf-8")
+    assert code.count("movedim") == 2  # in front of `layernorm`, and behind `linear`
+    assert "torch.exp(self.layernorm(" in code
+
+
+def test_every_bundled_layer_names_its_layouts() -> None:
+    silent = [kind for kind, cls in vocabulary().items() if not any("layouts" in vars(c) for c in cls.__mro__[:-2])]
+    assert not silent
+
+
+# --- wrong layers ----------------------------------------------------------------------------------------------------
+
+WRONG = {
+    # the file
+    "syntax": ("def infer(self, *inputs)", EXP, "E0902", "own/new.py:11:5", "expected ':'"),
+    "an import": ("import no_such_package", EXP, "E0902", "own/new.py:11:5", "No module named"),
+    "exit": ("exit(3)", EXP, "E0902", "own/new.py:11:5", "SystemExit"),
+    # what the class declares
+    "layouts without a comma": ("layouts = (GRID)", EXP, "E0902", "own/new.py:11:5", "not a tuple of layouts"),
+    "a layout of torch": ('layouts = ("NCHW",)', EXP, "E0902", "own/new.py:11:5", "`channels_last`"),
+    "imports without a comma": ('imports = ("import math")', EXP, "E0902", "own/new.py:11:5", "with the comma"),
+    "imports of archdsl": ('imports = ("from archdsl import x",)', EXP, "E0902", "own/new.py:11:5", "stands alone"),
+    "an attribute's class": ("k = Integer", EXP, "E0902", "own/new.py:11:5", "`k = Integer(…)`"),
+    "an attribute that hides": ("weights = Integer(3)", EXP, "E0902", "own/new.py:11:5", "hides"),
+    "a default of a list": ("k = Size([1, 3, 3])", EXP, "E0902", "own/new.py:11:5", "as a tuple"),
+    "no method": ("macs = 0", EXP, "E0902", "own/new.py:11:5", "`macs` is no method"),
+    "module as a text": ('module = "nn.Linear"', EXP, "E0902", "own/new.py:11:5", "True or False"),
+    # methods that fail
+    "infer": ("def infer(self, x): return x.chanels", EXP, "E0904", "own/new.py:11:5", "applied to 8×4×8×8"),
+    "ValueError": ("def infer(self, x): raise ValueError('odd')", EXP, "E0904", "own/new.py:11:5", "odd"),
+    "an unknown code": ("def infer(self, x): raise ShapeError('a', code='E9999')", EXP, "E0904", "own/new.py:11:5", ""),
+    "macs": ("def macs(self, *g): return 1 // 0", EXP, "E0904", "own/new.py:11:5", "ZeroDivisionError"),
+    "weights without inputs": ("def weights(self): return {}", EXP, "E0904", "own/new.py:11:5", "TypeError"),
+    "ShapeError of weights": ("def weights(self, x): raise ShapeError('a')", EXP, "E0904", "own/new.py:11:5", "infer"),
+    "exit in a method": ("def plan(self, use): exit(3)", EXP, "E0904", "own/new.py:11:5", "SystemExit"),
+    "recursion": ("def params(self, *g): return self.params(*g)", EXP, "E0904", "own/new.py:11:5", "RecursionError"),
+    "a constructor": ("def __init__(self, k): pass", EXP, "E0904", "own/new.py", "takes the attributes by name"),
+    # what they return
+    "nothing": ("def infer(self, x): x", EXP, "E0905", "own/new.py:11:5", "returned None"),
+    "half a frame": ("def infer(self, x): return x._replace(t=x.t / 8)", EXP, "E0905", "own/new.py:11:5", "is 0.5"),
+    "no frame": ("def infer(self, x): return x._replace(t=x.t // 8)", EXP, "E0905", "own/new.py:11:5", "`t` is 0"),
+    "a tuple": ("def infer(self, x): return 8, 4, 8, 8", EXP, "E0905", "own/new.py:11:5", "expected a Grid"),
+    "a shape as list": ("def weights(self, x): return {'w': [8]}", EXP, "E0905", "own/new.py:11:5", "[8] as the shape"),
+    "macs of a float": ("def macs(self, *g): return 0.5", EXP, "E0905", "own/new.py:11:5", "0.5, of type float"),
+    "macs below 0": ("def macs(self, *g): return -1", EXP, "E0905", "own/new.py:11:5", "0 or more"),
+    "no plan": ("def plan(self, use): {}", EXP, "E0905", "own/new.py:11:5", "returned None"),
+    "a list to print": ("def plan(self, use): return {'k': [1]}", EXP, "E0905", "own/new.py:11:5", "of type list"),
+    "not a number": ("def plan(self, use): return {'k': float('nan')}", EXP, "E0905", "own/new.py:11:5", "nan"),
+    "the submodule's name": ("def plan(self, use): return {'layer': 1}", EXP, "E0905", "own/new.py:11:5", "`layer`"),
+    "a form as list": ("def form(self, *g): return [1]", EXP, "E0905", "own/new.py:11:5", "of type list"),
+    # the template
+    "no Jinja": ("pass", "{% macro apply(x) %}{{ x }\n", "E0906", "own/new.py.j2:1:1", "TemplateSyntaxError"),
+    "a variable": ("pass", EXP.replace("exp", "{{ k }}"), "E0906", "own/new.py.j2:1:1", "'k' is undefined"),
+    "no macro": ("pass", "torch.exp(x)\n", "E0906", "own/new.py.j2", "no macro `apply(x)`"),
+    "no input": ("pass", EXP.replace("{{ x }}", "x"), "E0906", "own/new.py.j2:1:1", "without its input"),
+    "a statement": ("pass", EXP.replace("torch", "y = torch"), "E0906", "own/new.py.j2:1:1", "no Python"),
+    "empty": ("pass", "{% macro apply(x) %}{% endmacro %}", "E0906", "own/new.py.j2:1:1", "prints nothing"),
+    "no module": ("module = True", EXP, "E0906", "own/new.py.j2", "there is no macro `module()`"),
+    "a constant": (
+        "pass", EXP + "{% macro support() %}EPS = 1{% endmacro %}", "E0906", "own/new.py.j2:2:1", "no class or function"
+    ),
+    "a class": ("pass", EXP + "{% macro support() %}class A{% endmacro %}", "E0906", "own/new.py.j2:2:1", "no Python"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_layer_is_refused_at_its_line(empty: Path, case: str) -> None:
+    """With exit code 1, by every command that comes upon it, and never as a fault of archdsl."""
+    body, template, fault, place, message = WRONG[case]
+    add(empty, "new", f"    {body}", template)
+    commands = [("check",), ("compile", "-o", "o.py"), ("cost", "--batch", "2"), ("plan",), ("draw", "-o", "o.dot")]
+    results = {command[0]: archdsl(command[0], "s.arch", *command[1:]) for command in commands}
+    assert {code for code, _ in results.values()} <= {0, 1}
+    code, printed = results["compile"]
+    assert code == 1
+    assert f"error[{fault}]" in printed
+    assert f"--> {place}" in printed
+    assert message in printed
+
+
+def test_a_layer_without_its_template_says_where_it_is_missed(empty: Path) -> None:
+    add(empty, "new", "", EXP)
+    (empty / "own" / "new.py.j2").unlink()
+    code, printed = archdsl("compile", "s.arch")
+    assert code == 1
+    assert "the layer `new` has no template: expected own/new.py.j2" in printed
+
+
+def test_the_template_is_the_one_beside_the_layer(empty: Path) -> None:
+    """`model.py.j2` of archdsl prints the module, and no layer's file of that name stands for it, or the reverse."""
+    add(empty, "model", "    layouts = ANY_LAYOUT", EXP)
+    write_spec(empty, "conv(8, 3) -> model")
+    done("compile", "s.arch")
+    assert "torch.exp(self.conv(x))" in (empty / "s.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["conv", "convert", "input"])
+def test_no_layer_of_archdsl_is_replaced(empty: Path, kind: str) -> None:
+    add(empty, kind, "", EXP)
+    code, printed = archdsl("check", "s.arch")
+    assert code == 1
+    assert "error[E0903]" in printed
+    assert f"own/{kind}.py" in printed
+
+
+def test_two_files_cannot_declare_one_layer(empty: Path) -> None:
+    add(empty, "new", "", EXP)
+    (empty / "own" / "newer.py").write_text((empty / "own" / "new.py").read_text("utf-8"), "utf-8")
+    code, printed = archdsl("check", "s.arch")
+    assert code == 1
+    assert "there is a layer `new` already, in own/new.py" in printed
+
+
+@pytest.mark.parametrize("setting", ["nowhere", f"own{os.pathsep}nowhere", "s.arch"])
+def test_a_folder_that_is_not_there_is_refused(empty: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(empty, "new", "", EXP)
+    monkeypatch.setenv("ARCHDSL_LAYERS", setting)
+    code, printed = archdsl("check", "s.arch")
+    assert code == 1
+    assert "error[E0901]" in printed
+
+
+def test_a_class_without_its_decorator_is_refused(empty: Path) -> None:
+    add(empty, "new", "", EXP)
+    file = empty / "own" / "new.py"
+    file.write_text(file.read_text("utf-8").replace('@layer("new", category="activation")', ""), "utf-8")
+    code, printed = archdsl("check", "s.arch")
+    assert code == 1
+    assert "the class `New` has no name in the language" in printed
+
+
+def test_python_raises_the_same_as_a_spec_error(empty: Path) -> None:
+    add(empty, "new", "    def infer(self, x): return None", EXP)
+    with pytest.raises(SpecError) as caught:
+        load("s.arch")
+    assert [d.code for d in caught.value.diagnostics] == ["E0905"]
+
+
+def test_several_names_on_one_import_line_are_all_imported(empty: Path) -> None:
+    template = "{% macro apply(x) %}rearrange({{ x }}, 'b c t h w -> b c t h w'){% endmacro %}"
+    add(empty, "new", '    imports = ("from einops import rearrange, repeat",)', template)
+    done("compile", "s.arch")
+    assert "from einops import rearrange\n" in (empty / "s.py").read_text("utf-8")

@@ -1,7 +1,7 @@
 """Every fault that a spec can have: a stable code and its title. `explain.md` says more of each.
 
 E01 text and syntax, E02 names and modules, E03 values and parameters, E04 layers and their arguments,
-E05 shapes, E06 architecture, E07 budgets, E08 published weights; W warnings.
+E05 shapes, E06 architecture, E07 budgets, E08 published weights, E09 added layers; W warnings.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ TITLES = {
     "E0805": "a tensor with two rules",
     "E0806": "the network is not what the weights need",
     "E0807": "the weights do not fit the network",
+    "E0901": "a folder of added layers cannot be used",
+    "E0902": "an added layer cannot be used",
+    "E0903": "two layers of one name",
+    "E0904": "an added layer fails",
+    "E0905": "an added layer returns what it must not",
+    "E0906": "the template of an added layer fails",
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",

@@ -61,8 +61,8 @@ def one_of(words: Sequence[str]) -> str:
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
-class LayerError(Exception):
-    """A layer's own code or template is wrong: a fault of its author, not of the spec."""
+class LayerError(SpecError):
+    """A layer from ARCHDSL_LAYERS is wrong: a fault of its author, shown in its own file."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

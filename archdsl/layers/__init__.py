@@ -1,48 +1,57 @@
-"""The vocabulary: one file, one layer. Layers are found by looking in this folder."""
+"""The vocabulary: one file, one layer. Layers are found by looking in this folder, and in those of the user."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
-import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from archdsl.core.diagnostics import LayerError
-from archdsl.layers.base import REGISTRY, Layer
+from archdsl.layers.added import layers_of_file, layers_of_folders
+from archdsl.layers.base import DECLARED, Layer
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "ARCHDSL_LAYERS"
 _NOT_LAYERS = set(
-    "__init__ attention_costs attention_memory attention_rules attributes axes base groups padding".split()
+    """
+    __init__ added added_contract added_faults attention_costs attention_memory attention_rules attributes axes base
+    groups padding
+    """.split()
 )
 
 
-def extra_folders() -> list[Path]:
-    """Folders with a user's own layers, from the environment variable ARCHDSL_LAYERS.
+def vocabulary() -> Mapping[str, type[Layer]]:
+    """Return every layer by its name in the language.
 
-    They hold Python code that is run, so nothing but that variable, never a spec, can name one.
+    The folders of added layers come from the environment variable ARCHDSL_LAYERS. They hold Python code that is run, so
+    nothing but that variable, never a spec, can name one.
+
+    Raises:
+        LayerError: if an added layer or its folder cannot be used.
     """
-    return [Path(p) for p in os.environ.get("ARCHDSL_LAYERS", "").split(os.pathsep) if p]
+    return _vocabulary(os.environ.get(VARIABLE, ""), os.getcwd())
 
 
-def vocabulary() -> dict[str, type[Layer]]:
-    """Every layer by its name in the language."""
-    if not REGISTRY:
-        for name in sorted(p.stem for p in Path(__file__).parent.glob("*.py")):
-            if name not in _NOT_LAYERS:
-                importlib.import_module(f"archdsl.layers.{name}")
-        for folder in extra_folders():
-            for file in sorted(folder.glob("*.py")):
-                _load(file)
-    return REGISTRY
+def with_layers_of(file: Path) -> Mapping[str, type[Layer]]:
+    """Return the layers of archdsl and those of one file, whatever ARCHDSL_LAYERS says.
+
+    Raises:
+        LayerError: if a layer of the file cannot be used.
+    """
+    return {**_bundled(), **layers_of_file(file, _bundled())}
 
 
-def _load(file: Path) -> None:
-    name = f"archdsl_user_layers.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is not None and spec.loader is not None:
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise LayerError(f"the layer {file}: {type(error).__name__}: {error}") from error
+@cache
+def _vocabulary(setting: str, _current_folder: str) -> Mapping[str, type[Layer]]:
+    return {**_bundled(), **layers_of_folders(VARIABLE, setting, _bundled())}
+
+
+@cache
+def _bundled() -> Mapping[str, type[Layer]]:
+    for name in sorted(p.stem for p in Path(__file__).parent.glob("*.py")):
+        if name not in _NOT_LAYERS:
+            importlib.import_module(f"archdsl.layers.{name}")
+    return {cls.kind: cls for cls in DECLARED if cls.__module__.startswith("archdsl.layers.")}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import FRAME
-from archdsl.layers.base import Layer, Saved, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, ShapeError, Use, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -14,6 +14,7 @@ class Add(Layer):
     """The sum of several values of one shape."""
 
     many = True
+    layouts = ANY_LAYOUT
     joined = "added"
 
     def infer(self, *inputs: Grid) -> Grid:

@@ -25,6 +25,7 @@ GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
 TOKENS = "tokens"  # with class tokens, each first: (B, 1 + T·H·W, C) for a clip, (B, T, 1 + H·W, C) for frames
+ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks `use.layout`
 
 
 class ShapeError(Exception):
@@ -111,10 +112,11 @@ class Layer:
     heavy: ClassVar[bool] = False  # a convolution, a product: it starts a line of generated code
     torch_class: ClassVar[str] = ""  # of the submodule, for the initialisation
     imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
-    layouts: tuple[str, ...] = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # of the input, the best first
+    layouts: tuple[str, ...] = (GRID,)  # that its code takes its inputs in, the best first
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
     keeps_order: ClassVar[bool] = True  # whether its output has its channels last in memory if its inputs have
     forms: frozenset[str] = frozenset()  # of its `other_forms`, those that lowering chose for its code
+    added_by: ClassVar[str] = ""  # the file of a layer that is none of archdsl's own
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -227,18 +229,18 @@ class Layer:
         return () if self.module else tuple(_plain(v) for v in self.values().values())
 
 
-REGISTRY: dict[str, type[Layer]] = {}
+DECLARED: list[type[Layer]] = []  # in the order of their declaration
 
 
 def layer(kind: str, *, category: str) -> Callable[[L], L]:
-    """Makes a class known as the layer `kind` of the language."""
+    """Declare a class as the layer `kind` of the language."""
 
     def register(cls: L) -> L:
         cls.kind, cls.category = kind, category
         cls.attributes = {
             k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)
         }
-        REGISTRY[kind] = cls
+        DECLARED.append(cls)
         return cls
 
     return register

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import ANY_LAYOUT, CHANNELS_LAST, TOKENS, Layer, Saved, ShapeError, Use, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -13,6 +13,7 @@ class Concat(Layer):
     """Puts the channels of several values of one grid behind each other."""
 
     many = True
+    layouts = ANY_LAYOUT
 
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.base import Layer, Saved, Use, layer
+from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -13,6 +13,7 @@ class Convert(Layer):
     """Brings a value from one layout in memory to another; the layout pass puts it in."""
 
     internal = True
+    layouts = ANY_LAYOUT
     after: str
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import Layer, Saved, Use, layer
+from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -17,6 +17,7 @@ class DropPath(Layer):
     """
 
     module = True
+    layouts = ANY_LAYOUT
 
     p = Real(low=0.0, high=0.999, doc="probability of 0")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import Layer, Saved, Use, layer
+from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, Use, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -14,6 +14,7 @@ class Dropout(Layer):
     """In training, each value is 0 with probability `p` and the others grow by 1 / (1 - p) (Srivastava et al. 2014)."""
 
     module = True
+    layouts = ANY_LAYOUT
 
     p = Real(low=0.0, high=1.0, doc="probability of 0")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.layers.base import Layer, Saved, Use, layer
+from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, Use, layer
 
 
 @layer("relu", category="activation")
@@ -10,6 +10,7 @@ class ReLU(Layer):
     """max(x, 0), element by element."""
 
     imports = ("from torch.nn import functional as F",)
+    layouts = ANY_LAYOUT
 
     def saved(self, use: Use) -> Saved:
         return Saved(output=True)

@@ -12,22 +12,20 @@ from jinja2 import (
     FileSystemBytecodeCache,
     FileSystemLoader,
     StrictUndefined,
-    TemplateError,
     TemplateNotFound,
 )
 
 from archdsl.core.cache import cache_folder
-from archdsl.core.diagnostics import LayerError
-from archdsl.layers import extra_folders
+from archdsl.core.grid import Grid
 from archdsl.layers.base import Layer, Shared, Use
 from archdsl.resources import resource
+from archdsl.targets.torch.added import AddedTemplate
 from archdsl.targets.torch.body import Step
 from archdsl.targets.torch.fit import is_primary, reflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from archdsl.core.grid import Grid
     from archdsl.graph.model import Node
     from archdsl.targets.torch.constructor import Constructor
 
@@ -48,13 +46,18 @@ class LazyShape:
         values = [getattr(s, name) for s in self._shapes]
         return self._constructor.resolve(values, name) if isinstance(values[0], (int, tuple)) else values[0]
 
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, name) for name in Grid._fields)
+
+    def __getitem__(self, index: int) -> Any:
+        return list(self)[index]
+
 
 def environment() -> Environment:
-    """Jinja with the templates of the package and of the user's own layers. A name that a plan lacks is an error."""
+    """Return Jinja with the templates of the package. A name that a plan lacks is an error."""
     cache = cache_folder()
-    own = FileSystemLoader([str(p) for p in extra_folders()])
     templates = resource("templates")
-    loader = ChoiceLoader([FileSystemLoader(str(templates)), FileSystemLoader(str(templates / "layers")), own])
+    loader = ChoiceLoader([FileSystemLoader(str(templates)), FileSystemLoader(str(templates / "layers"))])
     made = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
         autoescape=False, bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache is not None else None,
@@ -81,7 +84,10 @@ class LayerPrinter:
         """The functions and classes that the code of some layers brings along."""
         found: set[str] = set()
         loader: Any = self.environment.loader
-        for kind in {layer.kind for layer in layers}:
+        for kind, layer in {layer.kind: layer for layer in layers}.items():
+            if layer.added_by:
+                found.update(_DEFINED.findall(AddedTemplate(layer, self.environment).source()))
+                continue
             with suppress(TemplateNotFound):
                 source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
                 found.update(_DEFINED.findall(source))
@@ -119,22 +125,28 @@ class LayerPrinter:
         return self._supported(text.strip()).get(name, name)
 
     def printed(self, layer: Layer, plan: dict[str, Any], label: str, *, is_module: bool) -> PrintedLayer:
-        """The code of a plan. Raises LayerError if the template asks for what the plan has not."""
-        try:
-            template = self.environment.get_template(f"{layer.kind}.py.j2")
-            made: Any = template.make_module({**plan, "layer": f"self.{label}"})
-            renamed = self._supported(str(made.support()).strip()) if hasattr(made, "support") else {}
-            module = _renamed(_one_line(made.module()), renamed) if is_module else ""
-            probe = str(made.apply(*["@"] * (2 if layer.many else 1)))  # a fault of the template shows here
-        except (TemplateError, AttributeError) as error:
-            raise LayerError(f"the template {layer.kind}.py.j2 of the layer `{layer.kind}`: {error}") from error
+        """Return the code of a plan. Raises LayerError if the template of an added layer fails."""
+        variables = {**plan, "layer": f"self.{label}"}
+        if layer.added_by:
+            added = AddedTemplate(layer, self.environment)
+            made: Any = added.macros(variables)
+            support, module = added.support(made), added.module(made) if is_module else ""
+            applied: Callable[..., str] = added.apply(made)
+        else:
+            made = self.environment.get_template(f"{layer.kind}.py.j2").make_module(variables)
+            support = str(made.support()).strip() if hasattr(made, "support") else ""
+            module = _one_line(made.module()) if is_module else ""
+            applied = made.apply
+        renamed = self._supported(support) if support else {}
+        module = _renamed(module, renamed)
+        probe = str(applied(*["@"] * (2 if layer.many else 1)))
         self.imports.update(layer.imports)
         repeats = probe.count("@") > (2 if layer.many else 1)
         bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
 
         def apply(texts: Sequence[str]) -> str:
             made_of = (f"({t})" if bare and not is_primary(t) else t for t in texts)
-            return _renamed(_one_line(made.apply(*made_of)), renamed)
+            return _renamed(_one_line(applied(*made_of)), renamed)
 
         return PrintedLayer(label, module, apply, repeats, renamed)
 

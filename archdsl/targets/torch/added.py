@@ -1,0 +1,128 @@
+"""Templates of added layers: each from the folder of its layer, and each fault as one of that file."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound, TemplateSyntaxError
+
+from archdsl.layers.added_faults import error_text, layer_error, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archdsl.core.diagnostics import LayerError
+    from archdsl.layers.base import Layer
+
+OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
+
+
+class AddedTemplate:
+    """The template of an added layer.
+
+    Every method raises LayerError where the template fails or prints what is no Python.
+    """
+
+    def __init__(self, layer: Layer, environment: Environment) -> None:
+        self.layer = layer
+        file = Path(layer.added_by)
+        self.file = str(file.with_name(f"{layer.kind}.py.j2"))
+        bundled = environment.loader
+        own = FileSystemLoader(str(file.parent))
+        self.environment = environment.overlay(loader=ChoiceLoader([own, *([bundled] if bundled is not None else [])]))
+
+    def source(self) -> str:
+        """Return the text of the template."""
+        try:
+            return Path(self.file).read_text("utf-8")
+        except FileNotFoundError:
+            label = f"the layer `{self.layer.kind}` has no template: expected {self.file}"
+            hint = "write the macro `apply(x)` into that file, the code of one application; docs/layers.md has examples"
+            raise layer_error("E0906", self.layer.added_by, label, hint=hint) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise layer_error("E0906", self.file, error_text(error)) from error
+
+    def macros(self, plan: dict[str, Any]) -> Any:
+        """Return the template's macros, for one plan, after trying each that the layer needs."""
+        self.source()
+        made = self._try(lambda: self.environment.get_template(Path(self.file).name).make_module(plan))
+        if not hasattr(made, "apply"):
+            hint = "as in `{% macro apply(x) %}F.silu({{ x }}){% endmacro %}`"
+            raise layer_error("E0906", self.file, "there is no macro `apply(x)`", hint=hint)
+        return made
+
+    def support(self, made: Any) -> str:
+        """Return the classes and functions that the code needs; empty if there are none."""
+        if not hasattr(made, "support"):
+            return ""
+        text = self._try(lambda: str(made.support()).strip())
+        for statement in self._parsed(text, "support", "exec").body:
+            if not isinstance(statement, (ast.ClassDef, ast.FunctionDef)):
+                label = f"`support` prints `{ast.unparse(statement).splitlines()[0]}`, which is no class or function"
+                hint = "imports belong into `imports` of the layer; a constant belongs into the class that uses it"
+                raise self._fault(label, "support", hint)
+        return text
+
+    def module(self, made: Any) -> str:
+        """Return the constructor call of the submodule."""
+        if not hasattr(made, "module"):
+            hint = "as in `{% macro module() %}nn.Linear({{ channels }}, {{ out }}){% endmacro %}`"
+            label = f"there is no macro `module()`, and `{self.layer.kind}` says `module = True`"
+            raise layer_error("E0906", self.file, label, hint=hint)
+        text = self._try(lambda: _one_line(made.module()))
+        self._parsed(text, "module", "eval")
+        return text
+
+    def apply(self, made: Any) -> Callable[..., str]:
+        """Return the macro that applies the layer, after trying it on a name."""
+        count = 2 if self.layer.many else 1
+        names = [OPERAND.format(i) for i in range(count)]
+        text = self._try(lambda: _one_line(made.apply(*names)))
+        tree = self._parsed(text, "apply", "eval")
+        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        if not used & set(names):
+            raise self._fault(f"`apply` prints `{text}`, without its input", "apply", "write `{{ x }}` for the input")
+        return lambda *operands: self._try(lambda: str(made.apply(*operands)))
+
+    def _parsed(self, text: str, macro: str, mode: str) -> Any:
+        try:
+            return compile(text, "<template>", mode, ast.PyCF_ONLY_AST, dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            lines = text.split("\n")
+            number = getattr(error, "lineno", None) or 1
+            shown = lines[number - 1].strip() if number <= len(lines) else text
+            label = f"`{macro}` prints `{shown}`, which is no Python: {getattr(error, 'msg', error)}"
+            label = label if text else f"`{macro}` prints nothing"
+            raise self._fault(label, macro) from error
+
+    def _fault(self, label: str, macro: str, hint: str = "") -> LayerError:
+        lines = self.source().split("\n")
+        found = (n for n, line in enumerate(lines, start=1) if f"macro {macro}" in line)
+        return layer_error("E0906", self.file, label, line=next(found, 0), hint=hint)
+
+    def _try(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except TemplateNotFound as error:
+            raise layer_error("E0906", self.file, f"there is no template {error.name} to include") from error
+        except Exception as error:
+            line = error.lineno if isinstance(error, TemplateSyntaxError) else _line_of_macro(error)
+            hint = "`plan` returns the variables of the template" if "is undefined" in str(error) else ""
+            line = line or line_of(error, self.file)
+            raise layer_error("E0906", self.file, error_text(error), line=line, hint=hint) from error
+
+
+def _line_of_macro(error: BaseException) -> int:
+    """Return the line of the template at which a macro failed; 0 if that is not known."""
+    frame, line = error.__traceback__, 0
+    while frame is not None:
+        template = frame.tb_frame.f_globals.get("__jinja_template__")
+        line = template.get_corresponding_lineno(frame.tb_lineno) if template is not None else line
+        frame = frame.tb_next
+    return line
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
