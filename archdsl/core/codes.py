@@ -55,6 +55,8 @@ TITLES = {
     "E0604": "no such part of the base",
     "E0605": "nothing to do",
     "E0606": "no head",
+    "E0607": "a dropped path is used",
+    "E0608": "an input or a path that nothing reads",
     "E0701": "the architecture is too large",
     "E0702": "the text is nested too deeply",
     "E0703": "a number is too large",
@@ -76,5 +78,8 @@ TITLES = {
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",
+    "W0105": "an empty stage",
+    "W0106": "a replaced stage leaves out a part of the base's",
+    "W0108": "an input or a path is never read",
     "W0801": "the network is not the one that is published",
 }

@@ -52,6 +52,11 @@ class Reporter:
         return SpecError(self.diagnostics)
 
     @property
+    def errors(self) -> int:
+        """The number of errors reported so far."""
+        return sum(d.is_error for d in self._found)
+
+    @property
     def failed(self) -> bool:
         return any(d.is_error for d in self._found)
 

@@ -85,6 +85,8 @@ class Builder:
         self.count = 0
         self.repeats = 0
         self.hidden: set[str] = set()  # names given in the middle of a line that is over
+        self.read: set[str] = set()  # names of the values that chains have begun with
+        self.dropped: Mapping[str, ast.Name] = {}  # paths that a variant drops
         self.depth = 0  # of chains inside each other
 
     # --- chains ---
@@ -170,6 +172,7 @@ class Builder:
         name = link.name.id
         if link.arguments is None and name in context.values:
             if first:
+                self.read.add(name)
                 return context.values[name]
             hint = "to join values, write `concat { a, b }` or `add { a, b }`"
             self.reporter.report("E0105", link.span, f"the value `{name}` can only begin a chain", hint=hint)
@@ -214,7 +217,11 @@ class Builder:
         hint = f"`import {library}` brings this block" if library else layer_hint(link.name.id, known)
         if link.name.id in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
-        self.evaluator.fault("E0202", link.name.span, f"no {what} is called `{link.name.id}`", hint)
+        notes: list[Note] = []
+        if link.name.id in self.dropped:
+            hint = "the variant needs a line, or a `head`, of its own that does without the path"
+            notes.append(Note("the path is dropped here", self.dropped[link.name.id].span))
+        self.evaluator.fault("E0202", link.name.span, f"no {what} is called `{link.name.id}`", hint, notes)
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
         cls = self.layers.get(link.name.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -15,7 +14,8 @@ from archdsl.frontend import ast
 from archdsl.graph.chains import Builder, Context, Flow
 from archdsl.graph.labels import assign_labels
 from archdsl.graph.model import Network, Unit
-from archdsl.graph.scope import Binding, Scope
+from archdsl.graph.replaced import Replacements, StageAt, bind, fill_label
+from archdsl.graph.unread import live_nodes, regions_of, report_unread_inputs, report_unread_paths
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from archdsl.core.report import Reporter
     from archdsl.graph.evaluate import Evaluator
+    from archdsl.graph.parameters import ParameterScope
     from archdsl.graph.program import Program
+    from archdsl.graph.scope import Scope
 
 Clip = tuple[int, int, int, int]
 Units = dict[tuple[str, str], Unit]  # of one stage, by kind and path: a path may be called as a lateral is
@@ -31,14 +33,16 @@ INPUT_HINT = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
 FUSIONS = {"concat": "concat", "sum": "add"}
 
 
-def expand(program: Program, scope: Scope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None) -> Network:
+def expand(
+    program: Program, scope: ParameterScope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None
+) -> Network:
     """The network that a program describes, with the shape of every value.
 
     Raises:
         SpecError: with all faults found, the reporter's earlier ones included.
     """
     expander = _Expander(program, scope, evaluator, reporter, clip)
-    expander.statements(program.statements, scope)
+    expander.run()
     network = expander.finish()
     if reporter.failed or network is None:
         raise SpecError(reporter.diagnostics)
@@ -50,7 +54,7 @@ def expand(program: Program, scope: Scope, evaluator: Evaluator, reporter: Repor
 
 class _Expander:
     def __init__(
-        self, program: Program, scope: Scope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None
+        self, program: Program, scope: ParameterScope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None
     ) -> None:
         self.program = program
         self.scope = scope
@@ -64,15 +68,25 @@ class _Expander:
         self.indices: dict[str, Flow] = {}
         self.declared: tuple[int | Unknown, ...] = ()  # size of the first input
         self.paths: dict[str, Flow] = {}
+        self.module = program.modules[0]  # the file whose statement is expanded
+        self.scopes: list[Scope] = [scope.child() for _ in program.files[:-1]] + [scope]  # of each file
+        self.replacements = Replacements(program, self.scopes, evaluator, reporter)
         self.named: dict[str, Flow] = {}
         self.stages: dict[str, ast.Label] = {}
         self.output: Flow | None = None
-        self.parameters_hold = not reporter.failed  # else loops over them may have made too few stages
+        self.parameters_hold = scope.holds  # else loops over them may have made too few stages
         self.builder = Builder(self.graph, evaluator, reporter, vocabulary(), scope)
+        self.builder.dropped = program.dropped
         self._handlers: dict[type, Any] = {
             ast.Input: self._input, ast.Path: self._path, ast.Stage: self._stage, ast.For: self._for, ast.If: self._if,
             ast.Let: self._let, ast.Head: self._head,
         }  # fmt: skip
+
+    def run(self) -> None:
+        """Expand the program's statements, each in the names of its own file."""
+        for placed in self.program.statements:
+            self.module = self.program.modules[placed.level]
+            self.statements((placed.statement,), self.scopes[placed.level])
 
     def statements(self, statements: Sequence[ast.Statement], scope: Scope) -> None:
         for statement in statements:
@@ -133,8 +147,6 @@ class _Expander:
 
     def _path(self, statement: ast.Path, scope: Scope) -> None:
         name = statement.name
-        if name.id in self.program.dropped:
-            return
         self._check_new(name, self.paths, why_refused(name.id))
         unit = Unit("path", "", path=name.id, stage="input")
         self.paths[name.id] = self._line(statement.chain, self._only_input(), unit, scope)
@@ -152,9 +164,7 @@ class _Expander:
             self.statements(statement.body if truth else statement.otherwise, scope.child())
 
     def _let(self, statement: ast.Let, scope: Scope) -> None:
-        for binding in statement.bindings:
-            value = self.evaluator.evaluate(binding.value, scope)
-            scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+        bind(statement, scope, self.evaluator)
 
     def _head(self, statement: ast.Head, scope: Scope) -> None:
         unit = Unit("head", "", stage="head")
@@ -167,16 +177,27 @@ class _Expander:
     # --- stages ---
 
     def _stage(self, statement: ast.Stage, scope: Scope) -> None:
-        label = self._fill(statement.label, scope)
+        label = fill_label(statement.label, scope, self.evaluator)
         if label is None:
             return
-        if label in self.program.stages:
-            statement, scope = self.program.stages[label], self.scope
         if not self.paths:
             self._implicit_path(statement)
+        root = len(self.program.files) - 1
+        at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
+        statement, scope, self.module = at.stage, at.scope, self.program.modules[at.level]
+        self._stage_at(statement, scope, label)
+        self.module = self.program.modules[root]
+
+    def _path_name(self) -> str:
+        """The path that lines without a name run on; empty if that has none, or several are there."""
+        return next(iter(self.paths)) if len(self.paths) == 1 else ""
+
+    def _stage_at(self, statement: ast.Stage, scope: Scope, label: str) -> None:
         refused = why_refused(label)
         if refused:
             self.reporter.report("E0204", statement.label.span, refused)
+        if self.output is not None:
+            self.reporter.report("E0105", statement.label.span, "a stage stands before the `head`, which reads it")
         if label in self.stages or label in ("head", "input"):
             notes = [Note("first here", self.stages[label].span)] if label in self.stages else []
             self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
@@ -191,23 +212,6 @@ class _Expander:
         if frozen is None or frozen.test is None:
             return frozen is not None
         return self.evaluator.truth(frozen.test, scope) is True
-
-    def _fill(self, label: ast.Label, scope: Scope) -> str | None:
-        """`res{i}` with the numbers in place of the names."""
-        parts: list[str] = []
-        for match in re.finditer(r"\{(\w+)\}|([^{}]+)", label.text):
-            if match[1] is None:
-                parts.append(match[2])
-                continue
-            value = self.evaluator.evaluate(ast.Name(label.span, match[1]), scope)
-            if isinstance(value, Unknown):
-                return None
-            text = value.name if isinstance(value, Symbol) else describe(value)
-            if not re.fullmatch(r"\w+", text, re.ASCII):
-                self.reporter.report("E0204", label.span, f"`{match[1]}` is {text}, which cannot stand in a name")
-                return None
-            parts.append(text)
-        return "".join(parts)
 
     def _implicit_path(self, statement: ast.Stage) -> None:
         """A spec of one input needs no `path`."""
@@ -272,12 +276,13 @@ class _Expander:
             return
         unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label)
         units[unit.kind, unit.path] = unit
+        self.builder.read.add(source.id)
         side = self._line(lateral.chain, self.paths[source.id], unit, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:
             return
         joint = Unit("fusion", "", path=target.id, stage=label)
-        context = Context(scope, joint, {}, self.program.module)
+        context = Context(scope, joint, {}, self.module)
         layer = vocabulary()[FUSIONS[fusion]]()
         flows = (self.paths[target.id], side)
         self.paths[target.id] = self.builder.apply(layer, flows, context, lateral)
@@ -304,7 +309,7 @@ class _Expander:
             raise self._no_input(chain)
         visible = {**self.inputs, **{p: f for p, f in self.paths.items() if p}, **self.named}
         shape = flow.shape if flow is not None else None
-        context = Context(scope.child(shape), unit, dict(visible), self.program.module)
+        context = Context(scope.child(shape), unit, dict(visible), self.module)
         result = self.builder.chain(chain, flow, context)
         for name, value in context.values.items():
             if visible.get(name) is not value and value.node == result.node:
@@ -320,7 +325,7 @@ class _Expander:
     def _check_new(self, name: ast.Name, existing: dict[str, Flow], refused: str) -> None:
         if not refused and name.id in vocabulary():
             refused = f"`{name.id}` is a layer"
-        if not refused and name.id in self.program.module.blocks:
+        if not refused and name.id in self.module.blocks:
             refused = f"`{name.id}` is a block"
         if refused:
             self.reporter.report("E0204", name.span, refused)
@@ -347,13 +352,14 @@ class _Expander:
                 "E0605", header.span, "no stage and no head", hint="`stage NAME { … }` is one row of the table"
             )
             return None
-        self._check_indices()
         output = self.output or self._only_path()
         if output is None:
             names = ", ".join(f"`{p}`" for p in self.paths)
             hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
             self.reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
             return None
+        if not self.reporter.failed:  # what would have read a value may be faulty
+            self._check_read(output)
         return Network(
             name=header.name.id,
             family=self.program.family,
@@ -366,32 +372,29 @@ class _Expander:
             fixed_axes=frozenset(self.evaluator.sizes_used),
         )
 
-    def _check_indices(self) -> None:
-        if self.reporter.failed:
-            return  # what would have used it may be faulty
-        used = {i for _, data in self.graph.nodes(data=True) for i in data["node"].inputs}
-        for name, flow in self.indices.items():
-            if flow.node not in used:
-                span = self.graph.nodes[flow.node]["node"].span
-                self.reporter.report("W0101", span, f"nothing depends on `{name}`")
+    def _check_read(self, output: Flow) -> None:
+        """Report inputs and paths that nothing reads."""
+        live = live_nodes(self.graph, output.node)
+        added, reporter = self.program.added, self.reporter
+        inputs = {name: flow.node for name, flow in {**self.inputs, **self.indices}.items()}
+        report_unread_inputs(self.graph, live, inputs, added, reporter)
+        statements = [p.statement for p in self.program.statements]
+        regions = regions_of(self.units, self.paths)
+        read = self.builder.read if len(self.paths) > 1 else self.paths.keys()
+        paths = {s.name.id: s.name.span for s in statements if isinstance(s, ast.Path)}
+        paths = {p: span for p, span in paths.items() if regions[p] or p not in read}
+        report_unread_paths(live, regions, paths, added, reporter)
 
     def _check_functions(self) -> None:
         """The module has a function `check_NAME` for each input, which nothing else may be called."""
         functions = {f"check_{name}" for name in self.inputs}
         names = [f.header.name for f in self.program.files[:1] if f.header]
         names += [f.header.family for f in self.program.files if f.header and f.header.family]
-        names += [s.name for s in self.program.statements if isinstance(s, ast.Path)]
+        names += [p.statement.name for p in self.program.statements if isinstance(p.statement, ast.Path)]
         for name in names:
             if name.id in functions:
                 self.reporter.report("E0204", name.span, f"`{name.id}` is used by the generated code itself")
 
     def _check_variant(self) -> None:
-        for label, stage in self.program.stages.items():
-            if label not in self.stages and self.parameters_hold:
-                hint = did_you_mean(label, self.stages)
-                self.reporter.report("E0604", stage.label.span, f"the base has no stage `{label}`", hint=hint)
-        declared = {s.name.id for s in self.program.statements if isinstance(s, ast.Path)}
-        for name, place in self.program.dropped.items():
-            if name not in declared:
-                hint = did_you_mean(name, declared)
-                self.reporter.report("E0604", place.span, f"the base has no path `{name}`", hint=hint)
+        if self.parameters_hold:
+            self.replacements.check(self.stages)

@@ -37,6 +37,7 @@ class ParameterScope(Scope):
         self.evaluator = evaluator
         self.reporter = reporter
         self.pending: list[str] = []
+        self.holds = True  # whether each parameter has a value that it may have
 
     def lazy(self, name: str) -> Binding | None:
         declaration = self.declarations.get(name)
@@ -65,6 +66,7 @@ class ParameterScope(Scope):
 
     def check(self) -> None:
         """Works out every parameter and holds it against its constraint."""
+        before = self.reporter.errors
         for name, given in self.settings.items():
             if name not in self.declarations:
                 hint = did_you_mean(name, self.declarations) or "`param NAME = VALUE` declares one"
@@ -77,6 +79,7 @@ class ParameterScope(Scope):
                 note = Note("the constraint", declaration.where.span)
                 label = f"{name} = {describe(binding.value)} does not satisfy `{declaration.where.span.text}`"
                 self.reporter.report("E0306", self._given(declaration).span, label, [note])
+        self.holds = self.reporter.errors == before
 
     def _given(self, declaration: ast.Declaration) -> ast.Expr:
         """The expression that counts: what the user set, else the default."""

@@ -11,12 +11,15 @@ from archdsl.core.diagnostics import Note, SpecError, did_you_mean
 from archdsl.core.names import why_no_parameter, why_refused
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
+from archdsl.graph.blocks import closure, inherit_blocks, own_blocks
+from archdsl.graph.merge import Merger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from archdsl.core.report import Reporter
-    from archdsl.core.source import Source
+    from archdsl.core.source import Source, Span
+    from archdsl.graph.merge import Placed
 
 
 class Library(Protocol):
@@ -40,6 +43,7 @@ class Module:
     """A file and the blocks that its chains can use."""
 
     file: ast.File
+    imports: list[Module] = field(default_factory=list["Module"])
     blocks: dict[str, BlockDef] = field(default_factory=dict[str, "BlockDef"])
     is_spec: bool = False
     elsewhere: Callable[[str], str] = lambda _: ""  # the library that holds a block which is not imported
@@ -59,20 +63,20 @@ class Program:
 
     header: ast.Header
     family: str
-    module: Module  # of the spec itself; its blocks include those of its bases
+    modules: list[Module]  # of the spec, of its base, …; the blocks of each include those of its bases
+    libraries: list[Module]  # all that these import, directly or not
     declarations: dict[str, ast.Declaration]
-    statements: list[ast.Statement]  # in order, those of the base that a variant replaces left out
-    stages: dict[str, ast.Stage]  # replacements, by label
-    dropped: dict[str, ast.Name]
+    statements: list[Placed]  # in order; a head, input or path of a variant stands where that of its base stood
+    replacements: list[Placed]  # the stages of variants, the oldest first, with the `for`, `if` and `let` around them
+    dropped: dict[str, ast.Name]  # paths
+    added: dict[str, Span]  # inputs and paths of the spec itself that its base does not have
+    replaced: dict[str, list[BlockDef]]  # by the name of a block of the spec itself: whose place it takes
     files: list[ast.File]  # the spec, its base, the base of that, …
     imported: list[Source]
     doc: str = ""
     citations: tuple[str, ...] = ()
     published: ast.Published | None = None
     recipe: dict[str, ast.Binding] = field(default_factory=dict[str, ast.Binding])  # the last said last
-
-
-_REPLACED = (ast.Head, ast.Input, ast.Path)
 
 
 class Resolver:
@@ -91,24 +95,24 @@ class Resolver:
         header = files[0].header
         if header is None:
             raise AssertionError
-        merged = Module(files[0], {}, is_spec=True)
-        for module in reversed(modules):
-            merged.blocks.update(module.blocks)
-        for module in modules:
-            module.blocks = merged.blocks
+        replaced = inherit_blocks(modules)
         program = Program(
             header=header,
             family=self._class_name(files, header),
-            module=modules[0],
+            modules=modules,
+            libraries=[m for m in closure(modules) if not m.is_spec],
             declarations={},
             statements=[],
-            stages={},
+            replacements=[],
             dropped={},
+            added={},
+            replaced=replaced,
             files=files,
             imported=self._imported(modules),
         )
-        for depth, file in reversed(list(enumerate(files))):
-            self._merge(program, file, is_root=depth == len(files) - 1)
+        merger = Merger(program, self.reporter)
+        for level, file in reversed(list(enumerate(files))):
+            merger.merge(file, level)
         self._describe(program, files)
         return program
 
@@ -182,7 +186,7 @@ class Resolver:
         key = file.source.name
         if key in self.modules:
             return self.modules[key]
-        module = Module(file, {}, is_spec, partial(self._elsewhere, file.source))
+        module = Module(file, is_spec=is_spec, elsewhere=partial(self._elsewhere, file.source))
         self.opened.append(key)
         for statement in file.statements:
             if isinstance(statement, ast.Import):
@@ -207,7 +211,8 @@ class Resolver:
                 label = f"`{statement.name.id}` is a spec, not a library of blocks"
                 raise self.reporter.fatal("E0208", statement.name.span, label, hint="`arch … extends` builds on a spec")
             imported = self._module(file, is_spec=False)
-        own = {n: b for n, b in imported.blocks.items() if b.module is imported}
+        module.imports.append(imported)
+        own = own_blocks(imported)
         module.blocks.update(own)
         self._note_unused(module, statement, own)
 
@@ -247,65 +252,6 @@ class Resolver:
     def _imported(self, modules: list[Module]) -> list[Source]:
         own = {m.file.source.name for m in modules}
         return [m.file.source for k, m in sorted(self.modules.items()) if k not in own]
-
-    # --- merging a variant into its base ---
-
-    def _merge(self, program: Program, file: ast.File, *, is_root: bool) -> None:
-        """Base first: what a variant declares again takes the place of the base's."""
-        seen: dict[str, ast.Name] = {}
-        told: dict[str, ast.Name] = {}
-        for statement in file.statements:
-            if isinstance(statement, ast.Param):
-                for declaration in statement.declarations:
-                    self._declare(program, declaration, seen)
-            elif isinstance(statement, ast.Recipe):
-                for binding in statement.bindings:
-                    self._tell(program, binding, told)
-            elif isinstance(statement, ast.Drop):
-                program.dropped[statement.name.id] = statement.name
-            elif isinstance(statement, ast.Stage) and not is_root:
-                program.stages[statement.label.text] = statement
-            elif isinstance(statement, _REPLACED) and not is_root:
-                self._replace(program, statement)
-            elif isinstance(statement, (*_REPLACED, ast.Stage, ast.For, ast.If, ast.Let)):
-                program.statements.append(statement)
-
-    def _declare(self, program: Program, declaration: ast.Declaration, seen: dict[str, ast.Name]) -> None:
-        name = declaration.name
-        if not self._is_first(name, seen, "declared", f"a second parameter `{name.id}`"):
-            return
-        base = program.declarations.get(name.id)
-        if base is not None:  # a variant changes the value; type and constraint stay unless it gives its own
-            kind, where = declaration.type or base.type, declaration.where or base.where
-            declaration = ast.Declaration(declaration.span, name, kind, declaration.default, where)
-        program.declarations[name.id] = declaration
-
-    def _tell(self, program: Program, binding: ast.Binding, told: dict[str, ast.Name]) -> None:
-        name = binding.name
-        if self._is_first(name, told, "said", f"`{name.id}` of the recipe a second time"):
-            program.recipe.pop(name.id, None)  # the order is that of what was said last
-            program.recipe[name.id] = binding
-
-    def _is_first(self, name: ast.Name, seen: dict[str, ast.Name], verb: str, label: str) -> bool:
-        """Whether a file has not had a name yet; a second one is a fault."""
-        if name.id in seen:
-            note = Note(f"first {verb} here", seen[name.id].span)
-            self.reporter.report("E0203", name.span, label, [note])
-            return False
-        seen[name.id] = name
-        return True
-
-    def _replace(self, program: Program, statement: ast.Statement) -> None:
-        """Puts a variant's head, input or path where its base has that of the same name."""
-
-        def key(s: ast.Statement) -> tuple[type, str]:
-            return type(s), s.name.id if isinstance(s, (ast.Input, ast.Path)) else ""
-
-        for index, existing in enumerate(program.statements):
-            if key(existing) == key(statement):
-                program.statements[index] = statement
-                return
-        program.statements.append(statement)
 
     def _describe(self, program: Program, files: list[ast.File]) -> None:
         for file in reversed(files):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.graph.blocks import own_blocks
 from archdsl.graph.expand import FUSIONS
 from archdsl.layers import vocabulary
 
@@ -25,6 +26,6 @@ def known_symbols(program: Program) -> set[str]:
 
 def _declarations(program: Program) -> Iterator[ast.Declaration]:
     yield from program.declarations.values()
-    for definition in program.module.blocks.values():
-        for inner in definition.module.blocks.values():
-            yield from inner.block.parameters
+    for module in (*program.modules, *program.libraries):
+        for definition in own_blocks(module).values():
+            yield from definition.block.parameters

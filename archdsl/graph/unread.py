@@ -1,0 +1,89 @@
+"""Inputs and paths whose values never reach the output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import networkx as nx
+
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
+    from archdsl.graph.model import Node, Unit
+
+Region = tuple[str, list[int]]  # of a path: the stage, and the numbers of its nodes
+_OF_A_PATH = ("path", "stage", "fusion")
+
+
+def live_nodes(graph: nx.DiGraph[int], output: int) -> set[int]:
+    """The numbers of the nodes that the output is computed from, its own among them."""
+    live = {output}
+    pending = [output]
+    while pending:
+        node: Node = graph.nodes[pending.pop()]["node"]
+        new = [i for i in node.inputs if i >= 0 and i not in live]
+        live.update(new)
+        pending.extend(new)
+    return live
+
+
+def report_unread_inputs(
+    graph: nx.DiGraph[int], live: set[int], inputs: Mapping[str, int], added: Mapping[str, Span], reporter: Reporter
+) -> None:
+    """Report inputs that the output does not depend on: faults where a variant adds them, else warnings.
+
+    Args:
+        graph: of the whole network.
+        live: the nodes that the output is computed from.
+        inputs: the node of each input.
+        added: the inputs and paths that a variant adds to its base.
+        reporter: takes the reports.
+    """
+    for name, number in inputs.items():
+        if number not in live:
+            span = added.get(name) or graph.nodes[number]["node"].span
+            hint = "let a path, a line or the head read it, or delete it"
+            reporter.report(_code(name, added), span, f"nothing reads the input `{name}`", hint=hint)
+
+
+def regions_of(units: Iterable[Unit], paths: Iterable[str]) -> dict[str, list[Region]]:
+    """The parts of each path that hold layers, in the order of data flow."""
+    regions: dict[str, list[Region]] = {path: [] for path in paths}
+    for unit in units:
+        if unit.kind in _OF_A_PATH and unit.path in regions and (nodes := list(unit.nodes())):
+            regions[unit.path].append((unit.stage, nodes))
+    return regions
+
+
+def report_unread_paths(
+    live: set[int],
+    regions: Mapping[str, Sequence[Region]],
+    paths: Mapping[str, Span],
+    added: Mapping[str, Span],
+    reporter: Reporter,
+) -> None:
+    """Report paths that the output does not depend on, or not to their end.
+
+    Args:
+        live: the nodes that the output is computed from.
+        regions: the parts of each path that hold layers.
+        paths: where they are declared.
+        added: the inputs and paths that a variant adds to its base.
+        reporter: takes the reports.
+    """
+    for path, span in paths.items():
+        dead = len(regions[path])
+        while dead and live.isdisjoint(regions[path][dead - 1][1]):
+            dead -= 1
+        if not dead:
+            hint = "let the head or a lateral read it, or delete it"
+            reporter.report(_code(path, added), span, f"nothing reads the path `{path}`", hint=hint)
+        elif dead < len(regions[path]):
+            label = f"nothing reads what `{path}` computes from `{regions[path][dead][0]}` on"
+            reporter.report("W0108", span, label, hint="let the head or a lateral read it, or delete these lines")
+
+
+def _code(name: str, added: Mapping[str, Span]) -> str:
+    return "E0608" if name in added else "W0108"
