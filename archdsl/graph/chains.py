@@ -253,8 +253,9 @@ class Builder:
             truth = True
         test = (shortcut.test, inner.scope) if shortcut.test is not None else None
         unit = Unit("shortcut", "shortcut", context.unit, entry=flow.node, entering=flow.shape, test=test)
-        inner.unit = unit
+        inner.unit, inner.values = unit, dict(context.values)
         result = self.chain(shortcut.chain, flow, inner) if truth else flow
+        self.hidden |= inner.values.keys() - context.values.keys()
         unit.exit = result.node
         context.unit.items.append(unit)
         return result

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.graph.model import Network, Node, Unit
+from archdsl.graph.rows import row_of_blocks
 
 if TYPE_CHECKING:
     from archdsl.core.report import Reporter
@@ -21,21 +22,16 @@ if TYPE_CHECKING:
 def assign_labels(network: Network, reporter: Reporter) -> None:
     """Labels every node and unit."""
     for unit in network.units:
-        if _is_row_of_blocks(unit):
+        if row := row_of_blocks(unit):
             _number_row(unit)
-            for block in unit.items:
-                if isinstance(block, Unit):
-                    _label_members(network, block, reporter)
+            for block in row:
+                _label_members(network, block, reporter)
         else:
             _label_members(network, unit, reporter)
     _check_tops(network, reporter)
     for name, number in network.inputs.items():
         network.node(number).label = name
         network.node(number).unit.path = ""
-
-
-def _is_row_of_blocks(unit: Unit) -> bool:
-    return bool(unit.items) and all(isinstance(i, Unit) and i.kind == "block" and not i.explicit for i in unit.items)
 
 
 def _number_row(unit: Unit) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from archdsl.graph.flow import externals, in_order
 from archdsl.layers.base import CHANNELS_LAST, FLOAT, PLAIN, TOKENS, Precision, Use
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Memory:
 def memory_of(network: Network, batch: int, precision: Precision = PLAIN) -> Memory:
     """What autograd keeps of a lowered network for `batch` clips."""
     memory = Memory(network, batch, {}, {}, {}, precision)
-    order = [*network.inputs.values(), *(n for unit in network.units for n in unit.nodes())]
-    for node in map(network.node, order):
+    for node in map(network.node, in_order(network)):
         place = node.inputs and (node.inplace or node.layer.is_view(*node.input_shapes))
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
         sizes = [memory.numbers[i] for i in node.inputs]
@@ -158,6 +158,7 @@ def held(memory: Memory, checkpointed: Iterable[Unit]) -> tuple[int, int]:
     inside = {n for unit in pieces for n in unit.nodes()}
     kept = memory.of(n for n in memory.kept if n not in inside)
     for unit in pieces:
-        kept |= memory.value(unit.entry)
+        for value in externals(memory.network, unit):
+            kept |= memory.value(value)
     again = (sum(v for k, v in memory.of(unit.nodes()).items() if k not in kept) for unit in pieces)
     return sum(kept.values()), max(again, default=0)

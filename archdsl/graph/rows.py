@@ -6,15 +6,21 @@ from archdsl.graph.model import Unit
 
 
 def row_of_blocks(unit: Unit) -> list[Unit] | None:
-    """The blocks of a unit that is nothing but blocks in a row, one after the other; else None."""
+    """Return the blocks of a unit that is nothing but blocks in a row, one after the other; else None."""
     blocks = [i for i in unit.items if isinstance(i, Unit) and i.kind == "block"]
     if not blocks or len(blocks) != len(unit.items) or any(b.explicit for b in blocks):
         return None
-    before = [unit.entry, *(b.exit for b in blocks[:-1])]
-    return blocks if [b.entry for b in blocks] == before and unit.exit == blocks[-1].exit else None
+    chained = [b.entry for b in blocks[1:]] == [b.exit for b in blocks[:-1]]
+    return blocks if chained and unit.exit == blocks[-1].exit else None
 
 
 def stage_row(unit: Unit) -> list[Unit] | None:
-    """The numbered blocks that a stage's part consists of, if it does."""
+    """Return the numbered blocks that a part of a stage consists of, if it does."""
     row = row_of_blocks(unit)
-    return row if row is not None and row[0].label else None
+    return row if row is not None and all(b.label.isdigit() for b in row) else None
+
+
+def sole_block(unit: Unit) -> Unit | None:
+    """Return the block that a part of a stage consists of, if it has the stage's own name."""
+    row = row_of_blocks(unit)
+    return row[0] if row is not None and not row[0].label else None

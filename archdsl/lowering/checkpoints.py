@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.sizes import size_text
 from archdsl.graph.cost import unit_cost
+from archdsl.graph.flow import interleaved, is_stateless
 from archdsl.graph.memory import Fitted, held, memory_of
 from archdsl.graph.rows import stage_row
 
@@ -50,9 +51,10 @@ def fit(network: Network, limit: int, batch: int) -> Fitted:
 
 
 def stages_of(network: Network) -> list[Unit]:
-    """The stages that can be computed again: those that are modules."""
+    """Return the stages that can be recomputed: those that are one call of a module."""
+    opened = interleaved(network)
     stages = [unit for unit in network.units if unit.kind == "stage"]
-    return [u for u in stages if any(n.layer.is_module(*n.input_shapes) for n in map(network.node, u.nodes()))]
+    return [u for u in stages if u not in opened and not is_stateless(network, u)]
 
 
 def blocks_of(stage: Unit) -> list[Unit]:

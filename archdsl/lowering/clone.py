@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from archdsl.graph.model import Network, Node, Unit
+from archdsl.graph.rows import stage_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +56,19 @@ def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
     for unit in all_units(network.units):
         unit.items = [i for i in unit.items if not (isinstance(i, int) and i in stands_for)]
         unit.entry, unit.exit = instead(unit.entry), instead(unit.exit)
+    for unit in network.units:
+        _drop_empty(unit)
     network.output = instead(network.output)
+
+
+def _drop_empty(unit: Unit) -> None:
+    """Remove inner units without nodes. Members of a row keep their numbers, and a shortcut tells that it is absent."""
+    for item in unit.items:
+        if isinstance(item, Unit):
+            _drop_empty(item)
+    if stage_row(unit) is not None and any(True for _ in unit.nodes()):
+        return
+    unit.items = [i for i in unit.items if isinstance(i, int) or i.kind == "shortcut" or i.items]
 
 
 def all_units(units: Iterable[Unit]) -> Iterable[Unit]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.graph.model import Network, Node, Unit
+from archdsl.graph.rows import stage_row
 from archdsl.layers import vocabulary
 from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.lowering.clone import all_units, reconnect
@@ -75,21 +76,33 @@ class _Conversions:
     def _entering(self, node: Node, source: int, place: Unit | None, child: Unit) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
         if child.kind == "head":  # which the features are given to
-            return self.outside.get(source, source)
+            made = self.outside.get(source, source)
+            self._see(child, source, made)
+            return made
         accepted = _accepted(node)
         deep = node.unit is not child.top and child.kind in ("block", "stage")
         wants = CHANNELS_LAST in accepted and GRID not in accepted
         if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
-            if place is not None:
-                made = self._convert(source, CHANNELS_LAST, place, _index(place, child))
-            else:
-                made = self._beside(source, CHANNELS_LAST, child, 0)
-            self._see(child, source, made)
-            return made
+            return self._converted_before(source, place, child)
         if source in self.outside and self.given[source] not in accepted:
             self._see(child, source, self.outside[source])
             return self.outside[source]
         return source
+
+    def _converted_before(self, source: int, place: Unit | None, child: Unit) -> int:
+        """Convert a value in front of a unit; at its beginning, if it is a block in a row, which holds blocks only."""
+        if place is not None and stage_row(place) is not None:
+            made = self._convert(source, CHANNELS_LAST, child, 0)
+            for inner in child.items:
+                if isinstance(inner, Unit):
+                    self._see(inner, source, made)
+            return made
+        if place is not None:
+            made = self._convert(source, CHANNELS_LAST, place, _index(place, child))
+        else:
+            made = self._beside(source, CHANNELS_LAST, child, 0)
+        self._see(child, source, made)
+        return made
 
     def _keeps(self, unit: Unit, source: int, layout: str) -> bool:
         """Whether a unit that is given a value in a layout gives its own value in the same one."""

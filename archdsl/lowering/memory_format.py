@@ -14,13 +14,14 @@ def put_channels_last(network: Network) -> int:
     """
     if sum(n.layer.kind == "conv" for n in network.all_nodes()) < 2:
         return 0
-    for clip in network.clips.values():
-        _put_behind(network, network.node(clip))
-    return len(network.clips)
+    return sum(_put_behind(network, network.node(clip)) for clip in network.clips.values())
 
 
-def _put_behind(network: Network, clip: Node) -> None:
-    users = [n for n in network.all_nodes() if clip.id in n.inputs]
+def _put_behind(network: Network, clip: Node) -> bool:
+    """Convert a clip for all its users but the head, which is given the clip itself. False if there are no others."""
+    users = [n for n in network.all_nodes() if clip.id in n.inputs and n.unit.top.kind != "head"]
+    if not users:
+        return False
     number = max(network.graph) + 1
     unit = Unit("layout", "", entry=clip.id, exit=number, items=[number])
     layer = vocabulary()["channels_last"]()
@@ -29,7 +30,8 @@ def _put_behind(network: Network, clip: Node) -> None:
     network.graph.add_edge(clip.id, number, shape=clip.shape)
     for user in users:
         reconnect(network, user, (number if i == clip.id else i for i in user.inputs))
-    for other in all_units(network.units):
+    for other in all_units(u for u in network.units if u.kind != "head"):
         other.entry = number if other.entry == clip.id else other.entry
         other.exit = number if other.exit == clip.id else other.exit
     network.units.insert(0, unit)
+    return True

@@ -11,6 +11,7 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.graph.flow import externals
 from archdsl.graph.memory import Memory, has_gradients, memory_of
 from archdsl.graph.tensors import own_tensors
 from archdsl.layers.base import FLOAT, HALF
@@ -201,7 +202,7 @@ def activations(memory: Memory, checkpointed: Iterable[Unit]) -> Activations:
         unit = pieces.get(number)
         if unit is not inside:
             inside, again = unit, 0
-            kept += _new(memory.value(unit.entry), seen) if unit is not None else 0
+            kept += sum(_new(memory.value(v), seen) for v in externals(memory.network, unit)) if unit is not None else 0
             within = set(seen)
         if unit is None:
             kept += _new(tensors, seen)

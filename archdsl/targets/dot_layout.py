@@ -180,13 +180,20 @@ class _Placer:
         return 0 if len(self.lanes) == 1 else None
 
     def _lateral(self, unit: Unit, items: list[Item], row: int) -> Cell:
-        """Between the lanes that it joins, next to the one that it leads to."""
-        pairs = ((a, b) for a in range(len(self.lanes)) for b in range(len(self.lanes)))
+        """Place a lateral between the lanes that it joins, next to the one that it leads to.
+
+        It branches off at a joint, unless nothing is drawn of the path that it comes from.
+        """
         names = self.lanes
-        source, target = next(((a, b) for a, b in pairs if f"{names[a]}_to_{names[b]}" == unit.path), (1, 0))
-        lane = target + (0.5 if source > target else -0.5)
-        joint = Joint(self.boxes.unique(f"{names[source]}.{unit.stage}.branch"), unit.entry, row, source)
-        self.joints.append(joint)
+        targets = [k for k, name in enumerate(names) if unit.path.endswith(f"_to_{name}")]
+        sources = {k: unit.path.removesuffix(f"_to_{names[k]}") for k in targets}
+        target, source = next(
+            ((k, names.index(path)) for k, path in sources.items() if path in names), (targets[-1], None)
+        )
+        lane = target + (0.5 if source is None or source > target else -0.5)
+        if source is not None:
+            joint = Joint(self.boxes.unique(f"{names[source]}.{unit.stage}.branch"), unit.entry, row, source)
+            self.joints.append(joint)
         return Cell("lateral", row, lane, self.boxes.row(unit.name, "", items), nodes_of(items))
 
 

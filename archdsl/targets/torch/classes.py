@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import show
 from archdsl.core.values import Symbol
+from archdsl.graph.flow import externals, interleaved, is_stateless
 from archdsl.graph.model import Network, Node, Unit
-from archdsl.graph.rows import row_of_blocks
+from archdsl.graph.rows import sole_block, stage_row
 from archdsl.targets.torch.conditions import condition_code
 
 if TYPE_CHECKING:
@@ -39,22 +40,6 @@ def _there(item: int | Unit) -> bool:
     return isinstance(item, Unit) and bool(item.items)
 
 
-def is_stateless(network: Network, unit: Unit) -> bool:
-    """Whether a unit has no submodule, so that its operations can stand where it is used."""
-    return not any(node.layer.is_module(*node.input_shapes) for node in map(network.node, unit.nodes()))
-
-
-def externals(network: Network, unit: Unit) -> list[int]:
-    """The values from outside that a unit needs, in the order of their first use."""
-    if unit.kind in ("block", "shortcut"):
-        return [unit.entry]
-    inside = set(unit.nodes())
-    found = dict.fromkeys(i for n in unit.nodes() for i in network.node(n).inputs if i not in inside)
-    if unit.exit not in inside:
-        found[unit.exit] = None
-    return list(found)
-
-
 class Grouping:
     """Finds the groups of a network, inner units first."""
 
@@ -62,6 +47,7 @@ class Grouping:
         self.network = network
         self.groups: list[Group] = []
         self.of: dict[int, Group] = {}
+        self._opened = interleaved(network)
         for level in self._by_height():
             self._group(level)
         self._order()
@@ -105,7 +91,9 @@ class Grouping:
     def _needs_class(self, unit: Unit) -> bool:
         if unit.kind in ("block", "shortcut"):
             return bool(unit.items)
-        return unit.kind != "sequence" and row_of_blocks(unit) is None
+        if unit.kind == "sequence" or unit in self._opened:
+            return False
+        return stage_row(unit) is None and sole_block(unit) is None
 
     def _group(self, units: Iterable[Unit]) -> None:
         alike: dict[Any, list[Unit]] = {}
@@ -132,7 +120,7 @@ class Grouping:
         """The places of the shortcuts that some have and some have not; None if a condition cannot be written."""
         found: set[int] = set()
         for index, item in enumerate(members[0].items):
-            if not (isinstance(item, Unit) and item.kind == "shortcut"):
+            if not (isinstance(item, Unit) and self._may_be_absent(item)):
                 continue
             shortcuts = [u.items[index] for u in members]
             present = [s for s in shortcuts if isinstance(s, Unit) and s.items]
@@ -155,7 +143,7 @@ class Grouping:
         for index, item in enumerate(unit.items):
             if isinstance(item, Unit):
                 items.append(self._inner(item, local, loose=loose))
-                open_ = loose and item.kind == "shortcut" and item.test is not None
+                open_ = loose and self._may_be_absent(item)
                 local[item.exit] = ("item", index) if item.items or open_ else local[item.exit]
             else:
                 items.append(self._node(self.network.node(item), local))
@@ -165,13 +153,23 @@ class Grouping:
         return (unit.kind == "block", name, id(unit.block), tuple(items), output)
 
     def _inner(self, unit: Unit, local: dict[int, Any], *, loose: bool) -> Any:
-        source = local[unit.entry]
-        if unit.kind == "shortcut" and unit.test is not None and loose:
+        if loose and self._may_be_absent(unit):
             # Where the projection is missing, its output is the value that enters; name it alike in both.
-            return ("shortcut", unit.label, source)
+            return ("shortcut", unit.label, local[unit.entry])
+        source = tuple(local[value] for value in externals(self.network, unit))
         if unit.kind == "sequence":
-            return ("row", unit.label, source, tuple(self.of[id(b)].number for b in unit.items if isinstance(b, Unit)))
-        return ("unit", unit.label, source, self.of[id(unit)].number if unit.items else None)
+            return ("row", unit.label, source, tuple(self._number(b) for b in unit.items if isinstance(b, Unit)))
+        return ("unit", unit.label, source, self._number(unit))
+
+    def _may_be_absent(self, unit: Unit) -> bool:
+        """Tell whether units share a class though only some of them have this shortcut: it reads what enters alone."""
+        if unit.kind != "shortcut" or unit.test is None:
+            return False
+        return externals(self.network, unit) == [unit.entry]
+
+    def _number(self, unit: Unit) -> int | None:
+        """The class of a unit; None if there is nothing in it."""
+        return self.of[id(unit)].number if unit.items else None
 
     @staticmethod
     def _node(node: Node, local: dict[int, Any]) -> Any:

@@ -49,6 +49,7 @@ class Constructor:
         self.derived: dict[str, Formula] = {}  # variables computed from others in every unit
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
         self.asked: set[str] = set()  # those of them that the code needs
+        self._channels = ""  # the name of the channels that enter, once a line has it
 
     # --- numbers ---
 
@@ -56,7 +57,7 @@ class Constructor:
         """One number (or tuple) for all units: a constant, or a `Sym` over the constructor's parameters."""
         first = values[0]
         if is_list(first):
-            whole = {_whole_list(v) for v in values}
+            whole = {self._whole_list(v) for v in values}
             if len(whole) == 1 and "" not in whole and any(v != first for v in values):
                 return tuple(Sym(int(v), v.formula) for v in first)
             ends = [f"_{axis}" for axis in "thw"] if len(first) == 3 else list(map(str, range(len(first))))
@@ -88,8 +89,8 @@ class Constructor:
         return values[0]
 
     def _fresh(self, hint: str, values: list[Any]) -> str:
-        taken = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
-        for name in (hint, *(f"{hint}{i}" for i in range(2, 1000))):
+        taken = {*self._declared, self._channels}
+        for name in chain([hint], (f"{hint}{i}" for i in count(2))):
             if self.extra.get(name) == values:
                 return name
             if name not in self.extra and name not in taken:
@@ -141,26 +142,41 @@ class Constructor:
 
     def show(self, formula: Formula) -> str:
         """A formula as Python, its variables noted before."""
-        return show(formula, self.known).replace(IN_CHANNELS, self.channels_name)
+        text = show(formula, self.known)
+        return text.replace(IN_CHANNELS, self.channels_name) if IN_CHANNELS in text else text
 
     def code(self, value: Any) -> Any:
         """A resolved value as Python; what is not a number stays."""
         if isinstance(value, Sym):
             return self.write(value.formula)
         if is_list(value):
-            whole = _whole_list(value)
+            whole = self._whole_list(value)
             if whole:
                 self._note(("var", whole))
             return whole or "(" + ", ".join(str(self.code(v)) for v in value) + ")"
         return value
 
     @property
+    def _declared(self) -> set[str]:
+        """Names of the block's parameters."""
+        return {p.name.id for p in self.block.parameters} if self.block is not None else set()
+
+    @property
     def channels_name(self) -> str:
-        """What the constructor calls the channels that enter."""
-        taken = {p.name.id for p in self.block.parameters} if self.block is not None else set[str]()
-        taken |= self.extra.keys()
-        names = chain(("channels", "in_channels"), (f"in_channels{i}" for i in count(2)))
-        return next(n for n in names if n not in taken)
+        """Name of the channels that enter. Lines that are printed have it, so it is chosen once."""
+        if not self._channels:
+            names = chain(("channels", "in_channels"), (f"in_channels{i}" for i in count(2)))
+            self._channels = next(n for n in names if n not in self._declared and n not in self.extra)
+        return self._channels
+
+    def _whole_list(self, items: tuple[Any, ...]) -> str:
+        """Name of a list parameter, if these are all its elements, one by one."""
+        formulas = [v.formula if isinstance(v, Sym) else None for v in items]
+        first = formulas[0] if formulas else None
+        if first is None or first[0] != "item":
+            return ""
+        lengths = {len(self.value(u, first[1])) for u in self.units}
+        return first[1] if lengths == {len(items)} and _elements(first[1], len(items)) == formulas else ""
 
     def parameters(self) -> list[Parameter]:
         """The constructor's parameters: those without a default first."""
@@ -222,10 +238,5 @@ def _literal(expr: ast.Expr | None) -> int | None:
     return expr.value.numerator if isinstance(expr, ast.Number) and expr.value.denominator == 1 else None
 
 
-def _whole_list(items: tuple[Any, ...]) -> str:
-    """The name of a list parameter, if these are its elements one by one."""
-    formulas = [v.formula if isinstance(v, Sym) else None for v in items]
-    first = formulas[0] if formulas else None
-    if first is None or first[0] != "item":
-        return ""
-    return first[1] if formulas == [("item", first[1], i) for i in range(len(items))] else ""
+def _elements(name: str, length: int) -> list[Formula | None]:
+    return [("item", name, i) for i in range(length)]

@@ -93,8 +93,8 @@ class LayerPrinter:
                 found.update(_DEFINED.findall(source))
         return found
 
-    def at(self, nodes: Sequence[Node], constructor: Constructor) -> PrintedLayer:
-        """One layer, for all the units that share a class."""
+    def at(self, nodes: Sequence[Node], constructor: Constructor, place: str = "") -> PrintedLayer:
+        """Print one layer, for all the units that share a class. Its module is at `place`, else `self.label`."""
         first = nodes[0]
         layer = self._resolved(nodes, constructor)
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
@@ -103,6 +103,7 @@ class LayerPrinter:
         plan = layer.plan(Use(*shapes, first.layout, first.inplace, first.input_shapes))
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
+        code["layer"] = place or f"self.{first.label}"
         printed = self.printed(layer, code, first.label, is_module=layer.is_module(*first.input_shapes))
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
@@ -126,14 +127,13 @@ class LayerPrinter:
 
     def printed(self, layer: Layer, plan: dict[str, Any], label: str, *, is_module: bool) -> PrintedLayer:
         """Return the code of a plan. Raises LayerError if the template of an added layer fails."""
-        variables = {**plan, "layer": f"self.{label}"}
         if layer.added_by:
             added = AddedTemplate(layer, self.environment)
-            made: Any = added.macros(variables)
+            made: Any = added.macros(plan)
             support, module = added.support(made), added.module(made) if is_module else ""
             applied: Callable[..., str] = added.apply(made)
         else:
-            made = self.environment.get_template(f"{layer.kind}.py.j2").make_module(variables)
+            made = self.environment.get_template(f"{layer.kind}.py.j2").make_module(plan)
             support = str(made.support()).strip() if hasattr(made, "support") else ""
             module = _one_line(made.module()) if is_module else ""
             applied = made.apply

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
+from archdsl.graph.flow import Piece, is_stateless, pieces
 from archdsl.graph.model import Network, Unit
-from archdsl.graph.rows import row_of_blocks, stage_row
+from archdsl.graph.rows import sole_block, stage_row
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
-from archdsl.targets.torch.classes import Group, externals, is_stateless
+from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.unit import UnitPrinter
@@ -66,7 +67,7 @@ class ModelPrinter:
         self.units = units
         self.layers = layers
         self.constructor = _Outermost(layers)
-        self.members: dict[str, dict[str, str]] = {}
+        self.members: dict[str, dict[str, dict[str, str]]] = {}  # by path, stage, and label; without: all of it
         self.kinds: set[str] = set()
         self.features: dict[int, str] = {}
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
@@ -75,9 +76,10 @@ class ModelPrinter:
         """The model's constructor, `forward_features` and `forward`."""
         body: list[Step] = []
         head: list[Step] = []
-        for unit in self.network.units:
-            steps = head if unit.stage == "head" else body
-            steps.extend(self._steps(unit))
+        for piece in pieces(self.network):
+            steps = head if piece.unit.stage == "head" else body
+            steps.append(self._step(piece))
+        body += self._name_features({s.value for s in body})
         inputs = {number: name for name, number in self.network.inputs.items()}
         kept, body = self._keep(head, body, inputs)
         features = Body(body, inputs, []).write(keep=True)
@@ -115,40 +117,79 @@ class ModelPrinter:
             needed[self.network.output] = None
         for value in needed:
             if value not in self.features and value not in inputs:
-                unit = self.network.node(value).unit.top
-                self.features[value] = f"{unit.name}.fused" if unit.kind == "fusion" else unit.name
-        return list(needed), [replace(s, feature=self.features.get(s.value, "")) for s in body]
+                self.features[value] = self._key(value)
+        return list(needed), [replace(s, feature=self.features.get(s.value, s.feature)) for s in body]
+
+    def _key(self, value: int) -> str:
+        """Return a key for a value that the head reads and that is no output of a stage."""
+        node = self.network.node(value)
+        unit = node.unit.top
+        name = f"{unit.name}.fused" if unit.kind == "fusion" else unit.name if value == unit.exit else node.name
+        names = chain([name], (f"{name}{i}" for i in count(2)))
+        return next(n for n in names if n not in self.features.values())
 
     # --- steps ---
 
-    def _steps(self, unit: Unit) -> list[Step]:
+    def _step(self, piece: Piece) -> Step:
+        unit = piece.unit
         name = unit.path or "x"
         if unit.kind == "layout" and unit.entry in self.network.inputs.values():
             name = self.paths[unit.entry]
-        if is_stateless(self.network, unit):
-            steps = self._inline(unit, name)
+        if piece.member is None:
+            step = self._called(unit, piece)
+        elif isinstance(piece.member, Unit):
+            step = self._member(unit, piece.member)
         else:
-            outer = externals(self.network, unit)
-            call = self._call(unit)
-            steps = [Step(unit.exit, tuple(outer), lambda x: f"{call}{', '.join(x)})", heavy=True, name=name)]
-            self._add_member(unit)
-        self.paths.update((n, name) for n in [*unit.nodes(), unit.exit])
-        if unit.kind in ("stage", "lateral") and steps:
-            self.features[unit.exit] = unit.name
-        if unit.kind == "layout" and unit.entry in self.features:
-            self.features[unit.exit] = self.features.pop(unit.entry)
+            step = self._layer(unit, piece.member)
+        inside = unit if piece.member is None else piece.member
+        made = [*inside.nodes(), inside.exit] if isinstance(inside, Unit) else [inside]
+        self.paths.update((n, name) for n in made)
         if unit.stage == "head":
-            steps = [Step(s.value, s.operands, s.write, s.heavy) for s in steps]
-        return steps
+            return Step(step.value, step.operands, step.write, step.heavy, repeats_operand=step.repeats_operand)
+        return replace(step, name=name if step.value == unit.exit else "")
 
-    def _inline(self, unit: Unit, name: str) -> list[Step]:
-        """Operations without weights stand in the model's own `forward`."""
+    def _called(self, unit: Unit, piece: Piece) -> Step:
+        """Return the call of a unit as one module."""
+        call = self._call(unit)
+        self._add_member(unit)
+        return Step(piece.value, piece.operands, lambda x: f"{call}{', '.join(x)})", heavy=True)
+
+    def _member(self, unit: Unit, member: Unit) -> Step:
+        """Return the call of a block inside a unit that is not one call."""
+        self._members(unit)[member.label] = self.units.member([member], self.constructor)
+        return self.units.step(member, self._inside(unit, member.label))
+
+    def _layer(self, unit: Unit, number: int) -> Step:
+        """Return a layer inside a unit that is not one call; without weights, it is an operation in `forward`."""
+        node = self.network.node(number)
+        printed = self.layers.at([node], self.constructor, self._inside(unit, node.label))
+        if printed.module:
+            self._members(unit)[node.label] = printed.module
+        return printed.step(node)
+
+    def _members(self, unit: Unit) -> dict[str, str]:
+        """Return the members of a unit by label; the unit itself has none."""
+        return self.members.setdefault(unit.path, {}).setdefault(unit.stage, {})
+
+    @staticmethod
+    def _inside(unit: Unit, label: str) -> str:
+        return f'self.get_submodule("{unit.name}.{label}")'
+
+    def _name_features(self, made: set[int]) -> list[Step]:
+        """Choose the values that are features. A part of a stage that does nothing has a step of its own for that."""
         steps: list[Step] = []
-        for number in unit.nodes():
-            node = self.network.node(number)
-            printed = self.layers.at([node], self.constructor)
-            wanted = name if number == unit.exit else ""
-            steps.append(replace(printed.step(node), name=wanted))
+        moved: dict[int, int] = {}  # values that are features in another layout
+        for unit in self.network.units:
+            if unit.kind == "layout" and unit.entry in self.features:
+                self.features[unit.exit] = self.features.pop(unit.entry)
+                moved[unit.entry] = unit.exit
+            if unit.kind not in ("stage", "lateral"):
+                continue
+            value = moved.get(unit.exit, unit.exit)
+            if value in made and value not in self.features and any(True for _ in unit.nodes()):
+                self.features[value] = unit.name
+            else:
+                steps.append(Step(-2 - len(steps), (value,), lambda x: x[0], feature=unit.name))
         return steps
 
     def _call(self, unit: Unit) -> str:
@@ -168,18 +209,26 @@ class ModelPrinter:
         if row is not None:
             code = UnitPrinter.row([self.units.call([b], self.constructor) for b in row])
         else:
-            code = self.units.call(row_of_blocks(unit) or [unit], self.constructor)
-        self.members.setdefault(unit.path, {})[unit.stage] = code
+            code = self.units.call([sole_block(unit) or unit], self.constructor)
+        self._members(unit)[""] = code
 
     def _init(self) -> list[str]:
         lines = [text for line in self.constructor.lines() for text in fit(line, 8)]
         for path, stages in self.members.items():
             if not path:
                 for stage, code in stages.items():
-                    lines.extend(fit(f"self.{stage} = {code}", 8))
+                    lines.extend(fit(f"self.{stage} = {_module(code)}", 8))
                 continue
             lines += [f"        self.{path} = nn.ModuleDict(", "            {"]
             for stage, code in stages.items():
-                lines.extend(fit(f'"{stage}": {code},', 16))
+                lines.extend(fit(f'"{stage}": {_module(code)},', 16))
             lines += ["            }", "        )"]
         return lines
+
+
+def _module(members: dict[str, str]) -> str:
+    """Return the module of a part of a stage; one that is not one call holds its members alone."""
+    if "" in members:
+        return members[""]
+    inner = ", ".join(f'"{label}": {code}' for label, code in members.items())
+    return f"nn.ModuleDict({{{inner}}})"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from archdsl.graph.flow import externals
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
-from archdsl.targets.torch.classes import Group, Grouping, externals
 from archdsl.targets.torch.conditions import condition_code
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.fit import fit
@@ -19,6 +19,7 @@ from archdsl.targets.torch.text import docstring, sentence
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from archdsl.targets.torch.classes import Group, Grouping
     from archdsl.targets.torch.layers import LayerPrinter
 
 
@@ -100,22 +101,30 @@ class UnitPrinter:
         self, unit: Unit, same: Sequence[Unit], is_optional: bool, constructor: Constructor
     ) -> tuple[list[str], Step]:
         """The same for a unit inside the class; an optional one is not in all of those that share it."""
-        if unit.kind == "sequence":
-            rows = [self.call([u.items[k] for u in same], constructor) for k in range(len(unit.items))]
-            lines = fit(f"self.{unit.label} = {self.row(rows)}", 8)
-        elif is_optional:
+        if is_optional:
             test = condition_code(unit, constructor.write)
             present = next(u for u in same if u.items)
             call = self.call([u if u.items else present for u in same], constructor)
             lines = [f"        if {test}:", *fit(f"self.{unit.label} = {call}", 12)]
             lines += ["        else:", f"            self.{unit.label} = nn.Identity()"]
         else:
-            lines = fit(f"self.{unit.label} = {self.call(same, constructor)}", 8)
-        label = unit.label
-        return lines, Step(unit.exit, (unit.entry,), lambda x: f"self.{label}({x[0]})", heavy=True)
+            lines = fit(f"self.{unit.label} = {self.member(same, constructor)}", 8)
+        return lines, self.step(unit, f"self.{unit.label}")
+
+    def step(self, unit: Unit, place: str) -> Step:
+        """Return the call of a unit that is a submodule at `place`."""
+        return Step(unit.exit, tuple(externals(self.network, unit)), lambda x: f"{place}({', '.join(x)})", heavy=True)
+
+    def member(self, units: Sequence[Any], constructor: Constructor) -> str:
+        """Return the constructor call of a unit or of a row of blocks, for all units that share the outer class."""
+        if units[0].kind != "sequence":
+            return self.call(units, constructor)
+        return self.row([self.call([u.items[k] for u in units], constructor) for k in range(len(units[0].items))])
 
     def call(self, units: Sequence[Any], constructor: Constructor) -> str:
         """The constructor call of a unit inside another, for all units that share the outer class."""
+        if not units[0].items:
+            return "nn.Identity()"
         group = self.grouping.of[id(units[0])]
         plan = self.plans[group.number]
         inner = plan.constructor
