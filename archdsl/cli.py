@@ -1,7 +1,7 @@
 """The command line.
 
-Exit 0: fine; 1: faults in a spec or an added layer, weights or activations that do not fit, or a difference under
---check; 2: wrong use; 3: a fault of archdsl.
+Exit 0: fine; 1: a fault of a spec, data, weights, the environment or an added layer, or a difference under --check;
+2: wrong use; 3: a defect of archdsl; 130: interrupted.
 """
 
 from __future__ import annotations
@@ -20,31 +20,83 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code."""
-    arguments = _parser().parse_args(argv)
-    from archdsl.core.diagnostics import SpecError
-    from archdsl.files import UsageError
-
     try:
+        arguments = _arguments(argv)
         code: int = _command(arguments.command)(arguments)
-        sys.stdout.flush()
-    except SpecError as error:
-        _show(error)
-        return 1
-    except UsageError as error:
-        print(f"archdsl: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"archdsl: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        _flush()
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # whatever it is, it is no fault of the spec
-        _show_own_fault(error)
-        return 3
+    except Exception as error:  # the one place that gives every fault its exit code
+        return _ended_by(error, sys.argv[1:] if argv is None else argv)
     return code
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(argv)
+    finally:  # argparse ends the process itself, after --help
+        _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed
+        sys.stdout.flush()
+
+
+def _ended_by(error: Exception, argv: Sequence[str]) -> int:
+    """Tell what has ended a command; return its exit code."""
+    from archdsl.core.diagnostics import SpecError
+    from archdsl.files import CommandError, EnvironmentFault, system_fault
+
+    if isinstance(error, SpecError):
+        from archdsl.commands.common import show_diagnostics
+
+        show_diagnostics(error.diagnostics)
+        return 1
+    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
+        _discard_output()
+        return 0
+    if isinstance(error, OSError):
+        _discard_output()
+        error = system_fault(error.filename or "output", error)
+    if isinstance(error, MemoryError):
+        error = EnvironmentFault("the memory of this machine does not suffice")
+    if isinstance(error, CommandError):
+        print(error.line, file=sys.stderr)
+        return error.exit_code
+    _report_defect(error, argv)
+    return 3
+
+
+def _discard_output() -> None:
+    """Keep Python from writing at its end what standard output refuses."""
+    try:
+        _flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report_defect(error: Exception, argv: Sequence[str]) -> None:
+    """Tell of a defect of archdsl, with all that a report needs in a file, or on standard error where none can be."""
+    import platform
+    import shlex
+    import tempfile
+    import traceback
+
+    lines = [
+        f"archdsl {_version()}, Python {platform.python_version()}, {platform.platform()}\n",
+        f"{shlex.join(['archdsl', *argv])}\n",
+        *traceback.format_exception(error),
+    ]
+    print(f"archdsl: a defect of archdsl itself, not of your input: {type(error).__name__}: {error}", file=sys.stderr)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="archdsl-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.writelines(lines)
+        where = f"{file.name} holds what a report needs"
+    except OSError:
+        print("".join(lines), end="", file=sys.stderr)
+        where = "the lines above are what a report needs"
+    print(f"{where}; please file it, with the spec, where archdsl comes from", file=sys.stderr)
 
 
 def entry() -> None:
@@ -54,22 +106,6 @@ def entry() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows no `×` shows `?`
             stream.reconfigure(errors="replace")
     sys.exit(main())
-
-
-def _show(error: Exception) -> None:
-    from archdsl.commands.common import show_diagnostics
-    from archdsl.core.diagnostics import SpecError
-
-    if isinstance(error, SpecError):
-        show_diagnostics(error.diagnostics)
-
-
-def _show_own_fault(error: Exception) -> None:
-    """A fault of archdsl itself."""
-    if os.environ.get("ARCHDSL_TRACEBACK"):
-        raise error
-    print(f"archdsl: a fault of archdsl itself, not of your spec: {type(error).__name__}: {error}", file=sys.stderr)
-    print("ARCHDSL_TRACEBACK=1 shows where; please report it with the spec", file=sys.stderr)
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, SpecError
@@ -16,8 +17,52 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
 
-class UsageError(Exception):
-    """What was asked for cannot be done, whatever the spec says."""
+# Numbers of system errors that a wrong path causes; all others are faults of the machine.
+_WRONG_PATH = {
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EEXIST,
+}  # fmt: skip
+
+
+class CommandError(Exception):
+    """A command cannot go on, for a reason outside of the spec's text; `kind` names what has the fault."""
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = ""
+
+    @property
+    def line(self) -> str:
+        """The message as the command line prints it."""
+        return f"archdsl: {self.kind}: {self}" if self.kind else f"archdsl: {self}"
+
+
+class UsageError(CommandError):
+    """Wrong use: an option, or a path on the command line, that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(CommandError):
+    """Videos, a list of them, or a folder that training wrote cannot be used."""
+
+    kind = "data"
+
+
+class WeightsError(CommandError):
+    """A checkpoint cannot be read, or holds other tensors than are needed."""
+
+    kind = "weights"
+
+
+class EnvironmentFault(CommandError):
+    """The machine lacks something: a package, memory, space on a disk, a permission, a GPU."""
+
+    kind = "environment"
+
+
+def system_fault(path: object, error: OSError, attempt: str = "") -> CommandError:
+    """A UsageError where the system says that a path is wrong, else an EnvironmentFault."""
+    cls = UsageError if error.errno in _WRONG_PATH else EnvironmentFault
+    return cls(f"{path}: {attempt}{error.strerror or error}")
 
 
 def read_source(path: str | os.PathLike[str]) -> Source:
@@ -25,9 +70,12 @@ def read_source(path: str | os.PathLike[str]) -> Source:
 
     Raises:
         UsageError: if there is no file to read.
+        EnvironmentFault: if the system does not let it be read.
         SpecError: if it is not UTF-8.
     """
     name = os.fspath(path)
+    if not name:
+        raise UsageError("the name of a file is empty; name a spec, as in `NAME.arch`")
     try:
         data = Path(path).read_bytes()
     except IsADirectoryError:
@@ -35,8 +83,10 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         raise UsageError(message) from None
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file{_nearest(Path(path))}") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise system_fault(name, error) from None
+    except ValueError as error:  # a zero byte in the name
+        raise UsageError(f"{name}: {error}") from None
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -95,7 +145,8 @@ def write_atomically(path: Path, data: str | bytes) -> None:
     """Writes a file so that it is there whole or not at all.
 
     Raises:
-        UsageError: if it cannot be written.
+        UsageError: if there can be no such file.
+        EnvironmentFault: if the system does not let it be written.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -106,7 +157,8 @@ def replacing(path: Path) -> Generator[Path]:
     """A file beside another one, which takes its place if all goes well and is deleted if not.
 
     Raises:
-        UsageError: if it cannot be written.
+        UsageError: if there can be no such file.
+        EnvironmentFault: if the system does not let it be written.
     """
     import tempfile
 
@@ -124,7 +176,7 @@ def replacing(path: Path) -> Generator[Path]:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise system_fault(path, error, "cannot be written: ") from None
 
 
 def _umask() -> int:

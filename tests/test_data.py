@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from archdsl.cli import main
-from archdsl.files import UsageError
+from archdsl.files import CommandError, DataError, UsageError
 from archdsl.train.data import clips as moments
 from archdsl.train.data.check import check_data
 from archdsl.train.data.clips import Box, Sampling, cut, training_box, training_times
@@ -694,7 +694,7 @@ FAULTS = {
 def test_faults_of_lists(name: str, text: str | bytes, message: str, tmp_path: Path) -> None:
     touched(tmp_path, "a.mp4", "b.mp4")
     (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(DataError, match=message):
         read_split(tmp_path / name)
 
 
@@ -722,7 +722,7 @@ def test_faults_of_folders_and_splits(tmp_path: Path) -> None:
         (("v/train.csv", None, "gone"), "gone: no such folder"),
     ]
     for names, message in cases:
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(CommandError, match=message):
             read_split(*[None if n is None else tmp_path / n for n in names])  # pyright: ignore
     with pytest.raises(UsageError, match="between 0 and 1"):
         read_split(tmp_path / "good", val_share=1.0)

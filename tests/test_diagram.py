@@ -16,7 +16,7 @@ import pytest
 
 from archdsl.commands.draw import draw
 from archdsl.core.source import Source
-from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
 from archdsl.graph.cost import total_cost
 from archdsl.pipeline import analyse
 from archdsl.targets.dot import LEVELS, diagram
@@ -295,7 +295,7 @@ def test_without_graphviz_a_dot_file_can_be_had(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     draw(network_of(ONE), tmp_path / "one.gv", "stage")
     assert (tmp_path / "one.gv").read_text(encoding="utf-8").startswith("digraph one {")
-    with pytest.raises(UsageError, match="pip install pygraphviz"):
+    with pytest.raises(EnvironmentFault, match="pip install pygraphviz"):
         draw(network_of(ONE), tmp_path / "one.svg", "stage")
     assert not (tmp_path / "one.svg").exists()
 

@@ -152,5 +152,5 @@ def test_converting_without_torch_says_what_to_install(tmp_path: Path) -> None:
     here = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     arguments = [sys.executable, "-c", code, *command]
     done = subprocess.run(arguments, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "pip install 'archdsl[torch]'" in done.stderr

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.diagnostics import Diagnostic, SpecError
-from archdsl.files import UsageError
+from archdsl.files import CommandError
 
 if TYPE_CHECKING:
     import argparse
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Checks the specs; exit 2 if one cannot be read, else 1 if one has an error."""
+    """Checks the specs; exit 2 if there is no such file, else 1 if one has an error."""
     found: list[Diagnostic] = []
     fine: list[str] = []
-    unreadable = False
+    unread = 0
     for spec in arguments.specs:
         try:
             analysis = analysed(spec, arguments)
@@ -25,9 +25,9 @@ def command(arguments: argparse.Namespace) -> int:
             fine.append(f"{spec}: fine, {len(analysis.network.graph):,} layers")
         except SpecError as error:
             found.extend(error.diagnostics)
-        except UsageError as error:
-            unreadable = True
-            print(f"archdsl: {error}", file=sys.stderr)
+        except CommandError as error:
+            unread = max(unread, error.exit_code)
+            print(error.line, file=sys.stderr)
     if arguments.format == "json":
         from archdsl.core.render_json import render_json
 
@@ -40,4 +40,4 @@ def command(arguments: argparse.Namespace) -> int:
         show_diagnostics(found)
         for line in fine:
             print(line)
-    return 2 if unreadable else int(any(d.is_error for d in found))
+    return max(unread, int(any(d.is_error for d in found)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.core.source import Source
-from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.files import EnvironmentFault, FileLibrary, read_source
 from archdsl.frontend.parse import parse_binding
 from archdsl.pipeline import Analysis, analyse
 
@@ -55,12 +55,12 @@ def analysed_pair(arguments: argparse.Namespace) -> tuple[Analysis, Analysis]:
 
 
 def missing_packages(*names: str) -> None:
-    """Raises UsageError if what moves tensors is not installed."""
+    """Raises EnvironmentFault if what moves tensors is not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in names if find_spec(name) is None]
     if missing:
-        raise UsageError(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
+        raise EnvironmentFault(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
 
 
 def same_file(output: Path, file: str) -> bool:

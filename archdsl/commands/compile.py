@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.sizes import size_text
-from archdsl.files import UsageError, write_atomically
+from archdsl.files import UsageError, system_fault, write_atomically
 from archdsl.graph.cost import total_cost
 from archdsl.lowering.checkpoints import TooLarge
 from archdsl.pipeline import fit_memory, module_text
@@ -150,4 +150,4 @@ def _read(target: Path) -> str | None:
     except IsADirectoryError:
         raise UsageError(f"{target}: is a directory") from None
     except OSError as error:
-        raise UsageError(f"{target}: {error.strerror}") from None
+        raise system_fault(target, error) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.commands.common import analysed, show_diagnostics
-from archdsl.files import UsageError
+from archdsl.files import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def command(arguments: argparse.Namespace) -> int:
 
     missing = [name for name, module in (("PyAV", "av"), ("torch", "torch")) if find_spec(module) is None]
     if missing:
-        raise UsageError(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
+        raise EnvironmentFault(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
     sampling = _sampling(arguments) if arguments.spec is not None else None
     from archdsl.train.data.check import check_data
     from archdsl.train.data.listing import loose_videos, read_split

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.files import UsageError, write_atomically
+from archdsl.files import EnvironmentFault, UsageError, write_atomically
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,8 @@ def draw(network: Network, output: Path, level: str) -> None:
     """Writes the diagram of a network, in the format that the file's name ends in.
 
     Raises:
-        UsageError: if that is none of the formats, or the picture cannot be made or written.
+        UsageError: if that is none of the formats, or there can be no such file.
+        EnvironmentFault: if the picture cannot be made or written.
     """
     from archdsl.lowering import without_identities
     from archdsl.targets.dot import diagram
@@ -45,7 +46,8 @@ def write_picture(picture: Diagram, output: Path) -> None:
     """Writes a diagram.
 
     Raises:
-        UsageError: if the name ends in none of the formats, or the picture cannot be made or written.
+        UsageError: if the name ends in none of the formats, or there can be no such file.
+        EnvironmentFault: if the picture cannot be made or written.
     """
     from archdsl.targets.render_dot import RenderError
 
@@ -53,7 +55,7 @@ def write_picture(picture: Diagram, output: Path) -> None:
     try:
         data = picture.picture(format_)
     except RenderError as error:
-        raise UsageError(f"{output}: {error}") from None
+        raise EnvironmentFault(f"{output}: {error}") from None
     write_atomically(output, data)
 
 

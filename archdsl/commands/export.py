@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.architecture import Architecture
 from archdsl.commands.common import analysed, missing_packages, show_diagnostics
 from archdsl.core.report import Reporter
-from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
 from archdsl.graph.program import Resolver
 from archdsl.pipeline import plan_weights
 from archdsl.weights.plan import OWN
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def command(arguments: argparse.Namespace) -> int:
     """Exports one spec, with weights if they are given."""
     missing_packages("torch", "safetensors")
-    from archdsl.train.export import ExportError, export
+    from archdsl.train.export import export
 
     output, batch = Path(arguments.output), batch_of(arguments.batch)
     form = format_of(output, arguments.format)
@@ -42,11 +41,7 @@ def command(arguments: argparse.Namespace) -> int:
         model, shapes = _of_run(run, arguments)
     else:
         model, shapes = _of_spec(arguments, source)
-    try:
-        difference = export(model, shapes, form, output, batch)
-    except ExportError as error:
-        print(f"archdsl: {error}", file=sys.stderr)
-        return 1
+    difference = export(model, shapes, form, output, batch)
     clips = "any number of clips" if batch is None else f"{batch} clip{'s' * (batch != 1)}"
     told = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
     print(f"{arguments.spec} → {output}: {told}; differs from the module by {difference:.1e} of the largest logit")
@@ -79,7 +74,8 @@ def format_of(output: Path, named: str | None) -> str:
     """The format of a file: the one that is named, or the one that its suffix stands for.
 
     Raises:
-        UsageError: if the suffix stands for another one or for none, or what writes the format is not installed.
+        UsageError: if the suffix stands for another one or for none.
+        EnvironmentFault: if what writes the format is not installed.
     """
     from archdsl.train.export import ONNX, SUFFIXES
 
@@ -91,7 +87,7 @@ def format_of(output: Path, named: str | None) -> str:
         raise UsageError(f"{output}: --format {found} writes files such as {output.with_suffix(SUFFIXES[found])}")
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if found == ONNX and missing:
-        raise UsageError(f"ONNX is written by {' and '.join(missing)}: pip install 'archdsl[onnx]'")
+        raise EnvironmentFault(f"ONNX is written by {' and '.join(missing)}: pip install 'archdsl[onnx]'")
     return found
 
 

@@ -61,9 +61,9 @@ def _files(paths: list[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for name in paths:
         path = Path(name)
-        if not path.is_dir():
-            if not path.exists():
-                read_source(name)  # says what is near
+        if not name or not path.is_dir():
+            if not name or not path.exists():
+                read_source(name)  # says what is wrong
             found[path] = None
             continue
         below = sorted(p for p in path.rglob("*.arch") if p.is_file())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands.common import analysed, show_diagnostics
-from archdsl.files import UsageError
+from archdsl.files import DataError, EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -59,7 +59,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     split = split_of(run.data, run.engine.seed)
     check(run, split)
     if split.classes != run.classes:
-        raise UsageError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
+        raise DataError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
     if first():
         there = (folder / LAST).exists()
         print(f"{folder}: goes on from {LAST}" if there else f"{folder}: has no checkpoint yet and begins anew")
@@ -69,20 +69,16 @@ def _resume(arguments: argparse.Namespace) -> int:
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     from archdsl.train.evaluate import Views, look
     from archdsl.train.fit import train
-    from archdsl.train.run import WEIGHTS, TrainingError
+    from archdsl.train.run import WEIGHTS
     from archdsl.train.weights import trained
 
     recipe = run.recipe
     views = Views(recipe.test_clips, recipe.test_crops)
-    try:
-        train(run, folder, split, resume=resume)
-        if first():
-            print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
-        result = look(run, trained(run, folder, None), split.val, folder, views)
-        metrics = _report(result, folder / "report", folder)
-    except TrainingError as error:
-        print(f"archdsl: {error}", file=sys.stderr)
-        return 1
+    train(run, folder, split, resume=resume)
+    if first():
+        print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
+    result = look(run, trained(run, folder, None), split.val, folder, views)
+    metrics = _report(result, folder / "report", folder)
     if first():
         print(metrics["line"])
         print(f"the report is {folder / 'report/summary.md'}; {folder / WEIGHTS} is for {folder / run.name}.py")
@@ -212,7 +208,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     needs()
     from archdsl.train.evaluate import look
     from archdsl.train.fit import split_of
-    from archdsl.train.run import Data, TrainingError
+    from archdsl.train.run import Data
     from archdsl.train.weights import trained
 
     run, folder = _known(arguments)
@@ -222,13 +218,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     split = split_of(data, run.engine.seed)
     _check_classes(run, split, data, folder)
     output = Path(arguments.output) if arguments.output is not None else folder / "eval"
-    try:
-        model = trained(run, folder, arguments.weights)
-        result = look(run, model, split.val, folder, _views(arguments, run))
-        metrics = _report(result, output, folder)
-    except TrainingError as error:
-        print(f"archdsl: {error}", file=sys.stderr)
-        return 1
+    model = trained(run, folder, arguments.weights)
+    result = look(run, model, split.val, folder, _views(arguments, run))
+    metrics = _report(result, output, folder)
     if first():
         line = metrics.pop("line")
         print(json.dumps(metrics, indent=2) if arguments.json else f"{line}\nthe report is {output / 'summary.md'}")
@@ -236,12 +228,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _check_classes(run: Run, split: Split, data: Data, folder: Path) -> None:
-    """Raises UsageError if videos have other classes than those that were learned."""
+    """Raises DataError if videos have other classes than those that were learned."""
     if split.classes == run.classes:
         return
     strange = [name for name in split.classes if name not in run.classes]
     known = f"its classes are not those of {folder / 'classes.txt'}"
-    raise UsageError(f"{data.data}: {known}" + (f", which has no {', '.join(strange[:5])}" if strange else ""))
+    raise DataError(f"{data.data}: {known}" + (f", which has no {', '.join(strange[:5])}" if strange else ""))
 
 
 def _views(arguments: argparse.Namespace, run: Run) -> Views:
@@ -323,12 +315,12 @@ def latest() -> Path:
 
 
 def needs() -> None:
-    """Raises UsageError where the extra is not installed."""
+    """Raises EnvironmentFault where the extra is not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "lightning", "av", "matplotlib") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"missing: {', '.join(missing)}; pip install 'archdsl[train]'")
+        raise EnvironmentFault(f"missing: {', '.join(missing)}; pip install 'archdsl[train]'")
 
 
 def first() -> bool:

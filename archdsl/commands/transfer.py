@@ -21,7 +21,7 @@ from archdsl.core.fold import folded
 from archdsl.core.report import Reporter
 from archdsl.core.table import aligned
 from archdsl.core.values import describe
-from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.files import FileLibrary, UsageError, WeightsError, read_source
 from archdsl.graph.program import Resolver
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_transfer, plan_weights
@@ -65,7 +65,7 @@ def transfer(arguments: argparse.Namespace) -> int:
     found = _planned(base, variant, arguments)
     if arguments.strict and not found.is_complete:
         _print(found, arguments)
-        raise UsageError(f"{output}: not written, as --strict asks: tensors are new or not used")
+        raise WeightsError(f"{output}: not written, as --strict asks: tensors are new or not used")
     missing_packages("torch", "einops", "safetensors")
     _write(arguments, variant, names, found)
     _print(found, arguments)

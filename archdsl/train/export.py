@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from archdsl.files import UsageError, replacing
+from archdsl.files import CommandError, UsageError, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -25,8 +25,10 @@ ONE_FILE = 2 * 10**9  # bytes: protobuf, which ONNX is stored as, ends at 2 GiB
 Clips = tuple[torch.Tensor, ...]
 
 
-class ExportError(Exception):
+class ExportError(CommandError):
     """A file has been made that does not compute what the module does, or none could be made."""
+
+    kind = "export"
 
 
 def export(
@@ -46,7 +48,8 @@ def export(
 
     Raises:
         ExportError: if that is more than LIMIT, or the module cannot be exported.
-        UsageError: if the file cannot be written, or the weights are too many for it.
+        UsageError: if there can be no such file, or the weights are too many for it.
+        EnvironmentFault: if it cannot be written.
     """
     model.eval()
     size = sum(t.numel() * t.element_size() for t in model.state_dict().values())

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
-from archdsl.files import UsageError
+from archdsl.files import DataError, EnvironmentFault, UsageError
 from archdsl.train.checkpoints import Keep, WholeFiles
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
@@ -145,7 +145,7 @@ def strategy_of(run: Run, cuda: bool) -> Any:
 
 
 def check(run: Run, split: Split) -> None:
-    """Raises UsageError for what cannot be trained."""
+    """Raises UsageError for options that cannot be, DataError without videos."""
     engine, recipe = run.engine, run.recipe
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
@@ -154,7 +154,7 @@ def check(run: Run, split: Split) -> None:
             f"{engine.accumulate} parts; {max(1, round(engine.batch / parts)) * parts} can"
         )
     if not split.train or not split.val:
-        raise UsageError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
+        raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
     if device_of(run) == "cpu" and engine.precision == "fp16":
         raise UsageError("--precision fp16: needs a GPU; bf16 runs on a CPU, too")
     if recipe.ema and engine.strategy == "fsdp" and engine.world > 1:
@@ -167,15 +167,15 @@ def device_of(run: Run) -> str:
     """`cuda` or `cpu`.
 
     Raises:
-        UsageError: if there are fewer GPUs than asked for.
+        EnvironmentFault: if there are fewer GPUs than asked for.
     """
     wanted, count = run.engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cuda" and not count:
-        raise UsageError("--device cuda: torch finds no GPU here")
+        raise EnvironmentFault("--device cuda: torch finds no GPU here")
     if wanted == "cpu" or not count:
         return "cpu"
     if run.engine.devices > count:
-        raise UsageError(f"--devices {run.engine.devices}: torch finds {count} GPUs here")
+        raise EnvironmentFault(f"--devices {run.engine.devices}: torch finds {count} GPUs here")
     return "cuda"
 
 

@@ -21,7 +21,7 @@ import types
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archdsl.files import UsageError, write_atomically
+from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.graph.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ BEST = "best.safetensors"
 LAST = "checkpoints/last.ckpt"
 
 
-class TrainingError(Exception):
+class TrainingError(CommandError):
     """A run cannot go on; what it has written so far is whole."""
+
+    kind = "training"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def load_run(folder: Path) -> Run:
     """The run in a folder.
 
     Raises:
-        UsageError: if there is none, or its files are damaged.
+        UsageError: if there is none.
+        DataError: if its files are damaged.
     """
     try:
         data = json.loads((folder / CONFIG).read_text("utf-8"))
@@ -132,7 +135,7 @@ def load_run(folder: Path) -> Run:
         hint = f"; there are {', '.join(map(str, found))}" if found else ""
         raise UsageError(f"{folder}: is no folder of `archdsl train`: it has no {CONFIG}{hint}") from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"{folder / CONFIG}: cannot be read: {error}") from None
+        raise DataError(f"{folder / CONFIG}: cannot be read: {error}") from None
     try:
         data["recipe"] = Recipe().replace(**data["recipe"])
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
@@ -141,7 +144,7 @@ def load_run(folder: Path) -> Run:
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise UsageError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
+        raise DataError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
 
 
 def clip_of(arch: Architecture) -> tuple[int, int, int, int]:

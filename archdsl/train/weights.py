@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from archdsl.architecture import load, transfer_weights
-from archdsl.files import UsageError
+from archdsl.files import UsageError, WeightsError
 from archdsl.train.run import WEIGHTS
 from archdsl.weights.checkpoint import read_checkpoints
 from archdsl.weights.plan import OWN
@@ -51,7 +51,8 @@ def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
     """The module of a run, with the weights of its last epoch, or with others.
 
     Raises:
-        UsageError: if there are none, or they do not fit.
+        UsageError: if there are none.
+        WeightsError: if they do not fit.
     """
     path = Path(weights) if weights is not None else folder / WEIGHTS
     if not path.exists():
@@ -60,5 +61,5 @@ def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
     try:
         model.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError, OSError) as error:
-        raise UsageError(f"{path}: are no weights of {run.name}: {str(error).splitlines()[0]}") from None
+        raise WeightsError(f"{path}: are no weights of {run.name}: {str(error).splitlines()[0]}") from None
     return model

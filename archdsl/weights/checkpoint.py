@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from archdsl.files import UsageError, replacing
+from archdsl.files import EnvironmentFault, UsageError, WeightsError, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,7 +28,8 @@ def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str]
         expected: the names that the tensors shall have.
 
     Raises:
-        UsageError: if one cannot be read, or only by running code that is in it.
+        UsageError: if there is no such file.
+        WeightsError: if one cannot be read, or only by running code that is in it.
     """
     found: dict[str, torch.Tensor] = {}
     for name, file in files:
@@ -43,7 +44,8 @@ def read_checkpoint(name: str) -> Any:
     """What a file holds, as `state_dict_of` takes it. No code in it is run.
 
     Raises:
-        UsageError: if it cannot be read, or only by running code that is in it.
+        UsageError: if there is no such file.
+        WeightsError: if it cannot be read, or only by running code that is in it.
     """
     if not Path(name).is_file():
         raise UsageError(f"{name}: {'is a directory' if Path(name).is_dir() else 'no such file'}")
@@ -78,16 +80,16 @@ def _read_pickle(name: str) -> Any:
             "if you trust who made it, load it yourself with torch.load(…, weights_only=False), and save its state "
             "dict alone: torch.save(state_dict, FILE)"
         )
-        raise UsageError(message) from None
+        raise WeightsError(message) from None
     except MemoryError:
         raise
     except Exception as error:  # torch tells damage by errors of many kinds
         raise _unreadable(name, error) from None
 
 
-def _unreadable(name: str, error: Exception) -> UsageError:
+def _unreadable(name: str, error: Exception) -> WeightsError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return UsageError(
+    return WeightsError(
         f"{name}: is no checkpoint that torch or safetensors can read, or only a part of one ({reason}); "
         "compare its size with what its source says, and fetch it again"
     )
@@ -97,7 +99,7 @@ def state_dict_of(checkpoint: Any, origin: str) -> dict[str, torch.Tensor]:
     """The tensors of a model, found in what training code has put around them.
 
     Raises:
-        UsageError: if there are none, or it cannot be told which.
+        WeightsError: if there are none, or it cannot be told which.
     """
     import torch
 
@@ -109,18 +111,18 @@ def state_dict_of(checkpoint: Any, origin: str) -> dict[str, torch.Tensor]:
             wrapped = [k for k, v in inside.items() if _holds_tensors(v)]
             if len(wrapped) > 1:
                 listed = ", ".join(f"`{k}`" for k in wrapped)
-                raise UsageError(f"{origin}: holds several state dicts, {listed}; save the one that is meant alone")
+                raise WeightsError(f"{origin}: holds several state dicts, {listed}; save the one that is meant alone")
         if not wrapped:
             break
         found = inside[wrapped[0]]
     if not isinstance(found, Mapping):
-        raise UsageError(f"{origin}: holds no state dict but {type(found).__name__}")
+        raise WeightsError(f"{origin}: holds no state dict but {type(found).__name__}")
     tensors = cast("Mapping[Any, Any]", found)
     if not tensors:
-        raise UsageError(f"{origin}: holds no tensors")
+        raise WeightsError(f"{origin}: holds no tensors")
     for key, value in tensors.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise UsageError(f"{origin}: `{key}` is no tensor but {type(value).__name__}, so this is no state dict")
+            raise WeightsError(f"{origin}: `{key}` is no tensor but {type(value).__name__}, so this is no state dict")
     return dict(cast("Mapping[str, torch.Tensor]", tensors))
 
 
@@ -156,7 +158,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata:
     """Writes a state dict so that the file is there whole or not at all.
 
     Raises:
-        UsageError: if it cannot be written.
+        CommandError: if it cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
@@ -165,4 +167,4 @@ def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata:
         try:
             save_file(dict(tensors), temporary, dict(metadata))
         except SafetensorError as error:
-            raise UsageError(f"{path}: cannot be written: {error}") from None
+            raise EnvironmentFault(f"{path}: cannot be written: {error}") from None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from archdsl.files import UsageError
+from archdsl.files import DataError, UsageError, system_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,7 +94,8 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
         seed: of its choice, which does not depend on the order of files.
 
     Raises:
-        UsageError: with file and line, if there is nothing to read, or what there is contradicts itself.
+        UsageError: if there is no such file or folder.
+        DataError: with file and line, if there are no videos, or what there is contradicts itself.
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; it must be between 0 and 1")
@@ -109,7 +110,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
     found = names or given.classes or _names(given.entries)
     if names is None and len({e.label for e in given.entries}) < 2:  # of named classes, one may be all that is tested
         only = given.entries[0].label
-        raise UsageError(f"{data}: all videos are of the class {only!r}; there is nothing to tell apart with one class")
+        raise DataError(f"{data}: all videos are of the class {only!r}; there is nothing to tell apart with one class")
     numbers = {name: number for number, name in enumerate(found)}
     if names is not None and not any(e.label in numbers for e in given.entries):
         numbers = {str(number): number for number in range(len(names))}
@@ -148,10 +149,10 @@ def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Lis
         raise UsageError(f"{place}: no such folder; it is where the paths of {source} begin")
     listed = _read_json(source, place) if source.suffix.lower() == ".json" else _read_table(source, place, classes)
     if not listed.entries:
-        raise UsageError(f"{source}: lists no videos; {FORM}")
+        raise DataError(f"{source}: lists no videos; {FORM}")
     first = listed.entries[0]
     if not any(Path(e.path).exists() for e in listed.entries[:LOOKED_AT]):
-        raise UsageError(
+        raise DataError(
             f"{first.where}: no such file: {first.path}, nor any after it; say with --root where paths begin"
         )
     return listed
@@ -171,7 +172,7 @@ def _parts(folder: Path) -> tuple[Path, Path] | None:
     if train is None or (train.is_dir() and not any(p.is_dir() for p in train.iterdir())):  # `train` can be a class
         return None
     if val is None:
-        raise UsageError(f"{folder}: has {train.name}, but none of {', '.join(VAL)}; name {train} itself, or add --val")
+        raise DataError(f"{folder}: has {train.name}, but none of {', '.join(VAL)}; name {train} itself, or add --val")
     return train, val
 
 
@@ -189,7 +190,7 @@ def _read_folder(folder: Path) -> Listed:
     if not entries:
         loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
         found = "has videos, but not in subfolders, one for each class" if loose else "has no videos in its subfolders"
-        raise UsageError(f"{folder}: {found}; put them into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
+        raise DataError(f"{folder}: {found}; put them into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
     notes = [f"{_count(others, 'other file')} in {folder} left out"] * bool(others)
     notes += [f"no videos in {', '.join(empty)}"] * bool(empty)
     return Listed(entries, None, "; ".join(notes))
@@ -206,19 +207,19 @@ def _text(file: Path) -> str:
     """A text file.
 
     Raises:
-        UsageError: if it cannot be read, or is no text.
+        CommandError: if it cannot be read, or is no text.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}") from None
+        raise system_fault(file, error) from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{file}:{line}: is not UTF-8 text; save the list as UTF-8") from None
+        raise DataError(f"{file}:{line}: is not UTF-8 text; save the list as UTF-8") from None
     if "\0" in text:
-        raise UsageError(f"{file}:{text[: text.index(chr(0))].count(chr(10)) + 1}: is not text, but binary data")
+        raise DataError(f"{file}:{text[: text.index(chr(0))].count(chr(10)) + 1}: is not text, but binary data")
     return text
 
 
@@ -229,13 +230,13 @@ def _class_file(file: Path) -> tuple[str, ...]:
     names = names[: len(names) - next((i for i, n in enumerate(reversed(names)) if n), len(names))]
     for number, name in enumerate(names):
         if not name:
-            raise UsageError(f"{file}:{number + 1}: is empty; each line is the name of a class")
+            raise DataError(f"{file}:{number + 1}: is empty; each line is the name of a class")
         if name in names[:number]:
-            raise UsageError(f"{file}:{number + 1}: {name!r} is there twice; each class has one line")
+            raise DataError(f"{file}:{number + 1}: {name!r} is there twice; each class has one line")
     if not names:
-        raise UsageError(f"{file}: is empty; it should have the name of each class in a line")
+        raise DataError(f"{file}: is empty; it should have the name of each class in a line")
     if len(names) == 1:
-        raise UsageError(f"{file}: names one class, {names[0]!r}; there is nothing to tell apart")
+        raise DataError(f"{file}: names one class, {names[0]!r}; there is nothing to tell apart")
     return names
 
 
@@ -243,9 +244,9 @@ def _read_table(file: Path, place: Path, classes: Sequence[str] | None) -> Liste
     rows = _rows(file)
     columns = _columns(rows[0][1]) if rows else None
     if columns is not None and "path" not in columns and "id" not in columns:
-        raise UsageError(f"{file}:{rows[0][0]}: no column has the videos; name it `path` or `video`")
+        raise DataError(f"{file}:{rows[0][0]}: no column has the videos; name it `path` or `video`")
     if columns is not None and "label" not in columns:
-        raise UsageError(f"{file}:{rows[0][0]}: no column has the classes; name it `label` or `class`")
+        raise DataError(f"{file}:{rows[0][0]}: no column has the classes; name it `label` or `class`")
     width = len(rows[0][1]) if columns is not None else None
     entries = [_entry(fields, columns, width, f"{file}:{line}", place) for line, fields in rows[1 if columns else 0 :]]
     if classes is None and entries and all(re.fullmatch(r"-?\d+", e.label) for e in entries):
@@ -269,7 +270,7 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
                 rows.append((begin, found))
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise UsageError(f'{file}:{reader.line_num}: {error}; quote fields as in "a, b"') from None
+        raise DataError(f'{file}:{reader.line_num}: {error}; quote fields as in "a, b"') from None
     return rows
 
 
@@ -286,23 +287,23 @@ def _entry(fields: Sequence[str], columns: dict[str, int] | None, width: int | N
     if columns is None:
         if len(fields) not in (2, 4):
             hint = "; quote a path with spaces or commas in it" if len(fields) > 2 else ""
-            raise UsageError(f"{where}: has {_count(len(fields), 'field')}; {FORM}{hint}")
+            raise DataError(f"{where}: has {_count(len(fields), 'field')}; {FORM}{hint}")
         columns = dict(zip(("path", "label", "start", "end")[: len(fields)], range(len(fields)), strict=True))
     elif len(fields) != width:
-        raise UsageError(f"{where}: has {_count(len(fields), 'field')}, the first line has {width}")
+        raise DataError(f"{where}: has {_count(len(fields), 'field')}, the first line has {width}")
     values = {what: fields[number] for what, number in columns.items()}
     for what in ("path", "id", "label"):
         if what in values and not values[what]:
-            raise UsageError(f"{where}: the {'class' if what == 'label' else 'video'} is empty")
+            raise DataError(f"{where}: the {'class' if what == 'label' else 'video'} is empty")
     start, end = _seconds(values.get("start"), where), _seconds(values.get("end"), where)
     if end is not None and (start or 0.0) >= end:
-        raise UsageError(f"{where}: starts at {start or 0:g} s and ends at {end:g} s; the end must be later")
+        raise DataError(f"{where}: starts at {start or 0:g} s and ends at {end:g} s; the end must be later")
     label, split = values["label"], values.get("split", "").lower()
     if "path" in values:
         return Entry(str(place / values["path"]), label, where, start or 0.0, end, split)
     # a file of Kinetics holds the part that the list names, and nothing else
     if start is None or end is None:
-        raise UsageError(f"{where}: with youtube_id there must be time_start and time_end, which its file is named by")
+        raise DataError(f"{where}: with youtube_id there must be time_start and time_end, which its file is named by")
     name = f"{values['id']}_{int(start):06d}_{int(end):06d}.mp4"
     paths = (place / name, place / label / name, place / label.replace(" ", "_") / name)
     return Entry(str(next((p for p in paths if p.is_file()), paths[0])), label, where, split=split)
@@ -316,7 +317,7 @@ def _seconds(text: str | None, where: str) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise UsageError(f"{where}: {text!r} is not a number of seconds")
+        raise DataError(f"{where}: {text!r} is not a number of seconds")
     return seconds
 
 
@@ -324,12 +325,12 @@ def _numbers(entries: Sequence[Entry]) -> tuple[str, ...]:
     """The classes of a list that numbers them."""
     for entry in entries:
         if int(entry.label) < 0:
-            raise UsageError(f"{entry.where}: the class is {entry.label}; classes are numbered from 0")
+            raise DataError(f"{entry.where}: the class is {entry.label}; classes are numbered from 0")
     last = max(entries, key=lambda e: int(e.label))
     found = {int(e.label) for e in entries}
     if int(last.label) >= 2 * len(found) + 1000:
         text = f"the class is {last.label}, and there are no more than {len(found)} classes; number them from 0"
-        raise UsageError(f"{last.where}: {text}, without gaps")
+        raise DataError(f"{last.where}: {text}, without gaps")
     return tuple(str(n) for n in range(int(last.label) + 1))
 
 
@@ -351,16 +352,16 @@ def _read_json(file: Path, place: Path) -> Listed:
     """A list of Something-Something, with the order of its classes from `labels.json` beside it."""
     found = _json(file)
     if not isinstance(found, list):
-        raise UsageError(f'{file}: should be a list of objects, as [{{"id": "1", "template": "Holding [something]"}}]')
+        raise DataError(f'{file}: should be a list of objects, as [{{"id": "1", "template": "Holding [something]"}}]')
     entries: list[Entry] = []
     for number, item in enumerate(cast("list[Any]", found)):
         where = f"{file}: entry {number + 1}"
         if not isinstance(item, dict) or "id" not in item:
-            raise UsageError(f"{where}: has no `id`, which its video is named by")
+            raise DataError(f"{where}: has no `id`, which its video is named by")
         fields = cast("dict[str, Any]", item)
         label = fields.get("template") or fields.get("label")
         if not isinstance(label, str):
-            raise UsageError(f"{where}: has no `template` and no `label`, which would be its class")
+            raise DataError(f"{where}: has no `template` and no `label`, which would be its class")
         name = str(fields["id"])
         paths = [place / f"{name}{suffix}" for suffix in (".webm", ".mp4", ".avi")]
         path = next((p for p in paths if p.is_file()), paths[0])
@@ -373,9 +374,9 @@ def _json(file: Path) -> Any:
     try:
         return json.loads(_text(file))
     except json.JSONDecodeError as error:
-        raise UsageError(f"{file}:{error.lineno}: is not JSON: {error.msg}") from None
+        raise DataError(f"{file}:{error.lineno}: is not JSON: {error.msg}") from None
     except RecursionError:
-        raise UsageError(f"{file}: is nested too deeply to be a list of videos") from None
+        raise DataError(f"{file}: is nested too deeply to be a list of videos") from None
 
 
 def _json_classes(file: Path) -> tuple[str, ...]:
@@ -383,9 +384,9 @@ def _json_classes(file: Path) -> tuple[str, ...]:
     try:
         pairs = [(int(number), _without_brackets(name)) for name, number in cast("Mapping[str, Any]", found).items()]
     except (AttributeError, TypeError, ValueError):
-        raise UsageError(f'{file}: should give each class its number, as {{"Holding something": "0"}}') from None
+        raise DataError(f'{file}: should give each class its number, as {{"Holding something": "0"}}') from None
     if sorted(number for number, _ in pairs) != list(range(len(pairs))):
-        raise UsageError(f"{file}: the numbers of the classes should be 0 to {len(pairs) - 1}, each once")
+        raise DataError(f"{file}: the numbers of the classes should be 0 to {len(pairs) - 1}, each once")
     return tuple(name for _, name in sorted(pairs))
 
 
@@ -405,7 +406,7 @@ def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) 
     samples: list[Sample] = []
     for entry in entries:
         if entry.label not in numbers:
-            raise UsageError(f"{entry.where}: {_unknown(entry.label, list(numbers), data)}")
+            raise DataError(f"{entry.where}: {_unknown(entry.label, list(numbers), data)}")
         samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end))
     return tuple(samples)
 
