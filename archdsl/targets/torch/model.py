@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.graph.flow import Piece, is_stateless, pieces
 from archdsl.graph.model import Network, Unit
 from archdsl.graph.rows import sole_block, stage_row
-from archdsl.layers.base import Shared
+from archdsl.layers.base import GRID, Shared
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
@@ -180,7 +180,7 @@ class ModelPrinter:
         steps: list[Step] = []
         moved: dict[int, int] = {}  # values that are features in another layout
         for unit in self.network.units:
-            if unit.kind == "layout" and unit.entry in self.features:
+            if unit.kind == "layout" and unit.entry in self.features and self._gives_grid(unit):
                 self.features[unit.exit] = self.features.pop(unit.entry)
                 moved[unit.entry] = unit.exit
             if unit.kind not in ("stage", "lateral"):
@@ -191,6 +191,10 @@ class ModelPrinter:
             else:
                 steps.append(Step(-2 - len(steps), (value,), lambda x: x[0], feature=unit.name))
         return steps
+
+    def _gives_grid(self, layout: Unit) -> bool:
+        """Tell whether a conversion puts the channels of a stage's output first, as features have them."""
+        return getattr(self.network.node(layout.exit).layer, "after", "") == GRID
 
     def _call(self, unit: Unit) -> str:
         """How a call begins; stages go through `run`, which knows whether they are computed again."""
