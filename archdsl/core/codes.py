@@ -23,6 +23,7 @@ TITLES = {
     "E0207": "a block contains itself",
     "E0208": "a file of the wrong kind",
     "E0209": "unknown function",
+    "E0210": "a name that is known elsewhere",
     "E0301": "a value of the wrong type",
     "E0302": "not a whole number",
     "E0303": "division by zero",

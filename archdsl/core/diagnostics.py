@@ -65,12 +65,60 @@ class LayerError(SpecError):
     """A layer from ARCHDSL_LAYERS is wrong: a fault of its author, shown in its own file."""
 
 
+MAX_NAMES = 2  # suggested at once
+MAX_LENGTH = 60  # of names that are compared letter by letter
+
+
+def closest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that a name can be a slip of, the nearest first: a few wrong letters, or a part of one."""
+    wanted = name.lower()
+    found: list[tuple[int, str]] = []
+    for candidate in sorted(set(known)):
+        other = candidate.lower()
+        short, long = sorted((len(wanted), len(other)))
+        if wanted == other:
+            found.append((0, candidate))
+        elif short > 2 and long <= MAX_LENGTH:
+            distance = _distance(wanted, other)
+            if distance <= max(1, short // 3) or _is_part(wanted, other):
+                found.append((distance, candidate))
+        elif short == 2 and long == 3 and wanted[:2] == other[:2]:
+            found.append((1, candidate))
+    nearest = sorted(found, key=lambda f: (f[0], abs(_letters(f[1]) - _letters(wanted)), f[1]))[:MAX_NAMES]
+    return [c for d, c in nearest if d <= nearest[0][0] + 1]
+
+
+def _letters(name: str) -> int:
+    """A number that is near for words of like letters: it makes `res5` nearer to `res6` than `res2`."""
+    return sum(map(ord, name.lower()))
+
+
+def _is_part(one: str, other: str) -> bool:
+    """Whether a name begins as the other does, or has it between underscores: `parameters`, `num_heads`."""
+    long, short = (one, other) if len(one) > len(other) else (other, one)
+    common = next((i for i, (a, b) in enumerate(zip(long, short, strict=False)) if a != b), len(short))
+    return common >= max(3 if short == other else 4, 0.8 * len(short)) or short in long.split("_")
+
+
+def _distance(one: str, other: str) -> int:
+    """Letters to insert, delete, change or swap with their neighbours until one word is the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one):
+        current = [i + 1]
+        for j, b in enumerate(other):
+            cost = min(row[j + 1] + 1, current[j] + 1, row[j] + (a != b))
+            if i and j and a == other[j - 1] and one[i - 1] == b:
+                cost = min(cost, before[j - 1] + 1)
+            current.append(cost)
+        before, row = row, current
+    return row[-1]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A help line that names the nearest known names, or lists them when they are few."""
-    from difflib import get_close_matches
-
     candidates = sorted(set(known))
-    close = get_close_matches(name, candidates, n=2, cutoff=0.6)
+    close = closest(name, candidates)
     if close:
         return "did you mean " + " or ".join(f"`{c}`" for c in close) + "?"
     if 0 < len(candidates) <= 12:

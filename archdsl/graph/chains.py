@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.diagnostics import Note
 from archdsl.core.grid import Grid
 from archdsl.core.names import why_refused
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.frontend import ast
 from archdsl.graph.arguments import Binder, argument_of, written
-from archdsl.graph.faults import layer_hint, producer, residual_hint, residual_notes, used_notes
+from archdsl.graph.faults import producer, residual_hint, residual_notes, used_notes
+from archdsl.graph.meanings import ADDING, layer_meaning
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.scope import Binding, Scope
 from archdsl.layers.attributes import Reference
@@ -183,11 +184,12 @@ class Builder:
         if cls is None or cls.internal:
             self._unknown_layer(link, context, first=first)
             return LOST
-        layer = self.binder.layer(cls, link, context.scope)
         if cls.many:
-            example = f"`{name} {{ a -> …, b -> … }}`"
-            self.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=f"write {example}")
+            inside = ", ".join(a.span.text for a in link.arguments or ()) if link.arguments else "a -> …, b -> …"
+            hint = f"braces hold the branches: `{name} {{ {inside} }}`"
+            self.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
             return LOST
+        layer = self.binder.layer(cls, link, context.scope)
         flow = self._need(flow, link, context)
         if layer is None:
             return LOST
@@ -209,15 +211,21 @@ class Builder:
         return LOST
 
     def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:
-        known = {*context.module.blocks, *(k for k, c in self.layers.items() if not c.internal)}
+        known = {*context.module.blocks, *self._written()}
         if first and link.arguments is None:
             known |= context.values.keys()
         what = "layer, block or value" if first and link.arguments is None else "layer or block"
         library = context.module.elsewhere(link.name.id)
-        hint = f"`import {library}` brings this block" if library else layer_hint(link.name.id, known)
+        hint, notes = f"`import {library}` brings this block", list[Note]()
+        if link.name.id in self.binder.indices:
+            hint = f"numbers of frames are given to a layer by name: `position(time, frames = {link.name.id})`"
+        elif context.scope.find(link.name.id) is not None:
+            hint = f"`{link.name.id}` is a value, which stands in the arguments of a layer"
+        elif not library:
+            hint, could_be_added = layer_meaning(link.name.id, self._written(), known)
+            notes += [Note(ADDING)] if could_be_added else []
         if link.name.id in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
-        notes: list[Note] = []
         if link.name.id in self.dropped:
             hint = "the variant needs a line, or a `head`, of its own that does without the path"
             notes.append(Note("the path is dropped here", self.dropped[link.name.id].span))
@@ -225,15 +233,32 @@ class Builder:
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
         cls = self.layers.get(link.name.id)
+        if cls is None or not cls.many:
+            self._no_join(link, context)
+            return LOST
         shape = flow.shape if flow is not None else None
         flows = [self.chain(branch, flow, context.inner(shape)) for branch in link.branches]
-        if cls is None or not cls.many:
-            many = [k for k, c in self.layers.items() if c.many]
-            hint = did_you_mean(link.name.id, many)
-            self.evaluator.fault("E0405", link.name.span, f"`{link.name.id}` does not join several values", hint)
-            return LOST
         layer = self.binder.layer(cls, link, context.scope)
         return LOST if layer is None else self.apply(layer, tuple(flows), context, link)
+
+    def _no_join(self, link: ast.Merge, context: Context) -> None:
+        """Report that a name before braces is none of a layer that joins values."""
+        name = link.name.id
+        joins = [k for k, c in self._written().items() if c.many]
+        known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
+        if name in self._written() or name in context.module.blocks:
+            hint = (
+                f"branches are joined by {known}; `{name}` stands in one of them, or behind: `concat {{ … }} -> {name}`"
+            )
+            self.evaluator.fault("E0405", link.name.span, f"`{name}` takes one value, not several branches", hint)
+            return
+        hint, could_be_added = layer_meaning(name, {k: self.layers[k] for k in joins}, joins)
+        notes = [Note(ADDING)] if could_be_added else []
+        self.evaluator.fault("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
+
+    def _written(self) -> dict[str, type[Layer]]:
+        """The layers that a spec can name."""
+        return {k: c for k, c in self.layers.items() if not c.internal}
 
     def _residual(self, link: ast.Residual, flow: Flow | None, context: Context) -> Flow:
         flow = self._need(flow, link, context)

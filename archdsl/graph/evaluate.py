@@ -20,9 +20,10 @@ from archdsl.core.values import (
     type_name,
 )
 from archdsl.frontend import ast
-from archdsl.graph.faults import fraction_notes, trail
+from archdsl.graph.faults import Places, fraction_notes, function_hint, trail, unknown_name
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
 from archdsl.graph.scope import Binding, Scope, origin, traced
+from archdsl.layers.attributes import Initialiser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -48,6 +49,7 @@ class Evaluator:
         self.steps = 0
         self.sizes_used: set[str] = set()  # axes whose size decided something: the network is right for that size only
         self.calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open
+        self.places = Places()
         self._rules: dict[type, Callable[[Any, Scope], Value]] = {
             ast.Number: self._number,
             ast.String: self._string,
@@ -177,10 +179,9 @@ class Evaluator:
             return _CONSTANTS[expr.id]
         if expr.id in self.symbols:
             return Symbol(expr.id)
-        hint = did_you_mean(expr.id, {*scope.known(), *_CONSTANTS, *self.symbols})
-        if not hint and self.calls and not scope.sees_parameters():
-            hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
-        return self.fault("E0201", expr.span, f"nothing is called `{expr.id}` here", hint)
+        words = {*_CONSTANTS, *self.symbols}
+        said = unknown_name(expr, scope, words, self.places, in_block=bool(self.calls))
+        return self.fault(said.code, expr.span, said.label, said.hint, said.notes)
 
     def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
         value = scope.find_in_hand()
@@ -297,8 +298,7 @@ class Evaluator:
                 return self.fault("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
         if name in self.symbols:
             return Symbol(name, values)
-        known = {*FUNCTIONS, *self.symbols}
-        return self.fault("E0209", expr.name.span, f"no function `{name}`", did_you_mean(name, known))
+        return self.fault("E0209", expr.name.span, f"no function `{name}`", function_hint(expr, Initialiser.known))
 
     def _bounded(self, items: tuple[Value, ...], span: Span) -> Value:
         if len(items) > MAX_LIST:

@@ -12,6 +12,7 @@ from archdsl.core.names import why_no_input, why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
 from archdsl.frontend import ast
 from archdsl.graph.chains import Builder, Context, Flow
+from archdsl.graph.faults import declared_inside
 from archdsl.graph.labels import assign_labels
 from archdsl.graph.model import Network, Unit
 from archdsl.graph.replaced import Replacements, StageAt, bind, fill_label
@@ -70,6 +71,7 @@ class _Expander:
         self.paths: dict[str, Flow] = {}
         self.module = program.modules[0]  # the file whose statement is expanded
         self.scopes: list[Scope] = [scope.child() for _ in program.files[:-1]] + [scope]  # of each file
+        evaluator.places.declared = dict(declared_inside(placed.statement for placed in program.statements))
         self.replacements = Replacements(program, self.scopes, evaluator, reporter)
         self.named: dict[str, Flow] = {}
         self.stages: dict[str, ast.Label] = {}
@@ -183,9 +185,12 @@ class _Expander:
         if not self.paths:
             self._implicit_path(statement)
         root = len(self.program.files) - 1
+        around = scope
         at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
         statement, scope, self.module = at.stage, at.scope, self.program.modules[at.level]
+        self.evaluator.places.replaced = around if at.level != root else None
         self._stage_at(statement, scope, label)
+        self.evaluator.places.replaced = None
         self.module = self.program.modules[root]
 
     def _path_name(self) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.values import describe
 from archdsl.frontend import ast
+from archdsl.graph.functions import FUNCTIONS
+from archdsl.graph.meanings import FUNCTIONS as FUNCTION_MEANINGS
+from archdsl.graph.meanings import VALUES
 from archdsl.graph.scope import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import networkx as nx
 
@@ -21,11 +25,6 @@ if TYPE_CHECKING:
     from archdsl.graph.scope import Scope
 
 SHOWN_CALLS = 3
-# What other libraries call a layer.
-_ALSO = {
-    "batchnorm": "bn", "batchnorm3d": "bn", "batch_norm": "bn", "norm": "bn", "conv2d": "conv", "conv3d": "conv",
-    "fc": "linear", "dense": "linear", "gap": "avgpool", "pool": "maxpool", "cat": "concat", "sum": "add",
-}  # fmt: skip
 
 
 def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
@@ -63,11 +62,86 @@ def _names(part: Any) -> Iterator[ast.Name]:
             yield from _names(inner)
 
 
-def layer_hint(name: str, known: Iterable[str]) -> str:
-    """What a name that no layer has was meant to be."""
-    names = set(known)
-    meant = _ALSO.get(name.lower())
-    return f"did you mean `{meant}`?" if meant in names else did_you_mean(name, names)
+class Words(NamedTuple):
+    """What is said of a fault: its code, its label, a hint and notes."""
+
+    code: str
+    label: str
+    hint: str = ""
+    notes: Sequence[Note] = ()
+
+
+def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Places, *, in_block: bool) -> Words:
+    """Return what is said of a name that nothing has in a scope.
+
+    Args:
+        name: as it stands in an expression.
+        scope: where it was looked for.
+        words: those that mean themselves.
+        places: where else in the program names are known.
+        in_block: whether the expression stands in a block.
+    """
+    if name.id == "index":
+        return Words("E0210", "`index` is known only in what is repeated", _INDEX_IN_BLOCK if in_block else _INDEX)
+    beyond = places.replaced.find(name.id) if places.replaced is not None else None
+    if beyond is not None:
+        label = f"`{name.id}` is known only around the stage that this one takes the place of"
+        notes = [Note("it is declared here", beyond.span)] if beyond.span is not None else []
+        return Words("E0210", label, f"write what it is there: {describe(beyond.value)}", notes)
+    if name.id in places.declared:
+        notes = [Note("it is declared here", places.declared[name.id])]
+        hint = "declare it with `param` to use it everywhere, or write its value"
+        if name.span.text != name.id:
+            hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
+        return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
+    hint = VALUES.get(name.id) or did_you_mean(name.id, {*scope.known(), *words})
+    if name.span.source.text[: name.span.start].rstrip(" \t").endswith("//"):
+        hint = "`//` divides and rounds down; a comment begins with `#`"
+    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write")):
+        hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
+    return Words("E0201", f"nothing is called `{name.id}` here", hint)
+
+
+@dataclass
+class Places:
+    """Where names are known that an expression may have meant."""
+
+    declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # by a `for`, or a `let` in braces
+    replaced: Scope | None = None  # around the stage that the present one takes the place of
+
+
+def declared_inside(statements: Iterable[ast.Statement], depth: int = 0) -> Iterator[tuple[str, Span]]:
+    """Yield the names that are known in some braces alone, with their places."""
+    for statement in statements:
+        match statement:
+            case ast.For():
+                yield from ((n.id, n.span) for n in statement.names)
+                yield from declared_inside(statement.body, depth + 1)
+            case ast.If():
+                yield from declared_inside([*statement.body, *statement.otherwise], depth + 1)
+            case ast.Stage():
+                yield from declared_inside(statement.body, depth + 1)
+            case ast.Let() if depth:
+                yield from ((b.name.id, b.name.span) for b in statement.bindings)
+            case _:
+                pass
+
+
+_INDEX = "it counts the rounds of the innermost `*` from 0, as in `conv(8*(index + 1)) * 3`; a `for` names its own"
+_INDEX_IN_BLOCK = (
+    "it counts the rounds of the caller's `*`; a block is given it as an argument, as in `unit(index) * 3`"
+)
+
+
+def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
+    """Return what is said of a function that there is not."""
+    name = call.name.id
+    if name in ("range", "arange") and 0 < len(call.arguments) < 3:
+        *first, last = [a.value for a in call.arguments]
+        start = first[0].span.text if first else "0"
+        end = str(int(last.value) - 1) if isinstance(last, ast.Number) else f"{last.span.text} - 1"
+        return f"write `{start}..{end}`: `b` belongs to the range `a..b`"
+    return FUNCTION_MEANINGS.get(name.lower()) or did_you_mean(name, {*FUNCTIONS, *symbols})
 
 
 def producer(graph: nx.DiGraph[int], number: int, unit: Unit | None) -> Span:

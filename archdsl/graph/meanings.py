@@ -1,0 +1,218 @@
+"""Words of other libraries and languages, and what a spec says in their place.
+
+`LAYERS` has layers as PyTorch, TensorFlow, timm and papers call them, `FUNCTIONS` functions of Python and NumPy,
+`VALUES` words for values. Their keys are in the form of `plain`. A meaning is one of:
+
+- the name of a layer that computes the same: it is suggested;
+- a category of layers (`Layer.category`) that has nothing like it: the layers of that category are listed;
+- a sentence: the way that the language says it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import closest, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from archdsl.layers.base import Layer
+
+ADDING = "a layer is one Python file and one template: README.md, “Add a layer”"
+
+_SHAPE = "shapes need no layers: between layers, permutations and reshapes are the compiler's business"
+_REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
+_NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
+_RESIZE = "no layer makes a grid larger; `avgpool`, `maxpool` and strides make it smaller"
+_DEPTHWISE = "a depthwise convolution is `conv(in.channels, 3, groups = in.channels)`, a pointwise one `conv(width, 1)`"
+_GATE = "values are joined by `add`, `concat` and `mean`; a gate that multiplies has no layer yet"
+_LACKING = {_GATE, _RESIZE}
+_TOKENS = "`class_token`, before the attention; `select(token)` takes it out again"
+_BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of `import resnet`"
+_ENCODER = "`import transformer` brings `encoder(heads)`; the one layer in it that attends is `attention`"
+_SHORTCUT = "`residual { … }` adds its input to the result; `residual { … } shortcut { … }` takes it through layers"
+_LOSS = "a spec ends in the logits; the loss is training's: `recipe label_smoothing = 0.1`"
+_OUTPUT = "a spec ends in the logits: training and `archdsl predict` apply the softmax"
+_PATHS = "a path begins with `path NAME = CHAIN`; its lines in a stage begin with `NAME:`"
+_VALUE = "a layer's input has no name: a chain goes on from what stands left of `->`, in a stage from the path"
+
+
+def _by_word(*rows: tuple[str, str]) -> Mapping[str, str]:
+    """Return the meaning of each word; a row has words of one meaning."""
+    return {word: meaning for words, meaning in rows for word in words.split()}
+
+
+LAYERS = _by_word(
+    # activations
+    (
+        "activation act relu6 silu swish sigmoid tanh elu selu celu prelu rrelu leakyrelu mish hardswish hardsigmoid "
+        "hswish hsigmoid softplus glu geglu swiglu quickgelu",
+        "activation",
+    ),
+    # norms
+    ("batchnorm batchnormalization batchnormalisation bnorm norm syncbatchnorm", "bn"),
+    ("ln layernormalization layernormalisation", "layernorm"),
+    ("groupnorm gn instancenorm rmsnorm localresponsenorm lrn weightnorm spectralnorm normalize l2norm", "norm"),
+    # convolutions
+    ("convolution cnn pointwise pointwiseconv", "conv"),
+    ("depthwise depthwiseconv dwconv separableconv depthwiseseparableconv", _DEPTHWISE),
+    ("deconv convtranspose transposedconv conv2plus1 deformconv", "convolution"),
+    ("conv2plus r2plus", "`import r2plus1d` brings `conv2plus1d(width)`"),
+    # linear layers
+    ("fc dense fullyconnected classifier denselayer", "linear"),
+    ("bilinear", "linear"),
+    (
+        "embedding",
+        "`position` adds learned vectors to positions; patches are embedded by `conv` with its stride as kernel",
+    ),
+    ("rnn", "no layer has a state; `conv` with a kernel over t, and `attention(over = time)`, look along time"),
+    # pools
+    ("gap globalavgpool globalaveragepooling averagepool averagepooling avgpooling", "avgpool"),
+    ("adaptiveavgpool adaptivepool globalpool globalpooling", "avgpool"),
+    ("maxpooling globalmaxpool globalmaxpooling adaptivemaxpool", "maxpool"),
+    ("pool pooling lppool spp roipool roialign unpool maxunpool", "pool"),
+    # shapes
+    ("flatten reshape view permute transpose squeeze unsqueeze rearrange unflatten contiguous einsum expand", _SHAPE),
+    ("upsample interpolate resize unpooling pixelshuffle", _RESIZE),
+    ("pad zeropad constantpad reflectionpad", "`padding = half`, `same` or `valid` of `conv` pads"),
+    ("spacetodepth", "space_to_channel"),
+    ("focus", "space_to_channel"),
+    ("patchmerging", "`import swin` brings `patch_merging`; its packing alone is `space_to_channel`"),
+    ("subsample temporalsubsample framesampling", "every"),
+    ("temporalshift tsm shift", "sampling"),
+    # attention and its surroundings
+    ("selfattention multiheadattention multiheadselfattention mha mhsa msa attn", "attention"),
+    ("crossattention", "attention"),
+    (
+        "windowattention shiftedwindowattention swinattention localattention",
+        "`attention(heads, window = [8, 7, 7], shift = [4, 3, 3])`",
+    ),
+    ("nonlocal nonlocalblock", "`import resnet` brings `non_local`"),
+    ("transformer transformerencoder transformerencoderlayer transformerblock vitblock", _ENCODER),
+    ("mlp ffn feedforward mlpblock", "`import transformer` brings `mlp(ratio = 4)`: linear, gelu, linear"),
+    (
+        "patchembed patchembedding tubeletembedding tubelet stemconv",
+        "patches are embedded by `conv(width, [1, 16, 16], stride = [1, 16, 16], padding = valid, bias = on)`",
+    ),
+    ("clstoken cls classembedding", _TOKENS),
+    ("posembed posembedding positionembedding positionalencoding positionalembedding pe", "position"),
+    ("segmentembedding tokentypeembedding", "token_type"),
+    ("se semodule seblock squeezeexcitation squeezeandexcitation squeezeexcite senet eca cbam", _GATE),
+    # regularisation
+    ("stochasticdepth droppath", "drop_path"),
+    ("alphadropout featurealphadropout dropblock", "regularisation"),
+    # joins
+    ("cat concatenate stack torchcat hstack", "concat"),
+    ("sum plus addition eltwiseadd", "add"),
+    ("average avg", "mean"),
+    ("mul multiply product times hadamard matmul bmm max maximum", _GATE),
+    ("split chunk", "branches begin with one value: `concat { a, b }` gives each all channels"),
+    ("parallel branches branch", "`concat { a, b }`, `add { a, b }` or `mean { a, b }` joins branches"),
+    # structure
+    ("sequential modulelist seq block layers chain compose", _REPEAT),
+    ("repeat loop", _REPEAT),
+    ("identity noop pass skipif lambda", _NOTHING),
+    ("basicblock resblock residualblock resnetblock", _BLOCK),
+    ("skip skipconnection residualconnection downsample shortcutconv", _SHORTCUT),
+    ("softmax logsoftmax argmax", _OUTPUT),
+    ("loss crossentropy crossentropyloss bceloss mseloss criterion", _LOSS),
+    ("slow fast rgb flow", _PATHS),
+    ("x input inputs out output y self", _VALUE),
+    ("print assert", "`archdsl cost`, `draw` and `compile --print shapes` show what a network is"),
+    ("lstm gru recurrent convlstm", "no layer has a state; `attention(over = time)` looks along time"),
+)
+
+_EXACT = "values are exact numbers, and there is no such function"
+FUNCTIONS = _by_word(
+    ("range", "`a..b` is a range, and `b` belongs to it: `0..n - 1`"),
+    ("arange", "`a..b` is a range, and `b` belongs to it: `0..n - 1`"),
+    ("enumerate", "`zip(0.., list)` numbers the elements of a list"),
+    ("int", "`floor(x)`, `ceil(x)` or `round(x)` makes a whole number; `a // b` divides and rounds down"),
+    ("float", "numbers are exact, and need no conversion"),
+    ("abs", "`max(x, -x)`"),
+    ("pow", "there are no powers: multiply, or write the number"),
+    ("sqrt log log2 exp sin cos linspace logspace", f"{_EXACT}: write the number, or a list of them"),
+    ("list tuple array tensor np torchtensor", "a list is written `[1, 2, 3]`; a range is a list"),
+    ("sorted reversed map filter", "`[EXPRESSION for x in list if CONDITION]` makes a list of another"),
+    ("any", "`x in list` looks for an element; conditions are joined by `and` and `or`"),
+    ("str format repr", "text is only shown, never computed; a label has numbers as in `stage res{i}`"),
+    ("prod", "multiply the elements: `a[0]*a[1]`"),
+    ("mean", "`sum(list) / len(list)`"),
+    ("bool isinstance type print dict set", "values are numbers, `on` and `off`, words and lists"),
+)
+
+VALUES: Mapping[str, str] = {
+    "True": "write `on` or `true`",
+    "False": "write `off` or `false`",
+    "None": "there is no `None`: leave the argument out, or give a number, `off` or a list",
+    "null": "there is no `null`: leave the argument out, or give a number, `off` or a list",
+    "yes": "write `on`",
+    "no": "write `off`",
+    "inf": "numbers are finite",
+    "nan": "numbers are finite",
+}
+
+
+def plain(name: str) -> str:
+    """Return a name without what libraries decorate it with: `BatchNorm3d` and `batch_norm` are `batchnorm`."""
+    bare = re.sub(r"^(nn|f|tf|keras|torch)_", "", name.lower()).replace("_", "")
+    return re.sub(r"(?<=[a-z]{2})[123]d$", "", bare)
+
+
+def layer_meaning(name: str, layers: Mapping[str, type[Layer]], known: Collection[str]) -> tuple[str, bool]:
+    """What a name that no layer has was meant to be, and whether it could be a layer that someone adds.
+
+    Args:
+        name: as the spec has it.
+        layers: all that can be written in a spec, by name.
+        known: these, and blocks and values that the place knows.
+    """
+    bare = plain(name)
+    alike = [k for k in sorted(known) if plain(k) == bare]
+    if alike:
+        return f"did you mean `{alike[0]}`?", False
+    meaning = LAYERS.get(bare) or _by_part(bare)
+    close = closest(name, known)
+    if meaning is None or (close and bare not in LAYERS):
+        return (did_you_mean(name, known), False) if close else (_overview(layers), True)
+    if meaning in layers:
+        return f"did you mean `{meaning}`?", False
+    if " " in meaning:
+        return meaning, meaning in _LACKING
+    category = [k for k, c in sorted(layers.items()) if c.category == meaning]
+    return (f"{_PLURAL.get(meaning, meaning)} here: {_listed(category)}" if category else _overview(layers)), True
+
+
+# Ends and beginnings of names, and the category that they speak of; the first that a name has counts.
+_PARTS = {
+    "norm": "norm", "attention": "attention", "attn": "attention", "drop": "regularisation", "relu": "activation",
+    "lu": "activation", "sigmoid": "activation", "pool": "pool", "conv": "convolution", "linear": "linear",
+    "pos": "position", "token": "position",
+}  # fmt: skip
+_PLURAL = {
+    "activation": "activations", "norm": "norms", "convolution": "convolutions", "pool": "pools",
+    "linear": "linear layers",
+    "attention": "attention", "regularisation": "layers of regularisation", "merge": "joins",
+    "sampling": "layers that choose or pack positions", "position": "layers of positions and class tokens",
+}  # fmt: skip
+
+
+def _by_part(bare: str) -> str | None:
+    return next(
+        (c for part, c in _PARTS.items() if bare.endswith(part) or (bare.startswith(part) and part != "lu")), None
+    )
+
+
+def _overview(layers: Mapping[str, type[Layer]]) -> str:
+    """All layers of the kinds that a network is made of."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, cls in sorted(layers.items()):
+        groups[cls.category].append(name)
+    return "layers are " + ", ".join(f"`{name}`" for names in groups.values() for name in names)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names)
