@@ -35,6 +35,7 @@ def assign_layouts(network: Network) -> int:
         unit = node.unit.top
         if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
             conversions.give_out(node)
+    conversions.give_out_again()
     conversions.end()
     return sum(node.layer.kind == "convert" for node in network.all_nodes())
 
@@ -122,6 +123,13 @@ class _Conversions:
     def give_out(self, node: Node) -> None:
         """Keeps the last value of a part of a stage with its channels first, too."""
         self.outside[node.id] = self.behind(node, GRID)
+
+    def give_out_again(self) -> None:
+        """Do the same for parts of stages that do nothing, and so give what they are given."""
+        for unit in list(self.network.units):
+            idle = unit.kind in ("stage", "lateral") and not unit.items
+            if idle and self.given[unit.exit] == CHANNELS_LAST and unit.exit not in self.outside:
+                self.outside[unit.exit] = self._beside(unit.exit, GRID, unit, 1)
 
     def before(self, node: Node, source: int) -> int:
         """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""

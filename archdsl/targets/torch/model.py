@@ -177,15 +177,13 @@ class ModelPrinter:
 
     def _name_features(self, made: set[int]) -> list[Step]:
         """Choose the values that are features. A part of a stage that does nothing has a step of its own for that."""
+        layouts = [u for u in self.network.units if u.kind == "layout" and self._gives_grid(u)]
+        written = {u.entry: u.exit for u in layouts}
         steps: list[Step] = []
-        moved: dict[int, int] = {}  # values that are features in another layout
         for unit in self.network.units:
-            if unit.kind == "layout" and unit.entry in self.features and self._gives_grid(unit):
-                self.features[unit.exit] = self.features.pop(unit.entry)
-                moved[unit.entry] = unit.exit
             if unit.kind not in ("stage", "lateral"):
                 continue
-            value = moved.get(unit.exit, unit.exit)
+            value = written.get(unit.exit, unit.exit)
             if value in made and value not in self.features and any(True for _ in unit.nodes()):
                 self.features[value] = unit.name
             else:
