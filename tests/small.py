@@ -38,6 +38,7 @@ def small(path: Path, frames: int = 0) -> archdsl.Architecture:
     else:
         two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
         lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
+        lower["non_local"] = [[i for i in blocks if i < 2] for blocks in given.get("non_local", ())]
         least = 2 * int(given.get("alpha", 8))
         crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
     if path.stem == "mvitv2_s_shifted":  # windows that its poolings divide

@@ -6,6 +6,7 @@ import ast
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import torch
@@ -115,6 +116,13 @@ def test_slowfast_with_an_edited_library(
 
 
 POSITIONS = st.lists(st.lists(st.integers(0, 2), max_size=2, unique=True), min_size=4, max_size=4)
+
+
+def reached(positions: Any, depths: Any) -> list[list[int]]:
+    """The positions that stages of these depths have; others are refused."""
+    return [[i for i in row if i < n] for row, n in zip(positions, depths, strict=True)]
+
+
 PAIRWISE = st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"])
 
 
@@ -140,6 +148,7 @@ def test_c2d_with_other_parameters(**params: object) -> None:
     """I3D and non-local networks among them; pooling leaves at least one frame of four."""
     if params["frames"] == 4 and params["pool1_stride"] == 2:
         params["pool2"] = False
+    params["non_local"] = reached(params["non_local"], params["depths"])
     arch = archdsl.load(SPECS / "c2d_r50.arch", width=8, classes=7, **params)
     assert_as_predicted(arch)
     assert_computes_the_graph(arch)

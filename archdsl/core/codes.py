@@ -58,6 +58,7 @@ TITLES = {
     "E0606": "no head",
     "E0607": "a dropped path is used",
     "E0608": "an input or a path that nothing reads",
+    "E0609": "a position that is never reached",
     "E0701": "the architecture is too large",
     "E0702": "the text is nested too deeply",
     "E0703": "a number is too large",
@@ -82,5 +83,6 @@ TITLES = {
     "W0105": "an empty stage",
     "W0106": "a replaced stage leaves out a part of the base's",
     "W0108": "an input or a path is never read",
+    "W0109": "a position of a list is never reached",
     "W0801": "the network is not the one that is published",
 }

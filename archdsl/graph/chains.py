@@ -19,7 +19,7 @@ from archdsl.graph.arguments import Binder, argument_of, written
 from archdsl.graph.faults import producer, residual_hint, residual_notes, used_notes
 from archdsl.graph.meanings import ADDING, layer_meaning
 from archdsl.graph.model import Node, Shape, Unit
-from archdsl.graph.scope import Binding, Scope
+from archdsl.graph.scope import Binding, Round, Scope
 from archdsl.layers.attributes import Reference
 from archdsl.layers.base import TOKENS, ShapeError
 
@@ -121,10 +121,11 @@ class Builder:
             self.evaluator.unfit("E0701", count, context.scope, label)
             return LOST
         before = len(context.unit.items)
+        rounds = Round("index", step.span, number, is_index=True)
         for index in range(number):
             self.evaluator.step(step.span)
             inner = replace(context, scope=context.scope.child())
-            inner.scope.names["index"] = Binding(index)
+            inner.scope.names["index"] = Binding(index, rounds=rounds)
             flow = self._link(step.link, flow, inner, first=False)
         if isinstance(step.link, ast.Layer):
             self.repeats += 1

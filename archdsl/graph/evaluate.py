@@ -22,6 +22,7 @@ from archdsl.core.values import (
 from archdsl.frontend import ast
 from archdsl.graph.faults import Places, fraction_notes, function_hint, trail, unknown_name
 from archdsl.graph.functions import FUNCTIONS, FunctionFault
+from archdsl.graph.membership import Memberships
 from archdsl.graph.scope import Binding, Scope, origin, traced
 from archdsl.layers.attributes import Initialiser
 
@@ -48,6 +49,7 @@ class Evaluator:
         self.symbols = symbols
         self.steps = 0
         self.sizes_used: set[str] = set()  # axes whose size decided something: the network is right for that size only
+        self.memberships = Memberships()
         self.calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open
         self.places = Places()
         self._rules: dict[type, Callable[[Any, Scope], Value]] = {
@@ -240,6 +242,7 @@ class Evaluator:
             return (left == right) is (expr.operator == "==")
         if expr.operator == "in":
             if is_list(right):
+                self.memberships.record(expr, left, right, scope, self)
                 return left in right
             return self.unfit("E0301", expr.right, scope, f"expected a list, found {describe(right)}")
         if expr.operator == "+" and is_list(left) and is_list(right):

@@ -16,6 +16,7 @@ from archdsl.graph.faults import declared_inside
 from archdsl.graph.labels import assign_labels
 from archdsl.graph.model import Network, Unit
 from archdsl.graph.replaced import Replacements, StageAt, bind, fill_label
+from archdsl.graph.scope import Round
 from archdsl.graph.unread import live_nodes, regions_of, report_unread_inputs, report_unread_paths
 from archdsl.layers import vocabulary
 
@@ -158,6 +159,9 @@ class _Expander:
 
     def _for(self, statement: ast.For, scope: Scope) -> None:
         for inner in self.evaluator.loop(statement.names, statement.iterable, scope):
+            for name in statement.names:
+                rounds = Round(name.id, statement.iterable.span, 0, is_index=False)
+                inner.names[name.id].rounds = rounds
             self.statements(statement.body, inner)
 
     def _if(self, statement: ast.If, scope: Scope) -> None:
@@ -363,6 +367,8 @@ class _Expander:
             hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
             self.reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
             return None
+        if not self.reporter.failed:
+            self.evaluator.memberships.report(self.scope.places(), self.evaluator)
         if not self.reporter.failed:  # what would have read a value may be faulty
             self._check_read(output)
         return Network(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
     from archdsl.frontend import ast
     from archdsl.graph.evaluate import Evaluator
 
@@ -80,6 +81,10 @@ class ParameterScope(Scope):
                 label = f"{name} = {describe(binding.value)} does not satisfy `{declaration.where.span.text}`"
                 self.reporter.report("E0306", self._given(declaration).span, label, [note])
         self.holds = self.reporter.errors == before
+
+    def places(self) -> list[Span]:
+        """Where the values of the parameters are written."""
+        return [self._given(declaration).span for declaration in self.declarations.values()]
 
     def _given(self, declaration: ast.Declaration) -> ast.Expr:
         """The expression that counts: what the user set, else the default."""

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from archdsl.frontend.ast import Expr
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The repeat or loop that gives a variable its values: where it stands, and how many rounds it has."""
+
+    name: str
+    span: Span
+    count: int
+    is_index: bool  # of a repeat, so that the values are 0, 1, 2 and so on
+
+
 @dataclass(slots=True)
 class Binding:
     """A value with the expression, and the scope of that expression, that it came from."""
@@ -22,6 +32,7 @@ class Binding:
     span: Span | None = None
     expr: Expr | None = None
     scope: Scope | None = None
+    rounds: Round | None = None  # of a variable that counts
 
 
 @dataclass(slots=True)
