@@ -197,7 +197,7 @@ class Trees:
             lambda: ast.Input(NOWHERE, name(), name(), self.list()),
             lambda: ast.Path(NOWHERE, name(), self.chain()),
             lambda: ast.Drop(NOWHERE, name()),
-            lambda: ast.Head(NOWHERE, self.chain()),
+            lambda: ast.Head(NOWHERE, self.chain(), self.choice.random() < 0.5),
         )
 
 

@@ -82,6 +82,7 @@ TITLES = {
     "W0103": "an import is never used",
     "W0105": "an empty stage",
     "W0106": "a replaced stage leaves out a part of the base's",
+    "W0107": "scores on a grid, or a `dense` head without one",
     "W0108": "an input or a path is never read",
     "W0109": "a position of a list is never reached",
     "W0801": "the network is not the one that is published",

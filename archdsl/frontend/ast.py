@@ -282,7 +282,10 @@ class Drop(Syntax):
 
 @part
 class Head(Syntax):
+    """`head: chain`; a `dense` one gives its output at each position of a grid."""
+
     chain: Chain
+    dense: bool
 
 
 @part

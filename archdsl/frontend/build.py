@@ -224,8 +224,11 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
     def on_drop(self, span: Span, name: Token) -> ast.Drop:
         return ast.Drop(span, self._name(name))
 
-    def on_head(self, span: Span, chain: ast.Chain) -> ast.Head:
-        return ast.Head(span, chain)
+    def on_head(self, span: Span, word: Token | None, chain: ast.Chain) -> ast.Head:
+        if word is not None and word != "dense":
+            label = f"`{word}` cannot stand here; expected `:` or `dense`"
+            raise SpecError([Diagnostic("E0103", TITLES["E0103"], self._span(word), label)])
+        return ast.Head(span, chain, word is not None)
 
     def on_names(self, _span: Span, *names: Token) -> tuple[ast.Name, ...]:
         return tuple(self._name(n) for n in names)

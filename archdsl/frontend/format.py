@@ -144,7 +144,7 @@ class _Printer(ValuePrinter):
             case ast.Path():
                 head = concat("path ", self.name(node.name), " = ")
             case ast.Head():
-                head = concat("head: ")
+                head = concat("head dense: " if node.dense else "head: ")
             case ast.Lateral():
                 fusion = [concat(" by ", self.value(node.fusion))] if node.fusion else []
                 head = concat("lateral ", self.name(node.source), " => ", self.name(node.target), *fusion, ": ")

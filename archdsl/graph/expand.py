@@ -12,6 +12,7 @@ from archdsl.core.names import why_no_input, why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
 from archdsl.frontend import ast
 from archdsl.graph.chains import Builder, Context, Flow
+from archdsl.graph.dense import check_dense
 from archdsl.graph.faults import declared_inside
 from archdsl.graph.labels import assign_labels
 from archdsl.graph.model import Network, Unit
@@ -77,6 +78,7 @@ class _Expander:
         self.named: dict[str, Flow] = {}
         self.stages: dict[str, ast.Label] = {}
         self.output: Flow | None = None
+        self.head: ast.Head | None = None
         self.parameters_hold = scope.holds  # else loops over them may have made too few stages
         self.builder = Builder(self.graph, evaluator, reporter, vocabulary(), scope)
         self.builder.dropped = program.dropped
@@ -175,7 +177,7 @@ class _Expander:
     def _head(self, statement: ast.Head, scope: Scope) -> None:
         unit = Unit("head", "", stage="head")
         flow = self._only_path() if self.paths else self._only_input()
-        self.output = self._line(statement.chain, flow, unit, scope)
+        self.head, self.output = statement, self._line(statement.chain, flow, unit, scope)
 
     def _only_path(self) -> Flow | None:
         return next(iter(self.paths.values())) if len(self.paths) == 1 else None
@@ -367,10 +369,11 @@ class _Expander:
             hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
             self.reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
             return None
-        if not self.reporter.failed:
-            self.evaluator.memberships.report(self.scope.places(), self.evaluator)
         if not self.reporter.failed:  # what would have read a value may be faulty
+            self.evaluator.memberships.report(self.scope.places(), self.evaluator)
             self._check_read(output)
+            if self.head is not None:
+                check_dense(self.graph, output.node, output.shape, self.head, self.reporter)
         return Network(
             name=header.name.id,
             family=self.program.family,
