@@ -497,3 +497,84 @@ def test_several_names_on_one_import_line_are_all_imported(empty: Path) -> None:
     add(empty, "new", '    imports = ("from einops import rearrange, repeat",)', template)
     done("compile", "s.arch")
     assert "from einops import rearrange\n" in (empty / "s.py").read_text("utf-8")
+
+
+# --- how modules begin -----------------------------------------------------------------------------------------------
+
+GATE = """
+    module = True
+
+    def weights(self, x):
+        c = x.channels
+        return {"down.weight": (c, c), "down.bias": (c,), "norm.weight": (c,), "norm.bias": (c,)} | {
+            "mix.weight": (c, c, 1, 1, 1)
+        }
+
+    def plan(self, use):
+        return {"channels": use.inputs[0].channels}
+"""
+GATE_TEMPLATE = """
+{% macro support() %}
+class Gate(nn.Module):
+    \"\"\"A gate for each channel.\"\"\"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(channels, channels)
+        self.norm = nn.BatchNorm3d(channels)
+        self.mix = nn.Conv3d(channels, channels, 1, bias=False)
+        self.drop = nn.Dropout(0.25)
+        for parameter in self.parameters():
+            nn.init.constant_(parameter, 0.125)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(self.norm(x)) * self.drop(self.down(x.mean((2, 3, 4))))[:, :, None, None, None]
+{% endmacro %}
+{% macro module() %}Gate({{ channels }}){% endmacro %}
+{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}
+"""
+BUFFERS = """
+    def buffers(self, x):
+        return {"norm.running_mean": (x.channels,), "norm.running_var": (x.channels,), "norm.num_batches_tracked": ()}
+"""
+GATED = """
+arch s
+input clip: video[3, 4, 8, 8]
+block b() { conv(8, 3) -> bn(gamma = 0) -> new }
+stage one { b() -> new as last }
+stage two { b() * 2 }
+head: avgpool -> dropout(0.5) -> linear(2)
+"""
+
+
+def test_what_a_layer_makes_inside_itself_begins_as_it_says(empty: Path) -> None:
+    """Rules for linear layers, convolutions, norms and dropout are for those that the spec names."""
+    add(empty, "new", GATE + BUFFERS, GATE_TEMPLATE)
+    (empty / "s.arch").write_text(GATED.lstrip(), "utf-8")
+    model = load("s.arch").build()
+    gates = [m for m in model.modules() if type(m).__name__ == "Gate"]
+    assert len(gates) == 4
+    for gate in gates:
+        assert {p.unique().item() for p in gate.parameters()} == {0.125}
+        assert gate.drop.p == 0.25
+    assert model.head.dropout.p == 0.5
+    assert model.one.b.bn.weight.unique().item() == 0.0
+    assert 0.005 < model.head.linear.weight.std() < 0.02
+
+
+def test_what_a_layer_declares_inside_itself_begins_as_declared(empty: Path) -> None:
+    declared = """
+    def parts(self):
+        return {"down": "nn.Linear"}
+
+    def inits(self, x):
+        return {"down.weight": Symbol("zeros"), "down.bias": Symbol("zeros")}
+"""
+    add(empty, "new", GATE + BUFFERS + declared, GATE_TEMPLATE)
+    (empty / "s.arch").write_text(GATED.lstrip(), "utf-8")
+    model = load("s.arch").build()
+    for gate in (m for m in model.modules() if type(m).__name__ == "Gate"):
+        assert not gate.down.weight.any()
+        assert not gate.down.bias.any()
+        assert {p.unique().item() for p in gate.mix.parameters()} == {0.125}
+    assert 0.005 < model.head.linear.weight.std() < 0.02

@@ -26,7 +26,7 @@ _CODE = frozenset(
     "SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError "
     "Checkpointing Literal cast get_args checkpoint checkpointed nullcontext BuffersKept".split()
 )
-_VARIABLES = frozenset("features module in_hand checkpointing run fitted".split())
+_VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input
 
 _USED = "`{}` is used by the generated code itself"

@@ -47,8 +47,29 @@ class _Exception:
     line: str
 
 
+def inner_lines(network: Network, grouping: Grouping) -> list[str]:
+    """Return the statements of `inside_layers`, which finds modules that added layers make and do not declare.
+
+    Rules for kinds of modules hold for those of the spec's layers; what an added layer makes inside of its own module
+    begins as that layer says. Empty where there is no such module.
+    """
+    lines: dict[tuple[str, str], None] = {}
+    for node in network.all_nodes():
+        group = grouping.of.get(id(node.unit))
+        if node.layer.added_by and node.layer.is_module(*node.input_shapes) and group is not None:
+            place = f"module.{node.label}"
+            lines[group.name, f"found.update({place}.modules())"] = None
+            declared = [".".join(n for n in (place, name) if n) for name in node.layer.parts()]
+            if declared:
+                lines[group.name, f"found -= {{{', '.join(declared)}}}"] = None
+    by_group: dict[str, list[str]] = {}
+    for group_name, line in lines:
+        by_group.setdefault(group_name, []).append(line)
+    return _loop(by_group)
+
+
 def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
-    """The body of `init_weights`; empty where torch's own way is meant everywhere.
+    """Return the body of `init_weights`; empty where torch's own way is meant everywhere.
 
     `names` are those that the classes of a node's layer have got, where they are others than its template's.
     """

@@ -16,7 +16,7 @@ from archdsl.lowering.limits import Limits, input_limits
 from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.folding import folding_rules
-from archdsl.targets.torch.init import init_lines
+from archdsl.targets.torch.init import init_lines, inner_lines
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
 from archdsl.targets.torch.text import docstring, in_string, paragraph, plain, sentence
@@ -62,6 +62,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
     code += ["torch.arange"] if len(network.clips) < len(network.inputs) else []
     code += ["torch.sqrt"] if lowered.folded else []
     init = init_lines(lowered, grouping, layers.renamed) if trains else []
+    inner = inner_lines(lowered, grouping) if trains else []
     again = _recomputing(lowered, model)
     code += again["code"]
     text = layers.environment.get_template("model.py.j2").render(
@@ -86,6 +87,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
         clips=list(network.clips),
         indices=[name for name in network.inputs if name not in network.clips],
         init=[text for line in init for text in _fitted(line)],
+        inner=[text for line in inner for text in _fitted(line)],
         output=_output(network),
     )
     body = text.strip() + "\n"
