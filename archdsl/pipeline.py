@@ -215,7 +215,20 @@ def module_text(
         lowered.fitted = fitted
         told += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
     origin = Origin(spec, digest(sources), told)
-    return generate(network, lowered, origin, trains=target == TRAIN)
+    text = generate(network, lowered, origin, trains=target == TRAIN)
+    if any(node.layer.added_by for node in lowered.all_nodes()):
+        _verify(network, lowered, text)
+    return text
+
+
+def _verify(network: Network, lowered: Network, text: str) -> None:
+    """Hold a module with added layers against the graph, where torch is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is not None:
+        from archdsl.targets.torch.verify import verify
+
+        verify(network, lowered, text)
 
 
 def digest(sources: Sequence[Source]) -> str:

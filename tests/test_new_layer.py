@@ -578,3 +578,106 @@ def test_what_a_layer_declares_inside_itself_begins_as_declared(empty: Path) -> 
         assert not gate.down.bias.any()
         assert {p.unique().item() for p in gate.mix.parameters()} == {0.125}
     assert 0.005 < model.head.linear.weight.std() < 0.02
+
+
+# --- the module against the graph -------------------------------------------------------------------------------------
+
+DIFFERS = {
+    "an import": ("pass", EXP.replace("torch.exp", "F.silu"), "NameError: name 'F' is not defined"),
+    "a shape": ("def infer(self, x): return x._replace(t=2)", EXP, "8×2×8×8 on 8×4×8×8"),
+    "an axis": ("pass", "{% macro apply(x) %}{{ x }}.transpose(1, 2){% endmacro %}", "the code gives 2×4×8×8×8"),
+    "a tuple": ("pass", "{% macro apply(x) %}torch.max({{ x }}, 2){% endmacro %}", "the code gives a max"),
+    "an operation": ("pass", "{% macro apply(x) %}{{ x }} + torch.ones(3){% endmacro %}", "RuntimeError"),
+    "values": ("pass", "{% macro apply(x) %}{{ x }}[:, : int({{ x }}.sum() * 0) + 1]{% endmacro %}", "gives 2×1×4×8×8"),
+    "a parameter too many": (
+        "module = True",
+        "{% macro module() %}nn.Conv3d(8, 8, 1){% endmacro %}{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}",
+        "the parameter `weight` is 8×8×1×1×1 in the module and is not in `weights`",
+    ),
+    "a buffer too few": (
+        "module = True\n    def buffers(self, x): return {'mean': (8,)}",
+        "{% macro module() %}nn.Identity(){% endmacro %}{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}",
+        "the buffer `mean` is not in the module and is 8 in `buffers`",
+    ),
+    "a module that does not exist": (
+        "module = True",
+        "{% macro module() %}nn.Linaer(8, 8){% endmacro %}{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}",
+        "has no attribute 'Linaer'",
+    ),
+    "a part": (
+        "module = True\n    def parts(self): return {'proj': 'nn.Linear'}",
+        "{% macro module() %}nn.Identity(){% endmacro %}{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}",
+        "`parts` says nn.Linear for 'proj'; it is nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERS)
+@pytest.mark.parametrize("target", ["train", "infer"])
+def test_compile_holds_an_added_layer_against_what_it_declares(empty: Path, case: str, target: str) -> None:
+    body, template, message = DIFFERS[case]
+    add(empty, "new", f"    {body}", template)
+    code, printed = archdsl("compile", "s.arch", "-o", "o.py", "--target", target)
+    assert code == 1
+    assert "error[E0908]" in printed
+    assert message in printed
+    assert not (empty / "o.py").exists()
+
+
+WINDOW = """
+    module = True
+    kernel = Integer(3, doc="frames")
+
+    def plan(self, use):
+        k = self.kernel
+        return PLAN
+"""
+WINDOW_TEMPLATE = """
+{% macro module() %}nn.AvgPool3d({{ kernel }}, stride=1, padding={{ padding }}){% endmacro %}
+{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}
+"""
+SHARED = """
+arch s
+input clip: video[3, 8, 8, 8]
+block b(k) { new(k) -> conv(4) }
+stage one { b(3) -> b(5) }
+head: avgpool -> linear(2)
+"""
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        '{"kernel": (int(k), 1, 1), "padding": (int(k) // 2, 0, 0)}',
+        '{"kernel": (k, 1, 1), "padding": (1 if k < 5 else 2, 0, 0)}',
+        '{"kernel": f"({k}, 1, 1)", "padding": (k // 2, 0, 0)}',
+        '{"kernel": (max(4, k), 1, 1), "padding": (k // 2, 0, 0)}',
+    ],
+)
+def test_a_plan_that_decides_by_numbers_of_a_block_is_refused(empty: Path, plan: str) -> None:
+    """One class would have the kernel of the first use in all."""
+    add(empty, "new", WINDOW.replace("PLAN", plan), WINDOW_TEMPLATE)
+    (empty / "s.arch").write_text(SHARED.lstrip(), "utf-8")
+    code, printed = archdsl("compile", "s.arch")
+    assert code == 1
+    assert "error[E0907]" in printed
+
+
+def test_form_keeps_uses_apart_whose_plan_differs(empty: Path) -> None:
+    plan = '{"kernel": (int(k), 1, 1), "padding": (int(k) // 2, 0, 0)}'
+    form = "    def form(self, *inputs): return (int(self.kernel),)\n"
+    add(empty, "new", WINDOW.replace("PLAN", plan) + form, WINDOW_TEMPLATE)
+    (empty / "s.arch").write_text(SHARED.lstrip(), "utf-8")
+    assert _kernels(load("s.arch").build()) == [3, 5]
+
+
+def test_a_plan_that_computes_with_numbers_of_a_block_is_right_in_all_uses(empty: Path) -> None:
+    add(empty, "new", WINDOW.replace("PLAN", '{"kernel": (k, 1, 1), "padding": (k // 2, 0, 0)}'), WINDOW_TEMPLATE)
+    (empty / "s.arch").write_text(SHARED.lstrip(), "utf-8")
+    arch = load("s.arch")
+    assert arch.source().count("nn.AvgPool3d(") == 1
+    assert _kernels(arch.build()) == [3, 5]
+
+
+def _kernels(model: torch.nn.Module) -> list[int]:
+    return [m.kernel_size[0] for m in model.modules() if isinstance(m, torch.nn.AvgPool3d)]

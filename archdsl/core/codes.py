@@ -77,6 +77,8 @@ TITLES = {
     "E0904": "an added layer fails",
     "E0905": "an added layer returns what it must not",
     "E0906": "the template of an added layer fails",
+    "E0907": "a class of uses that differ",
+    "E0908": "an added layer is not what it declares",
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",

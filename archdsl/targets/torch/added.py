@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound, TemplateSyntaxError
 
-from archdsl.layers.added_faults import error_text, layer_error, line_of
+from archdsl.core.sym import Sym, substitute, variables
+from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
+from archdsl.layers.base import Use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.diagnostics import LayerError
+    from archdsl.graph.model import Node, Unit
     from archdsl.layers.base import Layer
+    from archdsl.targets.torch.constructor import Constructor
 
 OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
 
@@ -126,3 +131,63 @@ def _line_of_macro(error: BaseException) -> int:
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def check_shared_plan(nodes: Sequence[Node], plan: Mapping[str, Any], constructor: Constructor) -> None:
+    """Hold the plan for a class that several uses share against the plan of each use alone.
+
+    Numbers that differ between the uses become parameters of the class. That holds while `plan` adds, multiplies and
+    divides them; what it decides by them, or makes a text of, would be right for one use alone.
+
+    Raises:
+        LayerError: if the plan of the class is wrong for one of the uses.
+    """
+    for index, node in enumerate(nodes):
+        unit = constructor.units[index]
+
+        def value(variable: str, index: int = index, unit: Unit = unit) -> Any:
+            extra = constructor.extra.get(variable)
+            return constructor.value(unit, variable) if extra is None else extra[index]
+
+        shapes = node.input_shapes
+        own = node.layer.plan(Use(shapes, node.shape, node.layout, node.inplace, shapes))
+        for name in {**own, **plan}:
+            shared = _evaluated(plan.get(name), value)
+            if not _same(shared, own.get(name)):
+                first = nodes[0].layer
+                label = f"`plan` decides `{name}` by numbers that differ between the uses of a class: "
+                label += (
+                    f"{own.get(name)!r} for {_settings(node)}, and {shared!r} in the class of {_settings(nodes[0])}"
+                )
+                hint = (
+                    "return these numbers from `form`, as in `return int(self.kernel),`: uses that differ in it share "
+                )
+                raise layer_error("E0907", first.added_by, label, line=_line_of_plan(first), hint=hint + "no class")
+
+
+def _line_of_plan(layer: Layer) -> int:
+    method = getattr(type(layer).plan, "__wrapped__", type(layer).plan)
+    return method.__code__.co_firstlineno if same_file(method.__code__.co_filename, layer.added_by) else 0
+
+
+def _settings(node: Node) -> str:
+    values = ", ".join(f"{k} = {v}" for k, v in node.layer.values().items())
+    return f"`{node.layer.kind}({values})` on {node.input_shapes[0]}"
+
+
+def _evaluated(value: Any, of: Callable[[str], Any]) -> Any:
+    """Return what a planned value is in one use; `of` gives the values of variables there."""
+    if isinstance(value, Sym):
+        return substitute(value.formula, {name: of(name) for name in variables(value.formula)})
+    if isinstance(value, tuple):
+        return tuple(_evaluated(v, of) for v in cast("tuple[Any, ...]", value))
+    return value
+
+
+def _same(one: Any, other: Any) -> bool:
+    pair: tuple[Any, Any] = (one, other)
+    if all(isinstance(value, (int, float, Fraction)) for value in pair):
+        return float(pair[0]) == float(pair[1])
+    if all(isinstance(value, tuple) for value in pair):
+        return len(pair[0]) == len(pair[1]) and all(map(_same, *pair))
+    return type(one) is type(other) and one == other

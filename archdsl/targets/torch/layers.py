@@ -19,7 +19,7 @@ from archdsl.core.cache import cache_folder
 from archdsl.core.grid import Grid
 from archdsl.layers.base import Layer, Shared, Use
 from archdsl.resources import resource
-from archdsl.targets.torch.added import AddedTemplate
+from archdsl.targets.torch.added import AddedTemplate, check_shared_plan
 from archdsl.targets.torch.body import Step
 from archdsl.targets.torch.fit import is_primary, reflow
 
@@ -101,12 +101,36 @@ class LayerPrinter:
         output = LazyShape([n.shape for n in nodes], constructor)
         shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
         plan = layer.plan(Use(*shapes, first.layout, first.inplace, first.input_shapes))
+        if layer.added_by:
+            check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
         code["layer"] = place or f"self.{first.label}"
         printed = self.printed(layer, code, first.label, is_module=layer.is_module(*first.input_shapes))
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
+
+    def alone(self, layer: Layer, use: Use) -> str:
+        """Return a module of one layer: the class `Alone`, whose submodule is `layer`, applied to its inputs.
+
+        Raises:
+            LayerError: if the layer or its template fails.
+        """
+        plan = layer.plan(use)
+        for key, value in layer.place(*use.inputs).items():
+            plan[key] = value
+            if isinstance(value, Shared):
+                plan[key] = f"{self.class_of(value)}({', '.join(map(str, value.arguments))})"
+                plan[f"{key}_class"] = self.class_of(value, base=True)
+        plan["layer"] = "self.layer"
+        printed = self.printed(layer, plan, "layer", is_module=layer.is_module(*use.inputs))
+        names = [f"x{i}" for i in range(len(use.inputs))]
+        lines = ["from __future__ import annotations", "import torch", "from torch import Tensor, nn", *self.imports]
+        lines += self.supporting()
+        lines += ["class Alone(nn.Module):", "    def __init__(self) -> None:", "        super().__init__()"]
+        lines += [f"        self.layer = {printed.module}"] if printed.module else []
+        lines += [f"    def forward(self, {', '.join(names)}):", f"        return {printed.apply(names)}", ""]
+        return "\n".join(lines)
 
     def _at(self, nodes: Sequence[Node], constructor: Constructor) -> dict[str, Any]:
         """What follows from the places of a layer, and the classes of what it shares with others."""
