@@ -14,6 +14,8 @@ TITLES = {
     "E0105": "a statement in the wrong place",
     "E0106": "a character that cannot stand here",
     "E0107": "a bracket is not closed",
+    "E0108": "written as in another language",
+    "E0109": "a comma is missing",
     "E0201": "unknown name",
     "E0202": "unknown layer or block",
     "E0203": "defined twice",

@@ -15,11 +15,11 @@ from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
+from archdsl.frontend.habits import Unexpected
 from archdsl.frontend.syntax_faults import (
     CLOSE,
     OPEN,
     STATEMENTS,
-    Unexpected,
     diagnostic,
     foreign_character,
     not_closed,
@@ -77,11 +77,13 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
             tokens: list[Token] = list(lark.lex(text))
         except UnexpectedCharacters as error:
             at: int = error.pos_in_stream
-            if all(f.span.text != source.text[at] for f in faults):
-                faults.append(foreign_character(source, at))
+            fault = foreign_character(source, at)
+            if all(f.span.text != fault.span.text for f in faults):
+                faults.append(fault)
             if faults[-1].code == "E0104" or len(faults) == MAX_SYNTAX_ERRORS:
                 raise SpecError(faults) from None
-            text = text[:at] + text[at:].replace(text[at], " ")
+            found = fault.span.text
+            text = text[: fault.span.start] + text[fault.span.start :].replace(found, " " * len(found))
         else:
             break
     if faults:
@@ -155,10 +157,11 @@ def _run(source: Source, start: str, text: str) -> Any:
             interactive.feed_token(tokens[position])
             position += 1
         except UnexpectedToken as error:
-            if position == resumed:
-                break
             # the parser has reduced for a token that then did not fit; what fits is known before that
             interactive.parser_state.state_stack, interactive.parser_state.value_stack = stacks
+            if position == resumed:  # the line end fits a part of what is open, but not what that is a part of
+                position = resumed = _retreat(interactive, position, len(tokens))
+                continue
             before = tokens[position - 1] if position else None
             opened = opened_brackets(interactive.parser_state.value_stack)
             token: Token = error.token
@@ -167,7 +170,7 @@ def _run(source: Source, start: str, text: str) -> Any:
                 faults.append(not_closed(source, opened[-1], token))
                 position = _unwind(interactive, len(opened) - 1, position - 1, len(tokens))
             else:
-                fault = Unexpected(token, interactive.accepts(), before, opened)
+                fault = Unexpected(token, interactive.accepts(), tokens, position, opened)
                 faults.append(unexpected(source, fault, _words()))
                 position = _skip_line(tokens, position, interactive, len(opened))
             resumed = position
@@ -201,13 +204,23 @@ def _unwind(interactive: Any, depth: int, position: int, end: int) -> int:
     return end
 
 
+def _retreat(interactive: Any, position: int, end: int) -> int:
+    """Brings the parser back by at least one part, to where a line can end; gives `end` if it never could."""
+    state = interactive.parser_state
+    depth = len(opened_brackets(state.value_stack))
+    state.state_stack.pop()
+    if state.value_stack:
+        state.value_stack.pop()
+    return _unwind(interactive, depth, position, end)
+
+
 def _at_end(source: Source, error: UnexpectedToken, accepted: set[str], tokens: list[Token]) -> Diagnostic:
     opened = opened_brackets(tokens)
     if opened:
         return not_closed(source, opened[-1])
     written = [t for t in tokens if t.type != "_NL"]
     token: Token = error.token
-    fault = Unexpected(token, accepted, written[-1] if written else None, [])
+    fault = Unexpected(token, accepted, written, len(written), [])
     return unexpected(source, fault, _words())
 
 

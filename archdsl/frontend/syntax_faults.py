@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.codes import TITLES
-from archdsl.core.diagnostics import Diagnostic, Note
+from archdsl.core.diagnostics import Diagnostic, Note, did_you_mean
 from archdsl.core.source import Span
+from archdsl.frontend.habits import Unexpected, cure, form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,19 @@ STATEMENTS = {
     "LET", "LATERAL",
 }  # fmt: skip
 
+_WORDS = {
+    "EXTENDS",
+    "AS",
+    "WHERE",
+    "FROZEN",
+    "ELSE",
+    "BY",
+    "SHORTCUT",
+    "IN",
+    "FROM",
+    "AT",
+    "IF",
+}  # inside of statements
 _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
     "LABEL": "a label", "COMPARE": "a comparison",
@@ -46,19 +59,14 @@ _FOREIGN = {
     "−": "a minus is `-`", "–": "a minus is `-`", "—": "a minus is `-`",
     "'": 'strings stand in "…"', "“": 'strings stand in "…"', "”": 'strings stand in "…"',
     "&": "write `and`", "|": "write `or`", "!": "write `not`", "?": "write `a if test else b`",
-    "^": "there are no powers",
+    "^": "there are no powers: multiply, or write the number",
+    "≤": "write `<=`", "≥": "write `>=`", "≠": "write `!=`", "÷": "write `/`", "·": "a product is `*`",
+    "‘": 'strings stand in "…"', "’": 'strings stand in "…"', "„": 'strings stand in "…"',
+    "«": 'strings stand in "…"', "`": 'strings stand in "…"',
+    "\\": "leave it out: inside `( )` and `[ ]`, and before `->`, a line goes on by itself",
+    "…": "write out what is left out, or a range `a..b`", "⇒": "a lateral is written with `=>`",
     "@": "there are no decorators", "$": "parameters are named without a sign",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Unexpected:
-    """A token that cannot stand where it does."""
-
-    token: Token
-    accepted: set[str]  # the kinds of token that could
-    before: Token | None  # the token before it
-    opened: Sequence[Token]  # the brackets around it
 
 
 def diagnostic(code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Diagnostic:
@@ -74,11 +82,32 @@ def foreign_character(source: Source, at: int) -> Diagnostic:
         label = "no closing quotes" if long else "no closing quote"
         return diagnostic("E0104", Span(source, at, at + (3 if long else 1)), label)
     span = Span(source, at, at + 1)
+    if char.isdecimal() and char.isascii():
+        return _number(source, at)
+    if source.text.startswith("<!--", at - 1):
+        return diagnostic("E0106", span, f"`{char}` is not part of the language", "a comment begins with `#`")
     if char.isprintable():
         return diagnostic("E0106", span, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
     name = unicodedata.name(char, "a control character")
     label = f"U+{ord(char):04X} ({name.lower()}) is not part of the language"
     return diagnostic("E0106", span, label, "delete it; it may look like a space, or like nothing")
+
+
+def _number(source: Source, at: int) -> Diagnostic:
+    """Digits with letters behind them, which are no number and no name."""
+    start = at
+    while start and (source.text[start - 1].isalnum() or source.text[start - 1] == "_"):
+        start -= 1
+    match = re.compile(r"\w+").match(source.text, start)
+    text = match[0] if match is not None else source.text[at]
+    hint = "a name begins with a letter, as in `s3d`; a number is written `64`, `0.5`, `1e-5` or `64K`"
+    if re.fullmatch(r"\d+([xX]\d+)+", text) and not text.startswith("0x"):
+        hint = f"sizes are written as a list: `[{', '.join(re.split('[xX]', text))}]`"
+    elif re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", text):
+        hint = f"numbers are decimal: `{int(text, 16)}`"
+    elif re.fullmatch(r"\d+[kmg]", text):
+        hint = f"write `{text.upper()}`: `K`, `M` and `G` are 10³, 10⁶ and 10⁹"
+    return diagnostic("E0106", Span(source, start, start + len(text)), f"`{text}` is no number and no name", hint)
 
 
 def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Diagnostic:
@@ -90,19 +119,24 @@ def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Di
 def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> Diagnostic:
     """A token that cannot stand where it does; `words` are how the kinds of one spelling are written."""
     token, opened = fault.token, fault.opened
+    habit = cure(fault)
+    code = habit.code if habit is not None else "E0103"
+    hint = habit.hint if habit is not None else _hint(fault)
     expected = expected_text(fault.accepted, words)
     if token.type in ("_NL", "$END"):
         what = "the line ends here" if token.type == "_NL" else "the text ends here"
         end = (fault.before.end_pos or 0) if fault.before is not None else 0
-        return diagnostic("E0103", Span(source, end, end), f"{what}; {expected}", _hint(fault))
+        return diagnostic(code, Span(source, end, end), f"{what}; {expected}", hint)
     if token.type in CLOSE and not opened:
         label = f"`{token}` closes nothing"
     else:
         label = f"`{token}` cannot stand here; {expected}"
+    if habit is not None and habit.code != "E0103":
+        label = habit.label or f"`{token}` cannot stand here"
     notes: list[Note] = []
     if opened and opened[-1].type != "LBRACE" and opened[-1].line != token.line:
         notes.append(Note("this is still open", span_of(source, opened[-1])))
-    return diagnostic("E0103", span_of(source, token), label, _hint(fault), notes)
+    return diagnostic(code, span_of(source, token), label, hint, notes)
 
 
 def span_of(source: Source, token: Token) -> Span:
@@ -125,7 +159,9 @@ def _hint(fault: Unexpected) -> str:
         return "a list stands in square brackets, as in `[1, 7, 7]`"
     if "NAME" in accepted and token.type not in _READABLE and re.fullmatch(r"[a-z]+", token):
         return f"`{token}` is a word of the language and cannot be a name"
-    return ""
+    words = {w.lower() for w in accepted if w in STATEMENTS or w in _WORDS}
+    close = did_you_mean(token, words) if token.type == "NAME" else ""
+    return close if close.startswith("did you mean") else form(fault)
 
 
 def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:

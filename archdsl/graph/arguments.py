@@ -8,7 +8,8 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list
 from archdsl.frontend import ast
-from archdsl.graph.faults import fraction_notes, used_notes
+from archdsl.graph.faults import attribute_hint, fraction_notes, nested_hint, used_notes
+from archdsl.graph.meanings import ATTRIBUTES
 from archdsl.graph.parameters import choice_words, mismatch
 from archdsl.graph.scope import Binding, Scope, origin
 from archdsl.layers.attributes import AttributeFault, Choice, Reference
@@ -65,7 +66,8 @@ class Binder:
             place = written(argument, scope, fault.index)
             notes = fraction_notes(argument.value, scope) if fault.code == "E0302" else []
             notes += used_notes(place, argument.span)
-            return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", fault.hint, notes)
+            hint = fault.hint or attribute_hint(attribute.name, value)
+            return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
         """The name of an input of frame numbers, or UNKNOWN after a fault."""
@@ -131,10 +133,11 @@ class Binder:
             else:
                 names = ", ".join(f"`{k}`" for k in known)
                 most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
-                self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}")
+                self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
                 return None
             if key not in known:
-                self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", did_you_mean(key, known))
+                hint = ATTRIBUTES.get(key) or did_you_mean(key, known)
+                self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False
             elif key in given:
                 note = Note("first here", given[key].span)

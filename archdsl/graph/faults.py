@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
-from archdsl.core.values import describe
+from archdsl.core.values import Value, describe, is_number
 from archdsl.frontend import ast
 from archdsl.graph.functions import FUNCTIONS
 from archdsl.graph.meanings import FUNCTIONS as FUNCTION_MEANINGS
@@ -131,6 +131,23 @@ _INDEX = "it counts the rounds of the innermost `*` from 0, as in `conv(8*(index
 _INDEX_IN_BLOCK = (
     "it counts the rounds of the caller's `*`; a block is given it as an argument, as in `unit(index) * 3`"
 )
+
+
+def attribute_hint(name: str, value: Value) -> str:
+    """Return what is said of a value that PyTorch would take for an attribute of that name."""
+    if name == "padding":
+        return "`half` pads by half of the kernel, so that a stride of 1 keeps the grid; `valid` does not pad"
+    if name == "bias" and is_number(value):
+        return "the channels that enter are known and never given: `linear(400)`, `conv(64, 3)`"
+    return ""
+
+
+def nested_hint(argument: ast.Argument, name: str) -> str:
+    """Return what is said of a layer that is given to another one as an argument."""
+    value = argument.value
+    if isinstance(value, ast.Call) and value.name.id not in FUNCTIONS:
+        return f"layers are joined by `->`: `{value.span.text} -> {name}`"
+    return ""
 
 
 def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:

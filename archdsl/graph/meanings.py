@@ -144,6 +144,20 @@ FUNCTIONS = _by_word(
     ("bool isinstance type print dict set", "values are numbers, `on` and `off`, words and lists"),
 )
 
+# Arguments of layers elsewhere.
+ATTRIBUTES: Mapping[str, str] = {
+    "in_channels": "the channels that enter are known and never given",
+    "in_features": "the channels that enter are known and never given",
+    "num_features": "the channels that enter are known and never given",
+    "out_channels": "did you mean `out`?",
+    "out_features": "did you mean `out`?",
+    "filters": "did you mean `out`?",
+    "inplace": "whether memory is overwritten is the compiler's business",
+    "padding_mode": "grids are padded with zeros",
+    "dilation": "a convolution has no dilation; `attention` has",
+    "output_size": "`avgpool` without arguments leaves one position",
+}
+
 VALUES: Mapping[str, str] = {
     "True": "write `on` or `true`",
     "False": "write `off` or `false`",

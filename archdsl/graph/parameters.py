@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 50
 
+_TYPES = ("int", "number", "bool", "string", "symbol", "list")
+
 
 class ParameterScope(Scope):
     """The outermost names of a spec. A parameter is worked out when it is first used, so order does not matter."""
@@ -127,13 +129,19 @@ def mismatch(value: Value, kind: ast.Type) -> str:
         words = choice_words(kind)
         if isinstance(value, Symbol) and value.name in words:
             return ""
-        return f"must be {one_of(words)}, found {describe(value)}"
+        quoted = " in quotes: a word has none" if isinstance(value, str) and value in words else ""
+        return f"must be {one_of(words)}, found {describe(value)}{quoted}"
     wanted = kind.names[0].id
     found = type_name(value)
     if wanted == "list" and is_list(value):
         inner = kind.names[1].id if len(kind.names) > 1 else ""
         bad = [v for v in value if inner and not _is(type_name(v), inner)]
         return f"must be a list of {inner}, found {describe(bad[0])} in it" if bad else ""
+    if wanted not in _TYPES:
+        close = {"float": "number", "str": "string", "boolean": "bool", "integer": "int", "tuple": "list"}.get(wanted)
+        return f"has no type `{wanted}`: types are {one_of(_TYPES)}, or words such as `a | b`" + (
+            f"; write `{close}`" if close else ""
+        )
     return "" if _is(found, wanted) else f"must be {_a(wanted)}, found {describe(value)}"
 
 

@@ -79,6 +79,9 @@ class Program:
     recipe: dict[str, ast.Binding] = field(default_factory=dict[str, ast.Binding])  # the last said last
 
 
+_OF_A_LIBRARY = (ast.Import, ast.Block, ast.Doc, ast.Cite)
+
+
 class Resolver:
     """Reads a spec, its imports and its bases."""
 
@@ -135,13 +138,16 @@ class Resolver:
         files: list[ast.File] = []
         seen: list[str] = []
         while True:
-            file = self._parse(source)
+            file = self._parse(source, is_spec=True)
             files.append(file)
             seen.append(source.name)
             header = file.header
             if header is None:
                 span = file.statements[0].span
-                hint = "a library of blocks is imported, not compiled" if len(files) == 1 else "extend a spec"
+                only_blocks = all(isinstance(s, _OF_A_LIBRARY) for s in file.statements)
+                hint = "a spec begins with `arch NAME`, as in `arch my_network`"
+                if only_blocks:
+                    hint = "a library of blocks is imported, not compiled" if len(files) == 1 else "extend a spec"
                 raise self.reporter.fatal("E0208", span, "this file has no `arch NAME`", hint=hint)
             if header.base is None:
                 return files
@@ -150,7 +156,7 @@ class Resolver:
                 chain = " extends ".join([*(f.header.name.id for f in files if f.header), header.base.id])
                 raise self.reporter.fatal("E0206", header.base.span, chain)
 
-    def _parse(self, source: Source) -> ast.File:
+    def _parse(self, source: Source, *, is_spec: bool = False) -> ast.File:
         try:
             file = parse(source)
         except SpecError as error:
@@ -160,8 +166,9 @@ class Resolver:
         if late is not None and file.header is None:
             note = Note("what stands before it", file.statements[0].span)
             raise self.reporter.fatal("E0105", late.span, "`arch` stands in the first line of a spec", [note])
-        for index, statement in enumerate(file.statements):
-            self._check_place(file, index, statement)
+        if file.header is not None or not is_spec:
+            for index, statement in enumerate(file.statements):
+                self._check_place(file, index, statement)
         return file
 
     def _check_place(self, file: ast.File, index: int, statement: ast.Statement) -> None:
@@ -169,8 +176,7 @@ class Resolver:
             self.reporter.report("E0105", statement.span, "`arch` stands once, and first")
         if isinstance(statement, ast.Doc) and not (index == 1 and file.header):
             self.reporter.report("E0105", statement.span, "a description stands right below `arch NAME`")
-        allowed = (ast.Import, ast.Block, ast.Doc, ast.Cite, ast.Header)
-        if file.header is None and not isinstance(statement, allowed):
+        if file.header is None and not isinstance(statement, (*_OF_A_LIBRARY, ast.Header)):
             hint = "a spec begins with `arch NAME`"
             self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", hint=hint)
 
