@@ -58,7 +58,7 @@ def load(
 
 
 def convert_weights(
-    arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl"
+    arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl", key: str = ""
 ) -> dict[str, torch.Tensor]:
     """A state dict of another code base with the names of this one, for `load_state_dict(…, strict=True)`.
 
@@ -67,17 +67,35 @@ def convert_weights(
         state_dict: the tensors by the names of the source, or what `torch.load` gives of a checkpoint that holds them.
         source: whose names they are, such as `"torchvision"`; `"archdsl"` means our own.
         to: the source whose names they get.
+        key: the part of a checkpoint to take, such as `"model_ema"`; empty for the model's, and a Python warning says
+            where there are averages beside it.
 
     Raises:
-        SpecError: if a tensor of either side is left over or has another shape, or the network is not what the source
-            needs.
-        UsageError: if there are no tensors in it.
+        SpecError: if a tensor of either side is left over or has another shape, the network is not what the source
+            needs, or there are no tensors of real numbers in it.
     """
-    from archdsl.weights.checkpoint import state_dict_of
     from archdsl.weights.convert import convert
 
-    origin = "the state dict"
-    return convert(state_dict_of(state_dict, origin), arch.plan_weights(source), arch.plan_weights(to), origin)
+    plan = arch.plan_weights(source)
+    tensors = _loaded(state_dict, plan, key)
+    return convert(tensors, plan, arch.plan_weights(to), _STATE_DICT)
+
+
+_STATE_DICT = "the state dict"
+
+
+def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint; what there is to say about them becomes Python warnings."""
+    import warnings
+
+    from archdsl.weights.checkpoint import state_dict_of
+    from archdsl.weights.convert import not_finite
+
+    tensors, told = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
+    for diagnostic in (*plan.warnings, *told, *not_finite(tensors, _STATE_DICT)):
+        text = "; ".join(filter(None, (diagnostic.label, diagnostic.help)))
+        warnings.warn(f"{diagnostic.code}: {text}", stacklevel=3)
+    return tensors
 
 
 def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
@@ -86,7 +104,12 @@ def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: st
 
 
 def transfer_weights(
-    base: Architecture, state_dict: Mapping[str, Any], arch: Architecture, source: str = "archdsl", **rules: Any
+    base: Architecture,
+    state_dict: Mapping[str, Any],
+    arch: Architecture,
+    source: str = "archdsl",
+    key: str = "",
+    **rules: Any,
 ) -> dict[str, torch.Tensor]:
     """The weights of a variant, made of those of a base, for `load_state_dict(…, strict=True)`.
 
@@ -97,17 +120,22 @@ def transfer_weights(
         state_dict: its tensors, or what `torch.load` gives of a checkpoint that holds them.
         arch: the network that they shall be for.
         source: whose names the state dict has, such as `"torchvision"`; `"archdsl"` means our own.
+        key: the part of a checkpoint to take; empty for the model's.
         rules: as of `Architecture.plan_transfer`.
 
     Raises:
-        SpecError: if the tensors are not those of the base, or a map of names has faults.
-        UsageError: if there are no tensors in it.
+        SpecError: if the tensors are not those of the base, but for what the plan does not use, or hold no real
+            numbers, or a map of names has faults.
         ValueError: if a rule is none of those.
     """
     from archdsl.transfer.apply import transfer
+    from archdsl.transfer.plan import unneeded
+    from archdsl.weights.convert import convert
 
     plan = arch.plan_transfer(base, **rules)
-    own = convert_weights(base, state_dict, source)
+    names = base.plan_weights(source)
+    tensors = _loaded(state_dict, names, key)
+    own = convert(tensors, names, base.plan_weights("archdsl"), _STATE_DICT, unneeded(plan, names))
     return transfer(plan, own, arch.build().state_dict())
 
 

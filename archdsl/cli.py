@@ -370,6 +370,9 @@ def _add_export(commands: Any, liked: argparse.ArgumentParser) -> None:
     export.add_argument("-o", "--output", required=True, metavar="FILE", help=".onnx, or .pt2 for torch-export")
 
 
+_KEY = "part of the checkpoint to take, e.g. model_ema, or a.b (default: the raw weights of the model)"
+
+
 def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.ArgumentParser) -> None:
     weights = commands.add_parser("weights", **_about("bring weights from other code bases, and from other networks"))
     weights.set_defaults(like=None)  # the source of the weights decides
@@ -379,6 +382,7 @@ def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.
     convert.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="FILE, or several as NAME=FILE")
     convert.add_argument("--from", dest="source", required=True, metavar="SOURCE", help="whose names they are")
     convert.add_argument("--to", default="archdsl", metavar="SOURCE", help="whose names they get (default: archdsl)")
+    convert.add_argument("--key", default="", metavar="NAME", help=_KEY)
     convert.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
     sources = actions.add_parser("sources", **_about("list the sources of weights for a spec", shared))
     sources.add_argument("spec", metavar="SPEC")
@@ -395,6 +399,7 @@ def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.
     transfer.add_argument(
         "--from", dest="source", default="archdsl", metavar="SOURCE", help="whose names CHECKPOINT has"
     )
+    transfer.add_argument("--key", default="", metavar="NAME", help=_KEY)
     transfer.add_argument("--seed", type=int, default=0, help="of what is initialised anew (default: 0)")
     transfer.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
     for action in (plan, transfer):

@@ -22,7 +22,7 @@ from archdsl.core.report import Reporter
 from archdsl.core.sizes import exact_size
 from archdsl.graph.evaluate import Evaluator
 from archdsl.graph.expand import expand
-from archdsl.graph.parameters import ParameterScope
+from archdsl.graph.parameters import ParameterScope, setting
 from archdsl.graph.program import Program, Resolver
 from archdsl.graph.published import read_published
 from archdsl.graph.recipe import read_recipe
@@ -122,7 +122,7 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
 
     program, network = analysis.program, analysis.network
     if source == OWN:
-        plan = own_plan(network.name, tensors(network))
+        plan, rules = own_plan(network.name, tensors(network)), dict[str, str]()
     else:
         weights = find_map(program, source, library, option)
         like = analysis.like.source.text if analysis.like is not None else None
@@ -134,7 +134,59 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
         if warnings and _is_with(analysis, library, published(needs, settings)):
             warnings = []
         plan = replace(bind(weights, network.name, tensors(network)), warnings=tuple(warnings))
-    return replace(plan, parameters=analysis.parameters, others=partial(all_maps, program, library))
+        rules = {n.binding.name.id: n.binding.value.span.text for n in needs}
+    suggestions = _Suggestions(analysis, library, source, option)
+    return replace(
+        plan,
+        parameters=analysis.parameters,
+        others=partial(all_maps, program, library),
+        rules=rules,
+        changed=suggestions.changed,
+        alike=suggestions.alike,
+    )
+
+
+@dataclass(frozen=True)
+class _Suggestions:
+    """Other networks that a checkpoint could be of, made only where it does not fit."""
+
+    analysis: Analysis
+    library: Library
+    source: str
+    option: str
+
+    def changed(self, name: str, value: int) -> Plan | None:
+        """Return the plan with another value of a parameter; None if that is not possible."""
+        like = self.analysis.like.source.text if self.analysis.like is not None else None
+        own = self.analysis.program.files[0].source
+        try:
+            settings = [*self.analysis.settings, setting(name, value)]
+            found = analyse(own, self.library, settings, self.analysis.clip, like)
+            return plan_weights(found, self.library, self.source, self.option)
+        except SpecError:
+            return None
+
+    def alike(self, given: Mapping[str, Any]) -> str:
+        """Return what to say of other specs whose tensors these are; of our own names, of this spec without `like`."""
+        from archdsl.weights.plan import OWN
+        from archdsl.weights.siblings import alike
+
+        like = self.analysis.like
+        plain = ""
+        if self.source == OWN and like is not None:
+            listed = ", ".join(f"{b.name.id} = {b.value.span.text.strip()}" for b in self.analysis.taken_on)
+            plain = (
+                f"they are of `{self.analysis.network.name}` as it is, and `{like.source.text}` needs it with {listed}"
+            )
+        return alike(given, self.analysis.program, self.library, self._planned, plain)
+
+    def _planned(self, spec: Source) -> Plan:
+        from archdsl.weights.plan import OWN
+
+        own = spec is self.analysis.program.files[0].source
+        like = None if self.source == OWN else self.source
+        found = analyse(spec, self.library, self.analysis.settings if own else (), like=like)
+        return plan_weights(found, self.library, self.source, self.option)
 
 
 def plan_transfer(base: Analysis, analysis: Analysis, library: Library, rules: Rules) -> TransferPlan:

@@ -11,6 +11,8 @@ A document is a title, prose, and fences:
     ```like                 a source of weights that the network is to be like
     ```from                 a source of weights that are converted
     ```checkpoint           these: a name and a shape on each line
+    ```torch                these, as a file: its bytes, or what torch.save is given, as a Python expression
+    ```key                  the part of the file to take
     ```layer file=x.py      a file of an added layer, in layers/, which ARCHDSL_LAYERS then names; also x.py.j2
     ```layers               another value of ARCHDSL_LAYERS
     ```text                 what is printed
@@ -18,6 +20,7 @@ A document is a title, prose, and fences:
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +33,10 @@ from archdsl.files import FileLibrary, read_source
 from archdsl.graph.parameters import setting
 from archdsl.pipeline import analyse, module_text, plan_weights
 from archdsl.resources import resource
+from archdsl.weights.checkpoint import read_checkpoints
+from archdsl.weights.convert import convert_all, not_finite
 from archdsl.weights.fit import fit
+from archdsl.weights.plan import Plan, own_plan
 
 FOLDER = Path(__file__).parent / "errors"
 DOCUMENTS = sorted(FOLDER.glob("*.md"))
@@ -93,12 +99,28 @@ def _diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
             shapes = {n: tuple(map(int, s)) for n, *s in map(str.split, lines.get("checkpoint", []))}
             if shapes:
                 fit(plan, shapes, "weights.pth")
-            return (*analysis.warnings, *plan.warnings)
+            told = _of_file("\n".join(lines["torch"]), lines.get("key", [""])[0], plan) if "torch" in lines else ()
+            return (*analysis.warnings, *plan.warnings, *told)
         if any(p.kind == "layer" for p in parts):
             module_text(analysis)
     except SpecError as error:
         return error.diagnostics
     return analysis.warnings
+
+
+def _of_file(expression: str, key: str, plan: Plan) -> tuple[Diagnostic, ...]:
+    """What is said of a checkpoint on disk."""
+    import torch
+
+    value = eval(expression, {"torch": torch, "pickle": pickle})  # a document of ours
+    if isinstance(value, bytes):
+        Path("weights.pth").write_bytes(value)
+    else:
+        torch.save(value, "weights.pth")
+    tensors, told = read_checkpoints([("", "weights.pth")], plan.theirs, key)
+    initial = {name: torch.zeros(shape) for name, shape in plan.ours.items()}
+    made, of_head = convert_all(tensors, plan, own_plan(plan.network, plan.ours), "weights.pth", lambda: initial)
+    return (*told, *of_head, *not_finite(made, "weights.pth"))
 
 
 def shown(parts: list[Fence]) -> str:

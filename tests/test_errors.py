@@ -47,8 +47,21 @@ def test_document_has_a_title_and_says_why(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.stem)
 def test_document_is_whole(path: Path) -> None:
     parts = fences(path.read_text("utf-8"))
-    spec = {"arch", "weights", "layer", "layers"}
-    assert {p.kind for p in parts} <= {*spec, "set", "recipe", "clip", "like", "from", "checkpoint", "text"}
+    given = {
+        "arch",
+        "weights",
+        "layer",
+        "layers",
+        "set",
+        "recipe",
+        "clip",
+        "like",
+        "from",
+        "checkpoint",
+        "torch",
+        "key",
+    }
+    assert {p.kind for p in parts} <= given | {"text"}
     assert [p.kind for p in parts].count("text") == 1
     assert parts[0].kind == "arch"
     assert not parts[0].options.get("file")

@@ -55,6 +55,7 @@ OF_TENSORS = (
     "targets/torch/verify.py",
     "weights/checkpoint.py",
     "weights/convert.py",
+    "weights/reading.py",
     "transfer/apply.py",
 )
 SPEC = """\

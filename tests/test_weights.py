@@ -29,7 +29,7 @@ from test_cli import Ran, Shell
 import archdsl
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
-from archdsl.files import FileLibrary, WeightsError, read_source
+from archdsl.files import FileLibrary, read_source
 from archdsl.graph.program import Resolver
 from archdsl.pipeline import analyse, plan_weights
 from archdsl.weights.checkpoint import state_dict_of
@@ -533,7 +533,7 @@ def test_a_metric_beside_the_model_is_told(arch: Architecture) -> None:
     ],
 )
 def test_what_is_no_state_dict(checkpoint: Any, message: str) -> None:
-    with pytest.raises(WeightsError, match=message):
+    with pytest.raises(archdsl.SpecError, match=message):
         state_dict_of(checkpoint, "x.pt")
 
 
@@ -893,7 +893,7 @@ def test_truncated_file(convert: Converter, name: str, keep: float) -> None:
     (save_file if name.endswith("safetensors") else torch.save)(convert.checkpoint, name)
     data = Path(name).read_bytes()
     Path(name).write_bytes(data[: int(keep * len(data)) if 0 < keep < 1 else int(keep)])
-    failed(convert(name, "--from", SOURCE), 1, "is no checkpoint that")
+    failed(convert(name, "--from", SOURCE), 1, "E0808")
 
 
 class Bomb:
@@ -912,7 +912,7 @@ def test_code_in_a_pickle_is_refused(convert: Converter, old: bool) -> None:
 
 def test_bare_pickle_is_refused(convert: Converter) -> None:
     Path("in.pkl").write_bytes(pickle.dumps({"blobs": Bomb()}))
-    failed(convert("in.pkl", "--from", SOURCE), 1, "in.pkl")
+    failed(convert("in.pkl", "--from", SOURCE), 1, "E0810")
     assert not Path("exploded").exists()
 
 

@@ -112,8 +112,10 @@ def weights_of(analysis: Analysis, file: str, source: str) -> dict[str, Any]:
         UsageError: if the file cannot be read.
     """
     from archdsl.weights.checkpoint import read_checkpoints
-    from archdsl.weights.convert import convert
+    from archdsl.weights.convert import convert, not_finite
 
     plans = [plan_weights(analysis, FileLibrary(), name, "--from") for name in (source, OWN)]
-    show_diagnostics(plans[0].warnings)
-    return convert(read_checkpoints([("", file)], plans[0].theirs), plans[0], plans[1], origin=file)
+    tensors, told = read_checkpoints([("", file)], plans[0].theirs)
+    converted = convert(tensors, plans[0], plans[1], origin=file)
+    show_diagnostics([*plans[0].warnings, *told, *not_finite(converted, file)])
+    return converted

@@ -25,7 +25,7 @@ from archdsl.files import FileLibrary, UsageError, WeightsError, read_source
 from archdsl.graph.program import Resolver
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_transfer, plan_weights
-from archdsl.transfer.plan import Rules, plan_json
+from archdsl.transfer.plan import Rules, plan_json, unneeded
 from archdsl.transfer.steps import COPIED, VERBS
 from archdsl.weights.plan import OWN
 from archdsl.weights.shapes import shape_text
@@ -81,11 +81,13 @@ def _write(arguments: argparse.Namespace, variant: Analysis, names: Plan, found:
     from archdsl.transfer.apply import fresh
     from archdsl.transfer.apply import transfer as transferred
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
-    from archdsl.weights.convert import convert
+    from archdsl.weights.convert import convert, not_finite
     from archdsl.weights.plan import own_plan
 
-    tensors = read_checkpoints([("", arguments.checkpoint)], names.theirs)
-    own = convert(tensors, names, own_plan(names.network, names.ours), origin=arguments.checkpoint)
+    tensors, told = read_checkpoints([("", arguments.checkpoint)], names.theirs, arguments.key)
+    target, absent = own_plan(names.network, names.ours), unneeded(found, names)
+    own = convert(tensors, names, target, arguments.checkpoint, absent)
+    show_diagnostics([*told, *not_finite(own, arguments.checkpoint)])
     initial = fresh(Architecture(variant).build, arguments.seed)
     metadata = {
         "format": "pt",  # what other readers of safetensors look for

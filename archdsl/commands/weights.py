@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.pipeline import Analysis
+
+HEAD_SEED = 0  # of a head that a checkpoint lacks
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -91,16 +94,21 @@ def _convert(arguments: argparse.Namespace) -> int:
     show_diagnostics([*analysis.warnings, *(d for plan in plans for d in plan.warnings)])
 
     missing_packages("torch", "safetensors")
+    from archdsl.architecture import Architecture
+    from archdsl.transfer.apply import fresh
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
-    from archdsl.weights.convert import convert
+    from archdsl.weights.convert import convert_all, not_finite
 
-    tensors = read_checkpoints(files, plans[0].theirs)
-    converted = convert(tensors, *plans, origin=", ".join(file for _, file in files))
+    origin = ", ".join(file for _, file in files)
+    tensors, told = read_checkpoints(files, plans[0].theirs, arguments.key)
+    initial = partial(fresh, Architecture(analysis).build, HEAD_SEED)
+    converted, of_head = convert_all(tensors, plans[0], plans[1], origin, initial)
+    show_diagnostics([*told, *of_head, *not_finite(converted, origin)])
     write_safetensors(output, converted, _metadata(analysis, arguments))
     values = _values(analysis)
     if values:
         print(f"the network as `{like}` needs it: {values}")
-    print(f"{', '.join(file for _, file in files)} → {output}: {len(converted)} tensors, as `{to}` names them")
+    print(f"{origin} → {output}: {len(converted)} tensors, as `{to}` names them")
     if to == OWN:
         print(f"load_state_dict takes it in the module that this makes: {compile_command(arguments.spec, analysis)}")
     return 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from archdsl.architecture import load, transfer_weights
+from archdsl.core.render import render_text
 from archdsl.files import UsageError, WeightsError
 from archdsl.train.run import WEIGHTS
 from archdsl.weights.checkpoint import read_checkpoints
@@ -19,10 +21,12 @@ from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     import torch
 
     from archdsl.architecture import Architecture
+    from archdsl.core.diagnostics import Diagnostic
     from archdsl.train.run import Run
 
 
@@ -39,12 +43,20 @@ def starting_weights(arch: Architecture, arguments: argparse.Namespace) -> dict[
         return None
     source: str = arguments.weights_from
     if source == OWN and arguments.weights_spec is None:
-        found = read_checkpoints([("", arguments.weights)], ())
+        found, told = read_checkpoints([("", arguments.weights)], arch.tensors)
         if {name: tuple(tensor.shape) for name, tensor in found.items()} == arch.tensors:
+            _show(told)
             return dict(found)
     base = load(arguments.weights_spec or arguments.spec, like=None if source == OWN else source)
-    tensors = read_checkpoints([("", arguments.weights)], base.plan_weights(source).theirs)
+    tensors, told = read_checkpoints([("", arguments.weights)], base.plan_weights(source).theirs)
+    _show(told)
     return transfer_weights(base, tensors, arch, source)
+
+
+def _show(diagnostics: Sequence[Diagnostic]) -> None:
+    """Print what there is to say about the checkpoint."""
+    if diagnostics:
+        print(render_text(diagnostics, color=sys.stderr.isatty()), end="", file=sys.stderr)
 
 
 def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:

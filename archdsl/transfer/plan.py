@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from archdsl.graph.model import Network
+    from archdsl.weights.plan import Plan
 
 Shape = tuple[int, ...]
 UNITS = {"t": "frames", "h": "rows", "w": "columns"}
@@ -295,6 +296,12 @@ def _nothing_known(here: Place, there: Place) -> str:
         shapes = f"{shape_text(there.shape)} there, {shape_text(here.shape)} here"
         return f"{shapes}; `{kind}` does not say what the axes of `{here.name}` are"
     return f"`{kind}` of {shape_text(here.shape)} has nothing of `{other}` of {shape_text(there.shape)}"
+
+
+def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
+    """Return the names of a source's tensors that nothing of the variant begins from, so that they may be missing."""
+    needed = {entry.base for entry in plan.entries}
+    return {t.name for move in names.moves if not any(o.name in needed for o in move.ours) for t in move.theirs}
 
 
 def plan_json(plan: TransferPlan) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source, Span
 from archdsl.weights.plan import MAX_LISTED
 from archdsl.weights.rules import any_of
-from archdsl.weights.shapes import shape_text
+from archdsl.weights.shapes import readable, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,17 +24,57 @@ if TYPE_CHECKING:
 MOSTLY = 0.8  # of the names of a checkpoint that another source has too, for it to be suggested
 
 
-def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
-    """Holds the tensors of a checkpoint against those that the plan takes.
+class Misfit(NamedTuple):
+    """Names of theirs that have no place in a network, that it lacks, and that have another shape there."""
 
-    Raises:
-        SpecError: if one is left over, on either side, or has another shape.
+    over: list[str]
+    missing: list[str]
+    reshaped: list[str]
+
+
+def misfit(plan: Plan, given: Mapping[str, Shape], absent: Collection[str] = ()) -> tuple[Misfit, dict[str, Shape]]:
+    """Return how the tensors of a checkpoint differ from those that a plan takes, and the shapes that it wants.
+
+    Args:
+        plan: the plan.
+        given: names and shapes of the checkpoint's tensors.
+        absent: names of theirs that may be missing.
     """
     found = {n: plan.aliases.found(n, given) for n in plan.theirs}
     wanted = {name: plan.theirs[n] for n, names in found.items() for name in names or [n]}
     over = [n for n in given if n not in wanted and not plan.dropped.fullmatch(n)]
-    missing = [n for n, names in found.items() if not names and n not in plan.counters]
-    reshaped = [n for n in wanted if n in given and given[n] != wanted[n]]
+    missing = [n for n, names in found.items() if not names and n not in plan.counters and n not in absent]
+    return Misfit(over, missing, [n for n in wanted if n in given and given[n] != wanted[n]]), wanted
+
+
+def without_head(plan: Plan, given: Mapping[str, Shape]) -> set[str]:
+    """Return the names of theirs that a checkpoint lacks where it lacks whole layers of the head and nothing else."""
+    (over, missing, reshaped), _ = misfit(plan, given)
+    if over or reshaped:
+        return set()
+    lacking: set[str] = set()
+    present: set[str] = set()  # layers of ours
+    for move in plan.moves:
+        of_head = all(o.name.startswith("head.") for o in move.ours)
+        for name in (t.name for t in move.theirs):
+            if name in missing and not of_head:
+                return set()
+            layers = {o.name.rpartition(".")[0] for o in move.ours}
+            if name in missing:
+                lacking |= layers
+            elif name not in plan.counters:
+                present |= layers
+    return set() if lacking & present else set(missing)
+
+
+def fit(plan: Plan, given: Mapping[str, Shape], origin: str, absent: Collection[str] = ()) -> None:
+    """Holds the tensors of a checkpoint against those that the plan takes; those that are `absent` may be missing.
+
+    Raises:
+        SpecError: if one is left over, on either side, or has another shape.
+    """
+    found, wanted = misfit(plan, given, absent)
+    over, missing, reshaped = found
     if not (over or missing or reshaped):
         return
     counts = [
@@ -42,25 +83,36 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str) -> None:
         f"{len(reshaped)} {_verb(reshaped)} another shape" if reshaped else "",
     ]
     ours = {theirs.name: move.ours[0].name for move in plan.moves for theirs in move.theirs}
-    absent = {n: wanted[n] for n in missing}
+    absent_shapes = {n: wanted[n] for n in missing}
     unused = {n: given[n] for n in over}
     free = {name: wanted[n] for n in missing for name in plan.aliases.of(n)}
     notes = [
         *(f"no place for {_described(n, s)}{_twice(n, plan) or _nearest(n, s, free)}" for n, s in _first(unused)),
         *_more(unused),
-        *(f"not there: {_described(n, s)}, {_ours(ours[n], n)}{_nearest(n, s, unused)}" for n, s in _first(absent)),
-        *_more(absent),
+        *(
+            f"not there: {_described(n, s)}, {_ours(ours[n], n)}{_nearest(n, s, unused)}"
+            for n, s in _first(absent_shapes)
+        ),
+        *_more(absent_shapes),
         *(f"`{n}` is {shape_text(given[n])}, and {shape_text(wanted[n])} here" for n in reshaped[:MAX_LISTED]),
         *_more(reshaped),
     ]
     label = "; ".join(c for c in counts if c)
-    hint = (
-        _several_files(plan, given)
-        or _other_source(plan, given)
-        or _other_value(plan, [(wanted[n], given[n]) for n in reshaped])
-    )
     place = Span(Source(origin, ""), 0, 0)
-    raise Reporter().fatal("E0807", place, label, [Note(n) for n in notes], hint)
+    raise Reporter().fatal("E0807", place, label, [Note(n) for n in notes], _hint(plan, given, found, wanted))
+
+
+def _hint(plan: Plan, given: Mapping[str, Shape], found: Misfit, wanted: Mapping[str, Shape]) -> str:
+    """Return what most likely makes the tensors fit."""
+    if hint := _several_files(plan, given) or _other_source(plan, given):
+        return hint
+    if found.missing and not (found.over or found.reshaped) and without_head(plan, given):
+        return "the checkpoint has no head: `weights transfer … --new 'head.*'` begins a new one"
+    ours = {t.name: m.ours[0].name for m in plan.moves for t in m.theirs}
+    of_head = all(ours.get(n, n).startswith("head.") for n in found.reshaped)
+    value = partial(_other_value, plan, given, [(wanted[n], given[n]) for n in found.reshaped])
+    hints = (value, partial(plan.alike, given)) if of_head else (partial(plan.alike, given), value)
+    return next((hint for find in hints if (hint := find())), "")
 
 
 def _verb(tensors: Collection[object], one: str = "has", several: str = "have") -> str:
@@ -68,7 +120,7 @@ def _verb(tensors: Collection[object], one: str = "has", several: str = "have") 
 
 
 def _described(name: str, shape: Shape) -> str:
-    return f"`{name}` ({shape_text(shape)})"
+    return f"`{readable(name)}` ({shape_text(shape)})"
 
 
 def _ours(ours: str, theirs: str) -> str:
@@ -87,7 +139,7 @@ def _nearest(name: str, shape: Shape, candidates: Mapping[str, Shape]) -> str:
     """The name on the other side that is most like this one; of the same shape, if there is one."""
     alike = [n for n, s in candidates.items() if s == shape]
     close = get_close_matches(name, alike, n=1) or get_close_matches(name, list(candidates), n=1)
-    return f"; the nearest is `{close[0]}`" if close else ""
+    return f"; the nearest is `{readable(close[0])}`" if close else ""
 
 
 def _twice(name: str, plan: Plan) -> str:
@@ -126,8 +178,11 @@ def _named_by(weights: WeightMap, given: Collection[str]) -> int:
     return sum(wrapped.fullmatch(n) is not None for n in given)
 
 
-def _other_value(plan: Plan, shapes: list[tuple[Shape, Shape]]) -> str:
-    """The one parameter that would make the shapes right: most often the number of classes."""
+def _other_value(plan: Plan, given: Mapping[str, Shape], shapes: list[tuple[Shape, Shape]]) -> str:
+    """Return the setting that makes the shapes right, most often the number of classes.
+
+    The map can have a rule for it, and then the setting alone would make a network that nobody has published.
+    """
     pairs = {
         (here, there)
         for wanted, given in shapes
@@ -138,4 +193,11 @@ def _other_value(plan: Plan, shapes: list[tuple[Shape, Shape]]) -> str:
         return ""
     [(here, there)] = pairs
     names = [n for n, value in plan.parameters.items() if value == here and not isinstance(value, bool)]
-    return f"`{plan.option} {names[0]}={there}` makes the network like it" if len(names) == 1 else ""
+    if len(names) != 1:
+        return ""
+    if names[0] in plan.rules:
+        return f"`{names[0]}` follows from others in its checkpoints, as `{plan.rules[names[0]]}`: set those as theirs"
+    changed = plan.changed(names[0], there)
+    if changed is None or misfit(changed, given)[0].reshaped:
+        return ""
+    return f"`{plan.option} {names[0]}={there}` makes the network like it"

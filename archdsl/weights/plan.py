@@ -44,6 +44,14 @@ class Move:
     change: Change | None = None
 
 
+def _unknown(_name: str, _value: int) -> None:
+    """Return None: a plan that was made without a spec has no parameters."""
+
+
+def _nothing(_given: Mapping[str, Shape]) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Plan:
     """All moves between a network and a source of checkpoints."""
@@ -56,6 +64,9 @@ class Plan:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
     others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
     option: str = "--set"  # that gives the network's parameters
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])  # parameters that the map gives, as it has them
+    changed: Callable[[str, int], Plan | None] = _unknown  # the plan with another value of a parameter
+    alike: Callable[[Mapping[str, Shape]], str] = _nothing  # what to say of specs that the shapes of tensors are of
     warnings: tuple[Diagnostic, ...] = ()  # of parameters with another value than in published checkpoints
 
     @cached_property

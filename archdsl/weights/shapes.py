@@ -57,3 +57,16 @@ def change(axes: Axes, shape: Shape) -> Change:
 def shape_text(shape: Shape) -> str:
     """`64×3×7×7`; a lone number has no axes."""
     return "×".join(map(str, shape)) or "a number"
+
+
+def readable(name: object) -> str:
+    """Return a name from a checkpoint as a message can show it: without control characters, and of bounded length."""
+    text = (
+        name
+        if isinstance(name, str)
+        else f"{name!r:.200}"
+        if isinstance(name, int | float | None)
+        else type(name).__name__
+    )
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[:200])
+    return shown + "…" * (len(text) > 200)

@@ -1,0 +1,72 @@
+"""Specs of the same family, whose tensors a checkpoint may have."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import SpecError
+from archdsl.weights.fit import misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from archdsl.core.source import Source
+    from archdsl.graph.program import Library, Program
+    from archdsl.weights.plan import Plan
+    from archdsl.weights.shapes import Shape
+
+MAX_NAMED = 3
+_HEADER = re.compile(r"^arch[ \t]+(\w+)(?:[ \t]+as[ \t]+\w+)?(?:[ \t]+extends[ \t]+(\w+))?", re.MULTILINE)
+
+
+def alike(
+    given: Mapping[str, Shape], program: Program, library: Library, planned: Callable[[Source], Plan], plain: str
+) -> str:
+    """Return what to say of the specs whose tensors are exactly those of a checkpoint; empty if there are none.
+
+    Args:
+        given: names and shapes of the checkpoint's tensors.
+        program: the spec that they do not fit.
+        library: finds the others.
+        planned: the plan for another spec; raises SpecError if it has faults.
+        plain: what to say where they are those of the spec itself, without what a source needs of it.
+    """
+    own = program.files[0].source
+    found: list[str] = []
+    for source in [own, *_family(program, library)]:
+        try:
+            fits = not any(misfit(planned(source), given)[0])
+        except SpecError:
+            continue
+        if fits and source is own:
+            return plain
+        if fits and (header := _HEADER.search(source.text)):
+            found.append(f"`{header[1]}`")
+    if not found:
+        return ""
+    return f"these are the names and shapes of {' and of '.join(found[:MAX_NAMED])}: convert them with that spec"
+
+
+def _family(program: Program, library: Library) -> Iterator[Source]:
+    """Yield the other specs that can be found and that go back to the same one."""
+    own = program.files[0].source
+    sources = {name: library.find(name, own) for name in sorted(library.names(own))}
+    headers = {name: _HEADER.search(s.text) for name, s in sources.items() if s is not None}
+    bases = {h[1]: h[2] or "" for h in headers.values() if h is not None}
+    root = _root(program.header.name.id, bases | {f.header.name.id: "" for f in program.files[-1:] if f.header})
+    for name, source in sources.items():
+        header = headers.get(name)
+        if source is None or header is None or header[1] == program.header.name.id:
+            continue
+        if _root(header[1], bases) == root:
+            yield source
+
+
+def _root(name: str, bases: Mapping[str, str]) -> str:
+    """Return the spec that one goes back to."""
+    for _ in bases:
+        if not bases.get(name):
+            break
+        name = bases[name]
+    return name
