@@ -77,6 +77,8 @@ class _Conversions:
     def _entering(self, node: Node, source: int, place: Unit | None, child: Unit) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
         if child.kind == "head":  # which the features are given to
+            if self.given[source] == CHANNELS_LAST and source not in self.outside:
+                self.outside[source] = self._beside(source, GRID, self.network.node(source).unit.top, 1)
             made = self.outside.get(source, source)
             self._see(child, source, made)
             return made

@@ -22,7 +22,8 @@ def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
     eps = {n.name: float(n.layer.values()["eps"]) for n in network.all_nodes() if n.layer.kind == "bn"}
     convolutions = {n.name for n in network.all_nodes() if "weight" in own_tensors(n) and n.layer.kind == "conv"}
     rules = sorted({(*_differing(norm, conv), eps[norm]) for norm, conv in folded.items()}, key=_precedence)
-    if all(_found(norm, rules, convolutions) == folded.get(norm) for norm in eps):
+    wanted = {norm: (conv, eps[norm]) for norm, conv in folded.items()}
+    if all(_found(norm, rules, convolutions) == wanted.get(norm) for norm in eps):
         return rules
     return [(norm, conv, eps[norm]) for norm, conv in folded.items()]
 
@@ -40,7 +41,7 @@ def _precedence(rule: Rule) -> tuple[int, int, Rule]:
     return -rule[0].count("."), -rule[1].count("."), rule
 
 
-def _found(norm: str, rules: Iterable[Rule], convolutions: set[str]) -> str | None:
-    """As the generated code looks it up."""
-    candidates = (norm.removesuffix(end) + other for end, other, _ in rules if norm.endswith(end))
-    return next((c for c in candidates if c in convolutions), None)
+def _found(norm: str, rules: Iterable[Rule], convolutions: set[str]) -> tuple[str, float] | None:
+    """Return the convolution of a norm, and the ε that it is folded with, as the generated code looks them up."""
+    candidates = ((norm.removesuffix(end) + other, eps) for end, other, eps in rules if norm.endswith(end))
+    return next((c for c in candidates if c[0] in convolutions), None)
