@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, SpecError
-from archdsl.core.source import Source, Span
+from archdsl.core.source import MAX_CHARACTERS, Source, Span
 from archdsl.resources import resource
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+
+MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
+_KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 # Numbers of system errors that a wrong path causes; all others are faults of the machine.
 _WRONG_PATH = {
@@ -77,7 +81,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     if not name:
         raise UsageError("the name of a file is empty; name a spec, as in `NAME.arch`")
     try:
-        data = Path(path).read_bytes()
+        data = _read(Path(path))
     except IsADirectoryError:
         message = f"{name}: is a directory; name a spec in it, as in `{name.rstrip('/')}/NAME.arch`"
         raise UsageError(message) from None
@@ -87,12 +91,34 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         raise system_fault(name, error) from None
     except ValueError as error:  # a zero byte in the name
         raise UsageError(f"{name}: {error}") from None
+    if len(data) > MAX_BYTES:
+        label = f"more than {MAX_BYTES:,} bytes, at most {MAX_CHARACTERS:,} characters are read"
+        raise SpecError([Diagnostic("E0704", TITLES["E0704"], Span(Source(name, ""), 0, 0), label)])
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         place = Span(Source(name, ""), 0, 0)
         label = f"byte {error.start} (0x{data[error.start]:02X}) does not begin a character"
         raise SpecError([Diagnostic("E0101", TITLES["E0101"], place, label)]) from None
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, or the first of them where they are more than a spec can have.
+
+    Neither a pipe, which may never end or never begin, nor a device is read.
+
+    Raises:
+        OSError: if it cannot be read.
+        UsageError: if it is no file.
+    """
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(mode):
+            kind = _KINDS.get(stat.S_IFMT(mode), "device")
+            raise UsageError(f"{path}: is a {kind}, not a file; save the text as `NAME.arch`")
+        return file.read(MAX_BYTES + 1)
 
 
 def _nearest(path: Path) -> str:
@@ -112,7 +138,7 @@ class FileLibrary:
         """The file, if it lies in one of these folders and not, by a link, outside of them."""
         for root, folder in self._folders(importer):
             file = folder / f"{name}.arch"
-            if file.is_file() and file.resolve().is_relative_to(root.resolve()):
+            if _is_inside(file, root):
                 return read_source(file)
         return None
 
@@ -126,7 +152,7 @@ class FileLibrary:
         found: dict[Path, Path] = {}
         for folder in folders:
             for file in sorted((folder / "weights").glob("*.weights")):
-                if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                if _is_inside(file, folder):
                     found.setdefault(file.resolve(), file)
         return [read_source(file) for file in found.values()]
 
@@ -139,6 +165,14 @@ class FileLibrary:
         yield specs, specs
         yield specs, specs / "lib"
         yield specs, specs / "images"
+
+
+def _is_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is there, and not, by a link, outside of a folder."""
+    try:
+        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a folder that may not be entered, links that go round in a circle
+        return False
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:

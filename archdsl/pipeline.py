@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.sizes import exact_size
+from archdsl.core.work import Work
 from archdsl.graph.evaluate import Evaluator
 from archdsl.graph.expand import expand
 from archdsl.graph.parameters import ParameterScope, setting
@@ -80,8 +81,9 @@ def analyse(  # noqa: PLR0913, PLR0917  # all that a user can say of a spec
         SpecError: with every fault that could be found.
     """
     reporter = Reporter()
-    program = Resolver(library, reporter).resolve(source)
-    evaluator = Evaluator(reporter, known_symbols(program))
+    work = Work()
+    program = Resolver(library, reporter, work).resolve(source)
+    evaluator = Evaluator(reporter, known_symbols(program), work)
     weights, needs = _needs(program, library, like) if like else (None, [])
     chosen: Mapping[str, Binding] = {b.name.id: b for b in (*needs, *settings)}
     scope = ParameterScope(program.declarations, chosen, evaluator, reporter)

@@ -11,12 +11,12 @@ from typing import Any
 PAGE = Path(__file__).with_name("language.md")
 sys.path.insert(0, str(PAGE.parent.parent))
 
-from archdsl.core import report  # noqa: E402
+from archdsl.core import grid, report, source, work  # noqa: E402
 from archdsl.core.values import Symbol, describe  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.graph import chains, evaluate  # noqa: E402
 from archdsl.graph.recipe import Recipe  # noqa: E402
-from archdsl.layers import vocabulary  # noqa: E402
+from archdsl.layers import attributes, vocabulary  # noqa: E402
 from archdsl.layers.attributes import (  # noqa: E402
     Attribute,
     Choice,
@@ -37,15 +37,22 @@ KINDS: dict[type, str] = {
     Numbers: "list of numbers",
 }  # fmt: skip
 BUDGETS = (
-    (parse.MAX_CHARACTERS, "characters in a file"),
+    (source.MAX_CHARACTERS, "characters in a file"),
+    (parse.MAX_TOKENS, "words, numbers and signs in a file"),
+    (parse.MAX_NAME, "characters in a name"),
     (parse.MAX_NESTING, "brackets inside each other"),
     (build.MAX_DEPTH, "operations inside each other"),
     (2 * build.MAX_EXPONENT, "digits of a number as written"),
     (evaluate.MAX_MAGNITUDE, "size of a number, or of a fraction's denominator, that is computed"),
-    (evaluate.MAX_LIST, "elements of a list"),
+    (attributes.MAX_WHOLE, "size of a whole number that a layer is given: a width, a kernel, a stride"),
+    (evaluate.MAX_LIST, "elements of a list, with those of lists in it"),
+    (evaluate.MAX_LIST_DEPTH, "lists inside each other"),
+    (evaluate.MAX_DEPTH, "expressions and chains inside each other, those that names stand for included"),
     (chains.MAX_BLOCK_DEPTH, "blocks inside each other"),
     (chains.MAX_LAYERS, "layers"),
-    (evaluate.MAX_STEPS, "steps of work: expressions, rounds, blocks"),
+    (grid.MAX_ELEMENTS, "numbers in a tensor: a clip, the result of a layer, the weights of a layer"),
+    (chains.MAX_MACS, "multiply-adds of a layer, for one clip"),
+    (work.MAX_STEPS, "steps of work"),
     (report.MAX_DIAGNOSTICS, "faults shown in one run"),
 )
 

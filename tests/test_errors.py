@@ -17,6 +17,7 @@ from archdsl.frontend.parse import parse
 
 # Codes that no document can show, with the reason.
 UNSHOWN = {
+    "E0706": "it would show 200 faults; tests/test_hostile.py has it",
     "E0506": "the layers of archdsl have narrower codes; it is for layers that users add in Python",
     "W0102": "`archdsl cost` counts and warns; the analysis alone does not",
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from archdsl.core.source import Span
+
+MAX_CANDIDATES = 200  # names that a misspelt one is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class Diagnostic:
         return "error" if self.is_error else "warning"
 
 
+# What explains a fault; as a function, it is worked out only for a fault that is not known yet.
+Hint = str | Callable[[], str]
+Notes = Sequence[Note] | Callable[[], Sequence[Note]]
+
+
 class SpecError(Exception):
     """A spec has faults; `diagnostics` holds every one of them, warnings included."""
 
@@ -73,14 +79,16 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
     """The known names that a name can be a slip of, the nearest first: a few wrong letters, or a part of one."""
     wanted = name.lower()
     found: list[tuple[int, str]] = []
-    for candidate in sorted(set(known)):
+    for candidate in _alike(name, set(known)):
         other = candidate.lower()
         short, long = sorted((len(wanted), len(other)))
         if wanted == other:
             found.append((0, candidate))
         elif short > 2 and long <= MAX_LENGTH:
-            distance = _distance(wanted, other)
-            if distance <= max(1, short // 3) or _is_part(wanted, other):
+            most = max(1, short // 3)
+            is_part = _is_part(wanted, other)
+            distance = _distance(wanted, other) if is_part or long - short <= most else long
+            if distance <= most or is_part:
                 found.append((distance, candidate))
         elif short == 2 and long == 3 and wanted[:2] == other[:2]:
             found.append((1, candidate))
@@ -113,6 +121,16 @@ def _distance(one: str, other: str) -> int:
             current.append(cost)
         before, row = row, current
     return row[-1]
+
+
+def _alike(name: str, known: set[str]) -> list[str]:
+    """The known names, in order; of very many, those with the most letters in common."""
+    if len(known) <= MAX_CANDIDATES:
+        return sorted(known)
+    from heapq import nsmallest
+
+    letters = set(name)
+    return sorted(nsmallest(MAX_CANDIDATES, known, lambda k: (len(letters ^ set(k)), abs(len(name) - len(k)), k)))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

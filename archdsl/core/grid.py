@@ -9,6 +9,10 @@ NO_TOKEN, CLIP, FRAME = "", "clip", "frame"
 _TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token a frame"}
 
 
+MAX_ELEMENTS = 10**12  # of one tensor, for one clip: 4 TB in float32, and far from what torch's own sizes can hold
+SIZE_HINT = "look for a wrong size of the clip, kernel, width or repeat"
+
+
 class Grid(NamedTuple):
     """`channels` values at each of `t` × `h` × `w` positions, perhaps with class tokens beside them.
 
@@ -50,6 +54,11 @@ class Grid(NamedTuple):
 
     def __str__(self) -> str:
         return "×".join(str(int(n)) for n in self.shape) + _TOKENS[self.token]
+
+
+def count_text(count: int) -> str:
+    """A number of elements, as a person reads it: large ones rounded."""
+    return f"{int(count):,}" if count <= 10 * MAX_ELEMENTS else f"{float(min(int(count), 10**300)):.1e}"
 
 
 def grid_text(size: tuple[int, int, int]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+MAX_CHARACTERS = 1_000_000  # of a text that is read
+
 
 @dataclass(frozen=True, eq=False)
 class Source:

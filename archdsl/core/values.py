@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,34 @@ UNKNOWN = Unknown()
 
 MAX_SHOWN = 40  # characters of a string, in messages
 MAX_ELEMENTS = 12  # of a list, in messages
+MAX_LEVELS = 3  # of lists inside each other, in messages
 
 # bool, int, Fraction, str, Symbol, Endless, Unknown, or a tuple of values
 Value = Any
+
+
+class Items(tuple[Value, ...]):
+    """A list that an expression gave, with its extent: two names for one list do not make it cheaper to read.
+
+    `size` counts its elements, those of lists in it included; `depth` is how far lists stand inside each other.
+    """
+
+    size: int
+    depth: int
+
+    def __new__(cls, values: Iterable[Value] = ()) -> Items:
+        self = super().__new__(cls, values)
+        inner: list[Value] = [v for v in self if is_list(v)]
+        self.size = len(self) + sum(map(size_of, inner))
+        self.depth = 1 + max((v.depth if isinstance(v, Items) else 1 for v in inner), default=0)
+        return self
+
+
+def size_of(value: Value) -> int:
+    """How many elements a value has, those of lists in it included; 1 for what is no list."""
+    if isinstance(value, Items):
+        return value.size
+    return len(value) if is_list(value) else 1
 
 
 def is_number(value: Value) -> TypeGuard[int | Fraction]:
@@ -53,8 +81,8 @@ def normal(value: Fraction) -> int | Fraction:
     return value.numerator if value.denominator == 1 else value
 
 
-def describe(value: Value) -> str:
-    """A value as a person would write it in a spec."""
+def describe(value: Value, levels: int = MAX_LEVELS) -> str:
+    """A value as a person would write it in a spec; of a long or deep list, its beginning."""
     if isinstance(value, bool):
         return "`on`" if value else "`off`"
     if isinstance(value, int):
@@ -67,8 +95,9 @@ def describe(value: Value) -> str:
         inside = ", ".join(describe(a) for a in value.arguments)
         return f"`{value.name}({inside})`" if inside else f"`{value.name}`"
     if is_list(value):
-        more = ["…"] if len(value) > MAX_ELEMENTS else []
-        return "[" + ", ".join([*(describe(v) for v in value[:MAX_ELEMENTS]), *more]) + "]"
+        inside = [describe(v, levels - 1) for v in value[:MAX_ELEMENTS]] if levels else []
+        more = ["…"] if len(value) > len(inside) else []
+        return f"[{', '.join([*inside, *more])}]"
     return f"{value.start}.." if isinstance(value, Endless) else "a value that is not known"
 
 

@@ -91,7 +91,8 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         digits = text.rstrip("KMG").replace("_", "")
         exponent = re.search(r"[eE]([+-]?\d+)$", digits)
         if len(digits) > 2 * MAX_EXPONENT or (exponent and abs(int(exponent[1])) > MAX_EXPONENT):
-            raise SpecError([Diagnostic("E0703", TITLES["E0703"], span, "numbers have at most 30 digits")])
+            label = f"a number has at most {2 * MAX_EXPONENT} digits, and an exponent of {MAX_EXPONENT}"
+            raise SpecError([Diagnostic("E0703", TITLES["E0703"], span, label)])
         return ast.Number(span, Fraction(digits) * scale, text)
 
     def on_string(self, _span: Span, token: Token) -> ast.String:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
 
 from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import Diagnostic, SpecError
-from archdsl.core.source import Source, Span
+from archdsl.core.source import MAX_CHARACTERS, Source, Span
+from archdsl.core.work import MAX_STEPS, TOKEN
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
 from archdsl.frontend.habits import Unexpected
@@ -31,12 +33,16 @@ from archdsl.frontend.syntax_faults import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_CHARACTERS = 1_000_000
+    from archdsl.core.work import Work
+
+MAX_TOKENS = 50_000
+MAX_NAME = 100  # characters of a name: of modules, files and classes that are called as it
 MAX_NESTING = 60
 MAX_SYNTAX_ERRORS = 20
 MAX_PENDING = 2_000  # parts of a text whose end the parser still waits for; it copies the list of them at each token
 
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
+_NAMES = {"NAME", "LABEL"}
 
 
 def _tokens(source: Source, text: str) -> list[Token]:
@@ -74,7 +80,7 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
     faults: list[Diagnostic] = []
     while True:
         try:
-            tokens: list[Token] = list(lark.lex(text))
+            tokens: list[Token] = list(islice(lark.lex(text), MAX_TOKENS + 1))
         except UnexpectedCharacters as error:
             at: int = error.pos_in_stream
             fault = foreign_character(source, at)
@@ -88,6 +94,13 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
             break
     if faults:
         raise SpecError(faults)
+    if len(tokens) > MAX_TOKENS:
+        label = f"more than {MAX_TOKENS:,} words, numbers and signs; the rest begins here"
+        raise SpecError([diagnostic("E0704", span_of(source, tokens[-1]), label)])
+    long = next((t for t in tokens if t.type in _NAMES and len(t) > MAX_NAME), None)
+    if long is not None:
+        label = f"a name of {len(long):,} characters, at most {MAX_NAME} are allowed"
+        raise SpecError([diagnostic("E0204", span_of(source, long), label)])
     return tokens
 
 
@@ -106,17 +119,15 @@ def parser() -> Any:
     return make_parser(Path(__file__).with_name("grammar.lark"), ["file", "binding", "bindings"])
 
 
-def parse(source: Source) -> ast.File:
-    """The syntax tree of a spec or a block library.
+def parse(source: Source, work: Work | None = None) -> ast.File:
+    """The syntax tree of a spec or a block library; what it takes to parse counts as `work`.
 
     Raises:
         SpecError: with every fault of the text that could be told apart.
     """
-    if len(source.text) > MAX_CHARACTERS:
-        raise _fault("E0704", source, f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read")
     if not source.text.strip():
         raise _fault("E0102", source, "a spec begins with `arch NAME`")
-    statements = build_statements(_run(source, "file", source.text), source)
+    statements = build_statements(_run(source, "file", source.text, work), source)
     if not statements:
         raise _fault("E0102", source, "there are comments, and nothing else")
     return ast.File(source, statements, tuple(_comments(source)))
@@ -141,11 +152,15 @@ def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
     return build_bindings(_run(place.source, "bindings", text), place.source)
 
 
-def _run(source: Source, start: str, text: str) -> Any:
+def _run(source: Source, start: str, text: str, work: Work | None = None) -> Any:
     """Parse; after a fault go on behind its line, so that one run shows every line that is wrong."""
+    if len(text) > MAX_CHARACTERS:
+        raise _fault("E0704", source, f"{len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     faults: list[Diagnostic] = []
     interactive: Any = parser().parse_interactive(start=start)
     tokens = _tokens(source, text)
+    if work is not None and not work.spend(TOKEN * len(tokens)):
+        raise _fault("E0705", source, f"with the files that it names, more than {MAX_STEPS:,} steps of work")
     balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
     position, resumed = 0, -1
     while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:

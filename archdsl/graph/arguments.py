@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
-from archdsl.core.values import UNKNOWN, Unknown, Value, is_list
+from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.frontend import ast
 from archdsl.graph.faults import attribute_hint, fraction_notes, nested_hint, used_notes
 from archdsl.graph.meanings import ATTRIBUTES
@@ -60,13 +61,18 @@ class Binder:
         value = self._value(argument.value, scope, words)
         if isinstance(value, Unknown):
             return UNKNOWN
+        self.evaluator.step(argument.span, size_of(value))
         try:
             return attribute.convert(value)
         except AttributeFault as fault:
             place = written(argument, scope, fault.index)
-            notes = fraction_notes(argument.value, scope) if fault.code == "E0302" else []
-            notes += used_notes(place, argument.span)
-            hint = fault.hint or attribute_hint(attribute.name, value)
+            is_fraction = fault.code == "E0302"
+
+            def notes() -> list[Note]:
+                fractions = fraction_notes(argument.value, scope) if is_fraction else []
+                return fractions + used_notes(place, argument.span)
+
+            hint = fault.hint or partial(attribute_hint, attribute.name, value)
             return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
@@ -104,6 +110,7 @@ class Binder:
                 inside.names[name] = Binding(UNKNOWN, parameter.name.span)
                 complete = False
                 continue
+            self.evaluator.step(place[0].span, size_of(value))
             value = self._typed(value, parameter, place)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return complete
@@ -136,7 +143,7 @@ class Binder:
                 self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
                 return None
             if key not in known:
-                hint = ATTRIBUTES.get(key) or did_you_mean(key, known)
+                hint = ATTRIBUTES.get(key) or partial(did_you_mean, key, known)
                 self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False
             elif key in given:

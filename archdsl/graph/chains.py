@@ -7,24 +7,26 @@ module knows about places, and only the layers know the rules.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.core.diagnostics import Note
-from archdsl.core.grid import Grid
+from archdsl.core.grid import MAX_ELEMENTS, SIZE_HINT, Grid, count_text
 from archdsl.core.names import why_refused
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import UNKNOWN, Unknown
+from archdsl.core.work import CALL, COPY, LAYER
 from archdsl.frontend import ast
 from archdsl.graph.arguments import Binder, argument_of, written
 from archdsl.graph.faults import producer, residual_hint, residual_notes, used_notes
 from archdsl.graph.meanings import ADDING, layer_meaning
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.scope import Binding, Round, Scope
-from archdsl.layers.attributes import Reference
+from archdsl.layers.attributes import Reference, unsuited
 from archdsl.layers.base import TOKENS, ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import networkx as nx
 
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
     from archdsl.graph.program import BlockDef, Module
     from archdsl.layers.base import Layer
 
-MAX_LAYERS = 100_000
+MAX_LAYERS = 10_000
 MAX_BLOCK_DEPTH = 40
-MAX_DEPTH = 100
+MAX_MACS = 10**16  # of one layer, for one clip; an attention map has fewer elements
 IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
 
 
@@ -46,6 +48,8 @@ class Flow(NamedTuple):
     node: int
     shape: Shape
 
+
+MAX_SOURCES = 8  # values of which a diagnostic shows where they come from
 
 LOST = Flow(-1, UNKNOWN)  # after a fault
 Applied = ast.Layer | ast.Merge | ast.Residual | ast.Lateral  # what puts a layer into the graph
@@ -88,18 +92,16 @@ class Builder:
         self.hidden: set[str] = set()  # names given in the middle of a line that is over
         self.read: set[str] = set()  # names of the values that chains have begun with
         self.dropped: Mapping[str, ast.Name] = {}  # paths that a variant drops
-        self.depth = 0  # of chains inside each other
 
     # --- chains ---
 
     def chain(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
         """The value at the end of a chain. `flow` is None where the chain must begin with a value of its own."""
-        if self.depth >= MAX_DEPTH:
-            raise self.reporter.fatal("E0702", chain.span, f"more than {MAX_DEPTH} chains inside each other")
-        self.depth += 1
+        self.evaluator.enter(chain.span)
         for index, step in enumerate(chain.steps):
+            self.evaluator.step(step.span)
             flow = self._step(step, flow, context, first=index == 0)
-        self.depth -= 1
+        self.evaluator.leave()
         return flow or LOST
 
     def _step(self, step: ast.Step, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
@@ -123,7 +125,7 @@ class Builder:
         before = len(context.unit.items)
         rounds = Round("index", step.span, number, is_index=True)
         for index in range(number):
-            self.evaluator.step(step.span)
+            self.evaluator.step(step.span, COPY)
             inner = replace(context, scope=context.scope.child())
             inner.scope.names["index"] = Binding(index, rounds=rounds)
             flow = self._link(step.link, flow, inner, first=False)
@@ -162,12 +164,12 @@ class Builder:
         return self.chain(link.chain, flow, context)
 
     def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
-        truth = self.evaluator.truth(link.test, context.scope)
-        if isinstance(truth, Unknown):
-            return LOST
-        taken = link.then if truth else link.otherwise
-        if isinstance(taken, ast.Choose):
-            return self._choose(taken, flow, context)
+        taken: ast.Choose | ast.Chain | None = link
+        while isinstance(taken, ast.Choose):
+            truth = self.evaluator.truth(taken.test, context.scope)
+            if isinstance(truth, Unknown):
+                return LOST
+            taken = taken.then if truth else taken.otherwise
         return flow if taken is None else self.chain(taken, flow, context)
 
     def _layer(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
@@ -206,12 +208,18 @@ class Builder:
         """The value in hand; where several paths run, a chain must say which it means."""
         if flow is not None:
             return flow
-        hint = "begin the chain with " + " or ".join(f"`{n}`" for n in sorted(context.values))
+
+        def hint() -> str:
+            names = [f"`{n}`" for n in sorted(context.values)]
+            return "begin the chain with " + " or ".join(names if len(names) < 12 else [*names[:11], "…"])
+
         label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
         self.reporter.report("E0602", link.span, label, hint=hint)
         return LOST
 
     def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:
+        if self.evaluator.knows("E0202", link.name.span):
+            return
         known = {*context.module.blocks, *self._written()}
         if first and link.arguments is None:
             known |= context.values.keys()
@@ -244,6 +252,8 @@ class Builder:
 
     def _no_join(self, link: ast.Merge, context: Context) -> None:
         """Report that a name before braces is none of a layer that joins values."""
+        if self.evaluator.knows("E0202", link.name.span):
+            return
         name = link.name.id
         joins = [k for k, c in self._written().items() if c.many]
         known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
@@ -297,7 +307,7 @@ class Builder:
         if len(context.opened) >= MAX_BLOCK_DEPTH:
             self.reporter.report("E0702", link.span, f"more than {MAX_BLOCK_DEPTH} blocks inside each other")
             return LOST
-        self.evaluator.step(link.span)
+        self.evaluator.step(link.span, CALL)
         outer: Scope = self.globals if definition.module.is_spec else Scope()
         entering = flow.shape
         if isinstance(entering, Grid):
@@ -334,8 +344,7 @@ class Builder:
         shape: Shape = UNKNOWN
         if not any(isinstance(f.shape, Unknown) for f in flows):
             try:
-                _check_tokens(layer, *(f.shape for f in flows))
-                shape = layer.infer(*(f.shape for f in flows))
+                shape = _inferred(layer, *(f.shape for f in flows))
             except ShapeError as error:
                 self._misfit(error, layer, flows, context, link)
         flow = self.add_node(layer, flows, shape, context.unit, link.span)
@@ -348,6 +357,7 @@ class Builder:
         self.count += 1
         if number > MAX_LAYERS:
             raise self.reporter.fatal("E0701", span, f"more than {MAX_LAYERS:,} layers")
+        self.evaluator.step(span, LAYER)
         inputs, input_shapes = tuple(f.node for f in flows), tuple(f.shape for f in flows)
         self.graph.add_node(number, node=Node(number, layer, inputs, input_shapes, shape, unit, span))
         for flow in flows:
@@ -360,18 +370,59 @@ class Builder:
     ) -> None:
         """Reports that a layer does not fit its inputs, at the attribute that is to blame if there is one."""
         code, place, hint = error.code, link.span, error.hint
-        notes = [Note(f"{f.shape} comes from here", producer(self.graph, f.node, context.unit)) for f in flows]
+        made = partial(self._sources, flows, context.unit)
+        notes: Callable[[], list[Note]] = made
         if isinstance(link, ast.Residual):
             code, (body, around) = "E0507", flows
             taken = isinstance(last := context.unit.items[-1], Unit) and last.exit != last.entry
-            notes = residual_notes(self.graph, body, around, context.unit, link.shortcut is not None and taken)
+            is_taken = link.shortcut is not None and taken
+            notes = partial(residual_notes, self.graph, body, around, context.unit, is_taken)
             hint = residual_hint(body.shape, around.shape, link.shortcut is not None, taken)
         elif isinstance(link, (ast.Layer, ast.Merge)):
             argument = argument_of(link, layer, error.attribute)
             if argument is not None:
                 place = written(argument, context.scope, error.index)
-                notes += used_notes(place, argument.span)
+                used = used_notes(place, argument.span)
+                notes = lambda: made() + used  # noqa: E731  # worked out for a new fault alone
         self.evaluator.fault(code, place, error.message, hint, notes)
+
+    def _sources(self, flows: tuple[Flow, ...], unit: Unit) -> list[Note]:
+        """Where the shapes of values come from."""
+        return [Note(f"{f.shape} comes from here", producer(self.graph, f.node, unit)) for f in flows[:MAX_SOURCES]]
+
+
+def _inferred(layer: Layer, *shapes: Grid) -> Grid:
+    """The shape that a layer gives.
+
+    Raises:
+        ShapeError: if the layer does not fit its inputs, or its initialisers do not suit its tensors.
+    """
+    _check_tokens(layer, *shapes)
+    output = layer.infer(*shapes)
+    _check_sizes(layer, output, *shapes)
+    bad = unsuited(layer.inits(*shapes), layer.weights(*shapes))
+    if bad is not None:
+        symbol, message = bad
+        attribute = next((key for key in layer.attributes if getattr(layer, key) is symbol), "")
+        raise ShapeError(message, attribute, "E0310", "`normal(std)`, `trunc_normal(std)` and `zeros` suit any tensor")
+    return output
+
+
+def _check_sizes(layer: Layer, output: Grid, *shapes: Grid) -> None:
+    """Refuses tensors that torch, or any machine, could not hold: of values, of weights, of products in between."""
+    sizes = {
+        "gives a tensor": output.elements,
+        "works on a tensor": layer.widest(*shapes),
+        "has weights": layer.params(*shapes),
+    }
+    for what, size in sizes.items():
+        if size > MAX_ELEMENTS:
+            message = f"`{layer.kind}` {what} of {count_text(size)} numbers, at most {MAX_ELEMENTS:,}"
+            raise ShapeError(message, code="E0707", hint=SIZE_HINT)
+    macs = layer.macs(output, *shapes)
+    if macs > MAX_MACS:
+        message = f"`{layer.kind}` takes {count_text(macs)} multiply-adds for one clip, at most {MAX_MACS:,}"
+        raise ShapeError(message, code="E0707", hint=SIZE_HINT)
 
 
 def _check_tokens(layer: Layer, *shapes: Grid) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.values import (
     UNKNOWN,
     Endless,
+    Items,
     Symbol,
     Unknown,
     Value,
@@ -17,11 +19,13 @@ from archdsl.core.values import (
     is_list,
     is_number,
     normal,
+    size_of,
     type_name,
 )
+from archdsl.core.work import FAULT, FRACTION, MAX_STEPS, Work
 from archdsl.frontend import ast
 from archdsl.graph.faults import Places, fraction_notes, function_hint, trail, unknown_name
-from archdsl.graph.functions import FUNCTIONS, FunctionFault
+from archdsl.graph.functions import FUNCTIONS, MAX_MAGNITUDE, FunctionFault, bounded
 from archdsl.graph.membership import Memberships
 from archdsl.graph.scope import Binding, Scope, origin, traced
 from archdsl.layers.attributes import Initialiser
@@ -29,13 +33,14 @@ from archdsl.layers.attributes import Initialiser
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from archdsl.core.diagnostics import Hint, Notes
     from archdsl.core.grid import Grid
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
 
-MAX_STEPS = 5_000_000
-MAX_MAGNITUDE = 10**15
-MAX_LIST = 100_000
+MAX_LIST = 100_000  # elements, those of lists in it included
+MAX_LIST_DEPTH = 20
+MAX_DEPTH = 120  # expressions and chains inside each other, those that names stand for included
 
 _SIZES = ("channels", "t", "h", "w")  # what `in` has
 _CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": False}
@@ -44,10 +49,11 @@ _CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false":
 class Evaluator:
     """Works out expressions. A fault is reported once and gives UNKNOWN, which spreads without further faults."""
 
-    def __init__(self, reporter: Reporter, symbols: set[str]) -> None:
+    def __init__(self, reporter: Reporter, symbols: set[str], work: Work | None = None) -> None:
         self.reporter = reporter
         self.symbols = symbols
-        self.steps = 0
+        self.work = work or Work()
+        self.depth = 0
         self.sizes_used: set[str] = set()  # axes whose size decided something: the network is right for that size only
         self.memberships = Memberships()
         self.calls: tuple[ast.Layer, ...] = ()  # of the blocks that are open
@@ -70,13 +76,30 @@ class Evaluator:
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
         """The value of an expression, or UNKNOWN after a fault was reported."""
         self.step(expr.span)
-        return self._rules[type(expr)](expr, scope)
+        self.enter(expr.span)
+        value = self._rules[type(expr)](expr, scope)
+        self.leave()
+        return value
+
+    def enter(self, span: Span) -> None:
+        """Goes one level into an expression, or a chain: their depths add up, wherever they stand inside each other.
+
+        Raises:
+            SpecError: where that is too deep.
+        """
+        if self.depth >= MAX_DEPTH:
+            raise self.reporter.fatal("E0702", span, f"more than {MAX_DEPTH} expressions and chains inside each other")
+        self.depth += 1
+
+    def leave(self) -> None:
+        """Comes out of an expression or a chain."""
+        self.depth -= 1
 
     def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
         """The value of an expression where one of a few words is expected, so that a misspelt one can be told."""
         if isinstance(expr, ast.Name) and expr.id not in self.symbols and not self._knows(expr.id, scope):
-            label = f"expected {one_of(words)}, found `{expr.id}`"
             close = did_you_mean(expr.id, words)
+            label = f"expected {one_of(words)}, found `{expr.id}`"
             return self.fault("E0301", expr.span, label, close if close.startswith("did you mean") else "")
         return self.evaluate(expr, scope)
 
@@ -95,9 +118,9 @@ class Evaluator:
 
     def step(self, span: Span, count: int = 1) -> None:
         """Counts steps of work, so that no spec takes longer, or more memory, than the budget allows."""
-        self.steps += count
-        if self.steps > MAX_STEPS:
-            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps", hint="make lists shorter")
+        if not self.work.spend(count):
+            hint = "make lists shorter, and repeats and blocks fewer"
+            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps of work", hint=hint)
 
     def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
         """A whole number that is at least `minimum`."""
@@ -148,16 +171,29 @@ class Evaluator:
                 inner.names[name.id] = Binding(part, name.span, expr, origin_scope)
             yield inner
 
-    def fault(self, code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Unknown:
+    def knows(self, code: str, span: Span) -> bool:
+        """Whether a fault is known already, so that what there is to say of it need not be found again."""
+        self.step(span, FAULT)
+        return self.reporter.knows(code, span)
+
+    def fault(self, code: str, span: Span, label: str, hint: Hint = "", notes: Notes = ()) -> Unknown:
         """Reports a fault, with the way into the block that it was found in."""
-        self.reporter.report(code, span, label, [*notes, *trail(self.calls, span)], hint)
+        self.step(span, FAULT)
+
+        def more() -> list[Note]:
+            return [*(notes() if callable(notes) else notes), *trail(self.calls, span)]
+
+        self.reporter.report(code, span, label, more, hint)
         return UNKNOWN
 
     def unfit(self, code: str, expr: ast.Expr, scope: Scope, label: str, hint: str = "") -> Unknown:
         """A fault of a value, shown where it was first written."""
         first = origin(expr, scope)
-        notes = fraction_notes(expr, scope) if code == "E0302" else []
-        notes += [] if first is expr else [Note("used here", expr.span)]
+
+        def notes() -> list[Note]:
+            fractions = fraction_notes(expr, scope) if code == "E0302" else []
+            return fractions + ([] if first is expr else [Note("used here", expr.span)])
+
         return self.fault(code, first.span, label, hint, notes)
 
     def _source_notes(self, expr: ast.Expr, scope: Scope, value: Value) -> list[Note]:
@@ -168,6 +204,8 @@ class Evaluator:
     # --- one rule for each kind of expression ---
 
     def _number(self, expr: ast.Number, _scope: Scope) -> Value:
+        if expr.value > MAX_MAGNITUDE:
+            return self.fault("E0703", expr.span, f"larger than {MAX_MAGNITUDE:,}")
         return normal(expr.value)
 
     def _string(self, expr: ast.String, _scope: Scope) -> Value:
@@ -181,6 +219,8 @@ class Evaluator:
             return _CONSTANTS[expr.id]
         if expr.id in self.symbols:
             return Symbol(expr.id)
+        if self.knows("E0201", expr.span) or self.knows("E0210", expr.span):
+            return UNKNOWN
         words = {*_CONSTANTS, *self.symbols}
         said = unknown_name(expr, scope, words, self.places, in_block=bool(self.calls))
         return self.fault(said.code, expr.span, said.label, said.hint, said.notes)
@@ -197,16 +237,20 @@ class Evaluator:
         return UNKNOWN if isinstance(value, Unknown) else getattr(value, expr.attribute)
 
     def _list(self, expr: ast.List, scope: Scope) -> Value:
-        items = tuple(self.evaluate(item, scope) for item in expr.items)
-        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else items
+        return self._collected([self.evaluate(item, scope) for item in expr.items], expr.span)
 
     def _comprehension(self, expr: ast.Comprehension, scope: Scope) -> Value:
-        items = tuple(
+        items = [
             self.evaluate(expr.item, inner)
             for inner in self.loop(expr.names, expr.iterable, scope)
             if expr.test is None or self.truth(expr.test, inner) is True
-        )
-        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(items, expr.span)
+        ]
+        return self._collected(items, expr.span)
+
+    def _collected(self, items: Sequence[Value], span: Span) -> Value:
+        """A list of values, unless one of them is not known."""
+        self.step(span, len(items))
+        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(Items(items), span)
 
     def _range(self, expr: ast.Range, scope: Scope) -> Value:
         start = self.whole(expr.start, scope, minimum=-MAX_MAGNITUDE)
@@ -218,7 +262,7 @@ class Evaluator:
         if stop - start >= MAX_LIST:
             return self.fault("E0703", expr.span, f"a list of more than {MAX_LIST:,} elements")
         self.step(expr.span, max(0, stop - start))
-        return tuple(range(start, stop + 1))
+        return Items(range(start, stop + 1))
 
     def _unary(self, expr: ast.Unary, scope: Scope) -> Value:
         if expr.operator == "not":
@@ -238,6 +282,8 @@ class Evaluator:
         left, right = self.evaluate(expr.left, scope), self.evaluate(expr.right, scope)
         if isinstance(left, Unknown) or isinstance(right, Unknown):
             return UNKNOWN
+        if expr.operator in ("==", "!=", "in"):
+            self.step(expr.span, size_of(left) + size_of(right))
         if expr.operator in ("==", "!="):
             return (left == right) is (expr.operator == "==")
         if expr.operator == "in":
@@ -246,24 +292,24 @@ class Evaluator:
                 return left in right
             return self.unfit("E0301", expr.right, scope, f"expected a list, found {describe(right)}")
         if expr.operator == "+" and is_list(left) and is_list(right):
-            return self._bounded(left + right, expr.span)
+            return self._collected([*left, *right], expr.span)
         return self._arithmetic(expr, left, right, scope)
 
     def _arithmetic(self, expr: ast.Binary, left: Value, right: Value, scope: Scope) -> Value:
         for value, part in ((left, expr.left), (right, expr.right)):
             if not is_number(value):
                 return self.unfit("E0301", part, scope, f"expected a number, found {describe(value)}")
+            if isinstance(value, Fraction):
+                self.step(expr.span, FRACTION)
         if expr.operator in ("/", "//", "%") and right == 0:
             notes = self._source_notes(expr.right, scope, right)
             return self.fault("E0303", expr.span, f"{describe(left)} {expr.operator} 0", notes=notes)
         value = _OPERATORS[expr.operator](left, right)
-        if not isinstance(value, bool) and abs(value) > MAX_MAGNITUDE:
-            return self.fault("E0703", expr.span, f"larger than {MAX_MAGNITUDE:,}")
-        if isinstance(value, Fraction):
-            if value.denominator > MAX_MAGNITUDE:
-                return self.fault("E0703", expr.span, f"a denominator larger than {MAX_MAGNITUDE:,}")
-            return normal(value)
-        return value
+        try:
+            bounded(value)
+        except FunctionFault as fault:
+            return self.fault(fault.code, expr.span, fault.message)
+        return normal(value) if isinstance(value, Fraction) else value
 
     def _conditional(self, expr: ast.Conditional, scope: Scope) -> Value:
         test = self.truth(expr.test, scope)
@@ -287,12 +333,14 @@ class Evaluator:
         if any(a.name is not None for a in expr.arguments):
             named = next(a.name for a in expr.arguments if a.name is not None)
             return self.fault("E0401", named.span, f"`{name}` takes its arguments by position")
-        values = tuple(self.evaluate(a.value, scope) for a in expr.arguments)
+        values = tuple([self.evaluate(a.value, scope) for a in expr.arguments])
         if any(isinstance(v, Unknown) for v in values):
             return UNKNOWN
+        self.step(expr.span, sum(map(size_of, values)))
         if name in FUNCTIONS:
             try:
-                return FUNCTIONS[name](*values)
+                value = FUNCTIONS[name](*values)
+                return self._bounded(value, expr.span) if is_list(value) else value
             except FunctionFault as fault:
                 label = _lengths(expr, values) if fault.code == "E0307" else fault.message
                 return self.fault(fault.code, expr.span, label)
@@ -300,13 +348,25 @@ class Evaluator:
                 kinds = ", ".join(type_name(v) for v in values)
                 return self.fault("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
         if name in self.symbols:
-            return Symbol(name, values)
-        return self.fault("E0209", expr.name.span, f"no function `{name}`", function_hint(expr, Initialiser.known))
+            return self._word(expr, values, scope)
+        hint = partial(function_hint, expr, Initialiser().words)
+        return self.fault("E0209", expr.name.span, f"no function `{name}`", hint)
+
+    def _word(self, expr: ast.Call, values: tuple[Value, ...], scope: Scope) -> Value:
+        """A word with numbers, as in `normal(0.01)`."""
+        for argument, value in zip(expr.arguments, values, strict=True):
+            if not is_number(value):
+                label = f"`{expr.name.id}` takes numbers, found {describe(value)}"
+                return self.unfit("E0301", argument.value, scope, label)
+        return Symbol(expr.name.id, values)
 
     def _bounded(self, items: tuple[Value, ...], span: Span) -> Value:
-        if len(items) > MAX_LIST:
-            return self.fault("E0703", span, f"a list of more than {MAX_LIST:,} elements")
-        self.step(span, len(items))
+        """A list, if it is not too long, too large with all that is in it, or too deep."""
+        if size_of(items) > MAX_LIST:
+            label = f"a list of more than {MAX_LIST:,} elements, with those of lists in it"
+            return self.fault("E0703", span, label)
+        if isinstance(items, Items) and items.depth > MAX_LIST_DEPTH:
+            return self.fault("E0702", span, f"more than {MAX_LIST_DEPTH} lists inside each other")
         return items
 
 

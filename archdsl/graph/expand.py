@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean, one_of
-from archdsl.core.grid import Grid
+from archdsl.core.grid import MAX_ELEMENTS, SIZE_HINT, Grid, count_text
 from archdsl.core.names import why_no_input, why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
 from archdsl.frontend import ast
@@ -128,11 +128,16 @@ class _Expander:
             self.reporter.report("E0301", statement.shape.span, label, hint=hint)
             return
         self._check_new(name, {**self.inputs, **self.indices}, why_no_input(name.id))
-        frames = next(iter(self.inputs.values())).shape.t if sizes[0] == self.declared[0] else sizes[0]
+        frames = self._frames() if sizes[0] in self.declared[:1] else sizes[0]
         shape = UNKNOWN if isinstance(frames, Unknown) else Grid(1, frames, 1, 1)
         unit = Unit("input", "", path=name.id)
         self.indices[name.id] = self.builder.add_node(vocabulary()["index"](), (), shape, unit, statement.span)
         self.builder.binder.indices = dict(self.indices)
+
+    def _frames(self) -> int | Unknown:
+        """The frames of the first input, as the user has set them or as they are declared."""
+        shape = next(iter(self.inputs.values())).shape
+        return UNKNOWN if isinstance(shape, Unknown) else shape.t
 
     def _clip_shape(self, statement: ast.Input, scope: Scope) -> Grid | Unknown:
         sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
@@ -145,10 +150,19 @@ class _Expander:
         if first:
             self.declared = (t, h, w)
         if self.clip is not None and first:
-            return Grid(*self.clip)
+            return self._held(Grid(*self.clip), statement)
         if isinstance(c, Unknown) or isinstance(t, Unknown) or isinstance(h, Unknown) or isinstance(w, Unknown):
             return UNKNOWN
-        return Grid(c, *self.clip[1:]) if self.clip is not None and (t, h, w) == self.declared else Grid(c, t, h, w)
+        if self.clip is not None and (t, h, w) == self.declared:
+            _, t, h, w = self.clip
+        return self._held(Grid(c, t, h, w), statement)
+
+    def _held(self, shape: Grid, statement: ast.Input) -> Grid | Unknown:
+        """The shape of a clip that a machine can hold, or UNKNOWN after a fault."""
+        if shape.elements <= MAX_ELEMENTS:
+            return shape
+        label = f"a clip of {shape} has {count_text(shape.elements)} numbers, at most {MAX_ELEMENTS:,}"
+        return self.evaluator.fault("E0707", statement.shape.span, label, SIZE_HINT)
 
     def _path(self, statement: ast.Path, scope: Scope) -> None:
         name = statement.name

@@ -6,10 +6,13 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.values import Endless, Value, describe, is_list, is_number, normal
+from archdsl.core.values import Endless, Items, Value, describe, is_list, is_number, normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+MAX_MAGNITUDE = 10**15
 
 
 class FunctionFault(Exception):
@@ -18,6 +21,19 @@ class FunctionFault(Exception):
     def __init__(self, message: str, code: str = "E0301") -> None:
         super().__init__(message)
         self.message, self.code = message, code
+
+
+def bounded(number: int | Fraction) -> int | Fraction:
+    """A result of arithmetic, within the limits of numbers.
+
+    Raises:
+        FunctionFault: if it is beyond them.
+    """
+    if abs(number) > MAX_MAGNITUDE:
+        raise FunctionFault(f"larger than {MAX_MAGNITUDE:,}", "E0703")
+    if number.denominator > MAX_MAGNITUDE:
+        raise FunctionFault(f"a denominator larger than {MAX_MAGNITUDE:,}", "E0703")
+    return number
 
 
 def _numbers(values: tuple[Value, ...]) -> tuple[int | Fraction, ...]:
@@ -39,8 +55,10 @@ def _largest(*values: Value) -> Value:
 
 
 def _sum(values: Value) -> Value:
-    total = sum((Fraction(v) for v in _numbers((values,))), Fraction(0)) if values else Fraction(0)
-    return normal(total)
+    total: int | Fraction = 0
+    for value in _numbers((values,)) if values else ():
+        total = bounded(total + value)
+    return normal(Fraction(total))
 
 
 def _length(value: Value) -> Value:
@@ -68,7 +86,7 @@ def _zip(*lists: Value) -> Value:
         raise FunctionFault(f"lists of {', '.join(map(str, lengths[:-1]))} and {lengths[-1]} elements", "E0307")
     count = lengths[0]
     rows = [v if is_list(v) else tuple(range(v.start, v.start + count)) for v in lists]
-    return tuple(zip(*rows, strict=True))
+    return Items(Items(row) for row in zip(*rows, strict=True))
 
 
 FUNCTIONS: dict[str, Callable[..., Value]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
-from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, type_name
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, size_of, type_name
 from archdsl.frontend.parse import parse_binding
 from archdsl.graph.scope import Binding, Scope
 
@@ -102,6 +102,7 @@ class ParameterScope(Scope):
         value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
         if isinstance(value, Unknown):
             return value
+        self.evaluator.step(expr.span, size_of(value))
         if kind is not None:
             problem = mismatch(value, kind)
             place = kind.span

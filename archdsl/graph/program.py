@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
 from archdsl.core.names import why_no_parameter, why_refused
+from archdsl.core.work import Work
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 from archdsl.graph.blocks import closure, inherit_blocks, own_blocks
@@ -85,9 +86,11 @@ _OF_A_LIBRARY = (ast.Import, ast.Block, ast.Doc, ast.Cite)
 class Resolver:
     """Reads a spec, its imports and its bases."""
 
-    def __init__(self, library: Library, reporter: Reporter) -> None:
+    def __init__(self, library: Library, reporter: Reporter, work: Work | None = None) -> None:
         self.library = library
         self.reporter = reporter
+        self.work = work or Work()
+        self.found: dict[tuple[str, str], Source] = {}  # by the name and the file that names it
         self.modules: dict[str, Module] = {}
         self.opened: list[str] = []
 
@@ -158,7 +161,7 @@ class Resolver:
 
     def _parse(self, source: Source, *, is_spec: bool = False) -> ast.File:
         try:
-            file = parse(source)
+            file = parse(source, self.work)
         except SpecError as error:
             self.reporter.extend(error)
             raise SpecError(self.reporter.diagnostics) from None
@@ -181,10 +184,12 @@ class Resolver:
             self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", hint=hint)
 
     def _find(self, name: ast.Name, importer: Source) -> Source:
-        found = self.library.find(name.id, importer)
+        key = name.id, importer.name
+        found = self.found.get(key) or self.library.find(name.id, importer)
         if found is None:
             hint = did_you_mean(name.id, self.library.names(importer))
             raise self.reporter.fatal("E0205", name.span, f"no file `{name.id}.arch` here or in the library", hint=hint)
+        self.found[key] = found
         return found
 
     def _module(self, file: ast.File, *, is_spec: bool) -> Module:

@@ -150,15 +150,13 @@ class Replacements:
 
     def _parts(self, at: StageAt, only_path: str) -> _Parts:
         """What a stage runs, as its conditions have it; faults in them are reported where it is expanded."""
-        silent = Evaluator(Reporter(), self.evaluator.symbols)
-        silent.steps = self.evaluator.steps
+        silent = Evaluator(Reporter(), self.evaluator.symbols, self.evaluator.work)
         parts = _Parts()
         self._gather(at.stage.body, at.scope.child(), silent, only_path, parts)
         frozen = at.stage.frozen
         parts.is_frozen = frozen is not None and (
             frozen.test is None or silent.truth(frozen.test, at.scope.child()) is True
         )
-        self.evaluator.steps = silent.steps
         return parts
 
     def _gather(

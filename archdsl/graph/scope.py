@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from archdsl.frontend.ast import Expr
 
 
+MAX_TRACED = 100  # names that stand for each other; beyond them a place on the way is shown
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """The repeat or loop that gives a variable its values: where it stands, and how many rounds it has."""
@@ -87,7 +90,9 @@ def traced(expr: Expr, scope: Scope) -> tuple[Expr, Scope]:
     """The same, with the scope that it was written in."""
     from archdsl.frontend.ast import Name
 
-    while isinstance(expr, Name):
+    for _ in range(MAX_TRACED):
+        if not isinstance(expr, Name):
+            break
         binding = scope.find(expr.id)
         if binding is None or binding.expr is None or binding.scope is None:
             return expr, scope

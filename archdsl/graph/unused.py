@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import did_you_mean
@@ -10,7 +11,7 @@ from archdsl.core.values import is_list
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from archdsl.core.report import Reporter
     from archdsl.graph.program import Program
@@ -27,9 +28,14 @@ def warn_unused(program: Program, reporter: Reporter) -> None:
             used.update(_uses(statement))
     for name, declaration in program.declarations.items():
         if name not in used:
-            hint = did_you_mean(name, program.declarations.keys() - {name})
-            hint = hint if hint.startswith("did you mean") else ""
+            hint = partial(_meant, name, program.declarations)
             reporter.report("W0101", declaration.name.span, f"nothing depends on `{name}`", hint=hint)
+
+
+def _meant(name: str, declared: Iterable[str]) -> str:
+    """The declared parameters that an unused one may be a misspelling of."""
+    hint = did_you_mean(name, (n for n in declared if n != name))
+    return hint if hint.startswith("did you mean") else ""
 
 
 def _uses(part: Any) -> Iterator[str]:

@@ -20,7 +20,7 @@ from archdsl.core.names import why_no_parameter, why_refused
 from archdsl.core.values import Symbol
 from archdsl.layers import attributes
 from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
-from archdsl.layers.attributes import Attribute, AttributeFault, KernelInitialiser
+from archdsl.layers.attributes import RULES, Attribute, AttributeFault
 from archdsl.layers.axes import Axis
 from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, ShapeError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Fault = str  # what a value is instead of what it should be; empty if it is right
-INITS = {**KernelInitialiser.known, "constant": 1}  # the initialisers, and how many numbers each takes
+INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # how many numbers each initialiser takes
 _GUARDED = "guarded_by_archdsl"
 _ALWAYS_THERE = {"import torch", "from torch import Tensor", "from torch import nn"}
 

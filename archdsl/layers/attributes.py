@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from archdsl.core.diagnostics import one_of
 from archdsl.core.values import Symbol, Value, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 T = TypeVar("T")
 Size3 = tuple[int, int, int]
+
+
+MAX_WHOLE = 10**9  # of a kernel, a stride, a width: torch takes many of them as 32 bits
 
 
 class AttributeFault(Exception):
@@ -67,6 +71,8 @@ def whole(value: Value, expects: str) -> int:
         raise AttributeFault("E0302", f"{describe(value)} is not a whole number", "use floor(), ceil() or round()")
     if isinstance(value, bool) or not isinstance(value, int):
         raise AttributeFault("E0301", f"expected {expects}, found {describe(value)}")
+    if value > MAX_WHOLE:
+        raise AttributeFault("E0703", f"expected at most {MAX_WHOLE:,}, found {describe(value)}")
     return value
 
 
@@ -224,22 +230,87 @@ class Reference(Attribute[str]):
         return value
 
 
-class Initialiser(Attribute[Symbol]):
-    """How a weight begins: a word, or a word with numbers, as in `normal(0.01)`."""
+# --- initialisers: every one, with its arguments, the tensors that it suits and its code ---
 
-    known: ClassVar[dict[str, int]] = {"msra": 0, "xavier": 0, "zeros": 0, "normal": 1, "trunc_normal": 1}
-    words = tuple(known)
-    expects = "`msra`, `xavier`, `zeros`, `normal(std)` or `trunc_normal(std)`"
+STD = Real(low=0.0, high=1e6)
+POSITIVE_STD = Real(low=1e-12, high=1e6)  # torch divides the limits of a truncated distribution by it
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way in which a tensor can begin."""
+
+    code: str  # statements; {0} is the tensor, the other places are arguments
+    arguments: tuple[Real, ...] = ()
+    axes: int = 0  # that a tensor has at least: fans need two, frames of a kernel five
+    internal: bool = False  # chosen by the compiler, not to be written in a spec
+
+
+RULES = {
+    "msra": Rule('nn.init.kaiming_normal_({0}, mode="fan_out", nonlinearity="relu")', axes=2),
+    "xavier": Rule("nn.init.xavier_uniform_({0})", axes=2),
+    "zeros": Rule("nn.init.zeros_({0})"),
+    "normal": Rule("nn.init.normal_({0}, std={1})", (STD,)),
+    "trunc_normal": Rule("nn.init.trunc_normal_({0}, std={1})", (POSITIVE_STD,)),
+    "central_frame": Rule(
+        "nn.init.zeros_({0})\nnn.init.trunc_normal_({0}[:, :, {0}.shape[2] // 2], std={1})", (POSITIVE_STD,), axes=5
+    ),
+    "averaged_frames": Rule(
+        "nn.init.trunc_normal_({0}[:, :, :1], std={1})\n"
+        "with torch.no_grad():\n    {0}.copy_({0}[:, :, :1] / {0}.shape[2])",
+        (POSITIVE_STD,),
+        axes=5,
+    ),
+    "constant": Rule("nn.init.constant_({0}, {1})", (Real(),), internal=True),
+}
+
+
+class Initialiser(Attribute[Symbol]):
+    """How a tensor begins: a word, or a word with numbers, as in `normal(0.01)`.
+
+    Whether it suits the tensors of its layer is known when their shapes are: `unsuited` tells.
+    """
+
+    axes = 2  # of a tensor, for the words that are known here
+
+    def __init__(self, default: Any = ..., doc: str = "") -> None:
+        super().__init__(default, doc)
+        known = [name for name, rule in RULES.items() if rule.axes <= self.axes and not rule.internal]
+        self.words = tuple(known)
+        *most, last = (f"`{name}(std)`" if RULES[name].arguments else f"`{name}`" for name in known)
+        self.expects = f"{', '.join(most)} or {last}"
 
     def convert(self, value: Value) -> Symbol:
-        if not isinstance(value, Symbol) or self.known.get(value.name) != len(value.arguments):
+        if not isinstance(value, Symbol) or value.name not in self.words:
             raise self.wrong(value)
+        arguments = RULES[value.name].arguments
+        if len(arguments) != len(value.arguments):
+            raise self.wrong(value)
+        for limits, argument in zip(arguments, value.arguments, strict=True):
+            try:
+                limits.convert(argument)
+            except AttributeFault as fault:
+                fault.message = f"the standard deviation of `{value.name}`: {fault.message}"
+                raise
         return value
 
 
 class KernelInitialiser(Initialiser):
     """How a kernel over time begins, too: as one of images, in its central frame or in all of them (ViViT, 3.4)."""
 
-    known: ClassVar[dict[str, int]] = {**Initialiser.known, "central_frame": 1, "averaged_frames": 1}
-    words = tuple(known)
-    expects = f"{Initialiser.expects.replace(' or ', ', ')}, `central_frame(std)` or `averaged_frames(std)`"
+    axes = 5
+
+
+def unsuited(inits: Mapping[str, Symbol], tensors: Mapping[str, tuple[int, ...]]) -> tuple[Symbol, str] | None:
+    """The first initialiser that does not suit its tensor, and why; None if all do.
+
+    Args:
+        inits: how tensors begin, by name.
+        tensors: the shapes of the tensors, by name.
+    """
+    for name, symbol in inits.items():
+        rule, shape = RULES[symbol.name], tensors.get(name)
+        if shape is not None and len(shape) < rule.axes:
+            found = "a vector" if len(shape) == 1 else f"a tensor of {len(shape)} axes"
+            return symbol, f"`{symbol.name}` needs a tensor of at least {rule.axes} axes, and this layer's is {found}"
+    return None

@@ -171,6 +171,10 @@ class Layer:
         """
         return 0
 
+    def widest(self, *inputs: Grid) -> int:
+        """Elements of the largest tensor in between that neither its output nor its weights bound, for one clip."""
+        return 0
+
     def saved(self, use: Use) -> Saved:
         """What autograd keeps of it in training. Without a rule of its own, its inputs."""
         return Saved(inputs=True)

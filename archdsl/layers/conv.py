@@ -61,6 +61,9 @@ class Conv(Layer):
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
+    def widest(self, *inputs: Grid) -> int:
+        return padded(inputs[0], self.kernel, self.stride) if self.padding == SAME else 0
+
     def saved(self, use: Use) -> Saved:
         if "frames" in self.forms and not use.channels_last and use.batch > 1:
             return Saved(own=use.number * use.inputs[0].elements)  # a copy, in which frames lie apart

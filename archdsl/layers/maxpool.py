@@ -64,6 +64,9 @@ class MaxPool(Layer):
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
 
+    def widest(self, *inputs: Grid) -> int:
+        return padded(inputs[0], self.kernel, self.stride) if self.padding == SAME else 0
+
     def saved(self, use: Use) -> Saved:
         x, y = use.inputs[0], use.output
         indices = 2 * FLOAT * y.channels * y.positions

@@ -7,13 +7,17 @@ A comparison that decides whether a layer fits becomes a condition on n.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import lcm
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
 
 if TYPE_CHECKING:
     from archdsl.graph.model import Network
+
+
+MAX_DIVISOR = 10**15  # of a size; beyond it the formula says no more than the size itself
 
 
 @dataclass
@@ -24,26 +28,21 @@ class Limits:
     minimum: int = 1
     multiple: int = 1
     exact: bool = False
-    seen: set[tuple[int, int, int]] = field(default_factory=set[tuple[int, int, int]])
 
     def at_least_one(self, offset: int, divisor: int) -> None:
         """⌊(n + offset) / divisor⌋ ≥ 1."""
         self.minimum = max(self.minimum, divisor - offset)
 
     def same(self, divisor: int, one: int, other: int) -> None:
-        """⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋: holds for some remainders of n."""
-        if (divisor, one, other) in self.seen:
-            return
-        self.seen.add((divisor, one, other))
-        fits = [r for r in range(divisor) if (r + one) // divisor == (r + other) // divisor]
-        self._only(fits, divisor)
+        """⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋: holds for some remainders of n.
 
-    def _only(self, remainders: list[int], divisor: int) -> None:
-        if len(remainders) == divisor:
+        For `distance` between the two, it fails where a multiple of the divisor lies between n + one and n + other:
+        for `distance` of the remainders, or all.
+        """
+        distance = abs(one - other)
+        if distance == 0:
             return
-        if remainders == [0]:
-            from math import lcm
-
+        if distance == divisor - 1 and one // divisor == other // divisor:  # the one that is left is 0
             self.multiple = lcm(self.multiple, divisor)
         else:
             self.exact = True
@@ -80,7 +79,10 @@ class Axis(int):
     def __floordiv__(self, other: Any) -> Any:
         if type(other) is Axis:
             return self._lost(int(self) // int(other))
-        return Axis(self.limits, self.offset, self.divisor * int(other))
+        divisor = self.divisor * int(other)
+        if divisor > MAX_DIVISOR:
+            return self._lost(int(self) // int(other))
+        return Axis(self.limits, self.offset, divisor)
 
     def __mod__(self, other: Any) -> Any:
         """`size % k` asks whether k divides: ⌊m / k⌋ = ⌊(m + k - 1) / k⌋."""

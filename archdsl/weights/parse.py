@@ -13,8 +13,8 @@ from lark.visitors import Transformer_NonRecursive
 
 from archdsl.core.diagnostics import Note, SpecError
 from archdsl.core.report import Reporter
-from archdsl.core.source import Span
-from archdsl.frontend.parse import MAX_CHARACTERS, lexed, make_parser, parse_bindings
+from archdsl.core.source import MAX_CHARACTERS, Span
+from archdsl.frontend.parse import lexed, make_parser, parse_bindings
 from archdsl.frontend.syntax_faults import diagnostic, expected_text, span_of
 from archdsl.weights.check import check_rules
 from archdsl.weights.tree import Alias, Axes, Capture, Need, Number, Rule, Tensors, WeightMap, Word, Words

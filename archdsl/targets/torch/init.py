@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archdsl.layers.attributes import RULES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -14,18 +16,6 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.classes import Grouping
 
     Names = Mapping[int, Mapping[str, str]]
-
-_CALLS = {
-    "msra": 'nn.init.kaiming_normal_({}, mode="fan_out", nonlinearity="relu")',
-    "xavier": "nn.init.xavier_uniform_({})",
-    "zeros": "nn.init.zeros_({})",
-    "normal": "nn.init.normal_({}, std={})",
-    "trunc_normal": "nn.init.trunc_normal_({}, std={})",
-    "constant": "nn.init.constant_({}, {})",
-    "central_frame": "nn.init.zeros_({0})\nnn.init.trunc_normal_({0}[:, :, {0}.shape[2] // 2], std={1})",
-    "averaged_frames": "nn.init.trunc_normal_({0}[:, :, :1], std={1})\n"
-    "with torch.no_grad():\n    {0}.copy_({0}[:, :, :1] / {0}.shape[2])",
-}
 
 
 @dataclass(frozen=True)
@@ -130,7 +120,7 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
 
 def _call(owner: str, name: str, symbol: Symbol) -> str:
     numbers = [repr(float(a)) for a in symbol.arguments]
-    return _CALLS[symbol.name].format(f"{owner}.{name}", *numbers)
+    return RULES[symbol.name].code.format(f"{owner}.{name}", *numbers)
 
 
 def _loop(rules: dict[str, list[str]]) -> list[str]:
