@@ -18,7 +18,7 @@ from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import CALL, COPY, LAYER
 from archdsl.frontend import ast
 from archdsl.graph.arguments import Binder, argument_of, written
-from archdsl.graph.faults import producer, residual_hint, residual_notes, used_notes
+from archdsl.graph.faults import grids_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.graph.meanings import ADDING, layer_meaning
 from archdsl.graph.model import Node, Shape, Unit
 from archdsl.graph.scope import Binding, Round, Scope
@@ -384,6 +384,8 @@ class Builder:
                 place = written(argument, context.scope, error.index)
                 used = used_notes(place, argument.span)
                 notes = lambda: made() + used  # noqa: E731  # worked out for a new fault alone
+        if code == "E0502" and isinstance(link, (ast.Merge, ast.Lateral)):
+            hint = hint or grids_hint([f.shape for f in flows], link)
         self.evaluator.fault(code, place, error.message, hint, notes)
 
     def _sources(self, flows: tuple[Flow, ...], unit: Unit) -> list[Note]:

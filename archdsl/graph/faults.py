@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.grid import grid_text
 from archdsl.core.values import Value, describe, is_number
 from archdsl.frontend import ast
 from archdsl.graph.functions import FUNCTIONS
@@ -191,6 +192,45 @@ def residual_notes(
         Note(f"the body ends in {body[1]}, which comes from here", producer(graph, body[0], unit)),
         Note(f"{other} {around[1]}, which comes from here", producer(graph, around[0], unit)),
     ]
+
+
+def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
+    """Return which of two values whose grids differ can be brought to the other, how, and which cannot.
+
+    Args:
+        shapes: of the values; those of a lateral are the path that it joins, and what it brings.
+        link: what joins them.
+    """
+    number = next(i for i, s in enumerate(shapes) if s.size != shapes[0].size)
+    lateral = isinstance(link, ast.Lateral)
+    names = (f"the path `{link.target.id}`", "the lateral") if lateral else ("branch 1", f"branch {number + 1}")
+    sides = sorted(((s.size, n) for s, n in zip((shapes[0], shapes[number]), names, strict=True)), reverse=True)
+    (large, its_name), (small, other_name) = sides
+    smallest = (min(large[0], small[0]), min(large[1], small[1]), min(large[2], small[2]))
+    stride, back = _stride(large, smallest), _stride(small, smallest)
+    if stride is None or back is None:
+        return (
+            "no stride brings one to the other: choose sizes of the clip that every stride and rate on the way divides"
+        )
+    if small != smallest:
+        ways = f"{its_name} a stride of {_listed(stride)}, {other_name} one of {_listed(back)}"
+        return f"each is the larger along some axis: give {ways}"
+    if other_name == "the lateral":
+        way = f"leave out a stride of {_listed(stride)} on its way, or bring {its_name} to it"
+        return f"the lateral is the smaller, and no layer makes a grid larger: {way}"
+    way = f"{its_name} is the larger: a stride, or a pool, of {_listed(stride)} brings it to {grid_text(small)}"
+    return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _stride(large: Sequence[int], small: Sequence[int]) -> list[int] | None:
+    """The stride on each axis that leaves `small` of `large`, padded by half of the kernel; None if there is none."""
+    strides = [-(-int(a) // int(b)) for a, b in zip(large, small, strict=True)]
+    fits = all(-(-int(a) // s) == b for a, b, s in zip(large, small, strides, strict=True))
+    return strides if fits else None
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
 
 
 def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool) -> str:

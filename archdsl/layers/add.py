@@ -29,8 +29,8 @@ class Add(Layer):
                 hint = f"`conv({int(first.channels)}, 1)` brings {int(x.channels)} channels to {int(first.channels)}"
                 raise ShapeError(message, code="E0501", hint=hint)
             if x.size != first.size:
-                found, hint = grids_differ(first, x)
-                raise ShapeError(f"{first} and {x} cannot be {self.joined}: {found}", code="E0502", hint=hint)
+                message = f"{first} and {x} cannot be {self.joined}: {grids_differ(first, x)}"
+                raise ShapeError(message, code="E0502")
         return next((x for x in inputs if x.token), first)
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:

@@ -287,16 +287,11 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
     return out
 
 
-def grids_differ(first: Grid, other: Grid) -> tuple[str, str]:
-    """How the grids of two values differ, and how they could be made to agree."""
+def grids_differ(first: Grid, other: Grid) -> str:
+    """How the grids of two values differ; the shape pass adds which side can change, and how."""
     words = ("frames", "rows", "columns")
     pairs = [(int(a), int(b), w) for a, b, w in zip(first.size, other.size, words, strict=True) if a != b]
-    found = ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
-    large, small = (other, first) if all(b > a for a, b, _ in pairs) else (first, other)
-    if any(a % b for a, b in zip(large.size, small.size, strict=True)):
-        return found, "choose sizes that every stride and rate on the way divides"
-    strides = ", ".join(str(int(a) // int(b)) for a, b in zip(large.size, small.size, strict=True))
-    return found, f"a stride of [{strides}] brings {grid_text(large.size)} to {grid_text(small.size)}"
+    return ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
 
 
 def divisors(what: str, *numbers: int) -> str:

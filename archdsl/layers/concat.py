@@ -22,8 +22,8 @@ class Concat(Layer):
                 message = f"{first} and {x} cannot be concatenated: they differ in their class tokens"
                 raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
             if x.size != first.size:
-                found, hint = grids_differ(first, x)
-                raise ShapeError(f"{first} and {x} cannot be concatenated: {found}", code="E0502", hint=hint)
+                message = f"{first} and {x} cannot be concatenated: {grids_differ(first, x)}"
+                raise ShapeError(message, code="E0502")
         channels = first.channels
         for x in inputs[1:]:
             channels = channels + x.channels
