@@ -50,7 +50,7 @@ TOLD = [
     ("arch n\nif on«:»\nstage s { conv(8) }", "braces hold"),
     ("arch n\nstage s«:» conv(8)", "braces hold"),
     ("arch n\nstage s «conv»(8)", "`stage NAME { CHAIN }`"),
-    ("arch n\nhead «avgpool»", "`head: avgpool -> linear(classes)`"),
+    ("arch n\nhead avgpool «->» linear(5)", "`head: avgpool -> linear(classes)`"),
     ('arch n\nparam a = f«"x{a}"»', "holds no expressions"),
     ("arch n\nparam a = (1«,» 2, 3)", "a list stands in square brackets"),
     ("arch n\nparam a = 4«;»", "a line end separates statements"),
