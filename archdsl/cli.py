@@ -383,6 +383,9 @@ def _add_weights(commands: Any, shared: argparse.ArgumentParser, base: argparse.
     convert.add_argument("--from", dest="source", required=True, metavar="SOURCE", help="whose names they are")
     convert.add_argument("--to", default="archdsl", metavar="SOURCE", help="whose names they get (default: archdsl)")
     convert.add_argument("--key", default="", metavar="NAME", help=_KEY)
+    convert.add_argument(
+        "--like", metavar="SOURCE", help="source whose network weights of archdsl are of (default: as their file says)"
+    )
     convert.add_argument("-o", "--output", required=True, metavar="FILE.safetensors")
     sources = actions.add_parser("sources", **_about("list the sources of weights for a spec", shared))
     sources.add_argument("spec", metavar="SPEC")

@@ -559,16 +559,58 @@ def test_slowfast_4x16_is_known_in_slowfast_8x8() -> None:
 
 
 def test_own_weights_say_why_they_are_not_theirs(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("net.arch").write_text(
-        NET.replace("-> bn }", "-> if norm { bn } }").replace("classes = 3", "classes = 3, norm = on")
+    """Those of a network that computes something else do not become theirs, even where all shapes agree."""
+    net = NET.replace("-> bn }", "-> if norm { bn(eps = eps) } }").replace(
+        "classes = 3", "classes = 3, norm = on, eps = 1e-3"
     )
-    Path("weights/theirs.weights").write_text(MAP + "default norm = off\n")
-    save_file(archdsl.load("net.arch").build().state_dict(), "own.safetensors")
-    command = ["weights", "convert", "net.arch", "own.safetensors", "--from", "archdsl", "--to", "theirs"]
-    assert main([*command, "-o", "out.safetensors"]) == 1
-    assert "they are of `net` as it is, and `theirs` needs it with norm = off" in capsys.readouterr().err
-    assert main([*command, "--set", "norm=on", "-o", "out.safetensors"]) == 0
+    Path("net.arch").write_text(net)
+    Path("weights/theirs.weights").write_text(MAP + "default norm = off\nparam eps = 1e-5\n")
+    torch.save(archdsl.load("net.arch").build().state_dict(), "own.pth")
+    command = [
+        "weights",
+        "convert",
+        "net.arch",
+        "own.pth",
+        "--from",
+        "archdsl",
+        "--to",
+        "theirs",
+        "-o",
+        "out.safetensors",
+    ]
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert "E0806" in told
+    assert "`theirs` needs norm = `off`; in this network it is `on`" in told
+    assert "`theirs` needs eps = 1e-05; in this network it is 0.001" in told
+    assert main([*command, "--like", "theirs"]) == 1
+    told = capsys.readouterr().err
+    assert "they are of `net` as it is, and `theirs` needs it with norm = off, eps = 1e-5" in told
+    assert main([*command, "--set", "norm=on"]) == 1  # ε is no choice
+    assert "E0806" in capsys.readouterr().err
+    assert main([*command, "--set", "norm=on", "--like", "theirs"]) == 0
     assert "W0801" in capsys.readouterr().err
+
+
+def test_own_weights_go_back_where_their_file_says_whose_network_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.arch").write_text(
+        NET.replace("-> bn }", "-> bn(eps = eps) }").replace("classes = 3", "classes = 3, eps = 1e-3")
+    )
+    Path("weights/theirs.weights").write_text(MAP + "param eps = 1e-5\n")
+    torch.save(whole(), "in.pth")
+    assert converted("in.pth") == 0
+    Path("out.safetensors").rename("own.safetensors")
+    command = ["weights", "convert", "net.arch", "own.safetensors", "--from", "archdsl", "--to", "theirs"]
+    assert main([*command, "-o", "back.safetensors"]) == 0
+    back = load_file("back.safetensors")
+    assert all(torch.equal(back[n], t) for n, t in whole().items())
+    save_file(load_file("own.safetensors"), "own.safetensors")  # without a word of what it is
+    assert main([*command, "-o", "back.safetensors"]) == 1
+    assert "E0806" in capsys.readouterr().err
+    save_file(load_file("own.safetensors"), "own.safetensors", {"parameters": "[1"})
+    assert main([*command, "-o", "back.safetensors"]) == 1
+    assert main([*command, "--like", "theirs", "-o", "back.safetensors"]) == 0
+    assert converted("in.pth", "--like", "theirs") == 2
 
 
 # --- OrderedDict and other forms -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.commands.common import analysed, missing_packages, same_file, show_diagnostics
 from archdsl.core.diagnostics import SpecError
@@ -88,7 +88,11 @@ def _convert(arguments: argparse.Namespace) -> int:
     program = Resolver(FileLibrary(), Reporter()).resolve(read_source(arguments.spec))
     for name, option in named:
         find_map(program, name, FileLibrary(), option)
-    like = next((name for name, _ in named), None)
+    if source != OWN and arguments.like is not None:
+        raise UsageError(
+            f"--like {arguments.like}: is for `--from {OWN}`; the network is like `{source}`, as --from says"
+        )
+    like = source if source != OWN else arguments.like or _like(arguments, files)
     analysis = analysed(arguments.spec, arguments, like=like)
     plans = [plan_weights(analysis, FileLibrary(), s, o) for s, o in ((source, "--from"), (to, "--to"))]
     show_diagnostics([*analysis.warnings, *(d for plan in plans for d in plan.warnings)])
@@ -114,6 +118,29 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _like(arguments: argparse.Namespace, files: Sequence[tuple[str, str]]) -> str | None:
+    """Return the source whose network weights of our own are of: that of `--to`, if their files say so."""
+    from archdsl.weights.reading import metadata_of
+
+    if arguments.to == OWN:
+        return None
+    adopted = analysed(arguments.spec, arguments, like=arguments.to)
+    wanted = _parameters(adopted)
+    for _, file in files:
+        try:
+            had = json.loads(metadata_of(file).get("parameters", "{}"))
+        except ValueError:
+            return None
+        names = [b.name.id for b in adopted.taken_on]
+        if not isinstance(had, dict) or any(cast("Any", had).get(n) != wanted[n] for n in names):
+            return None
+    return arguments.to
+
+
+def _parameters(analysis: Analysis) -> dict[str, str]:
+    return {k: describe(v).replace("`", "") for k, v in analysis.parameters.items()}
+
+
 def _files(texts: Sequence[str]) -> list[tuple[str, str]]:
     """The checkpoints, each with the name that it was given, or with none if it is the only one."""
     if len(texts) == 1 and Path(texts[0]).exists():
@@ -134,12 +161,11 @@ def _files(texts: Sequence[str]) -> list[tuple[str, str]]:
 def _metadata(analysis: Analysis, arguments: argparse.Namespace) -> dict[str, str]:
     """What the file says of itself."""
     clip = "x".join(map(str, analysis.clip)) if analysis.clip is not None else ""
-    values: dict[str, Any] = {k: describe(v).replace("`", "") for k, v in analysis.parameters.items()}
     return {
         "format": "pt",  # what other readers of safetensors look for
         "spec": analysis.network.name,
         "source": arguments.source,
         "names": arguments.to,
-        "parameters": json.dumps(values, ensure_ascii=False),
+        "parameters": json.dumps(_parameters(analysis), ensure_ascii=False),
         "clip": clip,
     }

@@ -9,9 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from archdsl.architecture import load, transfer_weights
 from archdsl.core.render import render_text
 from archdsl.files import UsageError, WeightsError
@@ -64,14 +61,17 @@ def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
 
     Raises:
         UsageError: if there are none.
+        SpecError: if the file cannot be read.
         WeightsError: if they do not fit.
     """
     path = Path(weights) if weights is not None else folder / WEIGHTS
     if not path.exists():
         raise UsageError(f"{path}: no such file" + ("; no epoch of the run has ended yet" if weights is None else ""))
     model = run.model()
+    tensors, told = read_checkpoints([("", str(path))], model.state_dict())
+    _show(told)
     try:
-        model.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError, OSError) as error:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
         raise WeightsError(f"{path}: are no weights of {run.name}: {str(error).splitlines()[0]}") from None
     return model

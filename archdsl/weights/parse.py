@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from archdsl.core.source import Source
 
+MAX_LINES = 5000  # of a map, each for all tensors of a network
+MAX_DIGITS = 9  # of a size
+
 _GOES_ON = {"EQUAL", "COLON"}
 _READABLE = {
     "WORD": "a name", "TENSORS": "a pattern of names", "STRING": "a string", "PARAM": "`param` or `default`",
@@ -49,6 +52,8 @@ def parse_map(source: Source) -> WeightMap:
     if len(source.text) > MAX_CHARACTERS:
         label = f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read"
         raise reporter.fatal("E0704", Span(source, 0, 0), label)
+    if source.text.count("\n") > MAX_LINES:
+        raise reporter.fatal("E0704", Span(source, 0, 0), f"a map has at most {MAX_LINES:,} lines")
     found: list[Any] = []
     for tokens in _lines(lexed(_parser(), source, source.text)):
         try:
@@ -288,8 +293,8 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         return groups
 
     def on_size(self, _span: Span, name: Token, size: Token) -> tuple[str, int]:
-        if not (size.isdecimal() and int(size)):
-            label = f"`{size}` cannot stand here; expected a number"
+        if not (size.isdecimal() and len(size) <= MAX_DIGITS and int(size)):
+            label = f"`{size}` cannot stand here; expected a number of at most {MAX_DIGITS} digits"
             raise SpecError([diagnostic("E0103", span_of(self.source, size), label)])
         return str(name), int(size)
 

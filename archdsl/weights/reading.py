@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickletools
 import re
 import stat
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source, Span
-from archdsl.files import UsageError, system_fault
+from archdsl.files import CommandError, UsageError, system_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_OPERATIONS = 5000  # of a pickle, looked at to tell what it is
 MAX_UNPACKED = 4  # times the size of the file; torch packs nothing
+MAX_HEADER = 2**27  # bytes of the header of safetensors
 MAX_PICKLE = 2**28  # bytes of the pickle in an archive, which holds names and shapes alone
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # begins a file of torch.save before release 1.6
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
@@ -86,6 +88,19 @@ def _check_file(name: str) -> None:
         raise UsageError(f"{name}: is a directory; name a checkpoint in it")
     if not stat.S_ISREG(mode):
         raise UsageError(f"{name}: is a device or a pipe; name a file")
+
+
+def metadata_of(name: str) -> dict[str, str]:
+    """Return what a safetensors file says of itself; nothing for other files, and for those that cannot be read."""
+    try:
+        _check_file(name)
+        with Path(name).open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            text = file.read(size) if size < MAX_HEADER else b"{}"
+        found: Any = json.loads(text).get("__metadata__", {})
+    except (OSError, ValueError, AttributeError, RecursionError, CommandError):
+        return {}
+    return {str(k): str(v) for k, v in cast("dict[Any, Any]", found).items()} if isinstance(found, dict) else {}
 
 
 # --- what a file is --------------------------------------------------------------------------------------------------
