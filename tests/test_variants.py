@@ -196,3 +196,61 @@ def test_a_lateral_goes_with_a_path_that_it_reads(specs: Path) -> None:
     arch = load(specs, "drop path fast\nhead: avgpool -> linear(classes)\n")
     assert codes_of(specs / "variant.arch") == []
     assert {name.split(".")[0] for name, _ in stages(arch)} == {"slow"}
+
+
+LIBRARY = """\
+block two(width) { unit(width) -> unit(width) }
+block unit(width) { conv(width, 1) -> bn -> relu }
+"""
+LAYERED = """\
+arch layered
+import over
+input clip: video[3, 4, 16, 16]
+stage s1 { deep(8) }
+head: avgpool -> linear(5)
+"""
+
+
+@pytest.fixture
+def layered(tmp_path: Path) -> Path:
+    (tmp_path / "mine.arch").write_text(LIBRARY, "utf-8")
+    (tmp_path / "over.arch").write_text("import mine\nblock deep(width) { two(width) }\n", "utf-8")
+    (tmp_path / "layered.arch").write_text(LAYERED, "utf-8")
+    return tmp_path
+
+
+def kernels(arch: archdsl.Architecture) -> list[tuple[int, ...]]:
+    """The kernels of all convolutions, in the order of data flow."""
+    return [tuple(d["attributes"]["kernel"]) for _, d in arch.graph.nodes(data=True) if d["kind"] == "conv"]
+
+
+def test_a_block_of_a_variant_reaches_the_libraries_of_its_base(layered: Path) -> None:
+    text = "block unit(width) { conv(width, [1, 3, 3]) -> relu }\n"
+    arch = load(layered, text, base="layered", name="middle")
+    assert codes_of(layered / "middle.arch") == []
+    assert kernels(arch) == [(1, 3, 3)] * 2
+    assert_as_predicted(arch)
+    assert kernels(load(layered, "param more = 1\n", base="middle")) == [(1, 3, 3)] * 2
+    assert kernels(load(layered, text.replace("3, 3", "5, 5"), base="middle")) == [(1, 5, 5)] * 2
+
+
+def test_imports_of_a_variant_leave_the_base_alone(layered: Path) -> None:
+    (layered / "other.arch").write_text("block deep(width) { conv(width, 3) }\n", "utf-8")
+    assert kernels(load(layered, "import other\n", base="layered")) == [(1, 1, 1)] * 2
+    text = "import other\nstage s1 { deep(8) }\n"
+    assert kernels(load(layered, text, base="layered")) == [(3, 3, 3)]
+
+
+def test_an_import_of_a_variant_that_nothing_uses(layered: Path) -> None:
+    assert codes(layered, "import mine\n", base="layered") == ["W0103"]
+
+
+def test_many_blocks_that_nothing_calls_take_seconds(tmp_path: Path) -> None:
+    blocks = "".join(f"block b{i}(w) {{ conv(w, [1, 3, 3]) -> bn -> relu -> b{i + 1}(w) }}\n" for i in range(1000))
+    text = (
+        f"arch many\ninput clip: video[3, 4, 16, 16]\n{blocks}block b1000(w) {{ relu }}\nhead: avgpool -> linear(5)\n"
+    )
+    (tmp_path / "many.arch").write_text(text, "utf-8")
+    found = codes_of(tmp_path / "many.arch")
+    assert set(found) == {"W0104"}
+    assert len(found) >= 199  # of 1,001; the reporter bounds how many are shown

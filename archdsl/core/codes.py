@@ -93,6 +93,7 @@ TITLES = {
     "W0101": "a parameter is never used",
     "W0102": "the published cost differs",
     "W0103": "an import is never used",
+    "W0104": "a block without effect",
     "W0105": "an empty stage",
     "W0106": "a replaced stage leaves out a part of the base's",
     "W0107": "scores on a grid, or a `dense` head without one",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_DIAGNOSTICS = 200  # errors, and warnings
 MAX_HINTS = 50  # that are worked out
 # What nothing seems to use may be what an unknown name was meant to be.
-_EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"))
+_EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"), ("E0202", "W0104"))
 
 
 class Reporter:

@@ -90,6 +90,7 @@ class Builder:
         self.count = 0
         self.repeats = 0
         self.hidden: set[str] = set()  # names given in the middle of a line that is over
+        self.called: set[BlockDef] = set()
         self.read: set[str] = set()  # names of the values that chains have begun with
         self.dropped: Mapping[str, ast.Name] = {}  # paths that a variant drops
 
@@ -308,6 +309,7 @@ class Builder:
             self.reporter.report("E0702", link.span, f"more than {MAX_BLOCK_DEPTH} blocks inside each other")
             return LOST
         self.evaluator.step(link.span, CALL)
+        self.called.add(definition)
         outer: Scope = self.globals if definition.module.is_spec else Scope()
         entering = flow.shape
         if isinstance(entering, Grid):

@@ -334,6 +334,9 @@ class Evaluator:
             named = next(a.name for a in expr.arguments if a.name is not None)
             return self.fault("E0401", named.span, f"`{name}` takes its arguments by position")
         values = tuple([self.evaluate(a.value, scope) for a in expr.arguments])
+        if name not in FUNCTIONS and name not in self.symbols:
+            hint = partial(function_hint, expr, Initialiser().words)
+            return self.fault("E0209", expr.name.span, f"no function `{name}`", hint)
         if any(isinstance(v, Unknown) for v in values):
             return UNKNOWN
         self.step(expr.span, sum(map(size_of, values)))
@@ -347,10 +350,7 @@ class Evaluator:
             except TypeError:
                 kinds = ", ".join(type_name(v) for v in values)
                 return self.fault("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
-        if name in self.symbols:
-            return self._word(expr, values, scope)
-        hint = partial(function_hint, expr, Initialiser().words)
-        return self.fault("E0209", expr.name.span, f"no function `{name}`", hint)
+        return self._word(expr, values, scope)
 
     def _word(self, expr: ast.Call, values: tuple[Value, ...], scope: Scope) -> Value:
         """A word with numbers, as in `normal(0.01)`."""

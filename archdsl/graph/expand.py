@@ -19,6 +19,7 @@ from archdsl.graph.model import Network, Unit
 from archdsl.graph.replaced import Replacements, StageAt, bind, fill_label
 from archdsl.graph.scope import Round
 from archdsl.graph.unread import live_nodes, regions_of, report_unread_inputs, report_unread_paths
+from archdsl.graph.unused_blocks import check_unused_blocks
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def expand(
     expander = _Expander(program, scope, evaluator, reporter, clip)
     expander.run()
     network = expander.finish()
+    check_unused_blocks(program, expander.builder, reporter)
     if reporter.failed or network is None:
         raise SpecError(reporter.diagnostics)
     assign_labels(network, reporter)

@@ -235,8 +235,7 @@ class Resolver:
         return ""
 
     def _note_unused(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
-        header = module.file.header  # what extends a base may be using its imports, and the other way round
-        if own and not (header and header.base) and not _names(module.file) & own.keys():
+        if own and not _names(module.file) & own.keys():
             self.reporter.report("W0103", statement.span, f"no block of `{statement.name.id}` is used here")
 
     def _add_block(self, module: Module, block: ast.Block) -> None:
