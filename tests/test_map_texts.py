@@ -136,7 +136,7 @@ def test_any_map_ends_in_a_plan_or_in_diagnostics(seed: int) -> None:
         ("weights a for b\n" + "x = y\n" * 100_000, "E0704"),
         ("weights a for b\n" + "x = y : a -> a with a = " + "9" * 5000, "E0103"),
         ("weights a for b\n" + "{x}" * 100_000 + " = y", "E0802"),
-        ("weights a for b\nx = y : " + "(a " * 50_000 + "-> a", "E0103"),
+        ("weights a for b\nx = y : " + "(a " * 20_000 + "-> a", "E0103"),
         ("weights a for b\nparam x = " + "(" * 10_000, "E0702"),
         ("weights a for b\nparam x = " + "1+" * 10_000 + "1", "E0702"),
     ],
