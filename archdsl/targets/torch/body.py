@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_LENGTH = 76  # of an expression that is not broken up
 _POOL = ("x", "y", "z", "u", "v")
@@ -44,6 +45,10 @@ class Body:
         self.lines: list[str] = []
         self.left = Counter(o for s in steps for o in s.operands)
         self.left.update(outputs)
+        self.live = Counter(n for v, n in self.names.items() if self.left[v] > 0)  # variables with values still needed
+        self.waiting = Counter[str]()  # words of the expressions that wait
+        self.used = set(self.names.values())
+        self.first_free = 2  # no number below it is that of a free variable `x2`, `x3`, …
 
     def write(self, *, keep: bool = False) -> list[str]:
         """The statements; the last returns the output unless `keep` says that the caller goes on."""
@@ -77,13 +82,21 @@ class Body:
                     self._settle(operand, "")
             text, total = step.write([self.text(o) for o in step.operands]), int(step.heavy)
         for operand in step.operands:
-            self.left[operand] -= 1
-            self.pending.pop(operand, None)
+            self._read(operand)
         self.pending[step.value] = _Pending(text, total)
+        self.waiting.update(_words(text))
         if step.feature or self.left[step.value] > 1:
             self._settle(step.value, step.name, step.feature)
         elif step.name:
             self._settle(step.value, step.name)
+
+    def _read(self, value: int) -> None:
+        """A value has been used once more."""
+        self.left[value] -= 1
+        if self.left[value] == 0 and value in self.names:
+            self._release(self.live, [self.names[value]])
+        if value in self.pending:
+            self._release(self.waiting, _words(self.pending.pop(value).text))
 
     def _settle_before(self, value: int, step: Step) -> None:
         """Heavy operations that were met before a value are written before it, as in the spec."""
@@ -96,9 +109,12 @@ class Body:
     def _settle(self, value: int, wanted: str, feature: str = "") -> None:
         """Turns a waiting expression into a statement."""
         text = self.pending.pop(value).text
-        name = self._name(value, text, wanted)
+        self._release(self.waiting, _words(text))
+        name = self._name(text, wanted)
+        self.names[value] = name
+        self.used.add(name)
+        self.live[name] += self.left[value] > 0
         if text == name and not feature:
-            self.names[value] = name
             return
         target = f'features["{feature}"] = ' if feature else ""
         if self.left[value] == 0 and feature:
@@ -107,15 +123,29 @@ class Body:
             self.lines += [f"{name} = {text}", f"{target}{name}"]
         else:
             self.lines.append(f"{target}{name} = {text}")
-        self.names[value] = name
 
-    def _name(self, value: int, text: str, wanted: str) -> str:
+    def _name(self, text: str, wanted: str) -> str:
         """A variable that holds nothing which is still needed: the wanted one, one that the text reads, a new one."""
-        busy = {n for v, n in self.names.items() if self.left[v] > 0 and v != value}
-        for other in self.pending.values():
-            busy.update(re.findall(r"[A-Za-z_]\w*", other.text))
-        read = [n for n in dict.fromkeys(self.names.values()) if re.search(rf"(?<![\w.]){n}(?!\w)", text)]
+        read = self.used & {*re.findall(r"(?<![\w.])[A-Za-z_]\w*", text)}
         again = read if len(read) == 1 else []  # a value made of several is none of them
         candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))] if wanted else [*again, *_POOL]
-        candidates += [f"x{i}" for i in range(2, 10_000)]
-        return next(c for c in candidates if c not in busy)
+        free = next((c for c in candidates if self._is_free(c)), "")
+        if not free:
+            self.first_free = next(i for i in count(self.first_free) if self._is_free(f"x{i}"))
+            free = f"x{self.first_free}"
+        return free
+
+    def _is_free(self, name: str) -> bool:
+        return not self.live[name] and not self.waiting[name]
+
+    def _release(self, holders: Counter[str], names: Iterable[str]) -> None:
+        """One holder less for each of some variables."""
+        for name in names:
+            holders[name] -= 1
+            if re.fullmatch(r"x[1-9]\d{0,8}", name):
+                self.first_free = min(self.first_free, max(2, int(name[1:])))
+
+
+def _words(text: str) -> set[str]:
+    """The names in an expression, and all that looks like one."""
+    return {*re.findall(r"[A-Za-z_]\w*", text)}
