@@ -15,21 +15,29 @@ Formula = tuple[Any, ...]  # ("var", name) | ("item", name, index) | ("lit", n) 
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "//": 2, "%": 2}
 
 
+MAX_FORMULA = 40  # parts; a longer one is no help to a reader, and a constructor is given the number instead
+
+
 class Sym(int):
     """A number with the formula that gave it. Everywhere else it is an ordinary `int`."""
 
     formula: Formula
+    size: int  # parts of the formula
 
-    def __new__(cls, value: int, formula: Formula) -> Sym:
+    def __new__(cls, value: int, formula: Formula, size: int = 1) -> Sym:
         self = super().__new__(cls, value)
         self.formula = formula
+        self.size = size
         return self
 
     def _with(self, operator: str, other: object, value: Any, swapped: bool = False) -> Any:
         if value is NotImplemented or not isinstance(other, int) or isinstance(other, bool):
             return value
+        size = 1 + self.size + (other.size if isinstance(other, Sym) else 1)
+        if size > MAX_FORMULA:
+            return value
         sides = (formula_of(other), self.formula) if swapped else (self.formula, formula_of(other))
-        return Sym(value, (operator, *sides))
+        return Sym(value, (operator, *sides), size)
 
     def __add__(self, other: Any) -> Any:
         return self._with("+", other, int.__add__(self, other))
