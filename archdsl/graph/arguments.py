@@ -9,7 +9,7 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.frontend import ast
-from archdsl.graph.faults import attribute_hint, fraction_notes, nested_hint, used_notes
+from archdsl.graph.faults import attribute_hint, fraction_notes, nested_hint, used_notes, word_hint
 from archdsl.graph.meanings import ATTRIBUTES
 from archdsl.graph.parameters import choice_words, mismatch
 from archdsl.graph.scope import Binding, Scope, origin
@@ -72,7 +72,8 @@ class Binder:
                 fractions = fraction_notes(argument.value, scope) if is_fraction else []
                 return fractions + used_notes(place, argument.span)
 
-            hint = fault.hint or partial(attribute_hint, attribute.name, value)
+            word = "" if attribute.words else word_hint(argument.value, value, self.evaluator.places)
+            hint = fault.hint or word or partial(attribute_hint, attribute.name, value)
             return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:

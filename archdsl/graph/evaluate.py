@@ -24,7 +24,7 @@ from archdsl.core.values import (
 )
 from archdsl.core.work import FAULT, FRACTION, MAX_STEPS, Work
 from archdsl.frontend import ast
-from archdsl.graph.faults import Places, fraction_notes, function_hint, trail, unknown_name
+from archdsl.graph.faults import Places, fraction_notes, function_hint, trail, unknown_name, word_hint
 from archdsl.graph.functions import FUNCTIONS, MAX_MAGNITUDE, FunctionFault, bounded
 from archdsl.graph.membership import Memberships
 from archdsl.graph.scope import Binding, Scope, origin, traced
@@ -194,6 +194,8 @@ class Evaluator:
             fractions = fraction_notes(expr, scope) if code == "E0302" else []
             return fractions + ([] if first is expr else [Note("used here", expr.span)])
 
+        if isinstance(first, ast.Name) and first.id in self.symbols:
+            hint = hint or word_hint(first, Symbol(first.id), self.places)
         return self.fault(code, first.span, label, hint, notes)
 
     def _source_notes(self, expr: ast.Expr, scope: Scope, value: Value) -> list[Note]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import grid_text
-from archdsl.core.values import Value, describe, is_number
+from archdsl.core.values import Symbol, Value, describe, is_number
 from archdsl.frontend import ast
 from archdsl.graph.functions import FUNCTIONS
 from archdsl.graph.meanings import FUNCTIONS as FUNCTION_MEANINGS
@@ -132,6 +132,14 @@ _INDEX = "it counts the rounds of the innermost `*` from 0, as in `conv(8*(index
 _INDEX_IN_BLOCK = (
     "it counts the rounds of the caller's `*`; a block is given it as an argument, as in `unit(index) * 3`"
 )
+
+
+def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
+    """Return what is said of a word that layers know, where a value of that name was meant; empty for all else."""
+    if not (isinstance(expr, ast.Name) and isinstance(value, Symbol) and value.name == expr.id):
+        return ""
+    known = "is known only inside the braces that declare it" if expr.id in places.declared else "is not declared"
+    return f"`{expr.id}` is a word of a layer here; a parameter or variable of that name {known}"
 
 
 def attribute_hint(name: str, value: Value) -> str:
