@@ -224,8 +224,18 @@ class Resolver:
             imported = self._module(file, is_spec=False)
         module.imports.append(imported)
         own = own_blocks(imported)
+        self._check_clash(module, statement, own)
         module.blocks.update(own)
         self._note_unused(module, statement, own)
+
+    def _check_clash(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
+        """Report a block of two imports that the file calls: nothing says which is meant."""
+        defined = {s.name.id for s in module.file.statements if isinstance(s, ast.Block)}
+        clashes = {n for n in own.keys() & module.blocks.keys() - defined if module.blocks[n] is not own[n]}
+        for name in sorted(clashes & _names(module.file) if clashes else ()):
+            notes = [Note("the one", module.blocks[name].block.name.span), Note("the other", own[name].block.name.span)]
+            hint = "import one of the two here, and the other in a library of your own, in a block of another name"
+            self.reporter.report("E0203", statement.span, f"two imports have a block `{name}`", notes, hint)
 
     def _elsewhere(self, importer: Source, block: str) -> str:
         for name in sorted(self.library.names(importer)):
