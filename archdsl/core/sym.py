@@ -72,6 +72,29 @@ class Sym(int):
     __str__ = __repr__
 
 
+class Varying(float):
+    """A number with a fraction that differs between the uses of a class: its formula names a constructor parameter.
+
+    It equals no number, and counts as one that is not 0, so that no code is left out for it.
+    """
+
+    formula: Formula
+
+    def __new__(cls, value: float, formula: Formula) -> Varying:
+        self = super().__new__(cls, value)
+        self.formula = formula
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Varying) and self.formula == other.formula
+
+    def __hash__(self) -> int:
+        return hash(self.formula)
+
+    def __bool__(self) -> bool:
+        return True
+
+
 def formula_of(value: int) -> Formula:
     """The formula of a number; of a plain one, itself."""
     return value.formula if isinstance(value, Sym) else ("lit", int(value))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import show
-from archdsl.core.values import Symbol
+from archdsl.core.values import Symbol, is_list
 from archdsl.graph.flow import externals, interleaved, is_stateless
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.graph.rows import sole_block, stage_row
@@ -173,8 +173,18 @@ class Grouping:
 
     @staticmethod
     def _node(node: Node, local: dict[int, Any]) -> Any:
-        words = tuple((k, v) for k, v in node.layer.values().items() if isinstance(v, (bool, str, Symbol)))
+        words = tuple((k, _words(v)) for k, v in node.layer.values().items())
         extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
         form = node.layer.form(*node.input_shapes)
-        return (node.layer.kind, node.label, sources, node.layout, node.inplace, node.forms, words, form, extra)
+        inits = tuple(
+            (k, v.name, tuple(map(float, v.arguments))) for k, v in node.layer.inits(*node.input_shapes).items()
+        )
+        return (node.layer.kind, node.label, sources, node.layout, node.inplace, node.forms, words, form, inits, extra)
+
+
+def _words(value: Any) -> Any:
+    """Return what is no number in the value of an attribute, and how long its lists are; None for a number."""
+    if is_list(value):
+        return tuple(_words(v) for v in value)
+    return "nothing" if value is None else value if isinstance(value, (bool, str, Symbol)) else None

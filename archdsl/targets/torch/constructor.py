@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.sym import Formula, Sym, formula_of, show, substitute, variables
+from archdsl.core.sym import Formula, Sym, Varying, formula_of, show, substitute, variables
 from archdsl.core.values import is_list, is_number
 from archdsl.frontend import ast
 from archdsl.graph.chains import IN_CHANNELS
@@ -49,12 +49,16 @@ class Constructor:
         self.derived: dict[str, Formula] = {}  # variables computed from others in every unit
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
         self.asked: set[str] = set()  # those of them that the code needs
+        self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._channels = ""  # the name of the channels that enter, once a line has it
 
     # --- numbers ---
 
-    def resolve(self, values: list[Any], hint: str) -> Any:
-        """One number (or tuple) for all units: a constant, or a `Sym` over the constructor's parameters."""
+    def resolve(self, values: list[Any], hint: str, *, is_rate: bool = False) -> Any:
+        """Return one number (or tuple) for all units: a constant, or one with a formula over the parameters.
+
+        A rate of regularisation is written with four digits; other numbers as they are.
+        """
         first = values[0]
         if is_list(first):
             whole = {self._whole_list(v) for v in values}
@@ -62,18 +66,29 @@ class Constructor:
                 return tuple(Sym(int(v), v.formula) for v in first)
             ends = [f"_{axis}" for axis in "thw"] if len(first) == 3 else list(map(str, range(len(first))))
             return tuple(self.resolve([v[i] for v in values], hint + end) for i, end in enumerate(ends))
-        if all(v == first for v in values) or not isinstance(first, (int, float)):
+        if isinstance(first, float):
+            return self._fraction(values, hint, is_rate=is_rate)
+        if all(v == first for v in values) or not isinstance(first, int):
             return int(first) if isinstance(first, Sym) else first
-        if isinstance(first, float) and (explained := self._rate(values)):
-            return Sym(0, ("var", explained))
         formulas = {formula_of(v) for v in values if isinstance(v, int)}
         if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
             return Sym(first, formulas.pop())
-        name = self._fresh(hint, values)
-        return Sym(int(first), ("var", name)) if isinstance(first, int) else Sym(0, ("var", name))
+        return Sym(int(first), ("var", self._fresh(hint, values)))
+
+    def _fraction(self, values: list[float], hint: str, *, is_rate: bool) -> float:
+        """Do the same for numbers with a fraction."""
+        numbers = [float(v) for v in values]
+        if len(set(numbers)) == 1:
+            return numbers[0]
+        formulas = {v.formula if isinstance(v, Varying) else None for v in values}
+        formula = formulas.pop() if len(formulas) == 1 else None
+        formula = formula or ("var", self._rate(numbers) or self._fresh(hint, values))
+        if not is_rate:
+            self.exact.add(formula[1])
+        return Varying(numbers[0], formula)
 
     def _rate(self, values: list[float]) -> str:
-        """The parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
+        """Return the parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
         for declared in self.block.parameters if self.block is not None else ():
             given = [owner(u).arguments.get(declared.name.id) for u in self.units]
             if all(is_number(g) and float(g) == v for g, v in zip(given, values, strict=True)):
@@ -147,7 +162,7 @@ class Constructor:
 
     def code(self, value: Any) -> Any:
         """A resolved value as Python; what is not a number stays."""
-        if isinstance(value, Sym):
+        if isinstance(value, (Sym, Varying)):
             return self.write(value.formula)
         if is_list(value):
             whole = self._whole_list(value)
@@ -201,7 +216,7 @@ class Constructor:
             return value.base
         if is_list(value):
             return f"tuple[{', '.join(['int'] * len(value))}]"
-        return type(value).__name__.replace("Sym", "int")
+        return "float" if isinstance(value, float) else type(value).__name__.replace("Sym", "int")
 
     def locals(self) -> list[str]:
         """Lines that work out what follows from the parameters."""
@@ -213,7 +228,7 @@ class Constructor:
             value = self.extra[parameter.variable][self.units.index(unit)]
             return self._outer(unit, value)
         if unit.kind != "block" and owner(unit).kind == "block":
-            return self._passed_on(unit, parameter.variable)
+            return self._passed_on(unit, parameter)
         return self.value(unit, parameter.variable)
 
     def _outer(self, unit: Unit, value: Any) -> Any:
@@ -224,11 +239,12 @@ class Constructor:
         except KeyError:
             return int(value)
 
-    def _passed_on(self, unit: Unit, variable: str) -> Any:
+    def _passed_on(self, unit: Unit, parameter: Parameter) -> Any:
         """A projection shares the variables of its block, which hands them on by name."""
+        variable = parameter.variable
         value = self.value(unit, variable)
-        if isinstance(value, Fraction):
-            return Sym(0, ("var", variable))
+        if parameter.type == "float":
+            return Varying(float(value), ("var", variable))
         if is_list(value):
             return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(value))
         return Sym(int(value), ("var", variable))

@@ -196,8 +196,11 @@ class LayerPrinter:
         layer = nodes[0].layer
         if not layer.attributes:
             return layer
-        values = [n.layer.values() for n in nodes]
-        return layer.changed(**{k: constructor.resolve([v[k] for v in values], _hint(nodes[0], k)) for k in values[0]})
+        columns = {k: [n.layer.values()[k] for n in nodes] for k in layer.attributes}
+        is_rate = layer.category == "regularisation"
+        return layer.changed(
+            **{k: constructor.resolve(v, _hint(nodes[0], k), is_rate=is_rate) for k, v in columns.items()}
+        )
 
 
 class PrintedLayer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.sym import Varying
 from archdsl.graph.flow import externals
 from archdsl.graph.model import Network, Node, Unit
 from archdsl.layers.base import Shared
@@ -135,7 +136,8 @@ class UnitPrinter:
             value = self._given(units, parameter, inner, constructor)
             if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
                 continue
-            code = float(f"{value:.4g}") if type(value) is float else constructor.code(value)
+            rounded = type(value) is float and parameter.variable not in inner.exact
+            code = float(f"{value:.4g}") if rounded else constructor.code(value)
             texts.append(str(code) if parameter.by_position else f"{parameter.name}={code}")
         return f"{plan.name}({', '.join(texts)})"
 
@@ -146,8 +148,8 @@ class UnitPrinter:
         if isinstance(values[0], Shared) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
             return constructor.place(values, parameter.name)
         if parameter.type == "float":
-            values = [float(v) for v in values]
-        return constructor.resolve(values, parameter.name)
+            values = [v if isinstance(v, Varying) else float(v) for v in values]
+        return constructor.resolve(values, parameter.name, is_rate=parameter.variable not in inner.exact)
 
     @staticmethod
     def row(calls: Sequence[str]) -> str:
