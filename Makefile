@@ -1,5 +1,6 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
 # make test    everything that must hold: style, types, canonical specs, up-to-date generated code, tests
+# make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
 # Needs Python >= 3.11 with venv, and nothing else. `make demo PYTHON=python3.12` picks another Python.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help demo test lint types pytest format generated bench clean
+.PHONY: help demo test fuzz lint types pytest format generated bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -36,6 +37,9 @@ test: $(VENV)/.installed-dev
 
 pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,3 +82,10 @@ def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:
     first, last = torch.Size((c, t, h, w)), torch.Size((t, h, w, c))
     ways = [first] if kind in FIRST or not kind else [last] if kind in LAST else [first, last]
     return [*ways, torch.Size((c,))] if t == h == w == 1 else ways
+
+
+def assert_imports_are_used(source: str) -> None:
+    """A layer's code may need an import in one setting and not in another."""
+    tree = ast.parse(source)
+    bound = {a.asname or a.name for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    assert bound - {"annotations"} <= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {"Tensor"}

@@ -1,18 +1,19 @@
-"""What the graph predicts holds for edited specs too: random legal edits of SlowFast, and random networks."""
+"""What the graph predicts holds for edited specs too: random legal edits of SlowFast, C2D and R3D.
+
+Random programs of all kinds are those of test_programs.py.
+"""
 
 from __future__ import annotations
 
-import ast
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-import torch
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from meta import assert_as_predicted
+from meta import assert_as_predicted, assert_imports_are_used
 from reference import assert_computes_the_graph
 from small import SPECS as SMALL
 from small import forms, small
@@ -202,151 +203,7 @@ def test_a_head_of_many_values(tmp_path: Path) -> None:
     assert_computes_the_graph(arch)
 
 
-# --- random networks -------------------------------------------------------------------------------------------------
-
-KERNELS = st.sampled_from(["1", "3", "[3, 1, 1]", "[1, 3, 3]", "[5, 3, 1]"])
-SETTINGS = [  # of attention, that fit any grid of 2 frames or more
-    "window = [2, 3, 3], position = table",
-    "window = [2, 4, 3], shift = [1, 2, 1]",
-    "window = [8, 7, 7], shift = [4, 3, 3], position = table, table_prefix = on",
-    "over = space, window = [all, 3, 3], shift = [0, 1, 1], position = decomposed",
-    "window = [2, 2, 2], dilation = [1, 2, 2], position = table",
-    "pool = conv, kv_pool = [1, 3, 3], kv_stride = [1, 2, 2], pool_norm = on, position = decomposed",
-    "pool = conv, q_pool = 3, q_stride = 1, kv_pool = [1, 3, 3], kv_stride = [1, 2, 2], add_query = on",
-    "over = time, dropout = 0.1, position = decomposed",
-    "scale = off, proj_bias = off, dim = 12",
-    "half_over = time, over = space",
-    "band = 2, over = time",
-    "band = 4, over = width, position = table",
-]
-
-
-@st.composite
-def chain(draw: st.DrawFn, depth: int = 1) -> str:
-    """Layers in a row that fit any grid; the output has the channels of a last convolution."""
-    parts = [draw(step(depth)) for _ in range(draw(st.integers(1, 3)))]
-    return " -> ".join(parts)
-
-
-OVER = st.sampled_from(["space_time", "space", "time", "height", "width"])
-SCORES = st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"])
-
-
-def step(depth: int) -> st.SearchStrategy[str]:
-    simple = st.sampled_from(
-        [
-            *["bn", "relu", "dropout(0.1)", "dropout(0)", "maxpool(3)", "maxpool(1)", "bn(eps = 1e-3, gamma = 0)"],
-            *["layernorm", "layernorm(eps = 1e-6)", "gelu", "gelu(tanh = on)", "drop_path(0.1)", "drop_path(0)"],
-            *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
-        ]
-    )
-    conv = st.builds(
-        lambda out, k, bias: f"conv({out}, {k}, bias = {bias})",
-        st.integers(1, 9),
-        KERNELS,
-        st.sampled_from(["on", "off"]),
-    )
-    linear = st.builds("linear({})".format, st.integers(1, 9))
-    same = st.builds("{}{}, padding = same)".format, st.sampled_from(["conv(5, ", "maxpool("]), st.integers(1, 4))
-    attention = st.builds(
-        "linear(8) -> attention({}, over = {}, score = {}, dim = {}, kv_pool_first = {}, scale = {})".format,
-        st.sampled_from([1, 2, 4]),
-        OVER,
-        SCORES,
-        st.sampled_from([4, 8]),
-        *[st.sampled_from(["on", "off"])] * 2,
-    )
-    pooled = st.builds(
-        "attention(1, kv_pool = {}, kv_pool_first = {}, score = {})".format,
-        st.sampled_from(["[1, 2, 2]", "[2, 1, 1]", "1", "[1, 3, 2]"]),
-        st.sampled_from(["on", "off"]),
-        SCORES,
-    )
-    chosen = st.builds("linear(8) -> attention({}, {})".format, st.sampled_from([2, 4]), st.sampled_from(SETTINGS))
-    of_clips = st.builds(
-        "linear(8) -> class_token -> {} -> residual {{ layernorm -> attention(2, {}) }} -> select(grid)".format,
-        st.sampled_from(["position", "position(space)", "position(apart = on)", "token_type", "linear(8)"]),
-        st.sampled_from([s for s in SETTINGS if not s.startswith(("half_over", "band"))]),
-    )
-    of_frames = st.builds(
-        "linear(8) -> class_token(frame) -> {} -> residual {{ layernorm -> attention(2, {}) }} -> select(grid)".format,
-        st.sampled_from(["position(space)", "gelu", "linear(8)"]),
-        st.sampled_from(["over = space", "over = space, window = [all, 2, 3], position = table", "over = width"]),
-    )
-    beside = st.one_of(of_clips, of_frames)
-    unit = st.builds("unit({}, k = {})".format, st.integers(1, 6), st.sampled_from([1, 3]))
-    several = st.builds("unit({}) * {}".format, st.integers(1, 6), st.integers(0, 3))
-    options = [simple, simple, conv, conv, linear, unit, several, same, attention, pooled, chosen, beside]
-    if depth:
-        inside = chain(depth - 1)
-        options += [
-            st.builds("concat {{ {}, {} }}".format, inside, inside),
-            st.builds("mean {{ {} -> conv(4, 3), {} -> linear(4), conv(4) }}".format, inside, inside),
-            st.builds("residual {{ {} -> conv(in.channels, 3) }}".format, inside),
-            st.builds("residual {{ {} -> conv(7, 1) }} shortcut {{ conv(7, 1) -> bn }}".format, inside),
-            st.builds("residual {{ {} -> conv(5, 1) }} shortcut if in.channels != 5 {{ linear(5) }}".format, inside),
-            st.builds("({}) * {}".format, inside, st.integers(0, 2)),
-            st.builds("if in.channels > 4 {{ {} }} else {{ {} }}".format, inside, inside),
-        ]
-    return st.one_of(options)
-
-
-@st.composite
-def network(draw: st.DrawFn) -> str:
-    """A spec with one or two paths, laterals between them, and a head."""
-    two = draw(st.booleans())
-    body = [draw(chain(2)), draw(chain())]
-    lines = ["arch random_net", "input clip: video[3, 4, 9, 8]"]
-    lines += ["block unit(out, k = 1) {", f"    residual {{ {body[0]} -> conv(out, k) }}"]
-    lines += ["    shortcut if in.channels != out { conv(out, 1) }", f"    -> {body[1]}", "}"]
-    lines = [line.replace("unit(", "inner(") if i in (3, 5) else line for i, line in enumerate(lines)]
-    lines += ["block inner(out, k = 3) { conv(out, [1, k, k]) -> relu }"]
-    if two:
-        lines += ["path a = clip", "path b = clip -> every(2)"]
-    for number in range(draw(st.integers(1, 2))):
-        lines.append(f"stage s{number} {{")
-        behind = draw(st.sampled_from(["", "", " -> space_to_channel(2)", " -> space_to_channel(3)"]))
-        for path in ("a: ", "b: ") if two else ("",):
-            lines.append(f"    {path}{draw(chain())}{behind}" if path else f"    ({draw(chain())}){behind}")
-        if two and draw(st.booleans()):
-            lines.append(f"    lateral a => b: {draw(chain(0))} -> every(2)")
-        lines.append("}")
-    pooled = "concat { a -> avgpool, b -> avgpool }" if two else "avgpool"
-    pooled = "class_token -> attention(1) -> select(token)" if not two and draw(st.booleans()) else pooled
-    lines.append(f"head: {pooled} -> linear(3)")
-    return "\n".join(lines) + "\n"
-
-
-@settings(max_examples=80, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
-@given(text=network())
-def test_random_networks(text: str) -> None:
-    with TemporaryDirectory() as folder:
-        spec = Path(folder) / "random_net.arch"
-        spec.write_text(text, "utf-8")
-        try:
-            arch = archdsl.load(spec)
-        except archdsl.SpecError as error:
-            if {d.code for d in error.diagnostics} == {"E0503"}:
-                reject()  # a window for which stages before it have left too little
-            pytest.fail(f"{text}\n{error}")
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the networks are tiny: threads would only wait for each other
-        try:
-            assert_as_predicted(arch)
-            assert_imports_are_used(arch.source())
-            # Scores can differ by more here than what the `masks` take off, 100, so that masked positions would show.
-            assert_computes_the_graph(arch, without=["masks"])
-        except OverflowError:
-            reject()  # nothing to compare
-        finally:
-            torch.set_num_threads(threads)
-
-
-def assert_imports_are_used(source: str) -> None:
-    """A layer's code may need an import in one setting and not in another."""
-    tree = ast.parse(source)
-    bound = {a.asname or a.name for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
-    assert bound - {"annotations"} <= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {"Tensor"}
+# --- blocks ---------------------------------------------------------------------------------------------------------
 
 
 BLOCKS_THAT_DIFFER_IN_FORWARD = """

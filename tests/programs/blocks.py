@@ -1,0 +1,166 @@
+"""Random blocks, whose bodies fit whatever value enters them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from programs.values import BlockKind, Place, State
+
+if TYPE_CHECKING:
+    from programs.chains import Chains
+    from programs.draw import Draw
+
+
+class Blocks:
+    """Draws blocks, and puts them to those that chains can call."""
+
+    def __init__(self, draw: Draw, chains: Chains) -> None:
+        self.draw = draw
+        self.chains = chains
+        self.kinds = chains.blocks
+
+    def drawn(self, *, knows: bool, like: BlockKind | None = None) -> list[str]:
+        """A block; `like` another one, which it can stand for."""
+        d = self.draw
+        name = like.name if like is not None else f"b{len(self.kinds)}"
+        channels = like.channels if like is not None else d.pick(["width", "width", "same", "free"])
+        moves = like.moves if like is not None else d.pick(["still", "still", "stride", "down"])
+        tokens = like.tokens if like is not None else moves == "still" and d.chance(0.25)
+        roles = {"width": "width"} if channels == "width" or d.chance(0.2) else {}
+        roles |= {"s": "stride"} if moves == "stride" else {}
+        for parameter, role, part in PARAMETERS:
+            if d.chance(part):
+                roles[parameter] = role
+        order = list(roles)
+        if like is not None:
+            roles = {**roles, **dict(like.parameters)}
+            order = [*(n for n, _ in like.parameters), *(n for n in roles if n not in dict(like.parameters))]
+        texts, defaults = self._declared(order, roles, like, knows)
+        kind = BlockKind(name, tuple((n, roles[n]) for n in order), frozenset(defaults), channels, moves, tokens)
+        lines = [f"block {name}({', '.join(texts)}) {{"]
+        if d.chance(0.2):
+            lines.append('    "A part."')
+        place = self._inside(order, roles, knows)
+        if d.has("let", 0.25):
+            lines.append(f"    let mid = {self.chains.free(replace(place, index=False))}")
+            place = replace(place, names=(*place.names, "mid"))
+        lines += [f"    {self._body(kind, place)}", "}"]
+        if like is None:
+            self.kinds.append(kind)
+        return lines
+
+    def _declared(
+        self, order: list[str], roles: dict[str, str], like: BlockKind | None, knows: bool
+    ) -> tuple[list[str], list[str]]:
+        d = self.draw
+        texts: list[str] = []
+        defaults: list[str] = []
+        for at, name in enumerate(order):
+            old = like is not None and name in dict(like.parameters)
+            with_default = name in like.defaults if like is not None and old else d.chance(0.6) or like is not None
+            if not with_default and defaults and any(n in defaults for n in order[:at]):
+                with_default = True  # those without one stand first
+            kind = d.pick(["", f": {TYPES[roles[name]]}"]) if roles[name] in TYPES else ""
+            if not with_default:
+                texts.append(f"{name}{kind}")
+                continue
+            defaults.append(name)
+            texts.append(f"{name}{kind} = {self._default(roles[name], order[:at], roles, knows)}")
+        return texts, defaults
+
+    def _default(self, role: str, before: list[str], roles: dict[str, str], knows: bool) -> str:
+        d = self.draw
+        if role == "width":
+            names = tuple(n for n in before if roles[n] == "width")
+            return self.chains.free(Place({}, names, knows=knows, depth=0))
+        return {
+            "kernel": d.pick(["1", "3"]), "stride": "1", "flag": d.pick(["on", "off", "in.channels > 3"]),
+            "count": d.pick(["0", "1", "2"]), "rate": d.pick(["0", "0.1", "1/4"]),
+            "list": d.pick(["[2, 5]", "[1, 3, 4]"]),
+        }[role]  # fmt: skip
+
+    def _inside(self, order: list[str], roles: dict[str, str], knows: bool) -> Place:
+        def of(role: str) -> tuple[str, ...]:
+            return tuple(n for n in order if roles[n] == role)
+
+        return Place(
+            {}, of("width"), of("flag"), of("rate"), of("list"), knows=knows, local=True, depth=self.draw.whole(0, 2)
+        )
+
+    def _body(self, kind: BlockKind, place: Place) -> str:
+        d, chains = self.draw, self.chains
+        state = State(token="any" if kind.tokens else "")
+        end = {"width": "width", "same": "in.channels", "free": None}[kind.channels]
+        parts = dict(kind.parameters)
+        steps: list[str] = []
+        first, state = self._tolerant(place, state) if kind.tokens else chains.chain(place, state, d.whole(0, 2))
+        steps.append(first)
+        if kind.moves == "stride":
+            steps.append(self._by_stride(place, state))
+            state = State(None).lost("stride")
+        elif kind.moves == "down":
+            text, state = chains.move(replace(place, depth=min(place.depth, 1)), state, (1, 2, 2))
+            steps.append(text)
+        if "k" in parts and not kind.tokens:
+            steps.append(f"conv({chains.free(place)}, {d.pick(['k', '[1, k, k]', '[k, 1, 1]', 'k, bias = on'])})")
+            state = replace(state, text=None)
+        if "n" in parts:
+            inner = replace(place, index=True, repeated=True)
+            text, _ = (self._tolerant if kind.tokens else chains.step)(inner, replace(state, text=None))
+            steps.append(f"({text}) * n")
+            state = replace(state, text=None)
+        if end is not None and state.text != end:
+            text, state = chains.ending(state, end)
+            steps.append(text)
+        body = " -> ".join(steps)
+        if kind.channels == "same" and kind.moves == "still" and d.chance(0.5):
+            body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])
+        elif kind.channels == "width" and kind.moves == "still" and d.chance(0.3):
+            around = "linear(width)" if kind.tokens else d.pick(["conv(width)", "conv(width) -> relu", "linear(width)"])
+            body = f"residual {{ {body} }} shortcut if in.channels != width {{ {around} }}"
+        return body
+
+    def _by_stride(self, place: Place, state: State) -> str:
+        d = self.draw
+        del state
+        out = self.chains.free(place)
+        one = d.pick(
+            [
+                "conv({}, 3, stride = [1, s, s])",
+                "conv({}, stride = [1, s, s])",
+                "conv({}, 3, stride = [1, s, s], padding = same)",
+            ]
+        )
+        if d.chance(0.3):
+            return f"residual {{ {one.format(5)} }} shortcut if s != 1 or in.channels != 5 {{ {one.format(5)} }}"
+        if d.chance(0.2):
+            return "maxpool([1, 3, 3], stride = [1, s, s])"
+        return one.format(out)
+
+    def _tolerant(self, place: Place, state: State) -> tuple[str, State]:
+        """What works beside a class token as without."""
+        d = self.draw
+        options = ["layernorm", "gelu", "relu", f"linear({self.chains.free(place)})", "linear(8) -> attention(2)"]
+        options += [
+            "residual { layernorm -> linear(6) -> gelu -> linear(in.channels) }",
+            f"drop_path({self.chains.rate(place)})",
+        ]
+        options += ["linear(8) -> residual { attention(2, over = space) }"]
+        text = " -> ".join(d.pick(options) for _ in range(d.whole(1, 2)))
+        return text, replace(state, text=None)
+
+
+PARAMETERS = [
+    ("k", "kernel", 0.3), ("mid", "width", 0.25), ("deep", "flag", 0.2), ("n", "count", 0.2), ("p", "rate", 0.2),
+    ("ws", "list", 0.1),
+]  # fmt: skip
+TYPES = {
+    "width": "int",
+    "kernel": "int",
+    "stride": "number",
+    "flag": "bool",
+    "count": "int",
+    "rate": "number",
+    "list": "list[int]",
+}

@@ -1,0 +1,412 @@
+"""Random chains of layers that fit the value in hand, whose shape is followed as far as it is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from programs import attend
+from programs.draw import written
+from programs.values import STILL, BlockKind, Move, Place, State, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from programs.draw import Draw
+
+MOST_CHANNELS = 40
+
+
+class Chains(Values):
+    """Draws chains, each with the state of the value behind it."""
+
+    def __init__(self, draw: Draw, blocks: list[BlockKind], budget: int = 60) -> None:
+        super().__init__(draw)
+        self.blocks = blocks
+        self.budget = budget  # layers that are still to be made
+        self.labels = 0
+
+    # --- chains ---
+
+    def chain(
+        self, place: Place, state: State, length: int, *, end: str | None = None, move: Move = STILL, begin: str = ""
+    ) -> tuple[str, State]:
+        """Layers in a row; at the end a value of `end` channels, if they are asked for, on a grid moved by `move`."""
+        steps = [begin] if begin else []
+        at = self.draw.whole(0, max(0, length - 1)) if move != STILL else -1
+        for number in range(max(length, 1 if move != STILL else 0)):
+            if number == at:
+                text, state = self.move(place, state, move)
+            else:
+                text, state = self.step(place, state)
+            steps.append(text)
+            place = self.named(place, state, steps)
+        if end is not None and (state.text != end or not steps):
+            text, state = self.ending(state, end)
+            steps.append(text)
+        if not steps:
+            text, state = self.simple(place, state)
+            steps.append(text)
+        return " -> ".join(steps), state
+
+    def named(self, place: Place, state: State, steps: list[str]) -> Place:
+        """Gives the last step a name now and then."""
+        d = self.draw
+        if place.repeated or not d.has("as", 0.08):
+            return place
+        self.labels += 1
+        name = (d.pick(["", "", "u"]) and f"u{self.labels}") or f"{d.pick(['kept', 'mid', 'raw', 'y'])}{self.labels}"
+        if steps[-1].rpartition(" ")[2] == name or " as " in steps[-1].rpartition(")")[2]:
+            return place
+        steps[-1] += f" as {name}"
+        return replace(place, values={**place.values, name: replace(state, text=None)})
+
+    def ending(self, state: State, out: str) -> tuple[str, State]:
+        """A layer that gives so many channels."""
+        d = self.draw
+        if state.token or d.chance(0.4):
+            text = f"linear({out})"
+        else:
+            text = f"conv({out}{d.pick(['', ', 3', ', [3, 1, 1]', ', [1, 3, 3]', ', 1, bias = on'])})"
+        return text, state.with_channels(out)
+
+    def step(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        self.budget -= 1
+        if self.budget <= 0:
+            return self.simple(place, state)
+        options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
+        if not state.token:
+            options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
+            options += [(0.6, self.tokens)] if d.has("tokens") else []
+        else:
+            options += [(2, self.beside)]
+        if place.depth > 0:
+            options += [(1.2, self.residual), (1.2, self.merge), (1, self.repeat), (1, self.choose), (0.3, self.group)]
+        options += [(3.5, self.call)] if self.usable(state) else []
+        text, behind = d.weighted(options)(place, state)
+        if behind.channels is not None and behind.channels > MOST_CHANNELS:
+            more, behind = self.ending(behind, str(d.whole(2, 9)))
+            text = f"{text} -> {more}"
+        return text, behind
+
+    # --- single layers ---
+
+    def simple(self, place: Place, state: State) -> tuple[str, State]:
+        """A layer that changes no shape."""
+        d = self.draw
+        options = ["relu", "relu", "layernorm", "gelu", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
+        options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
+        if not state.token:
+            options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
+            options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
+            options += [d.pick(POSITIONS)] if d.has("position") else []
+        elif state.token == "clip":
+            options += ["token_type", "position", "position(token = off)", "position(apart = on)", "maxpool([1, 3, 3])"]
+            options += ["position(space)", "position(time)", "token_type(init = zeros)"]
+        else:
+            options += ["position(space)", "position(space, token = off)"]
+        frames = state.grid[0] if state.grid is not None else 0
+        for name, count in place.indices:
+            if count == frames and not place.local:
+                options += [f"position(time, frames = {name}, table = {frames + d.whole(3, 9)})"] * 2
+        return d.pick(options), state
+
+    def idle(self, place: Place, state: State) -> tuple[str, State]:
+        """What does nothing, or is nothing in a module for inference."""
+        if not self.draw.has("idle"):
+            return self.simple(place, state)
+        d = self.draw
+        text = d.pick(
+            [
+                *["drop_path(0)", "dropout(0)", "maxpool(1)", "every(1)", "avgpool(1)", "space_to_channel(1)"],
+                *["(conv(3) -> bn) * 0", "if off { conv(4) }", "relu * 0", "time_to_channel(1)", "conv(2) * (1 - 1)"],
+                *["drop_path(0) * 2", "if on { dropout(0.1) }", "(dropout(0.2) -> drop_path(0)) * 2"],
+            ]
+        )
+        return text, state
+
+    def conv(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        out = self.free(place)
+        if state.text is not None and d.chance(0.2):
+            out, settings = self._grouped(state.text)
+        else:
+            settings = [d.pick(KERNELS)] if d.chance(0.75) else []
+        if d.chance(0.15):
+            settings.append("padding = same")
+        settings += [f"bias = {self.flag(place)}"] if d.chance(0.4) else []
+        settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
+        first = f"out = {out}" if d.chance(0.06) and settings and "=" in settings[0] else out
+        label = out if " " not in out else f"({out})"
+        return f"conv({', '.join([first, *settings])})", state.with_channels(None if "index" in label else label)
+
+    def _grouped(self, text: str) -> tuple[str, list[str]]:
+        d = self.draw
+        factor = d.pick([1, 1, 2])
+        out = text if factor == 1 else f"{factor} * {text}"
+        return out, [d.pick(["3", "[1, 3, 3]", "[3, 1, 1]", "1"]), f"groups = {text}"]
+
+    def linear(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        out = self.free(place)
+        settings = [f"bias = {self.flag(place)}"] if d.chance(0.3) else []
+        settings += [f"init = {self.initialiser(place)}"] if d.chance(0.1) else []
+        label = out if " " not in out else f"({out})"
+        return f"linear({', '.join([out, *settings])})", state.with_channels(None if "index" in label else label)
+
+    # --- attention and class tokens ---
+
+    def attention(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        if not d.has("attention"):
+            return self.simple(place, state)
+        text = attend.attention(d, state.grid, state.token)
+        steps = f"linear(8) -> {text}"
+        if d.chance(0.3) and not attend.moves(text) and attend.out(text) is None:
+            steps = f"linear(8) -> residual {{ layernorm -> {text} }}"
+        elif attend.moves(text):
+            return self.simple(place, state)
+        return steps, state.with_channels(attend.out(text) or "8")
+
+    def beside(self, place: Place, state: State) -> tuple[str, State]:
+        """Attention beside a class token."""
+        d = self.draw
+        if not d.has("attention"):
+            return self.simple(place, state)
+        text = attend.attention(d, state.grid, state.token)
+        if attend.moves(text) or attend.out(text) is not None:
+            return self.simple(place, state)
+        return f"linear(8) -> residual {{ layernorm -> {text} }}", state.with_channels(None)
+
+    def tokens(self, place: Place, state: State) -> tuple[str, State]:
+        """A class token comes and goes."""
+        d = self.draw
+        scope = d.pick(["", "", "(frame)", "(clip)", "(init = zeros)", "(init = normal(0.1))"])
+        token = "frame" if "frame" in scope else "clip"
+        inside, behind = self.chain(place, replace(state, token=token), d.whole(0, 3))
+        text = f"class_token{scope} -> {inside} -> select(grid)"
+        return text, replace(behind, token="")
+
+    # --- forms ---
+
+    def residual(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        inner = place.inner()
+        hand = state if state.text == "in.channels" else replace(state, text="in.channels")
+        if d.chance(0.55):
+            text, _ = self.chain(replace(inner, in_hand=True), hand, d.whole(0, 2), end="in.channels")
+            if text.endswith("in.channels"):
+                text = f"relu -> {text}"
+            return f"residual {{ {text} }}", replace(state, token=state.token)
+        out = str(d.whole(1, 9)) if d.chance(0.6) or not place.names else d.pick(place.names)
+        body, _ = self.chain(replace(inner, in_hand=True), hand, d.whole(0, 2), end=out)
+        condition = d.pick(["", f" if in.channels != {out}", f" if in.channels != {out} or {self.condition(place)}"])
+        around, _ = self.chain(replace(inner, in_hand=True, local=True), hand, d.whole(0, 1), end=out)
+        if not condition and state.text == out and d.chance(0.2):
+            around, _ = self.simple(place, hand)
+        return f"residual {{ {body} }} shortcut{condition} {{ {around} }}", state.with_channels(out)
+
+    def merge(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        kind = d.pick(["concat", "concat", "add", "mean"])
+        inner = replace(place.inner(), in_hand=True)
+        hand = replace(state, text="in.channels")
+        branches: list[str] = []
+        total: int | None = 0
+        out = str(d.whole(1, 6))
+        for _ in range(d.pick([1, 2, 2, 3])):
+            if kind == "concat":
+                text, behind = self.chain(inner, hand, d.whole(1, 2))
+                count = behind.channels if behind.text != "in.channels" else state.channels
+                total = None if count is None or total is None else total + count
+            else:
+                text, behind = self.chain(inner, hand, d.whole(0, 2), end=out)
+            branches.append(text)
+        if d.chance(0.15):
+            branches.append(branches[0] if " as " not in branches[0] else "relu")
+            total = None
+            if kind != "concat":
+                branches[-1] = f"linear({out})"
+        body = self._separated(branches)
+        if kind != "concat":
+            return f"{kind} {{ {body} }}", state.with_channels(out)
+        text = f"concat {{ {body} }}"
+        behind = state.with_channels(None, total)
+        if total is None and d.chance(0.7):  # else they grow from block to block
+            more, behind = self.ending(state, str(d.whole(2, 9)))
+            text = f"{text} -> {more}"
+        return text, behind
+
+    def _separated(self, branches: list[str]) -> str:
+        return ", ".join(branches) if self.draw.chance(0.7) else "\n" + "\n".join(branches) + "\n"
+
+    def joined_names(self, place: Place, state: State) -> tuple[str, State]:
+        """The value in hand with one that has a name."""
+        d = self.draw
+        fitting = {n: s for n, s in place.values.items() if s.fits(state)}
+        if not fitting or not d.has("named"):
+            return self.simple(place, state)
+        name = d.pick(list(fitting))
+        out = str(d.whole(1, 8))
+        kind = d.pick(["concat", "add", "mean"])
+        if kind == "concat":
+            return f"concat {{ {name}, {d.pick(['relu', 'bn', f'conv({out})'])} }}", state.with_channels(None)
+        return f"{kind} {{ {name} -> conv({out}), linear({out}) }}", state.with_channels(out)
+
+    def repeat(self, place: Place, state: State) -> tuple[str, State]:
+        """A group of layers again and again."""
+        d = self.draw
+        count = d.pick([0, 1, 2, 2, 3])
+        inner = replace(place.inner(), index=True, repeated=True)
+        lost = replace(state, text=None, channels=None)
+        text, behind = self.chain(inner, lost, d.whole(1, 2))
+        behind = state if not count else replace(behind, text=None, channels=None)
+        return f"({text}) * {self.count(place, count)}", behind
+
+    def count(self, place: Place, value: int) -> str:
+        d = self.draw
+        if value and d.chance(0.15) and place.index:
+            return f"({value} + index // 9)"
+        if d.chance(0.6) or not place.knows:
+            return str(value)
+        text = d.number(value, 0.3)
+        return text if text.isalnum() or (text.startswith(("max(", "min(", "[")) and text[0] != "[") else f"({text})"
+
+    def choose(self, place: Place, state: State) -> tuple[str, State]:
+        d = self.draw
+        inner = place.inner()
+        parts = [self.chain(replace(inner, repeated=True), state, d.whole(1, 2)) for _ in range(d.pick([1, 2, 2, 3]))]
+        texts = [f"{{ {text} }}" for text, _ in parts]
+        text = f"if {self.condition(place)} {texts[0]}"
+        text += "".join(f" else if {self.condition(place)} {more}" for more in texts[1:-1])
+        text += f" else {texts[-1]}" if len(texts) > 1 else ""
+        same = len(
+            {(s.text, s.channels) for _, s in parts} | ({(state.text, state.channels)} if len(parts) < 2 else set())
+        )
+        return text, parts[0][1] if same == 1 else replace(state, text=None, channels=None)
+
+    def group(self, place: Place, state: State) -> tuple[str, State]:
+        text, behind = self.chain(replace(place.inner(), repeated=True), state, self.draw.whole(1, 2))
+        return f"({text})", behind
+
+    # --- calls ---
+
+    def usable(self, state: State) -> list[BlockKind]:
+        return [b for b in self.blocks if b.tokens or not state.token]
+
+    def call(self, place: Place, state: State, move: Move = STILL) -> tuple[str, State]:
+        """A block, or a row of blocks."""
+        d = self.draw
+        wanted = {STILL: ("still", "stride"), (1, 2, 2): ("stride", "down")}[move]
+        blocks = [b for b in self.usable(state) if b.moves in wanted]
+        if not blocks:
+            return self.simple(place, state)
+        block = d.pick(blocks)
+        self.budget -= 3
+        count = 1 if not d.has("rows", 0.35) else d.pick([0, 1, 2, 2, 3]) if move == STILL else d.pick([1, 2])
+        is_row = count != 1 or d.chance(0.15)
+        inner = replace(place, index=place.index or is_row)
+        arguments, width = self._arguments(block, inner, move)
+        text = block.name + (f"({', '.join(arguments)})" if arguments or d.chance(0.1) else "")
+        if is_row:
+            text += f" * {self.count(place, count)}"
+        if not count:
+            return text, state
+        behind = state.moved(move) if block.moves != "down" or count == 1 else state.lost(f"row of {block.name}")
+        if block.channels == "same":
+            return text, behind
+        known = width if block.channels == "width" and width is not None and "index" not in width else None
+        known = known if known is None or " " not in known else f"({known})"
+        return text, behind.with_channels(known)
+
+    def _arguments(self, block: BlockKind, place: Place, move: Move) -> tuple[list[str], str | None]:
+        d = self.draw
+        given: list[tuple[str, str]] = []
+        width = None
+        for name, role in block.parameters:
+            optional = name in block.defaults and not (role == "stride" and move != STILL)
+            if optional and d.chance(0.5):
+                continue
+            value = self._value(role, place, move)
+            width = value if role == "width" and width is None else width
+            given.append((name, value))
+        by_name = d.whole(0, len(given))
+        named, positions = False, [n for n, _ in block.parameters]
+        texts: list[str] = []
+        for at, (name, value) in enumerate(given):
+            named = named or at >= by_name or positions[at] != name
+            texts.append(f"{name} = {value}" if named else value)
+        return texts, width
+
+    def _value(self, role: str, place: Place, move: Move) -> str:
+        d = self.draw
+        if role == "width":
+            return self.free(place)
+        if role == "kernel":
+            return d.pick(["1", "3", "3", "1 + 2", "5 if index == 0 else 3" if place.index else "3"])
+        if role == "stride":
+            if move == STILL:
+                return d.pick(["1", "1", "2 - 1"])
+            return "2 if index == 0 else 1" if place.index else d.pick(["2", "2", "1 + 1"])
+        if role == "flag":
+            return self.condition(place) if d.chance(0.4) else self.flag(place)
+        if role == "rate":
+            return self.rate(place)
+        if role == "list":
+            return written([d.whole(1, 8) for _ in range(2)])
+        return str(d.whole(0, 2))  # a count
+
+    # --- moves ---
+
+    def move(self, place: Place, state: State, move: Move) -> tuple[str, State]:
+        """Something that makes the grid smaller by known steps."""
+        d = self.draw
+        behind = state.moved(move)
+        out = str(d.whole(2, 9))
+        size = str(list(move)) if len(set(move)) > 1 else d.pick([str(list(move)), str(move[0])])
+        options: list[tuple[str, State]] = [
+            (
+                f"conv({out}, {d.pick(['1', '3', '[1, 3, 3]', '[3, 5, 1]'])}, stride = {size})",
+                behind.with_channels(out),
+            ),
+            (f"conv({out}, {d.whole(1, 4)}, stride = {size}, padding = same)", behind.with_channels(out)),
+            (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
+            (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
+            (f"linear(8) -> attention(2, q_pool = 3, q_stride = {size}, pool = conv)", behind.with_channels("8")),
+        ]
+        if move[1] == move[2] == 2 and move[0] == 1:
+            options.append(("space_to_channel(2)", behind.with_channels(None, 4 * (state.channels or 20))))
+            if self.usable(state) and any(b.moves != "still" for b in self.usable(state)):
+                options += [self.call(place, state, move)] * 3
+        if move[1] == move[2] == 1:
+            n = move[0]
+            options += [(f"every({n}, rule = stride)", behind)] * 2
+        if place.depth > 0:
+            options += [self._moved_residual(place, state, move), self._moved_merge(place, state, move)]
+        text, behind = d.pick(options)
+        if behind.channels is not None and behind.channels > MOST_CHANNELS:
+            return f"{text} -> linear({out})", state.moved(move).with_channels(out)
+        return text, behind
+
+    def _moved_residual(self, place: Place, state: State, move: Move) -> tuple[str, State]:
+        d = self.draw
+        out = str(d.whole(2, 9))
+        inner = replace(place.inner(), depth=0, in_hand=True)
+        hand = replace(state, text="in.channels")
+        body, _ = self.chain(inner, hand, d.whole(1, 3), end=out, move=move)
+        around, _ = self.chain(inner, hand, 1, end=out, move=move)
+        return f"residual {{ {body} }} shortcut {{ {around} }}", state.moved(move).with_channels(out)
+
+    def _moved_merge(self, place: Place, state: State, move: Move) -> tuple[str, State]:
+        inner = replace(place.inner(), depth=0, in_hand=True)
+        hand = replace(state, text="in.channels")
+        branches = [self.chain(inner, hand, self.draw.whole(1, 2), move=move)[0] for _ in range(2)]
+        return f"concat {{ {self._separated(branches)} }} -> linear(6)", state.moved(move).with_channels("6")
+
+
+KERNELS = ["1", "3", "3", "[1, 3, 3]", "[3, 1, 1]", "[5, 3, 1]", "[1, 1, 3]", "kernel = 3", "kernel = [1, 3, 3]"]
+POSITIONS = [
+    *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
+    *["position(space, init = normal(0.1))", "linear(4) -> position(time, vectors = sinusoid) -> relu"],
+]

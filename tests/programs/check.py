@@ -1,0 +1,298 @@
+"""What must hold of a program: refused with diagnostics, or the same network in everything that is made of it."""
+
+from __future__ import annotations
+
+import types
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import torch
+from meta import assert_as_predicted, assert_imports_are_used
+from reference import compute
+
+import archdsl
+from archdsl.commands.diff_text import difference_lines
+from archdsl.core.diagnostics import SpecError
+from archdsl.core.render import render_text
+from archdsl.core.source import Source
+from archdsl.frontend.format import format_text
+from archdsl.graph.compare import compare, difference_json
+from archdsl.graph.cost import cost_json
+from archdsl.layers.base import Precision
+from archdsl.lowering import lower, without_identities
+from archdsl.pipeline import analyse
+from archdsl.planning.gpus import GPUS
+from archdsl.planning.memory import Optimizer
+from archdsl.planning.plan import Limits, Setup, plan_training
+from archdsl.planning.time import Machine
+from archdsl.targets.dot import diagram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from torch import Tensor
+
+    from archdsl.graph.compare import Difference
+    from archdsl.pipeline import Analysis
+    from programs import Program
+
+CLOSE = 1e-9  # relative to the largest of the values that are compared
+NUDGE = 1e-13  # relative: values that it moves by more than `CLOSE` cannot be compared
+MOST_ELEMENTS = 300_000  # of all values together; larger networks would only take longer
+BATCH = 2
+
+
+class Fault(AssertionError):
+    """Something that does not hold of a program."""
+
+
+@dataclass
+class Texts:
+    """A library in memory."""
+
+    texts: dict[str, str]
+
+    def find(self, name: str, importer: Source) -> Source | None:
+        del importer
+        return Source(f"{name}.arch", self.texts[name]) if name in self.texts else None
+
+    def names(self, importer: Source) -> Iterable[str]:
+        del importer
+        return self.texts
+
+    def maps(self, specs: Sequence[Source]) -> list[Source]:
+        del specs
+        return []
+
+
+def check(program: Program, *, thorough: bool = False, most: float = MOST_ELEMENTS) -> str:
+    """The outcome: `accepted`, `refused`, `large` (of more than `most` elements) or `unstable`.
+
+    Everything is checked of a `thorough` one, else the dearer things are checked of some.
+
+    Raises:
+        Fault: if something does not hold, or another exception that the compiler or the module raises.
+    """
+    library = Texts(program.texts)
+    text = program.texts[program.name]
+    try:
+        analysis = _analysed(program.name, text, library)
+    except SpecError as error:
+        _rendered(error)
+        _formatted(text, refused=True)
+        return "refused"
+    network = analysis.network
+    if sum(int(n.shape.elements) for n in network.all_nodes()) > most:
+        return "large"
+    outcome = _computes(archdsl.Architecture(analysis))
+    rng = Random(text)
+    for part, made in _MADE:
+        if thorough or rng.random() < part:
+            made(analysis)
+    if thorough or rng.random() < 0.2:
+        _same_when_formatted(program, library, analysis)
+    if program.base is not None and (thorough or rng.random() < 0.5):
+        _differs_from_base(program, library, analysis)
+    return outcome
+
+
+def _analysed(name: str, text: str, library: Texts) -> Analysis:
+    return analyse(Source(f"{name}.arch", text), library)
+
+
+def _rendered(error: SpecError) -> None:
+    assert error.diagnostics
+    assert any(d.is_error for d in error.diagnostics)
+    render_text(error.diagnostics, color=False)
+
+
+def _formatted(text: str, *, refused: bool = False) -> str:
+    try:
+        result = format_text(text, "net.arch")
+    except SpecError as error:
+        if not refused:
+            raise Fault("fmt: refuses what check accepts") from error
+        return text
+    if format_text(result, "net.arch") != result:
+        raise Fault("fmt: formatting again changes the text")
+    return result
+
+
+def _same_when_formatted(program: Program, library: Texts, analysis: Analysis) -> None:
+    text = _formatted(program.texts[program.name])
+    again = _analysed(program.name, text, library)
+    if _nodes(again) != _nodes(analysis):
+        raise Fault("fmt: the formatted text is another network")
+
+
+def _nodes(analysis: Analysis) -> list[Any]:
+    return [(n.name, n.layer.kind, n.layer.values(), n.inputs, n.shape) for n in analysis.network.all_nodes()]
+
+
+def _draws(analysis: Analysis, level: str) -> None:
+    text = diagram(without_identities(analysis.network), level).source
+    if not text.startswith("digraph"):
+        raise Fault(f"draw: no graph at the level {level}")
+
+
+def _costs(analysis: Analysis) -> None:
+    totals = set[tuple[int, int]]()
+    for level in ("stage", "block", "layer"):
+        data = cost_json(analysis.network, level)
+        totals.add((data["params"], data["macs"]))
+        rows = data[f"{level}s"]
+        if (sum(r["params"] for r in rows), sum(r["macs"] for r in rows)) != (data["params"], data["macs"]):
+            raise Fault(f"cost: the rows of {level}s are not the total")
+    if len(totals) != 1:
+        raise Fault("cost: totals differ from level to level")
+
+
+def _planned(analysis: Analysis) -> None:
+    machine = Machine(GPUS["a100"], 8, 8, 0.4)
+    setup = Setup(machine, Optimizer("sgd", 0.9, False), Precision(half=True, cuda=True), Limits(10**10, 10**8), None)
+    plan_training(lower(analysis.network), setup)
+
+
+def _differences(base: Analysis, analysis: Analysis) -> Difference:
+    difference = compare(base.network, analysis.network, base.parameters, analysis.parameters)
+    difference_lines(difference, "base.arch", "net.arch")
+    difference_json(difference)
+    return difference
+
+
+def _differs_from_base(program: Program, library: Texts, analysis: Analysis) -> None:
+    assert program.base is not None
+    with suppress(SpecError):  # what is wrong with a base, a variant can have replaced
+        _differences(_analysed(program.base, program.texts[program.base], library), analysis)
+
+
+def _is_itself(analysis: Analysis) -> None:
+    if _differences(analysis, analysis).differ:
+        raise Fault("diff: a network differs from itself")
+
+
+def _uses_imports(analysis: Analysis) -> None:
+    """A layer's code may need an import in one setting and not in another."""
+    for target in ("train", "infer"):
+        assert_imports_are_used(archdsl.Architecture(analysis).source(target=target))
+
+
+_MADE: list[tuple[float, Callable[[Analysis], None]]] = [  # and of how many programs
+    *((0.25, partial(_draws, level=level)) for level in ("stage", "block", "layer")),
+    (0.5, _costs),
+    (0.1, _planned),
+    (0.15, _is_itself),
+    (0.1, _uses_imports),
+    (0.02, lambda analysis: assert_as_predicted(archdsl.Architecture(analysis))),
+]
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def _built(arch: archdsl.Architecture, target: str) -> torch.nn.Module:
+    """The module of the text that is written, as a file of its own."""
+    text = arch.source(target=target)
+    module = types.ModuleType(f"generated_{target}")
+    exec(compile(text, f"<{target}>", "exec"), module.__dict__)  # text made by us
+    torch.set_default_dtype(torch.float64)  # some tables are computed as the module is made
+    try:
+        return getattr(module, arch.name)()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def randomised(model: torch.nn.Module) -> dict[str, Tensor]:
+    """A state dict of random numbers that keep the size of values: no zero hides a branch, no variance is negative."""
+    generator = torch.Generator().manual_seed(0)
+    state: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        if not value.is_floating_point():
+            state[name] = value
+        elif value.ndim > 1:
+            drawn = torch.randn(value.shape, generator=generator, dtype=torch.float64)
+            state[name] = drawn / max(1, value[0].numel()) ** 0.5
+        else:
+            drawn = torch.rand(value.shape, generator=generator, dtype=torch.float64)
+            positive = name.endswith("running_var") or (name.endswith("weight") and value.numel() > 0)
+            state[name] = drawn + 0.5 if positive else drawn - 0.4
+    return state
+
+
+def _computes(arch: archdsl.Architecture) -> str:
+    network = arch._analysis.network
+    model = _built(arch, "train").double()
+    shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    if shapes != arch.tensors:
+        raise Fault(f"train: tensors {_unlike(shapes, arch.tensors)}")
+    if sum(p.numel() for p in model.parameters()) != arch.params:
+        raise Fault("train: not as many parameters as are counted")
+    state = randomised(model)
+    model.load_state_dict(state)
+    generator = torch.Generator().manual_seed(1)
+    clips = {
+        name: torch.randn(BATCH, *map(int, network.node(n).shape.shape), generator=generator, dtype=torch.float64)
+        for name, n in network.clips.items()
+    }
+    with torch.no_grad():
+        expected, values = compute(arch, state, clips)
+        quick = _built(arch, "infer").double()
+        quick.load_state_dict(state)
+        model.eval()
+        quick.eval()
+        outputs = {
+            "train": model(*(c.clone() for c in clips.values())), "infer": quick(*(c.clone() for c in clips.values())),
+        }  # fmt: skip
+        features = {
+            "train": model.forward_features(*(c.clone() for c in clips.values())),
+            "infer": quick.forward_features(*(c.clone() for c in clips.values())),
+        }
+    wanted = {u.name: values[u.exit] for u in network.units if u.kind in ("stage", "lateral")}
+    for target, output in outputs.items():
+        fault = _unequal(output, expected)
+        what = f"{target}: the output"
+        for name in wanted.keys() & features[target].keys():
+            if not fault:
+                fault = _unequal(features[target][name].reshape(wanted[name].shape), wanted[name])
+                what = f"{target}: the features of {name}"
+        if fault:
+            if _is_unstable(arch, state, clips, expected):
+                return "unstable"
+            raise Fault(f"{what}: {fault}")
+    _trains(model, clips)
+    return "accepted"
+
+
+def _unlike(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = [n for n in {**found, **wanted} if found.get(n) != wanted.get(n)]
+    return "; ".join(f"{n} {found.get(n)}, predicted {wanted.get(n)}" for n in names[:4])
+
+
+def _unequal(found: Tensor, wanted: Tensor) -> str:
+    if found.shape != wanted.shape:
+        return f"{tuple(found.shape)}, predicted {tuple(wanted.shape)}"
+    largest = wanted.abs().max().item()
+    difference = (found - wanted).abs().max().item()
+    return "" if difference <= CLOSE * max(largest, 1e-3) else f"off by {difference:.3g} of {largest:.3g}"
+
+
+def _is_unstable(
+    arch: archdsl.Architecture, state: dict[str, Tensor], clips: dict[str, Tensor], expected: Tensor
+) -> bool:
+    """Whether the definition itself moves as far, when its input is moved by the rounding of a few operations."""
+    if not torch.isfinite(expected).all():
+        return True
+    with torch.no_grad():
+        nudged, _ = compute(arch, state, {n: c * (1 + NUDGE) for n, c in clips.items()})
+    return bool(_unequal(nudged, expected))
+
+
+def _trains(model: torch.nn.Module, clips: dict[str, Tensor]) -> None:
+    """A step of training has a gradient: nothing that it needs was overwritten."""
+    model.train()
+    output = model(*(c.clone() for c in clips.values()))
+    if output.requires_grad:
+        output.sum().backward()

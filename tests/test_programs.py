@@ -1,0 +1,88 @@
+"""Random programs compute what they say, and mutated texts end in diagnostics: `tests/fuzz.py` tries fresh ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fuzz
+import pytest
+import torch
+from programs import Program, program
+from programs.check import check
+from programs.mutations import check_text, mutated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNKS = 12  # which processes share among them
+PROGRAMS, TEXTS = 20, 25  # of each
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The networks are tiny: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_programs(chunk: int) -> None:
+    """Most are accepted; each is refused with diagnostics, or right in all that is made of it."""
+    outcomes = Counter[str]()
+    for seed in range(chunk * PROGRAMS, (chunk + 1) * PROGRAMS):
+        case = program(seed)
+        try:
+            outcomes[check(case)] += 1
+        except Exception as error:
+            error.add_note(f"seed {seed}\n{case.text}")
+            raise
+    assert outcomes["accepted"] >= 0.7 * PROGRAMS, outcomes
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_mutated_texts(chunk: int) -> None:
+    for seed in range(chunk * TEXTS, (chunk + 1) * TEXTS):
+        case = mutated(seed)
+        try:
+            check_text(case)
+        except Exception as error:
+            error.add_note(f"seed {seed}\n{case.text[:5000]}")
+            raise
+
+
+def test_a_program_is_that_of_its_seed() -> None:
+    """And of nothing that a process brings along, such as the order of sets."""
+    code = "from programs import program; print(program(7).text, end='')"
+    environment = {"PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == program(7).text
+
+
+def test_what_goes_wrong_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a case, as short as it goes, and the command fails."""
+
+    def planted(case: Program, *, thorough: bool) -> str:
+        del thorough
+        if "relu" in case.texts[case.name]:
+            raise KeyError(12)
+        return "accepted"
+
+    monkeypatch.setattr(fuzz, "check", planted)
+    monkeypatch.setattr(fuzz, "OUT", tmp_path / "out")
+    words = ["--count", "20", "--texts", "0", "--seed", "1"]
+    assert fuzz.main(words) == 1
+    output = capsys.readouterr().out
+    [saved] = (tmp_path / "out").iterdir()
+    assert saved.read_text().split("\n", 2)[2].split("# file")[0].strip() == "relu"
+    assert "seeds 1 to 20" in output
+    assert "KeyError: N" in output
+    monkeypatch.setattr(fuzz, "check", lambda case, *, thorough: "accepted")  # noqa: ARG005
+    assert fuzz.main(words) == 0
