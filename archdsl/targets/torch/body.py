@@ -127,7 +127,7 @@ class Body:
     def _name(self, text: str, wanted: str) -> str:
         """A variable that holds nothing which is still needed: the wanted one, one that the text reads, a new one."""
         read = self.used & {*re.findall(r"(?<![\w.])[A-Za-z_]\w*", text)}
-        again = read if len(read) == 1 else []  # a value made of several is none of them
+        again = list(read) if len(read) == 1 else list[str]()  # a value made of several is none of them
         candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))] if wanted else [*again, *_POOL]
         free = next((c for c in candidates if self._is_free(c)), "")
         if not free:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from archdsl.layers.attributes import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from archdsl.core.values import Symbol
     from archdsl.graph.model import Network, Node
@@ -32,7 +32,7 @@ class _Part:
 class _Exception:
     """A tensor of one generated class that begins otherwise than the rule for its layer says."""
 
-    group: str
+    group: str  # the class; empty for a layer that the model itself calls
     torch_class: str
     line: str
 
@@ -45,17 +45,34 @@ def inner_lines(network: Network, grouping: Grouping) -> list[str]:
     """
     lines: dict[tuple[str, str], None] = {}
     for node in network.all_nodes():
-        group = grouping.of.get(id(node.unit))
-        if node.layer.added_by and node.layer.is_module(*node.input_shapes) and group is not None:
-            place = f"module.{node.label}"
-            lines[group.name, f"found.update({place}.modules())"] = None
-            declared = [".".join(n for n in (place, name) if n) for name in node.layer.parts()]
+        if node.layer.added_by and node.layer.is_module(*node.input_shapes):
+            group, place = _place(grouping, node, node.label)
+            lines[group, f"found.update({place}.modules())"] = None
+            names = (".".join(n for n in (node.label, name) if n) for name in node.layer.parts())
+            declared = [_place(grouping, node, name)[1] for name in names]
             if declared:
-                lines[group.name, f"found -= {{{', '.join(declared)}}}"] = None
-    by_group: dict[str, list[str]] = {}
-    for group_name, line in lines:
-        by_group.setdefault(group_name, []).append(line)
-    return _loop(by_group)
+                lines[group, f"found -= {{{', '.join(declared)}}}"] = None
+    return _by_class(lines)
+
+
+def _place(grouping: Grouping, node: Node, name: str) -> tuple[str, str]:
+    """Return the class that a module is in, and the module itself in a loop over those of the model.
+
+    Where the model itself calls a layer, there is no class, and the module is named by its place in the model.
+    """
+    group = grouping.of.get(id(node.unit))
+    if group is None:
+        return "", f'self.get_submodule("{node.unit.name}.{name}")'
+    return group.name, f"module.{name}"
+
+
+def _by_class(lines: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the statements of each class in a loop, and behind it those of no class."""
+    special: dict[str, list[str]] = {}
+    for group, line in lines:
+        special.setdefault(group, []).append(line)
+    alone = special.pop("", [])
+    return [*_loop(special), *(text for line in alone for text in line.split("\n"))]
 
 
 def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
@@ -74,12 +91,12 @@ def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
         if lines:
             rules[torch_class] = lines
         exceptions.update(dict.fromkeys(_exceptions(grouping, parts, common)))
+    # A block is met before the layers in it, so a rule for them would undo what is set for the block.
+    if any(not e.group or e.torch_class in rules for e in exceptions):
+        return _loop(rules) + _by_class((e.group, e.line) for e in exceptions)
     special: dict[str, list[str]] = {}
     for e in exceptions:
         special.setdefault(e.group, []).append(e.line)
-    # A block is met before the layers in it, so a rule for them would undo what is set for the block.
-    if any(e.torch_class in rules for e in exceptions):
-        return _loop(rules) + _loop(special)
     return _loop({**rules, **special})
 
 
@@ -112,10 +129,10 @@ def _rule(torch_class: str, common: dict[str, Symbol], inits: list[dict[str, Sym
 
 def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol]) -> Iterator[_Exception]:
     for part in parts:
-        group = grouping.of.get(id(part.node.unit))
+        group, place = _place(grouping, part.node, part.name)
         for name, symbol in part.inits.items():
-            if group is not None and name != "bias" and common.get(name) != symbol:
-                yield _Exception(group.name, part.torch_class, _call(f"module.{part.name}", name, symbol))
+            if name != "bias" and common.get(name) != symbol:
+                yield _Exception(group, part.torch_class, _call(place, name, symbol))
 
 
 def _call(owner: str, name: str, symbol: Symbol) -> str:
