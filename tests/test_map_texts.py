@@ -153,6 +153,8 @@ def test_long_maps_end_in_time(text: str, code: str) -> None:
 if __name__ == "__main__":
     start, count = map(int, sys.argv[1:])
     for number in range(start, start + count):
+        if number % 100 == 0:
+            print(f"seed {number}", flush=True)
         map_file = MAPS[number % len(MAPS)]
         map_text = mutated(map_file.read_text("utf-8"), random.Random(number))
         try:
