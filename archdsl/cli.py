@@ -234,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(commands, liked, recipes)
     _add_data(commands, liked, recipes)
     _add_export(commands, liked)
+    _add_layers(commands)
 
     fmt = commands.add_parser("fmt", **_about("bring specs into the canonical form"))
     fmt.add_argument("paths", nargs="+", metavar="PATH")
@@ -368,6 +369,18 @@ def _add_export(commands: Any, liked: argparse.ArgumentParser) -> None:
     export.add_argument("--from", dest="source", default="archdsl", metavar="SOURCE", help="whose names FILE has")
     export.add_argument("--batch", default="dynamic", metavar="dynamic|CLIPS", help="at once (default: any number)")
     export.add_argument("-o", "--output", required=True, metavar="FILE", help=".onnx, or .pt2 for torch-export")
+
+
+def _add_layers(commands: Any) -> None:
+    layers = commands.add_parser("layers", **_about("work on layers of your own"))
+    actions = layers.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser("check", **_about("compute with layers, and hold them against what they declare"))
+    check.add_argument("files", nargs="+", metavar="FILE", help="a layer's Python file; its template stands beside it")
+    check.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", type=_setting, help="give an attribute of the layer"
+    )
+    check.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the drawn uses (default: 0)")
+    check.add_argument("--json", action="store_true")
 
 
 _KEY = "part of the checkpoint to take, e.g. model_ema, or a.b (default: the raw weights of the model)"

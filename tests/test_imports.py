@@ -37,9 +37,12 @@ ALLOWED: dict[str, set[str]] = {
         "core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "transfer", "pipeline",
         "architecture", "planning",
     },
+    "layer_checks": {
+        "core", "layers", "frontend", "graph", "lowering", "targets", "files", "pipeline", "architecture", "train",
+    },
     "commands": {
         "resources", "core", "layers", "frontend", "graph", "lowering", "targets", "files", "weights", "transfer",
-        "pipeline", "architecture", "planning", "train",
+        "pipeline", "architecture", "planning", "train", "layer_checks",
     },
     "cli": {"core", "files", "commands"},
     "__init__": {"core", "architecture"},
@@ -49,7 +52,8 @@ ALLOWED: dict[str, set[str]] = {
 # What generated code needs, and what only one or two commands need.
 NEVER = ("torch", "einops", "numpy", "safetensors", "lightning", "av", "matplotlib")
 # What returns a module, moves tensors, or holds a module with added layers against the graph.
-# `train` is for tensors alone, and only commands that train, test or export import it.
+# `train` and `layer_checks` are for tensors alone, and only commands that train, test, export or check layers import
+# them: `layers check` computes with a layer, which is what it is for.
 OF_TENSORS = (
     "architecture.py",
     "targets/torch/verify.py",
@@ -101,7 +105,7 @@ def test_the_order_has_no_circle() -> None:
 
 def test_no_file_of_the_compiler_names_torch() -> None:
     for file in PACKAGE.rglob("*.py"):
-        if str(file.relative_to(PACKAGE).as_posix()) in OF_TENSORS or part_of(file) == "train":
+        if str(file.relative_to(PACKAGE).as_posix()) in OF_TENSORS or part_of(file) in ("train", "layer_checks"):
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -142,6 +146,19 @@ def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> su
 )
 def test_command_imports_only_what_it_needs(arguments: tuple[str, ...], more: tuple[str, ...], tmp_path: Path) -> None:
     done = run_without((*NEVER, *more), tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "cost", "plan"])
+def test_added_layers_bring_no_torch_where_nothing_is_made(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = "from archdsl.layers.base import Layer, layer\n\n\n"
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "new.py").write_text(f'{header}@layer("new", category="norm")\nclass New(Layer):\n    pass\n')
+    (tmp_path / "added.arch").write_text(SPEC.replace("relu", "new"))
+    monkeypatch.setenv("ARCHDSL_LAYERS", "own")
+    done = run_without(NEVER, tmp_path, command, "added.arch")
     assert done.returncode == 0, done.stderr
 
 

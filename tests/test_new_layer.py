@@ -22,6 +22,8 @@ from meta import assert_as_predicted
 
 from archdsl import SpecError, load
 from archdsl.cli import main
+from archdsl.layer_checks.checks import ALONE
+from archdsl.layer_checks.networks import NETWORKS
 from archdsl.layers import vocabulary
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +84,7 @@ from typing import Any
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Integer
-from archdsl.layers.base import GRID, Layer, Use, layer, slide
+from archdsl.layers.base import GRID, Layer, ShapeError, Use, layer, slide
 
 
 @layer("depthwise", category="convolution")
@@ -99,6 +101,8 @@ class Depthwise(Layer):
         return 1, self.kernel, self.kernel
 
     def infer(self, *inputs: Grid) -> Grid:
+        if self.kernel % 2 == 0:
+            raise ShapeError("an even kernel has no middle", "kernel")
         half = self.kernel // 2
         return Grid(inputs[0].channels, *slide(inputs[0], self.size, (1, 1, 1), (0, half, half)))
 
@@ -681,3 +685,127 @@ def test_a_plan_that_computes_with_numbers_of_a_block_is_right_in_all_uses(empty
 
 def _kernels(model: torch.nn.Module) -> list[int]:
     return [m.kernel_size[0] for m in model.modules() if isinstance(m, torch.nn.AvgPool3d)]
+
+
+# --- archdsl layers check --------------------------------------------------------------------------------------------
+
+
+def checked(folder: Path, body: str, template: str, *checks: str) -> dict[str, tuple[str, str]]:
+    """The status and message of some checks of a layer."""
+    add(folder, "new", body, template)
+    with pytest.MonkeyPatch.context() as patch:
+        for table in (ALONE, NETWORKS):
+            for name in [n for n in table if n not in checks]:
+                patch.delitem(table, name)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            code = main(["layers", "check", "own/new.py", "--json"])
+    lines = json.loads(printed.getvalue())["checks"]
+    assert code == any(line["status"] == "wrong" for line in lines)
+    return {line["check"]: (line["status"], f"{line['message']} {line['help']}") for line in lines}
+
+
+@pytest.mark.usefixtures("here")
+def test_the_layer_of_the_readme_passes_every_check() -> None:
+    printed = done("layers", "check", "own/silu.py")
+    for name in ("tensors", "shapes", "gradients", "memory", "targets", "sizes", "torch.export", "onnx"):
+        assert re.search(rf"^silu  {re.escape(name)} +ok ", printed, re.MULTILINE), printed
+    assert re.search(r"^silu  layouts +ok +channels_last, tokens, vector as grid$", printed, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("kind", "fine"), [("scale", "memory"), ("depthwise", "cost"), ("depthwise", "classes")])
+def test_layers_that_are_right_pass(kind: str, fine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for exported in ("torch.export", "onnx"):
+        monkeypatch.delitem(NETWORKS, exported)
+    printed = done("layers", "check", f"own/{kind}.py", "--seed", "3")
+    assert re.search(rf"^{kind}  {fine} +ok +[1-9a]", printed, re.MULTILINE)
+
+
+HALF_DETACHED = "{% macro apply(x) %}{{ x }} + 0.5 * {{ x }}.detach(){% endmacro %}"
+UNUSED = """
+{% macro support() %}
+class Unused(nn.Module):
+    \"\"\"Has a parameter that it does not use.\"\"\"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+{% endmacro %}
+{% macro module() %}Unused(){% endmacro %}
+{% macro apply(x) %}{{ layer }}({{ x }}){% endmacro %}
+"""
+CONV = LINEAR.replace("nn.Linear(8, 3)", "nn.Conv3d({{ c }}, {{ c }}, 1)")
+FRAMES = "{% macro apply(x) %}{{ x }} + torch.arange({{ t }}, device={{ x }}.device)[:, None, None]{% endmacro %}"
+CENTRED = "{% macro apply(x) %}{{ x }} - {{ x }}.mean(1, keepdim=True){% endmacro %}"
+DECIDES = "{% macro apply(x) %}{{ x }} * (1 if float({{ x }}.sum()) > 0 else 2){% endmacro %}"
+WEIGHT = "    module = True\n    def weights(self, x): return {'weight': (3,)}"
+CONV_BODY = """
+    module = True
+    def weights(self, x): return {"weight": (x.channels, x.channels, 1, 1, 1), "bias": (x.channels,)}
+    def plan(self, use): return {"c": use.inputs[0].channels}
+"""
+MEAN = "{% macro apply(x) %}{{ x }} - {{ x }}.mean({{ 2 if train else 3 }}, keepdim=True){% endmacro %}"
+INFERRED = """
+    train = Flag(True, doc="a wrong `for_inference` changes it")
+    def for_inference(self): return self.changed(train=False)
+    def plan(self, use): return {"train": self.train}
+"""
+CHECKS = {
+    "cumsum in any layout": ("layouts", "    layouts = ANY_LAYOUT", CUMSUM, "in channels_last and in grid differ"),
+    "tokens": (
+        "layouts", "    layouts = (GRID, TOKENS)", CENTRED, "beside class tokens"
+    ),
+    "a shape": ("shapes", "    def infer(self, x): return x._replace(t=1)", EXP, "as `infer` says"),
+    "a gradient": ("gradients", "    pass", HALF_DETACHED, "finite differences give"),
+    "no gradient": ("gradients", "    pass", EXP.replace("x }})", "x }}.detach())"), "the output has no gradient"),
+    "a parameter": (
+        "gradients", WEIGHT, UNUSED, "`weight` has no gradient"
+    ),
+    "tensors": ("tensors", "    module = True", UNUSED, "`weight` is 3 in the module and is not in `weights`"),
+    "axes": (
+        "tensors", WEIGHT + "\n    def tensor_axes(self, x): return {'weight': (1,)}", UNUSED, "E0905"
+    ),
+    "cost": ("cost", CONV_BODY, CONV, "found 0 in `macs`"),
+    "memory": ("memory", "    pass", "{% macro apply(x) %}{{ x }}.sin().cos(){% endmacro %}", "Saved(inputs"),
+    "targets": ("targets", INFERRED, MEAN, "--target infer"),
+    "sizes": ("sizes", "    def plan(self, use): return {'t': int(use.inputs[0].t)}", FRAMES,
+              "a clip of another size"),
+    "classes": ("classes", WINDOW.replace("PLAN", '{"kernel": (int(k), 1, 1), "padding": 0}')
+                + "    def infer(self, x): return Grid(x.channels, *slide(x, (self.kernel, 1, 1), (1,) * 3, (0,) * 3))",
+                WINDOW_TEMPLATE, "E0907"),
+    "export": (
+        "torch.export", "    pass", DECIDES, "torch.export does not take"
+    ),
+    "names": ("names", "    def wieghts(self, x): return {}", EXP, "did you mean `weights`?"),
+    "the file": ("file", "    layouts = GRID", EXP, "E0902"),
+    "no uses": ("uses", "    def infer(self, x): raise ShapeError('never')", EXP, "--set NAME=VALUE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHECKS)
+def test_layers_check_finds_what_is_wrong(empty: Path, case: str) -> None:
+    check, body, template, message = CHECKS[case]
+    status, text = checked(empty, body, template, check)[check]
+    assert status == "wrong"
+    assert message in text
+
+
+def test_layers_check_says_what_it_skips(empty: Path) -> None:
+    add(empty, "new", "", EXP)
+    found = checked(empty, "", EXP, "layouts")
+    assert found["layouts"] == ("skipped", "there is one layout, grid ")
+
+
+@pytest.mark.parametrize("file", ["own/none.py", "own"])
+def test_layers_check_of_no_file_is_wrong_use(empty: Path, file: str) -> None:
+    assert archdsl("layers", "check", str(empty / file))[0] == 2
+
+
+def test_layers_check_knows_the_layers_of_its_files_alone(empty: Path) -> None:
+    """Other files of the folder may be wrong, and ARCHDSL_LAYERS may be unset."""
+    add(empty, "other", "    layouts = GRID", EXP)
+    assert checked(empty, "    layouts = ANY_LAYOUT", EXP, "targets")["targets"][0] == "ok"

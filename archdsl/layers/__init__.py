@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from archdsl.layers.added import layers_of_file, layers_of_folders
 from archdsl.layers.base import DECLARED, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 VARIABLE = "ARCHDSL_LAYERS"
 _NOT_LAYERS = set(
@@ -32,16 +33,29 @@ def vocabulary() -> Mapping[str, type[Layer]]:
     Raises:
         LayerError: if an added layer or its folder cannot be used.
     """
-    return _vocabulary(os.environ.get(VARIABLE, ""), os.getcwd())
+    return _chosen[-1] if _chosen else _vocabulary(os.environ.get(VARIABLE, ""), os.getcwd())
 
 
-def with_layers_of(file: Path) -> Mapping[str, type[Layer]]:
-    """Return the layers of archdsl and those of one file, whatever ARCHDSL_LAYERS says.
+def added_layers_of(file: Path) -> Mapping[str, type[Layer]]:
+    """Return the layers that one file declares, whatever ARCHDSL_LAYERS says.
 
     Raises:
         LayerError: if a layer of the file cannot be used.
     """
-    return {**_bundled(), **layers_of_file(file, _bundled())}
+    return layers_of_file(file, _bundled())
+
+
+@contextmanager
+def only(added: Mapping[str, type[Layer]]) -> Generator[None]:
+    """Make the vocabulary that of archdsl and some added layers, whatever ARCHDSL_LAYERS says."""
+    _chosen.append({**_bundled(), **added})
+    try:
+        yield
+    finally:
+        _chosen.pop()
+
+
+_chosen: list[Mapping[str, type[Layer]]] = []  # in place of what ARCHDSL_LAYERS says, the last one counts
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound, TemplateSyntaxError
 
-from archdsl.core.sym import Sym, substitute, variables
+from archdsl.core.sym import Sym, Varying, substitute, variables
 from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
 from archdsl.layers.base import Use
 
@@ -177,7 +177,7 @@ def _settings(node: Node) -> str:
 
 def _evaluated(value: Any, of: Callable[[str], Any]) -> Any:
     """Return what a planned value is in one use; `of` gives the values of variables there."""
-    if isinstance(value, Sym):
+    if isinstance(value, (Sym, Varying)):
         return substitute(value.formula, {name: of(name) for name in variables(value.formula)})
     if isinstance(value, tuple):
         return tuple(_evaluated(v, of) for v in cast("tuple[Any, ...]", value))

@@ -1,0 +1,131 @@
+"""`archdsl layers check`: added layers with values, against what they declare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.commands.common import missing_packages, settings, show_diagnostics
+from archdsl.core.diagnostics import LayerError, SpecError, did_you_mean
+from archdsl.files import UsageError
+from archdsl.layers import added_layers_of, only
+from archdsl.layers.base import Layer
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping
+
+    from archdsl.layer_checks.cases import Case
+
+OK, WRONG, SKIPPED = "ok", "wrong", "skipped"
+
+
+class Line(NamedTuple):
+    """One check of one layer."""
+
+    layer: str
+    check: str
+    status: str
+    message: str
+    help: str = ""
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Check the layers of some files. Exit 1 if one of them is wrong."""
+    missing_packages("torch")
+    lines = [line for file in arguments.files for line in _of_file(Path(file), arguments)]
+    if arguments.json:
+        print(json.dumps({"checks": [line._asdict() for line in lines]}, indent=2, ensure_ascii=False))
+    else:
+        for line in lines:
+            print(f"{line.layer}  {line.check:<12}  {line.status:<7}  {line.message}")
+            if line.help:
+                print(f"{' ' * len(line.layer)}  {'':<12}  help:    {line.help}")
+    return int(any(line.status == WRONG for line in lines))
+
+
+def _of_file(file: Path, arguments: argparse.Namespace) -> Iterator[Line]:
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file; name the Python file of a layer")
+    try:
+        found = added_layers_of(file)
+    except LayerError as error:
+        if not arguments.json:
+            show_diagnostics(error.diagnostics)
+        yield _wrong(file.stem, "file", error)
+        return
+    if not found:
+        hint = 'a layer is a class with `@layer("name", category="…")` above it'
+        yield Line(file.stem, "file", WRONG, f"{file} declares no layer", hint)
+    with only(found):
+        for cls in found.values():
+            yield from _of_layer(cls, arguments)
+
+
+def _of_layer(cls: type[Layer], arguments: argparse.Namespace) -> Iterator[Line]:
+    from archdsl.layer_checks.cases import cases
+    from archdsl.layer_checks.checks import ALONE
+    from archdsl.layer_checks.networks import NETWORKS
+
+    yield from _misspelt(cls)
+    try:
+        drawn = cases(cls, _fixed(cls, arguments), arguments.seed)
+    except LayerError as error:
+        yield _wrong(cls.kind, "file", error)
+        return
+    if not drawn:
+        hint = "give values with --set NAME=VALUE, as in --set groups=2"
+        yield Line(cls.kind, "uses", WRONG, "no drawn values and inputs suit the layer", hint)
+        return
+    for name, check in {**ALONE, **NETWORKS}.items():
+        yield _line(cls.kind, name, check, drawn)
+
+
+def _line(kind: str, name: str, check: Callable[[list[Case]], str], drawn: list[Case]) -> Line:
+    from archdsl.layer_checks.checks import Skipped, Wrong
+
+    try:
+        return Line(kind, name, OK, check(drawn))
+    except Wrong as wrong:
+        return Line(kind, name, WRONG, wrong.message, wrong.hint)
+    except Skipped as skipped:
+        return Line(kind, name, SKIPPED, str(skipped))
+    except SpecError as error:
+        return _wrong(kind, name, error)
+
+
+def _wrong(kind: str, check: str, error: SpecError) -> Line:
+    first = error.diagnostics[0]
+    line, _ = first.span.source.position(first.span.start)
+    place = f"{first.span.source.name}:{line}" if first.span.source.text else first.span.source.name
+    notes = "".join(f"; {note.message}" for note in first.notes)
+    return Line(kind, check, WRONG, f"{place}: {first.code} {first.title}: {first.label}{notes}", first.help)
+
+
+def _misspelt(cls: type[Layer]) -> Iterator[Line]:
+    """Methods and settings that no layer has, and whose names are like one that it has."""
+    known = [name for name in vars(Layer) if not name.startswith("_")]
+    for name in vars(cls):
+        if name not in known and not name.startswith("_") and name not in cls.attributes:
+            hint = did_you_mean(name, known)
+            if hint.startswith("did you mean"):
+                yield Line(cls.kind, "names", WRONG, f"`{name}` is nothing that archdsl asks a layer for", hint)
+
+
+def _fixed(cls: type[Layer], arguments: argparse.Namespace) -> Mapping[str, Any]:
+    from archdsl.core.report import Reporter
+    from archdsl.graph.evaluate import Evaluator
+    from archdsl.graph.scope import Scope
+
+    found: dict[str, Any] = {}
+    reporter = Reporter()
+    evaluator = Evaluator(reporter, {word for attribute in cls.attributes.values() for word in attribute.words})
+    for binding in settings(arguments.set):
+        name = binding.name.id
+        if name not in cls.attributes:
+            raise UsageError(f"--set {name}: `{cls.kind}` has no such attribute; {did_you_mean(name, cls.attributes)}")
+        found[name] = evaluator.evaluate(binding.value, Scope())
+    if reporter.failed:
+        raise SpecError(reporter.diagnostics)
+    return found

@@ -1,0 +1,268 @@
+"""What an added layer computes, against what it declares: one function for each line of the report."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.func import functional_call  # pyright: ignore[reportUnknownVariableType]
+from torch.utils.flop_counter import FlopCounterMode
+
+from archdsl.core.grid import Grid
+from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.verify import BATCH, CPU, build_alone, run, tensor_fault, tensor_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archdsl.layer_checks.cases import Case
+
+TOLERANCE = 1e-9  # of float64, as a share of the largest value
+MEMORY_TOLERANCE = 0.05
+STEP = 1e-5  # of finite differences
+GRADIENT_TOLERANCE = 1e-4  # relative
+
+
+class Wrong(Exception):
+    """A check has found a fault; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
+
+
+class Skipped(Exception):
+    """A check could not be made; its text says why."""
+
+
+def tensors(cases: Sequence[Case]) -> str:
+    """Hold parameters, buffers and parts against `weights`, `buffers` and `parts`; axes against shapes."""
+    count = 0
+    for case in cases:
+        fault = tensor_fault(_alone(case, case.layouts[0]), case.layer, case.inputs)
+        if fault:
+            raise Wrong(f"{case.name}: {fault[0]}", fault[1])
+        case.layer.tensor_axes(*case.inputs)
+        case.layer.inits(*case.inputs)
+        count += len(case.layer.weights(*case.inputs)) + len(case.layer.buffers(*case.inputs))
+    return f"{count} in {len(cases)} uses" if count else "there are none"
+
+
+def shapes(cases: Sequence[Case]) -> str:
+    """Hold the shape of the output against `infer`, in every layout."""
+    seen: set[str] = set()
+    for case in cases:
+        for layout in case.layouts:
+            found = _apply(case, layout, _alone(case, layout), _inputs(case, layout))
+            wanted = tensor_shape(case.output, case.layer.output_layout(layout, *case.inputs))
+            if tuple(found.shape) != wanted:
+                message = f"{case.name}, in {layout}: expected {wanted}, as `infer` says, found {tuple(found.shape)}"
+                raise Wrong(message, "correct `infer`, `output_layout` or the template")
+            seen.add(layout)
+    return f"{len(cases)} uses in {', '.join(sorted(seen))}"
+
+
+def layouts(cases: Sequence[Case]) -> str:
+    """Hold values in every declared layout against those in the first."""
+    compared: set[str] = set()
+    for case in cases:
+        if case.inputs[0].token:
+            compared |= _beside_tokens(case)
+            continue
+        first, *others = case.layouts
+        model = _alone(case, first)
+        expected = _on_grid(case, first, _apply(case, first, model, _inputs(case, first)))
+        for layout in others:
+            other = _alone(case, layout)
+            other.load_state_dict(model.state_dict())
+            found = _on_grid(case, layout, _apply(case, layout, other, _inputs(case, layout)))
+            _compare(case, f"in {layout} and in {first}", found, expected, _LAYOUT_HINT)
+            compared.add(layout)
+    if not compared:
+        raise Skipped(f"there is one layout, {cases[0].layouts[0]}")
+    return f"{', '.join(sorted(compared))} as {cases[0].layouts[0]}"
+
+
+_LAYOUT_HINT = "leave out `layouts`, so that inputs are (B, C, T, H, W); or ask `use.layout` in `plan`"
+
+
+def _beside_tokens(case: Case) -> set[str]:
+    """Hold the positions beside class tokens against a grid without, for a layer that takes both in any layout."""
+    alone = [Grid(*x.shape) for x in case.inputs]
+    if GRID not in case.layer.layouts or not case.output.token:
+        return set()
+    from dataclasses import replace
+
+    grid = replace(case, inputs=tuple(alone), output=case.layer.infer(*alone))
+    with_token, model = _alone(case, TOKENS), _alone(grid, GRID)
+    model.load_state_dict(with_token.state_dict())
+    inputs = _inputs(case, TOKENS)
+    found = _positions(case.output, _apply(case, TOKENS, with_token, inputs))
+    bare = [_positions(x, i) for x, i in zip(case.inputs, inputs, strict=True)]
+    expected = _apply(grid, GRID, model, bare)
+    _compare(case, "beside class tokens and on the grid alone", found, expected, _LAYOUT_HINT)
+    return {TOKENS}
+
+
+def gradients(cases: Sequence[Case]) -> str:
+    """Hold gradients of inputs and parameters against finite differences in float64."""
+    for case in cases:
+        layout = case.layouts[0]
+        model = _alone(case, layout)
+        names = [name for name, _ in model.named_parameters()]
+        inputs = [i.requires_grad_() for i in _inputs(case, layout)]
+        weights = [p.detach().clone().requires_grad_() for p in model.parameters()]
+        count = len(inputs)
+
+        def function(*values: Any, model: Any = model, names: Any = names, count: int = count) -> Any:
+            seed(0)
+            return functional_call(model, dict(zip(names, values[count:], strict=True)), values[:count])
+
+        output = function(*inputs, *weights)
+        if not output.requires_grad:
+            message = f"{case.name}: the output has no gradient"
+            raise Wrong(message, "a layer is differentiable: no `detach`, no `no_grad`, no whole numbers")
+        leaves, generator = [*inputs, *weights], torch.Generator().manual_seed(2)
+        away = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+        found: tuple[Any, ...] = torch.autograd.grad((output * away).sum(), leaves, allow_unused=True)
+        for index, gradient in enumerate(found):
+            name = [*(f"input {i}" for i in range(count)), *names][index].removeprefix("layer.")
+            if gradient is None:
+                message = f"{case.name}: `{name}` has no gradient: it takes no part in the output"
+                raise Wrong(message, "use it in the code, or leave it out")
+            step = STEP * torch.randn(leaves[index].shape, generator=generator, dtype=torch.float64)
+            with torch.no_grad():
+                ends = [function(*leaves[:index], leaves[index] + s, *leaves[index + 1 :]) for s in (step, -step)]
+            wanted = ((ends[0] - ends[1]) * away).sum().item() / 2
+            along = (gradient * step).sum().item()
+            if not abs(along - wanted) <= GRADIENT_TOLERANCE * max(abs(wanted), abs(along), STEP):
+                message = f"{case.name}: the gradient of `{name}` is {along / STEP:.6g} along a direction, "
+                message += f"and finite differences give {wanted / STEP:.6g}"
+                raise Wrong(message, "the backward pass must be that of the forward pass: no `detach`, no `no_grad`")
+    return f"as finite differences in {len(cases)} uses"
+
+
+def cost(cases: Sequence[Case]) -> str:
+    """Hold `macs` against the multiply-adds that torch counts, for one clip."""
+    uncounted, total = 0, 0
+    for case in cases:
+        layout = case.layouts[0]
+        model, inputs = _alone(case, layout), _inputs(case, layout)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            _apply(case, layout, model, inputs)
+        counted, said = counter.get_total_flops() // 2 // BATCH, int(case.layer.macs(case.output, *case.inputs))
+        case.layer.params(*case.inputs)
+        case.layer.copied(*case.inputs)
+        if counted == 0 and said:
+            uncounted += 1
+        elif counted != said:
+            message = f"{case.name}: expected {counted:,} multiply-adds, as torch counts, found {said:,} in `macs`"
+            raise Wrong(message, "`macs` counts products of convolutions, linear layers and attention, for one clip")
+        total += counted
+    if uncounted:
+        raise Skipped(f"torch counts nothing in {uncounted} of {len(cases)} uses")
+    return f"{total:,} multiply-adds in {len(cases)} uses"
+
+
+def memory(cases: Sequence[Case]) -> str:
+    """Hold `saved` against the tensors that autograd keeps for the backward pass, in float32."""
+    for case in cases:
+        layout = case.layouts[0]
+        model = build_alone(case.layer, case.use(layout), CPU).train()
+        inputs = [i.float().requires_grad_() * 1.0 for i in _inputs(case, layout)]
+        storages = {t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers()]}
+        kept: dict[int, torch.Tensor] = {}
+
+        def pack(tensor: torch.Tensor, kept: dict[int, torch.Tensor] = kept) -> torch.Tensor:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            output = _apply(case, layout, model, inputs)
+        found = {place: t.untyped_storage().nbytes() for place, t in kept.items() if place not in storages}
+        said = case.layer.saved(case.use(layout))
+        size = 4 * BATCH
+        expected = int(said.own) * BATCH + int(said.once) + size * int(case.output.elements) * said.output
+        expected += size * sum(int(x.elements) for x in case.inputs) * said.inputs
+        total = sum(found.values())
+        if abs(total - expected) > MEMORY_TOLERANCE * max(total, expected):
+            inner = [i.untyped_storage().data_ptr() for i in inputs]
+            parts = [("inputs", inner), ("output", [output.untyped_storage().data_ptr()])]
+            words = [f"{name}=True" for name, places in parts if any(p in found for p in places)]
+            own = sum(n for p, n in found.items() if all(p not in places for _, places in parts))
+            words += [f"own={own // BATCH}"] if own else []
+            message = f"{case.name}: expected {total:,} bytes of {BATCH} clips, as autograd keeps, found {expected:,}"
+            raise Wrong(message, f"`saved` returns Saved({', '.join(words)}) here")
+    return f"as autograd keeps in {len(cases)} uses"
+
+
+# --- one use ---
+
+
+def seed(number: int) -> None:
+    """Set torch's generator."""
+    cast("Any", torch).manual_seed(number)  # its annotation is incomplete
+
+
+def _alone(case: Case, layout: str) -> torch.nn.Module:
+    seed(0)
+    model = build_alone(case.layer, case.use(layout), CPU).double().eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():  # what begins at 0 would hide faults
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    return model
+
+
+def _apply(case: Case, layout: str, model: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = run(case.layer, model, inputs, layout)
+    if not isinstance(found, torch.Tensor):
+        raise Wrong(f"{case.name}: expected a tensor, found {type(found).__name__}", "`apply` gives one tensor")
+    return found
+
+
+def _inputs(case: Case, layout: str) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    canonical = TOKENS if layout == TOKENS else GRID
+    made = [torch.randn(tensor_shape(x, canonical), generator=generator, dtype=torch.float64) for x in case.inputs]
+    if layout == CHANNELS_LAST:
+        return [x.movedim(1, -1).contiguous() for x in made]
+    return [x.flatten(1) for x in made] if layout == VECTOR else made
+
+
+def _on_grid(case: Case, layout: str, found: torch.Tensor) -> torch.Tensor:
+    """Return an output as (B, C, T, H, W), or with class tokens as it is."""
+    after = case.layer.output_layout(layout, *case.inputs)
+    if after == CHANNELS_LAST or (after == TOKENS and not case.output.token):
+        return found.movedim(-1, 1)
+    return found[:, :, None, None, None] if after == VECTOR else found
+
+
+def _positions(grid: Grid, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the grid beside class tokens as (B, C, T, H, W)."""
+    inner = tokens[:, :, 1:] if grid.tokens == grid.t and tokens.ndim == 4 else tokens[:, 1:]
+    return inner.reshape(tokens.shape[0], *map(int, grid.size), int(grid.channels)).movedim(-1, 1)
+
+
+def _compare(case: Case, what: str, found: torch.Tensor, expected: torch.Tensor, hint: str) -> None:
+    if found.shape != expected.shape:
+        message = f"{case.name}: the shapes {what} differ: {tuple(found.shape)} and {tuple(expected.shape)}"
+        raise Wrong(message, hint)
+    largest = expected.abs().max().item()
+    difference = (found - expected).abs().max().item()
+    if not difference <= TOLERANCE * max(largest, 1.0):
+        raise Wrong(f"{case.name}: the values {what} differ by up to {difference:.2g}, of {largest:.2g}", hint)
+
+
+ALONE: dict[str, Callable[[Sequence[Case]], str]] = {
+    "tensors": tensors,
+    "shapes": shapes,
+    "layouts": layouts,
+    "gradients": gradients,
+    "cost": cost,
+    "memory": memory,
+}
