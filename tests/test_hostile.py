@@ -501,6 +501,81 @@ def test_compiling_ends(body: str, tmp_path: Path) -> None:
     assert len(output) < 300_000
 
 
+# Texts that are refused, each with the budget that its work meets.
+_DOUBLED = "\n".join(f"let a{i} = [a{i - 1}, a{i - 1}]" for i in range(1, 41))
+_PARAMETERS = "\n".join(f"param p{i} = p{i + 1}" for i in range(1_000))
+REFUSED = {
+    "a typo in a row": ("stage s { foo * 9999 }", "E0202"),
+    "a typo in a row of rows": ("stage s { (conv(foo) * 9999) * 9999 }", "E0705"),
+    "lists that double": (f"let a0 = [1, 2]\n{_DOUBLED}\nstage s {{ conv(a40) }}", "E0703"),
+    "deep lists": ("let a0 = [1]\n" + "\n".join(f"let a{i} = [a{i - 1}]" for i in range(1, 1000)), "E0702"),
+    "the largest of long lists": ("let a = 1..90000, b = [max(a) for i in 1..9999]", "E0705"),
+    "long lists side by side": ("let a = 1..90000, b = [zip(a, a) for i in 1..9999]", "E0703"),
+    "equality of long lists": ("let a = 1..90000, b = [a == a for i in 1..9999]", "E0705"),
+    "a chain of parameters": (f"{_PARAMETERS}\nparam p1000 = 1\nstage s {{ conv(p0) }}", "E0702"),
+    "blocks without a layer": ("block b(n) { relu * 0 }\nstage s { (b(4) * 9999) * 9999 }", "E0705"),
+    "a long name": (f"stage {'x' * 500_000} {{ relu }}", "E0204"),
+    "many words": (f"let l = [{'1,' * 30_000}]", "E0704"),
+    "a literal beyond arithmetic": ("stage s { conv(1e30) }", "E0703"),
+    "a sum beyond arithmetic": ("stage s { conv(sum([1e15, 1])) }", "E0703"),
+    "a width beyond layers": ("stage s { conv(1e12) }", "E0703"),
+    "channels that double": ("stage s { concat { relu, relu } * 60 }", "E0707"),
+    "padding beyond memory": ("stage s { maxpool(1e9, padding = same) }", "E0707"),
+    "two hundred faults": (f"stage s {{ concat {{ {', '.join(f'a{i}' for i in range(300))} }} }}", "E0706"),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), REFUSED.values(), ids=REFUSED.keys())
+def test_work_meets_its_budget(body: str, code: str, tmp_path: Path) -> None:
+    text = f"arch net\ninput clip: video[3, 4, 8, 8]\n{body}\nhead: avgpool -> linear(3)\n"
+    with pytest.raises(archdsl.SpecError) as caught:
+        archdsl.load(write(tmp_path, text))
+    assert code in {d.code for d in caught.value.diagnostics}
+    assert len(str(caught.value)) < 300_000
+
+
+# Texts whose work is small, though a number or a formula in them is large.
+FINE = {
+    "strides of a billion": "stage s { concat { maxpool(1, stride = 1e9), maxpool(3, stride = 1e9) } -> conv(2) }",
+    "formulas that double": "block b(n) {\n    let a0 = n"
+    + "".join(f", a{i} = a{i - 1} + a{i - 1} - a{i - 1}" for i in range(1, 60))
+    + "\n    conv(a59) -> conv(4)\n}\nstage s { b(1) -> b(2) }",
+}
+
+
+@pytest.mark.parametrize("body", FINE.values(), ids=FINE.keys())
+def test_small_work_is_done(body: str, tmp_path: Path) -> None:
+    text = f"arch net\ninput clip: video[3, 4, 8, 8]\n{body}\nhead: avgpool -> linear(3)\n"
+    arch = archdsl.load(write(tmp_path, text))
+    with torch.device("meta"):
+        assert sum(p.numel() for p in arch.build().parameters()) == arch.params
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_what_is_no_file_is_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.arch")
+    (tmp_path / "zero.arch").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.arch").symlink_to(tmp_path / "nothing")
+    for name, said in (("pipe", "is a pipe"), ("zero", "is a device"), ("nowhere", "no such file")):
+        assert main(["check", str(tmp_path / f"{name}.arch")]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_large_file_is_read_in_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "large.arch"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)  # takes no room on the disk
+    assert main(["check", str(path)]) == 1
+    assert "E0704" in capsys.readouterr().err
+
+
+def test_a_large_picture_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    widths = " -> ".join(f"conv({n})" for n in range(1, 1600))
+    path = write(tmp_path, f"arch net\ninput clip: video[3, 4, 8, 8]\nstage s {{ {widths} }}\n")
+    assert main(["draw", str(path), "-o", str(tmp_path / "net.svg"), "--level", "layer"]) == 2
+    assert "--level stage" in capsys.readouterr().err
+
+
 def test_a_huge_string_compiles(tmp_path: Path, harmless: str) -> None:
     started = time.process_time()
     code = archdsl.load(write(tmp_path, spec_text(doc="word " * 150_000))).source()

@@ -46,14 +46,16 @@ def write_picture(picture: Diagram, output: Path) -> None:
     """Writes a diagram.
 
     Raises:
-        UsageError: if the name ends in none of the formats, or there can be no such file.
+        UsageError: if the name ends in none of the formats, there can be no such file, or the picture is too large.
         EnvironmentFault: if the picture cannot be made or written.
     """
-    from archdsl.targets.render_dot import RenderError
+    from archdsl.targets.render_dot import PictureTooLarge, RenderError
 
     format_ = picture_format(output)
     try:
         data = picture.picture(format_)
+    except PictureTooLarge as error:
+        raise UsageError(f"{output}: {error}") from None
     except RenderError as error:
         raise EnvironmentFault(f"{output}: {error}") from None
     write_atomically(output, data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from archdsl.core.source import Span
 
-MAX_CANDIDATES = 200  # names that a misspelt one is compared with
+MAX_CANDIDATES = 100  # names that a misspelt one is compared with
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
 
 MAX_DIAGNOSTICS = 200  # errors, and warnings
-MAX_HINTS = 50  # that are worked out
+MAX_HINTS = 20  # that are worked out
 # What nothing seems to use may be what an unknown name was meant to be.
 _EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"), ("E0202", "W0104"))
 
@@ -51,7 +51,7 @@ class Reporter:
             return
         details = tuple(notes() if callable(notes) else notes)
         if callable(hint):
-            hint = hint() if len(self._found) < MAX_HINTS else ""
+            hint = "" if self.is_crowded else hint()
         self._found.append(Diagnostic(code, TITLES[code], span, label, details, hint))
         if self._errors == MAX_DIAGNOSTICS:
             label = f"after {MAX_DIAGNOSTICS} faults the spec is not read on; there may be more"
@@ -74,6 +74,11 @@ class Reporter:
     def knows(self, code: str, span: Span) -> bool:
         """Whether a fault was found at its place before."""
         return (code, id(span.source), span.start, span.end) in self._seen
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many faults are known that hints for more of them are not worked out."""
+        return len(self._found) >= MAX_HINTS
 
     @property
     def failed(self) -> bool:

@@ -221,6 +221,9 @@ class Builder:
     def _unknown_layer(self, link: ast.Layer, context: Context, *, first: bool) -> None:
         if self.evaluator.knows("E0202", link.name.span):
             return
+        if self.reporter.is_crowded:
+            self.evaluator.fault("E0202", link.name.span, f"no layer, block or value is called `{link.name.id}`")
+            return
         known = {*context.module.blocks, *self._written()}
         if first and link.arguments is None:
             known |= context.values.keys()

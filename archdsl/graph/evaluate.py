@@ -223,6 +223,8 @@ class Evaluator:
             return Symbol(expr.id)
         if self.knows("E0201", expr.span) or self.knows("E0210", expr.span):
             return UNKNOWN
+        if self.reporter.is_crowded:
+            return self.fault("E0201", expr.span, f"nothing is called `{expr.id}` here")
         words = {*_CONSTANTS, *self.symbols}
         said = unknown_name(expr, scope, words, self.places, in_block=bool(self.calls))
         return self.fault(said.code, expr.span, said.label, said.hint, said.notes)

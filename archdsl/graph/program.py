@@ -90,6 +90,7 @@ class Resolver:
         self.library = library
         self.reporter = reporter
         self.work = work or Work()
+        self.offered: dict[str, dict[str, str]] = {}  # the library of each block, by the file that could import it
         self.found: dict[tuple[str, str], Source] = {}  # by the name and the file that names it
         self.modules: dict[str, Module] = {}
         self.opened: list[str] = []
@@ -238,11 +239,14 @@ class Resolver:
             self.reporter.report("E0203", statement.span, f"two imports have a block `{name}`", notes, hint)
 
     def _elsewhere(self, importer: Source, block: str) -> str:
-        for name in sorted(self.library.names(importer)):
-            source = self.library.find(name, importer)
-            if source is not None and re.search(rf"^block {re.escape(block)}\(", source.text, re.MULTILINE):
-                return name
-        return ""
+        """The library that holds a block, of those that a file could import; each is read once."""
+        if importer.name not in self.offered:
+            offered = self.offered[importer.name] = dict[str, str]()
+            for name in sorted(self.library.names(importer)):
+                source = self.library.find(name, importer)
+                for found in re.findall(r"^block (\w+)\(", source.text, re.MULTILINE) if source is not None else ():
+                    offered.setdefault(found, name)
+        return self.offered[importer.name].get(block, "")
 
     def _note_unused(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
         if own and not _names(module.file) & own.keys():

@@ -30,20 +30,32 @@ NO_FONTS = (
 _PROBE = 'digraph {{ bgcolor=white; a [shape=none, label="{}", width=1, height=1, fixedsize=true] }}'
 
 
+MAX_ARROWS = 1_500  # Graphviz takes some seconds for these, and minutes for twice as many
+
+
 class RenderError(Exception):
     """A picture cannot be made, whatever is in it: something is missing on this machine, or Graphviz gives up."""
+
+
+class PictureTooLarge(RenderError):
+    """A picture has more arrows than Graphviz lays out in reasonable time."""
 
 
 def render(source: str, format: str) -> bytes:
     """DOT text as svg, png, pdf or dot.
 
     Raises:
+        PictureTooLarge: if Graphviz would take minutes for it.
         RenderError: if Graphviz is not there, does not understand the text, or finds no fonts for a PNG or PDF.
     """
     if format not in FORMATS:
         raise RenderError(f"`{format}` is not a format of diagrams; there are {', '.join(FORMATS)}")
     if format == "dot":
         return source.encode()
+    arrows = source.count("->")
+    if arrows > MAX_ARROWS:
+        cure = "`--level stage` draws less, and a name that ends in .dot keeps the text for other programs"
+        raise PictureTooLarge(f"a picture of {arrows:,} arrows is too large, at most {MAX_ARROWS:,} are drawn; {cure}")
     if format == "svg":
         return _with_style(_layout(source, "svg", {}))
     if not _has_fonts():
