@@ -9,7 +9,7 @@ from __future__ import annotations
 
 MAX_STEPS = 3_000_000
 TOKEN = 30  # to lex, parse and build
-FRACTION = 3  # arithmetic that is not of whole numbers
+FRACTION = 10  # arithmetic that is not of whole numbers
 COPY = 5  # of a repeat
 CALL = 100  # of a block: what it holds counts by itself
 LAYER = 200  # to infer, lower and print

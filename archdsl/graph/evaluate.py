@@ -343,7 +343,7 @@ class Evaluator:
             return self.fault("E0209", expr.name.span, f"no function `{name}`", hint)
         if any(isinstance(v, Unknown) for v in values):
             return UNKNOWN
-        self.step(expr.span, sum(map(size_of, values)))
+        self.step(expr.span, sum(map(size_of, values)) * (FRACTION if name == "sum" else 1))
         if name in FUNCTIONS:
             try:
                 value = FUNCTIONS[name](*values)
