@@ -66,6 +66,13 @@ def size_of(value: Value) -> int:
     return len(value) if is_list(value) else 1
 
 
+def equal(one: Value, other: Value) -> bool:
+    """Tell whether two values are the same. A condition is no number, so `on` is not 1."""
+    if is_list(one) and is_list(other):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and one == other
+
+
 def is_number(value: Value) -> TypeGuard[int | Fraction]:
     """Whether a value is a number; `on` and `off` are none."""
     return isinstance(value, (int, Fraction)) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from archdsl.core.values import (
     Unknown,
     Value,
     describe,
+    equal,
     is_list,
     is_number,
     normal,
@@ -289,11 +290,11 @@ class Evaluator:
         if expr.operator in ("==", "!=", "in"):
             self.step(expr.span, size_of(left) + size_of(right))
         if expr.operator in ("==", "!="):
-            return (left == right) is (expr.operator == "==")
+            return equal(left, right) is (expr.operator == "==")
         if expr.operator == "in":
             if is_list(right):
                 self.memberships.record(expr, left, right, scope, self)
-                return left in right
+                return any(equal(left, element) for element in right)
             return self.unfit("E0301", expr.right, scope, f"expected a list, found {describe(right)}")
         if expr.operator == "+" and is_list(left) and is_list(right):
             return self._collected([*left, *right], expr.span)

@@ -112,6 +112,8 @@ class _Conversions:
         given = {**self.given, source: layout}
         for number in unit.nodes():
             node = self.network.node(number)
+            if any(i not in given for i in node.inputs):
+                return False  # it also needs what is computed later, from a value in the middle of it
             given[number] = node.layer.output_layout(_choose(node, given), *node.input_shapes)
         return given.get(unit.exit) == layout
 

@@ -29,6 +29,7 @@ from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Limits, Setup, plan_training
 from archdsl.planning.time import Machine
 from archdsl.targets.dot import diagram
+from programs.starts import assert_begins_as_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -230,6 +231,7 @@ def _computes(arch: archdsl.Architecture) -> str:
         raise Fault(f"train: tensors {_unlike(shapes, arch.tensors)}")
     if sum(p.numel() for p in model.parameters()) != arch.params:
         raise Fault("train: not as many parameters as are counted")
+    assert_begins_as_said(model, network)
     state = randomised(model)
     model.load_state_dict(state)
     generator = torch.Generator().manual_seed(1)
@@ -254,9 +256,11 @@ def _computes(arch: archdsl.Architecture) -> str:
     for target, output in outputs.items():
         fault = _unequal(output, expected)
         what = f"{target}: the output"
-        for name in wanted.keys() & features[target].keys():
+        if wanted.keys() - features[target].keys():
+            raise Fault(f"{target}: no features of {', '.join(wanted.keys() - features[target].keys())}")
+        for name, value in wanted.items():
             if not fault:
-                fault = _unequal(features[target][name].reshape(wanted[name].shape), wanted[name])
+                fault = _unequal(features[target][name].reshape(value.shape), value)
                 what = f"{target}: the features of {name}"
         if fault:
             if _is_unstable(arch, state, clips, expected):

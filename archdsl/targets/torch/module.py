@@ -86,6 +86,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
         inputs=list(network.inputs),
         clips=list(network.clips),
         indices=[name for name in network.inputs if name not in network.clips],
+        frames=_frames(network),
         init=[text for line in init for text in _fitted(line)],
         inner=[text for line in inner for text in _fitted(line)],
         output=_output(network),
@@ -237,6 +238,13 @@ def _dropout(network: Network) -> float | None:
 def _output(network: Network) -> str:
     shape = network.node(network.output).shape
     return f"(B, {int(shape.channels)})" if shape.is_vector else "(B, C, T, H, W)"
+
+
+def _frames(network: Network) -> dict[str, str]:
+    """Return the number of frames of each input of frame numbers: that of the first clip, if both have as many."""
+    name, clip = next(iter(network.clips.items()))
+    frames = {n: network.node(i).shape.t for n, i in network.inputs.items() if n not in network.clips}
+    return {n: f"{name}.shape[2]" if t == network.node(clip).shape.t else str(int(t)) for n, t in frames.items()}
 
 
 def _signature(network: Network) -> str:

@@ -1,0 +1,68 @@
+"""How a fresh module begins, against what the layers of the graph say of each tensor and of each rate."""
+
+from __future__ import annotations
+
+from math import prod, sqrt
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from archdsl.core.values import Symbol
+    from archdsl.graph.model import Network
+
+MANY = 7.0  # standard deviations that no number is away
+ENOUGH = 24  # numbers, for their spread to tell something
+ONES = ("bn", "layernorm")  # whose scale begins at 1 and shift at 0, as torch has it
+
+
+def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
+    """Hold the first values of all tensors, and the rates of dropout and drop path, against the graph."""
+    tensors, modules = model.state_dict(), dict(model.named_modules())
+    for node in network.all_nodes():
+        if not node.inputs or not node.layer.is_module(*node.input_shapes):
+            continue
+        inits: dict[str, Any] = dict(node.layer.inits(*node.input_shapes))
+        for name in node.layer.weights(*node.input_shapes):
+            tensor = tensors[f"{node.name}.{name}"]
+            if name in inits:
+                fault = _unlike(inits[name], tensor)
+            elif node.layer.kind in ONES:
+                fault = "" if (tensor == (name == "weight")).all() else "not 1 and 0"
+            else:
+                continue
+            assert not fault, f"{node.name}.{name}: {fault}"
+        if node.layer.category == "regularisation":
+            rate: Any = modules[node.name].p if node.name in modules else 0.0
+            assert abs(rate - float(node.layer.values()["p"])) <= 5e-5, f"{node.name}: a rate of {rate}"
+
+
+def _unlike(symbol: Symbol, tensor: Tensor) -> str:
+    """Return what is odd of a tensor that begins as a symbol says; nothing if it may be right."""
+    arguments = [float(a) for a in symbol.arguments]
+    if symbol.name in ("zeros", "constant"):
+        wanted = arguments[0] if arguments else 0.0
+        return "" if (tensor == wanted).all() else f"not all {wanted}"
+    spread = _spread(symbol.name, tuple(tensor.shape), arguments)
+    if symbol.name == "central_frame":
+        centre = tensor.shape[2] // 2
+        others = [k for k in range(tensor.shape[2]) if k != centre]
+        if tensor[:, :, others].any():
+            return "not 0 beside its central frame"
+        tensor = tensor[:, :, centre]
+    if symbol.name == "averaged_frames" and not (tensor == tensor[:, :, :1]).all():
+        return "frames that differ"
+    if tensor.abs().max() > MANY * spread or (spread and not tensor.any()):
+        return f"beyond {symbol.name} of {spread}"
+    narrow = tensor.numel() >= ENOUGH and symbol.name != "averaged_frames" and tensor.std() < spread / 4
+    return f"narrower than {symbol.name} of {spread}" if narrow else ""
+
+
+def _spread(name: str, shape: tuple[int, ...], arguments: list[float]) -> float:
+    """Return the standard deviation that a tensor begins with."""
+    if name == "msra":
+        return sqrt(2 / (shape[0] * prod(shape[2:])))
+    if name == "xavier":
+        return sqrt(2 / ((shape[0] + shape[1]) * prod(shape[2:])))
+    return arguments[0] / (shape[2] if name == "averaged_frames" else 1)
