@@ -18,7 +18,7 @@ from archdsl.graph.labels import assign_labels
 from archdsl.graph.model import Network, Unit
 from archdsl.graph.replaced import Replacements, StageAt, bind, fill_label
 from archdsl.graph.scope import Round
-from archdsl.graph.unread import live_nodes, regions_of, report_unread_inputs, report_unread_paths
+from archdsl.graph.unread import live_nodes, regions_of, report_unread_inputs, report_unread_lines, report_unread_paths
 from archdsl.graph.unused_blocks import check_unused_blocks
 from archdsl.layers import vocabulary
 
@@ -414,6 +414,7 @@ class _Expander:
         paths = {s.name.id: s.name.span for s in statements if isinstance(s, ast.Path)}
         paths = {p: span for p, span in paths.items() if regions[p] or p not in read}
         report_unread_paths(live, regions, paths, added, reporter)
+        report_unread_lines(self.graph, live, regions, reporter)
 
     def _check_functions(self) -> None:
         """The module has a function `check_NAME` for each input, which nothing else may be called."""

@@ -85,5 +85,26 @@ def report_unread_paths(
             reporter.report("W0108", span, label, hint="let the head or a lateral read it, or delete these lines")
 
 
+def report_unread_lines(
+    graph: nx.DiGraph[int], live: set[int], regions: Mapping[str, Sequence[Region]], reporter: Reporter
+) -> None:
+    """Report lines whose value nothing reads, of paths that go on behind them.
+
+    Args:
+        graph: of the whole network.
+        live: the nodes that the output is computed from.
+        regions: the parts of each path that hold layers.
+        reporter: takes the reports.
+    """
+    for parts in regions.values():
+        last = max((k for k, (_, nodes) in enumerate(parts) if not live.isdisjoint(nodes)), default=-1)
+        for stage, nodes in parts[: last + 1]:
+            for number in nodes:
+                if number not in live and not graph.out_degree(number):
+                    label = f"nothing reads what this line computes in `{stage}`"
+                    hint = "a later line of the path begins anew: let it read this value, or delete this line"
+                    reporter.report("W0108", graph.nodes[number]["node"].span, label, hint=hint)
+
+
 def _code(name: str, added: Mapping[str, Span]) -> str:
     return "E0608" if name in added else "W0108"

@@ -79,10 +79,29 @@ def mutated(seed: int) -> Mutated:
         texts, name = {**corpus(), **own.texts}, d.pick([own.name, own.name, *own.texts])
     else:
         texts, name = dict(corpus()), d.pick(_short() if d.chance(0.7) else list(corpus()))
-    text = texts[name]
+    text = _excerpt(d, texts[name]) if d.chance(0.6) else texts[name]
     for _ in range(d.pick([1, 1, 1, 2, 2, 3, 5])):
         text = d.pick(MUTATIONS)(d, text)[:60_000]
     return Mutated(name, {**texts, name: text})
+
+
+def _excerpt(d: Draw, text: str) -> str:
+    """The first statement and some of the others: a text that is read in less time."""
+    first, *others = _statements(text) or [text]
+    return "".join([first, *(s for s in others if d.chance(0.35))])
+
+
+def _statements(text: str) -> list[str]:
+    """The lines of a text, those between braces with the line that opens them."""
+    found: list[str] = []
+    depth = 0
+    for line in text.splitlines(keepends=True):
+        if depth > 0:
+            found[-1] += line
+        else:
+            found.append(line)
+        depth += sum(line.count(c) for c in "([{") - sum(line.count(c) for c in ")]}")
+    return found
 
 
 # --- mutations -------------------------------------------------------------------------------------------------------
