@@ -57,10 +57,10 @@ def _label_members(network: Network, unit: Unit, reporter: Reporter) -> None:
 
 
 def _gather_rows(unit: Unit) -> None:
-    """Puts blocks that a `*` repeats into a unit of their own."""
+    """Puts blocks that a `*` repeats into a unit of their own, but for one that `as` has named."""
     items: list[int | Unit] = []
     for item in unit.items:
-        if not (isinstance(item, Unit) and item.repeat):
+        if not (isinstance(item, Unit) and item.repeat) or item.explicit:
             items.append(item)
             continue
         row = items[-1] if items else None
