@@ -314,11 +314,14 @@ class Chains(Values):
         if not count:
             return text, state
         behind = state.moved(move) if block.moves != "down" or count == 1 else state.lost(f"row of {block.name}")
-        if block.channels == "same":
-            return text, behind
-        known = width if block.channels == "width" and width is not None and "index" not in width else None
-        known = known if known is None or " " not in known else f"({known})"
-        return text, behind.with_channels(known)
+        if block.channels != "same":
+            known = width if block.channels == "width" and width is not None and "index" not in width else None
+            known = known if known is None or " " not in known else f"({known})"
+            behind = behind.with_channels(known)
+        if is_row and move == STILL and d.has("row_behind_row", 0.3):
+            more, behind = self.call(place, behind)
+            text = f"{text} -> {more}"
+        return text, behind
 
     def _arguments(self, block: BlockKind, place: Place, move: Move) -> tuple[list[str], str | None]:
         d = self.draw

@@ -10,6 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import torch
+from definition import Definition
+from definition.compare import difference
 from meta import assert_as_predicted, assert_imports_are_used
 from reference import compute
 
@@ -86,6 +88,8 @@ def check(program: Program, *, thorough: bool = False, most: float = MOST_ELEMEN
         _formatted(text, refused=True)
         return "refused"
     network = analysis.network
+    if found := difference(Definition(program.name, program.texts), network):
+        raise Fault(f"definition: {found}")
     if sum(int(n.shape.elements) for n in network.all_nodes()) > most:
         return "large"
     outcome = _computes(archdsl.Architecture(analysis))

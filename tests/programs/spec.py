@@ -26,6 +26,18 @@ class StageKind:
 
 
 @dataclass
+class LoopKind:
+    """A loop over stages as a variant can replace them: its lines are drawn anew for the same paths and moves."""
+
+    header: str
+    label: str
+    names: list[str]
+    last: str | None  # the name of the channels that each round ends with
+    before: dict[str, State]  # what came in, of each path that has lines
+    moves: dict[str, Move]
+
+
+@dataclass
 class Spec:
     """A spec and what its variants need to know of it."""
 
@@ -39,6 +51,7 @@ class Spec:
     begins: dict[str, State] = field(default_factory=dict[str, State])  # of paths, before the first stage
     named: dict[str, State] = field(default_factory=dict[str, State])
     stages: list[StageKind] = field(default_factory=list[StageKind])
+    loops: list[LoopKind] = field(default_factory=list[LoopKind])
     blocks: list[BlockKind] = field(default_factory=list[BlockKind])
     parameters: dict[str, int] = field(default_factory=dict[str, int])
     flags: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -338,18 +351,16 @@ class Specs:
         self.number += 1
         moving = [p for p in spec.paths if d.chance(0.6)] or [next(iter(spec.paths))]
         move = d.pick([STILL, STILL, (1, 2, 2)])
-        lines = [header, f"    stage t{self.number}_{{i}}{self._frozen()} {{"]
+        label = f"t{self.number}_{{i}}"
+        lines = [header, f"    stage {label}{self._frozen()} {{"]
         if d.chance(0.3):
             lines.append("        let v = i + 1")
             names = [*names, "v"]
         before = dict(spec.paths)
         tokens = {p for p, s in before.items() if s.token}
-        for path in moving:
-            spec.paths[path] = before[path].lost(f"loop {self.number} {path}")
-            own = STILL if path in tokens else move
-            values, spec.named = spec.named, {}
-            lines += [f"        {line}" for line in self.loop_line(path, names, own, last)]
-            spec.named = values
+        moves = {p: STILL if p in tokens else move for p in moving}
+        spec.loops.append(LoopKind(header, label, names, last, {p: before[p] for p in moving}, moves))
+        lines += self.loop_lines(spec.loops[-1])
         lateral = [p for p in moving if p not in tokens and before[p].grid is not None]
         if len(lateral) > 1 and before[lateral[0]].grid == before[lateral[1]].grid and d.has("lateral", 0.6):
             one, other = lateral[:2]
@@ -363,8 +374,15 @@ class Specs:
             spec.paths[path] = replace(state, text="in.channels", channels=known)
         spec.lines += lines
 
-    def loop_line(self, path: str, names: Sequence[str], move: Move, last: str | None) -> list[str]:
-        return self.line_of(path, names, move, last, repeated=True)
+    def loop_lines(self, loop: LoopKind) -> list[str]:
+        """A line for each path of a loop, which sees no values but those of paths."""
+        values, self.spec.named = self.spec.named, {}
+        lines: list[str] = []
+        for path, state in loop.before.items():
+            self.spec.paths[path] = state.lost(f"loop {loop.label} {path}")
+            lines += self.line_of(path, loop.names, loop.moves[path], loop.last, repeated=True)
+        self.spec.named = values
+        return [f"        {line}" for line in lines]
 
     def _link(self) -> str:
         return self.draw.pick(["conv(2)", "relu -> linear(3)", "conv(in.channels // 2 + 1) -> bn", "conv(i, 3)"])

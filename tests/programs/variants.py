@@ -29,10 +29,20 @@ class Variants:
     def drawn(self, name: str, base: str) -> str:
         d = self.draw
         lines = [f"arch {name} extends {base}"]
-        options = {"param": 2, "stage": 4, "head": 2, "path": 2, "input": 1, "drop": 1.5, "block": 2, "new": 0.7}
+        options = {
+            "param": 2,
+            "stage": 4,
+            "loop": 3,
+            "head": 2,
+            "path": 2,
+            "input": 1,
+            "drop": 1.5,
+            "block": 2,
+            "new": 0.7,
+        }
         kinds = [k for k in options if d.has(f"variant_{k}")]
         chosen = {d.weighted([(options[k], k) for k in kinds]) for _ in range(d.pick([1, 1, 2, 3]))}
-        for kind in ("param", "new", "block", "input", "drop", "path", "stage", "head"):
+        for kind in ("param", "new", "block", "input", "drop", "path", "stage", "loop", "head"):
             if kind in chosen or (kind == "head" and self.wants_head):
                 lines += getattr(self, f"_{kind}")()
         return "\n".join(lines) + "\n"
@@ -77,6 +87,19 @@ class Variants:
         last = self.base.stages[-1].after
         specs.spec.paths = {n: s for n, s in last.items() if n in kept}
         return [f"stage {stage.label} {{", *(f"    {line}" for line in lines), "}"] if lines else []
+
+    def _loop(self) -> list[str]:
+        """All stages of a loop, in a loop."""
+        d, specs = self.draw, self.specs
+        loops = [loop for loop in self.base.loops if loop.before.keys() <= self.base.paths.keys()]
+        if not loops:
+            return []
+        loop = d.pick(loops)
+        kept = dict(specs.spec.paths)
+        names = [n for n in loop.names if n != "v"]  # that stands in the replaced stage
+        lines = specs.loop_lines(replace(loop, names=names))
+        specs.spec.paths = kept
+        return [loop.header, f"    stage {loop.label} {{", *lines, "    }", "}"]
 
     def _head(self) -> list[str]:
         return [self.specs.head_line()] if self.base.paths else []
