@@ -8,6 +8,7 @@ numbered from 1 where a kind occurs more than once.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
@@ -28,10 +29,22 @@ def assign_labels(network: Network, reporter: Reporter) -> None:
                 _label_members(network, block, reporter)
         else:
             _label_members(network, unit, reporter)
+    _tell_fusions_apart(network)
     _check_tops(network, reporter)
     for name, number in network.inputs.items():
         network.node(number).label = name
         network.node(number).unit.path = ""
+
+
+def _tell_fusions_apart(network: Network) -> None:
+    """Number the joins of laterals whose names a layer of the same stage and path has, or another lateral's join."""
+    fused = {n for unit in network.units if unit.kind == "fusion" for n in unit.nodes()}
+    taken = {node.name for node in network.all_nodes() if node.id not in fused}
+    for node in map(network.node, sorted(fused)):
+        kind = node.label
+        labels = chain([kind], (f"{kind}{k}" for k in count(2)))
+        node.label = next(label for label in labels if f"{node.unit.name}.{label}" not in taken)
+        taken.add(node.name)
 
 
 def _number_row(unit: Unit) -> None:

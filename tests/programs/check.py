@@ -92,6 +92,9 @@ def check(program: Program, *, thorough: bool = False, most: float = MOST_ELEMEN
         raise Fault(f"definition: {found}")
     if sum(int(n.shape.elements) for n in network.all_nodes()) > most:
         return "large"
+    names = [node.name for node in network.all_nodes()]
+    if len(set(names)) < len(names):
+        raise Fault(f"two layers are called {next(n for n in names if names.count(n) > 1)}")
     outcome = _computes(archdsl.Architecture(analysis))
     rng = Random(text)
     for part, made in _MADE:
