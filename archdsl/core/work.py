@@ -12,6 +12,7 @@ TOKEN = 30  # to lex, parse and build
 FRACTION = 10  # arithmetic that is not of whole numbers
 COPY = 5  # of a repeat
 CALL = 100  # of a block: what it holds counts by itself
+PARAMETER = 10  # of a block, for each call
 LAYER = 200  # to infer, lower and print
 FAULT = 50  # to describe, even where it is known already
 

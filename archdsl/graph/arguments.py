@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
+from archdsl.core.work import PARAMETER
 from archdsl.frontend import ast
 from archdsl.graph.faults import attribute_hint, fraction_notes, nested_hint, used_notes, word_hint
 from archdsl.graph.meanings import ATTRIBUTES
@@ -111,7 +112,7 @@ class Binder:
                 inside.names[name] = Binding(UNKNOWN, parameter.name.span)
                 complete = False
                 continue
-            self.evaluator.step(place[0].span, size_of(value))
+            self.evaluator.step(place[0].span, PARAMETER + size_of(value))
             value = self._typed(value, parameter, place)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return complete
@@ -132,6 +133,7 @@ class Binder:
         """Which argument is meant for which of the known names, or None after a fault."""
         name = link.name.id
         given: dict[str, ast.Argument] = {}
+        possible = set(known)
         fine = True
         for position, argument in enumerate(link.arguments or ()):
             if argument.name is not None:
@@ -143,7 +145,7 @@ class Binder:
                 most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
                 self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
                 return None
-            if key not in known:
+            if key not in possible:
                 hint = ATTRIBUTES.get(key) or partial(did_you_mean, key, known)
                 self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False

@@ -6,7 +6,8 @@ module knows about places, and only the layers know the rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import ChainMap
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,9 +62,9 @@ class Context:
 
     scope: Scope
     unit: Unit
-    values: dict[str, Flow]
     module: Module
     opened: tuple[BlockDef, ...] = ()  # the outermost first
+    values: ChainMap[str, Flow] = field(default_factory=ChainMap[str, "Flow"])  # those named here before all others
 
     def inner(self, shape: Shape) -> Context:
         """The same place, inside braces that `in` refers to."""
@@ -293,9 +294,9 @@ class Builder:
             truth = True
         test = (shortcut.test, inner.scope) if shortcut.test is not None else None
         unit = Unit("shortcut", "shortcut", context.unit, entry=flow.node, entering=flow.shape, test=test)
-        inner.unit, inner.values = unit, dict(context.values)
+        inner.unit, inner.values = unit, context.values.new_child()
         result = self.chain(shortcut.chain, flow, inner) if truth else flow
-        self.hidden |= inner.values.keys() - context.values.keys()
+        self.hidden.update(name for name in inner.values.maps[0] if name not in context.values)
         unit.exit = result.node
         context.unit.items.append(unit)
         return result
@@ -321,7 +322,7 @@ class Builder:
         unit = Unit("block", block.name.id, context.unit, block=block, call=link, entry=flow.node, entering=flow.shape)
         if not self.binder.block(unit, scope, context.scope):
             return LOST
-        inner = Context(scope, unit, {}, definition.module, (*context.opened, definition))
+        inner = Context(scope, unit, definition.module, (*context.opened, definition))
         with self.evaluator.within(link):
             for let in block.lets:
                 for binding in let.bindings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -309,7 +310,7 @@ class _Expander:
         if fusion is None:
             return
         joint = Unit("fusion", "", path=target.id, stage=label)
-        context = Context(scope, joint, {}, self.module)
+        context = Context(scope, joint, self.module)
         layer = vocabulary()[FUSIONS[fusion]]()
         flows = (self.paths[target.id], side)
         self.paths[target.id] = self.builder.apply(layer, flows, context, lateral)
@@ -334,14 +335,15 @@ class _Expander:
         """Expands one line of the spec, which sees every path, input and named value."""
         if not self.inputs:
             raise self._no_input(chain)
-        visible = {**self.inputs, **{p: f for p, f in self.paths.items() if p}, **self.named}
         shape = flow.shape if flow is not None else None
-        context = Context(scope.child(shape), unit, dict(visible), self.module)
+        own: dict[str, Flow] = {}
+        paths = {} if "" in self.paths else self.paths
+        context = Context(scope.child(shape), unit, self.module, values=ChainMap(own, self.named, paths, self.inputs))
         result = self.builder.chain(chain, flow, context)
-        for name, value in context.values.items():
-            if visible.get(name) is not value and value.node == result.node:
+        for name, value in own.items():
+            if value.node == result.node:
                 self.named[name] = value
-            elif visible.get(name) is not value:
+            else:
                 self.builder.hidden.add(name)
         unit.entry, unit.exit = flow.node if flow is not None else -1, result.node
         if unit not in self._listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean
@@ -36,6 +37,7 @@ class Merger:
     def __init__(self, program: Program, reporter: Reporter) -> None:
         self.program = program
         self.reporter = reporter
+        self.there: dict[_Key, Placed] = {}  # heads, inputs and paths of the program, by kind and name
 
     def merge(self, file: ast.File, level: int) -> None:
         """Add the statements of a file; `level` 0 is the spec itself, 1 its base, and so on."""
@@ -96,19 +98,22 @@ class Merger:
         """Put a head, input or path where the base has that of the same name, else where others can read it."""
         key, place = _named(statement)
         statements = self.program.statements
-        kinds = [_named(p.statement)[0] if isinstance(p.statement, _NAMED) else ("", "") for p in statements]
+        placed = Placed(statement, level)
         if is_root:
-            statements.append(Placed(statement, level))
+            statements.append(placed)
         elif key[0] == "path" and key[1] in self.program.dropped:
             return  # a fault, reported with the other uses of a dropped path
-        elif key in kinds:
-            statements[kinds.index(key)] = Placed(statement, level)
+        elif key in self.there:
+            statements[statements.index(self.there[key])] = placed
+        elif isinstance(statement, ast.Head):
+            statements.append(placed)
         else:
-            before = {"input": ("input",), "path": ("input", "path")}.get(key[0])
-            at = 1 + max((i for i, k in enumerate(kinds) if k[0] in before), default=-1) if before else len(statements)
-            statements.insert(at, Placed(statement, level))
-            if before and level == 0:
+            before = ast.Input if isinstance(statement, ast.Input) else (ast.Input, ast.Path)
+            behind = (i for i in range(len(statements), 0, -1) if isinstance(statements[i - 1].statement, before))
+            statements.insert(next(behind, 0), placed)
+            if level == 0:
                 self.program.added[key[1]] = place
+        self.there[key] = placed
 
     # --- dropped paths ---
 
@@ -121,15 +126,16 @@ class Merger:
             label, hint = "there is no base to drop a path of", "`arch NAME extends BASE` makes a variant"
             self.reporter.report("E0105", statement.span, label, hint=hint)
             return
-        paths = {p.statement.name.id: p for p in program.statements if isinstance(p.statement, ast.Path)}
+        path = self.there.get(("path", name.id))
         if name.id in program.dropped:
             note = Note("dropped here", program.dropped[name.id].span)
             self.reporter.report("E0604", name.span, f"the base has dropped `{name.id}`", [note])
-        elif name.id not in paths:
-            hint = did_you_mean(name.id, paths)
+        elif path is None:
+            hint = partial(did_you_mean, name.id, [n for kind, n in self.there if kind == "path"])
             self.reporter.report("E0604", name.span, f"the base has no path `{name.id}`", hint=hint)
         else:
-            program.statements.remove(paths[name.id])
+            program.statements.remove(path)
+            del self.there["path", name.id]
             program.dropped[name.id] = name
 
     def _check_dropped(self, statements: Sequence[ast.Statement]) -> None:
@@ -140,9 +146,6 @@ class Merger:
                 is_own = drop.span.source is name.span.source
                 hint = "delete the one or the other" if is_own else "take another name, or extend a spec with this path"
                 self.reporter.report("E0607", name.span, f"`{name.id}` is dropped", [Note("here", drop.span)], hint)
-
-
-_NAMED = (ast.Head, ast.Input, ast.Path)
 
 
 def _named(statement: ast.Published | ast.Head | ast.Input | ast.Path) -> tuple[_Key, Span]:

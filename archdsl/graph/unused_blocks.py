@@ -135,7 +135,7 @@ class _Checker(Builder):
                 value = self.evaluator.evaluate(binding.value, scope)
                 scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
         unit = Unit("block", block.name.id, Unit("stage", ""), block=block)
-        self.chain(block.chain, IN_BLOCK, Context(scope, unit, {}, definition.module, (definition,)))
+        self.chain(block.chain, IN_BLOCK, Context(scope, unit, definition.module, (definition,)))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)
@@ -147,12 +147,12 @@ class _Checker(Builder):
         self.evaluator.truth(link.test, context.scope)
         named: dict[str, Flow] = {}
         for taken in (link.then, link.otherwise):
-            inner = replace(context, values=dict(context.values))
+            inner = replace(context, values=context.values.new_child())
             if isinstance(taken, ast.Choose):
                 self._choose(taken, flow, inner)
             elif taken is not None:
                 self.chain(taken, flow, inner)
-            named |= inner.values
+            named |= inner.values.maps[0]
         context.values.update(named)
         return LOST
 

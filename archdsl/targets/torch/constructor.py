@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, Varying, formula_of, show, substitute, variables
@@ -12,6 +11,7 @@ from archdsl.core.values import is_list, is_number
 from archdsl.frontend import ast
 from archdsl.graph.chains import IN_CHANNELS
 from archdsl.layers.base import Shared
+from archdsl.targets.torch.free_names import FreeNames
 
 if TYPE_CHECKING:
     from archdsl.graph.model import Unit
@@ -50,6 +50,9 @@ class Constructor:
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
         self.asked: set[str] = set()  # those of them that the code needs
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
+        self._places = {unit: i for i, unit in enumerate(self.units)}
+        self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by hint and values
+        self._names = FreeNames(p.name.id for p in (self.block.parameters if self.block is not None else ()))
         self._channels = ""  # the name of the channels that enter, once a line has it
 
     # --- numbers ---
@@ -104,14 +107,11 @@ class Constructor:
         return values[0]
 
     def _fresh(self, hint: str, values: list[Any]) -> str:
-        taken = {*self._declared, self._channels}
-        for name in chain([hint], (f"{hint}{i}" for i in count(2))):
-            if self.extra.get(name) == values:
-                return name
-            if name not in self.extra and name not in taken:
-                self.extra[name] = values
-                return name
-        raise AssertionError
+        same = (hint, tuple(values))
+        if same not in self._chosen:
+            self._chosen[same] = self._names.take(hint)
+            self.extra[self._chosen[same]] = values
+        return self._chosen[same]
 
     def _note(self, formula: Formula) -> Formula:
         """Marks the variables of a formula as needed, and tells the constants among them."""
@@ -172,16 +172,10 @@ class Constructor:
         return value
 
     @property
-    def _declared(self) -> set[str]:
-        """Names of the block's parameters."""
-        return {p.name.id for p in self.block.parameters} if self.block is not None else set()
-
-    @property
     def channels_name(self) -> str:
         """Name of the channels that enter. Lines that are printed have it, so it is chosen once."""
         if not self._channels:
-            names = chain(("channels", "in_channels"), (f"in_channels{i}" for i in count(2)))
-            self._channels = next(n for n in names if n not in self._declared and n not in self.extra)
+            self._channels = self._names.take("channels", "in_channels")
         return self._channels
 
     def _whole_list(self, items: tuple[Any, ...]) -> str:
@@ -225,7 +219,7 @@ class Constructor:
     def argument(self, unit: Unit, parameter: Parameter) -> Any:
         """What one unit gives for a parameter, in the terms of the unit around it."""
         if parameter.variable in self.extra:
-            value = self.extra[parameter.variable][self.units.index(unit)]
+            value = self.extra[parameter.variable][self._places[unit]]
             return self._outer(unit, value)
         if unit.kind != "block" and owner(unit).kind == "block":
             return self._passed_on(unit, parameter)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.graph.flow import Piece, is_stateless, pieces
@@ -14,6 +14,7 @@ from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.fit import fit
+from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.unit import UnitPrinter
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ class _Outermost(Constructor):
         super().__init__(Group(-1, [Unit("model", "")]))
         self.layers = layers
         self.shared: dict[Shared, str] = {}
+        self.names = FreeNames()
 
     def place(self, values: list[Any], hint: str) -> Any:
         value = values[0]
         if not isinstance(value, Shared):
             return value
         if value not in self.shared:
-            names = chain([hint], (f"{hint}{i}" for i in count(2)))
-            self.shared[value] = next(n for n in names if n not in self.shared.values())
+            self.shared[value] = self.names.take(hint)
         return self.shared[value]
 
     def lines(self) -> list[str]:
@@ -93,8 +94,8 @@ class ModelPrinter:
         names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
         once = {v: f'features["{self.features[v]}"]' for v in kept if v not in inputs}
-        uses = [o for s in head for o in s.operands]
-        if all(uses.count(v) <= 1 for v in kept):
+        uses = Counter(o for s in head for o in s.operands)
+        if all(uses[v] <= 1 for v in kept):
             names, lines = {**names, **once}, []
         written = Body(head, {**inputs, **names}, [self.network.output]).write()
         plan.forward = [text for line in [*lines, *written] for text in fit(line, 8)]
@@ -102,11 +103,11 @@ class ModelPrinter:
 
     def _variables(self, values: list[int], inputs: dict[int, str]) -> dict[int, str]:
         """A variable for each value: its path's name, numbered where several lie on one path."""
-        names: dict[int, str] = {}
+        names = {v: inputs[v] for v in values if v in inputs}
+        free = FreeNames(inputs.values())
         for value in values:
-            base = inputs.get(value) or self.paths.get(value) or "x"
-            taken = {*inputs.values(), *names.values()} if value not in inputs else set[str]()
-            names[value] = next(n for n in chain([base], (f"{base}{i}" for i in count(2))) if n not in taken)
+            if value not in inputs:
+                names[value] = free.take(self.paths.get(value) or "x")
         return names
 
     def _keep(self, head: list[Step], body: list[Step], inputs: dict[int, str]) -> tuple[list[int], list[Step]]:
@@ -115,18 +116,17 @@ class ModelPrinter:
         needed = dict.fromkeys(o for s in head for o in s.operands if o not in made)
         if self.network.output not in made:
             needed[self.network.output] = None
+        free = FreeNames(self.features.values())
         for value in needed:
             if value not in self.features and value not in inputs:
-                self.features[value] = self._key(value)
+                self.features[value] = free.take(self._key(value))
         return list(needed), [replace(s, feature=self.features.get(s.value, s.feature)) for s in body]
 
     def _key(self, value: int) -> str:
-        """Return a key for a value that the head reads and that is no output of a stage."""
+        """Return a key, not yet a free one, for a value that the head reads and that is no output of a stage."""
         node = self.network.node(value)
         unit = node.unit.top
-        name = f"{unit.name}.fused" if unit.kind == "fusion" else unit.name if value == unit.exit else node.name
-        names = chain([name], (f"{name}{i}" for i in count(2)))
-        return next(n for n in names if n not in self.features.values())
+        return f"{unit.name}.fused" if unit.kind == "fusion" else unit.name if value == unit.exit else node.name
 
     # --- steps ---
 

@@ -16,6 +16,7 @@ from archdsl.lowering.limits import Limits, input_limits
 from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.folding import folding_rules
+from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.init import init_lines, inner_lines
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
@@ -122,6 +123,7 @@ def unedited(text: str) -> bool | None:
 def _name_classes(groups: list[Group], taken: set[str]) -> None:
     blocks = [g.example.block for g in groups]
     taken.update(p.name.id for b in blocks if b is not None for p in b.parameters)
+    free = FreeNames(taken, lambda name: not why_refused(name))
     before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
     for group in groups:
         unit = group.example
@@ -133,9 +135,7 @@ def _name_classes(groups: list[Group], taken: set[str]) -> None:
         known = before.setdefault(base, set(inner))
         group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
         more = "".join(_camel(name) for name in inner if name not in known)
-        names = (base, base + more, *(f"{base}{number}" for number in range(2, len(groups) + 2 + len(taken))))
-        group.name = next(n for n in names if n not in taken and not why_refused(n))
-        taken.add(group.name)
+        group.name = free.take(base, base + more)
 
 
 def _row_name(units: list[Unit]) -> str:
