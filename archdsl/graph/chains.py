@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from archdsl.graph.program import BlockDef, Module
     from archdsl.layers.base import Layer
 
-MAX_LAYERS = 10_000
+MAX_LAYERS = 5_000
 MAX_BLOCK_DEPTH = 40
 MAX_MACS = 10**16  # of one layer, for one clip; an attention map has fewer elements
 IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
