@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from archdsl.pipeline import Analysis
 
 ROOT = Path(__file__).parent.parent / "specs"
+OUT = Path(__file__).parent.parent / "out" / "fuzz"
 MAPS = sorted((ROOT / "weights").glob("*.weights"))
 TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 SECONDS = 10  # of CPU time for one text
@@ -160,6 +161,7 @@ if __name__ == "__main__":
         try:
             tried(map_file, map_text)
         except Exception as fault:
-            Path(f"/tmp/map-{number}.weights").write_text(map_text, errors="replace")
+            OUT.mkdir(parents=True, exist_ok=True)
+            (OUT / f"map-{number}.weights").write_text(map_text, errors="replace")
             print(f"seed {number}, {map_file.name}: {type(fault).__name__}: {fault}", flush=True)
     print(f"{count} texts from seed {start} on")
