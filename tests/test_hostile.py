@@ -614,7 +614,7 @@ def test_a_path_is_no_name(text: str, name: str, tmp_path: Path) -> None:
     inside.mkdir()
     with pytest.raises(archdsl.SpecError) as caught:
         archdsl.load(write(inside, text.format(name)))
-    assert {d.code for d in caught.value.diagnostics} & {"E0103", "E0106", "E0205"}
+    assert {d.code for d in caught.value.diagnostics} & {"E0103", "E0106", "E0108", "E0205"}
 
 
 @pytest.mark.parametrize("text", [USER, VARIANT], ids=["import", "extends"])
