@@ -1,5 +1,6 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
 # make test    everything that must hold: style, types, canonical specs, up-to-date generated code, tests
+# make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
 # make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
 # Needs Python >= 3.11 with venv, and nothing else. `make demo PYTHON=python3.12` picks another Python.
 
@@ -12,7 +13,7 @@ NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help demo test fuzz lint types pytest format generated bench clean
+.PHONY: help demo test fuzz plant lint types pytest format generated bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -40,6 +41,9 @@ pytest: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+
+plant: $(VENV)/.installed-dev
+	$(BIN)/python tests/plant.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

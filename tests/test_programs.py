@@ -81,7 +81,9 @@ def test_what_goes_wrong_is_saved(
     assert fuzz.main(words) == 1
     output = capsys.readouterr().out
     [saved] = (tmp_path / "out").iterdir()
-    assert saved.read_text().split("\n", 2)[2].split("# file")[0].strip() == "relu"
+    text = saved.read_text().split("\n", 2)[2].split("# file")[0].strip()
+    assert "relu" in text
+    assert len(text) < 40
     assert "seeds 1 to 20" in output
     assert "KeyError: N" in output
     monkeypatch.setattr(fuzz, "check", lambda case, *, thorough: "accepted")  # noqa: ARG005

@@ -77,7 +77,7 @@ class Blocks:
         return {
             "kernel": d.pick(["1", "3"]), "stride": "1", "flag": d.pick(["on", "off", "in.channels > 3"]),
             "count": d.pick(["0", "1", "2"]), "rate": d.pick(["0", "0.1", "1/4"]),
-            "list": d.pick(["[2, 5]", "[1, 3, 4]"]),
+            "list": d.pick(["[2, 5]", "[1, 3, 4]"]), "kernels": d.pick(["[1, 3, 3]", "[3, 1, 1, 9]"]),
         }[role]  # fmt: skip
 
     def _inside(self, order: list[str], roles: dict[str, str], knows: bool) -> Place:
@@ -105,6 +105,9 @@ class Blocks:
         if "k" in parts and not kind.tokens:
             steps.append(f"conv({chains.free(place)}, {d.pick(['k', '[1, k, k]', '[k, 1, 1]', 'k, bias = on'])})")
             state = replace(state, text=None)
+        if "ks" in parts and not kind.tokens:
+            steps.append(f"conv({chains.free(place)}, {d.pick(['[ks[0], ks[1], ks[2]]', '[1, ks[1], ks[0]]'])})")
+            state = replace(state, text=None)
         if "n" in parts:
             inner = replace(place, index=True, repeated=True)
             text, _ = (self._tolerant if kind.tokens else chains.step)(inner, replace(state, text=None))
@@ -118,7 +121,12 @@ class Blocks:
             body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])
         elif kind.channels == "width" and kind.moves == "still" and d.chance(0.3):
             around = "linear(width)" if kind.tokens else d.pick(["conv(width)", "conv(width) -> relu", "linear(width)"])
+            around += f" -> {d.pick(['drop_path', 'dropout'])}(p)" if "p" in parts else ""
             body = f"residual {{ {body} }} shortcut if in.channels != width {{ {around} }}"
+        if "deep" in parts and kind.channels == "same" and kind.moves == "still" and d.chance(0.7):
+            rows = " else { layernorm -> linear(in.channels) }"
+            other = d.pick(["", rows, rows, rows, " else { conv(in.channels, 3) -> bn }"])
+            body = f"if deep {{ {body} }}{other}"  # blocks of a row that have no code, or another layout
         return body
 
     def _by_stride(self, place: Place, state: State) -> str:
@@ -152,8 +160,8 @@ class Blocks:
 
 
 PARAMETERS = [
-    ("k", "kernel", 0.3), ("mid", "width", 0.25), ("deep", "flag", 0.2), ("n", "count", 0.2), ("p", "rate", 0.2),
-    ("ws", "list", 0.1),
+    ("k", "kernel", 0.3), ("mid", "width", 0.25), ("deep", "flag", 0.35), ("n", "count", 0.2), ("p", "rate", 0.2),
+    ("ws", "list", 0.1), ("ks", "kernels", 0.2),
 ]  # fmt: skip
 TYPES = {
     "width": "int",
@@ -163,4 +171,5 @@ TYPES = {
     "count": "int",
     "rate": "number",
     "list": "list[int]",
+    "kernels": "list[int]",
 }

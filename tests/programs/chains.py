@@ -329,7 +329,7 @@ class Chains(Values):
         width = None
         for name, role in block.parameters:
             optional = name in block.defaults and not (role == "stride" and move != STILL)
-            if optional and d.chance(0.5):
+            if optional and d.chance(0.2 if place.index and role == "flag" else 0.5):
                 continue
             value = self._value(role, place, move)
             width = value if role == "width" and width is None else width
@@ -353,11 +353,14 @@ class Chains(Values):
                 return d.pick(["1", "1", "2 - 1"])
             return "2 if index == 0 else 1" if place.index else d.pick(["2", "2", "1 + 1"])
         if role == "flag":
-            return self.condition(place) if d.chance(0.4) else self.flag(place)
+            by_index = [lambda: d.pick(["index == 0", "index == 1", "index > 0", "index != 1"])] * 10
+            ways = [lambda: self.condition(place)] * 2 + [lambda: self.flag(place)] * 3
+            return d.pick([*ways, *(by_index if place.index else [])])()
         if role == "rate":
             return self.rate(place)
-        if role == "list":
-            return written([d.whole(1, 8) for _ in range(2)])
+        if role in ("kernels", "list"):
+            values = range(d.pick([3, 4, 4])) if role == "kernels" else range(2)
+            return written([d.pick([1, 3]) if role == "kernels" else d.whole(1, 8) for _ in values])
         return str(d.whole(0, 2))  # a count
 
     # --- moves ---

@@ -245,6 +245,10 @@ class Specs:
             fitting = [n for n, s in place.values.items() if s.fits(state) and n != path]
             begin = d.pick(fitting) if fitting else ""
             state = replace(place.values[begin], text=None) if begin else state
+        if begin and end is None and d.has("name_alone", 0.4):
+            spec.paths[path] = replace(state, text="in.channels")
+            spec.touched.add(path)
+            return [f"{path}: {begin}"]
         move = d.pick(MOVES) if move is None else move
         if state.token or (state.grid is not None and any(n == 1 < s for n, s in zip(state.grid, move, strict=True))):
             move = STILL
@@ -405,8 +409,7 @@ class Specs:
                 sources = {n: s for n, s in spec.paths.items() if n in spec.touched}
         if len(spec.paths) == 1 and (not sources or d.chance(0.55)):
             [state] = spec.paths.values()
-            pooled = self._pooled(state)
-            steps = [pooled] if pooled else ["relu"]
+            steps = self._entering_head(state) or ["relu"]
         else:
             count = min(len(sources), d.pick([1, 2, 2, 3]))
             chosen = d.rng.sample(list(sources), count)
@@ -414,8 +417,7 @@ class Specs:
             out = d.whole(2, 6)
             branches: list[str] = []
             for name in chosen:
-                pooled = self._pooled(sources[name])
-                text = " -> ".join([name, *([pooled] if pooled else [])])
+                text = " -> ".join([name, *self._entering_head(sources[name])])
                 branches.append(text if kind == "concat" else f"{text} -> linear({out})")
             steps = [f"{kind} {{ {', '.join(branches)} }}"] if count > 1 or d.chance(0.5) else [branches[0]]
         if d.chance(0.3):
@@ -424,6 +426,15 @@ class Specs:
             steps.append(f"linear({d.number(spec.classes)})")
         text = " -> ".join(steps)
         return f"head: {text}"
+
+    def _entering_head(self, state: State) -> list[str]:
+        """Blocks at times, and what takes the positions together."""
+        steps: list[str] = []
+        if self.draw.has("blocks_in_head", 0.2):
+            text, state = self.chains.call(self.place(values=False), state)
+            steps.append(text)
+        pooled = self._pooled(state)
+        return [*steps, pooled] if pooled else steps
 
     def _pooled(self, state: State) -> str:
         d = self.draw
