@@ -116,7 +116,7 @@ class ModelPrinter:
         needed = dict.fromkeys(o for s in head for o in s.operands if o not in made)
         if self.network.output not in made:
             needed[self.network.output] = None
-        free = FreeNames(self.features.values())
+        free = FreeNames([*self.features.values(), *(s.feature for s in body)])
         for value in needed:
             if value not in self.features and value not in inputs:
                 self.features[value] = free.take(self._key(value))
@@ -126,7 +126,8 @@ class ModelPrinter:
         """Return a key, not yet a free one, for a value that the head reads and that is no output of a stage."""
         node = self.network.node(value)
         unit = node.unit.top
-        return f"{unit.name}.fused" if unit.kind == "fusion" else unit.name if value == unit.exit else node.name
+        source = self.network.node(unit.entry).unit.top if unit.kind == "layout" else unit
+        return f"{unit.name}.fused" if source.kind == "fusion" else unit.name if value == unit.exit else node.name
 
     # --- steps ---
 
