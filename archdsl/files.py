@@ -168,7 +168,7 @@ class FileLibrary:
 
 
 def _is_inside(file: Path, folder: Path) -> bool:
-    """Whether a file is there, and not, by a link, outside of a folder."""
+    """Tell whether a file exists and no link leads it outside of a folder."""
     try:
         return file.is_file() and file.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a folder that may not be entered, links that go round in a circle

@@ -102,7 +102,7 @@ def _letters(name: str) -> int:
 
 
 def _is_part(one: str, other: str) -> bool:
-    """Whether a name begins as the other does, or has it between underscores: `parameters`, `num_heads`."""
+    """Tell whether a name begins as the other does, or has it between underscores: `parameters`, `num_heads`."""
     long, short = (one, other) if len(one) > len(other) else (other, one)
     common = next((i for i, (a, b) in enumerate(zip(long, short, strict=False)) if a != b), len(short))
     return common >= max(3 if short == other else 4, 0.8 * len(short)) or short in long.split("_")

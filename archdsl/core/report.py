@@ -72,12 +72,12 @@ class Reporter:
         return sum(d.is_error for d in self._found)
 
     def knows(self, code: str, span: Span) -> bool:
-        """Whether a fault was found at its place before."""
+        """Tell whether a fault was found at its place before."""
         return (code, id(span.source), span.start, span.end) in self._seen
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so many faults are known that hints for more of them are not worked out."""
+        """Tell whether so many faults are known that hints for further ones are not worked out."""
         return len(self._found) >= MAX_HINTS
 
     @property

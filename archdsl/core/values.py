@@ -60,7 +60,7 @@ class Items(tuple[Value, ...]):
 
 
 def size_of(value: Value) -> int:
-    """How many elements a value has, those of lists in it included; 1 for what is no list."""
+    """Return the number of elements of a value, those of inner lists included; 1 for what is no list."""
     if isinstance(value, Items):
         return value.size
     return len(value) if is_list(value) else 1

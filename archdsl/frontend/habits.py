@@ -60,7 +60,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Cure:
-    """What is said of a habit."""
+    """Message and hint for a habit of another language."""
 
     hint: str
     label: str = ""  # in place of what is expected
@@ -113,17 +113,17 @@ class Unexpected:
 
     @property
     def adjoins(self) -> bool:
-        """Whether nothing stands between it and the token before it."""
+        """Tell whether nothing stands between it and the token before it."""
         return self.before is not None and self.before.end_pos == self.token.start_pos
 
     @property
     def in_chain(self) -> bool:
-        """Whether a chain could go on here."""
+        """Tell whether a chain could go on here."""
         return "ARROW" in self.accepted
 
 
 def cure(fault: Unexpected) -> Cure | None:
-    """What is said of a habit of another language, or None if it is none that is known."""
+    """Return the message for a habit of another language; None if none is known."""
     return next((found for rule in _RULES if (found := rule(fault)) is not None), None)
 
 
