@@ -25,7 +25,7 @@ def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
     wanted = {norm: (conv, eps[norm]) for norm, conv in folded.items()}
     if all(_found(norm, rules, convolutions) == wanted.get(norm) for norm in eps):
         return rules
-    return [(norm, conv, eps[norm]) for norm, conv in folded.items()]
+    return sorted(((norm, conv, eps[norm]) for norm, conv in folded.items()), key=_precedence)
 
 
 def _differing(norm: str, conv: str) -> tuple[str, str]:
@@ -43,5 +43,6 @@ def _precedence(rule: Rule) -> tuple[int, int, Rule]:
 
 def _found(norm: str, rules: Iterable[Rule], convolutions: set[str]) -> tuple[str, float] | None:
     """Return the convolution of a norm, and the ε that it is folded with, as the generated code looks them up."""
-    candidates = ((norm.removesuffix(end) + other, eps) for end, other, eps in rules if norm.endswith(end))
+    fitting = (rule for rule in rules if f".{norm}".endswith(f".{rule[0]}"))
+    candidates = ((norm.removesuffix(end) + other, eps) for end, other, eps in fitting)
     return next((c for c in candidates if c[0] in convolutions), None)
