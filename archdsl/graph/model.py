@@ -143,6 +143,11 @@ class Network:
         """The inputs that are videos."""
         return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == "input"}
 
+    @property
+    def indices(self) -> dict[str, int]:
+        """The inputs that are numbers of frames."""
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind != "input"}
+
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]
 

@@ -14,14 +14,24 @@ def put_channels_last(network: Network) -> int:
     """
     if sum(n.layer.kind == "conv" for n in network.all_nodes()) < 2:
         return 0
-    return sum(_put_behind(network, network.node(clip)) for clip in network.clips.values())
+    converted = {
+        clip: number for clip in network.clips.values() if (number := _put_behind(network, network.node(clip)))
+    }
+    made = set(converted.values())
+    for unit in all_units(u for u in network.units if u.kind != "head" and u.exit not in made):
+        unit.entry = converted.get(unit.entry, unit.entry)
+        unit.exit = converted.get(unit.exit, unit.exit)
+    return len(converted)
 
 
-def _put_behind(network: Network, clip: Node) -> bool:
-    """Convert a clip for all its users but the head, which is given the clip itself. False if there are no others."""
-    users = [n for n in network.all_nodes() if clip.id in n.inputs and n.unit.top.kind != "head"]
+def _put_behind(network: Network, clip: Node) -> int:
+    """Convert a clip for all its users but the head, which is given the clip itself.
+
+    The number of the conversion; 0 if there are no others.
+    """
+    users = [n for n in map(network.node, network.graph.successors(clip.id)) if n.unit.top.kind != "head"]
     if not users:
-        return False
+        return 0
     number = max(network.graph) + 1
     unit = Unit("layout", "", entry=clip.id, exit=number, items=[number])
     layer = vocabulary()["channels_last"]()
@@ -30,8 +40,5 @@ def _put_behind(network: Network, clip: Node) -> bool:
     network.graph.add_edge(clip.id, number, shape=clip.shape)
     for user in users:
         reconnect(network, user, (number if i == clip.id else i for i in user.inputs))
-    for other in all_units(u for u in network.units if u.kind != "head"):
-        other.entry = number if other.entry == clip.id else other.entry
-        other.exit = number if other.exit == clip.id else other.exit
     network.units.insert(0, unit)
-    return True
+    return number

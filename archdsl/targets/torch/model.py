@@ -86,7 +86,7 @@ class ModelPrinter:
         features = Body(body, inputs, []).write(keep=True)
         frozen = [self._place(u) for u in self.network.units if u.frozen and not is_stateless(self.network, u)]
         needed = {o for s in head for o in s.operands}
-        indices = [n for n, i in self.network.inputs.items() if i in needed and n not in self.network.clips]
+        indices = [n for n, i in self.network.indices.items() if i in needed]
         plan = ModelPlan(self._init(), indices, frozen, self.kinds)
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
         plan.fitted = [self._place(u) for u in self.network.units if u.kind == "stage" and u.name in chosen]

@@ -60,7 +60,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
     model = ModelPrinter(lowered, units, layers, trains=trains).plan()
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.supporting()
-    code += ["torch.arange"] if len(network.clips) < len(network.inputs) else []
+    code += ["torch.arange"] if network.indices else []
     code += ["torch.sqrt"] if lowered.folded else []
     init = init_lines(lowered, grouping, layers.renamed) if trains else []
     inner = inner_lines(lowered, grouping) if trains else []
@@ -86,7 +86,7 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
         forward_signature=fit(f"def forward({_signature(network)}) -> Tensor:", 4),
         inputs=list(network.inputs),
         clips=list(network.clips),
-        indices=[name for name in network.inputs if name not in network.clips],
+        indices=list(network.indices),
         frames=_frames(network),
         init=[text for line in init for text in _fitted(line)],
         inner=[text for line in inner for text in _fitted(line)],
@@ -243,13 +243,13 @@ def _output(network: Network) -> str:
 def _frames(network: Network) -> dict[str, str]:
     """Return the number of frames of each input of frame numbers: that of the first clip, if both have as many."""
     name, clip = next(iter(network.clips.items()))
-    frames = {n: network.node(i).shape.t for n, i in network.inputs.items() if n not in network.clips}
+    frames = {n: network.node(i).shape.t for n, i in network.indices.items()}
     return {n: f"{name}.shape[2]" if t == network.node(clip).shape.t else str(int(t)) for n, t in frames.items()}
 
 
 def _signature(network: Network) -> str:
     """The parameters of the model's `forward`; the numbers of frames can be left out."""
-    optional = [f"{name}: Tensor | None = None" for name in network.inputs if name not in network.clips]
+    optional = [f"{name}: Tensor | None = None" for name in network.indices]
     return ", ".join(["self", *(f"{name}: Tensor" for name in network.clips), *optional])
 
 

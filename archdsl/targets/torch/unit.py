@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -162,14 +163,17 @@ class UnitPrinter:
         outer = externals(self.network, unit)
         if len(outer) == 1:
             return ["x"]
-        given = {number: name for name, number in self.network.inputs.items() if name not in self.network.clips}
+        given = {number: name for name, number in self.network.indices.items()}
         names = [given.get(v) or self.network.node(v).unit.top.path or "x" for v in outer]
-        found = [n for n in names if names.count(n) == 1]
-        for index, name in enumerate(names):
-            if names.count(name) > 1:
-                numbered = (f"{name}{i}" for i in count(1))
-                found.insert(index, next(n for n in numbered if n not in found))
-        return found
+        uses = Counter(names)
+        taken = {name for name, number in uses.items() if number == 1}
+        numbers = {name: count(1) for name in uses}
+        chosen: list[str] = []
+        for name in names:
+            candidates = (f"{name}{i}" for i in numbers[name])
+            chosen.append(name if uses[name] == 1 else next(c for c in candidates if c not in taken))
+            taken.add(chosen[-1])
+        return chosen
 
     def _doc(self, group: Group) -> list[str]:
         unit = group.example
