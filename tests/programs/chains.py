@@ -97,6 +97,7 @@ class Chains(Values):
         d = self.draw
         options = ["relu", "relu", "layernorm", "gelu", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
+        options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
         if not state.token:
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SPECS = Path(__file__).parents[2] / "specs"
-SECONDS = 2.0  # of CPU time, for one text
+SECONDS = 5.0  # of CPU time, for one text: half of what each command may take
 SMALL = 400  # layers, up to which the code of an accepted text is written, too
 NUMBERS = (
     "0 1 2 3 7 -1 1.5 0.1 1/3 -0 1e3 1e-9 100000 1e9 1e15 1e16 1e30 999999999999 1_000 34.5M 1G 0.30000000000000004"

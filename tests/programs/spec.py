@@ -193,6 +193,18 @@ class Specs:
                 self.chosen_stages()
             else:
                 self.spec.lines += self.stage()
+            if d.has("late_path", 0.1) and "" not in self.spec.paths:
+                self.late_path()
+
+    def late_path(self) -> None:
+        """A path that begins with a value that the stages above gave a name, often in their middle."""
+        spec = self.spec
+        name = next((n for n in ("x", "y", "z") if n not in spec.paths), None)
+        if name is None or not spec.named:
+            return
+        source = self.draw.pick(list(spec.named))
+        spec.lines.append(f"path {name} = {source}")
+        spec.paths[name] = replace(spec.named[source], text="in.channels")
 
     def label(self) -> str:
         self.number += 1
