@@ -1,6 +1,7 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
 # make test    everything that must hold: style, types, canonical specs, up-to-date generated code, tests
 # make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
+# make bounds  texts near the budgets and far beyond them, each command within 10 s of CPU time and 1 GiB
 # make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
 # Needs Python >= 3.11 with venv, and nothing else. `make demo PYTHON=python3.12` picks another Python.
 
@@ -13,7 +14,7 @@ NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help demo test fuzz plant lint types pytest format generated bench clean
+.PHONY: help demo test fuzz plant bounds lint types pytest format generated bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -44,6 +45,9 @@ fuzz: $(VENV)/.installed-dev
 
 plant: $(VENV)/.installed-dev
 	$(BIN)/python tests/plant.py
+
+bounds: $(VENV)/.installed-dev
+	$(BIN)/python tests/bounds.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
