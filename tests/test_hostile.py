@@ -17,6 +17,7 @@ import time
 import unicodedata
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -554,6 +555,17 @@ def test_small_work_is_done(body: str, tmp_path: Path) -> None:
     arch = archdsl.load(write(tmp_path, f"arch net\ninput clip: video[3, 4, 8, 8]\n{body}\n{head}\n"))
     with torch.device("meta"):
         assert sum(p.numel() for p in arch.build().parameters()) == arch.params
+
+
+def test_words_of_any_characters_end(tmp_path: Path) -> None:
+    """A fault in a word is found once: what is left of the word is no fault of its own, and is not sought again."""
+    random = Random(0)
+    for _ in range(1500):
+        words = ["".join(random.choices('ax3_é²→"x9٣ §\n', k=random.randrange(1, 9))) for _ in range(6)]
+        with pytest.raises(archdsl.SpecError) as caught:
+            archdsl.load(write(tmp_path, f"arch é{words[0]}\ninput clip: video[3, 4, 8, 8]\n{' '.join(words[1:])}\n"))
+        found = [d for d in caught.value.diagnostics if d.is_error]
+        assert len({(d.span.start, d.code) for d in found}) == len(found)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")

@@ -88,8 +88,7 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
                 faults.append(fault)
             if faults[-1].code == "E0104" or len(faults) == MAX_SYNTAX_ERRORS:
                 raise SpecError(faults) from None
-            found = fault.span.text
-            text = text[: fault.span.start] + text[fault.span.start :].replace(found, " " * len(found))
+            text = _without(text, source.text, fault.span.start, fault.span.text)
         else:
             break
     if faults:
@@ -102,6 +101,29 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
         label = f"a name of {len(long):,} characters, at most {MAX_NAME} are allowed"
         raise SpecError([diagnostic("E0204", span_of(source, long), label)])
     return tokens
+
+
+def _without(text: str, whole: str, start: int, fault: str) -> str:
+    """A part of a text with spaces for each word, from `start` on, that holds what begins no token.
+
+    The rest of such a word would be a fault of its own, which says no more. `whole` has the words as they were.
+    """
+    kept = list(text)
+    end = at = start
+    while start <= at < len(text):
+        begin = at
+        while begin > end and _in_word(whole[begin - 1]):
+            begin -= 1
+        end = at + len(fault)
+        while end < len(whole) and _in_word(whole[end - 1]) and _in_word(whole[end]):
+            end += 1
+        kept[begin:end] = " " * (min(end, len(text)) - begin)
+        at = whole.find(fault, end)
+    return "".join(kept)
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def make_parser(grammar: Path, start: list[str]) -> Any:  # Lark, whose types are incomplete

@@ -55,6 +55,7 @@ def attention(d: Draw, grid: tuple[int, int, int] | None, token: str) -> str:
     if d.chance(0.2):
         settings |= {"dim": heads * d.pick([2, 3])}
     settings |= {name: False for name in ("bias", "proj_bias") if d.chance(0.15)}
+    settings |= {"scale": False} if "score" not in settings and d.chance(0.2) else {}
     return f"attention({heads}, {', '.join(f'{k} = {written(v)}' for k, v in settings.items())})"
 
 
