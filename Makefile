@@ -1,5 +1,6 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
-# make test    everything that must hold: style, types, canonical specs, up-to-date generated code, tests
+# make test    style, types, canonical specs, up-to-date generated code, and the tests: some minutes
+# make records the records of published networks at full size, and all specs where `make test` takes one of each kind
 # make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
 # make bounds  texts near the budgets and far beyond them, each command within 10 s of CPU time and 1 GiB
 # make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
@@ -14,7 +15,7 @@ NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help demo test fuzz plant bounds lint types pytest format generated bench clean
+.PHONY: help demo test records fuzz plant bounds lint types pytest format generated bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -39,6 +40,9 @@ test: $(VENV)/.installed-dev
 
 pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+records: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m records --numprocesses auto --dist worksteal
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))

@@ -6,11 +6,15 @@ import ast
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 
 import archdsl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # By a parameter that only specs of a family have: lower values of parameters, and the smallest clip that shows it all.
 SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
@@ -26,12 +30,42 @@ SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
     "tubelet": ({"dim": 16, "depth": 2, "heads": 2, "temporal_depth": 1}, 4, 48),
 }
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.arch"))
+# One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
+KINDS = """
+    c2d_r50 i3d_inception_residual i3d_inception_rgb i3d_r50_nl5 i3d_two_stream mvit_b_16x4 mvitv2_s_16x4
+    r2plus1d_18 r2plus1d_r50 slow_r50 slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention
+    slowfast_r50_nl swin3d_t timesformer_s timesformer_ts vivit_b_fdp vtn_deit_b vtn_r50
+""".split()
+# And those whose attention or laterals have another form.
+FEW = (
+    """
+    mvitv2_s_shifted slowfast_4x16_r50_tsample swin3d_t_factorized swin3d_t_pooled_keys timesformer_lg
+    timesformer_ts_banded timesformer_twh vivit_b_fe vivit_b_fsa
+""".split()
+    + KINDS
+)
+# For what takes seconds of each.
+FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t timesformer_ts vivit_b_fdp vtn_r50".split()
+
+
+def param(path: Path, few: Sequence[str] = FEW) -> Any:
+    """A spec as a parameter of a test, which `make records` runs unless it is one of few."""
+    return pytest.param(path, id=path.stem, marks=() if path.stem in few else pytest.mark.records)
+
+
+EACH = [param(path) for path in SPECS]
+
+
+@cache
+def full(path: Path) -> archdsl.Architecture:
+    """A spec as it stands."""
+    return archdsl.load(path)
 
 
 @cache
 def small(path: Path, frames: int = 0) -> archdsl.Architecture:
     """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs."""
-    given = archdsl.load(path)._analysis.parameters
+    given = full(path)._analysis.parameters
     family = next((key for key in SMALL if key in given), None)
     if family is not None:
         lower, least, crop = SMALL[family]
@@ -53,10 +87,17 @@ def small(path: Path, frames: int = 0) -> archdsl.Architecture:
 
 
 @cache
-def forms(frames: int = 0) -> dict[Path, Path]:
+def forms() -> dict[Path, Path]:
     """For each spec, the first whose small network is the same: R101 is R50 with fewer blocks taken away."""
     first: dict[str, Path] = {}
-    return {p: first.setdefault(body(small(p, frames)), p) for p in SPECS}
+    return {p: first.setdefault(body(small(p)), p) for p in sorted(SPECS, key=lambda p: p.stem not in FEW)}
+
+
+def of_form(path: Path, frames: int = 0) -> archdsl.Architecture:
+    """The small network of a spec; the test is skipped if that of another spec is the same."""
+    if path.stem not in FEW and forms()[path] != path:
+        pytest.skip(f"in small the same network as {forms()[path].stem}")
+    return small(path, frames)
 
 
 def body(arch: archdsl.Architecture) -> str:

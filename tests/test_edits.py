@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from meta import assert_as_predicted, assert_imports_are_used
 from reference import assert_computes_the_graph
-from small import SPECS as SMALL
-from small import forms, small
+from small import EACH, of_form
 
 import archdsl
 
@@ -71,11 +70,9 @@ def channels_agree(values: dict[str, object]) -> bool:
     return fast * factor == 1
 
 
-@pytest.mark.parametrize("path", SMALL, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", EACH)
 def test_every_spec_computes_its_graph(path: Path) -> None:
-    if forms()[path] != path:
-        pytest.skip(f"in small the same network as {forms()[path].stem}")
-    assert_computes_the_graph(small(path))
+    assert_computes_the_graph(of_form(path))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)

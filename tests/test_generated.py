@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from meta import assert_as_predicted
-from small import SPECS, forms, inputs, small
+from small import EACH, FAMILIES, FEW, KINDS, SPECS, full, inputs, of_form, param, small
 
 import archdsl
 
@@ -38,16 +38,16 @@ def imported(path: Path) -> Any:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_generated_is_up_to_date(spec: Path) -> None:
-    assert (ROOT / "generated" / f"{spec.stem}.py").read_text("utf-8") == archdsl.load(spec).source()
+    assert (ROOT / "generated" / f"{spec.stem}.py").read_text("utf-8") == full(spec).source()
 
 
 def test_every_generated_module_has_its_spec() -> None:
     assert {p.stem for p in GENERATED} == {p.stem for p in SPECS}
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("spec", EACH)
 def test_graph_predicts_the_module(spec: Path) -> None:
-    assert_as_predicted(archdsl.load(spec))
+    assert_as_predicted(full(spec))
 
 
 def test_modules_stand_alone(tmp_path: Path) -> None:
@@ -107,22 +107,23 @@ def test_initialisation_is_the_papers() -> None:
     assert torch.count_nonzero(state["head.linear.bias"]) == 0
 
 
-def of_form(path: Path, frames: int = 0) -> archdsl.Architecture:
-    """The small network of a spec, unless another spec gives the same code in small."""
-    first = forms(frames)[path]
-    if first != path:
-        pytest.skip(f"in small the same network as {first.stem}")
-    return small(path, frames)
+@pytest.mark.parametrize("path", EACH)
+def test_a_step_forward_and_backward(path: Path) -> None:
+    step(of_form(path, frames=32), torch.float32)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_a_step_forward_and_backward(path: Path, dtype: torch.dtype) -> None:
-    # 32 frames, so that nowhere 2 are left: torch 2.13 on CPU gives NaN as the weight gradient of any 3×1×1 convolution
-    # of exactly 2 frames in bfloat16, with or without this project.
-    arch = of_form(path, frames=32)
-    if dtype is torch.bfloat16 and first_of_kinds(arch) != path:
-        pytest.skip(f"the layers of {first_of_kinds(arch).stem}")  # 16 bits take minutes, and are a matter of layers
+@pytest.mark.parametrize("name", KINDS)
+def test_a_step_in_bfloat16(name: str) -> None:
+    """For each kind of layers alone, as 16 bits take longer."""
+    step(small(ROOT / "specs" / f"{name}.arch", 32), torch.bfloat16)
+
+
+def step(arch: archdsl.Architecture, dtype: torch.dtype) -> None:
+    """Checks a step of training with 32 frames, so that nowhere 2 are left.
+
+    torch 2.13 on CPU gives NaN as the weight gradient of any 3×1×1 convolution of exactly 2 frames in bfloat16, with or
+    without this project.
+    """
     torch.manual_seed(0)
     model = without_zeros(arch.build())
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
@@ -139,13 +140,17 @@ def test_a_step_forward_and_backward(path: Path, dtype: torch.dtype) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
-def first_of_kinds(arch: archdsl.Architecture) -> Path:
-    """The first spec whose small network consists of the same kinds of layers."""
+def layer_kinds(path: Path) -> frozenset[str]:
+    return frozenset(kind for _, kind in small(path).graph.nodes(data="kind"))
 
-    def kinds(arch: archdsl.Architecture) -> set[str]:
-        return {kind for _, kind in arch.graph.nodes(data="kind")}
 
-    return next(p for p in SPECS if kinds(small(p, 32)) == kinds(arch))
+@pytest.mark.records
+def test_the_chosen_specs_have_layers_of_all_kinds() -> None:
+    """Each set of kinds that a small network of a spec has, once."""
+    chosen = [layer_kinds(p) for p in SPECS if p.stem in KINDS]
+    assert len(set(chosen)) == len(chosen) == len(KINDS)
+    assert set(chosen) == {layer_kinds(p) for p in SPECS}
+    assert {p.stem for p in SPECS} >= set(FEW)
 
 
 def without_zeros(model: torch.nn.Module) -> torch.nn.Module:
@@ -174,10 +179,11 @@ def test_it_overfits_eight_clips() -> None:
     assert loss.item() < 0.05
 
 
+@pytest.mark.records
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_compile_takes_the_whole_graph(path: Path) -> None:
     arch = of_form(path)
-    if first_of_kinds(small(path, 32)) == path:
+    if path.stem in KINDS:
         pytest.skip("its steps of training are compiled")
     model, clips = arch.build().eval(), inputs(arch, 1)
     torch.compiler.reset()
@@ -185,12 +191,10 @@ def test_compile_takes_the_whole_graph(path: Path) -> None:
     torch.testing.assert_close(compiled(*clips), model(*clips))
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS if p.stem in KINDS])
 def test_steps_do_not_compile_again(path: Path) -> None:
     """Training goes on with what the first step compiled: the weights move, the draws are others."""
-    arch = of_form(path, frames=32)
-    if first_of_kinds(arch) != path:
-        pytest.skip(f"the layers of {first_of_kinds(arch).stem}")
+    arch = small(path, 32)
     model, clips = arch.build().train(), inputs(arch, 2)
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=False)
@@ -214,7 +218,7 @@ def test_compile_keeps_the_values() -> None:
     torch.testing.assert_close(compiled(clip), model(clip), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS])
 def test_export_gives_the_same(path: Path) -> None:
     arch = of_form(path)
     model, clips = arch.build().eval(), inputs(arch, 2)

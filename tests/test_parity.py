@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import torch
 from parity_taps import ours
-from parity_weights import clip, weight
+from parity_weights import clip, filled, weight
 
 import archdsl
 from archdsl.lowering import TARGETS, lowered_with_counts, switchable
@@ -143,6 +143,26 @@ CASES = [
 ]
 
 
+SMALL = 500_000  # numbers of a clip
+
+
+def clip_size(case: Case) -> int:
+    """Numbers of the clip that a record was made with."""
+    record = json.loads((ROOT / "tests/parity" / f"{case.record}.json").read_text("utf-8"))
+    return math.prod(record["inputs"]["clip"])
+
+
+SIZES = {case: clip_size(case) for case in CASES}
+# The record of the smallest clip of each kind of network and source.
+FIRST = {case.taps: case for case in sorted(CASES, key=SIZES.__getitem__, reverse=True)}
+
+
+def recorded(case: Case) -> Any:
+    """A case that `make records` runs, unless its clip is small or the smallest of its kind."""
+    is_small = SIZES[case] <= SMALL or case == FIRST[case.taps]
+    return pytest.param(case, id=case.record, marks=() if is_small else pytest.mark.records)
+
+
 class Run(NamedTuple):
     """What our module gives for a record's weights and clip."""
 
@@ -161,13 +181,11 @@ class Run(NamedTuple):
 
     def logits_of(self, **how: Any) -> torch.Tensor:
         """What a module that is built in another way gives."""
-        model = self.arch.build(**how).eval()
-        model.load_state_dict(self.converted, strict=True)
         with torch.no_grad():
-            return model(*inputs_of(self.record))
+            return filled(self.arch, self.converted, **how)(*inputs_of(self.record))
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda c: c.record)
+@pytest.fixture(scope="module", params=map(recorded, CASES))
 def run(request: pytest.FixtureRequest) -> Run:
     """The module of a spec with the weights of a record, run once."""
     case: Case = request.param
@@ -177,8 +195,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     arch = archdsl.load(ROOT / "specs" / f"{case.spec}.arch", clip=shape[1:], like=case.source, **params)
     theirs = weights_of(record)
     converted = archdsl.convert_weights(arch, theirs, case.source)
-    model = arch.build().eval()
-    model.load_state_dict(converted, strict=True)
+    model = filled(arch, converted)
     modules = dict(model.named_modules())
     values = {tap: ours(case.taps, tap, modules) for tap in record["taps"]}
     outputs = watch(model, {n for parts in values.values() for names in parts for n in names})
@@ -239,19 +256,17 @@ def test_logits(run: Run) -> None:
     assert run.holds(run.logits)
 
 
-# The first record of each kind of a small clip: the others are run in one form, which is slow enough.
-FEW = {c.taps: c.record for c in reversed(CASES) if "small" in c.record}
-
-
 def test_logits_for_inference(run: Run) -> None:
-    if "small" not in run.case.record:
+    if SIZES[run.case] > SMALL:
         pytest.skip("large")
     assert run.holds(run.logits_of(target="infer"))
 
 
+@pytest.mark.records
 @pytest.mark.parametrize("target", TARGETS)
 def test_logits_without_each_pass(run: Run, target: str) -> None:
-    if run.case.record not in FEW.values():
+    """For one record of each kind, which is slow enough; test_lowering.py does the same with small networks."""
+    if run.case != FIRST[run.case.taps]:
         pytest.skip("another record stands for this kind")
     counts = lowered_with_counts(run.arch._analysis.network, target=target)[1]
     working = [name for name in switchable(target) if counts[name]]
