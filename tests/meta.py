@@ -22,12 +22,15 @@ def assert_as_predicted(arch: Architecture) -> None:
     with torch.device("meta"):
         model = arch.build(without=["distances", "masks"])  # whose further channels no paper counts
         clips = [torch.empty(BATCH, *d["shape"]) for _, d in graph.nodes(data=True) if d["kind"] == "input"]
-        seen = _watch(model)
-        counter = FlopCounterMode(display=False)
-        with counter:
-            output = model(*clips)
-        features = model.forward_features(*clips)
-    nodes = {name: data for name, data in graph.nodes(data=True) if name in dict(model.named_modules())}
+    for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)):
+        norm.eval()  # statistics are slow on this device, and no shape depends on them
+    seen, returned = _watch(model), _watch_features(model)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        output = model(*clips)
+    (features,) = returned or [model.forward_features(*clips)]
+    modules = dict(model.named_modules())
+    nodes = {name: data for name, data in graph.nodes(data=True) if name in modules}
     assert nodes, "no layer of the graph is a module"
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
     output_name = network.node(network.output).name
@@ -44,7 +47,7 @@ def assert_as_predicted(arch: Architecture) -> None:
             assert all(a >= b for a, b in zip(inputs[2:], edge["shape"][1:], strict=True)), name
         else:
             assert inputs[1:] in _written(edge["shape"], graph.nodes[source]["token"], data["kind"]), name
-        assert sum(p.numel() for p in model.get_submodule(name).parameters()) == data["params"], name
+        assert sum(p.numel() for p in modules[name].parameters()) == data["params"], name
         assert flops.get(name, 0) // 2 // BATCH == data["macs"], name
     assert sum(p.numel() for p in model.parameters()) == arch.params
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
@@ -76,6 +79,19 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
     for name, module in model.named_modules():
         module.register_forward_hook(hook(name))
     return seen
+
+
+def _watch_features(model: torch.nn.Module) -> list[dict[str, torch.Tensor]]:
+    """What `forward` gets from `forward_features`, so that nothing is computed twice."""
+    returned: list[dict[str, torch.Tensor]] = []
+    function: Any = model.forward_features
+
+    def watched(*clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        returned.append(function(*clips))
+        return returned[-1]
+
+    model.forward_features = watched
+    return returned
 
 
 def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:
