@@ -408,6 +408,9 @@ def test_arch_called_as_a_class(name: str, tmp_path: Path) -> None:
 
 TWICE = {
     "two laterals": "    lateral p => q: conv(3)\n    lateral p => q: conv(5)",
+    "laterals without layers": "    lateral p => q: relu * 0\n    p: conv(2)\n    lateral p => q: relu * 0",
+    "a lateral and one without layers": "    lateral p => q: relu * 0\n    lateral p => q: conv(4)",
+    "a lateral without layers as a path": "    lateral p => q: relu * 0\n    p_to_q: conv(3)",
     "a layer as a block": "    p: conv(4) -> conv1(5) -> conv(6)",
     "a layer as a row of blocks": "    p: conv1(4) * 2 -> conv(6) as blocks",
     "a lateral as a path": "    lateral p => q: conv(3)\n    p_to_q: conv(3)",

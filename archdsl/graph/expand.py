@@ -275,7 +275,7 @@ class _Expander:
         path = self._which_path(line)
         if path is None:
             return
-        unit = units.setdefault(("stage", path), Unit("stage", "", path=path, stage=label))
+        unit = units.setdefault(("stage", path), Unit("stage", "", path=path, stage=label, span=line.span))
         self.paths[path] = self._line(line.chain, self.paths[path], unit, scope)
 
     def _which_path(self, line: ast.PathLine) -> str | None:
@@ -302,7 +302,7 @@ class _Expander:
             return
         if not (self._known_path(source) and self._known_path(target)):
             return
-        unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label)
+        unit = Unit("lateral", "", path=f"{source.id}_to_{target.id}", stage=label, span=lateral.span)
         units[unit.kind, unit.path] = unit
         self.builder.read.add(source.id)
         side = self._line(lateral.chain, self.paths[source.id], unit, scope)

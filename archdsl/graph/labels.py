@@ -121,7 +121,7 @@ def _check_tops(network: Network, reporter: Reporter) -> None:
 
 
 def _place(network: Network, member: Node | Unit) -> Span | None:
-    """Where a layer or block stands in the spec; None for a shortcut that is not there."""
+    """Where a layer, a block or a line stands in the spec; None for a shortcut that is not there."""
     if isinstance(member, Node):
         return member.span
     if member.call is not None:
@@ -130,4 +130,4 @@ def _place(network: Network, member: Node | Unit) -> Span | None:
         found = _place(network, item if isinstance(item, Unit) else network.node(item))
         if found is not None:
             return found
-    return None
+    return member.span

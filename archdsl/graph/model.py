@@ -56,6 +56,7 @@ class Unit:
     explicit: bool = False  # labelled with `as`
     frozen: bool = False  # whether its weights stay as they are in training
     repeat: int = 0  # which `*` made it a copy of one block; 0: none
+    span: Span | None = None  # of the line that it begins with, for one outside of blocks
 
     @cached_property
     def name(self) -> str:
