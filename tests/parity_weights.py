@@ -24,9 +24,11 @@ def uniform(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Uniform in [-√3, √3), so of mean 0 and variance 1; the name is the seed."""
     seed = int.from_bytes(sha256(name.encode()).digest()[:8], "little")
     raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
-    fraction = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    values = ((2 * fraction - 1) * math.sqrt(3)).astype(np.float32)
-    return torch.from_numpy(values.reshape(shape))
+    raw >>= np.uint64(11)
+    values = raw.astype(np.float64)
+    for step, number in ((np.multiply, 2.0**-53), (np.multiply, 2.0), (np.subtract, 1.0), (np.multiply, math.sqrt(3))):
+        step(values, number, out=values)  # in place, which takes half the time
+    return torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
 def weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:

@@ -12,6 +12,7 @@ from definition.compare import difference
 from definition.values import evaluate
 from programs.check import Texts
 from programs.mutations import corpus
+from small import EACH, param
 from test_docs import LANGUAGE, examples, rows, whole
 
 from archdsl.core.source import Source
@@ -30,7 +31,7 @@ def compared(name: str, texts: dict[str, str]) -> str:
     return difference(Definition(name, texts), network)
 
 
-@pytest.mark.parametrize("path", sorted([*SPECS.glob("*.arch"), *SPECS.glob("images/*.arch")]), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*EACH, *map(param, sorted(SPECS.glob("images/*.arch")))])
 def test_specs_are_as_defined(path: Path) -> None:
     assert compared(path.stem, corpus()) == ""
 

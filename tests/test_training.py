@@ -261,7 +261,10 @@ c.os.fsync = fsync
 }
 
 
-@pytest.mark.parametrize(("where", "step"), [("step", 1), ("step", 5), ("write", 1), ("write", 4)])
+AGAIN = [pytest.param(*case, marks=pytest.mark.records) for case in (("step", 1), ("write", 4))]
+
+
+@pytest.mark.parametrize(("where", "step"), [("step", 5), ("write", 1), *AGAIN])
 def test_a_killed_run_goes_on_as_if_nothing_had_been(
     where: str, step: int, undisturbed: tuple[Path, list[str]], videos: Path, tmp_path: Path
 ) -> None:
