@@ -121,10 +121,11 @@ def test_every_rule_and_name_of_a_map_is_used(file: Path) -> None:
     matcher = Matcher(weights)
     used: set[int] = set()
     named: set[str] = set()
-    plans = [planned(spec, source) for spec in SPECS for source in sources_of(spec)]
+    source = weights.source.text
+    plans = [planned(spec, source) for spec in SPECS if source in sources_of(spec)]
     plans = [p for p in plans if p.weights is not None and p.weights.text.name == str(file)]
     for spec, values in ALSO.get(file.stem, ()):
-        plans.append(load(spec, like=weights.source.text, **values).plan_weights(weights.source.text))
+        plans.append(load(spec, like=source, **values).plan_weights(source))
     for plan in plans:
         used.update(m.rule.span.start for name in plan.ours for m in matcher.matches(name))
         named.update(plan.theirs, plan.aliases.meant)
