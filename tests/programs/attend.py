@@ -22,6 +22,8 @@ FITTING = [
     "pool = conv, q_pool = 3, q_stride = 1, kv_pool = [1, 3, 3], kv_stride = [1, 2, 2], add_query = on",
     "over = time, dropout = 0.1, position = decomposed",
     "scale = off, proj_bias = off, dim = 12",
+    "window = [2, 3, 2], shift = [1, 1, 1], scale = off",
+    "over = space, window = [all, 3, 2], shift = [0, 2, 1], scale = off, position = table",
     "half_over = time, over = space",
     "band = 2, over = time",
     "band = 4, over = width, position = table",

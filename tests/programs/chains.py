@@ -68,6 +68,7 @@ class Chains(Values):
             text = f"linear({out})"
         else:
             text = f"conv({out}{d.pick(['', ', 3', ', [3, 1, 1]', ', [1, 3, 3]', ', 1, bias = on'])})"
+            text += f" -> {d.pick(NORMS)}" if d.chance(0.2) else ""
         return text, state.with_channels(out)
 
     def step(self, place: Place, state: State) -> tuple[str, State]:
@@ -140,7 +141,8 @@ class Chains(Values):
         settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
         first = f"out = {out}" if d.chance(0.06) and settings and "=" in settings[0] else out
         label = out if " " not in out else f"({out})"
-        return f"conv({', '.join([first, *settings])})", state.with_channels(None if "index" in label else label)
+        norm = f" -> {d.pick(NORMS)}" if d.chance(0.15) else ""
+        return f"conv({', '.join([first, *settings])}){norm}", state.with_channels(None if "index" in label else label)
 
     def _grouped(self, text: str) -> tuple[str, list[str]]:
         d = self.draw
@@ -412,6 +414,7 @@ class Chains(Values):
         return f"concat {{ {self._separated(branches)} }} -> linear(6)", state.moved(move).with_channels("6")
 
 
+NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
 KERNELS = ["1", "3", "3", "[1, 3, 3]", "[3, 1, 1]", "[5, 3, 1]", "[1, 1, 3]", "kernel = 3", "kernel = [1, 3, 3]"]
 POSITIONS = [
     *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
