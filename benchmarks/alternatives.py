@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Any
 import goals
 import table
 import torch
-from measure import Runner, measured
-from model_speed import ROOT, where
+from measure import Runner, measured, where
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-RESULTS = ROOT / "benchmarks" / "results" / "alternatives.csv"
+RESULTS = Path(__file__).parent / "results" / "alternatives.csv"
 Forms = dict[str, "Callable[..., Tensor]"]
 Case = tuple[str, Forms, "Sequence[tuple[int, ...]]"]
 

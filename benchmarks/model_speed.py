@@ -25,15 +25,20 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ceiling
 import goals
 import table
 import torch
-from measure import Setting, measured, peak_mib
-from peers import MODELS, Peer, Sides
-from tool_speed import machine
+from measure import Setting, measured, where
+from peers import MODELS, SPECS, Clip, Peer
+from sides import Sides, cells
+
+import archdsl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -41,11 +46,20 @@ BATCHES = {"cpu": [1, 2], "cuda": [2, 8]}
 TOLERANCE = 1e-4
 
 
-def where(device: str) -> str:
-    """What the figures depend on."""
-    known = machine()
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{known['processor']}, {known['cores']} cores"
-    return f"{name}, torch {torch.__version__}"
+class SpecModules:
+    """The modules of a spec, compiled for clips of a size and the conventions of a peer."""
+
+    def __init__(self, name: str, peer: Peer | None, size: Clip) -> None:
+        self.source = peer.source if peer else ""
+        self.arch = archdsl.load(SPECS / f"{name}.arch", clip=size, like=self.source or None)
+
+    def build(self, target: str) -> torch.nn.Module:
+        """Return the module for a target."""
+        return self.arch.build(target=target)
+
+    def convert(self, theirs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return a peer's state dict by our names."""
+        return archdsl.convert_weights(self.arch, theirs, self.source)
 
 
 def settings(arguments: argparse.Namespace) -> list[Setting]:
@@ -56,27 +70,19 @@ def settings(arguments: argparse.Namespace) -> list[Setting]:
     return [Setting(arguments.device, mode, dtype, batch, how) for how, mode, dtype, batch in every]
 
 
-def row(sides: Sides, peer: Peer | None, setting: Setting, runs: int) -> table.Row:
+def row(name: str, sides: Sides, peer: Peer | None, setting: Setting, runs: int) -> table.Row:
     """One setting, measured."""
     torch._dynamo.reset()
-    ready = sides.runners(setting)
-    cells: dict[str, Any] = {}
-    if training := setting.mode == "train":
-        cells = {f"{r.name}_mib": peak_mib(r, setting.device) for r in ready}
-    found = measured(ready, runs, setting.device, warm=training)
-    for name, seconds in found.items():
-        cells |= {name: statistics.median(seconds), f"{name}_spread": table.spread(seconds)}
-        if name != "ours":
-            cells[f"{name}_ratio"] = table.ratio(seconds, found["ours"])
+    found = cells(sides.runners(setting), runs, setting, warm=setting.mode == "train")
     size, library = "x".join(map(str, sides.size)), peer.library if peer else ""
     return table.Row(
-        setting.device, sides.name, size, library, *setting[1:], **cells, runs=runs, machine=where(setting.device)
+        setting.device, name, size, library, *setting[1:], **found, runs=runs, machine=where(setting.device)
     )
 
 
 def rows_of(name: str, peer: Peer | None, arguments: argparse.Namespace) -> None:
     """All settings of a model beside a peer, written as they come."""
-    sides = Sides(name, peer, arguments.clip, arguments.device)
+    sides = Sides(peer, arguments.clip, arguments.device, SpecModules(name, peer, arguments.clip))
     differences: dict[str, float | None] = {}
     rows: list[table.Row] = []
     for setting in settings(arguments):
@@ -86,7 +92,7 @@ def rows_of(name: str, peer: Peer | None, arguments: argparse.Namespace) -> None
         if difference is not None and not difference <= TOLERANCE:  # NaN neither
             sys.exit(f"the outputs differ by {difference:.1e} of the largest")
         try:
-            rows.append(replace(row(sides, peer, setting, arguments.runs), difference=difference))
+            rows.append(replace(row(name, sides, peer, setting, arguments.runs), difference=difference))
         except torch.OutOfMemoryError:
             print(f"{name}, {setting}: not enough memory", file=sys.stderr)
         table.write(arguments.part, rows)
@@ -94,12 +100,13 @@ def rows_of(name: str, peer: Peer | None, arguments: argparse.Namespace) -> None
 
 def reached(name: str, arguments: argparse.Namespace) -> None:
     """What share of the device's rates a module reaches, and where its time goes, written as they come."""
-    sides = Sides(name, None, arguments.clip, arguments.device)
+    modules = SpecModules(name, None, arguments.clip)
+    sides = Sides(None, arguments.clip, arguments.device, modules)
     lines: list[dict[str, Any]] = []
     for setting in settings(arguments):
         step = sides.runners(setting)[0]
         seconds = statistics.median(measured([step], arguments.runs, setting.device, warm=False)["ours"])
-        work = 2 * sides.arch.macs * setting.batch * (3 if setting.mode == "train" else 1)
+        work = 2 * modules.arch.macs * setting.batch * (3 if setting.mode == "train" else 1)
         lines.append(
             {"model": name, "clip": "x".join(map(str, sides.size)), "mode": setting.mode, "dtype": setting.dtype}
             | {"batch": setting.batch, "seconds": seconds, "GFLOP/s": work / seconds / 1e9}

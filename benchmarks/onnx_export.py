@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peers import declare_operators
 
 import archdsl
 
@@ -28,31 +29,11 @@ PEERS = {
     "swin3d_t": "swin3d_t", "swin3d_s": "swin3d_s", "swin3d_b": "swin3d_b", "mvitv2_s_16x4": "mvit_v2_s",
     "mvit_b_16x4": "mvit_v1_b",
 }  # fmt: skip
-# What torchvision registers functions for when it is imported, and lacks where its own build and that of torch differ,
-# one with CUDA and one without. Its video models use none of it.
-OPERATORS = """
-    nms qnms roi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward _roi_pool_backward
-    _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward
-""".split()
-
-
-LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # what it declares is gone when it is
 
 
 def ours(name: str) -> torch.nn.Module:
     """The module of a spec."""
     return archdsl.load(SPECS / f"{name}.arch", clip=CLIP).build()
-
-
-def declare_operators() -> None:
-    """Lets torchvision be imported beside a build of torch that does not go with it."""
-    try:
-        import torchvision  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except RuntimeError:
-        for name in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        for operator in OPERATORS:
-            LIBRARY.define(f"{operator}(Tensor x) -> Tensor")
 
 
 def theirs(name: str) -> torch.nn.Module:

@@ -11,18 +11,18 @@ setting; `--write-docs` makes the table in docs/performance.md of them.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import goals
 import table
 import torch
-from measure import Setting, measured, runner
-from model_speed import ROOT, where
+from measure import Setting, measured, runner, where
 from peers import MODELS, SPECS
 
 import archdsl
 from archdsl.lowering import lowered_with_counts, switchable
 
-RESULTS = ROOT / "benchmarks" / "results" / "passes.csv"
+RESULTS = Path(__file__).parent / "results" / "passes.csv"
 DEFAULT = ("r2plus1d_18", "slowfast_r50", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t")
 KEY = ("device", "model", "mode", "dtype", "batch", "pass")
 HEAD = ("model", "pass", "mode", "batch", "without / with")

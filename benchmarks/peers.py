@@ -1,18 +1,14 @@
-"""The models that are timed, and those of other libraries that they are timed beside."""
+"""Models to time, and the peers of other libraries beside them. Needs torch, not archdsl."""
 
 from __future__ import annotations
 
-import copy
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 import torch
-from measure import Runner, Setting, channels_last, compared, contiguous, runner
-from onnx_export import declare_operators
-
-import archdsl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +20,25 @@ INSTALL = {
     "transformers": "pip install transformers torchvision",
     "pytorchvideo": "pip install --no-deps pytorchvideo && pip install fvcore iopath parameterized",
 }
+
+# What torchvision registers functions for when it is imported, and lacks where its own build and that of torch differ,
+# one with CUDA and one without. Its video models use none of it.
+OPERATORS = """
+    nms qnms roi_align roi_pool ps_roi_align ps_roi_pool deform_conv2d _roi_align_backward _roi_pool_backward
+    _ps_roi_align_backward _ps_roi_pool_backward _deform_conv2d_backward
+""".split()
+LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # what it declares is gone when it is
+
+
+def declare_operators() -> None:
+    """Lets torchvision be imported beside a build of torch that does not go with it."""
+    try:
+        import torchvision  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except RuntimeError:
+        for name in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        for operator in OPERATORS:
+            LIBRARY.define(f"{operator}(Tensor x) -> Tensor")
 
 
 def as_it_is(clip: torch.Tensor) -> Any:
@@ -169,46 +184,3 @@ MODELS = {
     "swin3d_b": Model((3, 16, 224, 224), (3, 8, 64, 64), (torchvision("swin3d_b"),)),
     "vtn_vit_b": Model((3, 16, 224, 224), (3, 8, 64, 64)),
 }
-
-
-class Sides:
-    """Our modules of a spec, for training and for inference, and those of a peer, with the same weights."""
-
-    def __init__(self, name: str, peer: Peer | None, size: Clip, device: str) -> None:
-        torch.manual_seed(0)
-        self.name, self.size, self.device = name, size, device
-        self.arch = archdsl.load(SPECS / f"{name}.arch", clip=size, like=peer.source if peer else None)
-        self.prepare = peer.prepare if peer else as_it_is
-        self.theirs: dict[str, torch.nn.Module] = {}
-        ours = self.arch.build()
-        if peer:
-            theirs = peer.make(size)
-            with torch.no_grad():
-                for weight in theirs.parameters():  # some begin at zero, and hide what is behind them
-                    weight.add_(torch.randn_like(weight), alpha=0.02)
-            ours.load_state_dict(archdsl.convert_weights(self.arch, theirs.state_dict(), peer.source))
-            tuned = channels_last(copy.deepcopy(theirs))
-            self.theirs = {"shipped": theirs.to(device), "tuned": tuned.to(device)}
-        infer = self.arch.build(target="infer")
-        infer.load_state_dict(ours.state_dict())
-        self.ours = {"train": ours.to(device), "infer": infer.to(device)}
-
-    def clip(self, batch: int) -> torch.Tensor:
-        """The same clips for all."""
-        return torch.randn(batch, *self.size, generator=torch.Generator().manual_seed(0)).to(self.device)
-
-    def difference(self, mode: str) -> float | None:
-        """How far our outputs are from the peer's, of the largest."""
-        if not self.theirs:
-            return None
-        clip = self.clip(1)
-        return compared(self.ours[mode], self.theirs["shipped"], clip, self.prepare(clip))
-
-    def runners(self, setting: Setting) -> list[Runner]:
-        """All sides, ready to be timed."""
-        clip = self.clip(setting.batch)
-        found = [runner("ours", self.ours[setting.mode], clip, setting)]
-        for side, model in self.theirs.items():
-            given = self.prepare(channels_last(clip)) if side == "tuned" else contiguous(self.prepare(clip))
-            found.append(runner(side, model, given, setting))
-        return found

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import gc
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from activation_memory import measured
-from measure import cpu_peak
+from measure import Update, cpu_peak, step_bytes
 
 import archdsl
 from archdsl.core.sizes import parse_size, size_text
@@ -37,10 +35,16 @@ RESULTS = ROOT / "benchmarks" / "results" / "plan_memory.csv"
 COLUMNS = ("spec", "clips", "device", "precision", "checkpointing", "what", "predicted", "measured", "ratio", "torch")
 
 
-def clips_of(arch: archdsl.Architecture, batch: int, device: str) -> list[torch.Tensor]:
-    """Random inputs of the spec's own sizes."""
-    sizes = [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
-    return [torch.randn(batch, *size, device=device) for size in sizes]
+def shapes_of(arch: archdsl.Architecture) -> list[tuple[int, ...]]:
+    """Return the shapes of the inputs of one clip, at the spec's own sizes."""
+    return [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
+
+
+def made(arch: archdsl.Architecture, checkpointing: str) -> torch.nn.Module:
+    """Return a module that recomputes in the backward pass as told."""
+    model: Any = arch.build()
+    model.checkpointing = checkpointing
+    return model
 
 
 def on_cpu(arch: archdsl.Architecture, batch: int, limit: int, *, peak: bool) -> Iterator[tuple[Any, ...]]:
@@ -50,7 +54,7 @@ def on_cpu(arch: archdsl.Architecture, batch: int, limit: int, *, peak: bool) ->
     if sizes.activations(batch, "none").total + 2 * states.parameters > limit:
         return
     model: Any = arch.build().train()
-    clips = clips_of(arch, batch, "cpu")
+    clips = [torch.randn(batch, *shape) for shape in shapes_of(arch)]
 
     def step() -> None:
         model.zero_grad()
@@ -69,41 +73,18 @@ def on_gpu(arch: archdsl.Architecture, batch: int, limit: int) -> Iterator[tuple
     """The peak of a whole step, and what the process takes beyond it."""
     recipe = arch.recipe
     optimizer = Optimizer(recipe.optimizer, float(recipe.momentum))
+    update = Update(optimizer.name, optimizer.momentum)
     for precision in ("fp32", "bf16"):
         sizes = Sizes(lower(arch._analysis.network), Precision(half=precision == "bf16", cuda=True))
         for mode in CHECKPOINTINGS:
             predicted = sizes.states(optimizer, Way("ddp", mode)).total + sizes.activations(batch, mode).total
             if predicted > limit:
                 continue
-            peak, beyond = gpu_step(arch, batch, mode, optimizer, half=precision == "bf16")
+            sizes_of = [(batch, *shape) for shape in shapes_of(arch)]
+            dtype = "bf16" if precision == "bf16" else "f32"
+            peak, beyond = step_bytes(lambda m=mode: made(arch, m), sizes_of, update, dtype, "cuda")
             yield precision, mode, "step", predicted, peak
             yield precision, mode, "beyond", 0, beyond
-
-
-def gpu_step(arch: archdsl.Architecture, batch: int, mode: str, optimizer: Optimizer, *, half: bool) -> tuple[int, int]:
-    """The most bytes of tensors in the second of two steps, and those of the process beyond them."""
-    gc.collect()
-    torch.cuda.empty_cache()
-    model: Any = arch.build().cuda().train()
-    model.checkpointing = mode
-    if optimizer.name == "adamw":
-        update: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    else:
-        update = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=optimizer.momentum)
-    clips = clips_of(arch, batch, "cuda")
-    for _ in range(2):  # the first makes the optimiser's state
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        update.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
-            loss = model(*clips).float().square().mean()
-        loss.backward()
-        update.step()
-        del loss
-    torch.cuda.synchronize()
-    peak = torch.cuda.max_memory_allocated()
-    free, total = torch.cuda.mem_get_info()
-    return peak, total - free - peak
 
 
 def main() -> None:

@@ -7,17 +7,15 @@ Only the raw output of numpy's Philox generator is used, which is the same in ev
 from __future__ import annotations
 
 import math
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 import torch
 
 if TYPE_CHECKING:
-    from archdsl import Architecture
-
-DRAWN = "kaiming_normal_ kaiming_uniform_ normal_ trunc_normal_ uniform_ xavier_uniform_".split()
+    from collections.abc import Mapping
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -46,11 +44,15 @@ def clip(shape: tuple[int, ...]) -> torch.Tensor:
     return uniform("input:clip", shape)
 
 
-def filled(arch: Architecture, state: dict[str, torch.Tensor], **how: Any) -> torch.nn.Module:
-    """The module of a network in evaluation with all of its tensors given: none is drawn first, which takes long."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in DRAWN:
-            patch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
-        model = arch.build(**how).eval()
-    model.load_state_dict(state, strict=True)
-    return model
+def inputs_of(record: Mapping[str, Any]) -> list[torch.Tensor]:
+    """The clip of a record, and the numbers of its frames where they matter."""
+    frames = [torch.tensor(record["position_ids"])] if "position_ids" in record else []
+    return [clip(tuple(record["inputs"]["clip"])), *frames]
+
+
+def weights_of(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights that a record was made with, some times a factor where plain ones leave what float32 can hold."""
+    theirs = {name: weight(name, tuple(shape)) for name, shape in record["state_dict"].items()}
+    for pattern, factor in record.get("weight_scale", {}).items():
+        theirs.update((name, tensor * factor) for name, tensor in theirs.items() if re.search(pattern, name))
+    return theirs

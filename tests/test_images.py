@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from parity_weights import clip
-from test_parity import weights_of
+from parity_weights import clip, weights_of
 
 import archdsl
 

@@ -1,0 +1,124 @@
+"""The records of published implementations in `parity/`, and the spec and the source that each belongs to."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+
+class Case(NamedTuple):
+    """A record, the spec and the source that it belongs to, and the table of its inner modules."""
+
+    record: str
+    spec: str  # below `specs/`
+    taps: str
+    params: tuple[tuple[str, Any], ...] = ()
+    tolerance: float = 2e-5  # of the largest logit
+    share: Fraction = Fraction(3, 4)  # of the recorded values that we have, too
+
+    @property
+    def source(self) -> str:
+        return self.taps.split()[0]
+
+
+def given(**values: Any) -> tuple[tuple[str, Any], ...]:
+    """Parameters that a record's network has otherwise."""
+    return tuple(values.items())
+
+
+def of_pairs(function: str) -> tuple[tuple[str, Any], ...]:
+    """Non-local blocks with one of the functions of Wang et al. 2018."""
+    return given(pairwise=function)
+
+
+UNSCALED = 1e-3  # the softmax of a non-local block without a scale makes float32's own error that large
+PADDED = Fraction(3, 5)  # Longformer fills its sequences up to whole windows, so inner values have other shapes
+
+CASES = [
+    Case("psf_slowfast_8x8_r50", "slowfast_r50", "pyslowfast slowfast"),
+    Case("psf_slowfast_8x8_r50_small", "slowfast_r50", "pyslowfast slowfast"),
+    Case("psf_slowfast_nln_8x8_r50_small", "slowfast_r50_nl", "pyslowfast slowfast"),
+    Case("psf_slow_r50_8x8", "slow_r50", "pyslowfast slow"),
+    Case("psf_c2d_r50", "c2d_r50", "pyslowfast c2d"),
+    Case("psf_i3d_nln_r50", "i3d_r50_nl5", "pyslowfast c2d"),
+    Case("psf_i3d_nln_r50_small", "i3d_r50_nl5", "pyslowfast c2d"),
+    Case("psf_i3d_nln_r101_small", "i3d_r101_nl5", "pyslowfast c2d"),
+    Case("ptv_slowfast_r50", "slowfast_r50", "pytorchvideo slowfast"),
+    Case("ptv_slow_r50", "slow_r50", "pytorchvideo slow"),
+    Case("ptv_i3d_r50_small", "i3d_r50", "pytorchvideo c2d"),
+    Case("ptv_r2plus1d_r50", "r2plus1d_r50", "pytorchvideo r2plus1d"),
+    Case("mma_slowfast_r50_8x8", "slowfast_r50", "mmaction2 slowfast"),
+    Case("mma_slowfast_r101_r50_4x16_small", "slowfast_4x16_r101_r50", "mmaction2 slowfast"),
+    Case("mma_slowonly_r50_nl_embedded_8x8_small", "slow_r50_nl", "mmaction2 slow"),
+    Case("mma_c2d_r50", "c2d_r50", "mmaction2 c2d"),
+    Case("mma_i3d_r50_small", "i3d_r50", "mmaction2 c2d"),
+    Case("mma_i3d_r50_heavy_small", "i3d_r50_heavy", "mmaction2 c2d"),
+    Case("mma_i3d_r50_nl1_dot_product_small", "i3d_r50_nl1", "mmaction2 c2d", of_pairs("dot_product")),
+    Case("mma_i3d_r50_nl1_concatenation_small", "i3d_r50_nl1", "mmaction2 c2d", of_pairs("concatenation")),
+    Case("mma_i3d_r50_nl1_embedded_gaussian_small", "i3d_r50_nl1", "mmaction2 c2d"),
+    Case("mma_i3d_r50_nl_gaussian", "i3d_r50_nl5", "mmaction2 c2d", of_pairs("gaussian"), UNSCALED),
+    Case("mma_r2plus1d_r34", "r2plus1d_34", "mmaction2 r2plus1d"),
+    Case("tv_r3d_18", "r3d_18", "torchvision r3d"),
+    Case("tv_mc3_18_small", "mc3_18", "torchvision r3d"),
+    Case("tv_r2plus1d_18", "r2plus1d_18", "torchvision r2plus1d"),
+    Case("vmz_r2plus1d_18", "r2plus1d_18", "vmz r2plus1d"),
+    Case("vmz_r2plus1d_34_small", "r2plus1d_34", "vmz r2plus1d"),
+    Case("i3d_inception_small", "i3d_inception_rgb", "pytorch_i3d inception"),
+    Case("i3d_inception_flow_23f_223x217", "i3d_inception_flow", "pytorch_i3d inception"),
+    Case("psf_mvit_b_16x4", "mvit_b_16x4", "pyslowfast mvit"),
+    Case("psf_mvit_b_16x4_jointpos_small", "mvit_b_16x4", "pyslowfast mvit", given(positions="joint")),
+    Case("psf_mvit_b_16x4_max_nokernel_small", "mvit_b_16x4", "pyslowfast mvit", given(pool="max")),
+    Case("psf_mvit_b_16x4_avg_96", "mvit_b_16x4", "pyslowfast mvit", given(pool="avg", pool_kernel=3)),
+    Case("psf_mvit_b_32x3_small", "mvit_b24_32x3", "pyslowfast mvit"),
+    Case("psf_mvitv2_s_16x4_small", "mvitv2_s_16x4", "pyslowfast mvit"),
+    Case("psf_mvitv2_s_72", "mvitv2_s_16x4", "pyslowfast mvit", given(table_crop=72)),
+    Case("psf_mvitv2_s_dimmulmlp_small", "mvitv2_s_16x4", "pyslowfast mvit", given(wide_attention=False)),
+    Case("psf_mvitv2_s_noresidual_small", "mvitv2_s_16x4", "pyslowfast mvit", given(residual_pooling=False)),
+    Case("ptv_mvit_base_16x4", "mvit_b_16x4", "pytorchvideo mvit"),
+    Case("ptv_mvit_base_16x4_release015_small", "mvit_b_16x4", "pytorchvideo mvit"),  # another ε where it pools
+    Case("ptv_mvit_base_32x3_small", "mvit_b_32x3", "pytorchvideo mvit"),
+    Case("tv_mvit_v1_b_small", "mvit_b_16x4", "torchvision mvit"),
+    Case("tv_mvit_v2_s", "mvitv2_s_16x4", "torchvision mvit"),
+    Case("tv_mvit_v2_s_64x96", "mvitv2_s_16x4", "torchvision mvit", given(table_crop=96)),
+    Case("tv_mvit_v2_s_72", "mvitv2_s_16x4", "torchvision mvit", given(table_crop=72)),
+    Case("mma_mvit_s", "mvitv2_s_16x4", "mmaction2 mvit"),
+    Case("mma_mvit_s_norelpos_small", "mvitv2_s_16x4", "mmaction2 mvit", given(relative=False, positions="joint")),
+    Case("mma_mvit_b_small", "mvitv2_b_32x3", "mmaction2 mvit"),
+    Case("swin_t", "swin3d_t", "video_swin swin"),
+    Case("swin_t_small", "swin3d_t", "video_swin swin"),
+    Case("swin_t_odd", "swin3d_t", "video_swin swin"),
+    Case("swin_b_w1677_small", "swin3d_b_ssv2", "video_swin swin", given(classes=400)),
+    Case("tv_swin3d_t", "swin3d_t", "torchvision swin"),
+    Case("tv_swin3d_t_tshift", "swin3d_t", "torchvision swin"),
+    Case("tv_swin3d_s_odd", "swin3d_s", "torchvision swin"),
+    Case("mma_swin_tiny_tshift", "swin3d_t", "mmaction2 swin"),
+    Case("tsf_divided_small", "timesformer_ts", "timesformer timesformer"),
+    Case("tsf_space", "timesformer_s", "timesformer timesformer"),
+    Case("hf_timesformer_divided_small", "timesformer_ts", "huggingface timesformer"),
+    Case("hf_timesformer_joint_small", "timesformer_st", "huggingface timesformer"),
+    Case("mma_timesformer_divided", "timesformer_ts", "mmaction2 timesformer"),
+    Case("mma_timesformer_joint_small", "timesformer_st", "mmaction2 timesformer"),
+    Case("mma_timesformer_space_small", "timesformer_s", "mmaction2 timesformer"),
+    Case("hf_vivit_b_ckptkeys", "vivit_b_joint", "huggingface vivit"),
+    Case("hf_vivit_b_small", "vivit_b_joint", "huggingface vivit"),
+    Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn", share=PADDED),
+    Case("tv_resnet50", "images/resnet50", "torchvision resnet"),
+    Case("tv_resnet101_small", "images/resnet101", "torchvision resnet"),
+    Case("timm_resnet50_small", "images/resnet50", "timm resnet"),
+    Case("tv_vit_b_16", "images/vit_b16", "torchvision vit"),
+    Case("timm_vit_b16", "images/vit_b16", "timm vit"),
+    Case("timm_deit_b_small", "images/deit_b", "timm vit"),
+    Case("deit_b_small", "images/deit_b", "deit vit"),
+    Case("hf_vit_b_ckptkeys", "images/vit_b16", "huggingface vit"),
+    Case("hf_vit_b_small", "images/vit_b16", "huggingface vit"),
+    Case("tv_swin_t", "images/swin_t", "torchvision image_swin"),
+    Case("tv_swin_t_odd", "images/swin_t", "torchvision image_swin"),
+    Case("timm_swin_t", "images/swin_t", "timm swin"),
+    Case("timm_swin_b", "images/swin_b", "timm swin"),
+    Case("swin_t_images", "images/swin_t", "swin swin"),
+    Case("hf_swin_t_ckptkeys", "images/swin_t", "huggingface swin"),
+    Case("hf_swin_t", "images/swin_t", "huggingface swin"),
+]
+
+# The first record of each kind of a small clip.
+FEW = {c.taps: c.record for c in reversed(CASES) if "small" in c.record}
