@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import goals
 import table
 import torch
-from measure import Runner, measured, where
+from measure import Runner, full_precision, measured, where
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results" / "alternatives.csv"
 Forms = dict[str, "Callable[..., Tensor]"]
 Case = tuple[str, Forms, "Sequence[tuple[int, ...]]"]
+
+
+class Constant:
+    """A tensor that does not depend on the values, brought to a device and dtype once."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+        self.kept: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def like(self, other: Tensor) -> Tensor:
+        """Return it on the device and in the dtype of another tensor."""
+        key = other.device, other.dtype
+        if key not in self.kept:
+            with torch.inference_mode(mode=False):
+                self.kept[key] = self.value.to(other)
+        return self.kept[key]
 
 
 def linear(n: int, channels: int, out: int) -> Case:
@@ -101,7 +117,7 @@ def pooling(channels: int, frames: int, size: int, stride: int) -> Case:
 def distances(heads: int, queries: tuple[int, int, int], keys: tuple[int, int, int], d: int = 96) -> Case:
     """Attention with decomposed distances, as a table of scores and as channels."""
     where_to = torch.cartesian_prod(*map(torch.arange, keys)).unbind(-1)
-    places = torch.cat([F.one_hot(x, k) for x, k in zip(where_to, keys, strict=True)], dim=-1).float()
+    places = Constant(torch.cat([F.one_hot(x, k) for x, k in zip(where_to, keys, strict=True)], dim=-1).float())
 
     def said(q: Tensor, *tables: Tensor) -> list[Tensor]:
         grid = q.unflatten(2, queries)
@@ -114,7 +130,7 @@ def distances(heads: int, queries: tuple[int, int, int], keys: tuple[int, int, i
 
     def channels(q: Tensor, k: Tensor, v: Tensor, *tables: Tensor) -> Tensor:
         more = torch.cat(said(q, *tables), dim=-1).flatten(2, 4) * d**0.5
-        mark = places.to(k.device).expand(*k.shape[:2], -1, -1)
+        mark = places.like(k).expand(*k.shape[:2], -1, -1)
         q, k = torch.cat([q, more], dim=-1), torch.cat([k, mark], dim=-1)
         return F.scaled_dot_product_attention(q, k, F.pad(v, (0, more.shape[-1])), scale=d**-0.5)[..., :d]
 
@@ -133,13 +149,14 @@ def masks(windows: int, heads: int, n: int = 392, d: int = 32) -> Case:
     """Attention in windows of which some are cut by the border, by a mask for each and by channels."""
     side = torch.ones(windows, 1, n, 1)
     side[-windows // 4 :, :, n // 2 :] = -1
+    sign = Constant(side)
 
     def masked(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        mask = bias - 50 + 50 * (side * side.transpose(-2, -1)).to(q.device)
+        mask = bias - 50 + 50 * (sign.like(q) * sign.like(q).transpose(-2, -1))
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
     def channels(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        sides = side.to(q.device).expand(-1, heads, -1, -1)
+        sides = sign.like(q).expand(-1, heads, -1, -1)
         q, k = torch.cat([q, 50 * d**0.5 * sides], dim=-1), torch.cat([k, sides], dim=-1)
         return F.scaled_dot_product_attention(q, k, F.pad(v, (0, 1)), attn_mask=bias, scale=d**-0.5)[..., :d]
 
@@ -168,39 +185,72 @@ def cases() -> Iterator[Case]:
     yield masks(4, 12)
 
 
-def line(case: Case, device: str, runs: int) -> list[dict[str, Any]]:
-    """How much faster than the first form the others are."""
-    what, forms, shapes = case
+def inputs(shapes: Sequence[tuple[int, ...]], device: str) -> list[Tensor]:
+    """Return random tensors; the weights are scaled so that sums stay small."""
     torch.manual_seed(0)
     given = [torch.randn(shape, device=device) for shape in shapes]
     for tensor in given[1:]:
-        tensor.div_(tensor[0].numel() ** 0.5)  # weights, so that sums stay small
-    expected = next(iter(forms.values()))(*given)
-    for name, form in forms.items():
-        difference = ((form(*given) - expected).abs().max() / expected.abs().max()).item()
-        if difference > 1e-4:
-            raise SystemExit(f"{what}: {name} differs by {difference:.1e}")
-    found: dict[str, dict[str, list[float]]] = {}
-    gradient = torch.randn_like(expected)
-    for trains in (False, True):
-        ready: list[Runner] = []
-        for name, form in forms.items():
+        tensor.div_(tensor[0].numel() ** 0.5)
+    return given
 
-            def run(form: Callable[..., Tensor] = form, trains: bool = trains) -> None:
+
+def check(case: Case, device: str) -> None:
+    """Hold all forms of a case against the first, in float32.
+
+    Raises:
+        ValueError: if one differs by more than 1e-4 of the largest number.
+    """
+    what, forms, shapes = case
+    given = inputs(shapes, device)
+    with torch.no_grad(), full_precision():
+        expected = next(iter(forms.values()))(*given)
+        for name, form in forms.items():
+            difference = ((form(*given) - expected).abs().max() / expected.abs().max()).item()
+            if not difference <= 1e-4:
+                message = f"{what}: {name} differs by {difference:.1e}"
+                raise ValueError(message)
+
+
+WAYS = ("forward", "backward")
+
+
+def gains(
+    case: Case, device: str, runs: int, dtype: str = "f32", ways: Sequence[str] = WAYS
+) -> dict[str, dict[str, float]]:
+    """Return how much faster than the first form the others are, `forward` alone and `backward` with both passes."""
+    _, forms, shapes = case
+    first, *names = forms
+    given = [x.bfloat16() if dtype == "bf16" else x for x in inputs(shapes, device)]
+    with torch.no_grad():
+        gradient = torch.randn_like(forms[first](*given))
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
+    for way in ways:
+        trains = way == "backward"
+        ready: list[Runner] = []
+        for name in forms:
+
+            def run(form: Callable[..., Tensor] = forms[name], trains: bool = trains) -> None:
                 with torch.inference_mode(not trains):
-                    inputs = [x.detach().requires_grad_(trains) for x in given]
-                    y = form(*inputs)
+                    tensors = [x.detach().requires_grad_(trains) for x in given]
+                    y = form(*tensors)
                 if trains:
-                    torch.autograd.grad(y, inputs, gradient)
+                    torch.autograd.grad(y, tensors, gradient)
 
             ready.append(Runner(name, run, run, run, lambda: 0))
-        found["backward" if trains else "forward"] = measured(ready, runs, device, warm=False)
-    first, *others = forms
+        times = measured(ready, runs, device, warm=False)
+        for name in names:
+            found[name][way] = table.ratio(times[first], times[name])
+    return found
+
+
+def line(case: Case, device: str, runs: int) -> list[dict[str, Any]]:
+    """How much faster than the first form the others are."""
+    check(case, device)
+    what, forms, _ = case
+    first = next(iter(forms))
     return [
-        {"what": what, "form": other, "beside": first}
-        | {way: table.ratio(times[first], times[other]) for way, times in found.items()}
-        | {"machine": where(device)}
-        for other in others
+        {"what": what, "form": other, "beside": first} | ways | {"machine": where(device)}
+        for other, ways in gains(case, device, runs).items()
     ]
 
 
@@ -208,8 +258,9 @@ def markdown(lines: Sequence[Mapping[str, object]]) -> str:
     """The lines as a table, one for each machine."""
     cells: list[tuple[str, list[str]]] = []
     for line in lines:
-        gains = [f"{float(str(line[way])):.2f}" for way in ("forward", "backward")]
-        cells.append((f"{line['machine']}, float32", [str(line[k]) for k in ("what", "beside", "form")] + gains))
+        gains = [f"{float(str(line[way])):.2f}" if line[way] else "–" for way in WAYS]
+        dtype = table.WORDS[str(line.get("dtype", "f32"))]
+        cells.append((f"{line['machine']}, {dtype}", [str(line[k]) for k in ("what", "beside", "form")] + gains))
     return table.by_machine(("what", "form", "other form", "forward", "and backward"), cells)
 
 
@@ -222,7 +273,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
     arguments = parser.parse_args()
     if arguments.write_docs:
-        goals.write_page(alternatives=markdown(table.read_lines(arguments.csv)))
+        goals.write_page(alternatives=markdown(table.shown_lines(arguments.csv)))
         return
     lines = [found for case in cases() for found in line(case, arguments.device, arguments.runs)]
     table.write_lines(arguments.csv, lines)

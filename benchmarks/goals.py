@@ -88,9 +88,15 @@ def goals_table(rows: Sequence[table.Row]) -> str:
 
 
 def counted(rows: Iterable[table.Row]) -> list[table.Row]:
-    """The rows that a goal of time is about, by goal."""
+    """Return the rows that a goal of time is about, by goal, and the others of a GPU."""
     kept = list(rows)
-    return [row for goal in GOALS if goal.figure == "time" for row in kept if goal.holds(row)]
+    found = [row for goal in GOALS if goal.figure == "time" for row in kept if goal.holds(row)]
+    return found + [row for row in kept if row.device == "cuda" and row not in found]
+
+
+def rows_of(path: Path) -> list[table.Row]:
+    """Return the rows of a file of speeds, and of that of a GPU beside it."""
+    return [row for found in table.with_gpu(path) for row in table.read(found)]
 
 
 def tables(rows: Sequence[table.Row]) -> dict[str, str]:

@@ -222,10 +222,10 @@ def main() -> None:
         return
     if arguments.write_docs:
         shares = ceiling.summary(table.read_lines(arguments.results / "ceiling_cpu.csv"))
-        goals.write_page(**goals.tables(table.read(arguments.csv)), ceiling=shares)
+        goals.write_page(**goals.tables(goals.rows_of(arguments.csv)), ceiling=shares)
         return
     if arguments.summary:
-        rows = table.read(arguments.csv)
+        rows = goals.rows_of(arguments.csv)
         print(goals.goals_table(rows), table.speed_tables(rows), sep="\n", end="")
         return
     with tempfile.TemporaryDirectory() as folder:

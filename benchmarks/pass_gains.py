@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true", help="write the table of the CSV file to the page")
     arguments = parser.parse_args()
     if arguments.write_docs:
-        goals.write_page(passes=markdown(table.read_lines(RESULTS)))
+        goals.write_page(passes=markdown(table.shown_lines(RESULTS)))
         return
     unknown = sorted(set(arguments.specs) - set(MODELS))
     if unknown:

@@ -99,11 +99,10 @@ def parsed(name: str, text: str) -> object:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a file, none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Row(**{k: parsed(k, v) for k, v in line.items()}) for line in csv.DictReader(file)]  # pyright: ignore[reportArgumentType]
+    """Return the rows of a file of speeds that were measured, none if there is no file."""
+    known = {f.name for f in fields(Row)}
+    lines = [line for line in read_lines(path) if line["ours"]]
+    return [Row(**{k: parsed(k, str(v)) for k, v in line.items() if k in known}) for line in lines]  # pyright: ignore[reportArgumentType]
 
 
 def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
@@ -119,6 +118,17 @@ def read_lines(path: Path) -> list[dict[str, object]]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         return [dict(line) for line in csv.DictReader(file)]
+
+
+def with_gpu(path: Path) -> list[Path]:
+    """Return a file of results and the one of a GPU beside it, `gpu_NAME.csv`."""
+    return [path, path.with_name(f"gpu_{path.name}")]
+
+
+def shown_lines(path: Path) -> list[dict[str, object]]:
+    """Return the lines of a file of results and of that of a GPU which have figures."""
+    lines = [line for found in with_gpu(path) for line in read_lines(found)]
+    return [line for line in lines if line.get("status", "measured") in {"measured", "alone"}]
 
 
 def write_lines(path: Path, lines: Sequence[dict[str, object]]) -> None:
