@@ -24,7 +24,7 @@ COLUMNS = {
     "speed": (SPEED_KEY, SPEED),
     "memory": (
         ("device", "model", "clip", "batch", "dtype", "checkpointing", "optimizer"),
-        ("predicted", "measured", "ratio", "beyond"),
+        ("predicted", "measured", "ratio"),
     ),
     "passes": (("device", "model", "mode", "dtype", "batch", "pass"), ("clip", "seconds", "gain", "runs")),
     "alternatives": (("device", "what", "form", "beside", "dtype"), ("forward", "backward")),

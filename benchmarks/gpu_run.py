@@ -131,9 +131,11 @@ class Run:
         name = " ".join(str(row[k]) for k in COLUMNS[step][0][1:])
         print(f"{time.monotonic() - self.begin:6.1f} s  {step}: {name}: {found.status} {found.note}"[:200], flush=True)
 
-    def measure(self, step: str, rows: Iterable[Row], end: str) -> None:
-        """Measure rows one by one, as many as fit."""
+    def measure(self, step: str, rows: Iterable[Row], end: str, between: Callable[[], None] | None = None) -> None:
+        """Measure rows one by one, as many as fit; `between` is called before each."""
         for row in rows:
+            if between is not None:
+                between()
             seconds = min(self.limits.row, self.at("training"))
             if self.at(end) <= 0 or seconds <= 0:
                 return
@@ -171,16 +173,24 @@ class Compilers:
     def __init__(self, run: Run, rows: list[Row]) -> None:
         self.run = run
         cores = os.cpu_count() or 1
-        room = run.memory // EACH if run.memory else 2
-        count = max(1, min(len(rows), cores * 3 // 2, room))
-        threads = max(1, round(1.5 * cores / count))
-        self.working = {id(row): (row, Worker(run.options, threads)) for row in rows[:count]}
+        self.room = max(1, run.memory // EACH if run.memory else 2)
+        self.most = max(1, cores - 2)  # at work, so that those of most worth are ready soon
+        self.threads = max(1, round(cores / min(self.most, self.room, len(rows) or 1)))
+        self.pending = list(rows)
+        self.working: dict[int, tuple[Row, Worker]] = {}
         self.ready: list[tuple[Row, Worker]] = []
-        for row, worker in self.working.values():
+        self.begin()
+
+    def begin(self) -> None:
+        """Start as many as there are cores and memory for."""
+        while self.pending and len(self.working) < self.most and len(self.working) + len(self.ready) < self.room:
+            row = self.pending.pop(0)
+            worker = Worker(self.run.options, self.threads)
             worker.tell(step="speed", row=row, wait=True)
+            self.working[id(row)] = row, worker
 
     def look(self) -> None:
-        """Take notice of those that are ready, or have failed."""
+        """Take notice of those that are ready, or have failed, and start others."""
         for key, (row, worker) in list(self.working.items()):
             while (answer := worker.answer(0)) is not None:
                 if "machine" in answer:
@@ -192,16 +202,18 @@ class Compilers:
                     self.run.add("speed", row, outcome(answer))
                     worker.kill()
                 break
+        self.begin()
 
-    def compile(self, end: Callable[[], float]) -> None:
+    def compile(self, seconds: float) -> None:
         """Wait until all are ready, or the time is over, and end those that are not."""
+        end = time.monotonic() + seconds
         self.look()
-        while self.working and end() > 0:
+        while self.working and time.monotonic() < end:
             time.sleep(0.1)
             self.look()
         for _, worker in self.working.values():  # the next start finds part of that in its cache
             worker.kill()
-        self.working = {}
+        self.working, self.pending = {}, []
 
     def time(self) -> None:
         """Let those that are ready time their rows, one after the other."""
@@ -235,8 +247,8 @@ def measure_all(run: Run) -> None:
     compilers = Compilers(run, run.left("speed", compiled))
     try:
         for step in ("correctness", "memory"):
-            run.measure(step, run.left(step), step)
-        compilers.compile(lambda: run.at("compiling"))
+            run.measure(step, run.left(step), step, compilers.look)
+        compilers.compile(run.at("compiling"))
         run.measure("speed", run.left("speed", eager), "eager")
         compilers.time()
         for step in ("passes", "alternatives", "training"):
@@ -246,7 +258,7 @@ def measure_all(run: Run) -> None:
             run.measure(step, run.left(step), "training")
         while (rest := run.left("speed", compiled)) and run.at("training") > LEAST:
             compilers = Compilers(run, rest)
-            compilers.compile(lambda: run.at("training") * 0.8)
+            compilers.compile(run.at("training") * 0.8)
             compilers.time()
     finally:
         compilers.close()

@@ -149,6 +149,24 @@ def test_a_row_that_ends_or_stops_its_process_does_not_end_the_run(tmp_path: Pat
     }  # fmt: skip
 
 
+def test_compiled_rows_are_timed_before_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row never gets ready: it costs neither the one before it nor the one that would come behind it."""
+    monkeypatch.setattr(gpu_run, "LEAST", 1.0)
+    monkeypatch.setattr(gpu_run, "ENDS", dict.fromkeys(gpu_run.ENDS, 0.0) | {"training": 1.0})
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    (tmp_path / "gpu.py").write_text(FAKE, "utf-8")
+    rows: dict[str, list[dict[str, Any]]] = {step: [] for step in COLUMNS}
+    rows["speed"] = [{"model": name, "compiled": True} for name in ("hangs", "one", "two", "three")]
+    rows["speed"] = [r | dict.fromkeys(("clip", "peer", "mode", "dtype", "batch"), "") for r in rows["speed"]]
+    (tmp_path / "manifest.json").write_text(json.dumps({"rows": rows}), "utf-8")
+    options = gpu_run.Options(tmp_path, tmp_path / "cache", "cpu", "eager")
+    run = gpu_run.Run(options, tmp_path / "results", gpu_run.Limits(whole=12, row=5))
+    monkeypatch.setattr(run, "memory", 9 * gpu_run.EACH)
+    gpu_run.measure_all(run)
+    found = {line["model"]: line["status"] for line in lines_of(tmp_path / "results", "speed")}
+    assert found == {"hangs": SKIPPED, "one": MEASURED, "two": MEASURED, "three": MEASURED}
+
+
 def bench(folder: Path) -> gpu_steps.Bench:
     return gpu_steps.Bench(gpu_folder.Folder(folder), "cpu", "eager")
 
@@ -221,7 +239,7 @@ ROW = {
     "device": "cuda", "model": "m", "clip": "3x8x64x64", "batch": 2, "dtype": "bf16", "checkpointing": "none",
     "optimizer": "sgd",
 }  # fmt: skip
-FIGURES = {"predicted": 100 * 2**20, "measured": 80 * 2**20, "ratio": 1.25, "beyond": 0}
+FIGURES = {"predicted": 100 * 2**20, "measured": 80 * 2**20, "ratio": 1.25}
 
 
 def test_rows_are_by_machine_and_can_be_measured_again(tmp_path: Path) -> None:
