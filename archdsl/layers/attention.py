@@ -52,8 +52,9 @@ class Attention(Layer):
     Positions are looked at in groups: all along the axes of `over`, or in a `window`, which becomes as small as the
     axis that it covers. Windows that do not divide the grid are filled with zeros, which are looked at as the rest (Liu
     et al. 2022); `shift` moves all windows towards the end, round the border, where positions from its two sides do not
-    see each other. With a `dilation` of d a group holds every d-th position. A `band` of n lets each position see n/2
-    before and behind it, and costs as much as the axis is long.
+    see each other: their scores are 100 lower, as in the authors' code, or −∞ beside a class token and without `scale`.
+    With a `dilation` of d a group holds every d-th position. A `band` of n lets each position see n/2 before and behind
+    it, and costs as much as the axis is long.
 
     Queries, keys and values can be pooled (Fan et al. 2021): over the whole grid, before it is cut into windows. Where
     the stride is the size of the window it is not padded, else by half of an odd window. `b` is a learned number for
@@ -294,8 +295,8 @@ class Attention(Layer):
         kind, found = self.arrangement(x), set[str]()
         if self.score == EMBEDDED_GAUSSIAN and self.position == DECOMPOSED and kind in ("whole", "axes"):
             found.add("distances")
-        if self.score == EMBEDDED_GAUSSIAN and kind == "windows" and not x.token:
-            found.add("masks")
+        if self.score == EMBEDDED_GAUSSIAN and self.scale and kind == "windows" and not x.token:
+            found.add("masks")  # 100 less; scores that are not scaled can differ by more
         if self.position == TABLE and kind == "windows":
             found.add("tables")
         if self.pool == "conv" and self._pools() and all(p.keeps_frames for p in (self.queries, self.keys)):
