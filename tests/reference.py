@@ -446,6 +446,11 @@ def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: 
         return y.unflatten(1, (heads, -1)).transpose(-1, -2)
 
     bias = _distances(layer, axes, q_places, k_places, seen, rows(q)[:, :, :positions], w)
+    apart = _apart(axes, q_places, k_places)
+    if layer.score == "embedded_gaussian" and layer.scale and q.token is None:
+        bias = bias - 100 * apart
+    else:
+        seen = seen & (apart == 0)
     if q.token is not None:
         seen = _with_tokens(seen, q_places.group, k_places.group, groups)
         bias = functional.pad(bias, (0, groups, 0, groups))
@@ -464,14 +469,21 @@ def _pairs(function: Callable[[Tensor, Tensor], Tensor], q: Tensor, k: Tensor) -
 
 
 def _seen(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
-    """Which keys each query looks at: those of its group that have not come round the border, or have as it has."""
+    """Which keys each query looks at: those of its group."""
     seen = _pairs(torch.eq, q.group, k.group)
     for axis, p, other in zip(axes, q.at, k.at, strict=True):
-        seen = seen & _pairs(torch.eq, p < axis.shift, other < axis.shift)
         if layer.band and axis.attended:
             distance = _pairs(torch.sub, p, other)
             seen = seen & (distance.abs() <= layer.band // 2 * axis.dilation) & (distance % axis.dilation == 0)
     return seen
+
+
+def _apart(axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
+    """On how many axes a query or its key has come round the border, and the other one has not."""
+    pairs = zip(axes, q.at, k.at, strict=True)
+    return sum(
+        (_pairs(torch.ne, p < axis.shift, other < axis.shift).int() for axis, p, other in pairs), torch.tensor(0)
+    )
 
 
 def _with_tokens(seen: Tensor, q_group: Tensor, k_group: Tensor, groups: int) -> Tensor:
@@ -520,7 +532,7 @@ def _rows(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
     if layer.table_prefix:
         ends = [_in_the_larger(largest, x, s) for x, s in ((q, _query_steps(layer)), (k, _key_steps(layer)))]
     else:
-        ends = [x.at for x in (q, k)]
+        ends = [[(p - a.shift) % a.padded for a, p in zip(axes, x.at, strict=True)] for x in (q, k)]
     row = torch.zeros(len(q.group), len(k.group), dtype=torch.long)
     for axis, most, p, other in zip(axes, largest, *ends, strict=True):
         distance = _pairs(torch.sub, p, other)

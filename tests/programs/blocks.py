@@ -119,7 +119,7 @@ class Blocks:
         body = " -> ".join(steps)
         if kind.channels == "same" and kind.moves == "still" and d.chance(0.5):
             body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])
-        elif kind.channels == "width" and kind.moves == "still" and d.chance(0.3):
+        elif kind.channels == "width" and kind.moves == "still" and d.chance(0.45):
             around = "linear(width)" if kind.tokens else d.pick(["conv(width)", "conv(width) -> relu", "linear(width)"])
             around += f" -> {d.pick(['drop_path', 'dropout'])}(p)" if "p" in parts else ""
             body = f"residual {{ {body} }} shortcut if in.channels != width {{ {around} }}"
@@ -160,7 +160,7 @@ class Blocks:
 
 
 PARAMETERS = [
-    ("k", "kernel", 0.3), ("mid", "width", 0.25), ("deep", "flag", 0.35), ("n", "count", 0.2), ("p", "rate", 0.2),
+    ("k", "kernel", 0.3), ("mid", "width", 0.25), ("deep", "flag", 0.35), ("n", "count", 0.2), ("p", "rate", 0.3),
     ("ws", "list", 0.1), ("ks", "kernels", 0.2),
 ]  # fmt: skip
 TYPES = {
