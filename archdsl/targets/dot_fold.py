@@ -28,11 +28,11 @@ class Run(NamedTuple):
 
 
 def flattened(items: Sequence[Item]) -> Iterator[Item]:
-    """The items with only blocks left as units: shortcuts and sequences have no frame of their own."""
+    """The items with only blocks left as units: shortcuts, sequences and blocks without a layer have no frame."""
     for item in items:
         if isinstance(item, Unit) and item.kind != "block":
             yield from flattened(item.items)
-        else:
+        elif nodes_of([item]):
             yield item
 
 

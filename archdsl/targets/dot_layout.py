@@ -143,7 +143,7 @@ class _Placer:
                 laterals.setdefault(unit.stage, []).extend(unit.nodes())
         count = stages = 0
         for unit in self.network.units:
-            items = [i for i in flattened(unit.items) if nodes_of([i])]
+            items = list(flattened(unit.items))
             if unit.kind == "stage":
                 stages += 1
                 parts: dict[int, list[Item]] = {}
