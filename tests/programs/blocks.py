@@ -116,7 +116,7 @@ class Blocks:
         if end is not None and state.text != end:
             text, state = chains.ending(state, end)
             steps.append(text)
-        body = " -> ".join(steps)
+        body = " -> ".join(steps + (self._by_flag() if "deep" in parts and not kind.tokens else []))
         if kind.channels == "same" and kind.moves == "still" and d.chance(0.5):
             body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])
         elif kind.channels == "width" and kind.moves == "still" and d.chance(0.45):
@@ -128,6 +128,13 @@ class Blocks:
             other = d.pick(["", rows, rows, rows, " else { conv(in.channels, 3) -> bn }"])
             body = f"if deep {{ {body} }}{other}"  # blocks of a row that have no code, or another layout
         return body
+
+    def _by_flag(self) -> list[str]:
+        """A choice of the value that a branch begins with, now and then; the channels stay."""
+        if not self.draw.chance(0.4):
+            return []
+        branches = "if deep { one -> gelu } else { two -> gelu }, linear(in.channels)"
+        return ["relu as one -> linear(in.channels) as two", f"add {{ {branches} }}"]
 
     def _by_stride(self, place: Place, state: State) -> str:
         d = self.draw

@@ -382,6 +382,7 @@ class Chains(Values):
             (f"conv({out}, {d.whole(1, 4)}, stride = {size}, padding = same)", behind.with_channels(out)),
             (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
             (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
+            (f"avgpool(1, stride = {size})", behind),
             (f"linear(8) -> attention(2, q_pool = 3, q_stride = {size}, pool = conv)", behind.with_channels("8")),
         ]
         if move[1] == move[2] == 2 and move[0] == 1:
