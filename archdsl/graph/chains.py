@@ -104,7 +104,7 @@ class Builder:
             self.evaluator.step(step.span)
             flow = self._step(step, flow, context, first=index == 0)
         self.evaluator.leave()
-        return flow or LOST
+        return self._need(flow, chain, context)
 
     def _step(self, step: ast.Step, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
         before = len(context.unit.items)
@@ -206,8 +206,8 @@ class Builder:
             return LOST
         return self.apply(layer, (flow, *referred), context, link)
 
-    def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual, context: Context) -> Flow:
-        """The value in hand; where several paths run, a chain must say which it means."""
+    def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> Flow:
+        """The value in hand, or at the end of a chain; where several paths run, a chain must say which it means."""
         if flow is not None:
             return flow
 
@@ -216,6 +216,8 @@ class Builder:
             return "begin the chain with " + " or ".join(names if len(names) < 12 else [*names[:11], "…"])
 
         label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
+        if isinstance(link, ast.Chain):
+            label = "this begins with no value, and makes none"
         self.reporter.report("E0602", link.span, label, hint=hint)
         return LOST
 
