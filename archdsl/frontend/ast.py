@@ -16,8 +16,11 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def part(cls: type[T]) -> type[T]:
-    """A frozen dataclass that takes comparison and representation from `Syntax`: made for each, they cost start-up."""
-    return dataclass(frozen=True, eq=False, repr=False)(cls)
+    """A dataclass with the comparison and representation of `Syntax`: made for each class, they cost start-up.
+
+    For the same reason type checkers alone see that it is frozen.
+    """
+    return dataclass(eq=False, repr=False)(cls)
 
 
 @part

@@ -17,7 +17,6 @@ from archdsl.core.source import MAX_CHARACTERS, Source, Span
 from archdsl.core.work import MAX_STEPS, TOKEN
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
-from archdsl.frontend.habits import Unexpected
 from archdsl.frontend.syntax_faults import (
     CLOSE,
     OPEN,
@@ -29,6 +28,7 @@ from archdsl.frontend.syntax_faults import (
     span_of,
     unexpected,
 )
+from archdsl.frontend.unexpected import Unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

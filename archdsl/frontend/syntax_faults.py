@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, Note, did_you_mean
 from archdsl.core.source import Span
-from archdsl.frontend.habits import Unexpected, cure, form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from lark import Token
 
     from archdsl.core.source import Source
+    from archdsl.frontend.unexpected import Unexpected
 
 OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
@@ -118,6 +118,8 @@ def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Di
 
 def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> Diagnostic:
     """A token that cannot stand where it does; `words` are how the kinds of one spelling are written."""
+    from archdsl.frontend.habits import cure  # no other text pays for it
+
     token, opened = fault.token, fault.opened
     habit = cure(fault)
     code = habit.code if habit is not None else "E0103"
@@ -161,7 +163,11 @@ def _hint(fault: Unexpected) -> str:
         return f"`{token}` is a word of the language and cannot be a name"
     words = {w.lower() for w in accepted if w in STATEMENTS or w in _WORDS}
     close = did_you_mean(token, words) if token.type == "NAME" else ""
-    return close if close.startswith("did you mean") else form(fault)
+    if close.startswith("did you mean"):
+        return close
+    from archdsl.frontend.habits import form
+
+    return form(fault)
 
 
 def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ from archdsl.layers.attributes import Reference, unsuited
 from archdsl.layers.base import TOKENS, ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     import networkx as nx
 
@@ -94,6 +94,7 @@ class Builder:
         self.called: set[BlockDef] = set()
         self.read: set[str] = set()  # names of the values that chains have begun with
         self.dropped: Mapping[str, ast.Name] = {}  # paths that a variant drops
+        self.sound: set[Hashable] = set()  # layers, with their inputs, whose sizes were found right
 
     # --- chains ---
 
@@ -352,7 +353,7 @@ class Builder:
         shape: Shape = UNKNOWN
         if not any(isinstance(f.shape, Unknown) for f in flows):
             try:
-                shape = _inferred(layer, *(f.shape for f in flows))
+                shape = _inferred(layer, self.sound, *(f.shape for f in flows))
             except ShapeError as error:
                 self._misfit(error, layer, flows, context, link)
         flow = self.add_node(layer, flows, shape, context.unit, link.span)
@@ -401,21 +402,28 @@ class Builder:
         return [Note(f"{f.shape} comes from here", producer(self.graph, f.node, unit)) for f in flows[:MAX_SOURCES]]
 
 
-def _inferred(layer: Layer, *shapes: Grid) -> Grid:
-    """The shape that a layer gives.
+def _inferred(layer: Layer, sound: set[Hashable], *shapes: Grid) -> Grid:
+    """The shape that a layer gives. `sound` are the layers whose sizes and initialisers were found right, with inputs.
 
     Raises:
         ShapeError: if the layer does not fit its inputs, or its initialisers do not suit its tensors.
     """
     _check_tokens(layer, *shapes)
     output = layer.infer(*shapes)
-    _check_sizes(layer, output, *shapes)
+    key = type(layer), *layer.values().values(), shapes
+    if key not in sound:
+        _check_sizes(layer, output, *shapes)
+        _check_initialisers(layer, *shapes)
+        sound.add(key)
+    return output
+
+
+def _check_initialisers(layer: Layer, *shapes: Grid) -> None:
     bad = unsuited(layer.inits(*shapes), layer.weights(*shapes))
     if bad is not None:
         symbol, message = bad
         attribute = next((key for key in layer.attributes if getattr(layer, key) is symbol), "")
         raise ShapeError(message, attribute, "E0310", "`normal(std)`, `trunc_normal(std)` and `zeros` suit any tensor")
-    return output
 
 
 def _check_sizes(layer: Layer, output: Grid, *shapes: Grid) -> None:

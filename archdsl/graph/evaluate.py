@@ -34,7 +34,7 @@ from archdsl.layers.attributes import Initialiser
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from archdsl.core.diagnostics import Hint, Notes
+    from archdsl.core.diagnostics import Hint, Notes, SpecError
     from archdsl.core.grid import Grid
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
@@ -76,10 +76,12 @@ class Evaluator:
 
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
         """The value of an expression, or UNKNOWN after a fault was reported."""
-        self.step(expr.span)
-        self.enter(expr.span)
+        self.work.steps += 1  # `step` and `enter` without their calls, as every expression comes through here
+        self.depth += 1
+        if self.work.steps > MAX_STEPS or self.depth > MAX_DEPTH:
+            raise self._beyond(expr.span)
         value = self._rules[type(expr)](expr, scope)
-        self.leave()
+        self.depth -= 1
         return value
 
     def enter(self, span: Span) -> None:
@@ -88,9 +90,9 @@ class Evaluator:
         Raises:
             SpecError: where that is too deep.
         """
-        if self.depth >= MAX_DEPTH:
-            raise self.reporter.fatal("E0702", span, f"more than {MAX_DEPTH} expressions and chains inside each other")
         self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self._beyond(span)
 
     def leave(self) -> None:
         """Comes out of an expression or a chain."""
@@ -120,8 +122,14 @@ class Evaluator:
     def step(self, span: Span, count: int = 1) -> None:
         """Counts steps of work, so that no spec takes longer, or more memory, than the budget allows."""
         if not self.work.spend(count):
-            hint = "make lists shorter, and repeats and blocks fewer"
-            raise self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps of work", hint=hint)
+            raise self._beyond(span)
+
+    def _beyond(self, span: Span) -> SpecError:
+        """The error of too deep a nesting, or of too much work."""
+        if self.depth > MAX_DEPTH:
+            return self.reporter.fatal("E0702", span, f"more than {MAX_DEPTH} expressions and chains inside each other")
+        hint = "make lists shorter, and repeats and blocks fewer"
+        return self.reporter.fatal("E0705", span, f"more than {MAX_STEPS:,} steps of work", hint=hint)
 
     def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
         """A whole number that is at least `minimum`."""
@@ -207,7 +215,7 @@ class Evaluator:
     # --- one rule for each kind of expression ---
 
     def _number(self, expr: ast.Number, _scope: Scope) -> Value:
-        if expr.value > MAX_MAGNITUDE:
+        if expr.value.numerator > MAX_MAGNITUDE * expr.value.denominator:
             return self.fault("E0703", expr.span, f"larger than {MAX_MAGNITUDE:,}")
         return normal(expr.value)
 
