@@ -320,7 +320,7 @@ class Builder:
         outer: Scope = self.globals if definition.module.is_spec else Scope()
         entering = flow.shape
         if isinstance(entering, Grid):
-            entering = entering._replace(channels=Sym(entering.channels, ("var", IN_CHANNELS)))
+            entering = _plain(entering, Sym(entering.channels, ("var", IN_CHANNELS)))
         scope = outer.child(entering)
         unit = Unit("block", block.name.id, context.unit, block=block, call=link, entry=flow.node, entering=flow.shape)
         if not self.binder.block(unit, scope, context.scope):
@@ -341,10 +341,7 @@ class Builder:
         if not isinstance(shape, Grid):
             return shape
         values = {**unit.arguments, IN_CHANNELS: entering.channels}
-        channels = substitute(formula_of(shape.channels), values)
-        return Grid(
-            channels, int(shape.t), int(shape.h), int(shape.w), shape.token
-        )  # formulas of sizes end with the block
+        return _plain(shape, substitute(formula_of(shape.channels), values))
 
     # --- nodes ---
 
@@ -400,6 +397,11 @@ class Builder:
     def _sources(self, flows: tuple[Flow, ...], unit: Unit) -> list[Note]:
         """Where the shapes of values come from."""
         return [Note(f"{f.shape} comes from here", producer(self.graph, f.node, unit)) for f in flows[:MAX_SOURCES]]
+
+
+def _plain(shape: Grid, channels: int) -> Grid:
+    """A shape at the border of a block, which the formulas of sizes do not cross: they have variables of one side."""
+    return Grid(channels, int(shape.t), int(shape.h), int(shape.w), shape.token)
 
 
 def _inferred(layer: Layer, sound: set[Hashable], *shapes: Grid) -> Grid:
