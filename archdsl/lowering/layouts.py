@@ -162,8 +162,9 @@ class _Conversions:
         network.output = self.outside.get(network.output, network.output)
         node = network.node(network.output)
         wanted = TOKENS if node.shape.token else VECTOR if node.shape.is_vector else GRID
-        if self.given[node.id] != wanted and node.inputs:
-            self.network.output = self.behind(node, wanted)
+        if self.given[node.id] != wanted:
+            last = node.unit.top if node.inputs else network.units[-1]  # a clip lies in no part of the network
+            network.output = self._beside(node.id, wanted, last, 1)
 
     def _convert(self, source: int, layout: str, unit: Unit, place: int) -> int:
         graph, given = self.network.graph, self.network.node(source)
