@@ -131,10 +131,13 @@ class Blocks:
 
     def _by_flag(self) -> list[str]:
         """A choice of the value that a branch begins with, now and then; the channels stay."""
-        if not self.draw.chance(0.4):
+        d = self.draw
+        if not d.chance(0.4):
             return []
-        branches = "if deep { one -> gelu } else { two -> gelu }, linear(in.channels)"
-        return ["relu as one -> linear(in.channels) as two", f"add {{ {branches} }}"]
+        first, between = d.pick(["relu", "conv(in.channels)"]), d.pick(["linear(in.channels)", "conv(in.channels)"])
+        more = d.pick(["gelu", "maxpool(3)", "conv(in.channels)"])
+        branches = f"if deep {{ one -> {more} }} else {{ two -> {more} }}, {between}"
+        return [f"{first} as one -> {between} as two", f"add {{ {branches} }}"]
 
     def _by_stride(self, place: Place, state: State) -> str:
         d = self.draw
