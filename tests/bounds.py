@@ -186,7 +186,7 @@ VARIANTS = {  # a text, and files beside it
 }
 SETTINGS = {
     "a long number": ["n=" + "9" * 100_000],
-    "a long list": ["n=[" + "1, " * 60_000 + "]"],
+    "a long list": ["n=[" + "1, " * 40_000 + "]"],
     "a large list": ["n=1..99999999"],
     "deep brackets": ["n=" + "(" * 100_000],
     "a long sum": ["n=" + "1+" * 60_000 + "1"],
