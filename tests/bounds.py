@@ -33,6 +33,7 @@ def lines(template: str, count: int, first: int = 0) -> str:
 
 
 def joined(separator: str, template: str, count: int) -> str:
+    """Return a template for each number, with a separator between them."""
     return separator.join(template.format(i=i) for i in range(count))
 
 
@@ -41,6 +42,7 @@ def nested(left: str, inside: str, right: str, depth: int) -> str:
 
 
 def paths(count: int, line: str, source: str = "clip") -> str:
+    """Return so many paths, and a stage with a line for each."""
     declared = "".join(f"path p{i} = {source.format(i=i)}\n" for i in range(count))
     return declared + "stage s {\n" + lines(line, count) + "}\n"
 

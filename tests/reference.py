@@ -479,7 +479,7 @@ def _seen(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
 
 
 def _apart(axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
-    """On how many axes a query or its key has come round the border, and the other one has not."""
+    """Count the axes on which a query or its key, but not both, has come round the border."""
     pairs = zip(axes, q.at, k.at, strict=True)
     return sum(
         (_pairs(torch.ne, p < axis.shift, other < axis.shift).int() for axis, p, other in pairs), torch.tensor(0)

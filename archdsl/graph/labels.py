@@ -121,7 +121,7 @@ def _check_tops(network: Network, reporter: Reporter) -> None:
 
 
 def _place(network: Network, member: Node | Unit) -> Span | None:
-    """Where a layer, a block or a line stands in the spec; None for a shortcut that is not there."""
+    """Return the place in the spec of a layer, a block or a line; None for a shortcut that is not there."""
     if isinstance(member, Node):
         return member.span
     if member.call is not None:
