@@ -85,4 +85,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{sys.executable} has no package `{error.name}`: start with the Python that has it") from None
