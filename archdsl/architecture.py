@@ -7,11 +7,11 @@ import types
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archdsl.analysis.cost import cost_json, total_cost
 from archdsl.core.sizes import parse_size
+from archdsl.elaborate.parameters import setting
 from archdsl.files import FileLibrary, read_source
-from archdsl.graph.cost import cost_json, total_cost
-from archdsl.graph.parameters import setting
-from archdsl.graph.tensors import tensors
+from archdsl.ir.tensors import tensors
 from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import networkx as nx
     import torch
 
+    from archdsl.analysis.compare import Difference
     from archdsl.core.diagnostics import Diagnostic
-    from archdsl.graph.compare import Difference
-    from archdsl.graph.expand import Clip
-    from archdsl.graph.memory import Fitted
-    from archdsl.graph.recipe import Recipe
+    from archdsl.elaborate.expand import Clip
+    from archdsl.ir.network import Fitted
+    from archdsl.ir.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
 
@@ -142,7 +142,7 @@ def transfer_weights(
 def diff(base: Architecture, arch: Architecture) -> Difference:
     """What differs between two networks: parameters, inputs, stages, layers, tensors, cost.
 
-    Its `differ` says whether they are not the same, `difference_json` of `archdsl.graph.compare` gives plain data.
+    Its `differ` says whether they are not the same, `difference_json` of `archdsl.analysis.compare` gives plain data.
 
     Args:
         base: the network to begin from.
@@ -210,7 +210,7 @@ class Architecture:
 
     def difference_from(self, base: Architecture) -> Difference:
         """What differs from another network: `archdsl.diff(base, self)`."""
-        from archdsl.graph.compare import compare
+        from archdsl.analysis.compare import compare
 
         one, other = base._analysis, self._analysis
         return compare(one.network, other.network, one.parameters, other.parameters)
@@ -221,7 +221,7 @@ class Architecture:
 
         Nodes carry `kind`, `attributes`, `path`, `stage`, `shape` (C, T, H, W), `params` and `macs`; edges `shape`.
         """
-        from archdsl.graph.export import as_networkx
+        from archdsl.analysis.export import as_networkx
 
         return as_networkx(self._analysis.network)
 
@@ -231,7 +231,7 @@ class Architecture:
 
     def memory(self, batch: int) -> int:
         """Bytes of activations that training keeps until the backward pass, for so many clips in float32."""
-        from archdsl.graph.memory import memory_of
+        from archdsl.analysis.memory import memory_of
         from archdsl.lowering import lower
 
         return memory_of(lower(self._analysis.network), batch).total
@@ -272,7 +272,7 @@ class Architecture:
     def diagram(self, level: str = "stage") -> graphviz.Source:
         """A diagram, at the level of stages, blocks or layers; a notebook shows it."""
         from archdsl.lowering import without_identities
-        from archdsl.targets.dot import diagram
+        from archdsl.targets.dot.writer import diagram
 
         return diagram(without_identities(self._analysis.network), level)
 

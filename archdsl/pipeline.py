@@ -1,7 +1,7 @@
 """Read this first: how a text becomes a module. Each step is a function from one form to the next.
 
     text ── parse ──▶ syntax tree ── resolve ──▶ program ── expand ──▶ network ── lower ──▶ lowered ── print ──▶ code
-            frontend                 graph                  graph                 lowering             targets
+            frontend               elaborate              elaborate               lowering             targets
 
 `expand` makes the networkx graph and infers the shapes in it; a fault in any step is a `Diagnostic`, and all that could
 be found are raised together in a `SpecError`. Nothing here reads or writes a file; a `Library` finds the other files
@@ -21,25 +21,24 @@ from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.sizes import exact_size
 from archdsl.core.work import Work
-from archdsl.graph.evaluate import Evaluator
-from archdsl.graph.expand import expand
-from archdsl.graph.parameters import ParameterScope, setting
-from archdsl.graph.program import Program, Resolver
-from archdsl.graph.published import read_published
-from archdsl.graph.recipe import read_recipe
-from archdsl.graph.symbols import known_symbols
-from archdsl.graph.tensors import tensors
-from archdsl.graph.unused import warn_unused
+from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.expand import expand
+from archdsl.elaborate.parameters import ParameterScope, setting
+from archdsl.elaborate.program import Program, Resolver
+from archdsl.elaborate.published import read_published
+from archdsl.elaborate.recipe import read_recipe
+from archdsl.elaborate.symbols import known_symbols
+from archdsl.elaborate.unused import warn_unused
+from archdsl.ir.tensors import tensors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.source import Source
+    from archdsl.elaborate.expand import Clip
+    from archdsl.elaborate.program import Library
     from archdsl.frontend.ast import Binding
-    from archdsl.graph.expand import Clip
-    from archdsl.graph.memory import Fitted
-    from archdsl.graph.model import Network
-    from archdsl.graph.program import Library
+    from archdsl.ir.network import Fitted, Network
     from archdsl.transfer.plan import Rules, TransferPlan
     from archdsl.weights.plan import Plan
     from archdsl.weights.tree import WeightMap

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 import archdsl
+from archdsl.analysis.memory import held, memory_of
 from archdsl.core.sizes import size_text
-from archdsl.graph.memory import held, memory_of
 from archdsl.lowering import lower
 from archdsl.lowering.checkpoints import blocks_of, stages_of
 

@@ -13,9 +13,9 @@ sys.path.insert(0, str(PAGE.parent.parent))
 
 from archdsl.core import grid, report, source, work  # noqa: E402
 from archdsl.core.values import Symbol, describe  # noqa: E402
+from archdsl.elaborate import chains, evaluate  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
-from archdsl.graph import chains, evaluate  # noqa: E402
-from archdsl.graph.recipe import Recipe  # noqa: E402
+from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
 from archdsl.layers.attributes import (  # noqa: E402
     Attribute,

@@ -29,8 +29,8 @@ import pytest
 
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.render import render_text
+from archdsl.elaborate.parameters import setting
 from archdsl.files import FileLibrary, read_source
-from archdsl.graph.parameters import setting
 from archdsl.pipeline import analyse, module_text, plan_weights
 from archdsl.resources import resource
 from archdsl.weights.checkpoint import read_checkpoints

@@ -60,7 +60,7 @@ def assert_as_predicted(arch: Architecture) -> None:
         assert list(output.shape[1:]) == cost["output"]
     rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
     kinds = ("path", "stage", "lateral")
-    exits = {unit.name: network.node(unit.exit).shape for unit in network.units if unit.kind in kinds}
+    exits = {unit.name: network.node(unit.exit).shape for unit in network.regions if unit.kind in kinds}
     for name, value in features.items():
         if name in rows:
             assert rows[name] == exits[name].shape, name

@@ -623,7 +623,7 @@ def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()
         message = "the values outgrow float64, as dot products of dot products can"
         raise OverflowError(message)
     torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
-    for unit in data.units:
-        if unit.name in features and unit.kind in ("stage", "lateral"):
-            wanted = values[unit.exit]
-            torch.testing.assert_close(features[unit.name].reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9)
+    for region in data.regions:
+        if region.name in features and region.kind in ("stage", "lateral"):
+            wanted = values[region.exit]
+            torch.testing.assert_close(features[region.name].reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9)

@@ -27,7 +27,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.lowering import without_identities
 from archdsl.pipeline import Analysis, analyse
-from archdsl.targets.dot import diagram
+from archdsl.targets.dot.writer import diagram
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.arch"))
 SECONDS, MEMORY = 10.0, 2**30

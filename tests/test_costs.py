@@ -24,7 +24,7 @@ import archdsl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archdsl.graph.model import Node, Published
+    from archdsl.ir.network import Node, Published
 
 ROOT = Path(__file__).parent.parent
 SPECS = sorted((ROOT / "specs").glob("*.arch"))

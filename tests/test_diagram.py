@@ -14,17 +14,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from archdsl.analysis.cost import total_cost
 from archdsl.commands.draw import draw
 from archdsl.core.source import Source
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
-from archdsl.graph.cost import total_cost
 from archdsl.pipeline import analyse
-from archdsl.targets.dot import LEVELS, diagram
-from archdsl.targets.dot_style import figures, layer_text, multiply_adds, parameters, wrapped
-from archdsl.targets.render_dot import RenderError, render
+from archdsl.targets.dot.render import RenderError, render
+from archdsl.targets.dot.style import figures, layer_text, multiply_adds, parameters, wrapped
+from archdsl.targets.dot.writer import LEVELS, diagram
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 ROOT = Path(__file__).parent.parent
 SLOWFAST = ROOT / "specs" / "slowfast_r50.arch"
@@ -174,7 +174,7 @@ def test_repeated_blocks_are_folded(slowfast: Network) -> None:
 def test_every_layer_is_there_once_for_each_fold(slowfast: Network) -> None:
     graph = parsed(slowfast, "layer")
     cells = sum((n.attr["label"] or "").count("<tr>") for n in graph.nodes())
-    drawn = sum(len(list(u.nodes())) for u in slowfast.units)
+    drawn = sum(len(list(u.nodes())) for u in slowfast.regions)
     hidden = 2 * 10 * ((3 - 2) + (4 - 2) + (6 - 2) + (3 - 2))  # the folded copies of bottlenecks of 10 layers
     titles = 4  # of the laterals, whose single stack carries the name
     assert cells == drawn - hidden - 4 + titles  # the four fusions are ellipses
@@ -248,7 +248,7 @@ def test_no_text_is_read_as_markup(text: str, level: str) -> None:
     network = network_of(ONE)
     network.name = text
     network.inputs = {text: 0}
-    for unit in network.units:
+    for unit in network.regions:
         unit.stage = text
     graph = parsed(network, level)
     assert text_of(graph.graph_attr["label"]).startswith(f"{text}|")
@@ -302,7 +302,7 @@ def test_without_graphviz_a_dot_file_can_be_had(monkeypatch: pytest.MonkeyPatch,
 
 def test_without_fonts_no_picture_is_made_that_has_no_letters(tmp_path: Path) -> None:
     (tmp_path / "fonts.conf").write_text("<?xml version='1.0'?><fontconfig><dir>/nowhere</dir></fontconfig>")
-    code = "import sys; from archdsl.targets.render_dot import render; render('digraph {}', sys.argv[1])"
+    code = "import sys; from archdsl.targets.dot.render import render; render('digraph {}', sys.argv[1])"
     environment = os.environ | {"FONTCONFIG_FILE": str(tmp_path / "fonts.conf"), "PYTHONPATH": str(ROOT)}
     for format_, fine in (("png", False), ("pdf", False), ("svg", True)):
         command = [sys.executable, "-c", code, format_]
@@ -338,7 +338,7 @@ def test_a_diagram_shows_itself_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -
 def test_the_same_bytes_for_every_hash_seed() -> None:
     code = (
         "import hashlib, sys\nfrom archdsl.files import *\nfrom archdsl.pipeline import analyse\n"
-        "from archdsl.targets.dot import *\nn = analyse(read_source(sys.argv[1]), FileLibrary()).network\n"
+        "from archdsl.targets.dot.writer import *\nn = analyse(read_source(sys.argv[1]), FileLibrary()).network\n"
         "print(hashlib.sha256(''.join(diagram(n, l).source for l in LEVELS).encode()).hexdigest())"
     )
     command = [sys.executable, "-c", code, str(SLOWFAST)]

@@ -18,13 +18,13 @@ from test_cli import Shell
 from test_diagram import text_of
 
 import archdsl
+from archdsl.analysis.compare import Difference, compare, difference_json
 from archdsl.cli import main
 from archdsl.commands.diff_text import _folded, percentage
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary
-from archdsl.graph.compare import Difference, compare, difference_json
 from archdsl.pipeline import Analysis, analyse
-from archdsl.targets.dot_diff import difference_diagram
+from archdsl.targets.dot.diff import difference_diagram
 
 ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"

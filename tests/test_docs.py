@@ -20,10 +20,10 @@ from archdsl.cli import main
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
 from archdsl.core.values import describe
+from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.scope import Scope
 from archdsl.files import FileLibrary, read_source
 from archdsl.frontend.parse import parse_binding
-from archdsl.graph.evaluate import Evaluator
-from archdsl.graph.scope import Scope
 from archdsl.layers import vocabulary
 from archdsl.pipeline import analyse
 

@@ -12,10 +12,10 @@ import torch
 from small import inputs, small
 from test_memory import SPECS, measured
 
+from archdsl.analysis.cost import unit_cost
+from archdsl.analysis.memory import held, memory_of
 from archdsl.cli import main
 from archdsl.core.sizes import exact_size, parse_size, size_text
-from archdsl.graph.cost import unit_cost
-from archdsl.graph.memory import held, memory_of
 from archdsl.lowering import lower
 from archdsl.lowering.checkpoints import TooLarge, blocks_of
 
@@ -54,7 +54,7 @@ def test_nothing_cheaper_fits(name: str) -> None:
     arch = small(SPECS / f"{name}.arch")
     network, limit = lower(arch._analysis.network), limit_of(arch)
     memory = memory_of(network, BATCH)
-    stages = [unit for unit in network.units if unit.kind == "stage"]
+    stages = [unit for unit in network.regions if unit.kind == "stage"]
     fitting = [
         sum(unit_cost(network, s).macs for s in some)
         for n in range(len(stages) + 1)

@@ -113,7 +113,7 @@ def test_lowering_leaves_the_network_alone(name: str) -> None:
 
     def state() -> list[object]:
         nodes = [(n.id, n.layer, n.inputs, n.forms, n.layout, n.inplace) for n in network.all_nodes()]
-        return [*nodes, *((u.entry, u.exit, list(u.nodes()), u.frozen) for u in network.units)]
+        return [*nodes, *((u.entry, u.exit, list(u.nodes()), u.frozen) for u in network.regions)]
 
     before = state()
     for target in TARGETS:

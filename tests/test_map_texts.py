@@ -17,8 +17,8 @@ import pytest
 
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
+from archdsl.elaborate.parameters import setting
 from archdsl.files import FileLibrary, read_source
-from archdsl.graph.parameters import setting
 from archdsl.pipeline import analyse, plan_transfer, plan_weights
 from archdsl.transfer.plan import Rules
 from archdsl.weights.fit import fit

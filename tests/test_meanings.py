@@ -9,9 +9,9 @@ import pytest
 
 from archdsl.core.diagnostics import SpecError, closest
 from archdsl.core.source import Source
+from archdsl.elaborate.functions import FUNCTIONS as KNOWN_FUNCTIONS
+from archdsl.elaborate.meanings import FUNCTIONS, LAYERS, plain
 from archdsl.files import FileLibrary
-from archdsl.graph.functions import FUNCTIONS as KNOWN_FUNCTIONS
-from archdsl.graph.meanings import FUNCTIONS, LAYERS, plain
 from archdsl.layers import vocabulary
 from archdsl.pipeline import analyse
 from archdsl.resources import resource

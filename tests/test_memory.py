@@ -11,9 +11,9 @@ import torch
 from small import inputs, small
 
 import archdsl
+from archdsl.analysis.cost import LEVELS, cost_rows
+from archdsl.analysis.memory import held, memory_of, memory_rows
 from archdsl.cli import main
-from archdsl.graph.cost import LEVELS, cost_rows
-from archdsl.graph.memory import held, memory_of, memory_rows
 from archdsl.lowering import lower
 from archdsl.lowering.checkpoints import stages_of
 

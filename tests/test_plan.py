@@ -15,8 +15,8 @@ from small import inputs, small
 from test_memory import LAYERS, TINY, measured
 
 import archdsl
+from archdsl.analysis.memory import memory_of
 from archdsl.cli import main
-from archdsl.graph.memory import memory_of
 from archdsl.layers.base import Precision
 from archdsl.lowering import lower
 from archdsl.planning.gpus import GPUS, Gpu

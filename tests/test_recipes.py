@@ -11,7 +11,7 @@ import pytest
 
 import archdsl
 from archdsl.cli import main
-from archdsl.graph.recipe import Recipe
+from archdsl.ir.recipe import Recipe
 from archdsl.layers.attributes import Choice, Flag, Integer, Numbers, Real
 
 SPECS = Path(__file__).parent.parent / "specs"

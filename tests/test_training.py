@@ -25,7 +25,7 @@ pytest.importorskip("av")
 from safetensors.torch import load_file, save_file
 from small import small
 
-from archdsl.graph.recipe import Recipe
+from archdsl.ir.recipe import Recipe
 from archdsl.train import synthetic
 from archdsl.train.mix import erased, mixed
 from archdsl.train.optim import factor, groups_of

@@ -29,8 +29,8 @@ from test_cli import Ran, Shell
 import archdsl
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
+from archdsl.elaborate.program import Resolver
 from archdsl.files import FileLibrary, read_source
-from archdsl.graph.program import Resolver
 from archdsl.pipeline import analyse, plan_weights
 from archdsl.weights.checkpoint import state_dict_of
 from archdsl.weights.fit import fit

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from archdsl.core.diagnostics import Diagnostic
+    from archdsl.elaborate.expand import Clip
     from archdsl.frontend.ast import Binding
-    from archdsl.graph.expand import Clip
 
 
 def settings(texts: Sequence[str], option: str = "--set") -> list[Binding]:

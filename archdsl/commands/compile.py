@@ -8,18 +8,18 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.analysis.cost import total_cost
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.sizes import size_text
 from archdsl.files import UsageError, system_fault, write_atomically
-from archdsl.graph.cost import total_cost
 from archdsl.lowering.checkpoints import TooLarge
 from archdsl.pipeline import fit_memory, module_text
 
 if TYPE_CHECKING:
     import argparse
 
-    from archdsl.graph.memory import Fitted
+    from archdsl.ir.network import Fitted
     from archdsl.pipeline import Analysis
 
 MAX_DIFF_LINES = 40

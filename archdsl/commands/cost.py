@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from archdsl.analysis.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
+from archdsl.analysis.memory import Memory, memory_of, memory_rows
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic
 from archdsl.core.grid import grid_text
 from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
-from archdsl.graph.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
-from archdsl.graph.memory import Memory, memory_of, memory_rows
 
 if TYPE_CHECKING:
     import argparse

@@ -7,13 +7,13 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.analysis.compare import compare, difference_json
 from archdsl.commands.common import analysed_pair, show_diagnostics
-from archdsl.graph.compare import compare, difference_json
 
 if TYPE_CHECKING:
     import argparse
 
-    from archdsl.graph.compare import Difference
+    from archdsl.analysis.compare import Difference
     from archdsl.pipeline import Analysis
 
 
@@ -35,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
         print("\n".join(difference_lines(difference, *map(shlex.join, sides))))
     if output is not None:
         from archdsl.commands.draw import write_picture
-        from archdsl.targets.dot_diff import difference_diagram
+        from archdsl.targets.dot.diff import difference_diagram
 
         write_picture(difference_diagram(difference, base.network, arch.network, arguments.level), output)
     show_diagnostics(dict.fromkeys([*base.warnings, *arch.warnings]))

@@ -13,13 +13,13 @@ from archdsl.core.table import aligned
 from archdsl.core.values import written
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Window
-from archdsl.targets.dot_style import shape_text, value_text
+from archdsl.targets.dot.style import shape_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from archdsl.graph.compare import Difference, Entry, Input, LayerForm
-    from archdsl.graph.cost import Row
+    from archdsl.analysis.compare import Difference, Entry, Input, LayerForm
+    from archdsl.analysis.cost import Row
 
 SIGNS = {NEW: "+", GONE: "−", CHANGED: "~"}
 SAME_NETWORK = "the two networks are the same"

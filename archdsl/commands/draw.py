@@ -10,8 +10,8 @@ from archdsl.files import EnvironmentFault, UsageError, write_atomically
 if TYPE_CHECKING:
     import argparse
 
-    from archdsl.graph.model import Network
-    from archdsl.targets.dot import Diagram
+    from archdsl.ir.network import Network
+    from archdsl.targets.dot.writer import Diagram
 
 FORMAT_OF = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
 
@@ -36,7 +36,7 @@ def draw(network: Network, output: Path, level: str) -> None:
         EnvironmentFault: if the picture cannot be made or written.
     """
     from archdsl.lowering import without_identities
-    from archdsl.targets.dot import diagram
+    from archdsl.targets.dot.writer import diagram
 
     picture_format(output)
     write_picture(diagram(without_identities(network), level), output)
@@ -49,7 +49,7 @@ def write_picture(picture: Diagram, output: Path) -> None:
         UsageError: if the name ends in none of the formats, there can be no such file, or the picture is too large.
         EnvironmentFault: if the picture cannot be made or written.
     """
-    from archdsl.targets.render_dot import PictureTooLarge, RenderError
+    from archdsl.targets.dot.render import PictureTooLarge, RenderError
 
     format_ = picture_format(output)
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from archdsl.architecture import Architecture
 from archdsl.commands.common import analysed, missing_packages, show_diagnostics
 from archdsl.core.report import Reporter
+from archdsl.elaborate.program import Resolver
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
-from archdsl.graph.program import Resolver
 from archdsl.pipeline import plan_weights
 from archdsl.weights.plan import OWN
 from archdsl.weights.sources import find_map

@@ -115,8 +115,8 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
 
 def _fixed(cls: type[Layer], arguments: argparse.Namespace) -> Mapping[str, Any]:
     from archdsl.core.report import Reporter
-    from archdsl.graph.evaluate import Evaluator
-    from archdsl.graph.scope import Scope
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.elaborate.scope import Scope
 
     found: dict[str, Any] = {}
     reporter = Reporter()

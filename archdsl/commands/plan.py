@@ -20,7 +20,7 @@ from archdsl.planning.time import Machine
 if TYPE_CHECKING:
     import argparse
 
-    from archdsl.graph.recipe import Recipe
+    from archdsl.ir.recipe import Recipe
     from archdsl.pipeline import Analysis
 
 HEAD = (

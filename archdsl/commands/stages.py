@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
 
 
 def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:

@@ -21,8 +21,8 @@ from archdsl.core.fold import folded
 from archdsl.core.report import Reporter
 from archdsl.core.table import aligned
 from archdsl.core.values import describe
+from archdsl.elaborate.program import Resolver
 from archdsl.files import FileLibrary, UsageError, WeightsError, read_source
-from archdsl.graph.program import Resolver
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_transfer, plan_weights
 from archdsl.transfer.plan import Rules, plan_json, unneeded

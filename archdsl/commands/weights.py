@@ -12,8 +12,8 @@ from archdsl.commands.common import analysed, missing_packages, same_file, show_
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.values import describe
+from archdsl.elaborate.program import Resolver
 from archdsl.files import FileLibrary, UsageError, read_source
-from archdsl.graph.program import Resolver
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_weights
 from archdsl.weights.plan import OWN

@@ -15,7 +15,7 @@ from archdsl.lowering.memory_format import put_channels_last
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 TRAIN, INFER = "train", "infer"
 TARGETS = (TRAIN, INFER)  # what the code is for

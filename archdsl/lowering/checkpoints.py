@@ -5,16 +5,17 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from archdsl.analysis.cost import region_cost
+from archdsl.analysis.memory import held, memory_of
 from archdsl.core.sizes import size_text
-from archdsl.graph.cost import unit_cost
-from archdsl.graph.flow import interleaved, is_stateless
-from archdsl.graph.memory import Fitted, held, memory_of
-from archdsl.graph.rows import stage_row
+from archdsl.ir.flow import interleaved, is_stateless
+from archdsl.ir.network import Fitted
+from archdsl.ir.rows import stage_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from archdsl.graph.model import Network, Unit
+    from archdsl.ir.network import Network, Region
 
 MOST = 14  # stages to choose among: those that keep most
 
@@ -38,26 +39,26 @@ def fit(network: Network, limit: int, batch: int) -> Fitted:
     """
     memory = memory_of(network, batch)
     stages = sorted(stages_of(network), key=lambda u: -sum(memory.of(u.nodes()).values()))[:MOST]
-    costs = [unit_cost(network, u).macs for u in stages]
+    costs = [region_cost(network, u).macs for u in stages]
     least = memory.total
     for macs, chosen in _by_cost(costs):
         kept, again = held(memory, [b for i in chosen for b in blocks_of(stages[i])])
         if kept + again <= limit:
-            names = tuple(stages[i].name for i in sorted(chosen, key=lambda i: network.units.index(stages[i])))
+            names = tuple(stages[i].name for i in sorted(chosen, key=lambda i: network.regions.index(stages[i])))
             return Fitted(names, limit, batch, memory.total, kept, again, macs)
         least = min(least, kept + again)
     clips = "1 clip takes" if batch == 1 else f"{batch} clips take"
     raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
 
 
-def stages_of(network: Network) -> list[Unit]:
+def stages_of(network: Network) -> list[Region]:
     """Return the stages that can be recomputed: those that are one call of a module."""
     opened = interleaved(network)
-    stages = [unit for unit in network.units if unit.kind == "stage"]
+    stages = [region for region in network.regions if region.kind == "stage"]
     return [u for u in stages if u not in opened and not is_stateless(network, u)]
 
 
-def blocks_of(stage: Unit) -> list[Unit]:
+def blocks_of(stage: Region) -> list[Region]:
     """What is computed again at once of a checkpointed stage."""
     return stage_row(stage) or [stage]
 

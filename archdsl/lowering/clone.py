@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from archdsl.graph.model import Network, Node, Unit
-from archdsl.graph.rows import stage_row
+from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.rows import stage_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
 def clone(network: Network) -> Network:
-    """The same network in nodes and units of its own; layers and shapes are shared, since nothing changes them."""
-    units: dict[int, Unit] = {}
-    copies = [_clone_unit(unit, None, units) for unit in network.units]
+    """The same network in nodes and regions of its own; layers and shapes are shared, since nothing changes them."""
+    regions: dict[int, Region] = {}
+    copies = [_clone_region(region, None, regions) for region in network.regions]
     graph: nx.DiGraph[int] = nx.DiGraph()
     for number, data in network.graph.nodes(data=True):
         node: Node = data["node"]
-        graph.add_node(number, node=replace(node, unit=units.get(id(node.unit), node.unit)))
+        graph.add_node(number, node=replace(node, region=regions.get(id(node.region), node.region)))
     graph.add_edges_from(network.graph.edges(data=True))
-    return replace(network, graph=graph, units=copies, folded=dict(network.folded))
+    return replace(network, graph=graph, regions=copies, folded=dict(network.folded))
 
 
-def _clone_unit(unit: Unit, parent: Unit | None, seen: dict[int, Unit]) -> Unit:
-    copy = replace(unit, parent=parent)
-    seen[id(unit)] = copy
-    copy.items = [_clone_unit(i, copy, seen) if isinstance(i, Unit) else i for i in unit.items]
+def _clone_region(region: Region, parent: Region | None, seen: dict[int, Region]) -> Region:
+    copy = replace(region, parent=parent)
+    seen[id(region)] = copy
+    copy.items = [_clone_region(i, copy, seen) if isinstance(i, Region) else i for i in region.items]
     return copy
 
 
@@ -53,26 +53,26 @@ def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
         if any(i in stands_for for i in node.inputs):
             reconnect(network, node, map(instead, node.inputs))
     network.graph.remove_nodes_from(stands_for)
-    for unit in all_units(network.units):
-        unit.items = [i for i in unit.items if not (isinstance(i, int) and i in stands_for)]
-        unit.entry, unit.exit = instead(unit.entry), instead(unit.exit)
-    for unit in network.units:
-        _drop_empty(unit)
+    for region in all_regions(network.regions):
+        region.items = [i for i in region.items if not (isinstance(i, int) and i in stands_for)]
+        region.entry, region.exit = instead(region.entry), instead(region.exit)
+    for region in network.regions:
+        _drop_empty(region)
     network.output = instead(network.output)
 
 
-def _drop_empty(unit: Unit) -> None:
-    """Remove inner units without nodes. Members of a row keep their numbers, and a shortcut tells that it is absent."""
-    for item in unit.items:
-        if isinstance(item, Unit):
+def _drop_empty(region: Region) -> None:
+    """Remove inner regions without nodes. Members of a row keep their numbers; a shortcut tells that it is absent."""
+    for item in region.items:
+        if isinstance(item, Region):
             _drop_empty(item)
-    if stage_row(unit) is not None and any(True for _ in unit.nodes()):
+    if stage_row(region) is not None and any(True for _ in region.nodes()):
         return
-    unit.items = [i for i in unit.items if isinstance(i, int) or i.kind == "shortcut" or i.items]
+    region.items = [i for i in region.items if isinstance(i, int) or i.kind == "shortcut" or i.items]
 
 
-def all_units(units: Iterable[Unit]) -> Iterable[Unit]:
-    """Units and those inside them."""
-    for unit in units:
-        yield unit
-        yield from all_units(i for i in unit.items if isinstance(i, Unit))
+def all_regions(regions: Iterable[Region]) -> Iterable[Region]:
+    """Regions and those inside them."""
+    for region in regions:
+        yield region
+        yield from all_regions(i for i in region.items if isinstance(i, Region))

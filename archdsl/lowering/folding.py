@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archdsl.lowering.clone import take_out
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 
 def fold_norms(network: Network) -> int:
@@ -24,7 +24,7 @@ def fold_norms(network: Network) -> int:
         if node.layer.kind != "bn":
             continue
         before = network.node(node.inputs[0])
-        if before.layer.kind == "conv" and uses[before.id] == 1 and before.unit.top is node.unit.top:
+        if before.layer.kind == "conv" and uses[before.id] == 1 and before.region.top is node.region.top:
             before.layer = before.layer.changed(bias=True)
             network.folded[node.name] = before.name
             folded[node.id] = before.id

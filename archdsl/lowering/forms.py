@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 
 def choose_form(name: str) -> Callable[[Network], int]:

@@ -10,7 +10,7 @@ from archdsl.lowering.clone import take_out
 
 if TYPE_CHECKING:
     from archdsl.core.source import Span
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
 
 
 def drop_identities(network: Network) -> int:
@@ -27,8 +27,8 @@ def drop_regularisation(network: Network) -> int:
         node.layer = node.layer.for_inference()
     found = [n for n in network.all_nodes() if n.layer.category == "regularisation"]
     take_out(network, {n.id: n.inputs[0] for n in found})
-    for unit in network.units:
-        unit.frozen = False
+    for region in network.regions:
+        region.frozen = False
     return len(found)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 # Layers that make a new tensor and whose gradient does not need it.
 _FRESH = frozenset({"bn", "add"})
@@ -16,10 +16,10 @@ def choose_inplace(network: Network) -> int:
     """Marks an activation in place if it alone uses its input and that is a tensor made just for it; how many."""
     fresh = _FRESH | (frozenset({"conv"}) if network.folded else frozenset[str]())  # where nothing trains
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
-    for unit in network.units:
-        uses[unit.exit] += unit.kind in ("stage", "lateral")  # a feature that the module gives out
+    for region in network.regions:
+        uses[region.exit] += region.kind in ("stage", "lateral")  # a feature that the module gives out
     for node in network.all_nodes():
         if node.layer.category == "activation" and len(node.inputs) == 1:
             source = network.node(node.inputs[0])
-            node.inplace = uses[source.id] == 1 and source.layer.kind in fresh and source.unit is node.unit
+            node.inplace = uses[source.id] == 1 and source.layer.kind in fresh and source.region is node.region
     return sum(node.inplace for node in network.all_nodes())

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.graph.model import Network, Node, Unit
-from archdsl.graph.rows import stage_row
+from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.rows import stage_row
 from archdsl.layers import vocabulary
 from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
-from archdsl.lowering.clone import all_units, reconnect
+from archdsl.lowering.clone import all_regions, reconnect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,8 @@ def assign_layouts(network: Network) -> int:
         if sources != list(before):
             reconnect(network, node, sources)
         given[node.id] = node.layer.output_layout(node.layout, *node.input_shapes)
-        unit = node.unit.top
-        if node.id == unit.exit and unit.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
+        region = node.region.top
+        if node.id == region.exit and region.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
             conversions.give_out(node)
     conversions.give_out_again()
     conversions.end()
@@ -61,29 +61,29 @@ class _Conversions:
         self.network = network
         self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
         self.outside: dict[int, int] = {}  # the last value of a part of a stage, and the same with its channels first
-        self.entered: dict[tuple[int, Unit], int] = {}  # as what a unit sees a value from outside
+        self.entered: dict[tuple[int, Region], int] = {}  # as what a region sees a value from outside
 
     def entering(self, node: Node, source: int) -> int:
-        """An input as the unit sees it that it comes into: all layers in that see it in one layout."""
+        """An input as the region sees it that it comes into: all layers in that see it in one layout."""
         if self.network.node(source).layer.kind == "index":
             return source
-        place, child = _border(self.network.node(source).unit, node.unit)
+        place, child = _border(self.network.node(source).region, node.region)
         if child is None:
             return source
         if (source, child) not in self.entered:
             self.entered[source, child] = self._entering(node, source, place, child)
         return self.entered[source, child]
 
-    def _entering(self, node: Node, source: int, place: Unit | None, child: Unit) -> int:
+    def _entering(self, node: Node, source: int, place: Region | None, child: Region) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
         if child.kind == "head":  # which the features are given to
             if self.given[source] == CHANNELS_LAST and source not in self.outside:
-                self.outside[source] = self._beside(source, GRID, self.network.node(source).unit.top, 1)
+                self.outside[source] = self._beside(source, GRID, self.network.node(source).region.top, 1)
             made = self.outside.get(source, source)
             self._see(child, source, made)
             return made
         accepted = _accepted(node)
-        deep = node.unit is not child.top and child.kind in ("block", "stage")
+        deep = node.region is not child.top and child.kind in ("block", "stage")
         wants = CHANNELS_LAST in accepted and GRID not in accepted
         if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
             return self._converted_before(source, place, child)
@@ -92,12 +92,12 @@ class _Conversions:
             return self.outside[source]
         return source
 
-    def _converted_before(self, source: int, place: Unit | None, child: Unit) -> int:
-        """Convert a value in front of a unit; at its beginning, if it is a block in a row, which holds blocks only."""
+    def _converted_before(self, source: int, place: Region | None, child: Region) -> int:
+        """Convert a value before a region; at its beginning, if it is a block in a row, which holds blocks only."""
         if place is not None and stage_row(place) is not None:
             made = self._convert(source, CHANNELS_LAST, child, 0)
             for inner in child.items:
-                if isinstance(inner, Unit):
+                if isinstance(inner, Region):
                     self._see(inner, source, made)
             return made
         if place is not None:
@@ -107,19 +107,19 @@ class _Conversions:
         self._see(child, source, made)
         return made
 
-    def _keeps(self, unit: Unit, source: int, layout: str) -> bool:
-        """Whether a unit that is given a value in a layout gives its own value in the same one."""
+    def _keeps(self, region: Region, source: int, layout: str) -> bool:
+        """Whether a region that is given a value in a layout gives its own value in the same one."""
         given = {**self.given, source: layout}
-        for number in unit.nodes():
+        for number in region.nodes():
             node = self.network.node(number)
             if any(i not in given for i in node.inputs):
                 return False  # it also needs what is computed later, from a value in the middle of it
             given[number] = node.layer.output_layout(_choose(node, given), *node.input_shapes)
-        return given.get(unit.exit) == layout
+        return given.get(region.exit) == layout
 
     @staticmethod
-    def _see(unit: Unit, source: int, made: int) -> None:
-        for inner in all_units([unit]):
+    def _see(region: Region, source: int, made: int) -> None:
+        for inner in all_regions([region]):
             if inner.entry == source:
                 inner.exit = made if inner.exit == source else inner.exit
                 inner.entry = made
@@ -130,10 +130,10 @@ class _Conversions:
 
     def give_out_again(self) -> None:
         """Do the same for parts of stages that do nothing, and so give what they are given."""
-        for unit in list(self.network.units):
-            idle = unit.kind in ("stage", "lateral") and not unit.items
-            if idle and self.given[unit.exit] == CHANNELS_LAST and unit.exit not in self.outside:
-                self.outside[unit.exit] = self._beside(unit.exit, GRID, unit, 1)
+        for region in list(self.network.regions):
+            idle = region.kind in ("stage", "lateral") and not region.items
+            if idle and self.given[region.exit] == CHANNELS_LAST and region.exit not in self.outside:
+                self.outside[region.exit] = self._beside(region.exit, GRID, region, 1)
 
     def before(self, node: Node, source: int) -> int:
         """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""
@@ -143,17 +143,17 @@ class _Conversions:
         wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout
         if self.given[source] == wanted:
             return source
-        return self._convert(source, wanted, node.unit, node.unit.items.index(node.id))
+        return self._convert(source, wanted, node.region, node.region.items.index(node.id))
 
     def behind(self, node: Node, layout: str) -> int:
-        """A conversion of the last value of a part of a stage, in a unit of its own behind that part."""
-        return self._beside(node.id, layout, node.unit.top, 1)
+        """A conversion of the last value of a part of a stage, in a region of its own behind that part."""
+        return self._beside(node.id, layout, node.region.top, 1)
 
-    def _beside(self, source: int, layout: str, unit: Unit, place: int) -> int:
-        """A conversion in a unit of its own, before another one or behind it."""
-        made = Unit("layout", "", path=unit.path, stage=unit.stage, entry=source)
+    def _beside(self, source: int, layout: str, region: Region, place: int) -> int:
+        """A conversion in a region of its own, before another one or behind it."""
+        made = Region("layout", "", path=region.path, stage=region.stage, entry=source)
         made.exit = self._convert(source, layout, made, 0)
-        self.network.units.insert(self.network.units.index(unit) + place, made)
+        self.network.regions.insert(self.network.regions.index(region) + place, made)
         return made.exit
 
     def end(self) -> None:
@@ -163,35 +163,35 @@ class _Conversions:
         node = network.node(network.output)
         wanted = TOKENS if node.shape.token else VECTOR if node.shape.is_vector else GRID
         if self.given[node.id] != wanted:
-            last = node.unit.top if node.inputs else network.units[-1]  # a clip lies in no part of the network
+            last = node.region.top if node.inputs else network.regions[-1]  # a clip lies in no part of the network
             network.output = self._beside(node.id, wanted, last, 1)
 
-    def _convert(self, source: int, layout: str, unit: Unit, place: int) -> int:
+    def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
         graph, given = self.network.graph, self.network.node(source)
         number, shape = max(graph) + 1, given.shape
         layer = vocabulary()["convert"](after=layout)
-        node = Node(number, layer, (source,), (shape,), shape, unit, given.span, "convert")
+        node = Node(number, layer, (source,), (shape,), shape, region, given.span, "convert")
         node.layout = self.given[source]
         graph.add_node(number, node=node)
         graph.add_edge(source, number, shape=shape)
-        unit.items.insert(place, number)
+        region.items.insert(place, number)
         self.given[number] = layout
         return number
 
 
-def _border(source: Unit, user: Unit) -> tuple[Unit | None, Unit | None]:
-    """The innermost unit that holds both, and the unit in it that holds the user alone; None where there is none."""
-    above: list[Unit] = []
-    unit: Unit | None = source
-    while unit is not None:
-        above.append(unit)
-        unit = unit.parent
-    child: Unit | None = None
-    unit = user
-    while unit is not None and unit not in above:
-        child, unit = unit, unit.parent
-    return unit, child
+def _border(source: Region, user: Region) -> tuple[Region | None, Region | None]:
+    """The innermost region that holds both, and the one in it that holds the user alone; None where there is none."""
+    above: list[Region] = []
+    region: Region | None = source
+    while region is not None:
+        above.append(region)
+        region = region.parent
+    child: Region | None = None
+    region = user
+    while region is not None and region not in above:
+        child, region = region, region.parent
+    return region, child
 
 
-def _index(unit: Unit, child: Unit) -> int:
-    return next(i for i, item in enumerate(unit.items) if item is child)
+def _index(region: Region, child: Region) -> int:
+    return next(i for i, item in enumerate(region.items) if item is child)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archdsl.graph.model import Network, Node, Unit
+from archdsl.ir.network import Network, Node, Region
 from archdsl.layers import vocabulary
-from archdsl.lowering.clone import all_units, reconnect
+from archdsl.lowering.clone import all_regions, reconnect
 
 
 def put_channels_last(network: Network) -> int:
@@ -18,9 +18,9 @@ def put_channels_last(network: Network) -> int:
         clip: number for clip in network.clips.values() if (number := _put_behind(network, network.node(clip)))
     }
     made = set(converted.values())
-    for unit in all_units(u for u in network.units if u.kind != "head" and u.exit not in made):
-        unit.entry = converted.get(unit.entry, unit.entry)
-        unit.exit = converted.get(unit.exit, unit.exit)
+    for region in all_regions(u for u in network.regions if u.kind != "head" and u.exit not in made):
+        region.entry = converted.get(region.entry, region.entry)
+        region.exit = converted.get(region.exit, region.exit)
     return len(converted)
 
 
@@ -29,16 +29,16 @@ def _put_behind(network: Network, clip: Node) -> int:
 
     The number of the conversion; 0 if there are no others.
     """
-    users = [n for n in map(network.node, network.graph.successors(clip.id)) if n.unit.top.kind != "head"]
+    users = [n for n in map(network.node, network.graph.successors(clip.id)) if n.region.top.kind != "head"]
     if not users:
         return 0
     number = max(network.graph) + 1
-    unit = Unit("layout", "", entry=clip.id, exit=number, items=[number])
+    region = Region("layout", "", entry=clip.id, exit=number, items=[number])
     layer = vocabulary()["channels_last"]()
-    node = Node(number, layer, (clip.id,), (clip.shape,), clip.shape, unit, clip.span, "channels_last")
+    node = Node(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last")
     network.graph.add_node(number, node=node)
     network.graph.add_edge(clip.id, number, shape=clip.shape)
     for user in users:
         reconnect(network, user, (number if i == clip.id else i for i in user.inputs))
-    network.units.insert(0, unit)
+    network.regions.insert(0, region)
     return number

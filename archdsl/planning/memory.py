@@ -11,16 +11,16 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from archdsl.graph.flow import externals
-from archdsl.graph.memory import Memory, has_gradients, memory_of
-from archdsl.graph.tensors import own_tensors
+from archdsl.analysis.memory import Memory, has_gradients, memory_of
+from archdsl.ir.flow import externals
+from archdsl.ir.tensors import own_tensors
 from archdsl.layers.base import FLOAT, HALF
 from archdsl.lowering.checkpoints import blocks_of, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from archdsl.graph.model import Network, Node, Unit
+    from archdsl.ir.network import Network, Node, Region
     from archdsl.layers.base import Precision
 
 CHECKPOINTINGS = ("none", "block", "stage")
@@ -96,7 +96,7 @@ class Sizes:
             self._memories[batch] = memory_of(self.network, batch, self.precision)
         return self._memories[batch]
 
-    def checkpointed(self, checkpointing: str) -> list[Unit]:
+    def checkpointed(self, checkpointing: str) -> list[Region]:
         """What is computed again."""
         return {"none": [], "block": self.blocks, "stage": self.stages}[checkpointing]
 
@@ -125,7 +125,7 @@ class Sizes:
 
     @cached_property
     def blocks_weights(self) -> list[int]:
-        """Of each unit that is sharded on its own, and of what is outside of all."""
+        """Of each region that is sharded on its own, and of what is outside of all."""
         inside = [sum(weights_of(self.network.node(n)) for n in b.nodes()) for b in self.blocks]
         return [*inside, self.weights - sum(inside)]
 
@@ -164,7 +164,7 @@ class Sizes:
 
     def _casts(self, checkpointing: str) -> int:
         """Copies in 16 bits at the fullest moment; those of a block that is computed again are made again."""
-        pieces = [list(unit.nodes()) for unit in self.checkpointed(checkpointing)]
+        pieces = [list(region.nodes()) for region in self.checkpointed(checkpointing)]
         inside = {n for nodes in pieces for n in nodes}
         outside = self.casts(node.id for node in self.network.all_nodes() if node.id not in inside)
         return outside + max(map(self.casts, pieces), default=0)
@@ -183,7 +183,7 @@ def _part(size: int, parts: int) -> int:
     return -(-size // parts)
 
 
-def activations(memory: Memory, checkpointed: Iterable[Unit]) -> Activations:
+def activations(memory: Memory, checkpointed: Iterable[Region]) -> Activations:
     """The fullest moment of a backward pass, walked through layer by layer.
 
     Before the backward pass of a layer there are: what it and the layers before it keep, those of its own block too
@@ -192,25 +192,27 @@ def activations(memory: Memory, checkpointed: Iterable[Unit]) -> Activations:
     values that are still to be used, kept or not, and the gradient of its result. Blocks are taken
     to be computed again beside what all of them keep: though that is freed bit by bit, measured peaks lie between.
     """
-    pieces = {n: unit for unit in checkpointed for n in unit.nodes()}
+    pieces = {n: region for region in checkpointed for n in region.nodes()}
     gradients, values = gradients_at(memory), values_at(memory)
     seen = set[tuple[str, int]]()
     within = set[tuple[str, int]]()  # the block that is computed again
-    inside: Unit | None = None
+    inside: Region | None = None
     kept = again = plain = largest = 0  # the last: while a block is computed again, and behind it in its backward pass
     for number, tensors in memory.kept.items():
-        unit = pieces.get(number)
-        if unit is not inside:
-            inside, again = unit, 0
-            kept += sum(_new(memory.value(v), seen) for v in externals(memory.network, unit)) if unit is not None else 0
+        region = pieces.get(number)
+        if region is not inside:
+            inside, again = region, 0
+            kept += (
+                sum(_new(memory.value(v), seen) for v in externals(memory.network, region)) if region is not None else 0
+            )
             within = set(seen)
-        if unit is None:
+        if region is None:
             kept += _new(tensors, seen)
             plain = max(plain, kept + gradients[number])
         else:
             again += _new(tensors, within)
             passing = sum(size for key, size in values[number].items() if key not in within)
-            result = sum(memory.value(unit.exit).values())
+            result = sum(memory.value(region.exit).values())
             largest = max(largest, again + passing + result, again + gradients[number])
     fullest = max(plain, kept + largest)
     entries = {key: size for n in memory.network.inputs.values() for key, size in memory.value(n).items()}

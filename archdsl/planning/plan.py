@@ -10,7 +10,7 @@ from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Sizes, Way
 from archdsl.planning.time import step_time
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
     from archdsl.layers.base import Precision
     from archdsl.planning.memory import Activations, Optimizer, States
     from archdsl.planning.time import Machine, StepTime

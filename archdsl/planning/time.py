@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from archdsl.graph.memory import has_gradients
+from archdsl.analysis.memory import has_gradients
 from archdsl.layers.base import FLOAT
 from archdsl.planning.memory import weights_of
 
 if TYPE_CHECKING:
-    from archdsl.graph.memory import Memory
-    from archdsl.graph.model import Node
+    from archdsl.analysis.memory import Memory
+    from archdsl.ir.network import Node
     from archdsl.planning.gpus import Gpu
     from archdsl.planning.memory import Optimizer, Sizes, Way
 
@@ -75,7 +75,7 @@ def step_time(sizes: Sizes, batch: int, machine: Machine, optimizer: Optimizer, 
     each = {n.id: layer_time(memory, n, machine) for n in nodes}
     forward = sum(each.values())
     backward = sum(each[n.id] * passes(memory, n) for n in nodes)
-    inside = {n for unit in sizes.checkpointed(way.checkpointing) for n in unit.nodes()}
+    inside = {n for region in sizes.checkpointed(way.checkpointing) for n in region.nodes()}
     again = sum(each[n.id] for n in nodes if n.id in inside and memory.trained[n.id])
     spread = machine.gpus if way.strategy == "fsdp" else 1
     updates = optimizer_bytes(sizes.trained, sizes.weights, optimizer, sharded=spread > 1) / spread

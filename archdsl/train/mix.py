@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from archdsl.graph.recipe import Recipe
+    from archdsl.ir.recipe import Recipe
 
 
 def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,7 +14,7 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.graph.recipe import Recipe
+    from archdsl.ir.recipe import Recipe
 
 HEAD = "head"
 

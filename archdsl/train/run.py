@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import CommandError, DataError, UsageError, write_atomically
-from archdsl.graph.recipe import Recipe
+from archdsl.ir.recipe import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from archdsl.layers.axes import In
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
 
 REPEAT = "repeat"
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from archdsl.graph.export import plain_values
-from archdsl.graph.tensors import own_tensors
+from archdsl.analysis.export import plain_values
+from archdsl.ir.tensors import own_tensors
 from archdsl.transfer.channels import REPEAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
 
 Form = frozenset[tuple[str, str]]
 _INDEX = re.compile(r"(?<=\.)\d+(?=\.)")

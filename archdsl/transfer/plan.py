@@ -42,7 +42,7 @@ from archdsl.weights.shapes import shape_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
     from archdsl.weights.plan import Plan
 
 Shape = tuple[int, ...]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from archdsl.core.source import Source
-    from archdsl.graph.program import Library, Program
+    from archdsl.elaborate.program import Library, Program
     from archdsl.weights.plan import Plan
     from archdsl.weights.shapes import Shape
 

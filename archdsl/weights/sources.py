@@ -9,17 +9,17 @@ from archdsl.core.diagnostics import Note, SpecError, did_you_mean
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source, Span
 from archdsl.core.values import Unknown, describe
-from archdsl.graph.evaluate import Evaluator
-from archdsl.graph.parameters import ParameterScope
-from archdsl.graph.symbols import known_symbols
+from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.parameters import ParameterScope
+from archdsl.elaborate.symbols import known_symbols
 from archdsl.weights.parse import parse_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.core.diagnostics import Diagnostic
+    from archdsl.elaborate.program import Library, Program
     from archdsl.frontend.ast import Binding
-    from archdsl.graph.program import Library, Program
     from archdsl.weights.tree import WeightMap
 
 

@@ -6,15 +6,15 @@ from collections import ChainMap
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from archdsl.graph.model import Unit
+from archdsl.ir.network import Region
 from definition.names import Part
 from definition.values import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archdsl.graph.model import Network
-    from archdsl.graph.scope import Scope
+    from archdsl.elaborate.scope import Scope
+    from archdsl.ir.network import Network
     from definition import Definition
 
 
@@ -29,7 +29,7 @@ def difference(definition: Definition, network: Network) -> str:
         found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
         if shapes and applied.layer.is_module(*shapes):
             wanted |= {"name": applied.name, "frozen": applied.is_frozen}
-            found |= {"name": node.name, "frozen": node.unit.top.frozen}
+            found |= {"name": node.name, "frozen": node.region.top.frozen}
         if found != wanted:
             differing = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
             said = "; ".join(f"{k} {found.get(k)}, by definition {wanted.get(k)}" for k in differing)
@@ -39,7 +39,7 @@ def difference(definition: Definition, network: Network) -> str:
         "inputs": (network.inputs, {**definition.inputs, **definition.indices}),
         "output": (network.output, definition.output),
         "conditions of shortcuts": (
-            {u.name: list(_conditions(u)) for u in network.units if u.kind != "fusion"},
+            {u.name: list(_conditions(u)) for u in network.regions if u.kind != "fusion"},
             {prefix: list(_conditions(part)) for prefix, part in definition.parts.items()},
         ),
     }
@@ -48,15 +48,15 @@ def difference(definition: Definition, network: Network) -> str:
     )
 
 
-def _conditions(part: Part | Unit) -> Iterator[bool]:
+def _conditions(part: Part | Region) -> Iterator[bool]:
     """The conditions of all shortcuts in a part; those of a network as whoever reads its scopes later finds them."""
     for member in part.members if isinstance(part, Part) else part.items:
         if isinstance(member, Part) and member.holds is not None:
             yield member.holds
-        elif isinstance(member, Unit) and member.test is not None:
+        elif isinstance(member, Region) and member.test is not None:
             expr, scope = member.test
             yield evaluate(expr, ChainMap(_Known(scope)))
-        if isinstance(member, (Part, Unit)):
+        if isinstance(member, (Part, Region)):
             yield from _conditions(member)
 
 

@@ -16,13 +16,13 @@ from meta import assert_as_predicted, assert_imports_are_used
 from reference import compute
 
 import archdsl
+from archdsl.analysis.compare import compare, difference_json
+from archdsl.analysis.cost import cost_json
 from archdsl.commands.diff_text import difference_lines
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.render import render_text
 from archdsl.core.source import Source
 from archdsl.frontend.format import format_text
-from archdsl.graph.compare import compare, difference_json
-from archdsl.graph.cost import cost_json
 from archdsl.layers.base import Precision
 from archdsl.lowering import lower, without_identities
 from archdsl.pipeline import analyse
@@ -30,7 +30,7 @@ from archdsl.planning.gpus import GPUS
 from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Limits, Setup, plan_training
 from archdsl.planning.time import Machine
-from archdsl.targets.dot import diagram
+from archdsl.targets.dot.writer import diagram
 from programs.starts import assert_begins_as_said
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from archdsl.graph.compare import Difference
+    from archdsl.analysis.compare import Difference
     from archdsl.pipeline import Analysis
     from programs import Program
 
@@ -265,7 +265,7 @@ def _computes(arch: archdsl.Architecture) -> str:
             "train": model.forward_features(*(c.clone() for c in clips.values())),
             "infer": quick.forward_features(*(c.clone() for c in clips.values())),
         }
-    wanted = {u.name: values[u.exit] for u in network.units if u.kind in ("stage", "lateral")}
+    wanted = {u.name: values[u.exit] for u in network.regions if u.kind in ("stage", "lateral")}
     for target, output in outputs.items():
         fault = _unequal(output, expected)
         what = f"{target}: the output"

@@ -9,13 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.analysis.cost import cost_json
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.render import render_text
 from archdsl.core.render_json import render_json
 from archdsl.core.render_sarif import render_sarif
 from archdsl.core.source import Source
 from archdsl.frontend.format import format_text
-from archdsl.graph.cost import cost_json
 from archdsl.pipeline import analyse, module_text
 from programs import program
 from programs.check import Fault, Texts

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from archdsl.core.values import Symbol
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 MANY = 7.0  # standard deviations that no number is away
 ENOUGH = 24  # numbers, for their spread to tell something

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.diagnostics import LayerError
-    from archdsl.graph.model import Node, Unit
+    from archdsl.ir.network import Node, Region
     from archdsl.layers.base import Layer
     from archdsl.targets.torch.constructor import Constructor
 
@@ -143,11 +143,11 @@ def check_shared_plan(nodes: Sequence[Node], plan: Mapping[str, Any], constructo
         LayerError: if the plan of the class is wrong for one of the uses.
     """
     for index, node in enumerate(nodes):
-        unit = constructor.units[index]
+        region = constructor.regions[index]
 
-        def value(variable: str, index: int = index, unit: Unit = unit) -> Any:
+        def value(variable: str, index: int = index, region: Region = region) -> Any:
             extra = constructor.extra.get(variable)
-            return constructor.value(unit, variable) if extra is None else extra[index]
+            return constructor.value(region, variable) if extra is None else extra[index]
 
         shapes = node.input_shapes
         own = node.layer.plan(Use(shapes, node.shape, node.layout, node.inplace, shapes))

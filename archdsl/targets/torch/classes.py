@@ -1,6 +1,6 @@
-"""Which classes a module needs: equal units share one, and what differs between their uses becomes its constructor.
+"""Which classes a module needs: equal regions share one, and what differs between their uses becomes its constructor.
 
-Two units are equal if they do the same operations under the same labels. A projection that only some of them have on
+Two regions are equal if they do the same operations under the same labels. A projection that only some of them have on
 their shortcut does not make them differ, if its condition can be written down in Python.
 """
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import show
 from archdsl.core.values import Symbol, is_list
-from archdsl.graph.flow import externals, interleaved, is_stateless
-from archdsl.graph.model import Network, Node, Unit
-from archdsl.graph.rows import sole_block, stage_row
+from archdsl.ir.flow import externals, interleaved, is_stateless
+from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.torch.conditions import condition_code
 
 if TYPE_CHECKING:
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Group:
-    """Units that share a class."""
+    """Regions that share a class."""
 
     number: int
-    units: list[Unit]
+    regions: list[Region]
     name: str = ""
     beside: str = ""  # the blocks in it that the first class of its block lacks
-    optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some units lack
+    optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some regions lack
 
     @property
-    def example(self) -> Unit:
-        """The unit to read the structure from: one in which every shortcut is there."""
-        return max(self.units, key=lambda u: sum(bool(i.items) for i in u.items if isinstance(i, Unit)))
+    def example(self) -> Region:
+        """The region to read the structure from: one in which every shortcut is there."""
+        return max(self.regions, key=lambda u: sum(bool(i.items) for i in u.items if isinstance(i, Region)))
 
 
-def _there(item: int | Unit) -> bool:
-    return isinstance(item, Unit) and bool(item.items)
+def _there(item: int | Region) -> bool:
+    return isinstance(item, Region) and bool(item.items)
 
 
 class Grouping:
-    """Finds the groups of a network, inner units first."""
+    """Finds the groups of a network, inner regions first."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -52,53 +52,53 @@ class Grouping:
             self._group(level)
         self._order()
 
-    def _by_height(self) -> list[list[Unit]]:
-        levels: list[list[Unit]] = []
+    def _by_height(self) -> list[list[Region]]:
+        levels: list[list[Region]] = []
 
-        def visit(unit: Unit) -> int:
-            height = max((visit(i) for i in unit.items if isinstance(i, Unit)), default=-1) + 1
+        def visit(region: Region) -> int:
+            height = max((visit(i) for i in region.items if isinstance(i, Region)), default=-1) + 1
             while len(levels) <= height:
                 levels.append([])
-            if self._needs_class(unit):
-                levels[height].append(unit)
+            if self._needs_class(region):
+                levels[height].append(region)
             return height
 
-        for unit in self.network.units:
-            if not is_stateless(self.network, unit):
-                visit(unit)
+        for region in self.network.regions:
+            if not is_stateless(self.network, region):
+                visit(region)
         return levels
 
     def _order(self) -> None:
         """Puts the groups in the order in which data meets them, inner ones before those that use them."""
         met: dict[Group, None] = {}
 
-        def visit(unit: Unit) -> None:
-            for item in unit.items:
-                if isinstance(item, Unit):
+        def visit(region: Region) -> None:
+            for item in region.items:
+                if isinstance(item, Region):
                     visit(item)
-            if id(unit) in self.of:
-                group = self.of[id(unit)]
-                for other in group.units if group not in met else ():
+            if id(region) in self.of:
+                group = self.of[id(region)]
+                for other in group.regions if group not in met else ():
                     for item in other.items:
-                        if isinstance(item, Unit):
+                        if isinstance(item, Region):
                             visit(item)
                 met[group] = None
 
-        for unit in self.network.units:
-            visit(unit)
+        for region in self.network.regions:
+            visit(region)
         self.groups = list(met)
 
-    def _needs_class(self, unit: Unit) -> bool:
-        if unit.kind in ("block", "shortcut"):
-            return bool(unit.items)
-        if unit.kind == "sequence" or unit in self._opened:
+    def _needs_class(self, region: Region) -> bool:
+        if region.kind in ("block", "shortcut"):
+            return bool(region.items)
+        if region.kind == "sequence" or region in self._opened:
             return False
-        return stage_row(unit) is None and sole_block(unit) is None
+        return stage_row(region) is None and sole_block(region) is None
 
-    def _group(self, units: Iterable[Unit]) -> None:
-        alike: dict[Any, list[Unit]] = {}
-        for unit in units:
-            alike.setdefault(self._signature(unit, loose=True), []).append(unit)
+    def _group(self, regions: Iterable[Region]) -> None:
+        alike: dict[Any, list[Region]] = {}
+        for region in regions:
+            alike.setdefault(self._signature(region, loose=True), []).append(region)
         for members in alike.values():
             for part in self._split(members):
                 group = Group(len(self.groups), part)
@@ -106,28 +106,28 @@ class Grouping:
                 self.groups.append(group)
                 self.of.update((id(u), group) for u in part)
 
-    def _split(self, members: list[Unit]) -> Iterator[list[Unit]]:
+    def _split(self, members: list[Region]) -> Iterator[list[Region]]:
         """All together, if their shortcuts allow; else those with the same shortcuts."""
         if self._optional(members) is not None:
             yield members
             return
-        parts: dict[Any, list[Unit]] = {}
-        for unit in members:
-            parts.setdefault(self._signature(unit, loose=False), []).append(unit)
+        parts: dict[Any, list[Region]] = {}
+        for region in members:
+            parts.setdefault(self._signature(region, loose=False), []).append(region)
         yield from parts.values()
 
-    def _optional(self, members: list[Unit]) -> set[int] | None:
+    def _optional(self, members: list[Region]) -> set[int] | None:
         """The places of the shortcuts that some have and some have not; None if a condition cannot be written."""
         found: set[int] = set()
         for index, item in enumerate(members[0].items):
-            if not (isinstance(item, Unit) and self._may_be_absent(item)):
+            if not (isinstance(item, Region) and self._may_be_absent(item)):
                 continue
             shortcuts = [u.items[index] for u in members]
-            present = [s for s in shortcuts if isinstance(s, Unit) and s.items]
+            present = [s for s in shortcuts if isinstance(s, Region) and s.items]
             if len({self.of[id(s)].number for s in present}) > 1:
                 return None
             if 0 < len(present) < len(shortcuts):
-                codes = {condition_code(s, lambda f: show(f, {})) for s in shortcuts if isinstance(s, Unit)}
+                codes = {condition_code(s, lambda f: show(f, {})) for s in shortcuts if isinstance(s, Region)}
                 if len(codes) > 1 or None in codes:
                     return None
                 found.add(index)
@@ -136,40 +136,40 @@ class Grouping:
 
     # --- signatures ---
 
-    def _signature(self, unit: Unit, *, loose: bool) -> Any:
-        """What makes two units the same class. `loose` leaves open which shortcuts are there."""
-        local = {value: ("in", k) for k, value in enumerate(externals(self.network, unit))}
+    def _signature(self, region: Region, *, loose: bool) -> Any:
+        """What makes two regions the same class. `loose` leaves open which shortcuts are there."""
+        local = {value: ("in", k) for k, value in enumerate(externals(self.network, region))}
         items: list[Any] = []
-        for index, item in enumerate(unit.items):
-            if isinstance(item, Unit):
+        for index, item in enumerate(region.items):
+            if isinstance(item, Region):
                 items.append(self._inner(item, local, loose=loose))
                 open_ = loose and self._may_be_absent(item)
                 local[item.exit] = ("item", index) if item.items or open_ else local[item.exit]
             else:
                 items.append(self._node(self.network.node(item), local))
                 local[item] = ("item", index)
-        name = unit.block.name.id if unit.block is not None else ""
-        output = None if loose and unit.kind == "shortcut" else local[unit.exit]
-        return (unit.kind == "block", name, id(unit.block), tuple(items), output)
+        name = region.block.name.id if region.block is not None else ""
+        output = None if loose and region.kind == "shortcut" else local[region.exit]
+        return (region.kind == "block", name, id(region.block), tuple(items), output)
 
-    def _inner(self, unit: Unit, local: dict[int, Any], *, loose: bool) -> Any:
-        if loose and self._may_be_absent(unit):
+    def _inner(self, region: Region, local: dict[int, Any], *, loose: bool) -> Any:
+        if loose and self._may_be_absent(region):
             # Where the projection is missing, its output is the value that enters; name it alike in both.
-            return ("shortcut", unit.label, local[unit.entry])
-        source = tuple(local[value] for value in externals(self.network, unit))
-        if unit.kind == "sequence":
-            return ("row", unit.label, source, tuple(self._number(b) for b in unit.items if isinstance(b, Unit)))
-        return ("unit", unit.label, source, self._number(unit))
+            return ("shortcut", region.label, local[region.entry])
+        source = tuple(local[value] for value in externals(self.network, region))
+        if region.kind == "sequence":
+            return ("row", region.label, source, tuple(self._number(b) for b in region.items if isinstance(b, Region)))
+        return ("unit", region.label, source, self._number(region))
 
-    def _may_be_absent(self, unit: Unit) -> bool:
-        """Tell whether units share a class though only some of them have this shortcut: it reads what enters alone."""
-        if unit.kind != "shortcut" or unit.test is None:
+    def _may_be_absent(self, region: Region) -> bool:
+        """Tell whether regions share a class though only some have this shortcut: it reads what enters alone."""
+        if region.kind != "shortcut" or region.test is None:
             return False
-        return externals(self.network, unit) == [unit.entry]
+        return externals(self.network, region) == [region.entry]
 
-    def _number(self, unit: Unit) -> int | None:
-        """The class of a unit; None if there is nothing in it."""
-        return self.of[id(unit)].number if unit.items else None
+    def _number(self, region: Region) -> int | None:
+        """The class of a region; None if there is nothing in it."""
+        return self.of[id(region)].number if region.items else None
 
     @staticmethod
     def _node(node: Node, local: dict[int, Any]) -> Any:

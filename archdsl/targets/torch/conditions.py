@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.report import Reporter
 from archdsl.core.sym import Formula, formula_of
+from archdsl.elaborate.evaluate import Evaluator
 from archdsl.frontend import ast
-from archdsl.graph.evaluate import Evaluator
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Unit
-    from archdsl.graph.scope import Scope
+    from archdsl.elaborate.scope import Scope
+    from archdsl.ir.network import Region
 
 _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
 
@@ -20,7 +20,7 @@ _COMPARISONS = {"==", "!=", "<", "<=", ">", ">="}
 Write = Callable[[Formula], str]
 
 
-def condition_code(shortcut: Unit, write: Write) -> str | None:
+def condition_code(shortcut: Region, write: Write) -> str | None:
     """The condition under which a projection is there, its numbers written by `write`; None if it has another form."""
     if shortcut.test is None:
         return None

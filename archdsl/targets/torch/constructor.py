@@ -1,4 +1,4 @@
-"""What the constructor of a class takes: the numbers that differ between the units that share it."""
+"""What the constructor of a class takes: the numbers that differ between the regions that share it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, Varying, formula_of, show, substitute, variables
 from archdsl.core.values import is_list, is_number
+from archdsl.elaborate.chains import IN_CHANNELS
 from archdsl.frontend import ast
-from archdsl.graph.chains import IN_CHANNELS
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.free_names import FreeNames
 
 if TYPE_CHECKING:
-    from archdsl.graph.model import Unit
+    from archdsl.ir.network import Region
     from archdsl.targets.torch.classes import Group
 
 
@@ -30,11 +30,11 @@ class Parameter:
     shared: Shared | None = None
 
 
-def owner(unit: Unit) -> Unit:
-    """The block whose parameters the numbers in a unit are formulas of."""
-    while unit.kind not in ("block",) and unit.parent is not None:
-        unit = unit.parent
-    return unit
+def owner(region: Region) -> Region:
+    """The block whose parameters the numbers in a region are formulas of."""
+    while region.kind not in ("block",) and region.parent is not None:
+        region = region.parent
+    return region
 
 
 class Constructor:
@@ -42,15 +42,15 @@ class Constructor:
 
     def __init__(self, group: Group) -> None:
         self.group = group
-        self.units = group.units
+        self.regions = group.regions
         self.block = owner(group.example).block
         self.known: dict[str, Any] = {}  # variables that are the same everywhere
         self.used: set[str] = set()  # variables that differ and that the code needs
-        self.derived: dict[str, Formula] = {}  # variables computed from others in every unit
-        self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by unit
+        self.derived: dict[str, Formula] = {}  # variables computed from others in every region
+        self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by region
         self.asked: set[str] = set()  # those of them that the code needs
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
-        self._places = {unit: i for i, unit in enumerate(self.units)}
+        self._places = {region: i for i, region in enumerate(self.regions)}
         self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by hint and values
         self._names = FreeNames(p.name.id for p in (self.block.parameters if self.block is not None else ()))
         self._channels = ""  # the name of the channels that enter, once a line has it
@@ -58,7 +58,7 @@ class Constructor:
     # --- numbers ---
 
     def resolve(self, values: list[Any], hint: str, *, is_rate: bool = False) -> Any:
-        """Return one number (or tuple) for all units: a constant, or one with a formula over the parameters.
+        """Return one number (or tuple) for all regions: a constant, or one with a formula over the parameters.
 
         A rate of regularisation is written with four digits; other numbers as they are.
         """
@@ -93,7 +93,7 @@ class Constructor:
     def _rate(self, values: list[float]) -> str:
         """Return the parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
         for declared in self.block.parameters if self.block is not None else ():
-            given = [owner(u).arguments.get(declared.name.id) for u in self.units]
+            given = [owner(u).arguments.get(declared.name.id) for u in self.regions]
             if all(is_number(g) and float(g) == v for g, v in zip(given, values, strict=True)):
                 return declared.name.id
         return ""
@@ -121,7 +121,7 @@ class Constructor:
                 continue
             if variable in self.known or variable in self.used or variable in self.derived:
                 continue
-            values = [self.value(u, variable) for u in self.units]
+            values = [self.value(u, variable) for u in self.regions]
             if all(v == values[0] for v in values):
                 self.known[variable] = values[0]
                 continue
@@ -133,16 +133,16 @@ class Constructor:
                 self.derived[variable] = default
         return formula
 
-    def value(self, unit: Unit, variable: str) -> Any:
-        """What a variable is in one unit, in the terms of the unit around it."""
-        block = owner(unit)
+    def value(self, region: Region, variable: str) -> Any:
+        """What a variable is in one region, in the terms of the region around it."""
+        block = owner(region)
         if variable == IN_CHANNELS:
             return block.entering.channels
         return block.arguments[variable]
 
     def _derivation(self, variable: str) -> Formula | None:
         """The formula of a parameter that every caller leaves to its default."""
-        defaults = [owner(u).defaults.get(variable) for u in self.units]
+        defaults = [owner(u).defaults.get(variable) for u in self.regions]
         formulas = {formula_of(d) for d in defaults if isinstance(d, Sym)}
         if len(formulas) == 1 and all(isinstance(d, Sym) for d in defaults):
             return formulas.pop()
@@ -184,7 +184,7 @@ class Constructor:
         first = formulas[0] if formulas else None
         if first is None or first[0] != "item":
             return ""
-        lengths = {len(self.value(u, first[1])) for u in self.units}
+        lengths = {len(self.value(u, first[1])) for u in self.regions}
         return first[1] if lengths == {len(items)} and _elements(first[1], len(items)) == formulas else ""
 
     def parameters(self) -> list[Parameter]:
@@ -195,7 +195,7 @@ class Constructor:
         for declared in self.block.parameters if self.block is not None else ():
             name = declared.name.id
             if name in self.used:
-                values = [self.value(u, name) for u in self.units]
+                values = [self.value(u, name) for u in self.regions]
                 kind = "float" if any(isinstance(v, (Fraction, float)) for v in values) else self._type(values[0])
                 default = _literal(declared.default)
                 default = float(default) if default is not None and kind == "float" else default
@@ -216,27 +216,27 @@ class Constructor:
         """Lines that work out what follows from the parameters."""
         return [f"{name} = {self.show(formula)}" for name, formula in self.derived.items()]
 
-    def argument(self, unit: Unit, parameter: Parameter) -> Any:
-        """What one unit gives for a parameter, in the terms of the unit around it."""
+    def argument(self, region: Region, parameter: Parameter) -> Any:
+        """What one region gives for a parameter, in the terms of the region around it."""
         if parameter.variable in self.extra:
-            value = self.extra[parameter.variable][self._places[unit]]
-            return self._outer(unit, value)
-        if unit.kind != "block" and owner(unit).kind == "block":
-            return self._passed_on(unit, parameter)
-        return self.value(unit, parameter.variable)
+            value = self.extra[parameter.variable][self._places[region]]
+            return self._outer(region, value)
+        if region.kind != "block" and owner(region).kind == "block":
+            return self._passed_on(region, parameter)
+        return self.value(region, parameter.variable)
 
-    def _outer(self, unit: Unit, value: Any) -> Any:
-        if not isinstance(value, Sym) or unit.kind != "block":
+    def _outer(self, region: Region, value: Any) -> Any:
+        if not isinstance(value, Sym) or region.kind != "block":
             return value
         try:
-            return substitute(value.formula, {**unit.arguments, IN_CHANNELS: unit.entering.channels})
+            return substitute(value.formula, {**region.arguments, IN_CHANNELS: region.entering.channels})
         except KeyError:
             return int(value)
 
-    def _passed_on(self, unit: Unit, parameter: Parameter) -> Any:
+    def _passed_on(self, region: Region, parameter: Parameter) -> Any:
         """A projection shares the variables of its block, which hands them on by name."""
         variable = parameter.variable
-        value = self.value(unit, variable)
+        value = self.value(region, variable)
         if parameter.type == "float":
             return Varying(float(value), ("var", variable))
         if is_list(value):

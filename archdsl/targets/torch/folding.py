@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.graph.tensors import own_tensors
+from archdsl.ir.tensors import own_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
 
 Rule = tuple[str, str, float]  # how the names of a norm and of its convolution end, and the norm's ε
 

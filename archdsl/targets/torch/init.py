@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from archdsl.core.values import Symbol
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
     from archdsl.targets.torch.classes import Grouping
 
     Names = Mapping[int, Mapping[str, str]]
@@ -23,7 +23,7 @@ class _Part:
     """A module of torch's own in the network: a layer, or a part of one."""
 
     node: Node
-    name: str  # in the unit of the node
+    name: str  # in the region of the node
     torch_class: str
     inits: dict[str, Symbol]
 
@@ -60,9 +60,9 @@ def _place(grouping: Grouping, node: Node, name: str) -> tuple[str, str]:
 
     Where the model itself calls a layer, there is no class, and the module is named by its place in the model.
     """
-    group = grouping.of.get(id(node.unit))
+    group = grouping.of.get(id(node.region))
     if group is None:
-        return "", f'self.get_submodule("{node.unit.name}.{name}")'
+        return "", f'self.get_submodule("{node.region.name}.{name}")'
     return group.name, f"module.{name}"
 
 

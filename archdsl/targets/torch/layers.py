@@ -26,7 +26,7 @@ from archdsl.targets.torch.fit import is_primary, reflow
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from archdsl.graph.model import Node
+    from archdsl.ir.network import Node
     from archdsl.targets.torch.constructor import Constructor
 
 
@@ -36,7 +36,7 @@ _WHOLE_ARGUMENT = re.compile(r"(?<=[(\[,])\s*@\s*(?=[),\]])")
 
 
 class LazyShape:
-    """A shape whose numbers are resolved for all units of a class when a plan asks for them."""
+    """A shape whose numbers are resolved for all regions of a class when a plan asks for them."""
 
     def __init__(self, shapes: Sequence[Grid], constructor: Constructor) -> None:
         self._shapes = shapes
@@ -94,7 +94,7 @@ class LayerPrinter:
         return found
 
     def at(self, nodes: Sequence[Node], constructor: Constructor, place: str = "") -> PrintedLayer:
-        """Print one layer, for all the units that share a class. Its module is at `place`, else `self.label`."""
+        """Print one layer, for all the regions that share a class. Its module is at `place`, else `self.label`."""
         first = nodes[0]
         layer = self._resolved(nodes, constructor)
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))

@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from archdsl.graph.flow import Piece, is_stateless, pieces
-from archdsl.graph.model import Network, Unit
-from archdsl.graph.rows import sole_block, stage_row
+from archdsl.ir.flow import Piece, is_stateless, pieces
+from archdsl.ir.network import Network, Region
+from archdsl.ir.rows import sole_block, stage_row
 from archdsl.layers.base import GRID, Shared
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.free_names import FreeNames
-from archdsl.targets.torch.unit import UnitPrinter
+from archdsl.targets.torch.region import RegionPrinter
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
@@ -38,7 +38,7 @@ class _Outermost(Constructor):
     """The constructor of the model, which makes what its blocks share."""
 
     def __init__(self, layers: LayerPrinter) -> None:
-        super().__init__(Group(-1, [Unit("model", "")]))
+        super().__init__(Group(-1, [Region("model", "")]))
         self.layers = layers
         self.shared: dict[Shared, str] = {}
         self.names = FreeNames()
@@ -62,10 +62,10 @@ class _Outermost(Constructor):
 class ModelPrinter:
     """Prints a network's outermost class."""
 
-    def __init__(self, network: Network, units: UnitPrinter, layers: LayerPrinter, *, trains: bool = True) -> None:
+    def __init__(self, network: Network, regions: RegionPrinter, layers: LayerPrinter, *, trains: bool = True) -> None:
         self.network = network
         self.trains = trains
-        self.units = units
+        self.regions = regions
         self.layers = layers
         self.constructor = _Outermost(layers)
         self.members: dict[str, dict[str, dict[str, str]]] = {}  # by path, stage, and label; without: all of it
@@ -78,18 +78,18 @@ class ModelPrinter:
         body: list[Step] = []
         head: list[Step] = []
         for piece in pieces(self.network):
-            steps = head if piece.unit.stage == "head" else body
+            steps = head if piece.region.stage == "head" else body
             steps.append(self._step(piece))
         body += self._name_features({s.value for s in body})
         inputs = {number: name for name, number in self.network.inputs.items()}
         kept, body = self._keep(head, body, inputs)
         features = Body(body, inputs, []).write(keep=True)
-        frozen = [self._place(u) for u in self.network.units if u.frozen and not is_stateless(self.network, u)]
+        frozen = [self._place(u) for u in self.network.regions if u.frozen and not is_stateless(self.network, u)]
         needed = {o for s in head for o in s.operands}
         indices = [n for n, i in self.network.indices.items() if i in needed]
         plan = ModelPlan(self._init(), indices, frozen, self.kinds)
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
-        plan.fitted = [self._place(u) for u in self.network.units if u.kind == "stage" and u.name in chosen]
+        plan.fitted = [self._place(u) for u in self.network.regions if u.kind == "stage" and u.name in chosen]
         plan.features = [text for line in features for text in fit(line, 8)]
         names = self._variables(kept, inputs)
         lines = [f'{names[v]} = features["{self.features[v]}"]' for v in kept if v not in inputs]
@@ -125,95 +125,95 @@ class ModelPrinter:
     def _key(self, value: int) -> str:
         """Return a key, not yet a free one, for a value that the head reads and that is no output of a stage."""
         node = self.network.node(value)
-        unit = node.unit.top
-        source = self.network.node(unit.entry).unit.top if unit.kind == "layout" else unit
-        return f"{unit.name}.fused" if source.kind == "fusion" else unit.name if value == unit.exit else node.name
+        region = node.region.top
+        source = self.network.node(region.entry).region.top if region.kind == "layout" else region
+        return f"{region.name}.fused" if source.kind == "fusion" else region.name if value == region.exit else node.name
 
     # --- steps ---
 
     def _step(self, piece: Piece) -> Step:
-        unit = piece.unit
-        name = unit.path or "x"
-        if unit.kind == "layout" and unit.entry in self.network.inputs.values():
-            name = self.paths[unit.entry]
+        region = piece.region
+        name = region.path or "x"
+        if region.kind == "layout" and region.entry in self.network.inputs.values():
+            name = self.paths[region.entry]
         if piece.member is None:
-            step = self._called(unit, piece)
-        elif isinstance(piece.member, Unit):
-            step = self._member(unit, piece.member)
+            step = self._called(region, piece)
+        elif isinstance(piece.member, Region):
+            step = self._member(region, piece.member)
         else:
-            step = self._layer(unit, piece.member)
-        inside = unit if piece.member is None else piece.member
-        made = [*inside.nodes(), inside.exit] if isinstance(inside, Unit) else [inside]
+            step = self._layer(region, piece.member)
+        inside = region if piece.member is None else piece.member
+        made = [*inside.nodes(), inside.exit] if isinstance(inside, Region) else [inside]
         self.paths.update((n, name) for n in made)
-        if unit.stage == "head":
+        if region.stage == "head":
             return Step(step.value, step.operands, step.write, step.heavy, repeats_operand=step.repeats_operand)
-        return replace(step, name=name if step.value == unit.exit else "")
+        return replace(step, name=name if step.value == region.exit else "")
 
-    def _called(self, unit: Unit, piece: Piece) -> Step:
-        """Return the call of a unit as one module."""
-        call = self._call(unit)
-        self._add_member(unit)
+    def _called(self, region: Region, piece: Piece) -> Step:
+        """Return the call of a region as one module."""
+        call = self._call(region)
+        self._add_member(region)
         return Step(piece.value, piece.operands, lambda x: f"{call}{', '.join(x)})", heavy=True)
 
-    def _member(self, unit: Unit, member: Unit) -> Step:
-        """Return the call of a block inside a unit that is not one call."""
-        self._members(unit)[member.label] = self.units.member([member], self.constructor)
-        return self.units.step(member, self._inside(unit, member.label))
+    def _member(self, region: Region, member: Region) -> Step:
+        """Return the call of a block inside a region that is not one call."""
+        self._members(region)[member.label] = self.regions.member([member], self.constructor)
+        return self.regions.step(member, self._inside(region, member.label))
 
-    def _layer(self, unit: Unit, number: int) -> Step:
-        """Return a layer inside a unit that is not one call; without weights, it is an operation in `forward`."""
+    def _layer(self, region: Region, number: int) -> Step:
+        """Return a layer inside a region that is not one call; without weights, it is an operation in `forward`."""
         node = self.network.node(number)
-        printed = self.layers.at([node], self.constructor, self._inside(unit, node.label))
+        printed = self.layers.at([node], self.constructor, self._inside(region, node.label))
         if printed.module:
-            self._members(unit)[node.label] = printed.module
+            self._members(region)[node.label] = printed.module
         return printed.step(node)
 
-    def _members(self, unit: Unit) -> dict[str, str]:
-        """Return the members of a unit by label; the unit itself has none."""
-        return self.members.setdefault(unit.path, {}).setdefault(unit.stage, {})
+    def _members(self, region: Region) -> dict[str, str]:
+        """Return the members of a region by label; the region itself has none."""
+        return self.members.setdefault(region.path, {}).setdefault(region.stage, {})
 
     @staticmethod
-    def _inside(unit: Unit, label: str) -> str:
-        return f'self.get_submodule("{unit.name}.{label}")'
+    def _inside(region: Region, label: str) -> str:
+        return f'self.get_submodule("{region.name}.{label}")'
 
     def _name_features(self, made: set[int]) -> list[Step]:
         """Choose the values that are features. A part of a stage that does nothing has a step of its own for that."""
-        layouts = [u for u in self.network.units if u.kind == "layout" and self._gives_grid(u)]
+        layouts = [u for u in self.network.regions if u.kind == "layout" and self._gives_grid(u)]
         written = {u.entry: u.exit for u in layouts}
         steps: list[Step] = []
-        for unit in self.network.units:
-            if unit.kind not in ("stage", "lateral"):
+        for region in self.network.regions:
+            if region.kind not in ("stage", "lateral"):
                 continue
-            value = written.get(unit.exit, unit.exit)
-            if value in made and value not in self.features and any(True for _ in unit.nodes()):
-                self.features[value] = unit.name
+            value = written.get(region.exit, region.exit)
+            if value in made and value not in self.features and any(True for _ in region.nodes()):
+                self.features[value] = region.name
             else:
-                steps.append(Step(-2 - len(steps), (value,), lambda x: x[0], feature=unit.name))
+                steps.append(Step(-2 - len(steps), (value,), lambda x: x[0], feature=region.name))
         return steps
 
-    def _gives_grid(self, layout: Unit) -> bool:
+    def _gives_grid(self, layout: Region) -> bool:
         """Tell whether a conversion puts the channels of a stage's output first, as features have them."""
         return getattr(self.network.node(layout.exit).layer, "after", "") == GRID
 
-    def _call(self, unit: Unit) -> str:
+    def _call(self, region: Region) -> str:
         """How a call begins; stages go through `run`, which knows whether they are computed again."""
-        if unit.kind != "stage" or not self.trains:
-            return f"{self._place(unit)}("
-        self.kinds.add("whole" if stage_row(unit) is None else "row")
-        return f"self.run({self._place(unit)}, "
+        if region.kind != "stage" or not self.trains:
+            return f"{self._place(region)}("
+        self.kinds.add("whole" if stage_row(region) is None else "row")
+        return f"self.run({self._place(region)}, "
 
-    def _place(self, unit: Unit) -> str:
-        if unit.path:
-            return f'self.{unit.path}["{unit.stage}"]'
-        return f"self.{unit.stage}"
+    def _place(self, region: Region) -> str:
+        if region.path:
+            return f'self.{region.path}["{region.stage}"]'
+        return f"self.{region.stage}"
 
-    def _add_member(self, unit: Unit) -> None:
-        row = stage_row(unit)
+    def _add_member(self, region: Region) -> None:
+        row = stage_row(region)
         if row is not None:
-            code = UnitPrinter.row([self.units.call([b], self.constructor) for b in row])
+            code = RegionPrinter.row([self.regions.call([b], self.constructor) for b in row])
         else:
-            code = self.units.call([sole_block(unit) or unit], self.constructor)
-        self._members(unit)[""] = code
+            code = self.regions.call([sole_block(region) or region], self.constructor)
+        self._members(region)[""] = code
 
     def _init(self) -> list[str]:
         lines = [text for line in self.constructor.lines() for text in fit(line, 8)]

@@ -6,13 +6,13 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.analysis.clip_limits import Limits, input_limits
+from archdsl.analysis.cost import CONVENTION, cost_rows, total_cost
 from archdsl.core.grid import grid_text
 from archdsl.core.names import why_refused
 from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
-from archdsl.graph.cost import CONVENTION, cost_rows, total_cost
-from archdsl.graph.model import Unit
-from archdsl.lowering.limits import Limits, input_limits
+from archdsl.ir.network import Region
 from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.folding import folding_rules
@@ -20,13 +20,13 @@ from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.init import init_lines, inner_lines
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
+from archdsl.targets.torch.region import RegionPrinter
 from archdsl.targets.torch.text import docstring, in_string, paragraph, plain, sentence
-from archdsl.targets.torch.unit import UnitPrinter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from archdsl.graph.model import Network
+    from archdsl.ir.network import Network
     from archdsl.targets.torch.classes import Group
     from archdsl.targets.torch.model import ModelPlan
 
@@ -55,9 +55,9 @@ def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool
     defined = layers.defined(node.layer for node in lowered.all_nodes())
     _name_classes(grouping.groups, {network.family, network.name, *defined})
     layers.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
-    units = UnitPrinter(lowered, grouping, layers)
-    classes = [units.plan(group) for group in grouping.groups]
-    model = ModelPrinter(lowered, units, layers, trains=trains).plan()
+    regions = RegionPrinter(lowered, grouping, layers)
+    classes = [regions.plan(group) for group in grouping.groups]
+    model = ModelPrinter(lowered, regions, layers, trains=trains).plan()
     code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
     code += layers.supporting()
     code += ["torch.arange"] if network.indices else []
@@ -126,23 +126,23 @@ def _name_classes(groups: list[Group], taken: set[str]) -> None:
     free = FreeNames(taken, lambda name: not why_refused(name))
     before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
     for group in groups:
-        unit = group.example
-        if unit.block is not None:
-            base = _camel(unit.block.name.id)
+        region = group.example
+        if region.block is not None:
+            base = _camel(region.block.name.id)
         else:
-            base = "Projection" if unit.kind == "shortcut" else _row_name(group.units)
-        inner = {i.block.name.id: None for i in unit.items if isinstance(i, Unit) and i.block is not None}
+            base = "Projection" if region.kind == "shortcut" else _row_name(group.regions)
+        inner = {i.block.name.id: None for i in region.items if isinstance(i, Region) and i.block is not None}
         known = before.setdefault(base, set(inner))
         group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
         more = "".join(_camel(name) for name in inner if name not in known)
         group.name = free.take(base, base + more)
 
 
-def _row_name(units: list[Unit]) -> str:
+def _row_name(regions: list[Region]) -> str:
     """A name for parts of stages: what they have in common of stage and path."""
-    stages, paths = {u.stage for u in units}, {u.path for u in units}
+    stages, paths = {u.stage for u in regions}, {u.path for u in regions}
     parts = [*(paths if len(paths) == 1 else ()), *(stages if len(stages) == 1 else ())]
-    return _camel("_".join(parts)) or _camel(units[0].name.replace(".", "_"))
+    return _camel("_".join(parts)) or _camel(regions[0].name.replace(".", "_"))
 
 
 def _camel(name: str) -> str:

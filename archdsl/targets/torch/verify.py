@@ -16,7 +16,7 @@ import torch
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.grid import FRAME
-from archdsl.graph.tensors import own_tensors
+from archdsl.ir.tensors import own_tensors
 from archdsl.layers.added_faults import error_text, layer_error
 from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR, Use
 from archdsl.targets.torch.layers import LayerPrinter
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.diagnostics import LayerError
     from archdsl.core.grid import Grid
-    from archdsl.graph.model import Network, Node
+    from archdsl.ir.network import Network, Node
     from archdsl.layers.base import Layer
 
 BATCH = 2
@@ -169,7 +169,7 @@ def _verify_module(network: Network, text: str, added: Sequence[Node]) -> None:
 
 
 def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer, what: str) -> None:
-    exits = {u.name: network.node(u.exit).shape for u in network.units if u.kind in ("stage", "lateral")}
+    exits = {u.name: network.node(u.exit).shape for u in network.regions if u.kind in ("stage", "lateral")}
     found = {name: (value, exits[name]) for name, value in features.items() if name in exits}
     found["the output"] = output, network.node(network.output).shape
     for name, (value, grid) in found.items():

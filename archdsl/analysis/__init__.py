@@ -1,0 +1,1 @@
+"""Network to figures: cost, memory, clip sizes, and what differs between two networks."""

@@ -1,0 +1,146 @@
+"""Which clip sizes a network takes, found by running the layers' own shape rules on sizes that keep their formula.
+
+Every rule of the language divides, adds and compares whole numbers, and
+⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size stays of the form ⌊(n + a) / b⌋ of one size n of the clip.
+A comparison that decides whether a layer fits becomes a condition on n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import lcm
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import Grid
+
+if TYPE_CHECKING:
+    from archdsl.ir.network import Network
+
+
+MAX_DIVISOR = 10**15  # of a size; beyond it the formula says no more than the size itself
+
+
+@dataclass
+class Limits:
+    """What a module asks of one axis of its clip: at least `minimum`, and a multiple of `multiple`; or only `exact`."""
+
+    declared: int
+    minimum: int = 1
+    multiple: int = 1
+    exact: bool = False
+
+    def at_least_one(self, offset: int, divisor: int) -> None:
+        """⌊(n + offset) / divisor⌋ ≥ 1."""
+        self.minimum = max(self.minimum, divisor - offset)
+
+    def same(self, divisor: int, one: int, other: int) -> None:
+        """⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋: holds for some remainders of n.
+
+        For `distance` between the two, it fails where a multiple of the divisor lies between n + one and n + other:
+        for `distance` of the remainders, or all.
+        """
+        distance = abs(one - other)
+        if distance == 0:
+            return
+        if distance == divisor - 1 and one // divisor == other // divisor:  # the one that is left is 0
+            self.multiple = lcm(self.multiple, divisor)
+        else:
+            self.exact = True
+
+
+class Axis(int):
+    """A size, with its formula ⌊(n + offset) / divisor⌋ over one size n of the clip."""
+
+    limits: Limits
+    offset: int
+    divisor: int
+
+    def __new__(cls, limits: Limits, offset: int = 0, divisor: int = 1) -> Axis:
+        self = super().__new__(cls, (limits.declared + offset) // divisor)
+        self.limits, self.offset, self.divisor = limits, offset, divisor
+        return self
+
+    def fix(self) -> None:
+        """Only this size will do."""
+        self.limits.exact = True
+
+    def __add__(self, other: Any) -> Any:
+        if type(other) is Axis:
+            return self._lost(int(self) + int(other))
+        return Axis(self.limits, self.offset + self.divisor * int(other), self.divisor)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        if type(other) is Axis:
+            return self._lost(int(self) - int(other))
+        return Axis(self.limits, self.offset - self.divisor * int(other), self.divisor)
+
+    def __floordiv__(self, other: Any) -> Any:
+        if type(other) is Axis:
+            return self._lost(int(self) // int(other))
+        divisor = self.divisor * int(other)
+        if divisor > MAX_DIVISOR:
+            return self._lost(int(self) // int(other))
+        return Axis(self.limits, self.offset, divisor)
+
+    def __mod__(self, other: Any) -> Any:
+        """`size % k` asks whether k divides: ⌊m / k⌋ = ⌊(m + k - 1) / k⌋."""
+        k = int(other)
+        upper = self.offset + self.divisor * (k - 1)
+        self.limits.same(self.divisor * k, self.offset, upper)
+        return int(self) % k
+
+    def _lost(self, value: int) -> int:
+        self.limits.exact = True
+        return value
+
+    def __mul__(self, other: Any) -> Any:
+        return self._lost(int(self) * int(other))
+
+    __rmul__ = __mul__
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._lost(int(other) - int(self))
+
+    def __lt__(self, other: Any) -> bool:
+        if int(other) == 1:
+            self.limits.at_least_one(self.offset, self.divisor)
+        else:
+            self.limits.exact = True
+        return int(self) < int(other)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is Axis and other.limits is self.limits:
+            if other.divisor == self.divisor:
+                self.limits.same(self.divisor, self.offset, other.offset)
+            elif (self.offset, self.divisor) != (other.offset, other.divisor):
+                self.limits.exact = True
+        else:
+            self.limits.exact = True
+            if type(other) is Axis:
+                other.limits.exact = True
+        return int.__eq__(self, int(other)) if isinstance(other, int) else False
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return int.__hash__(self)
+
+
+def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
+    """For each input, what the network asks of `t`, `h` and `w`."""
+    found: dict[str, dict[str, Limits]] = {}
+    shapes: dict[int, Grid] = {}
+    for number in network.inputs.values():
+        shapes[number] = network.node(number).shape
+    for name, number in network.clips.items():
+        shape = network.node(number).shape
+        found[name] = {axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes) for axis in "thw"}
+        t, h, w = (Axis(limits) for limits in found[name].values())
+        shapes[number] = Grid(int(shape.channels), t, h, w)
+    for node in network.all_nodes():
+        if node.inputs:
+            shapes[node.id] = node.layer.infer(*(shapes[i] for i in node.inputs))
+    return found

@@ -1,0 +1,266 @@
+"""What differs between two networks, name by name: parameters, inputs, stages, layers, tensors, cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from archdsl.analysis.cost import Cost, Row, cost_rows, node_cost, total_cost
+from archdsl.analysis.export import plain_values
+from archdsl.core.changes import CHANGED, GONE, NEW, SAME
+from archdsl.core.grid import Grid
+from archdsl.core.values import Symbol, written
+from archdsl.ir.tensors import own_tensors, tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from archdsl.ir.network import Network, Node, Region
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """What has a name in one of the networks, as it is on either side; None where it is not there."""
+
+    name: str
+    base: T | None
+    arch: T | None
+
+    @property
+    def status(self) -> str:
+        """`new`, `gone`, `changed` or `same`."""
+        if self.base is None:
+            return NEW
+        if self.arch is None:
+            return GONE
+        return SAME if self.base == self.arch else CHANGED
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a network takes: a video or frame numbers, as which argument, of which shape."""
+
+    kind: str
+    place: int
+    shape: Grid
+
+
+@dataclass(frozen=True)
+class LayerForm:
+    """All that makes a layer what it is, but its name.
+
+    `inputs` are the layers that it takes values of. Where the two networks do not have the same layers, a stage or
+    block that ends in such a layer is named in its place, so that one more block changes nothing behind its stage.
+    """
+
+    kind: str
+    attributes: Mapping[str, object]
+    frozen: bool  # whether its weights stay as they are in training
+    inputs: tuple[str, ...]
+    shape: Grid
+    tensors: Mapping[str, tuple[int, ...]]
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One of the networks as a whole; `output` is the layer whose value it gives."""
+
+    name: str
+    cost: Cost
+    output: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two networks name by name: in each row what is `same`, too, in the order of data flow.
+
+    `parameters` are those of the specs, as text that `--set` takes. `stages` are the rows of a cost table; what a
+    stage's path is called comes first in its name: `slow.res3`. Shapes are C, T, H, W.
+    """
+
+    base: Summary
+    arch: Summary
+    parameters: tuple[Entry[str], ...]
+    inputs: tuple[Entry[Input], ...]
+    stages: tuple[Entry[Row], ...]
+    layers: tuple[Entry[LayerForm], ...]
+    tensors: tuple[Entry[tuple[int, ...]], ...]
+
+    @property
+    def differ(self) -> bool:
+        """Whether the networks are not the same; parameters that change nothing in them do not count."""
+        rows = (self.inputs, self.stages, self.layers, self.tensors)
+        return any(e.status != SAME for entries in rows for e in entries) or self.base.output != self.arch.output
+
+
+def compare(
+    base: Network, arch: Network, base_parameters: Mapping[str, Any], arch_parameters: Mapping[str, Any]
+) -> Difference:
+    """What differs between two networks, whatever they have in common, and between the parameters of their specs."""
+    texts = [{name: written(v) for name, v in p.items()} for p in (base_parameters, arch_parameters)]
+    alike = {n.name for n in base.all_nodes()} == {n.name for n in arch.all_nodes()}
+    return Difference(
+        _summary(base),
+        _summary(arch),
+        _entries(texts[0], texts[1]),
+        _entries(_inputs(base), _inputs(arch)),
+        _entries(_stages(base), _stages(arch)),
+        _entries(_layers(base, exact=alike), _layers(arch, exact=alike)),
+        _entries(tensors(base), tensors(arch)),
+    )
+
+
+def _entries(base: Mapping[str, T], arch: Mapping[str, T]) -> tuple[Entry[T], ...]:
+    """Every name once, in the order of the base; what is new stands behind what it follows."""
+    after: dict[str, list[str]] = {}
+    last = ""
+    for name in arch:
+        if name in base:
+            last = name
+        else:
+            after.setdefault(last, []).append(name)
+    names = [*after.get("", ()), *(n for known in base for n in (known, *after.get(known, ())))]
+    return tuple(Entry(name, base.get(name), arch.get(name)) for name in names)
+
+
+def _summary(network: Network) -> Summary:
+    return Summary(network.name, total_cost(network), network.node(network.output).name)
+
+
+def _inputs(network: Network) -> dict[str, Input]:
+    found: dict[str, Input] = {}
+    for place, (name, number) in enumerate(network.inputs.items()):
+        node = network.node(number)
+        found[name] = Input(node.layer.kind, place, _plain(node.shape))
+    return found
+
+
+def _stages(network: Network) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in cost_rows(network):
+        name = ".".join(part for part in (row.path, row.name) if part)
+        before = found[name].cost if name in found else Cost()
+        found[name] = Row(row.name, row.path, row.shape, before + row.cost)
+    return found
+
+
+def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
+    sources = None if exact else _Sources(network)
+    found: dict[str, LayerForm] = {}
+    for node in network.all_nodes():
+        layer, own = node.layer, own_tensors(node)
+        givers = [network.node(n) for n in node.inputs]
+        names = tuple(g.name if sources is None else sources.name(g, node) for g in givers)
+        frozen = bool(own) and node.region.top.frozen
+        values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
+        cost = node_cost(node)
+        found[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost)
+    return found
+
+
+class _Sources:
+    """Names of values by the outermost region that gives them, where that says which one is meant."""
+
+    def __init__(self, network: Network) -> None:
+        self._meant: dict[str, set[int]] = {}
+        for node in network.all_nodes():
+            self._meant.setdefault(node.name, set()).add(node.id)
+            for region in _around(node):
+                if region.name and region.exit >= 0:
+                    self._meant.setdefault(region.name, set()).add(region.exit)
+
+    def name(self, giver: Node, taker: Node) -> str:
+        """How the taker's input is called."""
+        result = giver.name
+        inside = set(_around(taker))
+        for region in _around(giver):
+            if region.exit != giver.id or region in inside:
+                break
+            if self._meant.get(region.name) == {giver.id}:
+                result = region.name
+        return result
+
+
+def _around(node: Node) -> Iterable[Region]:
+    """The regions that a layer is in, the innermost first."""
+    region: Region | None = node.region
+    while region is not None:
+        yield region
+        region = region.parent
+
+
+def _plain(grid: Grid) -> Grid:
+    """A shape without the formulas that its numbers remember."""
+    c, t, h, w = map(int, grid.shape)
+    return Grid(c, t, h, w, grid.token)
+
+
+# --- as plain data ---------------------------------------------------------------------------------------------------
+
+
+def difference_json(difference: Difference) -> dict[str, Any]:
+    """All of a difference as plain data, with both sides of every row."""
+    base, arch = difference.base, difference.arch
+    return {
+        "differ": difference.differ,
+        "base": _summary_json(base),
+        "arch": _summary_json(arch),
+        "ratio": {
+            "params": _ratio(base.cost.params, arch.cost.params),
+            "macs": _ratio(base.cost.macs, arch.cost.macs),
+            "activations": _ratio(base.cost.activations, arch.cost.activations),
+        },
+        "parameters": _entries_json(difference.parameters, str),
+        "inputs": _entries_json(difference.inputs, _input_json),
+        "stages": _entries_json(difference.stages, _stage_json),
+        "layers": _entries_json(difference.layers, _layer_json),
+        "tensors": _entries_json(difference.tensors, list),
+    }
+
+
+def _entries_json(entries: Iterable[Entry[T]], side: Callable[[T], Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": e.name,
+            "status": e.status,
+            "base": None if e.base is None else side(e.base),
+            "arch": None if e.arch is None else side(e.arch),
+        }
+        for e in entries
+    ]
+
+
+def _ratio(base: int, arch: int) -> float | None:
+    return arch / base if base else None
+
+
+def _summary_json(side: Summary) -> dict[str, Any]:
+    return {"name": side.name, **_cost_json(side.cost), "output": side.output}
+
+
+def _cost_json(cost: Cost) -> dict[str, int]:
+    return {"params": cost.params, "macs": cost.macs, "activations": cost.activations}
+
+
+def _input_json(side: Input) -> dict[str, Any]:
+    return {"kind": side.kind, "place": side.place, "shape": list(side.shape.shape), "token": side.shape.token}
+
+
+def _stage_json(side: Row) -> dict[str, Any]:
+    return {"stage": side.name, "path": side.path or None, "shape": list(side.shape), **_cost_json(side.cost)}
+
+
+def _layer_json(side: LayerForm) -> dict[str, Any]:
+    return {
+        "kind": side.kind,
+        "attributes": dict(side.attributes),
+        "frozen": side.frozen,
+        "inputs": list(side.inputs),
+        "shape": list(side.shape.shape),
+        "token": side.shape.token,
+        "tensors": {name: list(shape) for name, shape in side.tensors.items()},
+        **_cost_json(side.cost),
+    }

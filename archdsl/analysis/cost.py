@@ -1,0 +1,117 @@
+"""What a network costs, from its graph alone.
+
+Counted as the papers do: one multiply-add is 1, and only those of convolutions, linear layers and attention products
+count. Activations are the numbers that these layers put out (Radosavovic et al. 2020), for one clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archdsl.ir.network import Network, Node, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LEVELS = ("stage", "block", "layer")
+CONVENTION = "one multiply-add counts 1; convolutions, linear layers and attention products count, for one clip"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters, multiply-adds and activations."""
+
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.params + other.params, self.macs + other.macs, self.activations + other.activations)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a cost table: a stage on a path, a block or a layer."""
+
+    name: str
+    path: str
+    shape: tuple[int, int, int, int]
+    cost: Cost
+
+
+def node_cost(node: Node) -> Cost:
+    """The cost of one layer."""
+    layer = node.layer
+    macs = int(layer.macs(node.shape, *node.input_shapes)) if node.input_shapes else 0
+    params = int(layer.params(*node.input_shapes)) if node.input_shapes else 0
+    return Cost(params, macs, int(node.shape.elements) if layer.heavy else 0)
+
+
+def total_cost(network: Network) -> Cost:
+    """The cost of everything."""
+    return _sum(node_cost(n) for n in network.all_nodes())
+
+
+def region_cost(network: Network, region: Region) -> Cost:
+    """The cost of a stage's part or a block."""
+    return _sum(node_cost(network.node(n)) for n in region.nodes())
+
+
+def cost_rows(network: Network, level: str = "stage") -> list[Row]:
+    """The cost of each stage, block or layer, in the order of data flow; the rows add up to the total."""
+    return [row for region in network.regions for row in _rows(network, region, level)]
+
+
+def _rows(network: Network, region: Region, level: str) -> Iterator[Row]:
+    if level == "stage":
+        cost = region_cost(network, region)
+        if region.kind in ("stage", "lateral", "head") or cost != Cost():
+            yield Row(region.stage, region.path, _shape(network, region.exit), cost)
+        return
+    for item in region.items:
+        if isinstance(item, Region) and (item.kind == "sequence" or level == "layer"):
+            yield from _rows(network, item, level)
+        elif isinstance(item, Region):
+            yield Row(item.name, region.top.path, _shape(network, item.exit), region_cost(network, item))
+        else:
+            node = network.node(item)
+            yield Row(node.name, region.top.path, _shape(network, item), node_cost(node))
+
+
+def _shape(network: Network, number: int) -> tuple[int, int, int, int]:
+    c, t, h, w = network.node(number).shape.shape
+    return int(c), int(t), int(h), int(w)
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    params = macs = activations = 0
+    for cost in costs:
+        params, macs, activations = params + cost.params, macs + cost.macs, activations + cost.activations
+    return Cost(params, macs, activations)
+
+
+def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
+    """The cost as plain data."""
+    total = total_cost(network)
+    inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
+    c, *size = _shape(network, network.output)
+    data: dict[str, Any] = {
+        "arch": network.name,
+        "params": total.params,
+        "macs": total.macs,
+        "activations": total.activations,
+        "convention": CONVENTION,
+        "input": next(iter(inputs.values())) if len(inputs) == 1 else inputs,
+        "output": [c] if size == [1, 1, 1] else [c, *size],
+        "stages": [_as_dict(r) for r in cost_rows(network)],
+    }
+    if level != "stage":
+        data[f"{level}s"] = [_as_dict(r) for r in cost_rows(network, level)]
+    return data
+
+
+def _as_dict(row: Row) -> dict[str, Any]:
+    cost = row.cost
+    figures = {"params": cost.params, "macs": cost.macs, "activations": cost.activations}
+    return {"name": row.name, "path": row.path or None, "shape": list(row.shape), **figures}

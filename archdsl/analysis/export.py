@@ -1,0 +1,50 @@
+"""The graph as users get it: plain names, plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from archdsl.analysis.cost import node_cost
+from archdsl.core.values import is_list
+
+if TYPE_CHECKING:
+    from archdsl.ir.network import Network
+    from archdsl.layers.base import Layer
+
+
+def as_networkx(network: Network) -> nx.DiGraph[str]:
+    """A digraph whose nodes are the layers, called as in the generated module.
+
+    Layers without weights have a name too, of the same form; every name is unique.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph(name=network.name)
+    names = {node.id: node.name for node in network.all_nodes()}
+    for node in network.all_nodes():
+        cost = node_cost(node)
+        graph.add_node(
+            names[node.id],
+            kind=node.layer.kind,
+            attributes=plain_values(node.layer),
+            path=node.region.top.path,
+            stage=node.region.top.stage,
+            shape=tuple(int(n) for n in node.shape.shape),
+            token=node.shape.token,
+            params=cost.params,
+            macs=cost.macs,
+        )
+    for source, target, data in network.graph.edges(data=True):
+        graph.add_edge(names[source], names[target], shape=tuple(int(n) for n in data["shape"].shape))
+    return graph
+
+
+def plain_values(layer: Layer) -> dict[str, object]:
+    """The settings of a layer without the formulas that numbers remember."""
+    return {k: _plain(v) for k, v in layer.values().items()}
+
+
+def _plain(value: object) -> object:
+    if is_list(value):
+        return tuple(_plain(v) for v in value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -1,0 +1,1 @@
+"""Syntax tree to network: names, parameters, blocks and shapes, and the faults in them."""

@@ -1,0 +1,199 @@
+"""Arguments to values: which argument is meant for which attribute or parameter, and whether its value suits."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.sym import Sym, substitute
+from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
+from archdsl.core.work import PARAMETER
+from archdsl.elaborate.faults import attribute_hint, fraction_notes, nested_hint, used_notes, word_hint
+from archdsl.elaborate.meanings import ATTRIBUTES
+from archdsl.elaborate.parameters import choice_words, mismatch
+from archdsl.elaborate.scope import Binding, Scope, origin
+from archdsl.frontend import ast
+from archdsl.layers.attributes import AttributeFault, Choice, Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from archdsl.core.source import Span
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.ir.network import Region
+    from archdsl.layers.attributes import Attribute
+    from archdsl.layers.base import Layer
+
+
+class Binder:
+    """Binds arguments to the attributes of layers and to the parameters of blocks."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self.indices: dict[str, Any] = {}  # inputs that layers can refer to by name
+
+    # --- layers ---
+
+    def layer(self, cls: type[Layer], link: ast.Layer | ast.Merge, scope: Scope) -> Layer | None:
+        """The layer with its attributes' values, or None after a fault."""
+        given = self._match(link, list(cls.attributes))
+        if given is None:
+            return None
+        values: dict[str, Any] = {}
+        fine = True
+        for key, attribute in cls.attributes.items():
+            if key in given:
+                value = self.converted(attribute, given[key], scope)
+                if isinstance(value, Unknown):
+                    fine = False
+                else:
+                    values[key] = value
+            elif attribute.required:
+                self._missing(link.name, key, hint=f"`{key}`: {attribute.doc}" if attribute.doc else "")
+                fine = False
+        return cls(**values) if fine else None
+
+    def converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope) -> Any:
+        """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
+        if isinstance(attribute, Reference):
+            return self._referred(attribute, argument)
+        words = attribute.choices if isinstance(attribute, Choice) else ()
+        value = self._value(argument.value, scope, words)
+        if isinstance(value, Unknown):
+            return UNKNOWN
+        self.evaluator.step(argument.span, size_of(value))
+        try:
+            return attribute.convert(value)
+        except AttributeFault as fault:
+            place = written(argument, scope, fault.index)
+            is_fraction = fault.code == "E0302"
+
+            def notes() -> list[Note]:
+                fractions = fraction_notes(argument.value, scope) if is_fraction else []
+                return fractions + used_notes(place, argument.span)
+
+            word = "" if attribute.words else word_hint(argument.value, value, self.evaluator.places)
+            hint = fault.hint or word or partial(attribute_hint, attribute.name, value)
+            return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
+
+    def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
+        """The name of an input of frame numbers, or UNKNOWN after a fault."""
+        name = argument.value.id if isinstance(argument.value, ast.Name) else ""
+        if name in self.indices:
+            return name
+        label = f"`{attribute.name}`: expected {attribute.expects}, found `{argument.value.span.text}`"
+        hint = did_you_mean(name, self.indices) or "`input frame_index: index[frames]` declares one"
+        return self.evaluator.fault("E0301", argument.value.span, label, hint)
+
+    # --- blocks ---
+
+    def block(self, region: Region, inside: Scope, outside: Scope) -> bool:
+        """Gives the parameters of a region's block their values. False after a fault that leaves one without."""
+        block, call = region.block, region.call
+        if block is None or call is None:
+            raise AssertionError
+        given = self._match(call, [p.name.id for p in block.parameters])
+        if given is None:
+            return False
+        complete = True
+        for parameter in block.parameters:
+            name = parameter.name.id
+            if name in given:
+                place = given[name].value, outside
+                value = region.arguments[name] = self._value(*place, choice_words(parameter.type))
+            elif parameter.default is not None:
+                place = parameter.default, inside
+                with self.evaluator.within(call):
+                    value = region.defaults[name] = self.evaluator.evaluate(*place)
+                region.arguments[name] = _outside(value, region.arguments)
+            else:
+                self._missing(call.name, name, Note("declared here", parameter.span))
+                inside.names[name] = Binding(UNKNOWN, parameter.name.span)
+                complete = False
+                continue
+            self.evaluator.step(place[0].span, PARAMETER + size_of(value))
+            value = self._typed(value, parameter, place)
+            inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
+        return complete
+
+    def _typed(self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope]) -> Value:
+        """A value of the parameter's declared type, or UNKNOWN after a fault."""
+        if parameter.type is None or isinstance(value, Unknown):
+            return value
+        problem = mismatch(value, parameter.type)
+        if not problem:
+            return value
+        note = Note("its type comes from here", parameter.type.span)
+        return self.evaluator.fault("E0301", origin(*place).span, f"`{parameter.name.id}` {problem}", notes=[note])
+
+    # --- both ---
+
+    def _match(self, link: ast.Layer | ast.Merge, known: Sequence[str]) -> dict[str, ast.Argument] | None:
+        """Which argument is meant for which of the known names, or None after a fault."""
+        name = link.name.id
+        given: dict[str, ast.Argument] = {}
+        possible = set(known)
+        fine = True
+        for position, argument in enumerate(link.arguments or ()):
+            if argument.name is not None:
+                key, place = argument.name.id, argument.name.span
+            elif position < len(known):
+                key, place = known[position], argument.span
+            else:
+                names = ", ".join(f"`{k}`" for k in known)
+                most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
+                self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
+                return None
+            if key not in possible:
+                hint = ATTRIBUTES.get(key) or partial(did_you_mean, key, known)
+                self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", hint)
+                fine = False
+            elif key in given:
+                note = Note("first here", given[key].span)
+                self.evaluator.fault("E0404", argument.span, f"`{key}` again", notes=[note])
+                fine = False
+            else:
+                given[key] = argument
+        return given if fine else None
+
+    def _value(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
+        return self.evaluator.choice(expr, scope, words) if words else self.evaluator.evaluate(expr, scope)
+
+    def _missing(self, name: ast.Name, wanted: str, *notes: Note, hint: str = "") -> None:
+        self.evaluator.fault("E0402", name.span, f"`{name.id}` needs `{wanted}`", hint, notes)
+
+
+def argument_of(link: ast.Layer | ast.Merge, layer: Layer, attribute: str) -> ast.Argument | None:
+    """The argument that gave a layer one of its attributes, if one did."""
+    keys = list(layer.attributes)
+    named = {a.name.id if a.name is not None else keys[i]: a for i, a in enumerate(link.arguments or ())}
+    return named.get(attribute)
+
+
+def written(argument: ast.Argument, scope: Scope, index: int | None = None) -> Span:
+    """Where the value of an argument, or an element of it, was first written down."""
+    value = argument.value
+    if index is not None and isinstance(value, ast.List):
+        return origin(value.items[index], scope).span
+    first = origin(value, scope)
+    return argument.span if first is value else first.span
+
+
+def _inside(name: str, value: Value) -> Value:
+    """An argument as its block sees it: numbers carry the parameter's name."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Sym(int(value), ("var", name))
+    if is_list(value) and value and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        return tuple(Sym(int(v), ("item", name, i)) for i, v in enumerate(value))
+    return value
+
+
+def _outside(value: Value, arguments: Mapping[str, Any]) -> Value:
+    """A default as the block's caller sees it."""
+    if isinstance(value, Sym):
+        try:
+            return substitute(value.formula, arguments)
+        except KeyError:  # it depends on the shape that enters
+            return int(value)
+    return tuple(_outside(v, arguments) for v in value) if is_list(value) else value

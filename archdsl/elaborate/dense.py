@@ -1,0 +1,48 @@
+"""Heads that give scores at every position of a grid, which is a mistake unless the spec declares it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.report import Reporter
+    from archdsl.frontend import ast
+    from archdsl.ir.network import Node
+
+_PASSING = ("dropout", "drop_path", "add", "mean", "concat")  # what can follow the last linear map
+
+
+def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head, reporter: Reporter) -> None:
+    """Warn of scores on a grid where the head is not `dense`, and of one vector where it is.
+
+    Args:
+        graph: of the whole network.
+        output: the node that gives its output.
+        shape: of the output.
+        head: the statement of the spec.
+        reporter: takes the warning.
+    """
+    if head.dense and shape.is_vector:
+        reporter.report("W0107", head.span, f"the head is `dense`, and its output is one vector, {shape}")
+    elif not head.dense and not shape.is_vector and _ends_in_scores(graph, output):
+        hint = "pool or select before the linear layer, as `avgpool -> linear(…)` does, or declare `head dense: …`"
+        label = f"a linear layer gives scores at every position: the output is {shape}"
+        reporter.report("W0107", head.chain.steps[-1].span, label, hint=hint)
+
+
+def _ends_in_scores(graph: nx.DiGraph[int], output: int) -> bool:
+    """Return whether all that makes up a value are linear maps at each position."""
+    pending, seen = [output], {output}
+    while pending:
+        node: Node = graph.nodes[pending.pop()]["node"]
+        kind = node.layer.kind
+        if kind in _PASSING:
+            new = [i for i in node.inputs if i not in seen]
+            pending += new
+            seen.update(new)
+        elif kind != "linear" and not (kind == "conv" and tuple(node.layer.values()["kernel"]) == (1, 1, 1)):
+            return False
+    return True

@@ -1,0 +1,257 @@
+"""What is said of a fault beside the fault itself: the blocks it lies in, and the layers that gave the shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.grid import grid_text
+from archdsl.core.values import Symbol, Value, describe, is_number
+from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
+from archdsl.elaborate.meanings import VALUES
+from archdsl.elaborate.scope import traced
+from archdsl.frontend import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import networkx as nx
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.source import Span
+    from archdsl.elaborate.scope import Scope
+    from archdsl.ir.network import Node, Region
+
+SHOWN_CALLS = 3
+
+
+def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
+    """The calls of blocks, the innermost first, that lead to a place outside of themselves."""
+    return [
+        Note(f"in the block `{call.name.id}`, called here", call.span)
+        for call in reversed(calls[-SHOWN_CALLS:])
+        if call.span.source is not span.source or not call.span.start <= span.start < call.span.end
+    ]
+
+
+def used_notes(first: Span, used: Span) -> list[Note]:
+    """Where a value is used that was first written elsewhere."""
+    is_there = used.source is first.source and used.start <= first.start < used.end
+    return [] if is_there else [Note("used here", used)]
+
+
+def fraction_notes(expr: ast.Expr, scope: Scope) -> list[Note]:
+    """Where the fractions come from that an expression is computed of."""
+    expr, scope = traced(expr, scope)
+    notes: dict[str, Note] = {}
+    for name in _names(expr):
+        binding = scope.find(name.id)
+        if binding is not None and isinstance(binding.value, Fraction) and binding.expr is not None:
+            place = traced(binding.expr, binding.scope or scope)[0].span
+            notes[name.id] = Note(f"`{name.id}` is {describe(binding.value)}", place)
+    return list(notes.values())
+
+
+def _names(part: Any) -> Iterator[ast.Name]:
+    if isinstance(part, ast.Name):
+        yield part
+    elif isinstance(part, (ast.Binary, ast.Unary)):
+        for inner in vars(part).values():
+            yield from _names(inner)
+
+
+class Words(NamedTuple):
+    """What is said of a fault: its code, its label, a hint and notes."""
+
+    code: str
+    label: str
+    hint: str = ""
+    notes: Sequence[Note] = ()
+
+
+def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Places, *, in_block: bool) -> Words:
+    """Return what is said of a name that nothing has in a scope.
+
+    Args:
+        name: as it stands in an expression.
+        scope: where it was looked for.
+        words: those that mean themselves.
+        places: where else in the program names are known.
+        in_block: whether the expression stands in a block.
+    """
+    if name.id == "index":
+        return Words("E0210", "`index` is known only in what is repeated", _INDEX_IN_BLOCK if in_block else _INDEX)
+    beyond = places.replaced.find(name.id) if places.replaced is not None else None
+    if beyond is not None:
+        label = f"`{name.id}` is known only around the stage that this one takes the place of"
+        notes = [Note("it is declared here", beyond.span)] if beyond.span is not None else []
+        return Words("E0210", label, f"write what it is there: {describe(beyond.value)}", notes)
+    if name.id in places.declared:
+        notes = [Note("it is declared here", places.declared[name.id])]
+        hint = "declare it with `param` to use it everywhere, or write its value"
+        if name.span.text != name.id:
+            hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
+        return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
+    hint = VALUES.get(name.id) or did_you_mean(name.id, {*scope.known(), *words})
+    if name.span.source.text[: name.span.start].rstrip(" \t").endswith("//"):
+        hint = "`//` divides and rounds down; a comment begins with `#`"
+    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write")):
+        hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
+    return Words("E0201", f"nothing is called `{name.id}` here", hint)
+
+
+@dataclass
+class Places:
+    """Where names are known that an expression may have meant."""
+
+    declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # by a `for`, or a `let` in braces
+    replaced: Scope | None = None  # around the stage that the present one takes the place of
+
+
+def declared_inside(statements: Iterable[ast.Statement], depth: int = 0) -> Iterator[tuple[str, Span]]:
+    """Yield the names that are known in some braces alone, with their places."""
+    for statement in statements:
+        match statement:
+            case ast.For():
+                yield from ((n.id, n.span) for n in statement.names)
+                yield from declared_inside(statement.body, depth + 1)
+            case ast.If():
+                yield from declared_inside([*statement.body, *statement.otherwise], depth + 1)
+            case ast.Stage():
+                yield from declared_inside(statement.body, depth + 1)
+            case ast.Let() if depth:
+                yield from ((b.name.id, b.name.span) for b in statement.bindings)
+            case _:
+                pass
+
+
+_INDEX = "it counts the rounds of the innermost `*` from 0, as in `conv(8*(index + 1)) * 3`; a `for` names its own"
+_INDEX_IN_BLOCK = (
+    "it counts the rounds of the caller's `*`; a block is given it as an argument, as in `unit(index) * 3`"
+)
+
+
+def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
+    """Return what is said of a word that layers know, where a value of that name was meant; empty for all else."""
+    if not (isinstance(expr, ast.Name) and isinstance(value, Symbol) and value.name == expr.id):
+        return ""
+    known = "is known only inside the braces that declare it" if expr.id in places.declared else "is not declared"
+    return f"`{expr.id}` is a word of a layer here; a parameter or variable of that name {known}"
+
+
+def attribute_hint(name: str, value: Value) -> str:
+    """Return what is said of a value that PyTorch would take for an attribute of that name."""
+    if name == "padding":
+        return "`half` pads by half of the kernel, so that a stride of 1 keeps the grid; `valid` does not pad"
+    if name == "bias" and is_number(value):
+        return "the channels that enter are known and never given: `linear(400)`, `conv(64, 3)`"
+    return ""
+
+
+def nested_hint(argument: ast.Argument, name: str) -> str:
+    """Return what is said of a layer that is given to another one as an argument."""
+    value = argument.value
+    if isinstance(value, ast.Call) and value.name.id not in FUNCTIONS:
+        return f"layers are joined by `->`: `{value.span.text} -> {name}`"
+    return ""
+
+
+def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
+    """Return what is said of a function that there is not."""
+    name = call.name.id
+    if name in ("range", "arange") and 0 < len(call.arguments) < 3:
+        *first, last = [a.value for a in call.arguments]
+        start = first[0].span.text if first else "0"
+        end = str(int(last.value) - 1) if isinstance(last, ast.Number) else f"{last.span.text} - 1"
+        return f"write `{start}..{end}`: `b` belongs to the range `a..b`"
+    return FUNCTION_MEANINGS.get(name.lower()) or did_you_mean(name, {*FUNCTIONS, *symbols})
+
+
+def producer(graph: nx.DiGraph[int], number: int, region: Region | None) -> Span:
+    """What gave a value its shape, as it is seen from a region: a layer, or the call of a block that it lies in."""
+    node: Node = graph.nodes[number]["node"]
+    while len(node.inputs) == 1 and node.inputs[0] >= 0:
+        before: Node = graph.nodes[node.inputs[0]]["node"]
+        if before.shape != node.shape:
+            break
+        node = before
+    seen_from: set[Region] = set()
+    while region is not None:
+        seen_from.add(region)
+        region = region.parent
+    span, inside = node.span, node.region
+    while inside not in seen_from:
+        span = inside.call.span if inside.call is not None else span
+        if inside.parent is None:
+            break
+        inside = inside.parent
+    return span
+
+
+def residual_notes(
+    graph: nx.DiGraph[int], body: tuple[int, Grid], around: tuple[int, Grid], region: Region, is_taken: bool
+) -> list[Note]:
+    """Where the two sides of a residual come from."""
+    other = "the shortcut ends in" if is_taken else "the input is"
+    return [
+        Note(f"the body ends in {body[1]}, which comes from here", producer(graph, body[0], region)),
+        Note(f"{other} {around[1]}, which comes from here", producer(graph, around[0], region)),
+    ]
+
+
+def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
+    """Return which of two values whose grids differ can be brought to the other, how, and which cannot.
+
+    Args:
+        shapes: of the values; those of a lateral are the path that it joins, and what it brings.
+        link: what joins them.
+    """
+    number = next(i for i, s in enumerate(shapes) if s.size != shapes[0].size)
+    lateral = isinstance(link, ast.Lateral)
+    names = (f"the path `{link.target.id}`", "the lateral") if lateral else ("branch 1", f"branch {number + 1}")
+    sides = sorted(((s.size, n) for s, n in zip((shapes[0], shapes[number]), names, strict=True)), reverse=True)
+    (large, its_name), (small, other_name) = sides
+    smallest = (min(large[0], small[0]), min(large[1], small[1]), min(large[2], small[2]))
+    stride, back = _stride(large, smallest), _stride(small, smallest)
+    if stride is None or back is None:
+        return (
+            "no stride brings one to the other: choose sizes of the clip that every stride and rate on the way divides"
+        )
+    if small != smallest:
+        ways = f"{its_name} a stride of {_listed(stride)}, {other_name} one of {_listed(back)}"
+        return f"each is the larger along some axis: give {ways}"
+    if other_name == "the lateral":
+        way = f"leave out a stride of {_listed(stride)} on its way, or bring {its_name} to it"
+        return f"the lateral is the smaller, and no layer makes a grid larger: {way}"
+    way = f"{its_name} is the larger: a stride, or a pool, of {_listed(stride)} brings it to {grid_text(small)}"
+    return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _stride(large: Sequence[int], small: Sequence[int]) -> list[int] | None:
+    """The stride on each axis that leaves `small` of `large`, padded by half of the kernel; None if there is none."""
+    strides = [-(-int(a) // int(b)) for a, b in zip(large, small, strict=True)]
+    fits = all(-(-int(a) // s) == b for a, b, s in zip(large, small, strides, strict=True))
+    return strides if fits else None
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
+
+
+def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool) -> str:
+    """How the two sides of a residual can be made to agree."""
+    if has_shortcut and is_taken:
+        return "the shortcut must end in the channels of the body, and stride as the body does"
+    if has_shortcut:
+        return "the condition of the shortcut does not hold here, but it must where the body changes the shape"
+    if body.token or entering.token:
+        return "both sides must be of one grid: `select(token)` behind the residual takes the class token alone"
+    ratios = [e / b for e, b in zip(entering.size, body.size, strict=True)]
+    if any(r != int(r) for r in ratios):
+        return "a `shortcut { … }` behind the residual must change the grid as the body does"
+    stride = "" if all(r == 1 for r in ratios) else f", stride = [{', '.join(str(int(r)) for r in ratios)}]"
+    shortcut = f"`shortcut {{ conv({int(body.channels)}, 1{stride}) -> bn }}` behind the residual"
+    return shortcut if stride else f"end the body in {int(entering.channels)} channels, or put {shortcut}"

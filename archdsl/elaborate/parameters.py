@@ -1,0 +1,192 @@
+"""The parameters of an architecture: defaults, what the user sets, types and constraints."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+from archdsl.core.diagnostics import Note, did_you_mean, one_of
+from archdsl.core.source import Source
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, size_of, type_name
+from archdsl.elaborate.scope import Binding, Scope
+from archdsl.frontend.parse import parse_binding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from archdsl.core.report import Reporter
+    from archdsl.core.source import Span
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.frontend import ast
+
+MAX_PENDING = 50
+
+_TYPES = ("int", "number", "bool", "string", "symbol", "list")
+
+
+class ParameterScope(Scope):
+    """The outermost names of a spec. A parameter is worked out when it is first used, so order does not matter."""
+
+    def __init__(
+        self,
+        declarations: Mapping[str, ast.Declaration],
+        settings: Mapping[str, ast.Binding],
+        evaluator: Evaluator,
+        reporter: Reporter,
+    ) -> None:
+        super().__init__()
+        self.declarations = declarations
+        self.settings = settings
+        self.evaluator = evaluator
+        self.reporter = reporter
+        self.pending: list[str] = []
+        self.holds = True  # whether each parameter has a value that it may have
+
+    def lazy(self, name: str) -> Binding | None:
+        declaration = self.declarations.get(name)
+        if declaration is None:
+            return None
+        if name in self.pending:
+            chain = " → ".join([*self.pending[self.pending.index(name) :], name])
+            hint = "one of them needs a value of its own"
+            self.reporter.report("E0304", declaration.span, chain, hint=hint)
+            return Binding(UNKNOWN, declaration.name.span)
+        if len(self.pending) >= MAX_PENDING:
+            label = f"more than {MAX_PENDING} parameters that build on each other"
+            raise self.reporter.fatal("E0702", declaration.span, label)
+        self.pending.append(name)
+        expr = self._given(declaration)
+        self.names[name] = Binding(self._value(declaration, expr), declaration.name.span, expr, self)
+        self.pending.pop()
+        return self.names[name]
+
+    def sees_parameters(self) -> bool:
+        return True
+
+    def known(self) -> Any:
+        yield from self.names
+        yield from self.declarations
+
+    def check(self) -> None:
+        """Works out every parameter and holds it against its constraint."""
+        before = self.reporter.errors
+        for name, given in self.settings.items():
+            if name not in self.declarations:
+                hint = did_you_mean(name, self.declarations) or "`param NAME = VALUE` declares one"
+                self.reporter.report("E0308", given.name.span, f"the spec has no parameter `{name}`", hint=hint)
+        for name, declaration in self.declarations.items():
+            binding = self.find(name)
+            if binding is None or isinstance(binding.value, Unknown) or declaration.where is None:
+                continue
+            if self.evaluator.truth(declaration.where, self) is False:
+                note = Note("the constraint", declaration.where.span)
+                label = f"{name} = {describe(binding.value)} does not satisfy `{declaration.where.span.text}`"
+                self.reporter.report("E0306", self._given(declaration).span, label, [note])
+        self.holds = self.reporter.errors == before
+
+    def places(self) -> list[Span]:
+        """Where the values of the parameters are written."""
+        return [self._given(declaration).span for declaration in self.declarations.values()]
+
+    def _given(self, declaration: ast.Declaration) -> ast.Expr:
+        """The expression that counts: what the user set, else the default."""
+        binding = self.settings.get(declaration.name.id)
+        expr = binding.value if binding is not None else declaration.default
+        if expr is None:
+            raise AssertionError
+        return expr
+
+    def _value(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
+        kind = declaration.type
+        words = choice_words(kind)
+        value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
+        if isinstance(value, Unknown):
+            return value
+        self.evaluator.step(expr.span, size_of(value))
+        if kind is not None:
+            problem = mismatch(value, kind)
+            place = kind.span
+        elif expr is not declaration.default and declaration.default is not None:
+            default = self.evaluator.evaluate(declaration.default, self)
+            problem = "" if isinstance(default, Unknown) else _unlike(value, default)
+            place = declaration.default.span
+        else:
+            return value
+        if not problem:
+            return value
+        note = Note("its type comes from here", place)
+        self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` {problem}", [note])
+        return UNKNOWN
+
+
+def choice_words(kind: ast.Type | None) -> list[str]:
+    """The words that a declared choice is between; none for another type."""
+    return [n.id for n in kind.names] if kind is not None and kind.is_choice else []
+
+
+def mismatch(value: Value, kind: ast.Type) -> str:
+    """How a value fails to be of a type; empty if it is."""
+    if kind.is_choice:
+        words = choice_words(kind)
+        if isinstance(value, Symbol) and value.name in words:
+            return ""
+        quoted = " in quotes: a word has none" if isinstance(value, str) and value in words else ""
+        return f"must be {one_of(words)}, found {describe(value)}{quoted}"
+    wanted = kind.names[0].id
+    found = type_name(value)
+    if wanted == "list" and is_list(value):
+        inner = kind.names[1].id if len(kind.names) > 1 else ""
+        bad = [v for v in value if inner and not _is(type_name(v), inner)]
+        return f"must be a list of {inner}, found {describe(bad[0])} in it" if bad else ""
+    if wanted not in _TYPES:
+        close = {"float": "number", "str": "string", "boolean": "bool", "integer": "int", "tuple": "list"}.get(wanted)
+        return f"has no type `{wanted}`: types are {one_of(_TYPES)}, or words such as `a | b`" + (
+            f"; write `{close}`" if close else ""
+        )
+    return "" if _is(found, wanted) else f"must be {_a(wanted)}, found {describe(value)}"
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("int") else f"a {kind}"
+
+
+def _is(found: str, wanted: str) -> bool:
+    return found == wanted or (found == "int" and wanted == "number")
+
+
+def _unlike(value: Value, default: Value) -> str:
+    """How a value differs in type from the default that it replaces."""
+    found, wanted = type_name(value), type_name(default)
+    if _is(found, wanted):
+        return ""
+    if is_list(value) and is_list(default):
+        inner = wanted.removeprefix("list").strip("[]")
+        if not inner or all(_is(type_name(v), inner) for v in value):
+            return ""
+    return f"must be {_a(wanted)}, as its default {describe(default)}, found {describe(value)}"
+
+
+def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:
+    """What a user gives for a parameter in Python, or another `option`; text is read as there.
+
+    Raises:
+        SpecError: if the text is not a value.
+        TypeError: if a Python value has no counterpart.
+    """
+    text = value if isinstance(value, str) else as_text(value)
+    return parse_binding(Source(option, f"{name}={text}"))
+
+
+def as_text(value: Any) -> str:
+    """A Python value in the language's own spelling."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (int, Fraction)):
+        number = normal(Fraction(value))
+        return str(number) if isinstance(number, int) else f"{number.numerator}/{number.denominator}"
+    if isinstance(value, float):
+        return as_text(Fraction(repr(value)))
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(as_text(v) for v in cast("Sequence[Any]", value)) + "]"
+    message = f"a parameter is a number, a bool, a word or a list of them, not {type(value).__name__}"
+    raise TypeError(message)

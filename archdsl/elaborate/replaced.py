@@ -1,0 +1,216 @@
+"""The stages of variants: which take the place of which, and what their replacements leave out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.report import Reporter
+from archdsl.core.values import Symbol, Unknown, describe
+from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.scope import Binding
+from archdsl.frontend import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from archdsl.core.source import Span
+    from archdsl.elaborate.program import Program
+    from archdsl.elaborate.scope import Scope
+
+
+@dataclass(frozen=True, eq=False)
+class StageAt:
+    """A stage with the scope that its body sees and the file that it stands in, 0 for the spec itself."""
+
+    stage: ast.Stage
+    scope: Scope
+    level: int
+
+
+def bind(let: ast.Let, scope: Scope, evaluator: Evaluator) -> None:
+    """Give the names of a `let` their values in a scope."""
+    for binding in let.bindings:
+        value = evaluator.evaluate(binding.value, scope)
+        scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+
+
+def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
+    """`res{i}` with the values in place of the names, or None after a fault."""
+    parts: list[str] = []
+    for match in re.finditer(r"\{(\w+)\}|([^{}]+)", label.text):
+        if match[1] is None:
+            parts.append(match[2])
+            continue
+        value = evaluator.evaluate(ast.Name(label.span, match[1]), scope)
+        if isinstance(value, Unknown):
+            return None
+        text = value.name if isinstance(value, Symbol) else describe(value)
+        if not re.fullmatch(r"\w+", text, re.ASCII):
+            evaluator.reporter.report("E0204", label.span, f"`{match[1]}` is {text}, which cannot stand in a name")
+            return None
+        parts.append(text)
+    return "".join(parts)
+
+
+class Replacements:
+    """The stages of a program's variants, by label."""
+
+    def __init__(self, program: Program, scopes: Sequence[Scope], evaluator: Evaluator, reporter: Reporter) -> None:
+        self.program = program
+        self.evaluator = evaluator
+        self.reporter = reporter
+        self.stages: dict[str, list[StageAt]] = {}  # of one label, the oldest first
+        for placed in program.replacements:
+            self._collect((placed.statement,), scopes[placed.level], placed.level)
+
+    def _collect(self, statements: Iterable[ast.Statement], scope: Scope, level: int) -> None:
+        for statement in statements:
+            match statement:
+                case ast.Stage():
+                    self._add(StageAt(statement, scope, level))
+                case ast.For():
+                    for inner in self.evaluator.loop(statement.names, statement.iterable, scope):
+                        self._collect(statement.body, inner, level)
+                case ast.If():
+                    truth = self.evaluator.truth(statement.test, scope)
+                    if not isinstance(truth, Unknown):
+                        self._collect(statement.body if truth else statement.otherwise, scope.child(), level)
+                case ast.Let():
+                    bind(statement, scope, self.evaluator)
+                case _:
+                    raise AssertionError
+
+    def _add(self, stage: StageAt) -> None:
+        place = stage.stage.label
+        label = fill_label(place, stage.scope, self.evaluator)
+        if label is None:
+            return
+        versions = self.stages.setdefault(label, [])
+        if versions and versions[-1].level == stage.level:
+            note = Note("first here", versions[-1].stage.label.span)
+            self.reporter.report("E0203", place.span, f"a second stage `{label}`", [note])
+            return
+        versions.append(stage)
+
+    def check(self, known: Iterable[str]) -> None:
+        """Report replacements of stages that the base does not have."""
+        for label, versions in self.stages.items():
+            if label not in known:
+                hint = did_you_mean(label, known)
+                place = versions[0].stage.label.span
+                self.reporter.report("E0604", place, f"the base has no stage `{label}`", hint=hint)
+
+    def replace(self, label: str, base: StageAt, only_path: str) -> StageAt:
+        """The stage that runs in place of one of the root, with a warning of what it leaves out.
+
+        Args:
+            label: of the stage.
+            base: what the root has.
+            only_path: the path that lines without a name run on; empty if there are several or it has no name.
+        """
+        versions = [base, *self.stages.get(label, ())]
+        new = versions[-1]
+        if not has_lines(new.stage.body):
+            self._warn_empty(label, versions, only_path)
+        elif len(versions) > 1:
+            self._warn_left_out(label, versions[-2], new, only_path)
+        return new
+
+    def _warn_empty(self, label: str, versions: Sequence[StageAt], only_path: str) -> None:
+        notes: list[Note] = []
+        if len(versions) > 1:
+            old = versions[-2]
+            parts = self._parts(old, only_path)
+            said = [f"`{path}`" for path in parts.paths if path] + [_arrow(*pair) for pair in parts.laterals]
+            ran = f", which ran {_listed(said)}" if said else ""
+            notes.append(Note(f"it takes the place of this stage{ran}", old.stage.label.span))
+        hint = "delete the stage, or give it a line such as `conv(64, 3) -> bn -> relu`"
+        if len(versions) > 1:
+            hint = "delete it to keep the base's stage"
+        self.reporter.report("W0105", versions[-1].stage.label.span, f"nothing runs in `{label}`", notes, hint)
+
+    def _warn_left_out(self, label: str, old: StageAt, new: StageAt, only_path: str) -> None:
+        before, after = self._parts(old, only_path), self._parts(new, only_path)
+        paths = {p: s for p, s in before.paths.items() if p not in after.paths}
+        laterals = {pair: s for pair, s in before.laterals.items() if pair not in after.laterals}
+        said = [f"also ran {_listed([f'`{p}`' for p in paths if p])}"] if any(paths) else []
+        said += [f"had a lateral {_arrow(*pair)}" for pair in laterals]
+        said += ["was frozen"] if before.is_frozen and new.stage.frozen is None else []
+        if not said:
+            return
+        header = self.program.files[old.level].header
+        owner = f" of `{header.name.id}`" if header is not None else ""
+        notes = [Note("in the base's stage", span) for span in (*paths.values(), *laterals.values())]
+        hint = "a stage of a variant takes the place of the whole stage: repeat what shall stay"
+        text = f"`{label}`{owner} {', and '.join(said)}"
+        self.reporter.report("W0106", new.stage.label.span, text, notes, hint)
+
+    def _parts(self, at: StageAt, only_path: str) -> _Parts:
+        """What a stage runs, as its conditions have it; faults in them are reported where it is expanded."""
+        silent = Evaluator(Reporter(), self.evaluator.symbols, self.evaluator.work)
+        parts = _Parts()
+        self._gather(at.stage.body, at.scope.child(), silent, only_path, parts)
+        frozen = at.stage.frozen
+        parts.is_frozen = frozen is not None and (
+            frozen.test is None or silent.truth(frozen.test, at.scope.child()) is True
+        )
+        return parts
+
+    def _gather(
+        self, body: Iterable[ast.Statement], scope: Scope, evaluator: Evaluator, only_path: str, parts: _Parts
+    ) -> None:
+        for statement in body:
+            match statement:
+                case ast.PathLine() | ast.Lateral() if _runs_on(statement) & self.program.dropped.keys():
+                    pass
+                case ast.PathLine():
+                    path = statement.path.id if statement.path is not None else only_path
+                    parts.paths.setdefault(path, statement.span if statement.path is None else statement.path.span)
+                case ast.Lateral():
+                    pair = statement.source.id, statement.target.id
+                    parts.laterals.setdefault(pair, statement.source.span)
+                case ast.Let():
+                    bind(statement, scope, evaluator)
+                case ast.If():
+                    truth = evaluator.truth(statement.test, scope)
+                    if not isinstance(truth, Unknown):
+                        taken = statement.body if truth else statement.otherwise
+                        self._gather(taken, scope.child(), evaluator, only_path, parts)
+                case _:
+                    raise AssertionError
+
+
+@dataclass(eq=False)
+class _Parts:
+    """What a stage runs, with the place of each."""
+
+    paths: dict[str, Span] = field(default_factory=dict[str, "Span"])
+    laterals: dict[tuple[str, str], Span] = field(default_factory=dict[tuple[str, str], "Span"])
+    is_frozen: bool = False
+
+
+def has_lines(body: Iterable[ast.Statement]) -> bool:
+    """Return whether a stage can run anything under some condition."""
+    return any(
+        isinstance(s, (ast.PathLine, ast.Lateral))
+        or (isinstance(s, ast.If) and (has_lines(s.body) or has_lines(s.otherwise)))
+        for s in body
+    )
+
+
+def _runs_on(line: ast.PathLine | ast.Lateral) -> set[str]:
+    """The paths that a line of a stage names."""
+    names = (line.path,) if isinstance(line, ast.PathLine) else (line.source, line.target)
+    return {name.id for name in names if name is not None}
+
+
+def _arrow(source: str, target: str) -> str:
+    return f"`{source} => {target}`"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """`a`, `b` and `c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,204 @@
+"""Blocks that nothing calls: a warning for each, and a check of their bodies, which needs no shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note
+from archdsl.core.values import UNKNOWN, Unknown, Value
+from archdsl.elaborate.blocks import own_blocks
+from archdsl.elaborate.chains import LOST, Builder, Context, Flow
+from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.scope import Binding, Scope
+from archdsl.frontend import ast
+from archdsl.ir.network import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.core.report import Reporter
+    from archdsl.elaborate.program import BlockDef, Module, Program
+    from archdsl.layers.base import Layer
+
+IN_BLOCK = Flow(-1, UNKNOWN)
+
+
+def check_unused_blocks(program: Program, builder: Builder, reporter: Reporter) -> None:
+    """Check the blocks of a family's specs that the expansion has not called, and warn of those of the spec itself.
+
+    In a flat spec a block is used if any chain can reach it, under whatever condition. A block of a variant that takes
+    the place of another must have been called, and must differ from it.
+
+    Args:
+        program: the spec with its bases.
+        builder: has expanded the program.
+        reporter: takes the reports.
+    """
+    checker = _Checker(program, builder, reporter)
+    for module in program.modules:
+        for definition in own_blocks(module).values():
+            if definition not in builder.called:
+                checker.check(definition)
+    reached = _reached(program)
+    for name, definition in own_blocks(program.modules[0]).items():
+        place, replaced = definition.block.name.span, program.replaced.get(name, [])
+        notes = [Note("it takes the place of this one", old.block.name.span) for old in replaced]
+        if definition not in (builder.called if replaced and not reporter.failed else reached):
+            label = f"nothing calls `{name}`" + (", with these values of the parameters" if replaced else "")
+            reporter.report("W0104", place, label, notes)
+        elif replaced and all(old.block == definition.block for old in replaced):
+            reporter.report("W0104", place, f"`{name}` is the same as in the base", notes)
+
+
+def _reached(program: Program) -> set[BlockDef]:
+    """The blocks that statements can call, directly or in other blocks, under whatever condition."""
+    reached: set[BlockDef] = set()
+    pending: list[tuple[object, Module]] = [
+        (p.statement, program.modules[p.level]) for p in (*program.statements, *program.replacements)
+    ]
+    while pending:
+        part, module = pending.pop()
+        for name in _called_names(part):
+            definition = module.blocks.get(name)
+            if definition is not None and definition not in reached:
+                reached.add(definition)
+                pending.append((definition.block.chain, definition.module))
+    return reached
+
+
+def _called_names(part: object) -> Iterator[str]:
+    """The names of all layers and blocks in a statement or a chain."""
+    pending = [part]
+    while pending:
+        match pending.pop():
+            case ast.Chain() as chain:
+                pending += [step.link for step in chain.steps]
+            case ast.Layer() as layer:
+                yield layer.name.id
+            case ast.Merge() as merge:
+                pending += merge.branches
+            case ast.Residual() as residual:
+                pending += [residual.chain, residual.shortcut]
+            case ast.Choose() as choose:
+                pending += [choose.then, choose.otherwise]
+            case ast.Stage() | ast.For() as body:
+                pending += body.body
+            case ast.If() as condition:
+                pending += (*condition.body, *condition.otherwise)
+            case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head() as line:
+                pending.append(line.chain)
+            case _:
+                pass
+
+
+class _Names(Scope):
+    """The names that the blocks of a spec see, all of unknown value."""
+
+    def __init__(self, program: Program, outer: Scope) -> None:
+        super().__init__()
+        self.spans = {name: b.span for name, b in outer.names.items()}
+        self.spans |= {name: d.name.span for name, d in program.declarations.items()}
+
+    def lazy(self, name: str) -> Binding | None:
+        return Binding(UNKNOWN, self.spans[name]) if name in self.spans else None
+
+    def known(self) -> Iterator[str]:
+        yield from self.spans
+
+    def sees_parameters(self) -> bool:
+        return True
+
+
+class _Checker(Builder):
+    """Goes through the bodies of blocks with unknown arguments and shapes, both sides of each condition.
+
+    Only literals have values then, so what is reported is wrong whatever the block is called with.
+    """
+
+    def __init__(self, program: Program, builder: Builder, reporter: Reporter) -> None:
+        evaluator = _Evaluator(reporter, builder.evaluator.symbols, builder.evaluator.work)
+        super().__init__(builder.graph, evaluator, reporter, builder.layers, _Names(program, builder.globals))
+        self.binder.indices = builder.binder.indices
+
+    def check(self, definition: BlockDef) -> None:
+        """Report what is wrong in the body of a block, whatever it is called with."""
+        block = definition.block
+        outer = self.globals if definition.module.is_spec else Scope()
+        scope = outer.child(UNKNOWN)
+        for parameter in block.parameters:
+            if parameter.default is not None:
+                self.evaluator.evaluate(parameter.default, scope)
+            scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
+        for let in block.lets:
+            for binding in let.bindings:
+                value = self.evaluator.evaluate(binding.value, scope)
+                scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+        region = Region("block", block.name.id, Region("stage", ""), block=block)
+        self.chain(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
+
+    def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
+        self.evaluator.whole(count, context.scope)
+        inner = replace(context, scope=context.scope.child())
+        inner.scope.names["index"] = Binding(UNKNOWN)
+        return self._link(step.link, flow, inner, first=False)
+
+    def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
+        self.evaluator.truth(link.test, context.scope)
+        named: dict[str, Flow] = {}
+        for taken in (link.then, link.otherwise):
+            inner = replace(context, values=context.values.new_child())
+            if isinstance(taken, ast.Choose):
+                self._choose(taken, flow, inner)
+            elif taken is not None:
+                self.chain(taken, flow, inner)
+            named |= inner.values.maps[0]
+        context.values.update(named)
+        return LOST
+
+    def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
+        if shortcut.test is not None:
+            self.evaluator.truth(shortcut.test, context.scope)
+        return self.chain(shortcut.chain, flow, context.inner(UNKNOWN))
+
+    def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
+        """The arguments of an inner block: its body is checked by itself."""
+        if definition in context.opened:
+            name = definition.block.name.id
+            self.reporter.report("E0207", link.span, f"{name} → {name}")
+            return LOST
+        region = Region("block", definition.block.name.id, context.region, block=definition.block, call=link)
+        outer = self.globals if definition.module.is_spec else Scope()
+        self.binder.block(region, outer.child(UNKNOWN), context.scope)
+        return flow
+
+    def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: object) -> Flow:  # noqa: ARG002
+        return LOST
+
+
+class _Evaluator(Evaluator):
+    """Evaluates all parts of expressions, those too that an unknown condition may leave out."""
+
+    def _conditional(self, expr: ast.Conditional, scope: Scope) -> Value:
+        test = self.truth(expr.test, scope)
+        then, otherwise = self.evaluate(expr.then, scope), self.evaluate(expr.otherwise, scope)
+        return UNKNOWN if isinstance(test, Unknown) else then if test else otherwise
+
+    def _binary(self, expr: ast.Binary, scope: Scope) -> Value:
+        if expr.operator not in ("and", "or"):
+            return super()._binary(expr, scope)
+        left, right = self.truth(expr.left, scope), self.truth(expr.right, scope)
+        if isinstance(left, Unknown) or isinstance(right, Unknown):
+            return UNKNOWN
+        return (left and right) if expr.operator == "and" else (left or right)
+
+    def _comprehension(self, expr: ast.Comprehension, scope: Scope) -> Value:
+        values = self.items(expr.iterable, scope)
+        if not isinstance(values, Unknown):
+            return super()._comprehension(expr, scope)
+        inner = scope.child()
+        inner.names.update({name.id: Binding(UNKNOWN, name.span) for name in expr.names})
+        self.evaluate(expr.item, inner)
+        if expr.test is not None:
+            self.truth(expr.test, inner)
+        return UNKNOWN

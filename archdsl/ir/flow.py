@@ -1,0 +1,116 @@
+"""Order of data flow among the parts of stages: which of them can be one call, and in which order they are called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from archdsl.ir.network import Network, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def externals(network: Network, region: Region) -> list[int]:
+    """List the values from outside that a region needs, in the order of their first use."""
+    if region.kind == "block":
+        return [region.entry]
+    inside = set(region.nodes())
+    found = dict.fromkeys(i for n in region.nodes() for i in network.node(n).inputs if i not in inside)
+    if region.exit not in inside:
+        found[region.exit] = None
+    return list(found)
+
+
+def is_stateless(network: Network, region: Region) -> bool:
+    """Tell whether a region has no submodule, so that its operations can stand where it is used."""
+    return not any(node.layer.is_module(*node.input_shapes) for node in map(network.node, region.nodes()))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is computed at once: a part of a stage as a module, or a member of it where it cannot be one call."""
+
+    region: Region
+    member: int | Region | None  # None: the whole region
+    value: int
+    operands: tuple[int, ...]
+
+
+def interleaved(network: Network) -> set[Region]:
+    """Return the parts of stages with submodules that cannot be one call.
+
+    A value in the middle of such a part is read elsewhere, or the part itself reads what is computed from that value.
+    """
+    opened = {piece.region for piece in pieces(network) if piece.member is not None}
+    return {region for region in opened if not is_stateless(network, region)}
+
+
+def pieces(network: Network) -> list[Piece]:
+    """Return the calls that compute a network, in an order in which each finds its operands."""
+    opened = _read_in_the_middle(network) | {region for region in network.regions if is_stateless(network, region)}
+    while True:
+        found = [p for region in network.regions for p in _pieces(network, region, is_open=region in opened)]
+        order, stuck = _sorted(found)
+        closed = {p.region for p in stuck if p.member is None}
+        if not closed:
+            return order
+        opened |= closed
+
+
+def in_order(network: Network) -> list[int]:
+    """Return the numbers of all nodes of a network, which may be lowered, in the order of data flow."""
+    found = list(network.inputs.values())
+    for piece in pieces(network):
+        inside = piece.region if piece.member is None else piece.member
+        found.extend(inside.nodes() if isinstance(inside, Region) else [inside])
+    return found
+
+
+def _read_in_the_middle(network: Network) -> set[Region]:
+    ends = {region: region.exit for region in network.regions}
+    reads = [(network.node(i).region.top, i, node.region.top) for node in network.all_nodes() for i in node.inputs]
+    reads += [
+        (network.node(region.exit).region.top, region.exit, region) for region in network.regions if region.exit >= 0
+    ]
+    found = {source for source, value, reader in reads if source is not reader and ends.get(source) != value}
+    output = network.node(network.output).region.top
+    if ends.get(output) != network.output:
+        found.add(output)
+    return found & ends.keys()
+
+
+def _pieces(network: Network, region: Region, *, is_open: bool) -> list[Piece]:
+    if not is_open:
+        return [Piece(region, None, region.exit, tuple(externals(network, region)))]
+    members = list(region.nodes()) if is_stateless(network, region) else region.items
+    found: list[Piece] = []
+    for member in members:
+        if isinstance(member, Region):
+            found.append(Piece(region, member, member.exit, tuple(externals(network, member))))
+        else:
+            found.append(Piece(region, member, member, network.node(member).inputs))
+    return found
+
+
+def _sorted(found: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
+    """Sort pieces by data flow, else as they stand. The second list has those that wait for each other."""
+    makers = {p.value: k for k, p in enumerate(found) if p.value not in p.operands}
+    users: dict[int, list[int]] = {}
+    missing = [0] * len(found)
+    for k, piece in enumerate(found):
+        for maker in {makers[o] for o in piece.operands if o in makers} - {k}:
+            users.setdefault(maker, []).append(k)
+            missing[k] += 1
+    ready = [k for k, number in enumerate(missing) if number == 0]
+    heapify(ready)
+    order: list[int] = []
+    while ready:
+        order.append(heappop(ready))
+        for k in users.get(order[-1], ()):
+            missing[k] -= 1
+            if missing[k] == 0:
+                heappush(ready, k)
+    done = set(order)
+    return [found[k] for k in order], [p for k, p in enumerate(found) if k not in done]

@@ -1,0 +1,169 @@
+"""The graph of an architecture.
+
+A networkx digraph: its nodes are numbered in the order of data flow and carry a `Node` under the key `node`, its edges
+carry the `Grid` that flows under the key `shape`. Beside it stands the tree of scopes (`Region`): stages, the lines of
+each path in them, blocks in blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archdsl.ir.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import networkx as nx
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.source import Span
+    from archdsl.frontend import ast
+    from archdsl.frontend.ast import Block, Expr
+    from archdsl.layers.base import Layer
+
+Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
+
+
+@dataclass(eq=False)
+class Region:
+    """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
+
+    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `layout` (a conversion behind
+    one of these), `block`, `sequence` (blocks in a row inside something else) or `shortcut` (the projection beside a
+    residual body, empty where there is none).
+    `items` are node numbers and inner regions in the order of data flow.
+    """
+
+    kind: str
+    label: str
+    parent: Region | None = None
+    path: str = ""
+    stage: str = ""
+    block: Block | None = None
+    call: ast.Layer | None = None  # where the block is called
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])  # of the block, as its caller computes them
+    defaults: dict[str, Any] = field(default_factory=dict[str, Any])  # of those left out, as the block computes them
+    entry: int = -1  # the value that enters it, where it has one
+    entering: Shape = None  # its shape, as the caller computes it
+    exit: int = -1
+    test: tuple[Expr, Any] | None = None  # the condition under which a shortcut is there
+    items: list[int | Region] = field(default_factory=list["int | Region"])
+    explicit: bool = False  # labelled with `as`
+    frozen: bool = False  # whether its weights stay as they are in training
+    repeat: int = 0  # which `*` made it a copy of one block; 0: none
+    span: Span | None = None  # of the line that it begins with, for one outside of blocks
+
+    @cached_property
+    def name(self) -> str:
+        """The prefix of its tensors in the state dict: `slow.res3.0`."""
+        if self.parent is None:
+            return ".".join(p for p in (self.path, self.stage) if p)
+        return f"{self.parent.name}.{self.label}" if self.label else self.parent.name
+
+    @cached_property
+    def top(self) -> Region:
+        """The part of a stage that it lies in."""
+        return self if self.parent is None else self.parent.top
+
+    @cached_property
+    def title(self) -> str:
+        """The name of the block, or of the stage's row."""
+        return self.block.name.id if self.block is not None else self.stage
+
+    def nodes(self) -> Iterator[int]:
+        """The numbers of all nodes in it, inner regions included."""
+        for item in self.items:
+            if isinstance(item, Region):
+                yield from item.nodes()
+            else:
+                yield item
+
+
+@dataclass(eq=False)
+class Node:
+    """A layer at its place: what it is applied to, what it gives, and where the spec says so."""
+
+    id: int
+    layer: Layer
+    inputs: tuple[int, ...]
+    input_shapes: tuple[Grid, ...]
+    shape: Shape
+    region: Region
+    span: Span
+    label: str = ""
+    explicit: bool = False
+    layout: str = "grid"  # of its inputs in memory; lowering decides
+    inplace: bool = False  # whether it may overwrite its input; lowering decides
+
+    @property
+    def forms(self) -> frozenset[str]:
+        """Of those that its code can have, the ones that lowering chose."""
+        return self.layer.forms
+
+    @property
+    def name(self) -> str:
+        """Its place in the module: `slow.res3.0.conv2`."""
+        return f"{self.region.name}.{self.label}" if self.region.name else self.label
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper or a model zoo prints: parameters, multiply-adds, for a clip C×T×H×W."""
+
+    params: float | None
+    macs: float | None
+    clip: tuple[int, int, int, int] | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What is computed again so that training fits into some memory. Sizes are in bytes."""
+
+    stages: tuple[str, ...]  # names of the stages whose blocks are checkpointed, in the order of data flow
+    limit: int  # that was set
+    batch: int
+    plain: int  # kept without checkpoints
+    kept: int
+    again: int  # of the largest block, while it is computed again
+    macs: int  # that are computed twice, for one clip
+
+
+@dataclass(eq=False)
+class Network:
+    """An expanded and checked architecture."""
+
+    name: str
+    family: str
+    doc: str
+    citations: tuple[str, ...]
+    graph: nx.DiGraph[int]
+    regions: list[Region]  # in the order of data flow
+    inputs: dict[str, int]
+    output: int
+    published: Published | None = None
+    recipe: Recipe = field(default_factory=Recipe)  # how it is trained
+    fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
+    fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
+    folded: dict[str, str] = field(default_factory=dict[str, str])  # norms that lowering made part of a convolution
+
+    @property
+    def clips(self) -> dict[str, int]:
+        """The inputs that are videos."""
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == "input"}
+
+    @property
+    def indices(self) -> dict[str, int]:
+        """The inputs that are numbers of frames."""
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind != "input"}
+
+    def node(self, number: int) -> Node:
+        return self.graph.nodes[number]["node"]
+
+    def all_nodes(self) -> Iterator[Node]:
+        """Every node, in the order of data flow."""
+        for _, data in self.graph.nodes(data=True):
+            yield data["node"]

@@ -1,0 +1,21 @@
+"""The tensors of a network's module, known without making it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archdsl.ir.network import Network, Node
+
+
+def own_tensors(node: Node) -> dict[str, tuple[int, ...]]:
+    """The shapes of a layer's tensors, by their names in it."""
+    if not node.inputs or not node.layer.is_module(*node.input_shapes):
+        return {}
+    own = {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}
+    return {name: tuple(map(int, shape)) for name, shape in own.items()}
+
+
+def tensors(network: Network) -> dict[str, tuple[int, ...]]:
+    """The shapes of all tensors of the state dict, by name, in the order of data flow."""
+    return {f"{node.name}.{n}": shape for node in network.all_nodes() for n, shape in own_tensors(node).items()}

@@ -1,0 +1,120 @@
+"""Repeats in a row of layers and blocks: `a b b b` is `a` and three times `b`, `a b a b` is twice `a b`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.ir.network import Network, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from archdsl.ir.network import Node
+
+Item = int | Region
+MAX_PERIOD = 6  # blocks that take turns, as a plain and a shifted window do
+
+
+class Run(NamedTuple):
+    """Copies of some items; the first copy is the one to draw."""
+
+    items: list[Item]
+    copies: list[list[int]]  # the nodes of each copy, in the same order
+
+    @property
+    def times(self) -> int:
+        """How many copies there are."""
+        return len(self.copies)
+
+
+def flattened(items: Sequence[Item]) -> Iterator[Item]:
+    """The items with only blocks left as regions: shortcuts, sequences and blocks without a layer have no frame."""
+    for item in items:
+        if isinstance(item, Region) and item.kind != "block":
+            yield from flattened(item.items)
+        elif nodes_of([item]):
+            yield item
+
+
+def nodes_of(items: Sequence[Item]) -> list[int]:
+    """The numbers of all layers in the items, in the order of data flow."""
+    return [n for item in items for n in (item.nodes() if isinstance(item, Region) else (item,))]
+
+
+def runs(network: Network, items: Sequence[Item]) -> list[Run]:
+    """The items with every repeat of up to `MAX_PERIOD` of them folded."""
+    result: list[Run] = []
+    start = 0
+    while start < len(items):
+        best = Run([items[start]], [nodes_of([items[start]])])
+        for period in range(1, min(MAX_PERIOD, (len(items) - start) // 2) + 1):
+            run = _repeat(network, items, start, period)
+            if run.times > 1 and run.times * period > best.times * len(best.items):
+                best = run
+        result.append(best)
+        start += best.times * len(best.items)
+    return result
+
+
+def _repeat(network: Network, items: Sequence[Item], start: int, period: int) -> Run:
+    window = list(items[start : start + period])
+    copies = [nodes_of(window)]
+    position = start + period
+    while position + period <= len(items):
+        following = items[position : position + period]
+        nodes = nodes_of(following)
+        if not _alike(window, following) or not _continues(network, copies, nodes):
+            break
+        copies.append(nodes)
+        position += period
+    return Run(window, copies)
+
+
+def _alike(first: Sequence[Item], second: Sequence[Item]) -> bool:
+    """Whether two rows of items have the same blocks in the same places; the layers in them are compared elsewhere."""
+    return [_outline(i) for i in first] == [_outline(i) for i in second]
+
+
+def _outline(item: Item) -> Any:
+    if not isinstance(item, Region):
+        return None
+    return item.block.name.id if item.block is not None else "", tuple(_outline(i) for i in flattened(item.items))
+
+
+def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> bool:
+    """Whether layers repeat the copies before: each the same, fed by the copy before, and seen only by the next."""
+    before = copies[-1]
+    if len(before) != len(nodes) or not nodes:
+        return False
+    entry = _entry(network, nodes)
+    if entry not in before:
+        return False
+    if _signature(network, copies[0]) != _signature(network, nodes):
+        return False
+    if len(copies) > 1 and before.index(entry) != copies[-2].index(_entry(network, before)):
+        return False
+    inside = {*before, *nodes}
+    seen_by: set[int] = {v for u in before for v in network.graph.successors(u)}
+    return seen_by <= inside and network.output not in before
+
+
+def _entry(network: Network, nodes: Sequence[int]) -> int:
+    """The first value from outside that the layers take, or -1."""
+    inside = set(nodes)
+    return next((u for n in nodes for u in network.node(n).inputs if u not in inside), -1)
+
+
+def _signature(network: Network, nodes: Sequence[int]) -> tuple[Any, ...]:
+    place = {n: i for i, n in enumerate(nodes)}
+    entry = _entry(network, nodes)
+    return tuple(_layer_signature(network.node(n), place, entry) for n in nodes)
+
+
+def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any, ...]:
+    inputs = tuple(("in", place[u]) if u in place else ("entry",) if u == entry else ("out", u) for u in node.inputs)
+    return node.layer.kind, settings(node), str(node.shape), tuple(map(str, node.input_shapes)), inputs
+
+
+def settings(node: Node) -> str:
+    """What a layer is set to; rates of dropout and the like may differ between repeats, as schedules make them."""
+    return "" if node.layer.category == "regularisation" else str(node.layer.values())

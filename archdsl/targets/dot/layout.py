@@ -1,0 +1,254 @@
+"""Where the boxes of a diagram stand, and what joins them: paths are lanes, stages and laterals are rows across."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archdsl.targets.dot.boxes import Boxes
+from archdsl.targets.dot.fold import flattened, nodes_of
+from archdsl.targets.dot.style import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.ir.network import Network, Node, Region
+    from archdsl.targets.dot.boxes import Box, Frame
+    from archdsl.targets.dot.fold import Item
+
+FUSION_SIGNS = {"add": "+"}
+
+
+@dataclass(eq=False)
+class Cell:
+    """What stands where a row meets a lane, or between two lanes, or (`lane` is None) below all."""
+
+    kind: str  # "path", "stage", "lateral", "fusion" or "head"
+    row: int
+    lane: float | None
+    items: list[Box | Frame]
+    nodes: list[int]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A line between two drawn nodes."""
+
+    source: str
+    target: str
+    label: str = ""
+    main: bool = True  # not a shortcut, nor a further branch
+    arrow: bool = True
+    top: bool = False  # to a shortcut, which stands as high up as it can
+
+
+@dataclass(eq=False)
+class Joint:
+    """A point on a lane where a lateral branches off."""
+
+    id: str
+    value: int
+    row: int
+    lane: int
+
+
+@dataclass(eq=False)
+class Layout:
+    """Everything that a diagram shows."""
+
+    boxes: Boxes
+    lanes: list[Frame]
+    inputs: list[Box]
+    cells: list[Cell]
+    joints: list[Joint]
+    edges: list[Edge] = field(default_factory=list[Edge])
+
+
+def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
+    """Cuts a network into boxes, whose names begin with `prefix`, and puts them in their places."""
+    boxes = Boxes(network, level, prefix)
+    inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()]
+    lanes = _lanes(network)
+    placer = _Placer(network, boxes, lanes)
+    cells = placer.cells()
+    frames = [_lane(network, boxes, cells, lane, lanes) for lane in range(len(lanes))]
+    layout = Layout(boxes, frames, inputs, cells, placer.joints)
+    layout.edges = _Edges(network, layout, placer.row_of).all()
+    return layout
+
+
+def _lanes(network: Network) -> list[str]:
+    """The paths that have something in them, in the order in which they begin."""
+    places = [u for u in network.regions if u.kind in ("path", "stage", "fusion")]
+    filled = {u.path for u in places if any(u.nodes())}
+    return [p for p in dict.fromkeys(u.path for u in places) if p in filled]
+
+
+def _lane(network: Network, boxes: Boxes, cells: list[Cell], lane: int, names: list[str]) -> Frame:
+    """The frame of a path; an input that it begins with enters at its title, where there are several paths."""
+    own = [c for c in cells if c.lane == lane]
+    nodes = [n for c in own for n in c.nodes]
+    first = min(nodes, default=-1)
+    inputs = network.node(first).inputs if first >= 0 and len(names) > 1 else ()
+    entry = inputs[0] if len(inputs) == 1 and inputs[0] in network.inputs.values() else -1
+    return boxes.lane(names[lane], [i for c in own for i in c.items], nodes, entry)
+
+
+def trunk(network: Network, rows: list[list[int]]) -> set[int]:
+    """The layers that stand straight below each other: those that all values pass, and the bodies of residuals."""
+    result: set[int] = set()
+    for nodes in rows:
+        last = {n: max(network.graph.successors(n), default=n) for n in nodes}
+        inside = set(nodes)
+        entering = {n for n in nodes if not inside.issuperset(network.node(n).inputs)}
+        reach = max(entering, default=-1)  # how far the values before a layer are still wanted
+        for n in nodes:
+            if reach <= n:
+                result.add(n)
+            reach = max(reach, last[n])
+        for n in reversed(nodes):
+            followers = [network.node(v) for v in network.graph.successors(n)]
+            if len(followers) == 1 and n not in result and followers[0].id in result:
+                (v,) = followers
+                if len(v.inputs) == 1 or (v.layer.kind == "add" and v.inputs[0] == n):
+                    result.add(n)
+    return result
+
+
+class _Placer:
+    """Finds the row and the lane of each region."""
+
+    def __init__(self, network: Network, boxes: Boxes, lanes: list[str]) -> None:
+        self.network = network
+        self.boxes = boxes
+        self.lanes = lanes
+        self.joints: list[Joint] = []
+        self.row_of: dict[int, int] = {}  # of each layer
+        self._parts = list(self._divided())
+        first = {
+            key: min(n for k, _, items in self._parts if k == key for n in nodes_of(items)) for key, *_ in self._parts
+        }
+        self._rows = {key: row for row, key in enumerate(sorted(first, key=lambda k: first[k]), start=1)}
+
+    def cells(self) -> list[Cell]:
+        """The cells, in the order of data flow."""
+        found = [self._cell(key, region, items) for key, region, items in self._parts]
+        return sorted(found, key=lambda c: c.row)
+
+    def _divided(self) -> Iterator[tuple[tuple[str, ...], Region, list[Item]]]:
+        """Each region with the key of its row. A stage with lines below its lateral takes more rows than one."""
+        laterals: dict[str, list[int]] = {}
+        for region in self.network.regions:
+            if region.kind == "fusion":
+                laterals.setdefault(region.stage, []).extend(region.nodes())
+        count = stages = 0
+        for region in self.network.regions:
+            items = list(flattened(region.items))
+            if region.kind == "stage":
+                stages += 1
+                parts: dict[int, list[Item]] = {}
+                for item in items:
+                    above = sum(n < nodes_of([item])[0] for n in laterals.get(region.stage, ()))
+                    parts.setdefault(above, []).append(item)
+                for above, part in parts.items():
+                    yield ("stage", region.stage, str(above)), region, part
+                continue
+            key = (region.kind, str(stages)) if region.kind == "path" else (region.kind,)
+            if region.kind in ("lateral", "fusion"):
+                key = ("lateral", str(count))
+                count += region.kind == "fusion"
+            if items:
+                yield key, region, items
+
+    def _cell(self, key: tuple[str, ...], region: Region, items: list[Item]) -> Cell:
+        row = self._rows[key]
+        self.row_of.update(dict.fromkeys(nodes_of(items), row))
+        lane = self._lane(region)
+        if region.kind == "lateral":
+            return self._lateral(region, items, row)
+        if region.kind == "fusion":
+            node = nodes_of(items)[-1]
+            kind = self.network.node(node).layer.kind
+            box = self.boxes.single(f"{region.name}.{kind}", node, "merge", FUSION_SIGNS.get(kind, kind))
+            return Cell("fusion", row, lane, [box], [node])
+        title = region.stage if region.kind != "path" else ""
+        return Cell(region.kind, row, lane, self.boxes.row(region.name, title, items), nodes_of(items))
+
+    def _lane(self, region: Region) -> float | None:
+        if region.kind != "head" and region.path in self.lanes:
+            return self.lanes.index(region.path)
+        return 0 if len(self.lanes) == 1 else None
+
+    def _lateral(self, region: Region, items: list[Item], row: int) -> Cell:
+        """Place a lateral between the lanes that it joins, next to the one that it leads to.
+
+        It branches off at a joint, unless nothing is drawn of the path that it comes from.
+        """
+        names = self.lanes
+        targets = [k for k, name in enumerate(names) if region.path.endswith(f"_to_{name}")]
+        sources = {k: region.path.removesuffix(f"_to_{names[k]}") for k in targets}
+        target, source = next(
+            ((k, names.index(path)) for k, path in sources.items() if path in names), (targets[-1], None)
+        )
+        lane = target + (0.5 if source is None or source > target else -0.5)
+        if source is not None:
+            joint = Joint(self.boxes.unique(f"{names[source]}.{region.stage}.branch"), region.entry, row, source)
+            self.joints.append(joint)
+        return Cell("lateral", row, lane, self.boxes.row(region.name, "", items), nodes_of(items))
+
+
+class _Edges:
+    """Draws the network's own edges between boxes, through the titles of frames and the joints of laterals."""
+
+    def __init__(self, network: Network, layout: Layout, row_of: dict[int, int]) -> None:
+        self.network = network
+        self.layout = layout
+        self.boxes = layout.boxes
+        self.row_of = row_of
+        self.below = {n for c in layout.cells if c.lane is None for n in c.nodes}
+        self._found: dict[tuple[str, str, str], Edge] = {}
+
+    def all(self) -> list[Edge]:
+        """Every edge, once."""
+        for node in self.network.all_nodes():
+            for index, source in enumerate(node.inputs):
+                if not self.boxes.folded_away(source, node.id):
+                    self._draw(source, node, main=index == 0)
+        return list(self._found.values())
+
+    def _draw(self, source: int, target: Node, *, main: bool) -> None:
+        value, goal = self.boxes.drawn(source), self.boxes.drawn(target.id)
+        start, end = self.boxes.home[value], self.boxes.home[goal]
+        if start is end:
+            return
+        at, label = start.id, shape_text(self.network.node(source).shape)
+        around = {f.id for f in self.boxes.frames.get(value, ())}
+        for joint in self._joints(source, target):
+            lane = self.layout.lanes[joint.lane]
+            if at == start.id and lane.entry == source:
+                self._add(Edge(at, lane.id, label))
+                at, label = lane.id, ""
+                around.add(lane.id)
+            self._add(Edge(at, joint.id, label, arrow=False))
+            at, label = joint.id, ""
+        for frame in self.boxes.frames.get(goal, ()):
+            if frame.id not in around and frame.entry in (source, value):
+                self._add(Edge(at, frame.id, label))
+                at, label = frame.id, ""
+        beside = self.network.node(goal).region.kind == "shortcut"
+        main = main and (goal not in self.below or value in self.below)
+        main = main and (end.look == "merge" or target.layer.kind != "concat")
+        self._add(Edge(at, end.id, label, main and not beside, top=beside))
+
+    def _joints(self, source: int, target: Node) -> list[Joint]:
+        """The joints that a value passes on its way, from top to bottom."""
+        row = self.row_of.get(target.id, 0)
+        region = target.region.top
+        return [j for j in self.layout.joints if j.value == source and (j.row < row or self._leaves(j, row, region))]
+
+    def _leaves(self, joint: Joint, row: int, region: Region) -> bool:
+        """Whether a value leaves its lane at the joint."""
+        return joint.row == row and (region.kind == "lateral" or self.layout.lanes[joint.lane].title != region.path)
+
+    def _add(self, edge: Edge) -> None:
+        self._found.setdefault((edge.source, edge.target, edge.label), edge)

@@ -1,0 +1,182 @@
+"""How diagrams look: colours, fonts, how numbers and layers are written, and how text is made safe for Graphviz."""
+
+from __future__ import annotations
+
+import html
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+from archdsl.core.grid import Grid
+from archdsl.core.values import Symbol
+from archdsl.layers.attributes import Initialiser, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archdsl.analysis.cost import Cost
+    from archdsl.layers.base import Layer
+
+FONT = "Helvetica"  # or what stands for it: there is a sans-serif of its widths on nearly every machine
+INK, SOFT, LINE, LANE = "#1a1a1a", "#555555", "#444444", "#f3f3f3"
+LIGHT_INK, LIGHT_LINE = "#e4e4e4", "#b8b8b8"  # on a dark page
+
+# After Paul Tol's light scheme: told apart by the colour-blind, and pale enough for dark text.
+COLOURS = {
+    "input": "#ffffff",
+    "convolution": "#9cc3e6",
+    "attention": "#f4a582",
+    "linear": "#ffbfcb",
+    "norm": "#f2e6a2",
+    "activation": "#d5e08a",
+    "pool": "#7fcdb4",
+    "sampling": "#c3ebfb",
+    "merge": "#dcdcdc",
+    "regularisation": "#f7f7f7",
+}
+OTHER = "#dccbe8"
+DASHED = ("sampling", "regularisation")  # drawn with a broken border, for prints without colour
+
+# Boxes keep their pastel fills; what lies on the page itself turns light when the page is dark.
+# The texts of that size in the head of the diagram are those in the boxes of its legend.
+STYLE = f"""<style>
+@media (prefers-color-scheme: dark) {{
+  .archdsl > text, .archdsl .edge text, .archdsl .cluster text, .archdsl .bare text {{ fill: {LIGHT_INK}; }}
+  .archdsl > text[font-size="9.00"] {{ fill: {INK}; }}
+  .archdsl .edge path, .archdsl .joint ellipse {{ stroke: {LIGHT_LINE}; }}
+  .archdsl .edge polygon, .archdsl .joint ellipse {{ fill: {LIGHT_LINE}; stroke: {LIGHT_LINE}; }}
+  .archdsl .cluster path {{ stroke: #7a7a7a; fill: #ffffff; fill-opacity: 0.06; }}
+}}
+</style>
+"""
+
+_MAX_TEXT = 40
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+def colour(category: str) -> str:
+    """The fill of a box."""
+    return COLOURS.get(category, OTHER)
+
+
+# --- text ---
+
+
+def clean(text: str) -> str:
+    """One line without control characters, which SVG cannot hold."""
+    return _CONTROL.sub("\ufffd", re.sub(r"[\t\r\n]+", " ", text))
+
+
+def plain(text: str) -> str:
+    r"""Text for a plain label, where Graphviz reads `\N` and the like as commands unless told not to."""
+    return clean(text).replace("\\", "\\\\")
+
+
+def markup(text: str) -> str:
+    """Text for a place inside an HTML-like label."""
+    return html.escape(plain(text))
+
+
+def bold(text: str) -> str:
+    """Heavy text in an HTML-like label."""
+    return f"<b>{markup(text)}</b>" if text else ""
+
+
+def small(text: str) -> str:
+    """Figures in an HTML-like label."""
+    return f'<font point-size="9" color="{SOFT}">{markup(text)}</font>' if text else ""
+
+
+def identifier(text: str) -> str:
+    """A node's name in the DOT text."""
+    return re.sub(r"[^\w.]", "_", text)
+
+
+def wrapped(parts: Iterable[str], between: str = " → ", width: int = 30, alone: int = 14) -> list[str]:
+    """Lines of at most `width` characters where the parts allow it; a part of more than `alone` has its own."""
+    lines: list[str] = []
+    full = True
+    for part in parts:
+        if full or len(part) > alone or len(lines[-1]) + len(between) + len(part) > width:
+            lines.append(between.lstrip() + part if lines and between.strip() == "→" else part)
+        else:
+            lines[-1] += between + part
+        full = len(part) > alone
+    return lines
+
+
+# --- numbers ---
+
+
+def _scaled(number: int, scale: float, region: str) -> str:
+    value = number / scale
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{digits}f} {region}"
+
+
+def parameters(number: int) -> str:
+    """`34.5 M`."""
+    for scale, region in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= scale:
+            return _scaled(number, scale, region)
+    return str(number)
+
+
+def multiply_adds(number: int) -> str:
+    """`1.30 G`, and in millions or less only where that is very little."""
+    return _scaled(number, 1e9, "G") if number >= 1e7 else parameters(number)
+
+
+def figures(cost: Cost) -> str:
+    """`0.22 M · 1.30 G`: parameters and multiply-adds, or nothing where there are neither."""
+    if not cost.params and not cost.macs:
+        return ""
+    return f"{parameters(cost.params)} · {multiply_adds(cost.macs)}"
+
+
+def shape_text(shape: Any) -> str:
+    """`64×8×56×56`: channels, frames, height and width; a vector by its length alone."""
+    return str(int(shape.channels)) if isinstance(shape, Grid) and shape.is_vector else str(shape)
+
+
+# --- layers ---
+
+
+def value_text(value: Any) -> str:
+    """An attribute's value."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, (float, Fraction)):
+        return f"{float(value):g}"
+    if isinstance(value, Symbol):
+        inner = ", ".join(value_text(v) for v in value.arguments)
+        return f"{value.name}({inner})" if inner else value.name
+    if isinstance(value, tuple):
+        return "×".join(map(value_text, cast("tuple[Any, ...]", value)))
+    return str(value)
+
+
+def layer_text(layer: Layer, *, settings: bool = True) -> str:
+    """`conv 1×3×3, 64, stride 1×2×2`: the kind of layer, its kernel and what else is not as usual."""
+    first: list[str] = []
+    then: list[str] = []
+    for name, attribute in layer.attributes.items():
+        value = getattr(layer, name)
+        usual = not attribute.required and value == attribute.default
+        if name == "kernel" and not (isinstance(attribute, Window) and usual):
+            text = value_text(value)
+            first.insert(0, re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text)
+        elif isinstance(attribute, Initialiser) or usual:
+            continue
+        elif name == "stride":
+            then.append("stride " + value_text(value))
+        elif name == "padding":
+            then.append(value)
+        else:
+            (first if attribute.required else then).append(
+                value_text(value) if attribute.required else f"{name}={value_text(value)}"
+            )
+    text = " ".join([layer.kind, ", ".join([*first, *then])]).rstrip() if settings else layer.kind
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"

@@ -1,0 +1,318 @@
+"""Diagrams: a network to DOT, with paths as lanes, laterals across them, and repeats folded."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+
+from archdsl.targets.dot.boxes import Box, Frame, first_id, last_id
+from archdsl.targets.dot.labels import box_label, frame_label, title_label
+from archdsl.targets.dot.layout import Edge, Layout, lay_out, trunk
+from archdsl.targets.dot.marks import UNMARKED
+from archdsl.targets.dot.render import render
+from archdsl.targets.dot.style import DASHED, FONT, INK, LANE, LINE, colour, identifier, plain, shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.ir.network import Network
+    from archdsl.targets.dot.marks import Marks
+
+LEVELS = ("stage", "block", "layer")
+FRAMES = {"stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"), "repeat": ("rounded,dashed", LINE)}
+BOTTOM = ".bottom"  # an unseen point that keeps the lanes in order
+
+
+class Diagram(graphviz.Source):
+    """DOT text that shows itself in a notebook whether or not there is a `dot` on the machine."""
+
+    def picture(self, format: str = "svg") -> bytes:
+        """The diagram as svg, png, pdf or dot."""
+        source: Any = self.source
+        return render(source, format)
+
+    def _repr_image_svg_xml(self) -> str:
+        return self.picture().decode()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, bytes | str]:
+        del include, exclude
+        return {"image/svg+xml": self._repr_image_svg_xml()}
+
+
+def diagram(network: Network, level: str = "stage") -> Diagram:
+    """The diagram of a network, with a box for each stage of each path, each block or each layer.
+
+    Raises:
+        ValueError: if there is no such level.
+    """
+    if level not in LEVELS:
+        message = f"`{level}` is not a level of a diagram; there are {', '.join(LEVELS)}"
+        raise ValueError(message)
+    dot: Any = graphviz.Digraph(identifier(network.name))
+    set_looks(dot, level)
+    writer = Writer(dot, network, lay_out(network, level))
+    writer.write()
+    dot.attr(label=title_label(network, writer.categories()), **{"class": "archdsl"})
+    return Diagram(dot.source)
+
+
+def set_looks(dot: Any, level: str) -> None:
+    """How everything looks that says nothing else."""
+    wide = level == "layer"
+    dot.attr(
+        "graph", newrank="true", rankdir="TB", bgcolor="transparent", fontname=FONT, fontcolor=INK, fontsize="11",
+        nodesep="0.3", ranksep="0.12" if wide else "0.22", pad="0.15", labelloc="t", splines="true",
+    )  # fmt: skip
+    dot.attr(
+        "node", shape="box", style="rounded,filled", fontname=FONT, fontsize="11", fontcolor=INK, color=LINE,
+        penwidth="0.8", margin="0.12,0.05", height="0.3",
+    )  # fmt: skip
+    dot.attr(
+        "edge", fontname=FONT, fontsize="9", fontcolor=INK, color=LINE, penwidth="0.9", arrowsize="0.6",
+        weight="10",
+    )  # fmt: skip
+
+
+class Writer:
+    """Writes the parts of a layout into a DOT graph, always in the same order.
+
+    `marks` tells which of them differ from another network; `layout.boxes.prefix` begins all names.
+    """
+
+    def __init__(self, dot: Any, network: Network, layout: Layout, marks: Marks = UNMARKED) -> None:
+        self.dot = dot
+        self.network = network
+        self.layout = layout
+        self.marks = marks
+        self.prefix = layout.boxes.prefix
+        self.bottom = self.prefix + BOTTOM
+        self.flat: set[frozenset[str]] = set()  # pairs that stand side by side
+        self.trunk = trunk(network, [c.nodes for c in layout.cells])
+
+    def write(self) -> None:
+        """Everything but the settings and the head."""
+        for box in self.layout.inputs:
+            into = {f.title for f in self.layout.lanes if f.entry in box.nodes}
+            self._box(self.dot, box, self._group(into.pop()) if len(into) == 1 else "")
+        for lane in range(len(self.layout.lanes)):
+            self._lane(lane)
+            self._gutter(lane + 0.5)
+        for cell in self.layout.cells:
+            if cell.lane is None:
+                self._items(self.dot, cell.items, "")
+                self.bottom = first_id(cell.items)
+        self._output()
+        self._ranks()
+        self._order()
+        self._edges()
+
+    def categories(self) -> list[str]:
+        """The kinds of layer that the picture has colours for."""
+        boxes = self.layout.boxes
+        drawn = dict.fromkeys(boxes.home.values())
+        cells = [cell for b in drawn for cell in ([[n] for n in b.nodes] if b.look == "stack" else [b.nodes])]
+        return list(dict.fromkeys(boxes.category(cell) for cell in cells))
+
+    # --- boxes ---
+
+    def _group(self, path: str) -> str:
+        """What nodes have in common that should stand straight below each other."""
+        return f"{self.prefix}lane_{identifier(path)}"
+
+    def _on_trunk(self, group: str, nodes: Sequence[int]) -> str:
+        return group if nodes[-1] in self.trunk else ""
+
+    def _items(self, into: Any, items: Sequence[Box | Frame], group: str) -> None:
+        for item in items:
+            if isinstance(item, Frame):
+                self._frame(into, item, group)
+            else:
+                self._box(into, item, group)
+
+    def _box(self, into: Any, box: Box, group: str) -> None:
+        boxes = self.layout.boxes
+        category = boxes.category(box.nodes)
+        settings = {"label": box_label(self.network, boxes, box, self.marks), "class": f"box {identifier(category)}"}
+        settings |= {"fillcolor": colour(category), "group": self._on_trunk(group, box.nodes)}
+        if box.look == "box":
+            settings["width"] = "1.7"
+        if category in DASHED:
+            settings["style"] = "rounded,filled,dashed"
+        if box.look == "stack":
+            settings |= {"shape": "plain", "style": "", "fillcolor": "", "margin": "0"}
+        if box.look == "merge":
+            settings |= {"shape": "ellipse", "style": "filled", "margin": "0.02,0.01", "height": "0.24", "width": "0.3"}
+        if box.look != "stack":
+            settings = self.marks.marked(self.marks.box(box), settings)
+        into.node(box.id, **{k: v for k, v in settings.items() if v or k in ("style", "fillcolor")})
+
+    def _frame(self, into: Any, frame: Frame, group: str) -> None:
+        look = FRAMES[frame.kind]
+        with into.subgraph(name=f"cluster_{frame.id}") as inside:
+            title = frame_label(self.layout.boxes, frame)
+            inside.attr(label="", style=look[0], color=look[1], margin="7", labeljust="l", **{"class": frame.kind})
+            if title:
+                small = {"fontsize": "10", "height": "0.2", "margin": "0.08,0.02", "penwidth": "0.5"}
+                small["group"] = self._on_trunk(group, frame.nodes)
+                inside.node(frame.id, title, fillcolor="#ffffff", **{"class": "title"}, **small)
+            self._items(inside, frame.items, group)
+            if title and frame.entry < 0:  # several values enter: the title stands beside the first box
+                with inside.subgraph() as same:
+                    same.attr(rank="same")
+                    same.edge(frame.id, first_id(frame.items), style="invis")
+                    for name in self._fed_from_outside(frame):
+                        same.node(name)
+
+    def _fed_from_outside(self, frame: Frame) -> list[str]:
+        boxes = self.layout.boxes
+        inside = set(frame.nodes)
+        starts = {boxes.home[n]: None for n in frame.nodes if n in boxes.home}
+        for n in frame.nodes:
+            box = boxes.home[boxes.drawn(n)]
+            if any(u in inside and boxes.home[boxes.drawn(u)] is not box for u in self.network.node(n).inputs):
+                starts.pop(box, None)
+        return [box.id for box in starts]
+
+    def _lane(self, lane: int) -> None:
+        frame = self.layout.lanes[lane]
+        group = self._group(frame.title)
+        cells = [c for c in self.layout.cells if c.lane == lane]
+        if len(self.layout.lanes) == 1:
+            for cell in cells:
+                self._items(self.dot, cell.items, group)
+            return
+        with self.dot.subgraph(name=f"cluster_{self.prefix}lane_{lane}") as inside:
+            title = frame_label(self.layout.boxes, frame)
+            inside.attr(
+                label="" if frame.entry >= 0 else title, labeljust="l", style="rounded,filled", fillcolor=LANE,
+                color="#d0d0d0", margin="10", **{"class": "lane"},
+            )  # fmt: skip
+            if frame.entry >= 0:
+                inside.node(frame.id, title, group=group, fillcolor="#ffffff", height="0.22", **{"class": "title"})
+            for cell in cells:
+                self._items(inside, cell.items, group)
+            for joint in self.layout.joints:
+                if joint.lane == lane:
+                    looks = {"shape": "point", "width": "0.045", "height": "0.045", "label": "", "class": "joint"}
+                    inside.node(joint.id, group=group, fillcolor=LINE, style="filled", **looks)
+
+    def _gutter(self, lane: float) -> None:
+        """The laterals between two lanes, one below the other."""
+        cells = [c for c in self.layout.cells if c.lane == lane]
+        if not cells:
+            return
+        with self.dot.subgraph(name=f"cluster_{self.prefix}between_{identifier(str(lane))}") as inside:
+            inside.attr(label="", peripheries="0", margin="2", **{"class": "between"})
+            for row in self._spine(lane):
+                self._point(inside, self._gap(lane, row))
+            for cell in cells:
+                self._items(inside, cell.items, "")
+
+    def _spine(self, lane: float) -> list[int]:
+        """The rows in which nothing stands between two lanes, and 0, that of the lanes' titles."""
+        own = {c.row for c in self.layout.cells if c.lane == lane}
+        return [0, *sorted({c.row for c in self.layout.cells if c.lane is not None} - own)] if own else []
+
+    def _gap(self, lane: float, row: int) -> str:
+        """The name of such an empty place."""
+        return f"{self.prefix}.{lane}.{row}"
+
+    def _point(self, into: Any, name: str) -> None:
+        into.node(name, "", style="invis", shape="point", width="0.01", height="0.01", fixedsize="true")
+
+    def _output(self) -> None:
+        node = self.network.node(self.network.output)
+        box = self.layout.boxes.home[self.layout.boxes.drawn(node.id)]
+        looks = {"shape": "plain", "style": "", "margin": "0.04", "class": "bare"}
+        name = f"{self.prefix}output"
+        self.dot.node(name, "output", **looks)
+        self.layout.edges.append(Edge(box.id, name, shape_text(node.shape)))
+
+    # --- places ---
+
+    def _ranks(self) -> None:
+        """Cells of a row side by side; a lateral level with the joint where it begins and the fusion where it ends."""
+        gaps = [lane + 0.5 for lane in range(len(self.layout.lanes))]
+        if len(self.layout.inputs) > 1:
+            self._side_by_side([b.id for b in self.layout.inputs])
+        heads = [f.id for f in self.layout.lanes if f.entry >= 0 and len(self.layout.lanes) > 1]
+        self._side_by_side([*heads, *(self._gap(g, 0) for g in gaps if self._spine(g))])
+        for row in sorted({c.row for c in self.layout.cells}):
+            cells = [c for c in self.layout.cells if c.row == row and c.lane is not None]
+            if any(c.kind in ("lateral", "fusion") for c in cells):
+                ends = [last_id(c.items) for c in cells if c.kind == "lateral"]
+                begins = [first_id(c.items) for c in cells if c.kind == "lateral"]
+                joints = [j.id for j in self.layout.joints if j.row == row]
+                fusions = [first_id(c.items) for c in cells if c.kind == "fusion"]
+                if begins == ends:
+                    self._side_by_side([*fusions, *begins, *joints])
+                else:
+                    self._side_by_side([*begins, *joints])
+                    self._side_by_side([*fusions, *ends])
+            else:
+                points = [self._gap(g, row) for g in gaps if row in self._spine(g)]
+                self._side_by_side([*(first_id(c.items) for c in cells), *points])
+
+    def _side_by_side(self, names: list[str]) -> None:
+        self.flat |= {frozenset((a, b)) for a in names for b in names if a != b}
+        if len(names) > 1:
+            with self.dot.subgraph() as same:
+                same.attr(rank="same")
+                for name in names:
+                    same.node(name)
+
+    def _order(self) -> None:
+        """Unseen edges from the inputs to each lane and what lies between, from left to right, and down through it."""
+        if len(self.layout.lanes) == 1:
+            return
+        if self.bottom == self.prefix + BOTTOM:
+            self._point(self.dot, self.bottom)
+        sources = [self._source(lane) for lane in self.layout.lanes]
+        for index, lane in enumerate(self.layout.lanes):
+            self._down(sources[index], lane.first)
+            gap = index + 0.5
+            spine = self._spine(gap)
+            if not spine:
+                continue
+            for source in dict.fromkeys(sources[index : index + 2]):
+                self._hidden(source, self._gap(gap, 0))
+            column = {row: (self._gap(gap, row),) * 2 for row in spine}
+            column |= {c.row: (first_id(c.items), last_id(c.items)) for c in self.layout.cells if c.lane == gap}
+            ends = [*(column[row] for row in sorted(column)), (self.bottom, self.bottom)]
+            for (_, above), (below, _) in pairwise(ends):
+                self._hidden(above, below)
+
+    def _source(self, lane: Frame) -> str:
+        """The input above a lane."""
+        return next((b.id for b in self.layout.inputs if lane.entry in b.nodes), self.layout.inputs[0].id)
+
+    def _down(self, above: str, below: str) -> None:
+        """The edge that is there already, or an unseen one."""
+        real = next((e for e in self.layout.edges if (e.source, e.target) == (above, below)), None)
+        if real is None:
+            self._hidden(above, below)
+        else:
+            self._edge(real)
+            self.layout.edges.remove(real)
+
+    def _hidden(self, source: str, target: str) -> None:
+        self.dot.edge(source, target, style="invis")
+
+    # --- edges ---
+
+    def _edges(self) -> None:
+        for edge in self.layout.edges:
+            self._edge(edge)
+
+    def _edge(self, edge: Edge) -> None:
+        settings = {"label": f" {plain(edge.label)} "} if edge.label else {}
+        if not edge.arrow:
+            settings["arrowhead"] = "none"
+        if frozenset((edge.source, edge.target)) in self.flat:
+            settings["weight"] = "0"
+            settings.pop("label", None)
+        elif not edge.main:
+            settings["weight"] = "3" if edge.top else "1"
+        self.dot.edge(edge.source, edge.target, **settings)
