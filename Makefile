@@ -45,13 +45,13 @@ records: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m records --numprocesses auto --dist worksteal
 
 fuzz: $(VENV)/.installed-dev
-	$(BIN)/python tests/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+	$(BIN)/python tests/support/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 plant: $(VENV)/.installed-dev
-	$(BIN)/python tests/plant.py
+	$(BIN)/python tests/support/plant.py
 
 bounds: $(VENV)/.installed-dev
-	$(BIN)/python tests/bounds.py
+	$(BIN)/python tests/support/bounds.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from gpu_forms import GRAPH
 
 from archdsl.planning.memory import CHECKPOINTINGS
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 
 from parity_cases import CASES, FEW, Case
 

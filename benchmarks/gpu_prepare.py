@@ -32,7 +32,7 @@ OWN = (
 )  # fmt: skip
 # Files from elsewhere, by the names that they have in the folder.
 OTHERS = {
-    "parity_weights": ROOT / "tests" / "parity_weights.py",
+    "parity_weights": ROOT / "tests" / "support" / "parity_weights.py",
     "recipe_mix": ROOT / "archdsl" / "train" / "mix.py",
     "recipe_optim": ROOT / "archdsl" / "train" / "optim.py",
 }

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from error_documents import REWRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes has one core, and torch counts all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parent))
-
-
-REWRITTEN = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

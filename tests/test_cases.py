@@ -14,13 +14,14 @@ import re
 import resource
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from programs import Program
 from programs.check import Texts, check
 from programs.mutations import bounded, corpus
+from repository import ROOT, TESTS
 
 import archdsl
 from archdsl.core.diagnostics import SpecError
@@ -29,7 +30,10 @@ from archdsl.lowering import without_identities
 from archdsl.pipeline import Analysis, analyse
 from archdsl.targets.dot.writer import diagram
 
-CASES = sorted((Path(__file__).parent / "cases").glob("*.arch"))
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CASES = sorted((TESTS / "cases").glob("*.arch"))
 SECONDS, MEMORY = 10.0, 2**30
 
 
@@ -110,7 +114,7 @@ def test_ends(path: Path, tmp_path: Path) -> None:
     for command in (["check"], ["compile", "-o", str(tmp_path / "m.py")], ["cost"]):
         done = subprocess.run(
             [sys.executable, "-m", "archdsl", command[0], str(path), *command[1:]],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, timeout=90, check=False, preexec_fn=limit,
         )  # fmt: skip
         assert done.returncode in (0, 1), f"{command[0]}: {(done.stdout + done.stderr)[-500:]}"

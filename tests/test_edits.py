@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from meta import assert_as_predicted, assert_imports_are_used
 from reference import assert_computes_the_graph
+from repository import ROOT
 from small import EACH, of_form
 
 import archdsl
 
-ROOT = Path(__file__).parent.parent
 SPECS = ROOT / "specs"
 # Without shrinking: a failure shows the whole spec, and the time of a run stays bounded.
 PHASES = [Phase.explicit, Phase.generate]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import REWRITTEN
-from error_documents import DOCUMENTS, diagnose, expected, fences, shown, with_expected, write_files
+from error_documents import DOCUMENTS, REWRITTEN, diagnose, expected, fences, shown, with_expected, write_files
+from repository import ROOT
 
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.explain import explain, sections
 from archdsl.core.source import Source
 from archdsl.frontend.parse import parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Codes that no document can show, with the reason.
 UNSHOWN = {
@@ -103,7 +106,7 @@ def test_no_code_is_named_that_does_not_exist() -> None:
     assert caught.value.diagnostics[0].code in TITLES
     named = {
         code
-        for file in (Path(__file__).parent.parent / "archdsl").rglob("*.py")
+        for file in (ROOT / "archdsl").rglob("*.py")
         for code in re.findall(r'"([EW]\d{4})"', file.read_text("utf-8"))
     }
     assert named == TITLES.keys()

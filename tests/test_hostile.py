@@ -16,12 +16,12 @@ import sys
 import time
 import unicodedata
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from repository import ROOT
 from torch import nn
 
 import archdsl
@@ -30,8 +30,8 @@ from archdsl.core import names as rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 # --- texts -----------------------------------------------------------------------------------------------------------

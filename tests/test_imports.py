@@ -10,11 +10,15 @@ import ast
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from repository import ROOT
 
-PACKAGE = Path(__file__).parent.parent / "archdsl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGE = ROOT / "archdsl"
 
 # Each part of the compiler, in the order of data flow, and the parts that it may import.
 ALLOWED: dict[str, set[str]] = {

@@ -1,11 +1,10 @@
-"""Random programs compute what they say, and mutated texts end in diagnostics: `tests/fuzz.py` tries fresh ones."""
+"""Random programs compute what they say, and mutated texts end in diagnostics: `support/fuzz.py` tries fresh ones."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fuzz
@@ -14,9 +13,11 @@ import torch
 from programs import Program, program
 from programs.check import check
 from programs.mutations import check_text, mutated
+from repository import TESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHUNKS = 12  # which processes share among them
 PROGRAMS, TEXTS = 20, 25  # of each
@@ -59,7 +60,7 @@ def test_mutated_texts(chunk: int) -> None:
 def test_a_program_is_that_of_its_seed() -> None:
     """And of nothing that a process brings along, such as the order of sets."""
     code = "from programs import program; print(program(7).text, end='')"
-    environment = {"PYTHONPATH": str(Path(__file__).parent), "PYTHONHASHSEED": "1"}
+    environment = {"PYTHONPATH": str(TESTS / "support"), "PYTHONHASHSEED": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == program(7).text
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from repository import ROOT
 
-SPECS = Path(__file__).parent.parent / "specs"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPECS = ROOT / "specs"
 # Lines of PySlowFast's ResNet, stem, head, non-local and model-builder files.
 PYSLOWFAST = 2500
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 WITH_LIBRARY = """\
 arch my_c2d as C2D
 "A small residual network of the blocks that archdsl brings along."

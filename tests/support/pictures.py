@@ -1,0 +1,12 @@
+"""Labels of diagrams as their readers see them."""
+
+from __future__ import annotations
+
+import html
+import re
+
+
+def text_of(label: str) -> str:
+    """What a reader sees of a label: lines joined by a bar."""
+    lines = re.sub(r"<br/>|</td>", "|", label)
+    return html.unescape(re.sub(r"<[^>]*>", "", lines)).replace("\\\\", "\\").replace("\u00a0", " ").strip("| ")

@@ -1,0 +1,50 @@
+"""What autograd keeps of a forward pass, and layers that it is measured of."""
+
+from __future__ import annotations
+
+import torch
+
+TINY = """
+arch tiny
+input clip: video[3, 4, 16, 16]
+stage one { conv(8, 3) -> bn -> relu }
+stage two { LAYERS }
+head: avgpool -> linear(2)
+"""
+# What the specs have not: a layer each, in one of its forms.
+LAYERS = [
+    "conv(8, [1, 3, 3], stride = 2, padding = same) -> relu",
+    "maxpool(3, stride = 2) -> gelu",
+    "maxpool([2, 3, 3], stride = 2, padding = same)",
+    "avgpool([all, 2, 2], stride = [1, 2, 2]) -> layernorm",
+    "avgpool(2, stride = 2) -> dropout(0.5)",
+    "layernorm -> attention(heads = 2, dropout = 0.1)",
+    "attention(heads = 2, kv_pool = [1, 2, 2])",
+    "attention(heads = 2, kv_pool = [1, 2, 2], pool = avg, kv_pool_first = on)",
+    "attention(heads = 2, score = dot_product)",
+    "attention(score = concatenation)",
+    "attention(score = gaussian)",
+    "layernorm -> attention(score = gaussian)",
+    "layernorm -> attention(heads = 2, window = [2, 4, 4], shift = [1, 2, 2])",
+    "layernorm -> attention(heads = 2, window = [2, 5, 5], position = table)",
+    "layernorm -> attention(heads = 2, window = [2, 4, 4], dilation = [1, 2, 2])",
+    "layernorm -> attention(heads = 2, over = height)",
+    "layernorm -> attention(heads = 2, over = width, band = 4)",
+    "layernorm -> attention(heads = 2, over = time, half_over = space, dropout = 0.1)",
+    "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
+    "concat { conv(4), conv(4) -> relu }",
+]
+
+
+def measured(model: torch.nn.Module, clips: tuple[torch.Tensor, ...]) -> int:
+    """Bytes that a forward pass in training keeps; each piece of memory once, parameters and buffers left out."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    found: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()  # held, so that none takes its place
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        model.train()(*clips)
+    return sum(s.nbytes() for place, s in found.items() if place not in own)

@@ -1,0 +1,130 @@
+"""Every spec as a small network of the same form: few channels, two blocks a stage, small clips."""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from repository import ROOT
+
+import archdsl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# By a parameter that only specs of a family have: lower values of parameters, and the smallest clip that shows it all.
+SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
+    "temporal_heads": (
+        {"dim": 16, "depth": 1, "heads": 2, "width": 8, "depths": [1, 1, 1, 1], "layers": 1, "temporal_heads": 2}
+        | {"inner": 32, "window": 4},
+        12,
+        32,
+    ),
+    "cube": ({"dim": 8, "depths": [1, 2, 2, 1]}, 4, 64),
+    "prefix": ({"width": 8, "depths": [2, 2, 2, 1], "heads": [1, 2, 2, 4]}, 4, 64),
+    "last": ({"dim": 16, "depth": 2, "heads": 2}, 4, 48),
+    "tubelet": ({"dim": 16, "depth": 2, "heads": 2, "temporal_depth": 1}, 4, 48),
+}
+SPECS = sorted((ROOT / "specs").glob("*.arch"))
+# One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
+KINDS = """
+    c2d_r50 i3d_inception_residual i3d_inception_rgb i3d_r50_nl5 i3d_two_stream mvit_b_16x4 mvitv2_s_16x4
+    r2plus1d_18 r2plus1d_r50 slow_r50 slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention
+    slowfast_r50_nl swin3d_t timesformer_s timesformer_ts vivit_b_fdp vtn_deit_b vtn_r50
+""".split()
+# And those whose attention or laterals have another form.
+FEW = (
+    """
+    mvitv2_s_shifted slowfast_4x16_r50_tsample swin3d_t_factorized swin3d_t_pooled_keys timesformer_lg
+    timesformer_ts_banded timesformer_twh vivit_b_fe vivit_b_fsa
+""".split()
+    + KINDS
+)
+# For what takes seconds of each.
+FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t timesformer_ts vivit_b_fdp vtn_r50".split()
+
+
+def param(path: Path, few: Sequence[str] = FEW) -> Any:
+    """A spec as a parameter of a test, which `make records` runs unless it is one of few."""
+    return pytest.param(path, id=path.stem, marks=() if path.stem in few else pytest.mark.records)
+
+
+EACH = [param(path) for path in SPECS]
+
+
+@cache
+def full(path: Path) -> archdsl.Architecture:
+    """A spec as it stands."""
+    return archdsl.load(path)
+
+
+@cache
+def small(path: Path, frames: int = 0) -> archdsl.Architecture:
+    """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs."""
+    given = full(path)._analysis.parameters
+    family = next((key for key in SMALL if key in given), None)
+    if family is not None:
+        lower, least, crop = SMALL[family]
+    else:
+        two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
+        lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
+        lower["non_local"] = [[i for i in blocks if i < 2] for blocks in given.get("non_local", ())]
+        least = 2 * int(given.get("alpha", 8))
+        crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
+    if path.stem == "mvitv2_s_shifted":  # windows that its poolings divide
+        windows = "[[2, 16, 16], [2, 16, 16], [all, all, all], [all, all, all]]"
+        lower, least, crop = {**lower, "windows": windows, "shift": [1, 8, 8]}, 8, 128
+    if path.stem == "timesformer_ts_banded":
+        lower, least = {**lower, "band": 4}, 40
+    if {"depths"} <= lower.keys() & given.keys():
+        lower = {**lower, "depths": lower["depths"][: len(given["depths"])]}
+    clip = (int(given.get("channels", 3)), frames or least, crop, crop)
+    return archdsl.load(path, clip=clip, **{k: v for k, v in {**lower, "classes": 7}.items() if k in given})
+
+
+@cache
+def forms() -> dict[Path, Path]:
+    """For each spec, the first whose small network is the same: R101 is R50 with fewer blocks taken away."""
+    first: dict[str, Path] = {}
+    return {p: first.setdefault(body(small(p)), p) for p in sorted(SPECS, key=lambda p: p.stem not in FEW)}
+
+
+def of_form(path: Path, frames: int = 0) -> archdsl.Architecture:
+    """The small network of a spec; the test is skipped if that of another spec is the same."""
+    if path.stem not in FEW and forms()[path] != path:
+        pytest.skip(f"in small the same network as {forms()[path].stem}")
+    return small(path, frames)
+
+
+def body(arch: archdsl.Architecture) -> str:
+    """The classes of a module as Python reads them: no comments, no docstrings, no name of the spec."""
+    tree = ast.parse(arch.source())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in (inner for cls in classes for inner in ast.walk(cls)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            del node.body[0]
+    classes[-1].name = "Model"
+    return "\n".join(ast.dump(cls) for cls in classes)
+
+
+def inputs(arch: archdsl.Architecture, batch: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    """Random clips for a network, always the same."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
+    return tuple(torch.randn(batch, *shape, generator=generator, dtype=dtype) for shape in shapes)
+
+
+def imported(path: Path) -> Any:
+    """A module of generated code, from its file."""
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

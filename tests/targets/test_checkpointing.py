@@ -1,0 +1,116 @@
+"""Stages and blocks that the backward pass computes again: the same results from less memory."""
+
+from __future__ import annotations
+
+import copy
+import io
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from repository import ROOT
+from small import imported, inputs, small
+
+NAMES = "i3d_inception_rgb mvit_b_16x4 slowfast_r50 swin3d_t vtn_r50".split()
+MODES = ["block", "stage"]
+
+
+def model_of(name: str, checkpointing: str = "none") -> Any:
+    """A small module in training, no weight of it 0 at its start."""
+    torch.manual_seed(0)
+    model: Any = small(ROOT / "specs" / f"{name}.arch").build()
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    model.checkpointing = checkpointing
+    return model
+
+
+def step(name: str, model: Any) -> list[torch.Tensor]:
+    """Logits, gradients and buffers after one step, in which dropout and drop path draw."""
+    torch.manual_seed(1)
+    logits = model(*inputs(small(ROOT / "specs" / f"{name}.arch"), 2))
+    logits.square().sum().backward()
+    return [logits, *(p.grad for p in model.parameters()), *model.buffers()]
+
+
+def kept(name: str, model: Any) -> int:
+    """Bytes that a forward pass keeps for the backward pass, weights and buffers not counted."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    found: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        step(name, model)
+    return sum(s.nbytes() for key, s in found.items() if key not in own)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_step_gives_the_same(name: str, mode: str) -> None:
+    """Also the statistics of batch norms, which a second computation must not move again."""
+    plain, other = step(name, model_of(name)), step(name, model_of(name, mode))
+    for one, two in zip(plain, other, strict=True):
+        torch.testing.assert_close(two, one)
+
+
+@pytest.mark.parametrize("name", ["slowfast_r50", "swin3d_t"])
+def test_what_a_model_can_do_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "archdsl_generated", ModuleType("archdsl_generated"))  # where its class is found
+    plain, model = model_of(name), model_of(name, "block")
+    assert list(model.state_dict()) == list(plain.state_dict())
+    written = io.BytesIO()
+    torch.save(model, written)
+    written.seek(0)
+    twins = copy.deepcopy(model), torch.load(written, weights_only=False)
+    clips = inputs(small(ROOT / "specs" / f"{name}.arch"), 2)
+    wanted = step(name, model)
+    for twin in twins:
+        for one, two in zip(wanted, step(name, twin), strict=True):
+            torch.testing.assert_close(two, one)
+    with torch.no_grad():
+        torch.testing.assert_close(model_of(name, "stage").eval()(*clips), model_of(name).eval()(*clips))
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", ["slowfast_r50", "timesformer_ts"])
+@pytest.mark.parametrize("mode", MODES)
+def test_compiled_it_gives_the_same(name: str, mode: str) -> None:
+    torch.compiler.reset()
+    model = model_of(name, mode)
+    for module in model.modules():  # whose draws a compiled model makes in another order
+        if hasattr(module, "p"):
+            module.p = 0.0
+    plain = copy.deepcopy(model)
+    wanted = step(name, plain)
+    model.compile(fullgraph=True, backend="aot_eager")
+    for one, two in zip(wanted, step(name, model), strict=True):
+        torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["slowfast_r50", "timesformer_ts"])
+def test_gradients_of_a_model_in_evaluation_are_the_same(name: str) -> None:
+    plain, model = model_of(name).eval(), model_of(name, "block").eval()
+    for one, two in zip(step(name, plain), step(name, model), strict=True):
+        torch.testing.assert_close(two, one)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_less_is_kept(name: str) -> None:
+    none, block, stage = (kept(name, model_of(name, mode)) for mode in ("none", *MODES))
+    assert stage <= block < 0.8 * none
+
+
+def test_the_factory_knows_three_words() -> None:
+    module = imported(ROOT / "generated" / "slow_r50.py")
+    with torch.device("meta"):
+        found = [module.slow_r50(checkpointing=mode).checkpointing for mode in ("none", *MODES)]
+        assert found == ["none", *MODES]
+        assert module.slow_r50().checkpointing == "none"
+        with pytest.raises(ValueError, match=r"one of \('none', 'block', 'stage'\), not 'all'"):
+            module.slow_r50(checkpointing="all")

@@ -1,0 +1,542 @@
+"""Runs from end to end on small sets of real mp4 files: what they leave, what they reach, and how they end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from repository import ROOT
+
+import archdsl
+from archdsl.cli import main
+
+pytest.importorskip("lightning")
+pytest.importorskip("av")
+
+from safetensors.torch import load_file, save_file
+from small import small
+
+from archdsl.ir.recipe import Recipe
+from archdsl.train import synthetic
+from archdsl.train.mix import erased, mixed
+from archdsl.train.optim import factor, groups_of
+from archdsl.train.run import load_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SPECS = ROOT / "specs"
+TINY = """
+arch tiny
+param classes = 2
+input clip: video[3, 4, 16, 16]
+stage one { conv(12, 3, stride = [1, 2, 2], bias = on) -> layernorm -> gelu }
+stage two { conv(16, 3, stride = [1, 2, 2], bias = on) -> layernorm -> gelu }
+head: avgpool -> dropout(0.5) -> linear(classes)
+"""
+MVIT = "--set dim=8 --set depths=[1,2] --set heads=1 --set drop_rate=0 --dropout 0".split()
+# What every test that compares losses says, so that nothing is random but what the seed decides.
+PLAIN = "--recipe optimizer=sgd --recipe lr=0.05 --workers 0 --device cpu --batch 8".split()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Here as in the processes that are started: what is compared to the last digit is computed in the same way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve videos of each of two classes, three of each to judge by."""
+    folder = tmp_path_factory.mktemp("videos")
+    synthetic.make(folder / "all", 12)
+    for split in ("train", "val"):
+        (folder / "two" / split).mkdir(parents=True)
+        for name in ("right", "left"):
+            (folder / "all" / split / name).rename(folder / "two" / split / name)
+    return folder / "two"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.arch"
+    path.write_text(TINY, "utf-8")
+    return path
+
+
+def started(*arguments: str | Path, code: str = "", **options: Any) -> subprocess.Popen[str]:
+    """The command line in a process of its own, after some code."""
+    command = [sys.executable, "-m", "archdsl"]
+    if code:
+        command = [sys.executable, "-c", f"{code}\nimport sys; from archdsl.cli import entry; entry()"]
+    here = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here, **options
+    )
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 180) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process, which has to end by itself."""
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
+
+
+def losses(run: Path) -> list[str]:
+    """The loss of each step, with all its digits."""
+    with (run / "steps.csv").open(encoding="utf-8") as file:
+        return [row["loss"] for row in csv.DictReader(file)]
+
+
+def trained(*arguments: str | Path) -> int:
+    return main(["train", *map(str, arguments)])
+
+
+# --- from end to end -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_all_that_it_promises(
+    spec: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    recipe = ["--recipe", "epochs=6", "--recipe", "optimizer=adamw", "--recipe", "lr=0.01", "--recipe", "flip=off"]
+    recipe += ["--recipe", "sampling=segments", "--recipe", "lr_batch=0", "--recipe", "test_clips=2"]
+    assert trained(spec, "--data", videos, "-o", run, *recipe, "--workers", "0", "--device", "cpu", "--batch", "8") == 0
+    told = capsys.readouterr().out
+    assert "epoch 6/6" in told
+    assert (run / "classes.txt").read_text() == "left\nright\n"
+    assert len(losses(run)) == 6 * (24 // 8)
+    for picture in ("curves", "confusion"):
+        assert (run / f"report/{picture}.png").read_bytes().startswith(b"\x89PNG")
+    metrics = json.loads((run / "report/metrics.json").read_text())
+    assert metrics["videos"] == 6
+    with (run / "report/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert metrics["top1"] == pytest.approx(sum(r["class"] == r["found"] for r in rows) / 6)
+    mean = sum(-math.log(float(r["probability_of_class"])) for r in rows) / 6
+    assert metrics["loss"] == pytest.approx(mean, abs=1e-4)
+    assert any((run / "tensorboard").glob("events*"))
+
+    # The module of the run takes the weights without archdsl, and finds what `predict` tells.
+    video = videos / "val/left/000.mp4"
+    assert main(["predict", str(video), "--run", str(run), "--clips", "1", "--crops", "1", "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    code = f"""
+import sys, torch, av
+sys.path.insert(0, {str(run)!r}); assert "archdsl" not in sys.modules
+from tiny import tiny
+from safetensors.torch import load_file
+model = tiny().eval(); model.load_state_dict(load_file({str(run / "weights.safetensors")!r}))
+frames = [f.to_ndarray(format="rgb24") for f in av.open({str(video)!r}).decode(video=0)]
+clip = torch.stack([torch.from_numpy(frames[i]) for i in (3, 9, 15, 21)]).permute(3, 0, 1, 2)[None].float()
+side = 64 * 16 / (16 * 8 / 7)
+low = (64 - side) / 2
+grid = (low + (torch.arange(16) + 0.5) * side / 16 - 0.5)
+grid = (grid * 2 + 1) / 64 - 1
+y, x = torch.meshgrid(grid, grid, indexing="ij")
+small = torch.nn.functional.grid_sample(clip[0].transpose(0, 1), torch.stack([x, y], -1)[None].expand(4, -1, -1, -1),
+    align_corners=False, padding_mode="border").round().transpose(0, 1)[None]
+print(model((small / 255 - 0.45) / 0.225).softmax(-1)[0].tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    own = dict(zip(("left", "right"), json.loads(done.stdout), strict=True))
+    for row in answer["classes"]:
+        assert row["probability"] == pytest.approx(own[row["class"]], abs=0.01)
+
+
+def test_a_network_learns_motion_and_nothing_without_order(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Right and left are told apart by their order alone: in a random one the same network can only guess."""
+    spec = tmp_path / "tiny.arch"
+    spec.write_text(TINY.replace("dropout(0.5) -> ", ""), "utf-8")
+    run = tmp_path / "run"
+    recipe = [f"--recipe={name}={value}" for name, value in (
+        ("epochs", 20), ("optimizer", "adamw"), ("lr", 0.01), ("lr_batch", 0), ("flip", "off"),
+        ("sampling", "segments"), ("jitter", "[1, 1]"), ("test_scale", 1), ("test_clips", 1), ("test_crops", 1),
+    )]  # fmt: skip
+    assert trained(spec, "--data", videos, "-o", run, *recipe, "--workers", "0", "--device", "cpu", "--batch", "8") == 0
+    assert json.loads((run / "report/metrics.json").read_text())["top1"] == 1.0
+    capsys.readouterr()
+    found = {}
+    for more in ([], ["--shuffle-frames"]):
+        everything = ["--data", str(videos / "train"), "--json", "--device", "cpu", "--workers", "0"]
+        assert main(["eval", str(run), *everything, *more]) == 0
+        found[bool(more)] = json.loads(capsys.readouterr().out)
+    assert found[False]["videos"] == 24
+    assert found[False]["top1"] > 0.95
+    assert 0.2 < found[True]["top1"] < 0.8  # 12 of 24, as a coin would have it: 5 to 19 in 998 of 1,000 tries
+
+
+def test_twins_show_the_same_frames_in_the_opposite_order() -> None:
+    import numpy as np
+
+    for one, other in synthetic.PAIRS:
+        forth = synthetic.video(one, np.random.default_rng(3))
+        back = synthetic.video(other, np.random.default_rng(3))
+        assert not np.array_equal(forth, back)
+        assert np.array_equal(forth, back[::-1])
+
+
+# --- what decides the losses -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_learn_as_one(strategy: str, videos: Path, tmp_path: Path) -> None:
+    """The same global batch gives the same losses; FSDP shards each block, and its weights are whole on the disk."""
+    common = [SPECS / "mvit_b_16x4.arch", "--data", videos, "--clip", "3x4x32x32", *MVIT, *PLAIN]
+    common += [f"--recipe={given}" for given in ("epochs=2", "mixup=0", "cutmix=0", "erase=0", "lr_batch=0")]
+    one, two = tmp_path / "one", tmp_path / strategy
+    assert trained(*common, "-o", one, "--accumulate", "2") == 0
+    code, _, errors = ended(started("train", *common, "-o", two, "--devices", "2", "--strategy", strategy))
+    assert code == 0, errors
+    assert [float(x) for x in losses(two)] == pytest.approx([float(x) for x in losses(one)], rel=1e-5)
+    ours, theirs = (load_file(run / "weights.safetensors") for run in (one, two))
+    assert ours.keys() == theirs.keys() == load_run(one).model().state_dict().keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(theirs[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_parts_of_a_batch_are_one_batch(spec: Path, videos: Path, tmp_path: Path) -> None:
+    common = [spec, "--data", videos, *PLAIN, "--recipe", "epochs=1", "--dropout", "0"]
+    assert trained(*common, "-o", tmp_path / "whole") == 0
+    assert trained(*common, "-o", tmp_path / "parts", "--accumulate", "4") == 0
+    whole, parts = (list(map(float, losses(tmp_path / n))) for n in ("whole", "parts"))
+    assert len(parts) == 3
+    assert parts == pytest.approx(whole, rel=1e-5)
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+LONG = [*PLAIN, "--recipe", "epochs=3", "--save-every", "2", "--recipe", "test_clips=1", "--recipe", "test_crops=1"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run to its end, with dropout and random crops: nine steps."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    spec = folder / "tiny.arch"
+    spec.write_text(TINY, "utf-8")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert trained(spec, "--data", videos, "-o", folder / "run", *LONG) == 0
+    torch.set_num_threads(before)
+    return spec, losses(folder / "run")
+
+
+KILLED_AT = {
+    # In the middle of a step, of writing a checkpoint, and between a checkpoint and the next step.
+    "step": """
+from archdsl.train.task import Task
+old = Task.training_step
+def training_step(self, batch, number):
+    if self.global_step == STEP: os.kill(os.getpid(), 9)
+    return old(self, batch, number)
+Task.training_step = training_step
+""",
+    "write": """
+import archdsl.train.checkpoints as c
+old, count = os.fsync, [0]
+def fsync(handle):
+    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
+        count[0] += 1
+        if count[0] == STEP:
+            os.ftruncate(handle, 1000); os.kill(os.getpid(), 9)
+    old(handle)
+c.os.fsync = fsync
+""",
+}
+
+
+AGAIN = [pytest.param(*case, marks=pytest.mark.records) for case in (("step", 1), ("write", 4))]
+
+
+@pytest.mark.parametrize(("where", "step"), [("step", 5), ("write", 1), *AGAIN])
+def test_a_killed_run_goes_on_as_if_nothing_had_been(
+    where: str, step: int, undisturbed: tuple[Path, list[str]], videos: Path, tmp_path: Path
+) -> None:
+    spec, expected = undisturbed
+    run = tmp_path / "run"
+    code = "import os\n" + KILLED_AT[where].replace("STEP", str(step))
+    process = started("train", spec, "--data", videos, "-o", run, *LONG, code=code)
+    assert ended(process)[0] == -signal.SIGKILL
+    assert len(losses(run)) < len(expected)
+    assert trained("--resume", run) == 0
+    assert losses(run) == expected
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+def test_a_full_disk_ends_the_run_and_spares_the_last_checkpoint(
+    undisturbed: tuple[Path, list[str]], videos: Path, tmp_path: Path
+) -> None:
+    spec, expected = undisturbed
+    run = tmp_path / "run"
+    code = """
+import os, errno
+from archdsl.train import checkpoints
+count, old = [0], os.fsync
+def fsync(handle):
+    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
+        count[0] += 1
+        if count[0] == 3: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    old(handle)
+checkpoints.os.fsync = fsync
+"""
+    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *LONG, code=code))
+    assert result == 1
+    assert "No space left on device" in errors
+    assert "the one before it is whole" in errors
+    assert "Traceback" not in errors
+    assert trained("--resume", run) == 0
+    assert losses(run) == expected
+
+
+def test_a_loss_that_is_no_number_ends_the_run(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    assert trained(spec, "--data", videos, "-o", run, *PLAIN, "--recipe", "lr=1e14", "--save-every", "1") == 1
+    told = capsys.readouterr().err
+    assert "the loss is nan at step" in told
+    assert "learning rate" in told
+    kept = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] >= 1
+
+
+def test_a_dead_worker_ends_the_run(spec: Path, videos: Path, tmp_path: Path) -> None:
+    code = """
+import os
+from archdsl.train.data.dataset import Clips
+old = Clips.__getitem__
+def get(self, key):
+    if key[0] == 1: os.kill(os.getpid(), 9)
+    return old(self, key)
+Clips.__getitem__ = get
+"""
+    run = tmp_path / "run"
+    options = [*PLAIN, "--recipe", "epochs=3", "--workers", "1"]
+    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *options, code=code))
+    assert result == 1
+    assert "a worker that reads videos was ended" in errors
+    assert f"--resume {run}" in errors
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_of_two_processes_is_killed(rank: int, spec: Path, videos: Path, tmp_path: Path) -> None:
+    """The other one ends, too, and does not wait for ever."""
+    run = tmp_path / "run"
+    code = f"""
+import os
+from archdsl.train.task import Task
+old = Task.training_step
+def training_step(self, batch, number):
+    if self.global_step == 4 and self.global_rank == {rank}: os.kill(os.getpid(), 9)
+    return old(self, batch, number)
+Task.training_step = training_step
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code + "from archdsl.cli import entry\nentry()\n")
+    options = [*PLAIN, "--recipe", "epochs=3", "--devices", "2"]
+    arguments = ["train", spec, "--data", videos, "-o", run, *options]
+    process = subprocess.Popen(
+        [sys.executable, script, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    result, _, errors = ended(process)
+    assert result != 0
+    assert "Traceback" not in errors
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+
+
+# --- videos that cannot be used --------------------------------------------------------------------------------------
+
+
+def test_bad_videos_are_skipped_and_told(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    bad = tmp_path / "bad"
+    shutil.copytree(videos, bad)
+    good = (videos / "train/left/000.mp4").read_bytes()
+    (bad / "train/left/000.mp4").write_bytes(good[:300])
+    (bad / "train/right/001.mp4").write_bytes(b"")
+    (bad / "val/right/000.mp4").write_bytes(b"no video at all" * 100)
+    run = tmp_path / "run"
+    assert trained(spec, "--data", bad, "-o", run, *PLAIN, "--recipe", "epochs=1") == 0
+    with (run / "skipped.csv").open(encoding="utf-8") as file:
+        told = {Path(row["path"]).relative_to(bad).as_posix(): row["reason"] for row in csv.DictReader(file)}
+    assert told.keys() == {"train/left/000.mp4", "train/right/001.mp4", "val/right/000.mp4"}
+    assert "empty" in told["train/right/001.mp4"]
+    assert len(losses(run)) == 3  # as many steps as with all of them
+    assert json.loads((run / "report/metrics.json").read_text())["skipped"] == 1
+    assert "3 videos could not be used" in capsys.readouterr().out
+    assert main(["data", "check", str(bad), "--workers", "0"]) == 1
+    report = capsys.readouterr().out
+    assert all(name in report for name in told)
+
+
+def test_predict_tells_of_each_video_by_itself(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    run, bad = tmp_path / "run", tmp_path / "bad.mp4"
+    assert trained(spec, "--data", videos, "-o", run, *PLAIN, "--recipe", "epochs=1") == 0
+    bad.write_bytes(b"")
+    capsys.readouterr()
+    assert main(["predict", str(bad), str(videos / "val/left/000.mp4"), "--run", str(run), "--workers", "0"]) == 1
+    told = capsys.readouterr()
+    assert "bad.mp4: is empty" in told.err
+    assert "left" in told.out
+    assert "right" in told.out
+
+    # A folder of videos without classes can be looked at, and a run written for other programs.
+    assert main(["data", "check", str(videos / "val/left"), "--workers", "0"]) == 0
+    assert "3 of 3 videos can be used" in capsys.readouterr().out
+    file = tmp_path / "run.pt2"
+    assert main(["export", str(run), "-o", str(file)]) == 0
+    clip = torch.randn(2, 3, 4, 16, 16)
+    model = load_run(run).model().eval()
+    model.load_state_dict(load_file(run / "weights.safetensors"))
+    torch.testing.assert_close(torch.export.load(file).module()(clip), model(clip), rtol=1e-4, atol=1e-5)
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+
+def recipe(**values: Any) -> Any:
+    return Recipe().replace(**values)
+
+
+def test_schedules() -> None:
+    """Cosine of Loshchilov and Hutter behind a linear warm-up; steps; shares of the learning rate."""
+    cosine = recipe(epochs=10, warmup=2, warmup_start=0.1)
+    assert factor(cosine, 0, 10) == pytest.approx(0.1)
+    top = (1 + math.cos(math.pi * 0.2)) / 2
+    assert factor(cosine, 1, 10) == pytest.approx((0.1 + top) / 2)
+    assert factor(cosine, 5, 10) == pytest.approx(0.5)
+    assert factor(cosine, 10, 10) == pytest.approx(0)
+    assert factor(recipe(final_lr=0.01), 100, 100) == pytest.approx(0.01)
+    steps = recipe(schedule="steps", steps=[3, 6], gamma=0.1)
+    assert [factor(steps, e, 9) for e in (0, 2.9, 3, 6)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_what_decays_and_how_fast_layers_learn() -> None:
+    model = small(SPECS / "mvit_b_16x4.arch").build()
+    blocks = [f"stage{i}.{j}" for i, n in ((1, 1), (2, 2), (3, 2), (4, 1)) for j in range(n)]
+    groups = groups_of(model, recipe(weight_decay=0.05, layer_decay=0.5, backbone_lr=0.1), blocks)
+    found = {id(p): group for group in groups for p in group["params"]}
+    assert len(found) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        group = found[id(parameter)]
+        filters = name.endswith("weight") and parameter.ndim > 1
+        assert group["weight_decay"] == (0.05 if filters else 0.0), name
+        if name.startswith("head."):
+            assert group["scale"] == 1.0
+        elif name.startswith("embed."):
+            assert group["scale"] == pytest.approx(0.1 * 0.5**6)
+        elif name.startswith("stage4.0."):
+            assert group["scale"] == pytest.approx(0.1 * 0.5)
+
+
+def test_mixing_keeps_what_clips_and_labels_add_up_to() -> None:
+    torch.manual_seed(0)
+    clips, labels = torch.rand(4, 3, 2, 8, 8), torch.tensor([0, 1, 2, 2])
+    same, targets = mixed(clips, labels, 3, recipe())
+    assert torch.equal(same, clips)
+    assert torch.equal(targets.argmax(1), labels)
+    for values in ({"mixup": 0.8}, {"cutmix": 1.0}, {"mixup": 0.8, "cutmix": 1.0}):
+        for _ in range(10):
+            out, targets = mixed(clips, labels, 3, recipe(**values))
+            torch.testing.assert_close(targets.sum(1), torch.ones(4))
+            # Each clip and the one at the mirrored place share out both of them.
+            torch.testing.assert_close(out + out.flip(0), clips + clips.flip(0))
+    cut, targets = mixed(clips, labels, 3, recipe(cutmix=1.0))
+    share = (cut == clips).all((1, 2)).double().mean((1, 2))  # of the picture that is the clip's own
+    own = targets.gather(1, labels[:, None])[:, 0].double()
+    torch.testing.assert_close(own[:2], share[:2])  # the two whose partners have another label
+    noisy = erased(clips, 1.0)
+    changed = (noisy != clips).any(1)  # (B, T, H, W)
+    assert changed.any((1, 2, 3)).all()
+    assert torch.equal(changed[:, 0], changed[:, 1])  # the same rectangle in all frames
+
+
+def test_a_moving_average_is_what_is_kept(spec: Path, videos: Path, tmp_path: Path) -> None:
+    """With a decay of 0 the average is the last value; with one near 1 it stays where it began."""
+    common = [spec, "--data", videos, *PLAIN, "--recipe", "epochs=1", "--dropout", "0"]
+    kept = {}
+    for name, decay in (("none", 0), ("slow", 0.999999)):
+        assert trained(*common, "-o", tmp_path / name, "--recipe", f"ema={decay}") == 0
+        kept[name] = load_file(tmp_path / name / "weights.safetensors")
+    assert losses(tmp_path / "none") == losses(tmp_path / "slow")
+    torch.manual_seed(0)
+    start = load_run(tmp_path / "slow").model().state_dict()
+    moved = {n: (kept["none"][n] - start[n]).abs().max().item() for n in start}
+    stayed = {n: (kept["slow"][n] - start[n]).abs().max().item() for n in start}
+    # torch's average begins with the weights behind the first step.
+    assert all(stayed[n] < moved[n] for n in start if moved[n] > 1e-6)
+
+
+def test_weights_come_along_and_the_backbone_can_stay(spec: Path, videos: Path, tmp_path: Path) -> None:
+    """A head for other classes begins anew, the rest as it was; frozen, it is so in the end, too."""
+    published = archdsl.load(spec, classes=5).build()
+    file = tmp_path / "published.safetensors"
+    save_file(published.state_dict(), file)
+    base = tmp_path / "published.arch"
+    base.write_text(TINY.replace("arch tiny", "arch base").replace("classes = 2", "classes = 5"), "utf-8")
+    own = ["--weights", tmp_path / "run/weights.safetensors", "-o", tmp_path / "again"]
+    options = ["--weights", file, "--weights-spec", base, "--freeze", "-o", tmp_path / "run"]
+    assert trained(spec, "--data", videos, *PLAIN, "--recipe", "epochs=1", *options) == 0
+    ended = load_file(tmp_path / "run/weights.safetensors")
+    start = load_file(tmp_path / "run/start.safetensors")
+    for name, tensor in published.state_dict().items():
+        if name.startswith("head."):
+            assert ended[name].shape[0] == 2
+            assert not torch.equal(ended[name], start[name])
+        else:
+            assert torch.equal(ended[name], tensor)
+    # The weights of a run are those of the same network: nothing begins anew.
+    assert trained(spec, "--data", videos, *PLAIN, "--recipe", "epochs=1", *own) == 0
+    again = load_file(tmp_path / "again/start.safetensors")
+    assert all(torch.equal(again[name], tensor) for name, tensor in ended.items())
+
+
+# --- wrong use -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["SPEC"], "name a spec and --data"),
+        (["SPEC", "--data", "nowhere"], "nowhere"),
+        (["SPEC", "--data", "VIDEOS", "--batch", "9", "--accumulate", "2"], "--batch 9"),
+        (["SPEC", "--data", "VIDEOS", "--set", "classes=3"], "the videos have 2 classes"),
+        (["SPEC", "--data", "VIDEOS", "--precision", "fp16", "--device", "cpu"], "bf16"),
+        (["SPEC", "--data", "VIDEOS", "--weights", "none.pth"], "none.pth"),
+        (["--resume", "nowhere"], "is no folder of `archdsl train`"),
+        (["SPEC", "--resume", "nowhere"], "leave out spec"),
+        (["two.arch", "--data", "VIDEOS"], "takes 2 channels"),
+    ],
+    ids=str,
+)
+def test_wrong_use_is_told(
+    arguments: list[str], told: str, spec: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(spec.parent)
+    Path("two.arch").write_text(TINY.replace("video[3", "video[2"), "utf-8")
+    code = trained(*(a.replace("SPEC", str(spec)).replace("VIDEOS", str(videos)) for a in arguments))
+    assert code == 2
+    assert told in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_run_is_not_overwritten(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    assert trained(spec, "--data", videos, "-o", run, *PLAIN, "--recipe", "epochs=1") == 0
+    assert trained(spec, "--data", videos, "-o", run, *PLAIN) == 2
+    assert f"--resume {run}" in capsys.readouterr().err

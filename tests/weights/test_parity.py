@@ -1,0 +1,187 @@
+"""Our networks, filled with the weights of other code bases, compute what those compute.
+
+`parity/*.json` record the logits and the outputs of inner modules of published implementations with the weights and
+the clip of `parity_weights.py`, and where that code is from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import torch
+from parity_cases import CASES, Case
+from parity_filled import filled
+from parity_taps import ours
+from parity_weights import inputs_of, weights_of
+from repository import ROOT
+
+import archdsl
+from archdsl.lowering import TARGETS, lowered_with_counts, switchable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+SMALL = 500_000  # numbers of a clip
+
+
+def clip_size(case: Case) -> int:
+    """Numbers of the clip that a record was made with."""
+    record = json.loads((ROOT / "tests/parity" / f"{case.record}.json").read_text("utf-8"))
+    return math.prod(record["inputs"]["clip"])
+
+
+SIZES = {case: clip_size(case) for case in CASES}
+# The record of the smallest clip of each kind of network and source.
+FIRST = {case.taps: case for case in sorted(CASES, key=SIZES.__getitem__, reverse=True)}
+
+
+def recorded(case: Case) -> Any:
+    """A case that `make records` runs, unless its clip is small or the smallest of its kind."""
+    is_small = SIZES[case] <= SMALL or case == FIRST[case.taps]
+    return pytest.param(case, id=case.record, marks=() if is_small else pytest.mark.records)
+
+
+class Run(NamedTuple):
+    """What our module gives for a record's weights and clip."""
+
+    case: Case
+    record: dict[str, Any]
+    arch: archdsl.Architecture
+    theirs: dict[str, torch.Tensor]
+    converted: dict[str, torch.Tensor]
+    logits: torch.Tensor
+    statistics: dict[str, list[dict[str, Any]]]  # by tap
+
+    def holds(self, logits: torch.Tensor) -> bool:
+        """Whether logits are those of the record."""
+        expected = torch.tensor(self.record["output"]).reshape(logits.shape)
+        return bool((logits - expected).abs().max() <= self.case.tolerance * expected.abs().max())
+
+    def logits_of(self, **how: Any) -> torch.Tensor:
+        """What a module that is built in another way gives."""
+        with torch.no_grad():
+            return filled(self.arch, self.converted, **how)(*inputs_of(self.record))
+
+
+@pytest.fixture(scope="module", params=map(recorded, CASES))
+def run(request: pytest.FixtureRequest) -> Run:
+    """The module of a spec with the weights of a record, run once."""
+    case: Case = request.param
+    record = json.loads((ROOT / "tests/parity" / f"{case.record}.json").read_text("utf-8"))
+    shape = tuple(record["inputs"]["clip"])
+    params = dict(case.params)
+    arch = archdsl.load(ROOT / "specs" / f"{case.spec}.arch", clip=shape[1:], like=case.source, **params)
+    theirs = weights_of(record)
+    converted = archdsl.convert_weights(arch, theirs, case.source)
+    model = filled(arch, converted)
+    modules = dict(model.named_modules())
+    values = {tap: ours(case.taps, tap, modules) for tap in record["taps"]}
+    outputs = watch(model, {n for parts in values.values() for names in parts for n in names})
+    with torch.no_grad():
+        logits = model(*inputs_of(record))
+        found = {
+            tap: [statistics(torch.cat([outputs[n] for n in names], dim=1)) for names in parts]
+            for tap, parts in values.items()
+        }
+    return Run(case, record, arch, theirs, converted, logits, found)
+
+
+def watch(model: torch.nn.Module, names: set[str]) -> dict[str, torch.Tensor]:
+    """Fills with what modules give, or are given, when the model is run."""
+    outputs: dict[str, torch.Tensor] = {}
+    for name in names:
+        module, _, side = name.partition(":")
+
+        def note(_: Any, inputs: Any, output: Any, name: str = name, entering: bool = bool(side)) -> None:
+            outputs[name] = (inputs[0] if entering else output).clone()  # later layers may work in place
+
+        model.get_submodule(module).register_forward_hook(note)
+    return outputs
+
+
+def statistics(value: torch.Tensor) -> dict[str, Any]:
+    """What a record keeps of a value."""
+    double = value.double()
+    scale = {"mean": double.mean().item(), "std": double.std().item(), "l2": double.norm().item()}
+    return {"shape": list(value.shape), **scale}
+
+
+def alike(found: list[int], recorded: list[int]) -> bool:
+    """Whether shapes have the same axes, but those of size 1, in whatever order; one axis can be several of the other.
+
+    Code bases put positions and frames elsewhere, and tokens in a row.
+    """
+    ours, theirs = (Counter(n for n in shape if n != 1) for shape in (found, recorded))
+    left = [list((a - b).elements()) for a, b in ((ours, theirs), (theirs, ours))]
+    return math.prod(left[0]) == math.prod(left[1]) and min(map(len, left)) <= 1
+
+
+def test_logits(run: Run) -> None:
+    assert run.holds(run.logits)
+
+
+def test_logits_for_inference(run: Run) -> None:
+    if SIZES[run.case] > SMALL:
+        pytest.skip("large")
+    assert run.holds(run.logits_of(target="infer"))
+
+
+@pytest.mark.records
+@pytest.mark.parametrize("target", TARGETS)
+def test_logits_without_each_pass(run: Run, target: str) -> None:
+    """For one record of each kind, which is slow enough; test_lowering.py does the same with small networks."""
+    if run.case != FIRST[run.case.taps]:
+        pytest.skip("another record stands for this kind")
+    counts = lowered_with_counts(run.arch._analysis.network, target=target)[1]
+    working = [name for name in switchable(target) if counts[name]]
+    assert working
+    assert [name for name in working if not run.holds(run.logits_of(target=target, without=[name]))] == []
+
+
+def test_inner_modules(run: Run) -> None:
+    """A fault in an early layer can hide below what is asked of the logits, so every stage is held to its record."""
+    compared = 0
+    for tap, found in run.statistics.items():
+        recorded = run.record["taps"][tap]
+        if found:
+            for mine, theirs in zip(found, recorded if isinstance(recorded, list) else [recorded], strict=True):
+                same(tap, mine, theirs, run.case.tolerance / 2)
+            compared += 1
+    assert compared >= int(run.case.share * len(run.record["taps"]))
+
+
+def same(tap: str, found: Mapping[str, Any], record: Mapping[str, Any], tolerance: float) -> None:
+    """The same shape, mean, standard deviation and norm as float32 can give."""
+    shape = record["shape"]
+    assert alike(found["shape"], shape), tap
+    root = torch.tensor(shape).prod().item() ** 0.5
+    assert found["mean"] == pytest.approx(record["mean"], rel=0, abs=tolerance * record["l2"] / root), tap
+    assert found["std"] == pytest.approx(record["std"], rel=tolerance), tap
+    assert found["l2"] == pytest.approx(record["l2"], rel=tolerance), tap
+
+
+def test_parameters_are_as_many(run: Run) -> None:
+    assert run.arch.params == run.record["params"]
+
+
+def test_goes_back_exactly(run: Run) -> None:
+    """Under the names that are written: those that a rule names, and second ones beside them.
+
+    Where a record has a tensor under two names it has two values for it, as each name was filled by itself. In the
+    network that was run the later one had overwritten the other, so this is what both go back as.
+    """
+    back = archdsl.revert_weights(run.arch, run.converted, run.case.source)
+    aliases = run.arch.plan_weights(run.case.source).aliases
+    newer = {name: first for first, names in aliases.instead.items() for name in names}
+    second = {name: first for first, names in aliases.second.items() for name in names}
+    expected = {newer.get(name, name): tensor for name, tensor in run.theirs.items()}
+    for name, first in second.items():
+        expected.setdefault(first, expected[name])
+        expected[name] = expected[first]
+    assert back.keys() == expected.keys()
+    assert all(torch.equal(back[name], tensor) for name, tensor in expected.items())
