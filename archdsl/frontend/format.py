@@ -28,17 +28,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.core.layout import HARD, Doc, Either, Line, Rows, Text, concat, fill, group, indent, join, layout
 from archdsl.core.source import Source
 from archdsl.frontend import ast
 from archdsl.frontend.format_values import ValuePrinter
-from archdsl.frontend.layout import HARD, Doc, Either, Line, Rows, Text, concat, fill, group, indent, join, layout
 from archdsl.frontend.parse import parse
 from archdsl.frontend.trivia import Places, weave
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.frontend.layout import Kind
+    from archdsl.core.layout import Kind
+
+WIDTH = 100
 
 
 class FormatError(AssertionError):
@@ -69,7 +71,7 @@ def format_text(text: str, name: str = "<text>") -> str:
 def format_file(file: ast.File) -> str:
     """A syntax tree as text. Its spans say where the author ended lines; a tree without a text has none."""
     printer = _Printer(Places(file.source, file.comments))
-    rows = layout(join(HARD, [printer.statement(s) for s in file.statements])) if file.statements else []
+    rows = layout(join(HARD, [printer.statement(s) for s in file.statements]), WIDTH) if file.statements else []
     return weave(rows, file.comments, file.source)
 
 

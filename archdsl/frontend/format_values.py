@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from archdsl.core.layout import Doc, Either, Line, Text, concat, fill, group, indent, join
 from archdsl.frontend import ast
-from archdsl.frontend.layout import Doc, Either, Line, Text, concat, fill, group, indent, join
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

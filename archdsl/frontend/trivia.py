@@ -6,7 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.frontend.layout import INDENT
+from archdsl.core.layout import INDENT
 from archdsl.frontend.parse import parser
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from lark import Token
 
+    from archdsl.core.layout import Row
     from archdsl.core.source import Source
     from archdsl.frontend.ast import Comment
-    from archdsl.frontend.layout import Row
 
 _CLOSERS = ("}", ")", "]")
 _SPACE = 2  # before a comment behind a statement

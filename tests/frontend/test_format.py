@@ -15,8 +15,7 @@ from archdsl.commands import fmt
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.files import UsageError
-from archdsl.frontend.format import format_file, format_text
-from archdsl.frontend.layout import WIDTH
+from archdsl.frontend.format import WIDTH, format_file, format_text
 from archdsl.frontend.parse import parse
 
 if TYPE_CHECKING:

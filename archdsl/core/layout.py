@@ -1,4 +1,4 @@
-"""Documents with choices of line ends, laid out in lines of at most 100 columns.
+"""Documents with choices of line ends, laid out in lines of a given width: for specs and for Python.
 
 A document says where a line may end; `layout` decides. Everything is indented relative to the line on which its
 opening bracket stands, so a closing bracket stands under the beginning of that line.
@@ -6,94 +6,103 @@ opening bracket stands, so a closing bracket stands under the beginning of that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH = 100
 INDENT = 4
 Kind = Literal["", "statement", "block", "close"]
 
 # --- documents -------------------------------------------------------------------------------------------------------
+# Written out, not made by `dataclass`: that costs start-up for each class.
 
 
-@dataclass(frozen=True)
 class Text:
     """Words as they are; `at` is where they stand in the source, if known, `kind` what a line that they begin is."""
 
-    text: str
-    at: int = -1
-    kind: Kind = ""
+    __slots__ = ("at", "kind", "text")
     breaks = False
 
+    def __init__(self, text: str, at: int = -1, kind: Kind = "") -> None:
+        self.text, self.at = text, at
+        self.kind: Kind = kind
 
-@dataclass(frozen=True)
+
 class Line:
     """A line end, or `flat` while the group around it stays on one line."""
 
-    flat: str = " "
-    breaks: bool = False
+    __slots__ = ("breaks", "flat")
+
+    def __init__(self, flat: str = " ", *, breaks: bool = False) -> None:
+        self.flat, self.breaks = flat, breaks
 
 
-@dataclass(frozen=True)
 class Concat:
-    parts: tuple[Doc, ...]
-    breaks: bool
+    """Documents after each other."""
+
+    __slots__ = ("breaks", "parts")
+
+    def __init__(self, parts: tuple[Doc, ...]) -> None:
+        self.parts, self.breaks = parts, any(p.breaks for p in parts)
 
 
-@dataclass(frozen=True)
 class Indent:
-    body: Doc
-    breaks: bool
+    """A document one level deeper."""
+
+    __slots__ = ("body", "breaks")
+
+    def __init__(self, body: Doc) -> None:
+        self.body, self.breaks = body, body.breaks
 
 
-@dataclass(frozen=True)
 class Either:
     """One of two words: in a group on one line, in a group on several."""
 
-    flat: str
-    broken: str
+    __slots__ = ("broken", "flat")
     breaks = False
 
+    def __init__(self, flat: str, broken: str) -> None:
+        self.flat, self.broken = flat, broken
 
-@dataclass(frozen=True)
+
 class Group:
     """Stays on one line if it can; one that `breaks` cannot."""
 
-    body: Doc
-    breaks: bool
+    __slots__ = ("body", "breaks")
+
+    def __init__(self, body: Doc, *, breaks: bool) -> None:
+        self.body, self.breaks = body, breaks
 
 
-@dataclass(frozen=True)
 class Fill:
     """As many items on a line as fit; before those in `forced` always a new line, with `before` and `after` around."""
 
-    items: tuple[Doc, ...]
-    forced: frozenset[int]
-    before: str
-    after: str
-    extra: int
-    breaks: bool
+    __slots__ = ("after", "before", "breaks", "extra", "forced", "items")
+
+    def __init__(self, items: tuple[Doc, ...], forced: frozenset[int], before: str, after: str, extra: int) -> None:
+        self.items, self.forced, self.before, self.after, self.extra = items, forced, before, after, extra
+        self.breaks = any(i.breaks for i in items)
 
 
-@dataclass(frozen=True)
 class Rows:
     """Lines of their own if each of them fits, else `otherwise`."""
 
-    rows: tuple[Doc, ...]
-    otherwise: Doc
+    __slots__ = ("otherwise", "rows")
     breaks = True
 
+    def __init__(self, rows: tuple[Doc, ...], otherwise: Doc) -> None:
+        self.rows, self.otherwise = rows, otherwise
 
-@dataclass(frozen=True)
+
 class _Separator:
     """What stands before an item of a `Fill`."""
 
-    fill: Fill
-    item: int
+    __slots__ = ("fill", "item")
     breaks = False
+
+    def __init__(self, fill: Fill, item: int) -> None:
+        self.fill, self.item = fill, item
 
 
 Doc = Text | Line | Concat | Indent | Either | Group | Fill | Rows | _Separator
@@ -103,7 +112,7 @@ HARD = Line(breaks=True)
 def concat(*parts: Doc | str) -> Doc:
     """Documents after each other."""
     docs = tuple(Text(p) if isinstance(p, str) else p for p in parts)
-    return docs[0] if len(docs) == 1 else Concat(docs, any(d.breaks for d in docs))
+    return docs[0] if len(docs) == 1 else Concat(docs)
 
 
 def join(separator: Doc | str, parts: Sequence[Doc]) -> Doc:
@@ -113,32 +122,32 @@ def join(separator: Doc | str, parts: Sequence[Doc]) -> Doc:
 
 def indent(*parts: Doc | str) -> Doc:
     """Documents one level deeper."""
-    body = concat(*parts)
-    return Indent(body, body.breaks)
+    return Indent(concat(*parts))
 
 
 def group(body: Doc, *, broken: bool) -> Doc:
     """A document that stays on one line if it can and is not `broken`."""
-    return Group(body, broken or body.breaks)
+    return Group(body, breaks=broken or body.breaks)
 
 
 def fill(items: Sequence[Doc], forced: frozenset[int], before: str, after: str, extra: int) -> Doc:
     """Items that fill lines; lines after the first stand `extra` columns deeper."""
-    return Fill(tuple(items), forced, before, after, extra, any(i.breaks for i in items))
+    return Fill(tuple(items), forced, before, after, extra)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass
 class Row:
     """A line of the result; its first and last known places in the source say which comments belong to it."""
 
-    indent: int
-    text: str = ""
-    first: int = -1
-    last: int = -1
-    kind: Kind = ""
+    __slots__ = ("first", "indent", "kind", "last", "text")
+
+    def __init__(self, indent: int) -> None:
+        self.indent = indent
+        self.text = ""
+        self.first = self.last = -1
+        self.kind: Kind = ""
 
     @property
     def width(self) -> int:
@@ -149,13 +158,19 @@ class Row:
 _Command = tuple[int, bool, Doc]  # indentation, on one line, what
 
 
-@dataclass
 class _Writer:
-    rows: list[Row] = field(default_factory=lambda: [Row(0)])
+    def __init__(self, width: int, indentation: int) -> None:
+        self.width = width
+        self.rows = [Row(indentation)]
 
     @property
     def row(self) -> Row:
         return self.rows[-1]
+
+    @property
+    def room(self) -> int:
+        """Columns that are left on the line."""
+        return self.width - self.row.width
 
     def text(self, text: str, at: int = -1, kind: Kind = "") -> None:
         if kind and not self.row.text:
@@ -169,10 +184,10 @@ class _Writer:
         self.rows.append(Row(indentation))
 
 
-def layout(doc: Doc) -> list[Row]:
-    """The lines of a document."""
-    out = _Writer()
-    stack: list[_Command] = [(0, False, doc)]
+def layout(doc: Doc, width: int, indentation: int = 0) -> list[Row]:
+    """Return the lines of a document, each of at most `width` columns where its line ends allow."""
+    out = _Writer(width, indentation)
+    stack: list[_Command] = [(indentation, False, doc)]
     while stack:
         at, flat, doc = stack.pop()
         match doc:
@@ -183,10 +198,10 @@ def layout(doc: Doc) -> list[Row]:
             case _Separator():
                 _separate(out, doc, (at, flat), stack)
             case Group():
-                flat = flat or (not doc.breaks and _fits(WIDTH - out.row.width, doc, stack))
+                flat = flat or (not doc.breaks and _fits(out.room, doc, stack))
                 stack.append((out.row.indent, flat, doc.body))
             case Rows():
-                stack.append((out.row.indent, flat, _rows(doc, out.row, stack)))
+                stack.append((out.row.indent, flat, _rows(doc, out, stack)))
             case Fill():
                 stack.extend((out.row.indent + doc.extra, flat, p) for p in reversed(_filled(doc)))
             case Concat():
@@ -210,7 +225,7 @@ def _filled(doc: Fill) -> list[Doc]:
 def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list[_Command]) -> None:
     fill, (at, flat) = doc.fill, mode
     out.text(fill.before)
-    room = WIDTH - out.row.width - 1 - len(fill.after)
+    room = out.room - 1 - len(fill.after)
     ahead = doc.item in fill.forced or not _fits(room, fill.items[doc.item], stack, len(stack) - 1)
     if flat or not ahead:
         out.text(" " + fill.after)
@@ -219,9 +234,9 @@ def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list
         out.text(fill.after)
 
 
-def _rows(doc: Rows, row: Row, stack: list[_Command]) -> Doc:
+def _rows(doc: Rows, out: _Writer, stack: list[_Command]) -> Doc:
     """The lines if all of them fit, the last with what follows it."""
-    rooms = [WIDTH - row.width, *[WIDTH - row.indent] * (len(doc.rows) - 1)]
+    rooms = [out.room, *[out.width - out.row.indent] * (len(doc.rows) - 1)]
     rests: list[list[_Command]] = [*[[]] * (len(doc.rows) - 1), stack]
     fit = all(_fits(room, r, rest) for room, r, rest in zip(rooms, doc.rows, rests, strict=True))
     if not fit:
@@ -230,7 +245,7 @@ def _rows(doc: Rows, row: Row, stack: list[_Command]) -> Doc:
 
 
 def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None) -> bool:
-    """Whether a document on one line, with what follows up to the next place for a line end, takes no more room.
+    """Tell whether a document on one line, with what follows up to the next place for a line end, takes no more room.
 
     What follows are the last commands of `rest`, or the last before `left`.
     """
@@ -250,7 +265,7 @@ def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None) ->
 
 
 def _words(doc: Doc, *, flat: bool) -> tuple[str, bool]:
-    """What a document without parts puts on the line, and whether it may end the line after that."""
+    """Return what a document without parts puts on the line, and whether it may end the line after that."""
     match doc:
         case Text():
             words, newline, _ = doc.text.partition("\n")
