@@ -14,6 +14,7 @@ from archdsl.elaborate.meanings import ATTRIBUTES
 from archdsl.elaborate.parameters import choice_words, mismatch
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
+from archdsl.ir.signature import BlockArguments
 from archdsl.layers.attributes import AttributeFault, Choice, Reference
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from archdsl.core.source import Span
     from archdsl.elaborate.evaluate import Evaluator
-    from archdsl.ir.network import Region
     from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
 
@@ -88,25 +88,26 @@ class Binder:
 
     # --- blocks ---
 
-    def block(self, region: Region, inside: Scope, outside: Scope) -> bool:
-        """Gives the parameters of a region's block their values. False after a fault that leaves one without."""
-        block, call = region.block, region.call
-        if block is None or call is None:
-            raise AssertionError
+    def block(self, block: ast.Block, call: ast.Layer, inside: Scope, outside: Scope) -> BlockArguments | None:
+        """Give the parameters of a block their values in the scope of its body, and return them.
+
+        None after a fault that leaves a parameter without a value.
+        """
         given = self._match(call, [p.name.id for p in block.parameters])
         if given is None:
-            return False
+            return None
+        arguments = BlockArguments()
         complete = True
         for parameter in block.parameters:
             name = parameter.name.id
             if name in given:
                 place = given[name].value, outside
-                value = region.arguments[name] = self._value(*place, choice_words(parameter.type))
+                value = arguments.values[name] = self._value(*place, choice_words(parameter.type))
             elif parameter.default is not None:
                 place = parameter.default, inside
                 with self.evaluator.within(call):
-                    value = region.defaults[name] = self.evaluator.evaluate(*place)
-                region.arguments[name] = _outside(value, region.arguments)
+                    value = arguments.defaults[name] = self.evaluator.evaluate(*place)
+                arguments.values[name] = _outside(value, arguments.values)
             else:
                 self._missing(call.name, name, Note("declared here", parameter.span))
                 inside.names[name] = Binding(UNKNOWN, parameter.name.span)
@@ -115,7 +116,7 @@ class Binder:
             self.evaluator.step(place[0].span, PARAMETER + size_of(value))
             value = self._typed(value, parameter, place)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
-        return complete
+        return arguments if complete else None
 
     def _typed(self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope]) -> Value:
         """A value of the parameter's declared type, or UNKNOWN after a fault."""

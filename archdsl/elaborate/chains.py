@@ -18,11 +18,13 @@ from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import CALL, COPY, LAYER
 from archdsl.elaborate.arguments import Binder, argument_of, written
+from archdsl.elaborate.conditions import condition_of
 from archdsl.elaborate.faults import grids_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
 from archdsl.ir.network import Node, Region, Shape
+from archdsl.ir.signature import IN_CHANNELS
 from archdsl.layers.attributes import Reference, unsuited
 from archdsl.layers.base import TOKENS, ShapeError
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 MAX_LAYERS = 5_000
 MAX_BLOCK_DEPTH = 40
 MAX_MACS = 10**16  # of one layer, for one clip; an attention map has fewer elements
-IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
 
 
 class Flow(NamedTuple):
@@ -295,8 +296,9 @@ class Builder:
                 return LOST
         else:
             truth = True
-        test = (shortcut.test, inner.scope) if shortcut.test is not None else None
-        region = Region("shortcut", "shortcut", context.region, entry=flow.node, entering=flow.shape, test=test)
+        region = Region("shortcut", "shortcut", context.region, entry=flow.node, entering=flow.shape)
+        if shortcut.test is not None:
+            region.condition = condition_of(shortcut.test, inner.scope, self.evaluator)
         inner.region, inner.values = region, context.values.new_child()
         result = self.chain(shortcut.chain, flow, inner) if truth else flow
         self.hidden.update(name for name in inner.values.maps[0] if name not in context.values)
@@ -322,11 +324,13 @@ class Builder:
         if isinstance(entering, Grid):
             entering = _plain(entering, Sym(entering.channels, ("var", IN_CHANNELS)))
         scope = outer.child(entering)
-        region = Region(
-            "block", block.name.id, context.region, block=block, call=link, entry=flow.node, entering=flow.shape
-        )
-        if not self.binder.block(region, scope, context.scope):
+        arguments = self.binder.block(block, link, scope, context.scope)
+        if arguments is None:
             return LOST
+        region = Region(
+            "block", block.name.id, context.region, block=definition.signature, arguments=arguments,
+            entry=flow.node, entering=flow.shape, span=link.span,
+        )  # fmt: skip
         inner = Context(scope, region, definition.module, (*context.opened, definition))
         with self.evaluator.within(link):
             for let in block.lets:
@@ -342,7 +346,7 @@ class Builder:
         """A shape in the terms of the caller."""
         if not isinstance(shape, Grid):
             return shape
-        values = {**region.arguments, IN_CHANNELS: entering.channels}
+        values = {**region.arguments.values, IN_CHANNELS: entering.channels}
         return _plain(shape, substitute(formula_of(shape.channels), values))
 
     # --- nodes ---

@@ -184,7 +184,7 @@ def producer(graph: nx.DiGraph[int], number: int, region: Region | None) -> Span
         region = region.parent
     span, inside = node.span, node.region
     while inside not in seen_from:
-        span = inside.call.span if inside.call is not None else span
+        span = inside.span if inside.kind == "block" and inside.span is not None else span
         if inside.parent is None:
             break
         inside = inside.parent

@@ -124,8 +124,8 @@ def _place(network: Network, member: Node | Region) -> Span | None:
     """Return the place in the spec of a layer, a block or a line; None for a shortcut that is not there."""
     if isinstance(member, Node):
         return member.span
-    if member.call is not None:
-        return member.call.span
+    if member.kind == "block":
+        return member.span
     for item in member.items:
         found = _place(network, item if isinstance(item, Region) else network.node(item))
         if found is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
@@ -14,9 +14,11 @@ from archdsl.elaborate.blocks import closure, inherit_blocks, own_blocks
 from archdsl.elaborate.merge import Merger
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
+from archdsl.ir.signature import BlockParameter, BlockSignature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from fractions import Fraction
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Source, Span
@@ -56,6 +58,13 @@ class BlockDef:
 
     block: ast.Block
     module: Module
+
+    @cached_property
+    def signature(self) -> BlockSignature:
+        """What the network keeps of the definition."""
+        parameters = (BlockParameter(p.name.id, *_default(p.default)) for p in self.block.parameters)
+        doc = self.block.doc.value if self.block.doc is not None else None
+        return BlockSignature(self.block.name.id, doc, tuple(parameters))
 
 
 @dataclass(eq=False)
@@ -290,6 +299,12 @@ class Resolver:
 def _names(file: ast.File) -> set[str]:
     """Every word of a file, to tell what it can possibly use."""
     return set(re.findall(r"[A-Za-z_]\w*", file.source.text))
+
+
+def _default(expr: ast.Expr | None) -> tuple[str | None, Fraction | None]:
+    """Return the text of a default, and its value where it is a literal number."""
+    text = expr.span.text if expr is not None else None
+    return text, expr.value if isinstance(expr, ast.Number) else None
 
 
 def _camel(name: str) -> str:

@@ -134,7 +134,7 @@ class _Checker(Builder):
             for binding in let.bindings:
                 value = self.evaluator.evaluate(binding.value, scope)
                 scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
-        region = Region("block", block.name.id, Region("stage", ""), block=block)
+        region = Region("block", block.name.id, Region("stage", ""), block=definition.signature)
         self.chain(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
@@ -167,9 +167,8 @@ class _Checker(Builder):
             name = definition.block.name.id
             self.reporter.report("E0207", link.span, f"{name} → {name}")
             return LOST
-        region = Region("block", definition.block.name.id, context.region, block=definition.block, call=link)
         outer = self.globals if definition.module.is_spec else Scope()
-        self.binder.block(region, outer.child(UNKNOWN), context.scope)
+        self.binder.block(definition.block, link, outer.child(UNKNOWN), context.scope)
         return flow
 
     def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: object) -> Flow:  # noqa: ARG002

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.recipe import Recipe
+from archdsl.ir.signature import BlockArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from archdsl.core.grid import Grid
     from archdsl.core.source import Span
-    from archdsl.frontend import ast
-    from archdsl.frontend.ast import Block, Expr
+    from archdsl.ir.conditions import Condition
+    from archdsl.ir.signature import BlockSignature
     from archdsl.layers.base import Layer
 
 Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
@@ -42,19 +43,17 @@ class Region:
     parent: Region | None = None
     path: str = ""
     stage: str = ""
-    block: Block | None = None
-    call: ast.Layer | None = None  # where the block is called
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])  # of the block, as its caller computes them
-    defaults: dict[str, Any] = field(default_factory=dict[str, Any])  # of those left out, as the block computes them
+    block: BlockSignature | None = None
+    arguments: BlockArguments = field(default_factory=BlockArguments)  # of the block
     entry: int = -1  # the value that enters it, where it has one
     entering: Shape = None  # its shape, as the caller computes it
     exit: int = -1
-    test: tuple[Expr, Any] | None = None  # the condition under which a shortcut is there
+    condition: Condition | None = None  # under which a shortcut is there
     items: list[int | Region] = field(default_factory=list["int | Region"])
     explicit: bool = False  # labelled with `as`
     frozen: bool = False  # whether its weights stay as they are in training
     repeat: int = 0  # which `*` made it a copy of one block; 0: none
-    span: Span | None = None  # of the line that it begins with, for one outside of blocks
+    span: Span | None = None  # of a block's call, or of the line that a part of a stage begins with
 
     @cached_property
     def name(self) -> str:
@@ -71,7 +70,7 @@ class Region:
     @cached_property
     def title(self) -> str:
         """The name of the block, or of the stage's row."""
-        return self.block.name.id if self.block is not None else self.stage
+        return self.block.name if self.block is not None else self.stage
 
     def nodes(self) -> Iterator[int]:
         """The numbers of all nodes in it, inner regions included."""

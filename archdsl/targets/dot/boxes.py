@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import Cost, node_cost
 from archdsl.core.values import describe
-from archdsl.frontend import ast
 from archdsl.ir.network import Network, Region
 from archdsl.targets.dot.fold import Item, Run, flattened, nodes_of, runs
 from archdsl.targets.dot.style import identifier, layer_text, value_text
@@ -149,7 +148,8 @@ class Boxes:
 
     def _block_box(self, region: Region, run: Run) -> Box:
         inside = list(flattened(region.items))
-        given = {k: v for k, v in region.arguments.items() if k not in region.defaults and not _usual(region, k, v)}
+        values, defaults = region.arguments.values, region.arguments.defaults
+        given = {k: v for k, v in values.items() if k not in defaults and not _is_usual(region, k, v)}
         brief = len(inside) <= DETAILED or not given
         inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in given.items()]
         return self._box(Box(self.unique(region.name), run.copies[0], region.title, inner, brief, count=run.times))
@@ -264,12 +264,14 @@ class Boxes:
         return max(totals, key=lambda c: totals[c]) if totals else ""
 
 
-def _usual(region: Region, parameter: str, value: Any) -> bool:
-    """Whether a block is given what its parameter has as its default anyway."""
+def _is_usual(region: Region, name: str, value: Any) -> bool:
+    """Return whether a block is given what its parameter has as its default anyway."""
     declared = region.block.parameters if region.block is not None else ()
-    default = next((d.default for d in declared if d.name.id == parameter), None)
-    if isinstance(default, ast.Number):
-        return default.value == value
-    if isinstance(default, ast.Name) and default.id in region.arguments:
-        return region.arguments[default.id] == value
-    return default is not None and default.span.text == describe(value).strip("`")
+    parameter = next((p for p in declared if p.name == name), None)
+    if parameter is None or parameter.default is None:
+        return False
+    if parameter.number is not None:
+        return parameter.number == value
+    if parameter.default in region.arguments.values:
+        return region.arguments.values[parameter.default] == value
+    return parameter.default == describe(value).strip("`")

@@ -78,7 +78,7 @@ def _alike(first: Sequence[Item], second: Sequence[Item]) -> bool:
 def _outline(item: Item) -> Any:
     if not isinstance(item, Region):
         return None
-    return item.block.name.id if item.block is not None else "", tuple(_outline(i) for i in flattened(item.items))
+    return item.block.name if item.block is not None else "", tuple(_outline(i) for i in flattened(item.items))
 
 
 def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> bool:

@@ -127,7 +127,7 @@ class Grouping:
             if len({self.of[id(s)].number for s in present}) > 1:
                 return None
             if 0 < len(present) < len(shortcuts):
-                codes = {condition_code(s, lambda f: show(f, {})) for s in shortcuts if isinstance(s, Region)}
+                codes = {condition_code(s.condition, lambda f: show(f, {})) for s in shortcuts if isinstance(s, Region)}
                 if len(codes) > 1 or None in codes:
                     return None
                 found.add(index)
@@ -148,7 +148,7 @@ class Grouping:
             else:
                 items.append(self._node(self.network.node(item), local))
                 local[item] = ("item", index)
-        name = region.block.name.id if region.block is not None else ""
+        name = region.block.name if region.block is not None else ""
         output = None if loose and region.kind == "shortcut" else local[region.exit]
         return (region.kind == "block", name, id(region.block), tuple(items), output)
 
@@ -163,7 +163,7 @@ class Grouping:
 
     def _may_be_absent(self, region: Region) -> bool:
         """Tell whether regions share a class though only some have this shortcut: it reads what enters alone."""
-        if region.kind != "shortcut" or region.test is None:
+        if region.kind != "shortcut" or region.condition is None:
             return False
         return externals(self.network, region) == [region.entry]
 

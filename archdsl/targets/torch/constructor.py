@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, Varying, formula_of, show, substitute, variables
 from archdsl.core.values import is_list, is_number
-from archdsl.elaborate.chains import IN_CHANNELS
-from archdsl.frontend import ast
+from archdsl.ir.signature import IN_CHANNELS
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.free_names import FreeNames
 
@@ -52,7 +51,7 @@ class Constructor:
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
         self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by hint and values
-        self._names = FreeNames(p.name.id for p in (self.block.parameters if self.block is not None else ()))
+        self._names = FreeNames(p.name for p in (self.block.parameters if self.block is not None else ()))
         self._channels = ""  # the name of the channels that enter, once a line has it
 
     # --- numbers ---
@@ -93,9 +92,9 @@ class Constructor:
     def _rate(self, values: list[float]) -> str:
         """Return the parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
         for declared in self.block.parameters if self.block is not None else ():
-            given = [owner(u).arguments.get(declared.name.id) for u in self.regions]
+            given = [owner(u).arguments.values.get(declared.name) for u in self.regions]
             if all(is_number(g) and float(g) == v for g, v in zip(given, values, strict=True)):
-                return declared.name.id
+                return declared.name
         return ""
 
     def place(self, values: list[Any], hint: str) -> Any:
@@ -138,11 +137,11 @@ class Constructor:
         block = owner(region)
         if variable == IN_CHANNELS:
             return block.entering.channels
-        return block.arguments[variable]
+        return block.arguments.values[variable]
 
     def _derivation(self, variable: str) -> Formula | None:
         """The formula of a parameter that every caller leaves to its default."""
-        defaults = [owner(u).defaults.get(variable) for u in self.regions]
+        defaults = [owner(u).arguments.defaults.get(variable) for u in self.regions]
         formulas = {formula_of(d) for d in defaults if isinstance(d, Sym)}
         if len(formulas) == 1 and all(isinstance(d, Sym) for d in defaults):
             return formulas.pop()
@@ -193,11 +192,11 @@ class Constructor:
         if IN_CHANNELS in self.used:
             found.append(Parameter(IN_CHANNELS, self.channels_name, "int", None, by_position=True))
         for declared in self.block.parameters if self.block is not None else ():
-            name = declared.name.id
+            name = declared.name
             if name in self.used:
                 values = [self.value(u, name) for u in self.regions]
                 kind = "float" if any(isinstance(v, (Fraction, float)) for v in values) else self._type(values[0])
-                default = _literal(declared.default)
+                default = _whole(declared.number)
                 default = float(default) if default is not None and kind == "float" else default
                 found.append(Parameter(name, name, kind, default, declared.default is None))
         for name, values in ((n, v) for n, v in self.extra.items() if n in self.asked):
@@ -229,7 +228,7 @@ class Constructor:
         if not isinstance(value, Sym) or region.kind != "block":
             return value
         try:
-            return substitute(value.formula, {**region.arguments, IN_CHANNELS: region.entering.channels})
+            return substitute(value.formula, {**region.arguments.values, IN_CHANNELS: region.entering.channels})
         except KeyError:
             return int(value)
 
@@ -244,8 +243,8 @@ class Constructor:
         return Sym(int(value), ("var", variable))
 
 
-def _literal(expr: ast.Expr | None) -> int | None:
-    return expr.value.numerator if isinstance(expr, ast.Number) and expr.value.denominator == 1 else None
+def _whole(number: Fraction | None) -> int | None:
+    return number.numerator if number is not None and number.denominator == 1 else None
 
 
 def _elements(name: str, length: int) -> list[Formula | None]:

@@ -122,16 +122,16 @@ def unedited(text: str) -> bool | None:
 
 def _name_classes(groups: list[Group], taken: set[str]) -> None:
     blocks = [g.example.block for g in groups]
-    taken.update(p.name.id for b in blocks if b is not None for p in b.parameters)
+    taken.update(p.name for b in blocks if b is not None for p in b.parameters)
     free = FreeNames(taken, lambda name: not why_refused(name))
     before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
     for group in groups:
         region = group.example
         if region.block is not None:
-            base = _camel(region.block.name.id)
+            base = _camel(region.block.name)
         else:
             base = "Projection" if region.kind == "shortcut" else _row_name(group.regions)
-        inner = {i.block.name.id: None for i in region.items if isinstance(i, Region) and i.block is not None}
+        inner = {i.block.name: None for i in region.items if isinstance(i, Region) and i.block is not None}
         known = before.setdefault(base, set(inner))
         group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
         more = "".join(_camel(name) for name in inner if name not in known)

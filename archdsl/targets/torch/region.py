@@ -104,7 +104,7 @@ class RegionPrinter:
     ) -> tuple[list[str], Step]:
         """The same for a region inside the class; an optional one is not in all of those that share it."""
         if is_optional:
-            test = condition_code(region, constructor.write)
+            test = condition_code(region.condition, constructor.write)
             present = next(u for u in same if u.items)
             call = self.call([u if u.items else present for u in same], constructor)
             lines = [f"        if {test}:", *fit(f"self.{region.label} = {call}", 12)]
@@ -180,12 +180,12 @@ class RegionPrinter:
     def _doc(self, group: Group) -> list[str]:
         region = group.example
         if region.block is not None and region.block.doc is not None:
-            return docstring(sentence(region.block.doc.value) + (f" With {group.beside}." if group.beside else ""))
+            return docstring(sentence(region.block.doc) + (f" With {group.beside}." if group.beside else ""))
         layers = " → ".join(self._members(region))
         if region.kind == "shortcut":
             return docstring(f"The projection on a shortcut: {layers}.")
         if region.block is not None:
-            return docstring(f"The block `{region.block.name.id}`.")
+            return docstring(f"The block `{region.block.name}`.")
         return docstring(f"{region.stage}: {layers}." if layers else region.stage)
 
     def _members(self, region: Region) -> Iterator[str]:
@@ -193,7 +193,7 @@ class RegionPrinter:
         for item in region.items:
             if isinstance(item, Region):
                 if item.block is not None:
-                    yield item.block.name.id
+                    yield item.block.name
                 elif item.kind == "sequence":
                     yield from self._members(item)
             elif not self.network.node(item).layer.internal:

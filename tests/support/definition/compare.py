@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from fractions import Fraction
+import operator
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.sym import substitute
+from archdsl.ir.conditions import Comparison, Condition, Junction, Negation, Opaque
 from archdsl.ir.network import Region
+from archdsl.ir.signature import IN_CHANNELS
 from definition.names import Part
-from definition.values import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from archdsl.elaborate.scope import Scope
     from archdsl.ir.network import Network
     from definition import Definition
+
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
 
 
 def difference(definition: Definition, network: Network) -> str:
@@ -49,37 +53,38 @@ def difference(definition: Definition, network: Network) -> str:
 
 
 def _conditions(part: Part | Region) -> Iterator[bool]:
-    """The conditions of all shortcuts in a part; those of a network as whoever reads its scopes later finds them."""
+    """The conditions of all shortcuts in a part; those of a network as their formulas give them."""
     for member in part.members if isinstance(part, Part) else part.items:
         if isinstance(member, Part) and member.holds is not None:
             yield member.holds
-        elif isinstance(member, Region) and member.test is not None:
-            expr, scope = member.test
-            yield evaluate(expr, ChainMap(_Known(scope)))
+        elif isinstance(member, Region) and member.condition is not None:
+            holds = _holds(member.condition, _variables(member))
+            assert holds is not None, member.name
+            yield holds
         if isinstance(member, (Part, Region)):
             yield from _conditions(member)
 
 
-class _Known(dict[str, Any]):
-    """The names that a scope of the compiler knows."""
-
-    def __init__(self, scope: Scope) -> None:
-        super().__init__()
-        self.scope = scope
-
-    def __contains__(self, name: object) -> bool:
-        return self.scope.find(str(name)) is not None
-
-    def __missing__(self, name: str) -> Any:
-        if name == "in":
-            return self.scope.find_in_hand()
-        known = self.scope.find(name)
-        if known is None:
-            raise KeyError(name)
-        return _exact(known.value)
+def _variables(region: Region) -> dict[str, Any]:
+    """Return the values of the block that a shortcut stands in, by the names that its formulas have for them."""
+    while region.parent is not None and region.kind != "block":
+        region = region.parent
+    if region.kind != "block":
+        return {}
+    return {**region.arguments.values, IN_CHANNELS: region.entering.channels}
 
 
-def _exact(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_exact, value))
-    return Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _holds(condition: Condition, values: dict[str, Any]) -> bool | None:
+    """Return what a condition is for the values of variables; None where nothing in it is known."""
+    match condition:
+        case Comparison(name, left, right):
+            return COMPARISONS[name](substitute(left, values), substitute(right, values))
+        case Negation(operand):
+            inner = _holds(operand, values)
+            return None if inner is None else not inner
+        case Junction(name, left, right):
+            decided = name == "or"
+            sides = [_holds(side, values) for side in (left, right)]
+            return decided if decided in sides else None if None in sides else not decided
+        case Opaque(holds):
+            return holds
