@@ -95,6 +95,15 @@ class Rows:
         self.rows, self.otherwise = rows, otherwise
 
 
+class Choice:
+    """`first` if what it puts in front of its first line end fits on the line, else `otherwise`."""
+
+    __slots__ = ("breaks", "first", "otherwise")
+
+    def __init__(self, first: Doc, otherwise: Doc) -> None:
+        self.first, self.otherwise, self.breaks = first, otherwise, first.breaks
+
+
 class _Separator:
     """What stands before an item of a `Fill`."""
 
@@ -105,7 +114,7 @@ class _Separator:
         self.fill, self.item = fill, item
 
 
-Doc = Text | Line | Concat | Indent | Either | Group | Fill | Rows | _Separator
+Doc = Text | Line | Concat | Indent | Either | Group | Fill | Rows | Choice | _Separator
 HARD = Line(breaks=True)
 
 
@@ -183,6 +192,10 @@ class _Writer:
     def newline(self, indentation: int) -> None:
         self.rows.append(Row(indentation))
 
+    def written(self) -> list[Row]:
+        """Return the lines that are not empty."""
+        return [r for r in self.rows if r.text]
+
 
 def layout(doc: Doc, width: int, indentation: int = 0) -> list[Row]:
     """Return the lines of a document, each of at most `width` columns where its line ends allow."""
@@ -200,15 +213,23 @@ def layout(doc: Doc, width: int, indentation: int = 0) -> list[Row]:
             case Group():
                 flat = flat or (not doc.breaks and _fits(out.room, doc, stack))
                 stack.append((out.row.indent, flat, doc.body))
-            case Rows():
-                stack.append((out.row.indent, flat, _rows(doc, out, stack)))
-            case Fill():
-                stack.extend((out.row.indent + doc.extra, flat, p) for p in reversed(_filled(doc)))
-            case Concat():
-                stack.extend((at, flat, p) for p in reversed(doc.parts))
-            case Indent():
-                stack.append((at + INDENT, flat, doc.body))
-    return [r for r in out.rows if r.text]
+            case Rows() | Choice():
+                stack.append((out.row.indent, flat, _chosen(doc, out, stack)))
+            case _:
+                stack.extend(_opened(doc, (at, flat), out.row))
+    return out.written()
+
+
+def _opened(doc: Concat | Indent | Fill, mode: tuple[int, bool], row: Row) -> list[_Command]:
+    """Return the commands for the parts of a document, the first last."""
+    at, flat = mode
+    match doc:
+        case Concat():
+            return [(at, flat, p) for p in reversed(doc.parts)]
+        case Indent():
+            return [(at + INDENT, flat, doc.body)]
+        case Fill():
+            return [(row.indent + doc.extra, flat, p) for p in reversed(_filled(doc))]
 
 
 def _write(out: _Writer, doc: Line | Either, at: int, *, flat: bool) -> None:
@@ -234,23 +255,36 @@ def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list
         out.text(fill.after)
 
 
-def _rows(doc: Rows, out: _Writer, stack: list[_Command]) -> Doc:
-    """The lines if all of them fit, the last with what follows it."""
+def _chosen(doc: Rows | Choice, out: _Writer, stack: list[_Command]) -> Doc:
+    """Return what a document of several forms is on this line, with what follows it."""
+    if isinstance(doc, Choice):
+        fits = any(_fits(out.room, doc.first, stack, flat=flat) for flat in (True, False))
+        return doc.first if fits else doc.otherwise
     rooms = [out.room, *[out.width - out.row.indent] * (len(doc.rows) - 1)]
     rests: list[list[_Command]] = [*[[]] * (len(doc.rows) - 1), stack]
-    fit = all(_fits(room, r, rest) for room, r, rest in zip(rooms, doc.rows, rests, strict=True))
-    if not fit:
+    if not all(_fits(room, r, rest) for room, r, rest in zip(rooms, doc.rows, rests, strict=True)):
         return doc.otherwise
     return join(HARD, [Group(r, breaks=False) for r in doc.rows])
 
 
-def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None) -> bool:
+def flat(doc: Doc) -> str:
+    """Return a document on one line, whatever its width."""
+    words: list[str] = []
+    todo = [doc]
+    while todo:
+        doc = todo.pop()
+        words.append(_words(doc, flat=True)[0])
+        todo.extend(part for _, part in _inside(doc, flat=True))
+    return "".join(words)
+
+
+def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None, *, flat: bool = True) -> bool:
     """Tell whether a document on one line, with what follows up to the next place for a line end, takes no more room.
 
     What follows are the last commands of `rest`, or the last before `left`.
     """
     left = len(rest) if left is None else left
-    todo: list[tuple[bool, Doc]] = [(True, doc)]
+    todo: list[tuple[bool, Doc]] = [(flat, doc)]
     while room >= 0 and (todo or left):
         if not todo:
             left -= 1
@@ -285,7 +319,7 @@ def _inside(doc: Doc, *, flat: bool) -> list[tuple[bool, Doc]]:
     match doc:
         case Group() | Indent():
             return [(flat and not doc.breaks, doc.body)]
-        case Rows():
+        case Rows() | Choice():
             return [(flat, doc.otherwise)]
         case Concat():
             return [(flat, p) for p in reversed(doc.parts)]
