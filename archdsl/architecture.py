@@ -231,8 +231,8 @@ class Architecture:
 
     def memory(self, batch: int) -> int:
         """Bytes of activations that training keeps until the backward pass, for so many clips in float32."""
-        from archdsl.analysis.memory import memory_of
-        from archdsl.lowering import lower
+        from archdsl.targets.torch.lower import lower
+        from archdsl.targets.torch.memory import memory_of
 
         return memory_of(lower(self._analysis.network), batch).total
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import Library
     from archdsl.frontend.ast import Binding
     from archdsl.ir.network import Fitted, Network
+    from archdsl.targets.torch.select import OpNetwork
     from archdsl.transfer.plan import Rules, TransferPlan
     from archdsl.weights.plan import Plan
     from archdsl.weights.tree import WeightMap
@@ -235,8 +236,8 @@ def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[s
     Raises:
         TooLarge: if no choice of stages is enough.
     """
-    from archdsl.lowering import lower
-    from archdsl.lowering.checkpoints import fit
+    from archdsl.targets.torch.checkpoints import fit
+    from archdsl.targets.torch.lower import lower
 
     return fit(lower(analysis.network, without), limit, batch)
 
@@ -251,8 +252,8 @@ def module_text(
     Raises:
         ValueError: if there is no such target, or no such pass.
     """
-    from archdsl.lowering import TRAIN, check_options, lower
-    from archdsl.targets.torch import Origin, generate
+    from archdsl.targets.torch.lower import TRAIN, check_options, lower
+    from archdsl.targets.torch.module import Origin, generate
 
     program = analysis.program
     sources = [f.source for f in program.files] + program.imported
@@ -274,7 +275,7 @@ def module_text(
     return text
 
 
-def _verify(network: Network, lowered: Network, text: str) -> None:
+def _verify(network: Network, lowered: OpNetwork, text: str) -> None:
     """Hold a module with added layers against the graph, where torch is installed."""
     from importlib.util import find_spec
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 import archdsl
-from archdsl.analysis.memory import held, memory_of
 from archdsl.core.sizes import size_text
-from archdsl.lowering import lower
-from archdsl.lowering.checkpoints import blocks_of, stages_of
+from archdsl.targets.torch.checkpoints import blocks_of, stages_of
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import held, memory_of
 
 SPECS = Path(__file__).parent.parent / "specs"
 

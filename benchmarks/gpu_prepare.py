@@ -17,9 +17,9 @@ from gpu_plan import Measured, Plan
 
 import archdsl
 from archdsl.layers.base import Precision
-from archdsl.lowering import TARGETS, lower, lowered_with_counts, switchable
-from archdsl.lowering.checkpoints import blocks_of, stages_of
 from archdsl.planning.memory import Optimizer, Sizes, Way
+from archdsl.targets.torch.checkpoints import blocks_of, stages_of
+from archdsl.targets.torch.lower import TARGETS, lower, lowered_with_counts, switchable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from measure import Setting, measured, runner, where
 from peers import MODELS, SPECS
 
 import archdsl
-from archdsl.lowering import lowered_with_counts, switchable
+from archdsl.targets.torch.lower import lowered_with_counts, switchable
 
 RESULTS = Path(__file__).parent / "results" / "passes.csv"
 DEFAULT = ("r2plus1d_18", "slowfast_r50", "mvit_b_16x4", "mvitv2_s_16x4", "swin3d_t")

@@ -24,8 +24,8 @@ from measure import Update, cpu_peak, step_bytes
 import archdsl
 from archdsl.core.sizes import parse_size, size_text
 from archdsl.layers.base import Precision
-from archdsl.lowering import lower
 from archdsl.planning.memory import CHECKPOINTINGS, Optimizer, Sizes, Way
+from archdsl.targets.torch.lower import lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

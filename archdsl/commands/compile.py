@@ -13,8 +13,8 @@ from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.sizes import size_text
 from archdsl.files import UsageError, system_fault, write_atomically
-from archdsl.lowering.checkpoints import TooLarge
 from archdsl.pipeline import fit_memory, module_text
+from archdsl.targets.torch.checkpoints import TooLarge
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
-    from archdsl.lowering import check_options
+    from archdsl.targets.torch.lower import check_options
 
     try:
         check_options(arguments.no_pass, arguments.target)

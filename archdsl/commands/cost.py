@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
-from archdsl.analysis.memory import Memory, memory_of, memory_rows
 from archdsl.commands.common import analysed, show_diagnostics
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic
 from archdsl.core.grid import grid_text
 from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
+from archdsl.targets.torch.memory import Memory, memory_of, memory_rows
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def _json(analysis: Analysis, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _memory(analysis: Analysis, batch: int) -> Memory:
-    from archdsl.lowering import lower
+    from archdsl.targets.torch.lower import lower
 
     return memory_of(lower(analysis.network), batch)
 

@@ -11,11 +11,11 @@ from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.files import UsageError
 from archdsl.layers.base import Precision
-from archdsl.lowering import lower
 from archdsl.planning.gpus import GPUS
 from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, plan_json, plan_training
 from archdsl.planning.time import Machine
+from archdsl.targets.torch.lower import lower
 
 if TYPE_CHECKING:
     import argparse

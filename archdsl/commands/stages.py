@@ -29,14 +29,15 @@ def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:
 
 def _lowered(network: Network, without: list[str], target: str) -> Iterator[str]:
     """A line for each pass, then one for each layer."""
-    from archdsl.lowering import PASSES, lowered_with_counts
+    from archdsl.targets.torch.lower import PASSES, lowered_with_counts
 
     lowered, counts = lowered_with_counts(network, without, target)
     for step in (p for p in PASSES if target in p.targets):
         count = counts[step.name]
         yield f"# {step.name}: " + (f"{step.doc}: {count}" if count is not None else "left out")
     for node in lowered.all_nodes():
-        yield _node(lowered, node, "lowered")
+        chosen = [*(["in place"] if node.inplace else []), *sorted(node.op.forms)]
+        yield ", ".join([f"{_node(lowered, node, 'graph')} : {node.layout}", *chosen])
 
 
 def _tree(part: object, depth: int, name: str = "") -> Iterator[str]:
@@ -68,8 +69,5 @@ def _node(network: Network, node: Node, stage: str) -> str:
     text = f"{node.name} = {node.layer.kind}({given})" + (f" of {sources}" if sources else "")
     if stage == "graph":
         return text
-    if stage == "shapes":
-        inputs = ", ".join(str(s) for s in node.input_shapes)
-        return f"{text} : {inputs} → {node.shape}" if inputs else f"{text} : {node.shape}"
-    chosen = [*(["in place"] if node.inplace else []), *sorted(node.forms)]
-    return ", ".join([f"{text} : {node.layout}", *chosen])
+    inputs = ", ".join(str(s) for s in node.input_shapes)
+    return f"{text} : {inputs} → {node.shape}" if inputs else f"{text} : {node.shape}"

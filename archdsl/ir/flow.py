@@ -25,7 +25,7 @@ def externals(network: Network, region: Region) -> list[int]:
 
 def is_stateless(network: Network, region: Region) -> bool:
     """Tell whether a region has no submodule, so that its operations can stand where it is used."""
-    return not any(node.layer.is_module(*node.input_shapes) for node in map(network.node, region.nodes()))
+    return not any(node.is_module for node in map(network.node, region.nodes()))
 
 
 @dataclass(frozen=True)

@@ -94,13 +94,11 @@ class Node:
     span: Span
     label: str = ""
     explicit: bool = False
-    layout: str = "grid"  # of its inputs in memory; lowering decides
-    inplace: bool = False  # whether it may overwrite its input; lowering decides
 
     @property
-    def forms(self) -> frozenset[str]:
-        """Of those that its code can have, the ones that lowering chose."""
-        return self.layer.forms
+    def is_module(self) -> bool:
+        """Whether it has tensors, and so a name in the state dict."""
+        return bool(self.inputs) and self.layer.is_module(*self.input_shapes)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, NO_TOKEN, Grid
@@ -22,9 +23,12 @@ from archdsl.layers.attributes import (
     Window,
 )
 from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR, Layer, ShapeError, Use
+from archdsl.targets.torch.select import op_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from archdsl.targets.torch.ops.base import Op
 
 CASES = 6  # of each layer
 TRIES = 400
@@ -39,6 +43,11 @@ class Case:
     inputs: tuple[Grid, ...]
     output: Grid
     given: tuple[tuple[str, Value], ...]  # the attributes that are not left to their defaults
+
+    @cached_property
+    def op(self) -> Op[Layer]:
+        """The layer as torch has it."""
+        return op_of(self.layer, self.inputs, self.output)
 
     @property
     def arguments(self) -> str:
@@ -56,7 +65,7 @@ class Case:
         if any(x.token for x in self.inputs):
             return [TOKENS]
         shapes = all(x.is_vector for x in self.inputs)
-        found = [x for x in self.layer.layouts if x != TOKENS and (x != VECTOR or shapes)]
+        found = [x for x in self.op.layouts if x != TOKENS and (x != VECTOR or shapes)]
         return sorted(found, key=lambda layout: layout != GRID)
 
     def use(self, layout: str) -> Use:

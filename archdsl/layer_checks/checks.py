@@ -40,7 +40,7 @@ def tensors(cases: Sequence[Case]) -> str:
     """Hold parameters, buffers and parts against `weights`, `buffers` and `parts`; axes against shapes."""
     count = 0
     for case in cases:
-        fault = tensor_fault(_alone(case, case.layouts[0]), case.layer, case.inputs)
+        fault = tensor_fault(_alone(case, case.layouts[0]), case.op)
         if fault:
             raise Wrong(f"{case.name}: {fault[0]}", fault[1])
         case.layer.tensor_axes(*case.inputs)
@@ -55,7 +55,7 @@ def shapes(cases: Sequence[Case]) -> str:
     for case in cases:
         for layout in case.layouts:
             found = _apply(case, layout, _alone(case, layout), _inputs(case, layout))
-            wanted = tensor_shape(case.output, case.layer.output_layout(layout, *case.inputs))
+            wanted = tensor_shape(case.output, case.op.output_layout(layout))
             if tuple(found.shape) != wanted:
                 message = f"{case.name}, in {layout}: expected {wanted}, as `infer` says, found {tuple(found.shape)}"
                 raise Wrong(message, "correct `infer`, `output_layout` or the template")
@@ -90,7 +90,7 @@ _LAYOUT_HINT = "leave out `layouts`, so that inputs are (B, C, T, H, W); or ask 
 def _beside_tokens(case: Case) -> set[str]:
     """Hold the positions beside class tokens against a grid without, for a layer that takes both in any layout."""
     alone = [Grid(*x.shape) for x in case.inputs]
-    if GRID not in case.layer.layouts or not case.output.token:
+    if GRID not in case.op.layouts or not case.output.token:
         return set()
     from dataclasses import replace
 
@@ -153,7 +153,7 @@ def cost(cases: Sequence[Case]) -> str:
             _apply(case, layout, model, inputs)
         counted, said = counter.get_total_flops() // 2 // BATCH, int(case.layer.macs(case.output, *case.inputs))
         case.layer.params(*case.inputs)
-        case.layer.copied(*case.inputs)
+        case.op.cast_weights()
         if counted == 0 and said:
             uncounted += 1
         elif counted != said:
@@ -169,7 +169,7 @@ def memory(cases: Sequence[Case]) -> str:
     """Hold `saved` against the tensors that autograd keeps for the backward pass, in float32."""
     for case in cases:
         layout = case.layouts[0]
-        model = build_alone(case.layer, case.use(layout), CPU).train()
+        model = build_alone(case.op, case.use(layout), CPU).train()
         inputs = [i.float().requires_grad_() * 1.0 for i in _inputs(case, layout)]
         storages = {t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers()]}
         kept: dict[int, torch.Tensor] = {}
@@ -181,7 +181,7 @@ def memory(cases: Sequence[Case]) -> str:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             output = _apply(case, layout, model, inputs)
         found = {place: t.untyped_storage().nbytes() for place, t in kept.items() if place not in storages}
-        said = case.layer.saved(case.use(layout))
+        said = case.op.saved_for_backward(case.use(layout))
         size = 4 * BATCH
         expected = int(said.own) * BATCH + int(said.once) + size * int(case.output.elements) * said.output
         expected += size * sum(int(x.elements) for x in case.inputs) * said.inputs
@@ -207,7 +207,7 @@ def seed(number: int) -> None:
 
 def _alone(case: Case, layout: str) -> torch.nn.Module:
     seed(0)
-    model = build_alone(case.layer, case.use(layout), CPU).double().eval()
+    model = build_alone(case.op, case.use(layout), CPU).double().eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():  # what begins at 0 would hide faults
@@ -236,7 +236,7 @@ def _inputs(case: Case, layout: str) -> list[torch.Tensor]:
 
 def _on_grid(case: Case, layout: str, found: torch.Tensor) -> torch.Tensor:
     """Return an output as (B, C, T, H, W), or with class tokens as it is."""
-    after = case.layer.output_layout(layout, *case.inputs)
+    after = case.op.output_layout(layout)
     if after == CHANNELS_LAST or (after == TOKENS and not case.output.token):
         return found.movedim(-1, 1)
     return found[:, :, None, None, None] if after == VECTOR else found

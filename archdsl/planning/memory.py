@@ -11,17 +11,18 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from archdsl.analysis.memory import Memory, has_gradients, memory_of
 from archdsl.ir.flow import externals
 from archdsl.ir.tensors import own_tensors
 from archdsl.layers.base import FLOAT, HALF
-from archdsl.lowering.checkpoints import blocks_of, stages_of
+from archdsl.targets.torch.checkpoints import blocks_of, stages_of
+from archdsl.targets.torch.memory import Memory, has_gradients, memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from archdsl.ir.network import Network, Node, Region
+    from archdsl.ir.network import Node, Region
     from archdsl.layers.base import Precision
+    from archdsl.targets.torch.select import OpNetwork
 
 CHECKPOINTINGS = ("none", "block", "stage")
 STRATEGIES = ("ddp", "fsdp")
@@ -83,7 +84,7 @@ class Activations:
 class Sizes:
     """The tensors of a lowered network in numbers, for `precision`."""
 
-    def __init__(self, network: Network, precision: Precision) -> None:
+    def __init__(self, network: OpNetwork, precision: Precision) -> None:
         self.network, self.precision = network, precision
         self.stages = stages_of(network)
         self.blocks = [b for stage in self.stages for b in blocks_of(stage)]
@@ -121,7 +122,7 @@ class Sizes:
         if not self.precision.half:
             return 0
         found = map(self.network.node, nodes)
-        return HALF * sum(int(n.layer.copied(*n.input_shapes)) for n in found if n.inputs)
+        return HALF * sum(int(n.op.cast_weights()) for n in found if n.inputs)
 
     @cached_property
     def blocks_weights(self) -> list[int]:
@@ -256,7 +257,7 @@ def gradients_at(memory: Memory) -> dict[int, int]:
             continue
         place = places.setdefault(number, number)
         spans[place] = index, spans.get(place, (index, index))[1]
-        handed_on = node.layer.kind in ("add", "concat") or node.layer.is_view(*node.input_shapes)
+        handed_on = node.layer.kind in ("add", "concat") or node.is_view
         for value in node.inputs:
             if memory.trained[value] and value not in places:
                 places[value] = place if handed_on else value

@@ -10,10 +10,10 @@ from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Sizes, Way
 from archdsl.planning.time import step_time
 
 if TYPE_CHECKING:
-    from archdsl.ir.network import Network
     from archdsl.layers.base import Precision
     from archdsl.planning.memory import Activations, Optimizer, States
     from archdsl.planning.time import Machine, StepTime
+    from archdsl.targets.torch.select import OpNetwork
 
 MOST = 2**16  # clips on one GPU that are tried
 EQUAL = 0.05  # part of a speed that is less than what a roofline can tell
@@ -68,7 +68,7 @@ class Choice:
 class Plan:
     """All ways to train a network."""
 
-    network: Network
+    network: OpNetwork
     setup: Setup
     choices: tuple[Choice, ...]  # the simplest first
 
@@ -93,8 +93,8 @@ class Plan:
         return epochs * ceil(videos / (self.setup.machine.gpus * choice.batch)) * choice.time.total / 3600
 
 
-def plan_training(network: Network, setup: Setup) -> Plan:
-    """Every way to train a network as `archdsl.lowering.lower` makes it."""
+def plan_training(network: OpNetwork, setup: Setup) -> Plan:
+    """Every way to train a network as `archdsl.targets.torch.lower` makes it."""
     sizes = Sizes(network, setup.precision)
     strategies = STRATEGIES if setup.machine.gpus > 1 else STRATEGIES[:1]
     ways = [Way(strategy, checkpointing) for strategy in strategies for checkpointing in CHECKPOINTINGS]

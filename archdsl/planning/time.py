@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from archdsl.analysis.memory import has_gradients
 from archdsl.layers.base import FLOAT
 from archdsl.planning.memory import weights_of
+from archdsl.targets.torch.memory import has_gradients
 
 if TYPE_CHECKING:
-    from archdsl.analysis.memory import Memory
-    from archdsl.ir.network import Node
     from archdsl.planning.gpus import Gpu
     from archdsl.planning.memory import Optimizer, Sizes, Way
+    from archdsl.targets.torch.memory import Memory
+    from archdsl.targets.torch.select import OpNode
 
 BUCKET = 25 * 2**20  # bytes of gradients that DDP sums at once (bucket_cap_mb)
 FLOPS = 2  # of a multiply-add
@@ -84,26 +84,26 @@ def step_time(sizes: Sizes, batch: int, machine: Machine, optimizer: Optimizer, 
     return StepTime(forward, backward, again, updates / machine.gpu.bandwidth, communication, waiting)
 
 
-def layer_time(memory: Memory, node: Node, machine: Machine) -> float:
+def layer_time(memory: Memory, node: OpNode, machine: Machine) -> float:
     """Seconds of a layer's forward pass."""
-    if node.layer.is_view(*node.input_shapes):
+    if node.is_view:
         return 0.0
     macs = memory.batch * int(node.layer.macs(node.shape, *node.input_shapes))
     products = FLOPS * macs / (peak(memory, node, machine.gpu) * machine.efficiency)
     return max(products, layer_bytes(memory, node) / machine.gpu.bandwidth)
 
 
-def peak(memory: Memory, node: Node, gpu: Gpu) -> int:
+def peak(memory: Memory, node: OpNode, gpu: Gpu) -> int:
     """FLOP/s of a layer's products: in float32, torch lets convolutions alone use TensorFloat-32."""
     if memory.precision.half:
         return gpu.half
     return gpu.tf32 if node.layer.kind == "conv" else gpu.single
 
 
-def layer_bytes(memory: Memory, node: Node) -> int:
+def layer_bytes(memory: Memory, node: OpNode) -> int:
     """What moves between memory and a layer: inputs, output, weights, and what it keeps of its own."""
     values = sum(_bytes(memory, i) for i in (*node.inputs, node.id))
-    weights = node.layer.number([FLOAT], memory.precision) * weights_of(node)
+    weights = node.op.element_size([FLOAT], memory.precision) * weights_of(node)
     return values + weights + memory.kept[node.id].get(("own", node.id), 0)
 
 
@@ -111,7 +111,7 @@ def _bytes(memory: Memory, number: int) -> int:
     return memory.numbers[number] * memory.batch * int(memory.network.node(number).shape.elements)
 
 
-def passes(memory: Memory, node: Node) -> int:
+def passes(memory: Memory, node: OpNode) -> int:
     """How often a layer's time comes again in the backward pass."""
     into = any(memory.trained[i] for i in node.inputs)
     return (2 if has_gradients(node) or not weights_of(node) else 1) if into else int(has_gradients(node))

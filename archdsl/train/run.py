@@ -169,11 +169,12 @@ def describe(arch: Architecture, classes: tuple[str, ...], data: Data, engine: E
     Raises:
         UsageError: if its input is not one video in colour.
     """
-    from archdsl.lowering.checkpoints import blocks_of, stages_of
+    from archdsl.targets.torch.checkpoints import blocks_of, stages_of
+    from archdsl.targets.torch.select import select
 
     network = arch._analysis.network  # pyright: ignore[reportPrivateUsage]  # the same package's
     clip = clip_of(arch)
-    blocks = tuple(block.name for stage in stages_of(network) for block in blocks_of(stage))
+    blocks = tuple(block.name for stage in stages_of(select(network)) for block in blocks_of(stage))
     return Run(
         arch.name, clip=clip, blocks=blocks, recipe=arch.recipe, classes=classes, data=data,
         engine=engine, source=arch.source(), **more,

@@ -13,10 +13,10 @@ from small import inputs, small
 
 import archdsl
 from archdsl.analysis.cost import LEVELS, cost_rows
-from archdsl.analysis.memory import held, memory_of, memory_rows
 from archdsl.cli import main
-from archdsl.lowering import lower
-from archdsl.lowering.checkpoints import stages_of
+from archdsl.targets.torch.checkpoints import stages_of
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import held, memory_of, memory_rows
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 SPECS = ROOT / "specs"

@@ -14,11 +14,11 @@ from saved_memory import measured
 from small import inputs, small
 
 from archdsl.analysis.cost import region_cost
-from archdsl.analysis.memory import held, memory_of
 from archdsl.cli import main
 from archdsl.core.sizes import exact_size, parse_size, size_text
-from archdsl.lowering import lower
-from archdsl.lowering.checkpoints import TooLarge, blocks_of
+from archdsl.targets.torch.checkpoints import TooLarge, blocks_of
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import held, memory_of
 
 if TYPE_CHECKING:
     import archdsl

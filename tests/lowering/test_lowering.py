@@ -12,7 +12,7 @@ from small import inputs, small
 
 import archdsl
 from archdsl.cli import main
-from archdsl.lowering import PASSES, TARGETS, lowered_with_counts, switchable
+from archdsl.targets.torch.lower import PASSES, TARGETS, lowered_with_counts, switchable
 
 SPECS = ROOT / "specs"
 NAMES = """
@@ -113,7 +113,7 @@ def test_lowering_leaves_the_network_alone(name: str) -> None:
     network = small(SPECS / f"{name}.arch")._analysis.network
 
     def state() -> list[object]:
-        nodes = [(n.id, n.layer, n.inputs, n.forms, n.layout, n.inplace) for n in network.all_nodes()]
+        nodes = [(n.id, n.layer, n.inputs) for n in network.all_nodes()]
         return [*nodes, *((u.entry, u.exit, list(u.nodes()), u.frozen) for u in network.regions)]
 
     before = state()

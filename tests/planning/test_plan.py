@@ -15,14 +15,14 @@ from saved_memory import LAYERS, TINY, measured
 from small import inputs, small
 
 import archdsl
-from archdsl.analysis.memory import memory_of
 from archdsl.cli import main
 from archdsl.layers.base import Precision
-from archdsl.lowering import lower
 from archdsl.planning.gpus import GPUS, Gpu
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Optimizer, Sizes, Way, gradients_at
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, largest_batch, plan_training
 from archdsl.planning.time import BUCKET, Machine, layer_time, optimizer_bytes, step_time
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import memory_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from parity_weights import inputs_of, weights_of
 from repository import ROOT
 
 import archdsl
-from archdsl.lowering import TARGETS, lowered_with_counts, switchable
+from archdsl.targets.torch.lower import TARGETS, lowered_with_counts, switchable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

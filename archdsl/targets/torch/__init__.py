@@ -1,7 +1,1 @@
-"""A lowered network to the text of a PyTorch module. Nothing here imports torch."""
-
-from __future__ import annotations
-
-from archdsl.targets.torch.module import Origin, generate
-
-__all__ = ["Origin", "generate"]
+"""Networks as PyTorch: ops for layers, passes over them, code, and the memory that training takes."""

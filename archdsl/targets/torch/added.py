@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.diagnostics import LayerError
-    from archdsl.ir.network import Node, Region
+    from archdsl.ir.network import Region
     from archdsl.layers.base import Layer
     from archdsl.targets.torch.constructor import Constructor
+    from archdsl.targets.torch.select import OpNode
 
 OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
 
@@ -133,7 +134,7 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def check_shared_plan(nodes: Sequence[Node], plan: Mapping[str, Any], constructor: Constructor) -> None:
+def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], constructor: Constructor) -> None:
     """Hold the plan for a class that several uses share against the plan of each use alone.
 
     Numbers that differ between the uses become parameters of the class. That holds while `plan` adds, multiplies and
@@ -150,7 +151,7 @@ def check_shared_plan(nodes: Sequence[Node], plan: Mapping[str, Any], constructo
             return constructor.value(region, variable) if extra is None else extra[index]
 
         shapes = node.input_shapes
-        own = node.layer.plan(Use(shapes, node.shape, node.layout, node.inplace, shapes))
+        own = node.op.variables(Use(shapes, node.shape, node.layout, node.inplace, shapes))
         for name in {**own, **plan}:
             shared = _evaluated(plan.get(name), value)
             if not _same(shared, own.get(name)):
@@ -170,7 +171,7 @@ def _line_of_plan(layer: Layer) -> int:
     return method.__code__.co_firstlineno if same_file(method.__code__.co_filename, layer.added_by) else 0
 
 
-def _settings(node: Node) -> str:
+def _settings(node: OpNode) -> str:
     values = ", ".join(f"{k} = {v}" for k, v in node.layer.values().items())
     return f"`{node.layer.kind}({values})` on {node.input_shapes[0]}"
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.sym import show
 from archdsl.core.values import Symbol, is_list
 from archdsl.ir.flow import externals, interleaved, is_stateless
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.network import Region
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.torch.conditions import condition_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 
 @dataclass(eq=False)
@@ -43,7 +45,7 @@ def _there(item: int | Region) -> bool:
 class Grouping:
     """Finds the groups of a network, inner regions first."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: OpNetwork) -> None:
         self.network = network
         self.groups: list[Group] = []
         self.of: dict[int, Group] = {}
@@ -172,15 +174,16 @@ class Grouping:
         return self.of[id(region)].number if region.items else None
 
     @staticmethod
-    def _node(node: Node, local: dict[int, Any]) -> Any:
+    def _node(node: OpNode, local: dict[int, Any]) -> Any:
         words = tuple((k, _words(v)) for k, v in node.layer.values().items())
         extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
-        form = node.layer.form(*node.input_shapes)
+        form = node.op.class_signature()
         inits = tuple(
             (k, v.name, tuple(map(float, v.arguments))) for k, v in node.layer.inits(*node.input_shapes).items()
         )
-        return (node.layer.kind, node.label, sources, node.layout, node.inplace, node.forms, words, form, inits, extra)
+        chosen = node.layout, node.inplace, node.op.forms
+        return (node.layer.kind, node.label, sources, chosen, words, form, inits, extra)
 
 
 def _words(value: Any) -> Any:

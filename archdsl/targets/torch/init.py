@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from archdsl.core.values import Symbol
-    from archdsl.ir.network import Network, Node
     from archdsl.targets.torch.classes import Grouping
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
     Names = Mapping[int, Mapping[str, str]]
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class _Part:
     """A module of torch's own in the network: a layer, or a part of one."""
 
-    node: Node
+    node: OpNode
     name: str  # in the region of the node
     torch_class: str
     inits: dict[str, Symbol]
@@ -37,7 +37,7 @@ class _Exception:
     line: str
 
 
-def inner_lines(network: Network, grouping: Grouping) -> list[str]:
+def inner_lines(network: OpNetwork, grouping: Grouping) -> list[str]:
     """Return the statements of `inside_layers`, which finds modules that added layers make and do not declare.
 
     Rules for kinds of modules hold for those of the spec's layers; what an added layer makes inside of its own module
@@ -45,17 +45,17 @@ def inner_lines(network: Network, grouping: Grouping) -> list[str]:
     """
     lines: dict[tuple[str, str], None] = {}
     for node in network.all_nodes():
-        if node.layer.added_by and node.layer.is_module(*node.input_shapes):
+        if node.layer.added_by and node.is_module:
             group, place = _place(grouping, node, node.label)
             lines[group, f"found.update({place}.modules())"] = None
-            names = (".".join(n for n in (node.label, name) if n) for name in node.layer.parts())
+            names = (".".join(n for n in (node.label, name) if n) for name in node.op.submodule_classes())
             declared = [_place(grouping, node, name)[1] for name in names]
             if declared:
                 lines[group, f"found -= {{{', '.join(declared)}}}"] = None
     return _by_class(lines)
 
 
-def _place(grouping: Grouping, node: Node, name: str) -> tuple[str, str]:
+def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, str]:
     """Return the class that a module is in, and the module itself in a loop over those of the model.
 
     Where the model itself calls a layer, there is no class, and the module is named by its place in the model.
@@ -75,7 +75,7 @@ def _by_class(lines: Iterable[tuple[str, str]]) -> list[str]:
     return [*_loop(special), *(text for line in alone for text in line.split("\n"))]
 
 
-def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
+def init_lines(network: OpNetwork, grouping: Grouping, names: Names) -> list[str]:
     """Return the body of `init_weights`; empty where torch's own way is meant everywhere.
 
     `names` are those that the classes of a node's layer have got, where they are others than its template's.
@@ -100,11 +100,11 @@ def init_lines(network: Network, grouping: Grouping, names: Names) -> list[str]:
     return _loop({**rules, **special})
 
 
-def _parts(network: Network, names: Names) -> Iterator[_Part]:
+def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
     for node in network.all_nodes():
-        if node.layer.is_module(*node.input_shapes):
+        if node.is_module:
             inits = node.layer.inits(*node.input_shapes)
-            for name, torch_class in node.layer.parts().items():
+            for name, torch_class in node.op.submodule_classes().items():
                 own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
                 called = names.get(node.id, {}).get(torch_class, torch_class)
                 yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own)

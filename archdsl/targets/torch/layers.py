@@ -26,8 +26,9 @@ from archdsl.targets.torch.fit import is_primary, reflow
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from archdsl.ir.network import Node
     from archdsl.targets.torch.constructor import Constructor
+    from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.select import OpNode
 
 
 _DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
@@ -93,37 +94,37 @@ class LayerPrinter:
                 found.update(_DEFINED.findall(source))
         return found
 
-    def at(self, nodes: Sequence[Node], constructor: Constructor, place: str = "") -> PrintedLayer:
+    def at(self, nodes: Sequence[OpNode], constructor: Constructor, place: str = "") -> PrintedLayer:
         """Print one layer, for all the regions that share a class. Its module is at `place`, else `self.label`."""
         first = nodes[0]
-        layer = self._resolved(nodes, constructor)
+        op = first.op.of(self._resolved(nodes, constructor))
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
         output = LazyShape([n.shape for n in nodes], constructor)
         shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
-        plan = layer.plan(Use(*shapes, first.layout, first.inplace, first.input_shapes))
-        if layer.added_by:
+        plan = op.variables(Use(*shapes, first.layout, first.inplace, first.input_shapes))
+        if op.layer.added_by:
             check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
         code["layer"] = place or f"self.{first.label}"
-        printed = self.printed(layer, code, first.label, is_module=layer.is_module(*first.input_shapes))
+        printed = self.printed(op, code, first.label)
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
 
-    def alone(self, layer: Layer, use: Use) -> str:
-        """Return a module of one layer: the class `Alone`, whose submodule is `layer`, applied to its inputs.
+    def alone(self, op: Op[Layer], use: Use) -> str:
+        """Return a module of one layer: the class `Alone`, whose submodule is the layer, applied to its inputs.
 
         Raises:
             LayerError: if the layer or its template fails.
         """
-        plan = layer.plan(use)
-        for key, value in layer.place(*use.inputs).items():
+        plan = op.variables(use)
+        for key, value in op.shape_arguments().items():
             plan[key] = value
             if isinstance(value, Shared):
                 plan[key] = f"{self.class_of(value)}({', '.join(map(str, value.arguments))})"
                 plan[f"{key}_class"] = self.class_of(value, base=True)
         plan["layer"] = "self.layer"
-        printed = self.printed(layer, plan, "layer", is_module=layer.is_module(*use.inputs))
+        printed = self.printed(op, plan, "layer")
         names = [f"x{i}" for i in range(len(use.inputs))]
         lines = ["from __future__ import annotations", "import torch", "from torch import Tensor, nn", *self.imports]
         lines += self.supporting()
@@ -132,10 +133,10 @@ class LayerPrinter:
         lines += [f"    def forward(self, {', '.join(names)}):", f"        return {printed.apply(names)}", ""]
         return "\n".join(lines)
 
-    def _at(self, nodes: Sequence[Node], constructor: Constructor) -> dict[str, Any]:
+    def _at(self, nodes: Sequence[OpNode], constructor: Constructor) -> dict[str, Any]:
         """What follows from the places of a layer, and the classes of what it shares with others."""
         found: dict[str, Any] = {}
-        places = [n.layer.place(*n.input_shapes) for n in nodes]
+        places = [n.op.shape_arguments() for n in nodes]
         for key, first in places[0].items():
             found[key] = constructor.place([p[key] for p in places], key)
             if isinstance(first, Shared):
@@ -149,8 +150,9 @@ class LayerPrinter:
         name = shared.base if base else shared.name
         return self._supported(text.strip()).get(name, name)
 
-    def printed(self, layer: Layer, plan: dict[str, Any], label: str, *, is_module: bool) -> PrintedLayer:
+    def printed(self, op: Op[Layer], plan: dict[str, Any], label: str) -> PrintedLayer:
         """Return the code of a plan. Raises LayerError if the template of an added layer fails."""
+        layer, is_module = op.layer, op.is_module
         if layer.added_by:
             added = AddedTemplate(layer, self.environment)
             made: Any = added.macros(plan)
@@ -164,7 +166,7 @@ class LayerPrinter:
         renamed = self._supported(support) if support else {}
         module = _renamed(module, renamed)
         probe = str(applied(*["@"] * (2 if layer.many else 1)))
-        self.imports.update(layer.imports)
+        self.imports.update(op.imports)
         repeats = probe.count("@") > (2 if layer.many else 1)
         bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
 
@@ -192,8 +194,8 @@ class LayerPrinter:
         return [_renamed(text, {_DEFINED.findall(text)[0]: name}) for text, name in self.support.items()]
 
     @staticmethod
-    def _resolved(nodes: Sequence[Node], constructor: Constructor) -> Layer:
-        layer = nodes[0].layer
+    def _resolved(nodes: Sequence[OpNode], constructor: Constructor) -> Layer:
+        layer = nodes[0].op.layer
         if not layer.attributes:
             return layer
         columns = {k: [n.layer.values()[k] for n in nodes] for k in layer.attributes}
@@ -211,9 +213,9 @@ class PrintedLayer:
     ) -> None:
         self.label, self.module, self.apply, self.repeats, self.renamed = label, module, apply, repeats, renamed
 
-    def step(self, node: Node) -> Step:
+    def step(self, node: OpNode) -> Step:
         """The application at a node."""
-        return Step(node.id, node.inputs, self.apply, node.layer.heavy, repeats_operand=self.repeats)
+        return Step(node.id, node.inputs, self.apply, node.op.is_heavy, repeats_operand=self.repeats)
 
 
 def _renamed(code: str, names: dict[str, str]) -> str:
@@ -222,7 +224,7 @@ def _renamed(code: str, names: dict[str, str]) -> str:
     return code
 
 
-def _hint(node: Node, attribute: str) -> str:
+def _hint(node: OpNode, attribute: str) -> str:
     """A name for a number that no parameter of a block explains."""
     alone = node.label == node.layer.kind
     return attribute if alone and node.layer.heavy else f"{node.label}_{attribute}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.flow import Piece, is_stateless, pieces
-from archdsl.ir.network import Network, Region
+from archdsl.ir.network import Region
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.layers.base import GRID, Shared
 from archdsl.targets.torch.body import Body, Step
@@ -19,6 +19,7 @@ from archdsl.targets.torch.region import RegionPrinter
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
+    from archdsl.targets.torch.select import OpNetwork
 
 
 @dataclass
@@ -62,7 +63,9 @@ class _Outermost(Constructor):
 class ModelPrinter:
     """Prints a network's outermost class."""
 
-    def __init__(self, network: Network, regions: RegionPrinter, layers: LayerPrinter, *, trains: bool = True) -> None:
+    def __init__(
+        self, network: OpNetwork, regions: RegionPrinter, layers: LayerPrinter, *, trains: bool = True
+    ) -> None:
         self.network = network
         self.trains = trains
         self.regions = regions

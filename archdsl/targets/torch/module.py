@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
     from archdsl.targets.torch.classes import Group
     from archdsl.targets.torch.model import ModelPlan
+    from archdsl.targets.torch.select import OpNetwork
 
 _WIDTH = 84
 _CHECKPOINT = "from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]"
@@ -45,7 +46,7 @@ class Origin(NamedTuple):
     command: str  # what makes this text
 
 
-def generate(network: Network, lowered: Network, origin: Origin, *, trains: bool = True) -> str:
+def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bool = True) -> str:
     """The module's text.
 
     `network` gives the figures of the docstring, `lowered` the code; `trains` is whether the module can be trained.
@@ -212,7 +213,7 @@ def _choices(network: Network, checkpointing: str) -> dict[str, Any]:
     }
 
 
-def _recomputing(network: Network, model: ModelPlan) -> dict[str, Any]:
+def _recomputing(network: OpNetwork, model: ModelPlan) -> dict[str, Any]:
     """What code needs to compute stages again, which are rows of blocks or not; nothing for a model without stages."""
     found: dict[str, Any] = {"kinds": model.kinds, "moves": False, "imports": [], "code": [], "default": "", "fit": []}
     if not model.kinds:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.network import Region
 from archdsl.layers.base import Shared
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.conditions import condition_code
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.targets.torch.classes import Group, Grouping
     from archdsl.targets.torch.layers import LayerPrinter
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 
 @dataclass(eq=False)
@@ -52,7 +53,7 @@ class ClassPlan:
 class RegionPrinter:
     """Prints the classes of a network, inner ones first."""
 
-    def __init__(self, network: Network, grouping: Grouping, layers: LayerPrinter) -> None:
+    def __init__(self, network: OpNetwork, grouping: Grouping, layers: LayerPrinter) -> None:
         self.network = network
         self.grouping = grouping
         self.layers = layers
@@ -93,7 +94,7 @@ class RegionPrinter:
 
     # --- members ---
 
-    def _layer(self, node: Node, same: Sequence[Node], constructor: Constructor) -> tuple[list[str], Step]:
+    def _layer(self, node: OpNode, same: Sequence[OpNode], constructor: Constructor) -> tuple[list[str], Step]:
         """The lines of `__init__` and the step of `forward` for a layer, for all regions that share the class."""
         printed = self.layers.at(same, constructor)
         lines = fit(f"self.{printed.label} = {printed.module}", 8) if printed.module else []

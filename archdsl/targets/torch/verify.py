@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
     from archdsl.core.diagnostics import LayerError
     from archdsl.core.grid import Grid
-    from archdsl.ir.network import Network, Node
+    from archdsl.ir.network import Network
     from archdsl.layers.base import Layer
+    from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 BATCH = 2
 META, CPU = "meta", "cpu"
 
 
-def verify(network: Network, lowered: Network, text: str) -> None:
+def verify(network: Network, lowered: OpNetwork, text: str) -> None:
     """Hold the module of a network with added layers against its graph, each of these layers by itself first.
 
     Raises:
@@ -50,15 +52,15 @@ def verify(network: Network, lowered: Network, text: str) -> None:
     _verify_module(network, text, added)
 
 
-def verify_layer(node: Node) -> None:
+def verify_layer(node: OpNode) -> None:
     """Hold one added layer at its place against what it declares."""
     layer, shapes = node.layer, node.input_shapes
-    alone = build_alone(layer, Use(shapes, node.shape, node.layout, node.inplace, shapes))
-    fault = tensor_fault(alone, layer, shapes)
+    alone = build_alone(node.op, Use(shapes, node.shape, node.layout, node.inplace, shapes))
+    fault = tensor_fault(alone, node.op)
     if fault:
         raise _fault(layer, f"{layer.kind}{_on(shapes)}: {fault[0]}", fault[1])
     output = run_anywhere(layer, alone, node)
-    wanted = tensor_shape(node.shape, layer.output_layout(node.layout, *shapes))
+    wanted = tensor_shape(node.shape, node.op.output_layout(node.layout))
     found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if output is not None and found != wanted:
         label = f"`infer` says {node.shape}{_on(shapes)}, a tensor of {_size(wanted)} in the layout `{node.layout}`; "
@@ -67,17 +69,18 @@ def verify_layer(node: Node) -> None:
         raise _fault(layer, label, hint)
 
 
-def build_alone(layer: Layer, use: Use, device: str = META) -> torch.nn.Module:
+def build_alone(op: Op[Layer], use: Use, device: str = META) -> torch.nn.Module:
     """Return a module of one layer."""
-    text = LayerPrinter().alone(layer, use)
+    text = LayerPrinter().alone(op, use)
     try:
         return _made(text, "Alone", device)
     except Exception as error:
-        raise _failed(layer, text, "cannot be built", error) from error
+        raise _failed(op.layer, text, "cannot be built", error) from error
 
 
-def tensor_fault(alone: torch.nn.Module, layer: Layer, shapes: Sequence[Grid]) -> tuple[str, str] | None:
+def tensor_fault(alone: torch.nn.Module, op: Op[Layer]) -> tuple[str, str] | None:
     """Return in which tensor a module of one layer is not what it declares, and what to do; None if it is the same."""
+    layer, shapes = op.layer, op.inputs
     declared = [
         ("weights", "parameter", layer.weights(*shapes), dict(alone.named_parameters())),
         ("buffers", "buffer", layer.buffers(*shapes), _buffers(alone)),
@@ -91,7 +94,7 @@ def tensor_fault(alone: torch.nn.Module, layer: Layer, shapes: Sequence[Grid]) -
                 declares = f"is {_size(says[name])} in `{method}`" if name in says else f"is not in `{method}`"
                 return f"the {word} `{name}` {found} and {declares}", f"correct `{method}` or the template"
     modules: dict[str, torch.nn.Module] = dict(cast("Any", alone.named_modules()))
-    for name, kind in layer.parts().items():
+    for name, kind in op.submodule_classes().items():
         inner = modules.get(".".join(n for n in ("layer", name) if n))
         if inner is None or not _is_a(inner, kind):
             found = "nothing" if inner is None else type(inner).__name__
@@ -102,7 +105,7 @@ def tensor_fault(alone: torch.nn.Module, layer: Layer, shapes: Sequence[Grid]) -
     return None
 
 
-def run_anywhere(layer: Layer, alone: torch.nn.Module, node: Node) -> Any:
+def run_anywhere(layer: Layer, alone: torch.nn.Module, node: OpNode) -> Any:
     """Return the output of a layer without values; None if torch can give none without computing."""
     use = Use(node.input_shapes, node.shape, node.layout, node.inplace, node.input_shapes)
     inputs = [torch.empty(tensor_shape(x, node.layout), device=META) for x in node.input_shapes]
@@ -111,7 +114,7 @@ def run_anywhere(layer: Layer, alone: torch.nn.Module, node: Node) -> Any:
     except Exception as error:
         if not _needs_values(error):
             raise _failed(layer, "", f"fails{_on(node.input_shapes)} in the layout `{node.layout}`", error) from error
-    alone = build_alone(layer, use, CPU)
+    alone = build_alone(node.op, use, CPU)
     with torch.no_grad():
         return run(layer, alone, [torch.randn(i.shape) for i in inputs], node.layout)
 
@@ -142,7 +145,7 @@ def tensor_shape(grid: Grid, layout: str, batch: int = BATCH) -> tuple[int, ...]
 # --- the whole module ---
 
 
-def _verify_module(network: Network, text: str, added: Sequence[Node]) -> None:
+def _verify_module(network: Network, text: str, added: Sequence[OpNode]) -> None:
     first, kinds = added[0].layer, sorted({f"`{n.layer.kind}`" for n in added})
     what = f"the module of `{network.name}`, with {', '.join(kinds)},"
     try:

@@ -24,13 +24,14 @@ from archdsl.core.render import render_text
 from archdsl.core.source import Source
 from archdsl.frontend.format import format_text
 from archdsl.layers.base import Precision
-from archdsl.lowering import lower, without_identities
+from archdsl.lowering import without_identities
 from archdsl.pipeline import analyse
 from archdsl.planning.gpus import GPUS
 from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Limits, Setup, plan_training
 from archdsl.planning.time import Machine
 from archdsl.targets.dot.writer import diagram
+from archdsl.targets.torch.lower import lower
 from programs.starts import assert_begins_as_said
 
 if TYPE_CHECKING:

@@ -6,16 +6,17 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import region_cost
-from archdsl.analysis.memory import held, memory_of
 from archdsl.core.sizes import size_text
 from archdsl.ir.flow import interleaved, is_stateless
 from archdsl.ir.network import Fitted
 from archdsl.ir.rows import stage_row
+from archdsl.targets.torch.memory import held, memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from archdsl.ir.network import Network, Region
+    from archdsl.ir.network import Region
+    from archdsl.targets.torch.select import OpNetwork
 
 MOST = 14  # stages to choose among: those that keep most
 
@@ -24,7 +25,7 @@ class TooLarge(Exception):
     """What is kept does not fit, whatever is computed again."""
 
 
-def fit(network: Network, limit: int, batch: int) -> Fitted:
+def fit(network: OpNetwork, limit: int, batch: int) -> Fitted:
     """The stages of a lowered network that cost the fewest multiply-adds to compute again, for memory to suffice.
 
     Blocks of a stage are computed again one by one; a stage that is no row of blocks counts as one block.
@@ -51,7 +52,7 @@ def fit(network: Network, limit: int, batch: int) -> Fitted:
     raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
 
 
-def stages_of(network: Network) -> list[Region]:
+def stages_of(network: OpNetwork) -> list[Region]:
     """Return the stages that can be recomputed: those that are one call of a module."""
     opened = interleaved(network)
     stages = [region for region in network.regions if region.kind == "stage"]

@@ -6,13 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archdsl.ir.network import Network
+    from archdsl.targets.torch.select import OpNetwork
 
 # Layers that make a new tensor and whose gradient does not need it.
 _FRESH = frozenset({"bn", "add"})
 
 
-def choose_inplace(network: Network) -> int:
+def choose_inplace(network: OpNetwork) -> int:
     """Marks an activation in place if it alone uses its input and that is a tensor made just for it; how many."""
     fresh = _FRESH | (frozenset({"conv"}) if network.folded else frozenset[str]())  # where nothing trains
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.network import Region
 from archdsl.ir.rows import stage_row
 from archdsl.layers import vocabulary
 from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.lowering.clone import all_regions, reconnect
+from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def assign_layouts(network: Network) -> int:
+def assign_layouts(network: OpNetwork) -> int:
     """Sets the layout of every node's inputs; puts conversions where a layer does not take what it gets. How many."""
     conversions = _Conversions(network)
     given = conversions.given
@@ -31,7 +32,7 @@ def assign_layouts(network: Network) -> int:
         sources = [conversions.before(node, i) for i in node.inputs]
         if sources != list(before):
             reconnect(network, node, sources)
-        given[node.id] = node.layer.output_layout(node.layout, *node.input_shapes)
+        given[node.id] = node.op.output_layout(node.layout)
         region = node.region.top
         if node.id == region.exit and region.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
             conversions.give_out(node)
@@ -40,30 +41,30 @@ def assign_layouts(network: Network) -> int:
     return sum(node.layer.kind == "convert" for node in network.all_nodes())
 
 
-def _choose(node: Node, given: Mapping[int, str]) -> str:
+def _choose(node: OpNode, given: Mapping[int, str]) -> str:
     """The first input's layout if the layer takes it, else the layer's own favourite that the shape allows."""
     accepted = _accepted(node)
     present = [given[i] for i in node.inputs if given[i] in accepted]
     return present[0] if present else accepted[0]
 
 
-def _accepted(node: Node) -> list[str]:
+def _accepted(node: OpNode) -> list[str]:
     if any(s.token for s in node.input_shapes):
         return [TOKENS]
-    accepted = [x for x in node.layer.layouts if x != TOKENS]
+    accepted = [x for x in node.op.layouts if x != TOKENS]
     return [x for x in accepted if x != VECTOR or all(s.is_vector for s in node.input_shapes)]
 
 
 class _Conversions:
     """The layout of every value so far, and the nodes that change it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: OpNetwork) -> None:
         self.network = network
         self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
         self.outside: dict[int, int] = {}  # the last value of a part of a stage, and the same with its channels first
         self.entered: dict[tuple[int, Region], int] = {}  # as what a region sees a value from outside
 
-    def entering(self, node: Node, source: int) -> int:
+    def entering(self, node: OpNode, source: int) -> int:
         """An input as the region sees it that it comes into: all layers in that see it in one layout."""
         if self.network.node(source).layer.kind == "index":
             return source
@@ -74,7 +75,7 @@ class _Conversions:
             self.entered[source, child] = self._entering(node, source, place, child)
         return self.entered[source, child]
 
-    def _entering(self, node: Node, source: int, place: Region | None, child: Region) -> int:
+    def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
         if child.kind == "head":  # which the features are given to
             if self.given[source] == CHANNELS_LAST and source not in self.outside:
@@ -114,7 +115,7 @@ class _Conversions:
             node = self.network.node(number)
             if any(i not in given for i in node.inputs):
                 return False  # it also needs what is computed later, from a value in the middle of it
-            given[number] = node.layer.output_layout(_choose(node, given), *node.input_shapes)
+            given[number] = node.op.output_layout(_choose(node, given))
         return given.get(region.exit) == layout
 
     @staticmethod
@@ -124,7 +125,7 @@ class _Conversions:
                 inner.exit = made if inner.exit == source else inner.exit
                 inner.entry = made
 
-    def give_out(self, node: Node) -> None:
+    def give_out(self, node: OpNode) -> None:
         """Keeps the last value of a part of a stage with its channels first, too."""
         self.outside[node.id] = self.behind(node, GRID)
 
@@ -135,7 +136,7 @@ class _Conversions:
             if idle and self.given[region.exit] == CHANNELS_LAST and region.exit not in self.outside:
                 self.outside[region.exit] = self._beside(region.exit, GRID, region, 1)
 
-    def before(self, node: Node, source: int) -> int:
+    def before(self, node: OpNode, source: int) -> int:
         """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""
         if self.network.node(source).layer.kind == "index":
             return source
@@ -145,7 +146,7 @@ class _Conversions:
             return source
         return self._convert(source, wanted, node.region, node.region.items.index(node.id))
 
-    def behind(self, node: Node, layout: str) -> int:
+    def behind(self, node: OpNode, layout: str) -> int:
         """A conversion of the last value of a part of a stage, in a region of its own behind that part."""
         return self._beside(node.id, layout, node.region.top, 1)
 
@@ -170,7 +171,8 @@ class _Conversions:
         graph, given = self.network.graph, self.network.node(source)
         number, shape = max(graph) + 1, given.shape
         layer = vocabulary()["convert"](after=layout)
-        node = Node(number, layer, (source,), (shape,), shape, region, given.span, "convert")
+        op = op_of(layer, (shape,), shape)
+        node = OpNode(number, layer, (source,), (shape,), shape, region, given.span, "convert", op=op)
         node.layout = self.given[source]
         graph.add_node(number, node=node)
         graph.add_edge(source, number, shape=shape)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.network import Region
 from archdsl.layers import vocabulary
 from archdsl.lowering.clone import all_regions, reconnect
+from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 
-def put_channels_last(network: Network) -> int:
+def put_channels_last(network: OpNetwork) -> int:
     """Puts the channels of each clip last, if more than one convolution follows; what these give has them there, too.
 
     How many clips there are.
@@ -24,7 +25,7 @@ def put_channels_last(network: Network) -> int:
     return len(converted)
 
 
-def _put_behind(network: Network, clip: Node) -> int:
+def _put_behind(network: OpNetwork, clip: OpNode) -> int:
     """Convert a clip for all its users but the head, which is given the clip itself.
 
     The number of the conversion; 0 if there are no others.
@@ -35,7 +36,8 @@ def _put_behind(network: Network, clip: Node) -> int:
     number = max(network.graph) + 1
     region = Region("layout", "", entry=clip.id, exit=number, items=[number])
     layer = vocabulary()["channels_last"]()
-    node = Node(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last")
+    op = op_of(layer, (clip.shape,), clip.shape)
+    node = OpNode(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last", op=op)
     network.graph.add_node(number, node=node)
     network.graph.add_edge(clip.id, number, shape=clip.shape)
     for user in users:

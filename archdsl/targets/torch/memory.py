@@ -19,7 +19,8 @@ from archdsl.layers.base import CHANNELS_LAST, FLOAT, PLAIN, TOKENS, Precision, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from archdsl.ir.network import Network, Node, Region
+    from archdsl.ir.network import Node, Region
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 Tensors = dict[tuple[str, int], int]  # bytes of each piece of memory: that of a value, or a layer's own
 
@@ -28,7 +29,7 @@ Tensors = dict[tuple[str, int], int]  # bytes of each piece of memory: that of a
 class Memory:
     """What autograd keeps for a number of clips, layer by layer."""
 
-    network: Network
+    network: OpNetwork
     batch: int
     kept: dict[int, Tensors]  # by node
     places: dict[int, int]  # of each value, that in whose memory it lies
@@ -55,14 +56,14 @@ class Memory:
         return sum(self.of(self.kept).values())
 
 
-def memory_of(network: Network, batch: int, precision: Precision = PLAIN) -> Memory:
+def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> Memory:
     """What autograd keeps of a lowered network for `batch` clips."""
     memory = Memory(network, batch, {}, {}, {}, precision)
     for node in map(network.node, in_order(network)):
-        place = node.inputs and (node.inplace or node.layer.is_view(*node.input_shapes))
+        place = node.inputs and (node.inplace or node.is_view)
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
         sizes = [memory.numbers[i] for i in node.inputs]
-        memory.numbers[node.id] = node.layer.number(sizes, precision) if sizes else FLOAT
+        memory.numbers[node.id] = node.op.element_size(sizes, precision) if sizes else FLOAT
         memory.channels_last[node.id] = _channels_last(memory, node)
         memory.trained[node.id] = has_gradients(node) or any(memory.trained[i] for i in node.inputs)
         memory.kept[node.id] = _kept(memory, node) if memory.trained[node.id] else {}
@@ -74,17 +75,17 @@ def has_gradients(node: Node) -> bool:
     return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.region.top.frozen
 
 
-def _channels_last(memory: Memory, node: Node) -> bool:
+def _channels_last(memory: Memory, node: OpNode) -> bool:
     """What has one position is as good as in any order."""
     layer = node.layer
     if not node.inputs:
         return False
     if node.shape.positions == 1 or layer.kind == "channels_last" or node.layout in (CHANNELS_LAST, TOKENS):
         return True
-    return layer.keeps_order and all(memory.channels_last[i] for i in node.inputs)
+    return node.op.keeps_order and all(memory.channels_last[i] for i in node.inputs)
 
 
-def _kept(memory: Memory, node: Node) -> Tensors:
+def _kept(memory: Memory, node: OpNode) -> Tensors:
     number = memory.numbers[node.id]
     use = Use(
         node.input_shapes,
@@ -97,7 +98,7 @@ def _kept(memory: Memory, node: Node) -> Tensors:
         number=number,
         cast=memory.numbers[node.inputs[0]] != number,
     )
-    saved = node.layer.saved(use)
+    saved = node.op.saved_for_backward(use)
     found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
     for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
         found |= memory.value(value)
@@ -125,7 +126,7 @@ def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
     return [row for row in rows if row.bytes]
 
 
-def _parts(network: Network, region: Region, level: str) -> Iterator[tuple[str, list[int]]]:
+def _parts(network: OpNetwork, region: Region, level: str) -> Iterator[tuple[str, list[int]]]:
     """The rows of a region, with their nodes, as tables of costs have them."""
     if level == "stage":
         yield region.stage, list(region.nodes())

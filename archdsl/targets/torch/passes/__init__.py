@@ -1,0 +1,1 @@
+"""Passes over networks of ops: the forms of code, layouts in memory, operations in place."""
