@@ -54,7 +54,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/cli.py::_parser": 69,
     },
     "complexity": {
-        "archdsl/core/layout.py::layout": 10,
         "archdsl/elaborate/chains.py::_unknown_layer": 9,
         "archdsl/elaborate/evaluate.py::_binary": 9,
         "archdsl/elaborate/membership.py::_rounds": 9,
