@@ -77,7 +77,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
     },
     "test file": {
         "tests/layers/test_new_layer.py": 813,
-        "tests/weights/test_weights.py": 1002,
     },
     "test function": {},
 }
