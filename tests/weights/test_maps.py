@@ -23,12 +23,13 @@ from archdsl.core.report import Reporter
 from archdsl.core.source import Source
 from archdsl.elaborate.program import Resolver
 from archdsl.files import FileLibrary, read_source
+from archdsl.ir.tensors import tensors
 from archdsl.pipeline import analyse, plan_weights
 from archdsl.weights.fit import fit
 from archdsl.weights.parse import parse_map
 from archdsl.weights.rules import Matcher, any_of, expression
 from archdsl.weights.shapes import change
-from archdsl.weights.sources import all_maps
+from archdsl.weights.sources import names_of
 
 if TYPE_CHECKING:
     from command_line import Shell
@@ -59,29 +60,22 @@ def load(spec: str, **values: Any) -> Architecture:
 
 
 @cache
-def sources_of(spec: Path) -> list[str]:
-    """The sources that a spec has maps of."""
-    program = Resolver(FileLibrary(), Reporter()).resolve(read_source(spec))
-    return [weights.source.text for weights in all_maps(program, FileLibrary())]
+def lineages() -> dict[Path, list[str]]:
+    """The names of each spec and of those that it extends."""
+    return {path: names_of(Resolver(FileLibrary(), Reporter()).resolve(read_source(path))) for path in SPECS}
 
 
-@cache
 def planned(spec: Path, source: str) -> Plan:
-    """The plan for a spec that is like the source."""
+    """The plan for a spec that is like the source, which covers all tensors of both sides."""
     analysis = analyse(read_source(spec), FileLibrary(), like=source)
-    return plan_weights(analysis, FileLibrary(), source, "--from")
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
-def test_maps_are_total(spec: Path) -> None:
-    for source in sources_of(spec):
-        plan = planned(spec, source)
-        assert plan.ours == archdsl.load(spec, like=source).tensors, source
-        assert len(plan.theirs) == sum(len(move.theirs) for move in plan.moves), source
+    plan = plan_weights(analysis, FileLibrary(), source, "--from")
+    assert plan.ours == tensors(analysis.network), spec
+    assert len(plan.theirs) == sum(len(move.theirs) for move in plan.moves), spec
+    return plan
 
 
 @pytest.mark.parametrize("file", MAPS, ids=lambda p: p.stem)
-def test_every_rule_and_name_of_a_map_is_used(file: Path) -> None:
+def test_a_map_is_total_and_every_rule_and_name_of_it_is_used(file: Path) -> None:
     weights = parse_map(read_source(file))
     assert weights.doc
     names = {spec.stem for spec in SPECS}
@@ -90,8 +84,8 @@ def test_every_rule_and_name_of_a_map_is_used(file: Path) -> None:
     matcher = Matcher(weights)
     used: set[int] = set()
     named: set[str] = set()
-    source = weights.source.text
-    plans = [planned(spec, source) for spec in SPECS if source in sources_of(spec)]
+    source, of, but = weights.source.text, {w.text for w in weights.specs}, {w.text for w in weights.excluded}
+    plans = [planned(spec, source) for spec, line in lineages().items() if of & {*line} and not but & {*line}]
     plans = [p for p in plans if p.weights is not None and p.weights.text.name == str(file)]
     for spec, values in ALSO.get(file.stem, ()):
         plans.append(load(spec, like=source, **values).plan_weights(source))
