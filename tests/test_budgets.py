@@ -38,7 +38,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/frontend/build.py::_Builder": 222,
         "archdsl/frontend/format.py::_Printer": 208,
         "archdsl/targets/dot/writer.py::Writer": 241,
-        "archdsl/targets/torch/constructor.py::Constructor": 205,
         "archdsl/train/data/videos.py::Reader": 338,
     },
     "file": {
@@ -65,7 +64,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/frontend/parse.py::lexed": 9,
         "archdsl/frontend/trivia.py::weave": 9,
         "archdsl/targets/dot/layout.py::_divided": 9,
-        "archdsl/targets/torch/body.py::_step": 9,
         "archdsl/targets/torch/classes.py::_order": 9,
         "archdsl/train/data/check.py::check_data": 9,
         "archdsl/train/data/listing.py::_entry": 9,

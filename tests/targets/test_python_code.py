@@ -167,7 +167,7 @@ def test_a_file_is_one_that_ruff_leaves_alone() -> None:
             For(Name("m"), Name("rates"), [Evaluate(Call(Name("print"), [Unary("-", Name("m"))]))]),
         ],
     )
-    model = Class("Model", Attribute(module, "Module"), [Docstring(["A model of two", "    lines."]), init])
+    model = Class("Model", Attribute(module, "Module"), [Docstring(["A model of two", "lines."]), init])
     definitions = [model, Verbatim("def a() -> None:\n    pass")]
     head = [Docstring(["A file.", "", "Of tests.", ""]), Verbatim("from torch import nn\n\nrates = [0.1]")]
     code = module_text(Module(head, definitions))

@@ -30,6 +30,7 @@ from archdsl.targets.python.tree import (
     Subscript,
     Unary,
     Verbatim,
+    With,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -100,9 +101,11 @@ def _compound(expr: Expr) -> Doc:
             return _items(expr)
         case Dict():
             items = [concat(document(key), ": ", document(value)) for key, value in expr.items]
-            return _bracketed("{}", items, comma=Either("", ",") if len(items) > 1 else "", broken=expr.broken)
+            return _bracketed(
+                "{}", items, comma=Either("", ",") if len(items) > 1 or expr.broken else "", broken=expr.broken
+            )
         case Comprehension():
-            return _bracketed(expr.brackets, [_clauses(expr)])
+            return _bracketed(expr.brackets, [group(_clauses(expr), broken=False)])
         case _:
             message = f"{type(expr).__name__} is no expression that can be printed"
             raise TypeError(message)
@@ -141,7 +144,7 @@ def _items(expr: Items) -> Doc:
 def _arguments(call: Call) -> Doc:
     """Return the arguments of a call: on its line, else all on one line of their own, else each on one."""
     if len(call.arguments) == 1 and not call.keywords and isinstance(call.arguments[0], Comprehension):
-        return _bracketed("()", [_clauses(call.arguments[0])])
+        return _bracketed("()", [group(_clauses(call.arguments[0]), broken=False)])
     return _in_call([document(a) for a in (*call.arguments, *call.keywords)], _needs_comma(call))
 
 
@@ -226,6 +229,9 @@ def _lines(node: Stmt, at: int) -> Iterator[str]:
         case For():
             yield from _line(f"for {text(node.target)} in ", node.iterable, ":", at)
             yield from lines(node.body, at + INDENT)
+        case With():
+            yield from _line("with ", node.context, ":", at)
+            yield from lines(node.body, at + INDENT)
         case Function() | Class():
             yield from _definition(node, at)
         case Docstring() | Verbatim():
@@ -290,7 +296,8 @@ def _definition(node: Function | Class, at: int) -> Iterator[str]:
 def signature(node: Function, at: int) -> list[str]:
     """Return the lines that begin a function."""
     parameters = _in_call([_parameter(p) for p in node.parameters], len(node.parameters) > 1)
-    return _laid_out(concat(f"def {node.name}", parameters, " -> ", document(node.returns), ":"), at)
+    returns = [" -> ", document(node.returns)] if node.returns is not None else []
+    return _laid_out(concat(f"def {node.name}", parameters, *returns, ":"), at)
 
 
 def _parameter(node: Parameter) -> Doc:

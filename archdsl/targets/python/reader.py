@@ -25,6 +25,7 @@ from archdsl.targets.python.tree import (
     Stmt,
     Subscript,
     Unary,
+    With,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ def expression(text: str) -> Expr:
     return Reader(text).read(ast.parse(text, mode="eval").body)
 
 
-def precedence(text: str) -> Precedence:
-    """Return how tightly an expression binds.
+def statements(text: str) -> list[Stmt]:
+    """Return the trees of statements.
 
     Raises:
-        SyntaxError: if the text is no expression.
+        SyntaxError: if the text is no Python.
+        ValueError: if there is no node for one of them.
     """
-    return expression(text).precedence
+    reader = Reader(text)
+    return [reader.required(node) for node in ast.parse(text).body]
 
 
 class Reader:
@@ -62,6 +65,14 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self.lines = [line.encode() for line in text.split("\n")]
+
+    def required(self, node: ast.stmt) -> Stmt:
+        """Return the tree of a statement."""
+        statement = self.statement(node)
+        if statement is None:
+            message = f"there is no tree for {ast.unparse(node)}"
+            raise ValueError(message)
+        return statement
 
     def statement(self, node: ast.stmt) -> Stmt | None:
         """Return the tree of a statement; None if there is no node for it."""
@@ -74,6 +85,8 @@ class Reader:
                 return Return(self.read(node.value))
             case ast.Expr():
                 return Evaluate(self.read(node.value))
+            case ast.With(items=[ast.withitem(context_expr=context, optional_vars=None)]):
+                return With(self.read(context), map(self.required, node.body))
             case _:
                 return None
 

@@ -212,6 +212,20 @@ class Comprehension(Expr):
         return self.element, self.target, self.iterable, *self.conditions
 
 
+def called(function: str, arguments: Iterable[Expr] = (), **keywords: Expr) -> Call:
+    """Return a call of a function by its name, which may have dots."""
+    return Call(dotted(function), arguments, [Keyword(name, value) for name, value in keywords.items()])
+
+
+def dotted(path: str) -> Expr:
+    """Return `a.b.c`."""
+    first, *others = path.split(".")
+    expr: Expr = Name(first)
+    for name in others:
+        expr = Attribute(expr, name)
+    return expr
+
+
 def names(expr: Expr) -> Iterator[str]:
     """Yield the names that an expression reads, those of modules and functions, too."""
     if isinstance(expr, Name):
@@ -272,6 +286,13 @@ class For(Stmt):
         self.target, self.iterable, self.body = target, iterable, tuple(body)
 
 
+class With(Stmt):
+    __slots__ = ("body", "context")
+
+    def __init__(self, context: Expr, body: Iterable[Stmt]) -> None:
+        self.context, self.body = context, tuple(body)
+
+
 class Parameter:
     """A parameter of a function; without a type it is `self`."""
 
@@ -284,7 +305,7 @@ class Parameter:
 class Function(Stmt):
     __slots__ = ("body", "name", "parameters", "returns")
 
-    def __init__(self, name: str, parameters: Iterable[Parameter], returns: Expr, body: Iterable[Stmt]) -> None:
+    def __init__(self, name: str, parameters: Iterable[Parameter], returns: Expr | None, body: Iterable[Stmt]) -> None:
         self.name, self.parameters, self.returns, self.body = name, tuple(parameters), returns, tuple(body)
 
 
@@ -311,6 +332,22 @@ class Verbatim(Stmt):
 
     def __init__(self, text: str) -> None:
         self.lines = text.strip("\n").split("\n")
+
+
+def reads(statement: Stmt) -> Iterator[str]:
+    """Yield the names that a statement of a function reads or sets."""
+    match statement:
+        case Assign():
+            yield from (n for e in (*statement.targets, statement.value) for n in names(e))
+        case Return() | Evaluate():
+            yield from names(statement.value)
+        case If() | For() | With():
+            head = {If: "test", For: "iterable", With: "context"}[type(statement)]
+            yield from names(getattr(statement, head))
+            yield from (n for s in statement.body for n in reads(s))
+            yield from (n for s in getattr(statement, "otherwise", ()) for n in reads(s))
+        case _:
+            return
 
 
 class Module:

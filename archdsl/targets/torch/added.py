@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound, TemplateSyntaxError
 
 from archdsl.core.sym import Sym, Varying, substitute, variables
 from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
 from archdsl.layers.base import Use
+from archdsl.targets.python.reader import expression, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +21,36 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import LayerError
     from archdsl.ir.network import Region
     from archdsl.layers.base import Layer
+    from archdsl.targets.python.tree import Precedence
     from archdsl.targets.torch.constructor import Constructor
     from archdsl.targets.torch.select import OpNode
 
 OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
+
+
+class Application(NamedTuple):
+    """How an added layer is applied: what its code says of itself, which its template need not declare."""
+
+    tree: ast.expr
+    precedence: Precedence
+    write: Callable[..., str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return names_in(self.tree)
+
+    @property
+    def has_operators(self) -> bool:
+        """Whether an operand stands where one that is no primary would need brackets."""
+        return any(map(_is_bare, ast.walk(self.tree)))
+
+
+def _is_bare(node: ast.AST) -> bool:
+    whole = (ast.Call, ast.keyword, ast.Tuple, ast.List, ast.Set, ast.Dict)
+    children = [c for c in ast.iter_child_nodes(node) if isinstance(c, ast.Name) and c.id.startswith("_operand")]
+    if isinstance(node, ast.Call):
+        children = [c for c in children if c is node.func]
+    return bool(children) and (isinstance(node, ast.Call) or not isinstance(node, whole))
 
 
 class AddedTemplate:
@@ -81,16 +109,18 @@ class AddedTemplate:
         self._parsed(text, "module", "eval")
         return text
 
-    def apply(self, made: Any) -> Callable[..., str]:
+    def apply(self, made: Any) -> Application:
         """Return the macro that applies the layer, after trying it on a name."""
         count = 2 if self.layer.many else 1
-        names = [OPERAND.format(i) for i in range(count)]
-        text = self._try(lambda: _one_line(made.apply(*names)))
-        tree = self._parsed(text, "apply", "eval")
-        used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-        if not used & set(names):
+        operands = [OPERAND.format(i) for i in range(count)]
+        text = self._try(lambda: _one_line(made.apply(*operands)))
+        tree = self._parsed(text, "apply", "eval").body
+        if not names_in(tree) & set(operands):
             raise self._fault(f"`apply` prints `{text}`, without its input", "apply", "write `{{ x }}` for the input")
-        return lambda *operands: self._try(lambda: str(made.apply(*operands)))
+        return Application(tree, expression(text).precedence, partial(self._applied, made))
+
+    def _applied(self, made: Any, *operands: object) -> str:
+        return self._try(lambda: str(made.apply(*operands)))
 
     def _parsed(self, text: str, macro: str, mode: str) -> Any:
         try:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from archdsl.targets.python.printer import text
+from archdsl.targets.python.tree import Assign, Expr, Literal, Name, Return, Stmt, Subscript, names
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -17,86 +20,98 @@ _POOL = ("x", "y", "z", "u", "v")
 
 @dataclass(frozen=True)
 class Step:
-    """One operation: the value that it gives, the values that it takes, and how it is written."""
+    """One operation: the value that it gives, the values that it takes, and its expression.
+
+    `write` returns the expression for those of the operands, and whether it names one of them more than once.
+    """
 
     value: int
     operands: tuple[int, ...]
-    write: Callable[[Sequence[str]], str]
+    write: Callable[[Sequence[Expr]], tuple[Expr, bool]]
     heavy: bool = False
     name: str = ""  # the variable to use, if a name means something here
     feature: str = ""  # the key under which the value is also kept
-    repeats_operand: bool = False  # its text names an operand more than once
 
 
 @dataclass(frozen=True)
 class _Pending:
-    text: str
+    """An expression that waits to be used, or to become a statement."""
+
+    expr: Expr
     heavy: int
+    names: frozenset[str]
+
+
+def feature(key: str) -> Expr:
+    """Return the place of a feature."""
+    return Subscript(Name("features"), Literal(f'"{key}"'))
 
 
 class Body:
-    """Writes the statements of a `forward`."""
+    """Writes the statements of a `forward`. `inputs` are the expressions of values that are there already."""
 
-    def __init__(self, steps: Sequence[Step], inputs: Mapping[int, str], outputs: Sequence[int]) -> None:
+    def __init__(self, steps: Sequence[Step], inputs: Mapping[int, Expr], output: int | None = None) -> None:
         self.steps = steps
-        self.outputs = outputs
-        self.names: dict[int, str] = dict(inputs)
+        self.output = output
+        self.places: dict[int, Expr] = dict(inputs)
         self.pending: dict[int, _Pending] = {}
-        self.lines: list[str] = []
+        self.statements: list[Stmt] = []
         self.left = Counter(o for s in steps for o in s.operands)
-        self.left.update(outputs)
-        self.live = Counter(n for v, n in self.names.items() if self.left[v] > 0)  # variables with values still needed
-        self.waiting = Counter[str]()  # words of the expressions that wait
-        self.used = set(self.names.values())
+        self.left.update(() if output is None else (output,))
+        variables = [(v, e.id) for v, e in inputs.items() if isinstance(e, Name)]
+        self.live = Counter(n for v, n in variables if self.left[v] > 0)  # variables with values still needed
+        self.waiting = Counter[str]()  # names in the expressions that wait
+        self.used = {name for _, name in variables}
         self.first_free = 2  # no number below it is that of a free variable `x2`, `x3`, …
 
-    def write(self, *, keep: bool = False) -> list[str]:
-        """The statements; the last returns the output unless `keep` says that the caller goes on."""
+    def write(self) -> list[Stmt]:
+        """Return the statements; the last returns the output, if there is one."""
         for step in self.steps:
             self._step(step)
-        if keep:
-            for value in list(self.pending):
-                self._settle(value, "")
-            return self.lines
-        texts = [self.text(v) for v in self.outputs]
-        self.lines.append(f"return {', '.join(texts)}")
-        return self.lines
+        if self.output is None:
+            self._settle_all(self.pending)
+        else:
+            self.statements.append(Return(self.expr(self.output)))
+        return self.statements
 
-    def text(self, value: int) -> str:
-        """How a value is written where it is used now."""
+    def expr(self, value: int) -> Expr:
+        """Return the expression of a value where it is used now."""
         pending = self.pending.get(value)
-        return pending.text if pending is not None else self.names[value]
+        return pending.expr if pending is not None else self.places[value]
 
     def _step(self, step: Step) -> None:
-        waiting = [o for o in step.operands if o in self.pending]
-        total = step.heavy + sum(self.pending[o].heavy for o in waiting)
-        for operand in waiting:
-            if step.repeats_operand or (total > 1 and self.pending[operand].heavy):
-                total -= self.pending[operand].heavy
-                self._settle_before(operand, step)
-                self._settle(operand, "")
-        text = step.write([self.text(o) for o in step.operands])
-        if len(text) > MAX_LENGTH and any(o in self.pending for o in step.operands):
-            for operand in step.operands:
-                if operand in self.pending:
-                    self._settle(operand, "")
-            text, total = step.write([self.text(o) for o in step.operands]), int(step.heavy)
+        expr, total = self._written(step)
+        if len(text(expr)) > MAX_LENGTH and any(o in self.pending for o in step.operands):
+            self._settle_all(step.operands)
+            (expr, _), total = step.write([self.expr(o) for o in step.operands]), int(step.heavy)
         for operand in step.operands:
             self._read(operand)
-        self.pending[step.value] = _Pending(text, total)
-        self.waiting.update(_words(text))
-        if step.feature or self.left[step.value] > 1:
+        read = frozenset(names(expr))
+        self.pending[step.value] = _Pending(expr, total, read)
+        self.waiting.update(read)
+        if step.feature or step.name or self.left[step.value] > 1:
             self._settle(step.value, step.name, step.feature)
-        elif step.name:
-            self._settle(step.value, step.name)
+
+    def _written(self, step: Step) -> tuple[Expr, int]:
+        """Return the expression of a step and its heavy operations, after statements for operands that do not nest."""
+        waiting = [o for o in step.operands if o in self.pending]
+        total = step.heavy + sum(self.pending[o].heavy for o in waiting)
+        _, repeats = step.write([self.expr(o) for o in step.operands]) if waiting else (None, False)
+        for operand in waiting:
+            if repeats or (total > 1 and self.pending[operand].heavy):
+                total -= self.pending[operand].heavy
+                self._settle_before(operand, step)
+                self._settle(operand)
+        return step.write([self.expr(o) for o in step.operands])[0], total
 
     def _read(self, value: int) -> None:
         """A value has been used once more."""
         self.left[value] -= 1
-        if self.left[value] == 0 and value in self.names:
-            self._release(self.live, [self.names[value]])
+        place = self.places.get(value)
+        if self.left[value] == 0 and isinstance(place, Name):
+            self._release(self.live, [place.id])
         if value in self.pending:
-            self._release(self.waiting, _words(self.pending.pop(value).text))
+            self._release(self.waiting, self.pending.pop(value).names)
 
     def _settle_before(self, value: int, step: Step) -> None:
         """Heavy operations that were met before a value are written before it, as in the spec."""
@@ -104,31 +119,41 @@ class Body:
             if other == value:
                 return
             if self.pending[other].heavy and other not in step.operands:
-                self._settle(other, "")
+                self._settle(other)
 
-    def _settle(self, value: int, wanted: str, feature: str = "") -> None:
-        """Turns a waiting expression into a statement."""
-        text = self.pending.pop(value).text
-        self._release(self.waiting, _words(text))
-        name = self._name(text, wanted)
-        self.names[value] = name
-        self.used.add(name)
-        self.live[name] += self.left[value] > 0
-        if text == name and not feature:
-            return
-        target = f'features["{feature}"] = ' if feature else ""
-        if self.left[value] == 0 and feature:
-            self.lines.append(f"{target}{text}")
-        elif len(target) + len(name) + len(text) > MAX_LENGTH and feature:
-            self.lines += [f"{name} = {text}", f"{target}{name}"]
+    def _settle_all(self, values: Iterable[int]) -> None:
+        for value in list(values):
+            if value in self.pending:
+                self._settle(value)
+
+    def _settle(self, value: int, wanted: str = "", key: str = "") -> None:
+        """Turn a waiting expression into a statement."""
+        pending = self.pending.pop(value)
+        self._release(self.waiting, pending.names)
+        variable = Name(self._variable(pending.names, wanted))
+        self.places[value] = variable
+        self.used.add(variable.id)
+        self.live[variable.id] += self.left[value] > 0
+        if key:
+            self.statements += self._kept(value, variable, pending.expr, feature(key))
+        elif not (isinstance(pending.expr, Name) and pending.expr.id == variable.id):
+            self.statements.append(Assign([variable], pending.expr))
+
+    def _kept(self, value: int, variable: Name, expr: Expr, place: Expr) -> list[Stmt]:
+        """Return the statements that keep a value as a feature, too."""
+        if self.left[value] == 0:
+            return [Assign([place], expr)]
+        if len(f"{text(place)} = {variable.id}{text(expr)}") > MAX_LENGTH:
+            return [Assign([variable], expr), Assign([place], variable)]
+        return [Assign([place, variable], expr)]
+
+    def _variable(self, read: frozenset[str], wanted: str) -> str:
+        """Return a variable that holds nothing still needed: the wanted one, the one that is read, a new one."""
+        again = self.used & read
+        if wanted:
+            candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))]
         else:
-            self.lines.append(f"{target}{name} = {text}")
-
-    def _name(self, text: str, wanted: str) -> str:
-        """A variable that holds nothing which is still needed: the wanted one, one that the text reads, a new one."""
-        read = self.used & {*re.findall(r"(?<![\w.])[A-Za-z_]\w*", text)}
-        again = list(read) if len(read) == 1 else list[str]()  # a value made of several is none of them
-        candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))] if wanted else [*again, *_POOL]
+            candidates = [*(again if len(again) == 1 else ()), *_POOL]  # a value made of several is none of them
         free = next((c for c in candidates if self._is_free(c)), "")
         if not free:
             self.first_free = next(i for i in count(self.first_free) if self._is_free(f"x{i}"))
@@ -138,14 +163,9 @@ class Body:
     def _is_free(self, name: str) -> bool:
         return not self.live[name] and not self.waiting[name]
 
-    def _release(self, holders: Counter[str], names: Iterable[str]) -> None:
-        """One holder less for each of some variables."""
-        for name in names:
+    def _release(self, holders: Counter[str], released: Iterable[str]) -> None:
+        """Count one holder less for each of some variables."""
+        for name in released:
             holders[name] -= 1
             if re.fullmatch(r"x[1-9]\d{0,8}", name):
                 self.first_free = min(self.first_free, max(2, int(name[1:])))
-
-
-def _words(text: str) -> set[str]:
-    """The names in an expression, and all that looks like one."""
-    return {*re.findall(r"[A-Za-z_]\w*", text)}

@@ -9,16 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.sym import show
 from archdsl.core.values import Symbol, is_list
 from archdsl.ir.flow import externals, interleaved, is_stateless
 from archdsl.ir.network import Region
 from archdsl.ir.rows import sole_block, stage_row
-from archdsl.targets.torch.conditions import condition_code
+from archdsl.targets.python.printer import text
+from archdsl.targets.torch.conditions import condition_tree
+from archdsl.targets.torch.formulas import formula_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from archdsl.core.sym import Formula
+    from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
 
@@ -129,7 +132,8 @@ class Grouping:
             if len({self.of[id(s)].number for s in present}) > 1:
                 return None
             if 0 < len(present) < len(shortcuts):
-                codes = {condition_code(s.condition, lambda f: show(f, {})) for s in shortcuts if isinstance(s, Region)}
+                trees = [condition_tree(s.condition, _bare) for s in shortcuts if isinstance(s, Region)]
+                codes = {tree and text(tree) for tree in trees}
                 if len(codes) > 1 or None in codes:
                     return None
                 found.add(index)
@@ -184,6 +188,11 @@ class Grouping:
         )
         chosen = node.layout, node.inplace, node.op.forms
         return (node.layer.kind, node.label, sources, chosen, words, form, inits, extra)
+
+
+def _bare(formula: Formula) -> Expr:
+    """Return a formula by the names that its variables have in the spec."""
+    return formula_tree(formula, {}, str)
 
 
 def _words(value: Any) -> Any:

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.sym import Formula, Sym, Varying, formula_of, show, substitute, variables
+from archdsl.core.sym import Formula, Sym, Varying, formula_of, substitute, variables
 from archdsl.core.values import is_list, is_number
 from archdsl.ir.signature import IN_CHANNELS
 from archdsl.layers.base import Shared
+from archdsl.targets.python.printer import text
+from archdsl.targets.python.tree import Assign, Items, Literal, Name
+from archdsl.targets.torch.formulas import formula_tree
 from archdsl.targets.torch.free_names import FreeNames
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Region
+    from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Group
 
 
@@ -149,26 +153,25 @@ class Constructor:
 
     # --- code ---
 
-    def write(self, formula: Formula) -> str:
-        """A formula as Python in the constructor."""
+    def write(self, formula: Formula) -> Expr:
+        """Return a formula as code of the constructor."""
         self._note(formula)
-        return self.show(formula)
+        return formula_tree(formula, self.known, lambda v: self.channels_name if v == IN_CHANNELS else v)
 
-    def show(self, formula: Formula) -> str:
-        """A formula as Python, its variables noted before."""
-        text = show(formula, self.known)
-        return text.replace(IN_CHANNELS, self.channels_name) if IN_CHANNELS in text else text
-
-    def code(self, value: Any) -> Any:
-        """A resolved value as Python; what is not a number stays."""
+    def tree(self, value: Any) -> Expr:
+        """Return a resolved value as code."""
         if isinstance(value, (Sym, Varying)):
             return self.write(value.formula)
-        if is_list(value):
-            whole = self._whole_list(value)
-            if whole:
-                self._note(("var", whole))
-            return whole or "(" + ", ".join(str(self.code(v)) for v in value) + ")"
-        return value
+        if not is_list(value):
+            return Literal(value)
+        whole = self._whole_list(value)
+        if whole:
+            self._note(("var", whole))
+        return Name(whole) if whole else Items(map(self.tree, value))
+
+    def code(self, value: Any) -> Any:
+        """Return a resolved value as a template takes it: what is no formula stays, so that the template can ask."""
+        return text(self.tree(value)) if isinstance(value, (Sym, Varying)) or is_list(value) else value
 
     @property
     def channels_name(self) -> str:
@@ -195,25 +198,18 @@ class Constructor:
             name = declared.name
             if name in self.used:
                 values = [self.value(u, name) for u in self.regions]
-                kind = "float" if any(isinstance(v, (Fraction, float)) for v in values) else self._type(values[0])
+                kind = "float" if any(isinstance(v, (Fraction, float)) for v in values) else _type(values[0])
                 default = _whole(declared.number)
                 default = float(default) if default is not None and kind == "float" else default
                 found.append(Parameter(name, name, kind, default, declared.default is None))
         for name, values in ((n, v) for n, v in self.extra.items() if n in self.asked):
             shared = values[0] if isinstance(values[0], Shared) else None
-            found.append(Parameter(name, name, self._type(values[0]), None, False, shared))
+            found.append(Parameter(name, name, _type(values[0]), None, False, shared))
         return sorted(found, key=lambda p: p.default is not None)
 
-    def _type(self, value: Any) -> str:
-        if isinstance(value, Shared):
-            return value.base
-        if is_list(value):
-            return f"tuple[{', '.join(['int'] * len(value))}]"
-        return "float" if isinstance(value, float) else type(value).__name__.replace("Sym", "int")
-
-    def locals(self) -> list[str]:
-        """Lines that work out what follows from the parameters."""
-        return [f"{name} = {self.show(formula)}" for name, formula in self.derived.items()]
+    def locals(self) -> list[Stmt]:
+        """Return the statements that work out what follows from the parameters."""
+        return [Assign([Name(name)], self.write(formula)) for name, formula in self.derived.items()]
 
     def argument(self, region: Region, parameter: Parameter) -> Any:
         """What one region gives for a parameter, in the terms of the region around it."""
@@ -249,3 +245,12 @@ def _whole(number: Fraction | None) -> int | None:
 
 def _elements(name: str, length: int) -> list[Formula | None]:
     return [("item", name, i) for i in range(length)]
+
+
+def _type(value: Any) -> str:
+    """Return the type of a parameter for such values."""
+    if isinstance(value, Shared):
+        return value.base
+    if is_list(value):
+        return f"tuple[{', '.join(['int'] * len(value))}]"
+    return "float" if isinstance(value, float) else type(value).__name__.replace("Sym", "int")

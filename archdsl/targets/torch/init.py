@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from archdsl.layers.attributes import RULES
+from archdsl.targets.python.printer import lines, text
+from archdsl.targets.python.reader import statements
+from archdsl.targets.python.tree import (
+    Assign,
+    Attribute,
+    Binary,
+    Call,
+    Evaluate,
+    Expr,
+    For,
+    If,
+    Items,
+    Literal,
+    Name,
+    Stmt,
+    called,
+    dotted,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,48 +53,50 @@ class _Exception:
 
     group: str  # the class; empty for a layer that the model itself calls
     torch_class: str
-    line: str
+    code: str
 
 
-def inner_lines(network: OpNetwork, grouping: Grouping) -> list[str]:
+def inner_statements(network: OpNetwork, grouping: Grouping) -> list[Stmt]:
     """Return the statements of `inside_layers`, which finds modules that added layers make and do not declare.
 
     Rules for kinds of modules hold for those of the spec's layers; what an added layer makes inside of its own module
     begins as that layer says. Empty where there is no such module.
     """
-    lines: dict[tuple[str, str], None] = {}
+    found: dict[tuple[str, str], Stmt] = {}
     for node in network.all_nodes():
         if node.layer.added_by and node.is_module:
             group, place = _place(grouping, node, node.label)
-            lines[group, f"found.update({place}.modules())"] = None
+            modules = Call(Attribute(place, "modules"))
+            found[group, text(place)] = Evaluate(called("found.update", [modules]))
             names = (".".join(n for n in (node.label, name) if n) for name in node.op.submodule_classes())
             declared = [_place(grouping, node, name)[1] for name in names]
             if declared:
-                lines[group, f"found -= {{{', '.join(declared)}}}"] = None
-    return _by_class(lines)
+                code = Items(declared, "{}")
+                found[group, text(code)] = Assign([Name("found")], code, "-=")
+    return _by_class((group, made) for (group, _), made in found.items())
 
 
-def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, str]:
+def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
     """Return the class that a module is in, and the module itself in a loop over those of the model.
 
     Where the model itself calls a layer, there is no class, and the module is named by its place in the model.
     """
     group = grouping.of.get(id(node.region))
     if group is None:
-        return "", f'self.get_submodule("{node.region.name}.{name}")'
-    return group.name, f"module.{name}"
+        return "", called("self.get_submodule", [Literal(f'"{node.region.name}.{name}"')])
+    return group.name, dotted(f"module.{name}")
 
 
-def _by_class(lines: Iterable[tuple[str, str]]) -> list[str]:
+def _by_class(statements: Iterable[tuple[str, Stmt]]) -> list[Stmt]:
     """Return the statements of each class in a loop, and behind it those of no class."""
-    special: dict[str, list[str]] = {}
-    for group, line in lines:
-        special.setdefault(group, []).append(line)
+    special: dict[str, list[Stmt]] = {}
+    for group, statement in statements:
+        special.setdefault(group, []).append(statement)
     alone = special.pop("", [])
-    return [*_loop(special), *(text for line in alone for text in line.split("\n"))]
+    return [*_loop(special), *alone]
 
 
-def init_lines(network: OpNetwork, grouping: Grouping, names: Names) -> list[str]:
+def init_statements(network: OpNetwork, grouping: Grouping, names: Names) -> list[Stmt]:
     """Return the body of `init_weights`; empty where torch's own way is meant everywhere.
 
     `names` are those that the classes of a node's layer have got, where they are others than its template's.
@@ -83,21 +104,22 @@ def init_lines(network: OpNetwork, grouping: Grouping, names: Names) -> list[str
     by_class: dict[str, list[_Part]] = {}
     for part in _parts(network, names):
         by_class.setdefault(part.torch_class, []).append(part)
-    rules: dict[str, list[str]] = {}
-    exceptions: dict[_Exception, None] = {}
+    rules: dict[str, list[Stmt]] = {}
+    exceptions: list[_Exception] = []
     for torch_class, parts in by_class.items():
         common = _common([p.inits for p in parts])
-        lines = _rule(torch_class, common, [p.inits for p in parts])
-        if lines:
-            rules[torch_class] = lines
-        exceptions.update(dict.fromkeys(_exceptions(grouping, parts, common)))
+        made = _rule(torch_class, common, [p.inits for p in parts])
+        if made:
+            rules[torch_class] = made
+        exceptions += _exceptions(grouping, parts, common)
+    exceptions = list({(e.group, e.torch_class, e.code): e for e in exceptions}.values())
+    special = [(e.group, made) for e in exceptions for made in statements(e.code)]
     # A block is met before the layers in it, so a rule for them would undo what is set for the block.
     if any(not e.group or e.torch_class in rules for e in exceptions):
-        return _loop(rules) + _by_class((e.group, e.line) for e in exceptions)
-    special: dict[str, list[str]] = {}
-    for e in exceptions:
-        special.setdefault(e.group, []).append(e.line)
-    return _loop({**rules, **special})
+        return _loop(rules) + _by_class(special)
+    for group, statement in special:
+        rules.setdefault(group, []).append(statement)
+    return _loop(rules)
 
 
 def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
@@ -117,14 +139,16 @@ def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
     return dict(Counter(tuple(i.items()) for i in inits).most_common(1)[0][0])
 
 
-def _rule(torch_class: str, common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[str]:
-    lines = [_call("module", name, symbol) for name, symbol in common.items() if name != "bias"]
+def _rule(torch_class: str, common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[Stmt]:
+    module = Name("module")
+    made = [s for name, symbol in common.items() if name != "bias" for s in statements(_code(module, name, symbol))]
     with_bias = {"bias" in i for i in inits}
     if with_bias == {True} and common and torch_class != "nn.Conv3d":
-        lines.append(_call("module", "bias", common["bias"]))
+        made += statements(_code(module, "bias", common["bias"]))
     elif True in with_bias:
-        lines += ["if module.bias is not None:", "    nn.init.zeros_(module.bias)"]
-    return lines
+        bias = Attribute(module, "bias")
+        made.append(If(Binary(bias, "is not", Name("None")), [Evaluate(called("nn.init.zeros_", [bias]))]))
+    return made
 
 
 def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol]) -> Iterator[_Exception]:
@@ -132,22 +156,23 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
         group, place = _place(grouping, part.node, part.name)
         for name, symbol in part.inits.items():
             if name != "bias" and common.get(name) != symbol:
-                yield _Exception(group, part.torch_class, _call(place, name, symbol))
+                yield _Exception(group, part.torch_class, _code(place, name, symbol))
 
 
-def _call(owner: str, name: str, symbol: Symbol) -> str:
+def _code(owner: Expr, name: str, symbol: Symbol) -> str:
+    """Return the statements of a rule for one tensor."""
     numbers = [repr(float(a)) for a in symbol.arguments]
-    return RULES[symbol.name].code.format(f"{owner}.{name}", *numbers)
+    return RULES[symbol.name].code.format(text(Attribute(owner, name)), *numbers)
 
 
-def _loop(rules: dict[str, list[str]]) -> list[str]:
-    if not rules:
-        return []
-    lines = ["for module in self.modules():"]
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for cls, calls in rules.items():
-        alike.setdefault(tuple(calls), []).append(cls)
-    for index, (calls, names) in enumerate(alike.items()):
-        lines.append(f"    {'if' if index == 0 else 'elif'} isinstance(module, {' | '.join(names)}):")
-        lines.extend(f"        {line}" for call in calls for line in call.split("\n"))
-    return lines
+def _loop(rules: dict[str, list[Stmt]]) -> list[Stmt]:
+    """Return a loop over the modules with a case for each class; classes with the same statements share one."""
+    alike: dict[tuple[str, ...], tuple[list[str], list[Stmt]]] = {}
+    for cls, made in rules.items():
+        alike.setdefault(tuple(lines(made)), ([], made))[0].append(cls)
+    cases: list[Stmt] = []
+    for classes, made in reversed(alike.values()):
+        kinds = [dotted(c) for c in classes]
+        union = reduce(lambda one, other: Binary(one, "|", other), kinds)
+        cases = [If(called("isinstance", [Name("module"), union]), made, cases)]
+    return [For(Name("module"), called("self.modules"), cases)] if cases else []

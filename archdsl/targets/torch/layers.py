@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jinja2 import (
     ChoiceLoader,
@@ -19,21 +18,37 @@ from archdsl.core.cache import cache_folder
 from archdsl.core.grid import Grid
 from archdsl.layers.base import Layer, Shared, Use
 from archdsl.resources import resource
+from archdsl.targets.python.definitions import renamed
+from archdsl.targets.python.printer import module_text, text
+from archdsl.targets.python.reader import expression
+from archdsl.targets.python.tree import (
+    Assign,
+    Class,
+    Function,
+    Leaf,
+    Module,
+    Name,
+    Parameter,
+    Precedence,
+    Return,
+    Verbatim,
+    dotted,
+    names,
+)  # fmt: skip
 from archdsl.targets.torch.added import AddedTemplate, check_shared_plan
 from archdsl.targets.torch.body import Step
-from archdsl.targets.torch.fit import is_primary, reflow
+from archdsl.targets.torch.operands import Operand, primary
+from archdsl.targets.torch.support import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.constructor import Constructor
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.select import OpNode
 
-
-_DEFINED = re.compile(r"^(?:class|def) (\w+)", re.MULTILINE)
-_PARTS = re.compile(r"\n\n\n+(?=class |def |@)")  # where one function or class ends and another begins
-_WHOLE_ARGUMENT = re.compile(r"(?<=[(\[,])\s*@\s*(?=[),\]])")
+_DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 
 
 class LazyShape:
@@ -63,12 +78,8 @@ def environment() -> Environment:
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
         autoescape=False, bytecode_cache=FileSystemBytecodeCache(str(cache)) if cache is not None else None,
     )  # fmt: skip
-    made.filters["primary"] = _primary
+    made.filters["primary"] = primary
     return made
-
-
-def _primary(s: str) -> str:
-    return s if is_primary(s) else f"({s})"
 
 
 class LayerPrinter:
@@ -76,25 +87,23 @@ class LayerPrinter:
 
     def __init__(self) -> None:
         self.environment = environment()
-        self.imports: set[str] = set()
-        self.taken: set[str] = set()  # names that other classes of the module have
+        self.support = Support()
+        self.imports: set[str] = set()  # lines that make names known
+        self.names: set[str] = set()  # of those that are imported, which the code of layers reads
         self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
-        self.support: dict[str, str] = {}  # functions and classes, and the names that they have got
 
     def defined(self, layers: Iterable[Layer]) -> set[str]:
-        """The functions and classes that the code of some layers brings along."""
+        """Return the functions and classes that the code of some layers may bring along, as their templates declare."""
         found: set[str] = set()
         loader: Any = self.environment.loader
-        for kind, layer in {layer.kind: layer for layer in layers}.items():
-            if layer.added_by:
-                found.update(_DEFINED.findall(AddedTemplate(layer, self.environment).source()))
-                continue
+        for kind in {layer.kind for layer in layers if not layer.added_by}:
             with suppress(TemplateNotFound):
                 source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
-                found.update(_DEFINED.findall(source))
+                if source.startswith(_DECLARED):
+                    found.update(source[len(_DECLARED) :].partition(" #}")[0].split(", "))
         return found
 
-    def at(self, nodes: Sequence[OpNode], constructor: Constructor, place: str = "") -> PrintedLayer:
+    def at(self, nodes: Sequence[OpNode], constructor: Constructor, place: Expr | None = None) -> PrintedLayer:
         """Print one layer, for all the regions that share a class. Its module is at `place`, else `self.label`."""
         first = nodes[0]
         op = first.op.of(self._resolved(nodes, constructor))
@@ -106,7 +115,7 @@ class LayerPrinter:
             check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
-        code["layer"] = place or f"self.{first.label}"
+        code["layer"] = text(place or dotted(f"self.{first.label}"))
         printed = self.printed(op, code, first.label)
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
@@ -125,13 +134,14 @@ class LayerPrinter:
                 plan[f"{key}_class"] = self.class_of(value, base=True)
         plan["layer"] = "self.layer"
         printed = self.printed(op, plan, "layer")
-        names = [f"x{i}" for i in range(len(use.inputs))]
-        lines = ["from __future__ import annotations", "import torch", "from torch import Tensor, nn", *self.imports]
-        lines += self.supporting()
-        lines += ["class Alone(nn.Module):", "    def __init__(self) -> None:", "        super().__init__()"]
-        lines += [f"        self.layer = {printed.module}"] if printed.module else []
-        lines += [f"    def forward(self, {', '.join(names)}):", f"        return {printed.apply(names)}", ""]
-        return "\n".join(lines)
+        inputs = [Name(f"x{i}") for i in range(len(use.inputs))]
+        output, _ = printed.apply(inputs)
+        made = [Assign([dotted("self.layer")], printed.module)] if printed.module is not None else []
+        init = Function("__init__", [Parameter("self")], None, [Verbatim("super().__init__()"), *made])
+        forward = Function("forward", [Parameter("self"), *(Parameter(x.id) for x in inputs)], None, [Return(output)])
+        imports = ["from __future__ import annotations", "import torch", "from torch import Tensor, nn", *self.imports]
+        alone = Class("Alone", dotted("nn.Module"), [init, forward])
+        return module_text(Module([Verbatim("\n".join(imports))], [*self.support.statements(), alone]))
 
     def _at(self, nodes: Sequence[OpNode], constructor: Constructor) -> dict[str, Any]:
         """What follows from the places of a layer, and the classes of what it shares with others."""
@@ -144,54 +154,27 @@ class LayerPrinter:
         return found
 
     def class_of(self, shared: Shared, *, base: bool = False) -> str:
-        """The name of the class of a shared object, or of what it is derived from; its text is kept."""
+        """Return the name of the class of a shared object, or of what it is derived from; its text is kept."""
         template = self.environment.get_template(shared.template)
-        text = template.render(**dict(shared.options), name=shared.base if base else shared.name)
+        code = template.render(**dict(shared.options), name=shared.base if base else shared.name)
         name = shared.base if base else shared.name
-        return self._supported(text.strip()).get(name, name)
+        return self._supported(code.strip()).get(name, name)
 
     def printed(self, op: Op[Layer], plan: dict[str, Any], label: str) -> PrintedLayer:
         """Return the code of a plan. Raises LayerError if the template of an added layer fails."""
-        layer, is_module = op.layer, op.is_module
-        if layer.added_by:
-            added = AddedTemplate(layer, self.environment)
-            made: Any = added.macros(plan)
-            support, module = added.support(made), added.module(made) if is_module else ""
-            applied: Callable[..., str] = added.apply(made)
-        else:
-            made = self.environment.get_template(f"{layer.kind}.py.j2").make_module(plan)
-            support = str(made.support()).strip() if hasattr(made, "support") else ""
-            module = _one_line(made.module()) if is_module else ""
-            applied = made.apply
-        renamed = self._supported(support) if support else {}
-        module = _renamed(module, renamed)
-        probe = str(applied(*["@"] * (2 if layer.many else 1)))
         self.imports.update(op.imports)
-        repeats = probe.count("@") > (2 if layer.many else 1)
-        bare = len(_WHOLE_ARGUMENT.findall(probe)) < probe.count("@")  # it stands beside an operator
+        write = _added if op.layer.added_by else _bundled
+        code = write(op.layer, plan, self.environment, op.is_module)
+        changed = self._supported(code.support) if code.support else {}
+        module = renamed(code.module, changed)
+        self.names |= code.names
+        return PrintedLayer(label, Leaf(module, Precedence.PRIMARY, code.names) if module else None, code, changed)
 
-        def apply(texts: Sequence[str]) -> str:
-            made_of = (f"({t})" if bare and not is_primary(t) else t for t in texts)
-            return _renamed(_one_line(applied(*made_of)), renamed)
-
-        return PrintedLayer(label, module, apply, repeats, renamed)
-
-    def _supported(self, text: str) -> dict[str, str]:
-        """Keeps functions and classes that code needs. Gives other names where another has theirs already."""
-        renamed: dict[str, str] = {}
-        for part in _PARTS.split(text):
-            named = _renamed(reflow(part), renamed)
-            name = _DEFINED.findall(part)[0]
-            if named not in self.support:
-                names = (name, *(f"{name}{i}" for i in range(2, 1000)))
-                self.support[named] = next(n for n in names if n not in self.support.values() and n not in self.taken)
-            if self.support[named] != name:
-                renamed[name] = self.support[named]
-        return renamed
-
-    def supporting(self) -> list[str]:
-        """The functions and classes that the printed code needs, under the names that it uses."""
-        return [_renamed(text, {_DEFINED.findall(text)[0]: name}) for text, name in self.support.items()]
+    def _supported(self, code: str) -> dict[str, str]:
+        """Keep functions and classes that code needs. Return other names for those whose names others have already."""
+        changed = self.support.add(code)
+        self.names |= self.support.names
+        return changed
 
     @staticmethod
     def _resolved(nodes: Sequence[OpNode], constructor: Constructor) -> Layer:
@@ -205,23 +188,51 @@ class LayerPrinter:
         )
 
 
-class PrintedLayer:
-    """A layer's constructor call and its application, whose text may name its input more than once."""
+class _Code(NamedTuple):
+    """The macros of a template, and what it declares of them."""
 
-    def __init__(
-        self, label: str, module: str, apply: Callable[[Sequence[str]], str], repeats: bool, renamed: dict[str, str]
-    ) -> None:
-        self.label, self.module, self.apply, self.repeats, self.renamed = label, module, apply, repeats, renamed
+    module: str  # empty if there is none
+    apply: Callable[..., str]
+    support: str = ""
+    precedence: Precedence = Precedence.PRIMARY  # of what `apply` gives
+    names: frozenset[str] = frozenset()  # that the code reads, of those that are imported
+    has_operators: bool = False  # whether its operands may stand beside operators without `primary`
+
+
+def _bundled(layer: Layer, plan: dict[str, Any], environment: Environment, is_module: bool) -> _Code:
+    made: Any = environment.get_template(f"{layer.kind}.py.j2").make_module(plan)
+    module = _one_line(made.module()) if is_module else ""
+    support = str(made.support()).strip() if hasattr(made, "support") else ""
+    precedence = Precedence[getattr(made, "precedence", "primary").upper()]
+    return _Code(module, made.apply, support, precedence, frozenset(getattr(made, "uses", ())))
+
+
+def _added(layer: Layer, plan: dict[str, Any], environment: Environment, is_module: bool) -> _Code:
+    template = AddedTemplate(layer, environment)
+    made: Any = template.macros(plan)
+    support = template.support(made)
+    module = template.module(made) if is_module else ""
+    applied = template.apply(made)
+    read = applied.names | (frozenset(names(expression(module))) if module else frozenset[str]())
+    return _Code(module, applied.write, support, applied.precedence, read, applied.has_operators)
+
+
+class PrintedLayer:
+    """A layer's constructor call and its application."""
+
+    def __init__(self, label: str, module: Leaf | None, code: _Code, changed: dict[str, str]) -> None:
+        self.label, self.module, self.renamed, self._code = label, module, changed, code
+
+    def apply(self, operands: Sequence[Expr]) -> tuple[Expr, bool]:
+        """Return the application to operands, and whether it names one of them more than once."""
+        given = [Operand(expr, is_beside_operator=self._code.has_operators) for expr in operands]
+        code = renamed(_one_line(self._code.apply(*given)), self.renamed)
+        read = self._code.names.union(*map(names, operands))
+        return Leaf(code, self._code.precedence, read), any(operand.named > 1 for operand in given)
 
     def step(self, node: OpNode) -> Step:
-        """The application at a node."""
-        return Step(node.id, node.inputs, self.apply, node.op.is_heavy, repeats_operand=self.repeats)
-
-
-def _renamed(code: str, names: dict[str, str]) -> str:
-    for name, chosen in names.items():
-        code = re.sub(rf"\b{name}\b", chosen, code)
-    return code
+        """Return the application at a node."""
+        return Step(node.id, node.inputs, self.apply, node.op.is_heavy)
 
 
 def _hint(node: OpNode, attribute: str) -> str:

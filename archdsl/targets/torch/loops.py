@@ -2,56 +2,75 @@
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from archdsl.targets.torch.fit import split_arguments
+from archdsl.targets.python.printer import text
+from archdsl.targets.python.tree import (
+    Attribute,
+    Binary,
+    Call,
+    Comprehension,
+    Expr,
+    Items,
+    Keyword,
+    Literal,
+    Name,
+    Starred,
+    called,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEAST = 3  # calls that differ, for a loop to read better than they do
-_NAMED = re.compile(r"(\w+)=([\w.+-]+|\([\w., +-]*\))")
 
 
-def looped(calls: Sequence[str]) -> list[str]:
-    """The elements of a list that makes these calls."""
-    parts: list[str] = []
-    for _, group in groupby(calls, key=_form):
+def looped(calls: Sequence[Call]) -> list[Expr]:
+    """Return the elements of a list that makes these calls."""
+    parts: list[Expr] = []
+    for _, group in groupby(calls, key=_pattern):
         parts.extend(_loop(list(group)))
     return parts
 
 
-def _form(call: str) -> tuple[str, ...]:
-    """A call without the values of its named arguments."""
-    name, arguments = _taken_apart(call)
-    return name, *(_NAMED.sub(r"\1=", a) if _NAMED.fullmatch(a) else a for a in arguments)
+def _pattern(call: Call) -> tuple[str, ...]:
+    """Return a call without the values that a loop could go over."""
+    blank = [Keyword(k.name, Name("")) if _may_vary(k.value) else k for k in call.keywords]
+    return tuple(map(text, (call.function, *call.arguments, *blank)))
 
 
-def _loop(calls: list[str]) -> list[str]:
-    if len(set(calls)) == 1:
-        return calls if len(calls) == 1 else [f"*({calls[0]} for _ in range({len(calls)}))"]
-    name, first = _taken_apart(calls[0])
-    columns = list(zip(*(_taken_apart(c)[1] for c in calls), strict=True))
-    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+def _may_vary(value: Expr) -> bool:
+    """Tell whether a value reads well in a list of values: a name, a number, a tuple of numbers."""
+    if isinstance(value, Items):
+        return all(isinstance(i, (Name, Literal, Attribute, Binary)) for i in value.items)
+    return isinstance(value, (Name, Literal, Attribute))
+
+
+def _loop(calls: Sequence[Call]) -> list[Expr]:
+    first, texts = calls[0], list(map(text, calls))
+    if len(set(texts)) == 1:
+        return [first] if len(calls) == 1 else [_times(first, len(calls))]
     if len(calls) < LEAST:
-        return [part for _, group in groupby(calls) for part in _loop(list(group))]
-    names = [first[i].partition("=")[0] for i in varying]
-    values = [_tuple([a.partition("=")[2] for a in columns[i]]) for i in varying]
-    arguments = [f"{a.partition('=')[0]}={a.partition('=')[0]}" if i in varying else a for i, a in enumerate(first)]
-    over = values[0] if len(values) == 1 else f"zip({', '.join(values)}, strict=True)"
-    return [f"*({name}({', '.join(arguments)}) for {', '.join(names)} in {over})"]
+        return [part for _, group in groupby(calls, key=text) for part in _loop(list(group))]
+    columns = {k.name: [c.keywords[i].value for c in calls] for i, k in enumerate(first.keywords)}
+    varying = {name: values for name, values in columns.items() if len(set(map(text, values))) > 1}
+    keywords = [Keyword(k.name, Name(k.name)) if k.name in varying else k for k in first.keywords]
+    targets = [Name(name) for name in varying]
+    tuples = [_tuple(values) for values in varying.values()]
+    over = tuples[0] if len(tuples) == 1 else called("zip", tuples, strict=Literal("True"))
+    target = targets[0] if len(targets) == 1 else Items(targets, "")
+    return [Starred(Comprehension(Call(first.function, first.arguments, keywords), target, over))]
 
 
-def _tuple(values: list[str]) -> str:
-    """A tuple, as a repeated one if it repeats."""
+def _times(call: Call, number: int) -> Expr:
+    return Starred(Comprehension(call, Name("_"), called("range", [Literal(number)])))
+
+
+def _tuple(values: Sequence[Expr]) -> Expr:
+    """Return a tuple, as a repeated one if it repeats."""
+    texts = list(map(text, values))
     for period in range(1, len(values) // 2 + 1):
-        if len(values) % period == 0 and values == values[:period] * (len(values) // period):
-            return f"({', '.join(values[:period])}{',' if period == 1 else ''}) * {len(values) // period}"
-    return f"({', '.join(values)})"
-
-
-def _taken_apart(call: str) -> tuple[str, list[str]]:
-    name, _, rest = call.partition("(")
-    return name, split_arguments(rest[:-1])
+        if len(values) % period == 0 and texts == texts[:period] * (len(values) // period):
+            return Binary(Items(values[:period]), "*", Literal(len(values) // period))
+    return Items(values)

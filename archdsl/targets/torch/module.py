@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.analysis.clip_limits import Limits, input_limits
@@ -13,19 +12,18 @@ from archdsl.core.names import why_refused
 from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.ir.network import Region
+from archdsl.targets.python.printer import lines, signature, text
+from archdsl.targets.python.tree import Function, Items, Literal, Name, Parameter, Return, reads
 from archdsl.targets.torch.classes import Grouping
-from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.folding import folding_rules
 from archdsl.targets.torch.free_names import FreeNames
-from archdsl.targets.torch.init import init_lines, inner_lines
+from archdsl.targets.torch.init import init_statements, inner_statements
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
 from archdsl.targets.torch.region import RegionPrinter
 from archdsl.targets.torch.text import docstring, in_string, paragraph, plain, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from archdsl.ir.network import Network
     from archdsl.targets.torch.classes import Group
     from archdsl.targets.torch.model import ModelPlan
@@ -55,51 +53,49 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     grouping = Grouping(lowered)
     defined = layers.defined(node.layer for node in lowered.all_nodes())
     _name_classes(grouping.groups, {network.family, network.name, *defined})
-    layers.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
+    layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
     regions = RegionPrinter(lowered, grouping, layers)
     classes = [regions.plan(group) for group in grouping.groups]
     model = ModelPrinter(lowered, regions, layers, trains=trains).plan()
-    code = [line for c in classes for line in [*c.init, *c.forward]] + model.features + model.forward
-    code += layers.supporting()
-    code += ["torch.arange"] if network.indices else []
-    code += ["torch.sqrt"] if lowered.folded else []
-    init = init_lines(lowered, grouping, layers.renamed) if trains else []
-    inner = inner_lines(lowered, grouping) if trains else []
+    init = init_statements(lowered, grouping, layers.renamed) if trains else []
+    inner = inner_statements(lowered, grouping) if trains else []
     again = _recomputing(lowered, model)
-    code += again["code"]
-    text = layers.environment.get_template("model.py.j2").render(
+    used = {*layers.names, *again["names"], *(n for s in init for n in reads(s))}
+    used |= {"torch"} if network.indices or lowered.folded else set()
+    code = layers.environment.get_template("model.py.j2").render(
         doc=_docstring(network, trains=trains),
         folding=folding_rules(network, lowered.folded),
         trains=trains,
         weights_last=not trains and any(n.layer.kind == "channels_last" for n in lowered.all_nodes()),
         standard=again["imports"] if trains else _FOLDING_IMPORTS if lowered.folded else [],
-        imports=_imports({*layers.imports, _CHECKPOINT}, code),
-        support=layers.supporting(),
-        classes=classes,
-        model=model,
+        imports=_imports({*layers.imports, _CHECKPOINT}, used),
+        support=["\n".join(s.lines) for s in layers.support.statements()],
+        classes=["\n".join(lines([c.tree()])) for c in classes],
+        model={
+            "init": list(lines(model.init, 8)),
+            "head_indices": model.head_indices,
+            "frozen": list(map(text, model.frozen)),
+            "features": list(lines(model.features, 8)),
+            "forward": list(lines(model.forward, 8)),
+        },
         family=network.family,
         factory=network.name if network.name != network.family else "",
         recomputing=again,
         **_choices(lowered, again["default"]),
         title=docstring(network.doc or network.name),
         checks=_checks(network, origin.spec),
-        features_signature=fit(f"def forward_features({_signature(network)}) -> dict[str, Tensor]:", 4),
-        forward_signature=fit(f"def forward({_signature(network)}) -> Tensor:", 4),
+        features_signature=_signature(network, "forward_features", "dict[str, Tensor]"),
+        forward_signature=_signature(network, "forward", "Tensor"),
         inputs=list(network.inputs),
         clips=list(network.clips),
         indices=list(network.indices),
         frames=_frames(network),
-        init=[text for line in init for text in _fitted(line)],
-        inner=[text for line in inner for text in _fitted(line)],
+        init=list(lines(init, 8)),
+        inner=list(lines(inner, 8)),
         output=_output(network),
     )
-    body = text.strip() + "\n"
+    body = code.strip() + "\n"
     return f"{_header(origin, body)}{body}"
-
-
-def _fitted(line: str) -> list[str]:
-    code = line.lstrip()
-    return fit(code, 8 + len(line) - len(code))
 
 
 def _header(origin: Origin, body: str) -> str:
@@ -150,18 +146,16 @@ def _camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-def _imports(extra: set[str], code: Iterable[str]) -> list[str]:
-    """The import lines that the code needs, of those that its layers may need, in the order that ruff wants."""
-    text = "\n".join(code)
-    whole = ["import torch"] if "torch." in text else []
+def _imports(extra: set[str], used: set[str]) -> list[str]:
+    """Return the lines that import the names that code reads, of those that it may read, in the order of ruff."""
+    whole = ["import torch"] if "torch" in used else []
     names: dict[str, list[str]] = {"from torch import ": ["Tensor", "nn"]}
     for line in sorted(extra):
         start, name = line.rsplit("import ", 1)
-        used = name.partition("  #")[0].split()[-1]
-        if re.search(rf"(?<![\w.]){used}\b", text):
+        if name.partition("  #")[0].split()[-1] in used:
             names.setdefault(f"{start}import ", []).append(name)
-    lines = (start + ", ".join(found) for start, found in names.items())
-    return [*whole, *sorted(lines, key=lambda line: line.split()[1])]
+    made = (start + ", ".join(found) for start, found in names.items())
+    return [*whole, *sorted(made, key=lambda line: line.split()[1])]
 
 
 def _docstring(network: Network, *, trains: bool) -> list[str]:
@@ -208,25 +202,32 @@ def _choices(network: Network, checkpointing: str) -> dict[str, Any]:
         "dropout": dropout,
         "drop_path": drop_path,
         "choices": bool(choices),
-        "factory_signature": fit(f"def {network.name}({', '.join(choices)}) -> {network.family}:", 0),
+        "factory_signature": signature(Function(network.name, map(_parameter, choices), Name(network.family), []), 0),
         "factory_doc": docstring(f"A new model, its weights at their start; training may want {' and '.join(wanted)}."),
     }
 
 
 def _recomputing(network: OpNetwork, model: ModelPlan) -> dict[str, Any]:
     """What code needs to compute stages again, which are rows of blocks or not; nothing for a model without stages."""
-    found: dict[str, Any] = {"kinds": model.kinds, "moves": False, "imports": [], "code": [], "default": "", "fit": []}
+    found: dict[str, Any] = {
+        "kinds": model.kinds,
+        "moves": False,
+        "imports": [],
+        "names": set[str](),
+        "default": "",
+        "fit": [],
+    }
     if not model.kinds:
         return found
     moves = any(node.layer.buffers(*node.input_shapes) for node in network.all_nodes())  # with each computation
     standard = ["from contextlib import nullcontext"] if moves else []
     standard.append("from typing import Literal, cast, get_args")
-    code = ["checkpoint", *(["torch.compiler"] if moves else [])]
-    found |= {"moves": moves, "imports": standard, "code": code, "default": "none"}
-    if network.fitted is not None and model.fitted:
+    names = {"checkpoint", *(["torch"] if moves else [])}
+    found |= {"moves": moves, "imports": standard, "names": names, "default": "none"}
+    if network.fitted is not None and model.recomputed:
         clips = "1 clip keeps" if network.fitted.batch == 1 else f"{network.fitted.batch} clips keep"
         told = f'The stages of "fit", with which {clips} {size_text(network.fitted.kept)} of activations.'
-        found |= {"default": "fit", "fit": fit(f"return [{', '.join(model.fitted)}]", 8), "told": told}
+        found |= {"default": "fit", "fit": list(lines([Return(Items(model.recomputed, "[]"))], 8)), "told": told}
     return found
 
 
@@ -248,10 +249,17 @@ def _frames(network: Network) -> dict[str, str]:
     return {n: f"{name}.shape[2]" if t == network.node(clip).shape.t else str(int(t)) for n, t in frames.items()}
 
 
-def _signature(network: Network) -> str:
-    """The parameters of the model's `forward`; the numbers of frames can be left out."""
-    optional = [f"{name}: Tensor | None = None" for name in network.indices]
-    return ", ".join(["self", *(f"{name}: Tensor" for name in network.clips), *optional])
+def _signature(network: Network, name: str, returns: str) -> list[str]:
+    """Return the lines that begin a method of the model; the numbers of frames can be left out."""
+    given = [Parameter(clip, Name("Tensor")) for clip in network.clips]
+    given += [Parameter(index, Literal("Tensor | None"), Name("None")) for index in network.indices]
+    return signature(Function(name, [Parameter("self"), *given], Literal(returns), []), 4)
+
+
+def _parameter(text: str) -> Parameter:
+    name, _, rest = text.partition(": ")
+    kind, _, default = rest.partition(" = ")
+    return Parameter(name, Literal(kind), Literal(default))
 
 
 def _checks(network: Network, spec: str) -> list[dict[str, Any]]:

@@ -11,16 +11,31 @@ from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals
 from archdsl.ir.network import Region
 from archdsl.layers.base import Shared
+from archdsl.targets.python import tree
+from archdsl.targets.python.tree import (
+    Assign,
+    Call,
+    Class,
+    Docstring,
+    Function,
+    If,
+    Keyword,
+    Literal,
+    Name,
+    Verbatim,
+    called,
+    dotted,
+)  # fmt: skip
 from archdsl.targets.torch.body import Body, Step
-from archdsl.targets.torch.conditions import condition_code
+from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor, Parameter
-from archdsl.targets.torch.fit import fit
 from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.text import docstring, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Group, Grouping
     from archdsl.targets.torch.layers import LayerPrinter
     from archdsl.targets.torch.select import OpNetwork, OpNode
@@ -28,26 +43,27 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class ClassPlan:
-    """What the template prints of one class."""
+    """The class of a group of regions, and what its constructor takes."""
 
     name: str
+    constructor: Constructor
     doc: list[str]
-    inputs: list[str]
-    init: list[str] = field(default_factory=list[str])
-    forward: list[str] = field(default_factory=list[str])
+    init: list[Stmt] = field(default_factory=list["Stmt"])
+    forward: list[Stmt] = field(default_factory=list["Stmt"])
+    inputs: list[str] = field(default_factory=list[str])
     parameters: list[Parameter] = field(default_factory=list[Parameter])
-    constructor: Constructor | None = None
 
-    @property
-    def init_signature(self) -> list[str]:
-        """The lines that begin `__init__`."""
-        texts = [f"{p.name}: {p.type}" + ("" if p.default is None else f" = {p.default}") for p in self.parameters]
-        return fit(f"def __init__({', '.join(['self', *texts])}) -> None:", 4)
-
-    @property
-    def forward_signature(self) -> list[str]:
-        """The lines that begin `forward`."""
-        return fit(f"def forward(self, {', '.join(f'{i}: Tensor' for i in self.inputs)}) -> Tensor:", 4)
+    def tree(self) -> Class:
+        """Return the code of the class."""
+        own = tree.Parameter("self")
+        given = [
+            tree.Parameter(p.name, Literal(p.type), None if p.default is None else Literal(p.default))
+            for p in self.parameters
+        ]
+        init = Function("__init__", [own, *given], Name("None"), [Verbatim("super().__init__()"), *self.init])
+        inputs = [tree.Parameter(name, Name("Tensor")) for name in self.inputs]
+        forward = Function("forward", [own, *inputs], Name("Tensor"), self.forward)
+        return Class(self.name, dotted("nn.Module"), [Docstring(self.doc), *([init] if self.init else []), forward])
 
 
 class RegionPrinter:
@@ -63,9 +79,9 @@ class RegionPrinter:
         """The class of a group. The groups of the regions inside it were planned before."""
         region = group.example
         constructor = Constructor(group)
-        plan = ClassPlan(group.name, self._doc(group), self._input_names(region), constructor=constructor)
+        plan = ClassPlan(group.name, constructor, self._doc(group), inputs=self._input_names(region))
         self.plans[group.number] = plan
-        lines: list[str] = []
+        init: list[Stmt] = []
         steps: list[Step] = []
         for index, item in enumerate(region.items):
             same = [u.items[index] for u in group.regions]
@@ -77,12 +93,11 @@ class RegionPrinter:
                 made, step = self._inner(item, regions, index in group.optional, constructor)
             else:
                 continue
-            lines.extend(made)
+            init.extend(made)
             steps.append(step)
         outer = externals(self.network, region)
-        body = Body(steps, dict(zip(outer, plan.inputs, strict=True)), [region.exit])
-        plan.forward = [text for line in body.write() for text in fit(line, 8)]
-        plan.init = [text for line in constructor.locals() for text in fit(line, 8)] + lines
+        plan.forward = Body(steps, dict(zip(outer, map(Name, plan.inputs), strict=True)), region.exit).write()
+        plan.init = [*constructor.locals(), *init]
         plan.parameters = [self._typed(p) for p in constructor.parameters()]
         return plan
 
@@ -94,59 +109,61 @@ class RegionPrinter:
 
     # --- members ---
 
-    def _layer(self, node: OpNode, same: Sequence[OpNode], constructor: Constructor) -> tuple[list[str], Step]:
-        """The lines of `__init__` and the step of `forward` for a layer, for all regions that share the class."""
+    def _layer(self, node: OpNode, same: Sequence[OpNode], constructor: Constructor) -> tuple[list[Stmt], Step]:
+        """Return the statements of `__init__` and the step of `forward` for a layer, for all regions of the class."""
         printed = self.layers.at(same, constructor)
-        lines = fit(f"self.{printed.label} = {printed.module}", 8) if printed.module else []
-        return lines, printed.step(node)
+        made = [] if printed.module is None else [_member(printed.label, printed.module)]
+        return made, printed.step(node)
 
     def _inner(
         self, region: Region, same: Sequence[Region], is_optional: bool, constructor: Constructor
-    ) -> tuple[list[str], Step]:
-        """The same for a region inside the class; an optional one is not in all of those that share it."""
+    ) -> tuple[list[Stmt], Step]:
+        """Do the same for a region inside the class; an optional one is not in all of those that share it."""
         if is_optional:
-            test = condition_code(region.condition, constructor.write)
+            test = condition_tree(region.condition, constructor.write)
+            if test is None:
+                raise AssertionError
             present = next(u for u in same if u.items)
             call = self.call([u if u.items else present for u in same], constructor)
-            lines = [f"        if {test}:", *fit(f"self.{region.label} = {call}", 12)]
-            lines += ["        else:", f"            self.{region.label} = nn.Identity()"]
+            absent = called("nn.Identity")
+            made: Stmt = If(test, [_member(region.label, call)], [_member(region.label, absent)])
         else:
-            lines = fit(f"self.{region.label} = {self.member(same, constructor)}", 8)
-        return lines, self.step(region, f"self.{region.label}")
+            made = _member(region.label, self.member(same, constructor))
+        return [made], self.step(region, dotted(f"self.{region.label}"))
 
-    def step(self, region: Region, place: str) -> Step:
+    def step(self, region: Region, place: Expr) -> Step:
         """Return the call of a region that is a submodule at `place`."""
-        return Step(
-            region.exit, tuple(externals(self.network, region)), lambda x: f"{place}({', '.join(x)})", heavy=True
-        )
+        return Step(region.exit, tuple(externals(self.network, region)), lambda x: (Call(place, x), False), heavy=True)
 
-    def member(self, regions: Sequence[Any], constructor: Constructor) -> str:
+    def member(self, regions: Sequence[Region], constructor: Constructor) -> Call:
         """Return the constructor call of a region or of a row of blocks, for all regions that share the outer class."""
         if regions[0].kind != "sequence":
             return self.call(regions, constructor)
-        return self.row([self.call([u.items[k] for u in regions], constructor) for k in range(len(regions[0].items))])
+        rows = zip(*(_blocks(u) for u in regions), strict=True)
+        return self.row([self.call(blocks, constructor) for blocks in rows])
 
-    def call(self, regions: Sequence[Any], constructor: Constructor) -> str:
-        """The constructor call of a region inside another, for all regions that share the outer class."""
+    def call(self, regions: Sequence[Region], constructor: Constructor) -> Call:
+        """Return the constructor call of a region inside another, for all regions that share the outer class."""
         if not regions[0].items:
-            return "nn.Identity()"
-        group = self.grouping.of[id(regions[0])]
-        plan = self.plans[group.number]
+            return called("nn.Identity")
+        plan = self.plans[self.grouping.of[id(regions[0])].number]
         inner = plan.constructor
-        if inner is None:
-            raise AssertionError
-        texts: list[str] = []
+        arguments: list[Expr] = []
+        keywords: list[Keyword] = []
         for parameter in plan.parameters:
             value = self._given(regions, parameter, inner, constructor)
             if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
                 continue
             rounded = type(value) is float and parameter.variable not in inner.exact
-            code = float(f"{value:.4g}") if rounded else constructor.code(value)
-            texts.append(str(code) if parameter.by_position else f"{parameter.name}={code}")
-        return f"{plan.name}({', '.join(texts)})"
+            code = Literal(float(f"{value:.4g}")) if rounded else constructor.tree(value)
+            if parameter.by_position:
+                arguments.append(code)
+            else:
+                keywords.append(Keyword(parameter.name, code))
+        return Call(Name(plan.name), arguments, keywords)
 
     @staticmethod
-    def _given(regions: Sequence[Any], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
+    def _given(regions: Sequence[Region], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
         """What regions give for a parameter, in the terms of the class around them."""
         values = [inner.argument(u, parameter) for u in regions]
         if isinstance(values[0], Shared) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
@@ -156,9 +173,9 @@ class RegionPrinter:
         return constructor.resolve(values, parameter.name, is_rate=parameter.variable not in inner.exact)
 
     @staticmethod
-    def row(calls: Sequence[str]) -> str:
-        """A sequence of blocks; neighbours that are alike become a loop."""
-        return f"nn.Sequential({', '.join(looped(calls))})"
+    def row(calls: Sequence[Call]) -> Call:
+        """Return a sequence of blocks; neighbours that are alike become a loop."""
+        return called("nn.Sequential", looped(calls))
 
     # --- words ---
 
@@ -199,3 +216,11 @@ class RegionPrinter:
                     yield from self._members(item)
             elif not self.network.node(item).layer.internal:
                 yield self.network.node(item).layer.kind
+
+
+def _member(label: str, module: Expr) -> Stmt:
+    return Assign([dotted(f"self.{label}")], module)
+
+
+def _blocks(row: Region) -> list[Region]:
+    return [item for item in row.items if isinstance(item, Region)]
