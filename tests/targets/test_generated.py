@@ -202,14 +202,6 @@ def test_steps_do_not_compile_again(path: Path) -> None:
             optimizer.step()
 
 
-def test_compile_keeps_the_values() -> None:
-    """Through AOTAutograd, which functionalises the graph."""
-    model = built("slowfast_r50", depths=[1, 1, 1, 1]).eval()
-    clip = torch.randn(1, 3, 8, 32, 32)
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(clip), model(clip), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS])
 def test_export_gives_the_same(path: Path) -> None:
     arch = of_form(path)
