@@ -156,7 +156,7 @@ def test_layer_of_the_readme(tmp_path: Path) -> None:
 def test_readme_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    commands = re.findall(r"^    (\w+(?: \w+)?)  ", capsys.readouterr().out, re.MULTILINE)
     assert commands
     readme = (ROOT / "README.md").read_text("utf-8")
     assert all(f"| `archdsl {c}" in readme for c in commands)

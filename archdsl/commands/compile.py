@@ -1,59 +1,118 @@
-"""`archdsl compile`: specs to PyTorch modules on disk."""
+"""`archdsl compile`: the PyTorch modules of specs."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import total_cost
-from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.commands import values
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.sizes import size_text
-from archdsl.files import UsageError, system_fault, write_atomically
+from archdsl.files import UsageError, read_source, system_fault, write_atomically
 from archdsl.pipeline import fit_memory, module_text
 from archdsl.targets.torch.checkpoints import TooLarge
+from archdsl.targets.torch.lower import TARGETS, TRAIN
 
 if TYPE_CHECKING:
-    import argparse
-
+    from archdsl.commands.parser import Parser
     from archdsl.ir.network import Fitted
     from archdsl.pipeline import Analysis
 
 MAX_DIFF_LINES = 40
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Compiles each spec; a fault in one does not keep the others from being compiled."""
-    _check_options(arguments)
-    if arguments.output and arguments.output.endswith(".py") and len(arguments.specs) > 1:
-        message = f"{len(arguments.specs)} specs cannot be written to one file; name a folder with -o"
+STAGES = ("ast", "graph", "shapes", "lowered")
+EXAMPLES = (
+    ("compile my_model.arch --set classes=51", "Write the module of a spec beside it, with another head."),
+    ("compile my_model.arch --max-activation 8GiB --batch 8 -o out/", "Checkpoint stages so that 8 clips fit."),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC)
+    spec_arguments(parser)
+    code = parser.group("generated code")
+    code.add_argument(
+        "--target", choices=TARGETS, default=TRAIN,
+        help="Purpose of the module (default: train). With `infer`, batch norms are folded into convolutions, dropout "
+        "is left out, and the module is NAME_infer.py.",
+    )  # fmt: skip
+    code.add_argument(
+        "--no-pass", dest="without", action="append", default=[], metavar="NAME",
+        help="Leave out a lowering pass, which `--print lowered` lists; may be repeated.",
+    )  # fmt: skip
+    code.add_argument(
+        "--max-activation", metavar="SIZE", type=values.size,
+        help="Activation memory limit, e.g. 8GiB: choose stages to checkpoint so that --batch clips fit.",
+    )  # fmt: skip
+    code.add_argument(
+        "--batch", metavar="CLIPS", type=values.count, help="Number of clips that --max-activation is for."
+    )
+    output = parser.group("output")
+    output.add_argument(
+        "-o", "--output", metavar="FILE|DIR",
+        help="File or folder to write to (default: generated/ beside specs/, else beside SPEC).",
+    )  # fmt: skip
+    output.add_argument("--force", action="store_true", help="Overwrite files that archdsl has not written.")
+    output.add_argument("--check", action="store_true", help="Write nothing; exit with 1 if a module differs.")
+    output.add_argument(
+        "--print", dest="stage", choices=STAGES, help="Print an intermediate form of the network in place of writing."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions):
+    """Options of `archdsl compile`."""
+
+    specs: tuple[str, ...]
+    target: str
+    without: tuple[str, ...]  # names of passes
+    max_activation: int | None  # bytes
+    batch: int | None
+    output: str | None
+    force: bool
+    check: bool
+    stage: str | None  # what to print
+
+
+def run(options: Options) -> int:
+    """Compile each spec; an error in one does not keep the others from being compiled."""
+    _check_options(options)
+    if options.output and options.output.endswith(".py") and len(options.specs) > 1:
+        message = f"{len(options.specs)} specs cannot be written to one file; name a folder with -o"
         raise UsageError(message)
-    return max(_compile_one(spec, arguments) for spec in arguments.specs)
+    return max(_compile_one(spec, options) for spec in options.specs)
 
 
-def _check_options(arguments: argparse.Namespace) -> None:
+def _check_options(options: Options) -> None:
     from archdsl.targets.torch.lower import check_options
 
     try:
-        check_options(arguments.no_pass, arguments.target)
+        check_options(options.without, options.target)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if (arguments.max_activation is None) != (arguments.batch is None):
+    if (options.max_activation is None) != (options.batch is None):
         raise UsageError("--max-activation and --batch go together: the memory, and for how many clips")
-    if arguments.max_activation is not None and arguments.target != "train":
-        raise UsageError(f"--max-activation is for training, not for --target {arguments.target}")
+    if options.max_activation is not None and options.target != TRAIN:
+        raise UsageError(f"--max-activation is for training, not for --target {options.target}")
 
 
-def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
+def _compile_one(spec: str, options: Options) -> int:
     try:
-        if arguments.print:
-            return _show_stage(spec, arguments)
-        analysis = analysed(spec, arguments)
-        fitted = _fitted(analysis, arguments)
-        text = module_text(analysis, arguments.no_pass, arguments.target, fitted)
+        if options.stage:
+            return _show_stage(spec, options)
+        analysis = analysed(spec, options)
+        fitted = _fitted(analysis, options)
+        text = module_text(analysis, options.without, options.target, fitted)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
@@ -61,22 +120,22 @@ def _compile_one(spec: str, arguments: argparse.Namespace) -> int:
         print(f"archdsl: {spec}: {error}", file=sys.stderr)
         return 1
     show_diagnostics(analysis.warnings)
-    name = analysis.network.name + ("" if arguments.target == "train" else f"_{arguments.target}")
-    target = _target(spec, name, arguments.output)
-    code = _compare(target, text) if arguments.check else _write(spec, target, text, force=arguments.force)
+    name = analysis.network.name + ("" if options.target == TRAIN else f"_{options.target}")
+    target = _target(spec, name, options.output)
+    code = _compare(target, text) if options.check else _write(spec, target, text, force=options.force)
     if fitted is not None:
         print(f"    {_told(fitted, total_cost(analysis.network).macs)}")
     return code
 
 
-def _fitted(analysis: Analysis, arguments: argparse.Namespace) -> Fitted | None:
-    if arguments.max_activation is None:
+def _fitted(analysis: Analysis, options: Options) -> Fitted | None:
+    if options.max_activation is None or options.batch is None:
         return None
-    return fit_memory(analysis, arguments.max_activation, arguments.batch, arguments.no_pass)
+    return fit_memory(analysis, options.max_activation, options.batch, options.without)
 
 
 def _told(fitted: Fitted, macs: int) -> str:
-    """What was chosen, and the memory that is expected."""
+    """Return the chosen stages and the expected memory, as text."""
     clips = f"{fitted.batch} clip{'s' * (fitted.batch != 1)}"
     if not fitted.stages:
         return f"{clips}: {size_text(fitted.kept)} of activations; nothing has to be computed again"
@@ -85,15 +144,19 @@ def _told(fitted: Fitted, macs: int) -> str:
     return f"{told}    computed again: {', '.join(fitted.stages)}, {fitted.macs / macs:.1%} of the multiply-adds"
 
 
-def _show_stage(spec: str, arguments: argparse.Namespace) -> int:
-    from archdsl.commands.stages import show_stage
+def _show_stage(spec: str, options: Options) -> int:
+    from archdsl.commands.stages import syntax_tree, whole_network
 
-    print(show_stage(arguments.print, spec, arguments))
+    if options.stage == "ast":
+        print(syntax_tree(read_source(spec)))
+    else:
+        network = analysed(spec, options).network
+        print(whole_network(network, options.stage or "", options.without, options.target))
     return 0
 
 
 def _target(spec: str, name: str, output: str | None) -> Path:
-    """Where a module goes: the file asked for, `NAME.py` in a folder, or in `generated/` beside `specs/`."""
+    """Return the file of a module: the one asked for, `NAME.py` in a folder, or in `generated/` beside `specs/`."""
     if output is None:
         folder = Path(spec).resolve().parent
         specs = next((f for f in (folder, folder.parent) if f.name == "specs"), None)
@@ -142,7 +205,7 @@ def _write(spec: str, target: Path, text: str, *, force: bool) -> int:
 
 
 def _read(target: Path) -> str | None:
-    """A file's text; None if there is none. What is not text counts as another's."""
+    """Return a file's text; None if there is none. Bytes that are not text are replaced."""
     try:
         return target.read_bytes().decode("utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.analysis.cost import CONVENTION, Row, cost_json, cost_rows, total_cost
-from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.analysis.cost import CONVENTION, LEVELS, Row, cost_json, cost_rows, total_cost
+from archdsl.commands import values
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic
 from archdsl.core.grid import grid_text
@@ -15,38 +19,66 @@ from archdsl.core.table import aligned
 from archdsl.targets.torch.memory import Memory, memory_of, memory_rows
 
 if TYPE_CHECKING:
-    import argparse
-
+    from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
 
 TOLERANCE = 0.02  # of a published figure
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Prints what each spec costs and how that compares with what is published."""
-    results = [(spec, analysed(spec, arguments)) for spec in arguments.specs]
-    if arguments.json:
-        data = [_json(a, arguments) | _published_json(spec, a, arguments) for spec, a in results]
+EXAMPLES = (
+    ("cost my_model.arch --by block", "Print the cost of each block."),
+    ("cost my_model.arch --batch 8 --json", "Print the cost, and the activation memory of 8 clips, as JSON."),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC)
+    spec_arguments(parser)
+    output = parser.group("output")
+    output.add_argument("--by", choices=LEVELS, default="stage", help="Rows of the table (default: stage).")
+    output.add_argument(
+        "--batch", metavar="CLIPS", type=values.count,
+        help="Also print the activation memory of training with this many clips, in float32.",
+    )  # fmt: skip
+    output.add_argument("--json", action="store_true", help="Print JSON in place of tables.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions):
+    """Options of `archdsl cost`."""
+
+    specs: tuple[str, ...]
+    by: str
+    batch: int | None
+    json: bool
+
+
+def run(options: Options) -> int:
+    """Print the cost of each spec, and compare it with the published figures."""
+    results = [(spec, analysed(spec, options)) for spec in options.specs]
+    if options.json:
+        data = [_json(a, options) | _published_json(spec, a, options) for spec, a in results]
         print(json.dumps(data[0] if len(data) == 1 else data, indent=2, ensure_ascii=False))
     for index, (spec, analysis) in enumerate(results):
-        comparison, warnings = _compare(spec, analysis, arguments)
-        if not arguments.json:
-            print("\n" * bool(index) + _table(analysis, arguments.by, arguments.batch))
+        comparison, warnings = _compare(spec, analysis, options)
+        if not options.json:
+            print("\n" * bool(index) + _table(analysis, options.by, options.batch))
             print("\n".join(comparison) + "\n" * bool(comparison), end="")
         show_diagnostics([*analysis.warnings, *warnings])
     return 0
 
 
-def _json(analysis: Analysis, arguments: argparse.Namespace) -> dict[str, Any]:
-    data = cost_json(analysis.network, arguments.by)
-    if arguments.batch is None:
+def _json(analysis: Analysis, options: Options) -> dict[str, Any]:
+    data = cost_json(analysis.network, options.by)
+    if options.batch is None:
         return data
-    memory = _memory(analysis, arguments.batch)
-    for level in ("stage", arguments.by):
+    memory = _memory(analysis, options.batch)
+    for level in ("stage", options.by):
         kept = _kept(memory, level)
         for row in data[f"{level}s"]:
             row["memory"] = kept.get((row["name"], row["path"] or ""), 0)
-    return data | {"batch": arguments.batch, "memory": memory.total}
+    return data | {"batch": options.batch, "memory": memory.total}
 
 
 def _memory(analysis: Analysis, batch: int) -> Memory:
@@ -101,16 +133,16 @@ def _figures(*numbers: int) -> tuple[str, ...]:
     return tuple(f"{n:,}" for n in numbers)
 
 
-def _compare(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> tuple[list[str], list[Diagnostic]]:
+def _compare(spec: str, analysis: Analysis, options: Options) -> tuple[list[str], list[Diagnostic]]:
     """Lines that hold the counts against the published ones, and warnings where they are too far apart."""
     published, statement = analysis.network.published, analysis.program.published
     if published is None or statement is None:
         return [], []
-    if arguments.set or arguments.like:
+    if options.settings or options.like:
         return ["published figures are for the spec without --set and --like: not compared"], []
     network = analysis.network
     if published.clip is not None:
-        network = analysed(spec, arguments, published.clip).network
+        network = analysed(spec, options, published.clip).network
     total = total_cost(network)
     inputs = ", ".join(str(network.node(n).shape) for n in network.clips.values())
     lines: list[str] = []
@@ -130,13 +162,13 @@ def _compare(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> tu
     return [*lines, source] if source else lines, warnings
 
 
-def _published_json(spec: str, analysis: Analysis, arguments: argparse.Namespace) -> dict[str, object]:
+def _published_json(spec: str, analysis: Analysis, options: Options) -> dict[str, object]:
     published = analysis.network.published
     if published is None:
         return {}
-    own = analysed(spec, arguments, published.clip).network if published.clip else analysis.network
+    own = analysed(spec, options, published.clip).network if published.clip else analysis.network
     counted = total_cost(own)
-    comparable = not (arguments.set or arguments.like)
+    comparable = not (options.settings or options.like)
     return {
         "published": {
             "params": published.params,

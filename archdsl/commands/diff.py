@@ -1,45 +1,79 @@
-"""`archdsl diff`: what differs between two networks."""
+"""`archdsl diff`: two networks compared."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.compare import compare, difference_json
-from archdsl.commands.common import analysed_pair, show_diagnostics
+from archdsl.analysis.cost import LEVELS
+from archdsl.commands.common import analysed_pair
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import PairOptions, pair_arguments
+from archdsl.commands.pictures import picture_format, write_picture
 
 if TYPE_CHECKING:
-    import argparse
-
     from archdsl.analysis.compare import Difference
+    from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Tells what differs between two networks, and draws them side by side."""
-    output = Path(arguments.output) if arguments.output is not None else None
-    if output is not None:
-        from archdsl.commands.draw import picture_format
+EXAMPLES = (
+    ("diff slow_r50 slowfast_r50", "Compare two networks."),
+    (
+        "diff my_model.arch --set width=96 -o wider.svg",
+        "Compare a network with a wider one, and draw both.",
+    ),
+)
 
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    pair_arguments(parser, "The other network (default: BASE, with --set, --clip and --like).")
+    output = parser.group("output")
+    output.add_argument("--check", action="store_true", help="Exit with 1 if the networks differ.")
+    output.add_argument("--json", action="store_true", help="Print JSON in place of text.")
+    output.add_argument(
+        "-o", "--output", metavar="FILE", help="Also draw both networks side by side: .svg, .png, .pdf or .dot."
+    )
+    output.add_argument(
+        "--level", choices=LEVELS, default="stage", help="Draw stages, blocks or layers (default: stage)."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(PairOptions):
+    """Options of `archdsl diff`."""
+
+    check: bool
+    json: bool
+    output: str | None
+    level: str
+
+
+def run(options: Options) -> int:
+    """Print the differences between two networks, and draw them side by side."""
+    output = Path(options.output) if options.output is not None else None
+    if output is not None:
         picture_format(output)
-    base, arch = analysed_pair(arguments)
+    base, arch = analysed_pair(options)
     difference = compare(base.network, arch.network, base.parameters, arch.parameters)
-    sides = _made_of(arguments.base, base), _made_of(arguments.spec or arguments.base, arch)
-    if arguments.json:
+    sides = _made_of(options.base, base), _made_of(options.spec or options.base, arch)
+    if options.json:
         print(json.dumps(_json(difference, *sides), indent=2, ensure_ascii=False))
     else:
         from archdsl.commands.diff_text import difference_lines
 
         print("\n".join(difference_lines(difference, *map(shlex.join, sides))))
     if output is not None:
-        from archdsl.commands.draw import write_picture
         from archdsl.targets.dot.diff import difference_diagram
 
-        write_picture(difference_diagram(difference, base.network, arch.network, arguments.level), output)
+        write_picture(difference_diagram(difference, base.network, arch.network, options.level), output)
     show_diagnostics(dict.fromkeys([*base.warnings, *arch.warnings]))
-    return int(arguments.check and difference.differ)
+    return int(options.check and difference.differ)
 
 
 def _json(difference: Difference, base: list[str], arch: list[str]) -> dict[str, object]:
@@ -50,7 +84,7 @@ def _json(difference: Difference, base: list[str], arch: list[str]) -> dict[str,
 
 
 def _made_of(spec: str, analysis: Analysis) -> list[str]:
-    """A spec's file, and the options that make this network of it."""
+    """Return a spec's file, and the options that make this network from it."""
     words = [spec]
     if analysis.like is not None:
         words += ["--like", analysis.like.source.text]

@@ -2,73 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.files import EnvironmentFault, UsageError, write_atomically
+from archdsl.analysis.cost import LEVELS
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
+from archdsl.commands.pictures import FORMAT_OF, draw, picture_format
 
 if TYPE_CHECKING:
-    import argparse
+    from archdsl.commands.parser import Parser
 
-    from archdsl.ir.network import Network
-    from archdsl.targets.dot.writer import Diagram
+EXAMPLES = (
+    ("draw my_model.arch -o my_model.svg", "Draw the stages of a network."),
+    ("draw my_model.arch -o my_model.pdf --level block", "Draw its blocks, for a paper."),
+)
 
-FORMAT_OF = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot"}
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("spec", metavar="SPEC", help=SPEC)
+    spec_arguments(parser)
+    output = parser.group("output")
+    output.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help=f"File to write: {', '.join(FORMAT_OF)}.",
+    )  # fmt: skip
+    output.add_argument(
+        "--level", choices=LEVELS, default="stage", help="Draw stages, blocks or layers (default: stage)."
+    )
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Draws one spec."""
-    from archdsl.commands.common import analysed, show_diagnostics
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions):
+    """Options of `archdsl draw`."""
 
-    output = Path(arguments.output)
+    spec: str
+    output: str
+    level: str
+
+
+def run(options: Options) -> int:
+    """Draw one spec."""
+    output = Path(options.output)
     picture_format(output)
-    analysis = analysed(arguments.spec, arguments)
-    draw(analysis.network, output, arguments.level)
+    analysis = analysed(options.spec, options)
+    draw(analysis.network, output, options.level)
     show_diagnostics(analysis.warnings)
     return 0
-
-
-def draw(network: Network, output: Path, level: str) -> None:
-    """Writes the diagram of a network, in the format that the file's name ends in.
-
-    Raises:
-        UsageError: if that is none of the formats, or there can be no such file.
-        EnvironmentFault: if the picture cannot be made or written.
-    """
-    from archdsl.lowering import without_identities
-    from archdsl.targets.dot.writer import diagram
-
-    picture_format(output)
-    write_picture(diagram(without_identities(network), level), output)
-
-
-def write_picture(picture: Diagram, output: Path) -> None:
-    """Writes a diagram.
-
-    Raises:
-        UsageError: if the name ends in none of the formats, there can be no such file, or the picture is too large.
-        EnvironmentFault: if the picture cannot be made or written.
-    """
-    from archdsl.targets.dot.render import PictureTooLarge, RenderError
-
-    format_ = picture_format(output)
-    try:
-        data = picture.picture(format_)
-    except PictureTooLarge as error:
-        raise UsageError(f"{output}: {error}") from None
-    except RenderError as error:
-        raise EnvironmentFault(f"{output}: {error}") from None
-    write_atomically(output, data)
-
-
-def picture_format(output: Path) -> str:
-    """The format that a file's name ends in.
-
-    Raises:
-        UsageError: if that is none of the formats.
-    """
-    known = FORMAT_OF.get(output.suffix.lower())
-    if known is None:
-        *most, last = FORMAT_OF
-        raise UsageError(f"{output}: a diagram's name ends in {', '.join(most)} or {last}")
-    return known

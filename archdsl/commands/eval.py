@@ -1,5 +1,84 @@
-"""`archdsl eval`: see `train`."""
+"""`archdsl eval`: a trained module evaluated on videos."""
 
-from archdsl.commands.train import evaluate as command
+from __future__ import annotations
 
-__all__ = ["command"]
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.commands.running import check_packages, is_first, trained_run, views_of, write_report
+from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
+from archdsl.files import DataError
+
+if TYPE_CHECKING:
+    from archdsl.commands.parser import Parser
+    from archdsl.train.data.listing import Split
+    from archdsl.train.run import Data, Run
+
+EXAMPLES = (
+    ("eval runs/my_model-1 --clips 10 --crops 3", "Evaluate a run with 30 views of each video."),
+    ("eval --data videos/test.csv --shuffle-frames", "Evaluate the last run on other videos, frames in random order."),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="Folder of `archdsl train` (default: the run that was trained last)."
+    )
+    videos = parser.group("videos")
+    videos.add_argument("--data", metavar="DIR|LIST", help="Videos (default: those for validation of the run).")
+    videos.add_argument(
+        "--root", metavar="DIR", help="Folder that the paths of a list are relative to (default: that of the list)."
+    )
+    videos.add_argument(
+        "--shuffle-frames", action="store_true",
+        help="Put the frames of each clip in random order: accuracy that remains does not come from motion.",
+    )  # fmt: skip
+    view_arguments(parser)
+    engine_arguments(parser.group("devices and loading"))
+    parser.group("report").add_argument("-o", "--output", metavar="DIR", help="Folder to write (default: RUN/eval).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ViewOptions, EngineOptions):
+    """Options of `archdsl eval`."""
+
+    run: str | None
+    data: str | None
+    root: str | None
+    shuffle_frames: bool
+    output: str | None
+
+
+def run(options: Options) -> int:
+    """Evaluate a run, on its own videos or on others."""
+    check_packages()
+    from archdsl.train.evaluate import look
+    from archdsl.train.fit import split_of
+    from archdsl.train.run import Data
+    from archdsl.train.weights import trained
+
+    run, folder = trained_run(options.run, options)
+    data = run.data
+    if options.data is not None:
+        data = Data(options.data, options.data, options.root, str(folder / "classes.txt"))
+    split = split_of(data, run.engine.seed)
+    _check_classes(run, split, data, folder)
+    output = Path(options.output) if options.output is not None else folder / "eval"
+    model = trained(run, folder, options.weights)
+    views = views_of(options, run, shuffle_frames=options.shuffle_frames)
+    metrics, line = write_report(look(run, model, split.val, folder, views), output, folder)
+    if is_first():
+        print(json.dumps(metrics, indent=2) if options.json else f"{line}\nthe report is {output / 'summary.md'}")
+    return 0
+
+
+def _check_classes(run: Run, split: Split, data: Data, folder: Path) -> None:
+    """Raise DataError if videos have other classes than those that were learned."""
+    if split.classes == run.classes:
+        return
+    strange = [name for name in split.classes if name not in run.classes]
+    known = f"its classes are not those of {folder / 'classes.txt'}"
+    raise DataError(f"{data.data}: {known}" + (f", which has no {', '.join(strange[:5])}" if strange else ""))

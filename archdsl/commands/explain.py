@@ -1,7 +1,8 @@
-"""`archdsl explain CODE`: what a fault means and how it is mended."""
+"""`archdsl explain CODE`: the explanation of an error code."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.core.codes import TITLES
@@ -9,17 +10,35 @@ from archdsl.core.diagnostics import did_you_mean
 from archdsl.files import UsageError
 
 if TYPE_CHECKING:
-    import argparse
+    from archdsl.commands.parser import Parser
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Prints the explanation of a code."""
+EXAMPLES = (
+    ("explain E0501", "Explain an error that `archdsl check` has reported."),
+    ("explain W0101", "Explain a warning."),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("code", metavar="CODE", help="Code of an error or a warning, e.g. E0501.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `archdsl explain`."""
+
+    code: str
+
+
+def run(options: Options) -> int:
+    """Print the explanation of a code."""
     from archdsl.core.explain import explain
 
-    code = arguments.code.upper()
+    code = options.code.upper()
     text = explain(code)
     if text is None:
         hint = did_you_mean(code, TITLES)
-        raise UsageError(f"no fault has the code {arguments.code}" + (f"; {hint}" if hint else ""))
+        raise UsageError(f"no fault has the code {options.code}" + (f"; {hint}" if hint else ""))
     print(f"{code}: {TITLES[code]}\n\n{text}")
     return 0

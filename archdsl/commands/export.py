@@ -1,84 +1,127 @@
-"""`archdsl export`: a module that only runs, for onnxruntime or for torch without Python."""
+"""`archdsl export`: a module for inference, as ONNX or for torch.export."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.architecture import Architecture
-from archdsl.commands.common import analysed, missing_packages, show_diagnostics
+from archdsl.commands.common import analysed, missing_packages
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.report import Reporter
 from archdsl.elaborate.program import Resolver
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
 from archdsl.pipeline import plan_weights
+from archdsl.train.formats import ONNX, SUFFIXES
 from archdsl.weights.plan import OWN
 from archdsl.weights.sources import find_map
 
 if TYPE_CHECKING:
-    import argparse
-
+    from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Exports one spec, with weights if they are given."""
+EXAMPLES = (
+    ("export runs/my_model-1 -o my_model.onnx", "Export a trained module for onnxruntime."),
+    (
+        "export slowfast_r50 -o slowfast.pt2 --weights SLOWFAST_8x8_R50.pyth --from pytorchvideo",
+        "Export a network with published weights for torch.export.",
+    ),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("spec", metavar="SPEC|RUN", help=f"{SPEC[:-1]}; or a folder of `archdsl train`.")
+    spec_arguments(parser)
+    weights = parser.group("weights")
+    weights.add_argument(
+        "--weights", metavar="FILE", help="Checkpoint to load (default: that of the run, else initial weights)."
+    )
+    weights.add_argument(
+        "--from", dest="source", default=OWN, metavar="SOURCE",
+        help="Code base whose tensor names the checkpoint has (default: archdsl).",
+    )  # fmt: skip
+    output = parser.group("output")
+    output.add_argument("-o", "--output", required=True, metavar="FILE", help="File to write: .onnx or .pt2.")
+    output.add_argument("--format", choices=tuple(SUFFIXES), help="Format of the file (default: that of its suffix).")
+    output.add_argument(
+        "--batch", default="dynamic", metavar="dynamic|CLIPS",
+        help="Number of clips that the module takes at once (default: dynamic, any number).",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions):
+    """Options of `archdsl export`."""
+
+    spec: str
+    weights: str | None
+    source: str
+    output: str
+    format: str | None
+    batch: str
+
+
+def run(options: Options) -> int:
+    """Export one spec, with weights if they are given."""
     missing_packages("torch", "safetensors")
     from archdsl.train.export import export
 
-    output, batch = Path(arguments.output), batch_of(arguments.batch)
-    form = format_of(output, arguments.format)
-    source: str = arguments.source
-    if source != OWN and arguments.weights is None:
+    output, batch = Path(options.output), batch_of(options.batch)
+    form = format_of(output, options.format)
+    source: str = options.source
+    if source != OWN and options.weights is None:
         raise UsageError(f"--from {source}: says whose names weights have; name them with --weights FILE")
     if source != OWN:
         find_map(
-            Resolver(FileLibrary(), Reporter()).resolve(read_source(arguments.spec)), source, FileLibrary(), "--from"
+            Resolver(FileLibrary(), Reporter()).resolve(read_source(options.spec)), source, FileLibrary(), "--from"
         )
-    run = Path(arguments.spec)
+    run = Path(options.spec)
     if (run / "run.json").exists():
-        model, shapes = _of_run(run, arguments)
+        model, shapes = _of_run(run, options)
     else:
-        model, shapes = _of_spec(arguments, source)
+        model, shapes = _of_spec(options, source)
     difference = export(model, shapes, form, output, batch)
     clips = "any number of clips" if batch is None else f"{batch} clip{'s' * (batch != 1)}"
     told = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
-    print(f"{arguments.spec} → {output}: {told}; differs from the module by {difference:.1e} of the largest logit")
+    print(f"{options.spec} → {output}: {told}; differs from the module by {difference:.1e} of the largest logit")
     return 0
 
 
-def _of_run(run: Path, arguments: argparse.Namespace) -> tuple[Any, list[tuple[int, ...]]]:
-    """The trained module of a run, and the shape of its clip."""
+def _of_run(run: Path, options: Options) -> tuple[Any, list[tuple[int, ...]]]:
+    """Return the trained module of a run, and the shape of its clip (C, T, H, W)."""
     from archdsl.train.run import load_run
     from archdsl.train.weights import trained
 
-    if arguments.set or arguments.clip or arguments.like:
+    if options.settings or options.clip or options.like:
         raise UsageError(f"{run}: is trained as it is; --set, --clip and --like are for specs")
     known = load_run(run)
-    return trained(known, run, arguments.weights), [known.clip]
+    return trained(known, run, options.weights), [known.clip]
 
 
-def _of_spec(arguments: argparse.Namespace, source: str) -> tuple[Any, list[tuple[int, ...]]]:
-    """The module of a spec for inference, with the weights that are named, and the shapes of its clips."""
-    analysis = analysed(arguments.spec, arguments, like=None if source == OWN else source)
+def _of_spec(options: Options, source: str) -> tuple[Any, list[tuple[int, ...]]]:
+    """Return the module of a spec for inference, with the weights that are named, and the shapes of its clips."""
+    analysis = analysed(options.spec, options, like=None if source == OWN else source)
     show_diagnostics(analysis.warnings)
     model = Architecture(analysis).build(target="infer")
-    if arguments.weights is not None:
-        model.load_state_dict(weights_of(analysis, arguments.weights, source))
+    if options.weights is not None:
+        model.load_state_dict(weights_of(analysis, options.weights, source))
     network = analysis.network
     return model, [tuple(map(int, network.node(number).shape.shape)) for number in network.clips.values()]
 
 
 def format_of(output: Path, named: str | None) -> str:
-    """The format of a file: the one that is named, or the one that its suffix stands for.
+    """Return the format of a file: the one that is named, or that of its suffix.
 
     Raises:
         UsageError: if the suffix stands for another one or for none.
         EnvironmentFault: if what writes the format is not installed.
     """
-    from archdsl.train.export import ONNX, SUFFIXES
-
     found = named or next((form for form, suffix in SUFFIXES.items() if suffix == output.suffix), None)
     if found is None:
         known = " or ".join(f"{suffix} ({form})" for form, suffix in SUFFIXES.items())
@@ -92,7 +135,7 @@ def format_of(output: Path, named: str | None) -> str:
 
 
 def batch_of(text: str) -> int | None:
-    """The number of clips at once; None for any.
+    """Return the number of clips at once; None for any.
 
     Raises:
         UsageError: if it is neither.
@@ -105,7 +148,7 @@ def batch_of(text: str) -> int | None:
 
 
 def weights_of(analysis: Analysis, file: str, source: str) -> dict[str, Any]:
-    """The weights in a file, by our names.
+    """Return the weights in a file, by the tensor names of archdsl.
 
     Raises:
         SpecError: if they are not those of the network.

@@ -1,59 +1,82 @@
-"""`archdsl fmt`: specs in canonical form."""
+"""`archdsl fmt`: canonical formatting of specs."""
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.core.diagnostics import SpecError
-from archdsl.core.render import render_text
 from archdsl.files import UsageError, read_source, write_atomically
 from archdsl.frontend.format import format_text
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Sequence
+
+    from archdsl.commands.parser import Parser
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Formats what the command line names."""
-    return run(arguments.paths, check=arguments.check, diff=arguments.diff)
+EXAMPLES = (
+    ("fmt specs/", "Format all specs of a folder in place."),
+    ("fmt --check --diff my_model.arch", "Show what would change, and write nothing."),
+)
 
 
-def run(paths: list[str], check: bool, diff: bool) -> int:
-    """Formats files, and all specs below directories, in place; with `check` or `diff` only shows what would change.
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH",
+        help="Specs, and folders whose specs are all formatted.",
+    )  # fmt: skip
+    output = parser.group("output")
+    output.add_argument("--check", action="store_true", help="Write nothing; exit with 1 if a spec would change.")
+    output.add_argument("--diff", action="store_true", help="Write nothing; show what would change.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `archdsl fmt`."""
+
+    paths: tuple[str, ...]
+    check: bool = False
+    diff: bool = False
+
+
+def run(options: Options) -> int:
+    """Format files in place, and all specs below folders; with `check` or `diff` only show what would change.
 
     Exit 1 if a file does not parse, or if one would change under `check` or `diff`.
 
     Raises:
         UsageError: if there is nothing to format at one of the paths.
     """
-    code = 0
-    for path in _files(paths):
-        try:
-            source = read_source(path)
-            result = format_text(source.text, source.name)
-        except SpecError as error:
-            print(render_text(error.diagnostics, color=sys.stderr.isatty()), end="", file=sys.stderr)
-            code = 1
-            continue
-        if path.read_bytes() == result.encode():
-            continue
-        if diff:
-            print(_difference(source.text, result, path), end="")
-        if check:
-            print(f"{path}: would be reformatted")
-        if check or diff:
-            code = 1
-        else:
-            write_atomically(path.resolve(), result)  # a link stays one
-            print(f"{path}: reformatted")
-    return code
+    return max([_format(path, options) for path in _files(options.paths)])
 
 
-def _files(paths: list[str]) -> list[Path]:
-    """The specs at some paths, each once.
+def _format(path: Path, options: Options) -> int:
+    try:
+        source = read_source(path)
+        result = format_text(source.text, source.name)
+    except SpecError as error:
+        show_diagnostics(error.diagnostics)
+        return 1
+    if path.read_bytes() == result.encode():
+        return 0
+    if options.diff:
+        print(_difference(source.text, result, path), end="")
+    if options.check:
+        print(f"{path}: would be reformatted")
+    if options.check or options.diff:
+        return 1
+    write_atomically(path.resolve(), result)  # a link stays one
+    print(f"{path}: reformatted")
+    return 0
+
+
+def _files(paths: Sequence[str]) -> list[Path]:
+    """Return the specs at some paths, each once.
 
     Raises:
         UsageError: if a path is not there or holds no spec.
@@ -75,7 +98,7 @@ def _files(paths: list[str]) -> list[Path]:
 
 
 def _difference(before: str, after: str, path: Path) -> str:
-    """A unified diff; the only change that it cannot show is said in words."""
+    """Return a unified diff; a removed byte order mark, which it cannot show, is named in words."""
     diff = unified_diff(_lines(before), _lines(after), f"{path}", f"{path}")
     return "".join(diff) or f"{path}: begins with a byte order mark\n"
 

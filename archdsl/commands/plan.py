@@ -1,78 +1,160 @@
-"""`archdsl plan`: what training will need, and the fastest way that fits."""
+"""`archdsl plan`: memory and time of training, and the fastest way that fits."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archdsl.commands.common import analysed, show_diagnostics
+from archdsl.commands import values
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.files import UsageError
+from archdsl.ir.recipe import Recipe
 from archdsl.layers.base import Precision
 from archdsl.planning.gpus import GPUS
 from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, plan_json, plan_training
 from archdsl.planning.time import Machine
 from archdsl.targets.torch.lower import lower
+from archdsl.train.engine import PRECISIONS
 
 if TYPE_CHECKING:
-    import argparse
-
-    from archdsl.ir.recipe import Recipe
+    from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
 
+OPTIMIZERS = Recipe.fields["optimizer"].words
 HEAD = (
     "strategy", "checkpointing", "largest", "clips", "weights", "gradients", "optimiser", "activations", "all", "step",
     "waiting", "clips/s",
 )  # fmt: skip
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Prints the plan of a spec; 1 if nothing fits."""
-    analysis = analysed(arguments.spec, arguments)
-    plan, epochs = planned(analysis, arguments)
-    if arguments.json:
-        print(json.dumps(plan_json(plan, arguments.videos, epochs), indent=2, ensure_ascii=False))
+EXAMPLES = (
+    ("plan slowfast_r50 --gpu a100 --gpus 8", "Find the fastest way to train on 8 GPUs of one node."),
+    (
+        "plan my_model.arch --gpu l4 --batch 4 --videos 240000",
+        "Predict memory and hours for 4 clips on a GPU.",
+    ),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("spec", metavar="SPEC", help=SPEC)
+    spec_arguments(parser)
+    _machine_arguments(parser)
+    training = parser.group("training")
+    training.add_argument(
+        "--batch", type=values.count, metavar="CLIPS", help="Number of clips on each GPU (default: as many as fit)."
+    )
+    training.add_argument(
+        "--precision", choices=PRECISIONS, default="bf16", help="Precision of the computation (default: bf16)."
+    )
+    training.add_argument("--optimizer", choices=OPTIMIZERS, help="Optimiser (default: that of the recipe).")
+    training.add_argument(
+        "--videos",
+        type=values.positive,
+        metavar="N",
+        help="Number of videos in an epoch; predicts hours of training.",
+    )
+    training.add_argument(
+        "--epochs", type=values.positive, metavar="N", help="Number of epochs (default: that of the recipe)."
+    )
+    parser.group("output").add_argument("--json", action="store_true", help="Print JSON in place of tables.")
+
+
+def _machine_arguments(parser: Parser) -> None:
+    group = parser.group("GPUs")
+    group.add_argument(
+        "--gpu", choices=tuple(GPUS), default="a100", help="Type of GPU (default: a100, with 80 GB of memory)."
+    )
+    group.add_argument(
+        "--gpus", type=values.count, default=1, metavar="N", help="Number of GPUs on all nodes together (default: 1)."
+    )
+    group.add_argument(
+        "--gpus-per-node", type=values.count, default=8, metavar="N", help="Number of GPUs of each node (default: 8)."
+    )
+    group.add_argument(
+        "--memory", type=values.size, metavar="SIZE", help="Memory per GPU, e.g. 80GB (default: the GPU's full memory)."
+    )
+    group.add_argument(
+        "--reserve", type=values.size, default=2 * 2**30, metavar="SIZE",
+        help="Memory to keep free on each GPU, for CUDA's context and fragmentation (default: 2GiB).",
+    )  # fmt: skip
+    group.add_argument(
+        "--efficiency", type=values.share, default=0.4, metavar="SHARE",
+        help="Share of the peak speed that matrix products reach (default: 0.4).",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions):
+    """Options of `archdsl plan`."""
+
+    spec: str
+    gpu: str
+    gpus: int
+    gpus_per_node: int
+    memory: int | None  # bytes
+    reserve: int  # bytes
+    batch: int | None
+    precision: str
+    optimizer: str | None
+    efficiency: float
+    videos: int | None
+    epochs: int | None
+    json: bool
+
+
+def run(options: Options) -> int:
+    """Print the plan of a spec; exit 1 if nothing fits."""
+    analysis = analysed(options.spec, options)
+    plan, epochs = planned(analysis, options)
+    if options.json:
+        print(json.dumps(plan_json(plan, options.videos, epochs), indent=2, ensure_ascii=False))
     else:
-        print("\n".join([*_heading(plan, arguments.precision), "", *_table(plan, arguments.videos, epochs), ""]))
+        print("\n".join([*_heading(plan, options.precision), "", *_table(plan, options.videos, epochs), ""]))
         print("\n".join(_assumptions(plan)))
     show_diagnostics(analysis.warnings)
     if plan.best is None:
         print(f"archdsl: {_what_would_fit(plan)}", file=sys.stderr)
         return 1
-    if not arguments.json:
-        print(f"\n{_advice(plan, plan.best, arguments)}")
+    if not options.json:
+        print(f"\n{_advice(plan, plan.best, options)}")
     return 0
 
 
-def planned(analysis: Analysis, arguments: argparse.Namespace) -> tuple[Plan, float]:
-    """The plan that the options ask for, and the number of epochs.
+def planned(analysis: Analysis, options: Options) -> tuple[Plan, float]:
+    """Return the plan that the options ask for, and the number of epochs.
 
     Raises:
         UsageError: for options that do not go together.
     """
     recipe = analysis.network.recipe
-    gpu = GPUS[arguments.gpu]
-    if arguments.precision == "bf16" and not gpu.bfloat16:
+    gpu = GPUS[options.gpu]
+    if options.precision == "bf16" and not gpu.bfloat16:
         raise UsageError(f"--precision bf16: a {gpu.name} has no bfloat16; fp16 and fp32 are possible")
-    if arguments.gpus > arguments.gpus_per_node and arguments.gpus % arguments.gpus_per_node:
+    if options.gpus > options.gpus_per_node and options.gpus % options.gpus_per_node:
         raise UsageError(
-            f"--gpus {arguments.gpus}: no whole number of nodes with {arguments.gpus_per_node} GPUs each;"
+            f"--gpus {options.gpus}: no whole number of nodes with {options.gpus_per_node} GPUs each;"
             " --gpus-per-node says how many there are"
         )
-    limits = Limits(arguments.memory or gpu.memory, arguments.reserve)
+    limits = Limits(options.memory or gpu.memory, options.reserve)
     if limits.usable <= 0:
         raise UsageError(f"--reserve {size_text(limits.reserve)}: leaves nothing of {size_text(limits.memory)}")
-    machine = Machine(gpu, arguments.gpus, arguments.gpus_per_node, arguments.efficiency)
-    precision = Precision(half=arguments.precision != "fp32", cuda=True)
-    setup = Setup(machine, _optimizer(recipe, arguments), precision, limits, arguments.batch)
-    return plan_training(lower(analysis.network), setup), arguments.epochs or recipe.epochs
+    machine = Machine(gpu, options.gpus, options.gpus_per_node, options.efficiency)
+    precision = Precision(half=options.precision != "fp32", cuda=True)
+    setup = Setup(machine, _optimizer(recipe, options), precision, limits, options.batch)
+    return plan_training(lower(analysis.network), setup), options.epochs or recipe.epochs
 
 
-def _optimizer(recipe: Recipe, arguments: argparse.Namespace) -> Optimizer:
-    name = arguments.optimizer or recipe.optimizer
+def _optimizer(recipe: Recipe, options: Options) -> Optimizer:
+    name = options.optimizer or recipe.optimizer
     return Optimizer(name, float(recipe.momentum), bool(recipe.ema))
 
 
@@ -119,7 +201,7 @@ def _row(plan: Plan, choice: Choice, videos: int | None, epochs: float) -> list[
 
 
 def seconds(time: float) -> str:
-    """A time as a person reads it."""
+    """Return a time as text, in seconds or milliseconds."""
     return f"{time:.2f} s" if time >= 1 else f"{1000 * time:.3g} ms"
 
 
@@ -138,20 +220,18 @@ def _assumptions(plan: Plan) -> list[str]:
     return lines
 
 
-def _advice(plan: Plan, best: Choice, arguments: argparse.Namespace) -> str:
+def _advice(plan: Plan, best: Choice, options: Options) -> str:
     gpus = plan.setup.machine.gpus
     nodes = -(-gpus // plan.setup.machine.per_node)
-    options = [f"--precision {arguments.precision}", f"--batch {gpus * best.batch}"]  # of all GPUs
+    words = [f"--precision {options.precision}", f"--batch {gpus * best.batch}"]  # of all GPUs
     if best.way.checkpointing != "none":
-        options.append(f"--checkpointing {best.way.checkpointing}")
+        words.append(f"--checkpointing {best.way.checkpointing}")
     if gpus > 1:
-        options.append(f"--strategy {best.way.strategy} --devices {gpus // nodes}")
+        words.append(f"--strategy {best.way.strategy} --devices {gpus // nodes}")
     if nodes > 1:
-        options.append(f"--nodes {nodes}")
+        words.append(f"--nodes {nodes}")
     left = size_text(best.room - best.memory)
-    return (
-        f"advice: archdsl train {arguments.spec} {' '.join(options)}\nThat is the fastest that fits; {left} are left."
-    )
+    return f"advice: archdsl train {options.spec} {' '.join(words)}\nThat is the fastest that fits; {left} are left."
 
 
 def _what_would_fit(plan: Plan) -> str:

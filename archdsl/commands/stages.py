@@ -1,33 +1,33 @@
-"""`archdsl compile --print`: what the compiler has made of a spec after each stage."""
+"""`archdsl compile --print`: the intermediate forms of a spec, as text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.commands.common import analysed
 from archdsl.core.values import describe, is_list
-from archdsl.files import read_source
 from archdsl.frontend.ast import Syntax
 from archdsl.frontend.parse import parse
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from archdsl.core.source import Source
     from archdsl.ir.network import Network, Node
 
 
-def show_stage(stage: str, spec: str, arguments: argparse.Namespace) -> str:
-    """The syntax tree, the graph, the graph with shapes, or the lowered graph, as text."""
-    if stage == "ast":
-        return "\n".join(line for s in parse(read_source(spec)).statements for line in _tree(s, 0))
-    network = analysed(spec, arguments).network
+def syntax_tree(source: Source) -> str:
+    """Return the syntax tree of a spec as text."""
+    return "\n".join(line for s in parse(source).statements for line in _tree(s, 0))
+
+
+def whole_network(network: Network, stage: str, without: Sequence[str], target: str) -> str:
+    """Return the graph of a network, the graph with shapes, or the lowered graph, as text."""
     if stage == "lowered":
-        return "\n".join(_lowered(network, arguments.no_pass, arguments.target))
+        return "\n".join(_lowered(network, without, target))
     return "\n".join(_node(network, node, stage) for node in network.all_nodes())
 
 
-def _lowered(network: Network, without: list[str], target: str) -> Iterator[str]:
+def _lowered(network: Network, without: Sequence[str], target: str) -> Iterator[str]:
     """A line for each pass, then one for each layer."""
     from archdsl.targets.torch.lower import PASSES, lowered_with_counts
 

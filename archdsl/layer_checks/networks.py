@@ -92,7 +92,8 @@ _SIZES = "call `fixed(x)` of archdsl.core.grid in `infer` where the code is righ
 
 def export(cases: Sequence[Case], form: str) -> str:
     """Export a network, and hold what the file computes against the module."""
-    from archdsl.train.export import SUFFIXES, ExportError, export
+    from archdsl.train.export import ExportError, export
+    from archdsl.train.formats import SUFFIXES
 
     missing = [n for n in ("onnx", "onnxscript", "onnxruntime") if find_spec(n) is None] if form == "onnx" else []
     if missing:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from archdsl.files import CommandError, UsageError, replacing
+from archdsl.train.formats import ONNX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-ONNX, TORCH_EXPORT = "onnx", "torch-export"
-SUFFIXES = {ONNX: ".onnx", TORCH_EXPORT: ".pt2"}
 LIMIT = 1e-4  # for the difference of logits, of the largest one
 MAX_BATCH = 1024  # clips at once that a file with a dynamic batch takes
 ONE_FILE = 2 * 10**9  # bytes: protobuf, which ONNX is stored as, ends at 2 GiB

@@ -15,7 +15,7 @@ from archdsl.train.data.dataset import Clips, collate, seed_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archdsl.train.run import Engine
+    from archdsl.train.engine import Engine
 
 
 class Order:

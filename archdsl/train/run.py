@@ -23,13 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
+from archdsl.train.engine import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
-    from archdsl.architecture import Architecture
+    from archdsl.ir.network import Network
+    from archdsl.pipeline import Analysis
 
 CONFIG = "run.json"
 WEIGHTS = "weights.safetensors"
@@ -52,31 +54,6 @@ class Data:
     root: str | None = None
     classes: str | None = None
     val_share: float = 0.2
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How a run is carried out."""
-
-    batch: int = 16  # clips for one step of the optimiser, over all devices
-    accumulate: int = 1  # parts that each device takes its share of a batch in
-    devices: int = 1
-    nodes: int = 1
-    strategy: str = "ddp"  # or fsdp
-    device: str = "auto"  # cpu or cuda
-    precision: str = "fp32"  # or bf16, fp16
-    compile: bool = False
-    checkpointing: str = "none"  # or block, stage
-    sync_bn: bool = False
-    workers: int = 2
-    decoder: str = "auto"
-    seed: int = 0
-    save_every: int = 0  # steps between checkpoints, beside the one of each epoch
-
-    @property
-    def world(self) -> int:
-        """The number of processes."""
-        return self.devices * self.nodes
 
 
 @dataclass(frozen=True)
@@ -147,35 +124,34 @@ def load_run(folder: Path) -> Run:
         raise DataError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
 
 
-def clip_of(arch: Architecture) -> tuple[int, int, int, int]:
-    """Channels, frames, height and width of its clip.
+def clip_of(network: Network) -> tuple[int, int, int, int]:
+    """Return channels, frames, height and width of a network's clip.
 
     Raises:
         UsageError: if its input is not one video in colour.
     """
-    network = arch._analysis.network  # pyright: ignore[reportPrivateUsage]  # the same package's
     if len(network.clips) > 1:
-        raise UsageError(f"{arch.name}: takes {len(network.clips)} videos at once; `archdsl train` has one to give")
+        raise UsageError(f"{network.name}: takes {len(network.clips)} videos at once; `archdsl train` has one to give")
     (number,) = network.clips.values()
     c, t, h, w = map(int, network.node(number).shape.shape)
     if c != 3:
-        raise UsageError(f"{arch.name}: takes {c} channels; `archdsl train` reads videos of 3 (red, green, blue)")
+        raise UsageError(f"{network.name}: takes {c} channels; `archdsl train` reads videos of 3 (red, green, blue)")
     return c, t, h, w
 
 
-def describe(arch: Architecture, classes: tuple[str, ...], data: Data, engine: Engine, **more: Any) -> Run:
-    """A run of an architecture.
+def describe(analysis: Analysis, classes: tuple[str, ...], data: Data, engine: Engine, **more: Any) -> Run:
+    """Return the run that trains an architecture.
 
     Raises:
         UsageError: if its input is not one video in colour.
     """
+    from archdsl.pipeline import module_text
     from archdsl.targets.torch.checkpoints import blocks_of, stages_of
     from archdsl.targets.torch.select import select
 
-    network = arch._analysis.network  # pyright: ignore[reportPrivateUsage]  # the same package's
-    clip = clip_of(arch)
+    network = analysis.network
     blocks = tuple(block.name for stage in stages_of(select(network)) for block in blocks_of(stage))
     return Run(
-        arch.name, clip=clip, blocks=blocks, recipe=arch.recipe, classes=classes, data=data,
-        engine=engine, source=arch.source(), **more,
+        network.name, clip=clip_of(network), blocks=blocks, recipe=network.recipe, classes=classes, data=data,
+        engine=engine, source=module_text(analysis), **more,
     )  # fmt: skip

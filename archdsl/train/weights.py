@@ -1,4 +1,4 @@
-"""Weights that a run begins with, and those that it ends with."""
+"""Initial weights of a run, and trained weights."""
 
 # Much of what it calls has no types.
 # pyright: reportUnknownVariableType=false
@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from archdsl.architecture import load, transfer_weights
 from archdsl.core.render import render_text
@@ -17,7 +18,6 @@ from archdsl.weights.checkpoint import read_checkpoints
 from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     import torch
@@ -26,38 +26,47 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.train.run import Run
 
+Tensors: TypeAlias = "dict[str, torch.Tensor]"  # by name
 
-def starting_weights(arch: Architecture, arguments: argparse.Namespace) -> dict[str, torch.Tensor] | None:
-    """What `--weights` gives, as tensors of the architecture: of the same network, or made of those of its base.
 
-    The base is the spec as it is published, or that of `--weights-spec`; another head begins anew.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that a run begins with."""
+
+    file: str
+    source: str = OWN  # whose tensor names it has
+    spec: str | None = None  # of the network that it is of; None: the spec of the run, as published
+
+
+def starting_weights(arch: Architecture, checkpoint: Checkpoint, spec: str) -> Tensors:
+    """Return a checkpoint as tensors of an architecture: of the same network, or made of those of its base.
+
+    The base is that of the checkpoint, else `spec` as it is published; another head is initialised.
 
     Raises:
         SpecError: if the tensors are not those of the base.
         UsageError: if they cannot be read.
     """
-    if arguments.weights is None:
-        return None
-    source: str = arguments.weights_from
-    if source == OWN and arguments.weights_spec is None:
-        found, told = read_checkpoints([("", arguments.weights)], arch.tensors)
+    file, source = checkpoint.file, checkpoint.source
+    if source == OWN and checkpoint.spec is None:
+        found, told = read_checkpoints([("", file)], arch.tensors)
         if {name: tuple(tensor.shape) for name, tensor in found.items()} == arch.tensors:
             _show(told)
             return dict(found)
-    base = load(arguments.weights_spec or arguments.spec, like=None if source == OWN else source)
-    tensors, told = read_checkpoints([("", arguments.weights)], base.plan_weights(source).theirs)
+    base = load(checkpoint.spec or spec, like=None if source == OWN else source)
+    tensors, told = read_checkpoints([("", file)], base.plan_weights(source).theirs)
     _show(told)
     return transfer_weights(base, tensors, arch, source)
 
 
 def _show(diagnostics: Sequence[Diagnostic]) -> None:
-    """Print what there is to say about the checkpoint."""
+    """Print diagnostics about the checkpoint."""
     if diagnostics:
         print(render_text(diagnostics, color=sys.stderr.isatty()), end="", file=sys.stderr)
 
 
 def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
-    """The module of a run, with the weights of its last epoch, or with others.
+    """Return the module of a run, with the weights of its last epoch, or with others.
 
     Raises:
         UsageError: if there are none.

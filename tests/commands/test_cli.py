@@ -18,15 +18,6 @@ from archdsl.core.codes import TITLES
 SLOWFAST = ROOT / "specs" / "slowfast_r50.arch"
 
 
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """The command line, in a folder that holds a spec without faults and one with a fault."""
-    monkeypatch.chdir(tmp_path)
-    Path("tiny.arch").write_text(TINY, "utf-8")
-    Path("faulty.arch").write_text(FAULTY, "utf-8")
-    return Shell(capsys)
-
-
 def process(*arguments: str, folder: Path, stdin: str | None = None) -> Ran:
     """Calls the command line as a process of its own."""
     done = subprocess.run(

@@ -18,6 +18,7 @@ from archdsl.cli import main
 from archdsl.files import UsageError
 from archdsl.train import export as exporting
 from archdsl.train.export import ExportError, export
+from archdsl.train.formats import SUFFIXES
 
 SPECS = ROOT / "specs"
 TINY = """
@@ -93,7 +94,7 @@ def test_a_file_that_computes_something_else_is_not_left(
     name = "_load_onnx" if format == "onnx" else "_load_program"
     load: Any = getattr(exporting, name)
     monkeypatch.setattr(exporting, name, lambda path: lambda clips: load(path)(clips) + wrong)
-    path = Path("made" + exporting.SUFFIXES[format])
+    path = Path("made" + SUFFIXES[format])
     path.write_text("what was there before")
     assert main(["export", str(spec), "-o", str(path)]) == 1
     assert "differs from the module by" in capsys.readouterr().err

@@ -457,7 +457,7 @@ def specs(tmp_path: Path) -> Path:
 
 
 def run(*paths: Path, check: bool = False, diff: bool = False) -> int:
-    return fmt.run([str(p) for p in paths], check=check, diff=diff)
+    return fmt.run(fmt.Options(paths=tuple(map(str, paths)), check=check, diff=diff))
 
 
 def test_fmt_writes_what_changes(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

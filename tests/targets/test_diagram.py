@@ -15,7 +15,7 @@ from pictures import text_of
 from repository import ROOT
 
 from archdsl.analysis.cost import total_cost
-from archdsl.commands.draw import draw
+from archdsl.commands.pictures import draw
 from archdsl.core.source import Source
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
 from archdsl.pipeline import analyse

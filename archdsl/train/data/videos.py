@@ -21,6 +21,8 @@ from av.error import EOFError as EndOfFile
 from av.error import FFmpegError, InvalidDataError
 from av.video.stream import VideoStream
 
+from archdsl.train.engine import DECODERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -30,12 +32,10 @@ if TYPE_CHECKING:
 
     View = Callable[[torch.Tensor], torch.Tensor]
 
-DECODERS = ("auto", "pyav", "torchcodec")
 LARGEST = 2**26  # pixels of a frame; a header that says more is damaged, or meant to fill the memory
 PATIENCE = 2.0  # seconds that are decoded rather than sought where no index tells the key frames
 AHEAD = 32  # packets to look at before one is decoded: frames are shown at most 16 later than their place
 INVISIBLE = 2  # packets in a row that may hold no frame to show, as VP8 has them
-
 FAULTS = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError)  # what PyAV raises of damaged videos
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.commands.common import missing_packages, settings, show_diagnostics
+from archdsl.commands import values
+from archdsl.commands.common import missing_packages, settings
+from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.core.diagnostics import LayerError, SpecError, did_you_mean
 from archdsl.files import UsageError
 from archdsl.layers import added_layers_of, only
 from archdsl.layers.base import Layer
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Mapping
 
+    from archdsl.commands.parser import Parser
     from archdsl.layer_checks.cases import Case
 
 OK, WRONG, SKIPPED = "ok", "wrong", "skipped"
@@ -31,11 +34,47 @@ class Line(NamedTuple):
     help: str = ""
 
 
-def command(arguments: argparse.Namespace) -> int:
+EXAMPLES = (
+    ("layers check my_layers/silu.py", "Test the layers of a file; its template stands beside it."),
+    (
+        "layers check my_layers/silu.py --set hard=on --seed 7",
+        "Fix an attribute, and draw other cases.",
+    ),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="Python file of a layer; its template stands beside it."
+    )
+    cases = parser.group("cases")
+    cases.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", type=values.setting,
+        help="Set an attribute of the layer in all cases; may be repeated.",
+    )  # fmt: skip
+    cases.add_argument(
+        "--seed", type=values.natural, default=0, metavar="N", help="Seed of the drawn cases (default: 0)."
+    )
+    output = parser.group("output")
+    output.add_argument("--json", action="store_true", help="Print JSON in place of text.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `archdsl layers check`."""
+
+    files: tuple[str, ...]
+    settings: tuple[str, ...]
+    seed: int
+    json: bool
+
+
+def run(options: Options) -> int:
     """Check the layers of some files. Exit 1 if one of them is wrong."""
     missing_packages("torch")
-    lines = [line for file in arguments.files for line in _of_file(Path(file), arguments)]
-    if arguments.json:
+    lines = [line for file in options.files for line in _of_file(Path(file), options)]
+    if options.json:
         print(json.dumps({"checks": [line._asdict() for line in lines]}, indent=2, ensure_ascii=False))
     else:
         for line in lines:
@@ -45,13 +84,13 @@ def command(arguments: argparse.Namespace) -> int:
     return int(any(line.status == WRONG for line in lines))
 
 
-def _of_file(file: Path, arguments: argparse.Namespace) -> Iterator[Line]:
+def _of_file(file: Path, options: Options) -> Iterator[Line]:
     if not file.is_file():
         raise UsageError(f"{file}: no such file; name the Python file of a layer")
     try:
         found = added_layers_of(file)
     except LayerError as error:
-        if not arguments.json:
+        if not options.json:
             show_diagnostics(error.diagnostics)
         yield _wrong(file.stem, "file", error)
         return
@@ -60,17 +99,17 @@ def _of_file(file: Path, arguments: argparse.Namespace) -> Iterator[Line]:
         yield Line(file.stem, "file", WRONG, f"{file} declares no layer", hint)
     with only(found):
         for cls in found.values():
-            yield from _of_layer(cls, arguments)
+            yield from _of_layer(cls, options)
 
 
-def _of_layer(cls: type[Layer], arguments: argparse.Namespace) -> Iterator[Line]:
+def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
     from archdsl.layer_checks.cases import cases
     from archdsl.layer_checks.checks import ALONE
     from archdsl.layer_checks.networks import NETWORKS
 
     yield from _misspelt(cls)
     try:
-        drawn = cases(cls, _fixed(cls, arguments), arguments.seed)
+        drawn = cases(cls, _fixed(cls, options), options.seed)
     except LayerError as error:
         yield _wrong(cls.kind, "file", error)
         return
@@ -113,7 +152,7 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
                 yield Line(cls.kind, "names", WRONG, f"`{name}` is nothing that archdsl asks a layer for", hint)
 
 
-def _fixed(cls: type[Layer], arguments: argparse.Namespace) -> Mapping[str, Any]:
+def _fixed(cls: type[Layer], options: Options) -> Mapping[str, Any]:
     from archdsl.core.report import Reporter
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.scope import Scope
@@ -121,7 +160,7 @@ def _fixed(cls: type[Layer], arguments: argparse.Namespace) -> Mapping[str, Any]
     found: dict[str, Any] = {}
     reporter = Reporter()
     evaluator = Evaluator(reporter, {word for attribute in cls.attributes.values() for word in attribute.words})
-    for binding in settings(arguments.set):
+    for binding in settings(options.settings):
         name = binding.name.id
         if name not in cls.attributes:
             raise UsageError(f"--set {name}: `{cls.kind}` has no such attribute; {did_you_mean(name, cls.attributes)}")

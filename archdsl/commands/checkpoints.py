@@ -1,0 +1,60 @@
+"""Shared steps of the commands that convert and transfer weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.core.report import Reporter
+from archdsl.core.values import describe
+from archdsl.elaborate.program import Resolver
+from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.weights.plan import OWN
+from archdsl.weights.sources import changing, find_map
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from archdsl.pipeline import Analysis
+
+KEY = "Part of the checkpoint to take, e.g. model_ema, or a.b (default: the raw weights of the model)."
+OUTPUT = "File to write, in the safetensors format."
+
+
+def output_of(text: str, inputs: Iterable[str]) -> Path:
+    """Return the safetensors file to write.
+
+    Raises:
+        UsageError: if it has another suffix, or is one of the files that are read.
+    """
+    output = Path(text)
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the result is a safetensors file; name it {output.with_suffix('.safetensors')}")
+    if any(output.exists() and Path(file).exists() and output.samefile(file) for file in inputs):
+        raise UsageError(f"{output}: is the checkpoint itself; name another file with -o")
+    return output
+
+
+def check_sources(spec: str, named: Sequence[tuple[str, str]]) -> None:
+    """Raise SpecError if a source, named by an option, has no map for a spec; before anything slow is done."""
+    others = [(source, option) for source, option in named if source != OWN]
+    program = Resolver(FileLibrary(), Reporter()).resolve(read_source(spec)) if others else None
+    for source, option in others:
+        assert program is not None
+        find_map(program, source, FileLibrary(), option)
+
+
+def adopted_values(analysis: Analysis) -> str:
+    """Return the parameters that a network has only because of its source of weights, as text."""
+    changed = changing(analysis.taken_on, analysis.program, analysis.settings, analysis.parameters)
+    return ", ".join(f"{b.name.id} = {b.value.span.text.strip()}" for b in changed)
+
+
+def parameter_texts(analysis: Analysis) -> dict[str, str]:
+    """Return the values of the parameters as text, as files of weights keep them."""
+    return {k: describe(v).replace("`", "") for k, v in analysis.parameters.items()}
+
+
+def clip_text(analysis: Analysis) -> str:
+    """Return the clip that the user has set, as `--clip` takes it; empty where it is the declared one."""
+    return "x".join(map(str, analysis.clip)) if analysis.clip is not None else ""

@@ -1,0 +1,96 @@
+"""`archdsl data check`: reads every video of a data set before a training does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.commands import values
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.options import SpecOptions, spec_arguments
+from archdsl.commands.training_options import DataOptions, data_arguments
+from archdsl.files import EnvironmentFault
+
+if TYPE_CHECKING:
+    from archdsl.commands.parser import Parser
+    from archdsl.train.data.clips import Sampling
+
+
+EXAMPLES = (
+    ("data check videos/", "Look at the first, middle and last frame of every video."),
+    (
+        "data check videos/train.csv --spec my_model.arch --full",
+        "Decode all frames; also find short videos.",
+    ),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("data", metavar="DIR|LIST", help="Videos, as `archdsl train --data` takes them.")
+    data_arguments(parser.group("videos"))
+    parser.group("clips").add_argument(
+        "--spec", metavar="SPEC", help="Also report videos that are too short for the clips of this spec."
+    )
+    spec_arguments(parser, recipe=True)
+    work = parser.group("work and output")
+    work.add_argument(
+        "--full", action="store_true", help="Decode all frames (default: the first, the middle and the last)."
+    )
+    work.add_argument(
+        "--workers", type=values.natural, metavar="N",
+        help="Number of processes that read videos (default: one for each core, 8 at most).",
+    )  # fmt: skip
+    work.add_argument("--json", action="store_true", help="Print JSON in place of text.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(SpecOptions, DataOptions):
+    """Options of `archdsl data check`."""
+
+    data: str
+    spec: str | None
+    full: bool
+    workers: int | None
+    json: bool
+
+
+def run(options: Options) -> int:
+    """Print a report of the videos; exit 1 if one cannot be used."""
+    from importlib.util import find_spec
+
+    missing = [name for name, module in (("PyAV", "av"), ("torch", "torch")) if find_spec(module) is None]
+    if missing:
+        raise EnvironmentFault(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
+    sampling = _sampling(options.spec, options) if options.spec is not None else None
+    from archdsl.train.data.check import check_data
+    from archdsl.train.data.listing import loose_videos, read_split
+
+    val, root, classes = (None if p is None else Path(p) for p in (options.val, options.root, options.classes))
+    split = loose_videos(Path(options.data)) or read_split(Path(options.data), val, root, classes)
+    workers = min(os.cpu_count() or 1, 8) if options.workers is None else options.workers
+    shown = _show_progress if sys.stderr.isatty() else None
+    report = check_data(split, sampling, full=options.full, workers=workers, progress=shown)
+    print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) if options.json else report.as_text())
+    return int(bool(report.faulty or report.short))
+
+
+def _sampling(spec: str, options: Options) -> Sampling:
+    """Return the temporal sampling of a spec's clips."""
+    from archdsl.train.data.clips import Sampling
+    from archdsl.train.run import clip_of
+
+    analysis = analysed(spec, options)
+    show_diagnostics(analysis.warnings)
+    recipe = analysis.network.recipe
+    return Sampling(clip_of(analysis.network)[1], recipe.interval, recipe.fps, recipe.sampling)
+
+
+def _show_progress(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\rread {done} of {total} videos", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,166 @@
+"""Reading a command line: which command it names, and the record of that command's options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
+
+from archdsl.commands import FAMILIES, GROUPS, SUMMARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+T = TypeVar("T")
+DESCRIPTION = "Architectures for video recognition: check, cost, draw, compile and train their specs."
+USAGE = "usage: archdsl [-h] [--version] COMMAND …"
+
+
+class Command(Protocol):
+    """The module of a command."""
+
+    EXAMPLES: Sequence[tuple[str, str]]  # calls without `archdsl`, and what each does
+    Options: Any
+
+    def arguments(self, parser: Parser) -> None:
+        """Declare what the command takes."""
+        ...
+
+    def run(self, options: Any) -> int:
+        """Run the command and return the exit code."""
+        ...
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse's parser, which suggests the nearest option where one is misspelt."""
+
+    def __init__(self, name: str, examples: Sequence[tuple[str, str]]) -> None:
+        lines = ["examples:", *(line for call, does in examples for line in (f"  # {does}", f"  archdsl {call}"))]
+        super().__init__(
+            prog=f"archdsl {name}",
+            description=SUMMARIES[name],
+            epilog="\n".join(lines),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._positionals.title = "arguments"
+        self._words: Sequence[str] = ()
+
+    def group(self, title: str) -> Any:
+        """Add a group of options, under a heading of its own in the help."""
+        return self.add_argument_group(title)
+
+    def read(self, words: Sequence[str], cls: type[T]) -> T:
+        """Return the record of options that some words give; wrong use ends the process with exit code 2."""
+        self._words = words
+        namespace, rest = self.parse_known_args(words)
+        if rest:
+            self.error(f"unexpected argument {rest[0]!r}")
+        return cls(**{k: _frozen(v) for k, v in vars(namespace).items()})
+
+    def options(self) -> dict[str, argparse.Action]:
+        """Return the options by what they are called with."""
+        return self._option_string_actions
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with a message; an option that does not exist is what it is about, if there is one."""
+        for word in self._words:
+            name = word.split("=", 1)[0]
+            if word == "--":
+                break
+            if name.startswith("--") and not any(known.startswith(name) for known in self.options()):
+                known = [option for option in self.options() if option.startswith("--")]
+                super().error(f"no option {name}{suggestion(name, known)}")
+        super().error(message)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the nearest of some names, or nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def read(words: Sequence[str]) -> tuple[Command, Any]:
+    """Return the command that a command line names, and its options.
+
+    Raises:
+        SystemExit: with 0 after the help or the version was printed, with 2 for wrong use.
+    """
+    name = find(words)
+    command = load(name)
+    return command, parser_of(name).read(words[len(name.split()) :], command.Options)
+
+
+def find(words: Sequence[str]) -> str:
+    """Return the name of the command that a command line begins with, of one word or two."""
+    first = words[0] if words else ""
+    if first in ("-h", "--help"):
+        _end(overview())
+    if first == "--version":
+        from archdsl import __version__
+
+        _end(f"archdsl {__version__}\n")
+    if not first or first.startswith("-"):
+        _fail(USAGE, "archdsl", f"no option {first}" if first else "name a command; `archdsl --help` lists them")
+    name = f"{first} {words[1]}" if len(words) > 1 else first
+    if name in SUMMARIES:
+        return name
+    if first in SUMMARIES:
+        return first
+    if first not in FAMILIES:
+        known = dict.fromkeys(n.split()[0] for n in SUMMARIES)
+        _fail(USAGE, "archdsl", f"no command {first!r}{suggestion(first, known)}")
+    return _family(first, words[1] if len(words) > 1 else "")
+
+
+def _family(first: str, action: str) -> NoReturn:
+    """End with the help of a family of commands, or with what is wrong about the second word."""
+    actions = {n.split()[1]: s for n, s in SUMMARIES.items() if n.startswith(f"{first} ")}
+    usage = f"usage: archdsl {first} [-h] ACTION …"
+    if action in ("-h", "--help"):
+        _end("\n".join([usage, "", FAMILIES[first], "", "actions:", *_rows(actions), ""]))
+    names = ", ".join(actions)
+    problem = f"no action {action!r}{suggestion(action, actions)}" if action else "name an action"
+    _fail(usage, f"archdsl {first}", f"{problem} ({names})")
+
+
+def overview() -> str:
+    """Return the help of `archdsl` itself."""
+    lines = [USAGE, "", DESCRIPTION]
+    for title, commands in GROUPS.items():
+        lines += ["", f"{title}:", *_rows(commands)]
+    return "\n".join([*lines, "", "archdsl COMMAND --help tells more of each, with examples.", ""])
+
+
+def _rows(commands: dict[str, str]) -> list[str]:
+    width = max(map(len, SUMMARIES))
+    return [f"    {name:{width}}  {summary}" for name, summary in commands.items()]
+
+
+def load(name: str) -> Command:
+    """Return the module of a command; only its own imports are paid for."""
+    return cast("Command", import_module(f"archdsl.commands.{name.replace(' ', '_')}"))
+
+
+def parser_of(name: str) -> Parser:
+    """Return the parser of a command."""
+    command = load(name)
+    parser = Parser(name, command.EXAMPLES)
+    command.arguments(parser)
+    return parser
+
+
+def _end(text: str) -> NoReturn:
+    print(text, end="")
+    raise SystemExit(0)
+
+
+def _fail(usage: str, program: str, message: str) -> NoReturn:
+    print(f"{usage}\n{program}: error: {message}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,150 @@
+"""The start of a training run: its network, folder, videos and initial weights, from the options."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.architecture import Architecture
+from archdsl.commands.common import analysed
+from archdsl.commands.diagnostics import show_diagnostics
+from archdsl.commands.running import RUNS, is_first
+from archdsl.files import UsageError
+from archdsl.train import synthetic
+from archdsl.train.engine import Engine
+from archdsl.train.fit import split_of
+from archdsl.train.run import Data, clip_of, describe
+from archdsl.train.weights import Checkpoint, starting_weights
+
+if TYPE_CHECKING:
+    from archdsl.commands.train import Options
+    from archdsl.ir.recipe import Recipe
+    from archdsl.pipeline import Analysis
+    from archdsl.train.data.listing import Split
+    from archdsl.train.run import Run
+    from archdsl.train.weights import Tensors
+
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A run that can begin."""
+
+    run: Run
+    folder: Path
+    split: Split
+    weights: Tensors | None  # that it begins with, by the tensor names of archdsl
+
+
+def begin(options: Options) -> Start:
+    """Return the run that the options ask for; nothing is written but synthetic videos.
+
+    Raises:
+        SpecError: if the spec or the weights have errors.
+        UsageError: for options that cannot be.
+        DataError: if the videos cannot be used.
+    """
+    if options.spec is None or options.data is None:
+        raise UsageError("train: name a spec and --data, or --resume RUN")
+    plain = analysed(options.spec, options)  # its errors come before videos are looked for
+    if options.data == SYNTHETIC and options.clip is None:
+        options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
+    engine = engine_of(options)
+    folder = _folder(options, plain.network.name)
+    data = _synthetic(options, folder) if options.data == SYNTHETIC else _data(options)
+    split = split_of(data, engine.seed)
+    options = _with_classes(options, plain, len(split.classes))
+    analysis = analysed(options.spec or "", options)
+    show_diagnostics(analysis.warnings)
+    weights = _weights(options, analysis)
+    run = describe(
+        analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), frozen=options.freeze,
+        dropout=options.dropout, weights="start.safetensors" if weights is not None else None,
+    )  # fmt: skip
+    if options.data == SYNTHETIC:
+        run = replace(run, recipe=_synthetic_recipe(run.recipe, options))
+    return Start(run, folder, split, weights)
+
+
+def engine_of(options: Options) -> Engine:
+    """Return how a run is carried out."""
+    given = {f.name: getattr(options, f.name) for f in fields(Engine)}
+    return Engine(**{name: value for name, value in given.items() if value is not None})
+
+
+def _folder(options: Options, name: str) -> Path:
+    """Return the run's folder, a new one; other processes of the run learn of it by the environment."""
+    if options.output is not None:
+        folder = Path(options.output)
+    else:
+        known = os.environ.get("ARCHDSL_RUN")
+        if known and not is_first():  # a process that the first one has started
+            return Path(known)
+        if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
+            raise UsageError(
+                "train: processes that are started side by side have to agree: name the run's folder with -o"
+            )
+        number = next(n for n in range(1, 1_000_000) if not (RUNS / f"{name}-{n}").exists())
+        folder = RUNS / f"{name}-{number}"
+    if is_first() and (folder / "run.json").exists():
+        raise UsageError(f"{folder}: has a run already; `archdsl train --resume {folder}` goes on with it")
+    os.environ["ARCHDSL_RUN"] = str(folder)
+    return folder
+
+
+def _data(options: Options) -> Data:
+    paths = (options.data, options.val, options.root, options.classes)
+    data, val, root, classes = (None if p is None else str(Path(p).resolve()) for p in paths)
+    return Data(data or "", val, root, classes, options.val_share)
+
+
+def _synthetic(options: Options, folder: Path) -> Data:
+    """Return the synthetic videos, which are made unless they exist."""
+    assert options.clip is not None
+    frames = max(synthetic.FRAMES, options.clip[1])
+    longer = f"-{frames}" if frames > synthetic.FRAMES else ""
+    videos = folder.parent / f"synthetic-{options.videos}-{options.seed}{longer}"
+    if not videos.exists():
+        print(f"making {options.videos} videos of each class in {videos}", flush=True)
+    synthetic.make(videos, options.videos, options.seed, frames)
+    return Data(str(videos.resolve()))
+
+
+def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
+    """Return the recipe for synthetic videos, but for what the user has set."""
+    named = {text.split("=")[0].strip() for text in options.recipe}
+    try:
+        return recipe.replace(**{k: v for k, v in synthetic.RECIPE.items() if k not in named})
+    except ValueError as error:
+        raise UsageError(f"--recipe: {error}") from None
+
+
+def _with_classes(options: Options, plain: Analysis, count: int) -> Options:
+    """Return the options with as many classes of the head as the videos have, unless the user has set the number."""
+    values, network = plain.parameters, plain.network
+    if any(s.split("=")[0].strip() == "classes" for s in options.settings):
+        if values["classes"] != count:
+            raise UsageError(f"--set classes={values['classes']}: the videos have {count} classes")
+        return options
+    if "classes" in values:
+        return replace(options, settings=(*options.settings, f"classes={count}"))
+    out = int(network.node(network.output).shape.channels)
+    if out != count:
+        raise UsageError(
+            f"{options.spec}: its head has {out} classes, the videos have {count}; `param classes = {count}` and "
+            "`linear(classes)` let archdsl set it"
+        )
+    return options
+
+
+def _weights(options: Options, analysis: Analysis) -> Tensors | None:
+    """Return the initial weights that --weights gives, by the tensor names of archdsl; None without."""
+    if options.weights is None:
+        return None
+    checkpoint = Checkpoint(options.weights, options.weights_from, options.weights_spec)
+    return starting_weights(Architecture(analysis), checkpoint, options.spec or "")

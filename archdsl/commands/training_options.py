@@ -1,0 +1,85 @@
+"""Options of the commands that read videos, train and evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archdsl.commands import values
+from archdsl.train.engine import DECODERS, DEVICES, PRECISIONS
+
+if TYPE_CHECKING:
+    from archdsl.commands.parser import Parser
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Videos, and the names of their classes."""
+
+    val: str | None = None
+    root: str | None = None
+    classes: str | None = None
+
+
+def data_arguments(group: Any) -> None:
+    """Declare where videos for validation, paths of lists and names of classes come from."""
+    group.add_argument("--val", metavar="DIR|LIST", help="Videos for validation (default: a share of the videos).")
+    group.add_argument(
+        "--root", metavar="DIR", help="Folder that the paths of lists are relative to (default: that of the list)."
+    )
+    group.add_argument(
+        "--classes", metavar="FILE", help="File with the name of each class on a line, for lists that number them."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How a run is carried out; None: as the run was, or the default."""
+
+    devices: int | None = None
+    nodes: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    workers: int | None = None
+    decoder: str | None = None
+
+
+def engine_arguments(group: Any) -> None:
+    """Declare how a run is carried out."""
+    group.add_argument(
+        "--devices", type=values.count, metavar="N",
+        help="Number of GPUs, or of processes on a CPU, of each node (default: 1).",
+    )  # fmt: skip
+    group.add_argument(
+        "--nodes", type=values.count, metavar="M", help="Number of nodes, under torchrun or SLURM (default: 1)."
+    )
+    group.add_argument("--device", choices=DEVICES, help="Where to compute (default: on a GPU if there is one).")
+    group.add_argument("--precision", choices=PRECISIONS, help="Precision of the computation (default: fp32).")
+    group.add_argument(
+        "--workers", type=values.natural, metavar="N",
+        help="Number of processes that read videos, for each device (default: 2).",
+    )  # fmt: skip
+    group.add_argument("--decoder", choices=DECODERS, help="Decoder of videos (default: auto, the fastest installed).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewOptions:
+    """Weights of a trained run, and the views of each video to look at."""
+
+    weights: str | None
+    clips: int | None
+    crops: int | None
+    json: bool
+
+
+def view_arguments(parser: Parser) -> None:
+    """Declare weights and views, and the form of the output."""
+    group = parser.group("weights and views")
+    group.add_argument("--weights", metavar="FILE", help="Weights to load (default: those of the last epoch).")
+    group.add_argument(
+        "--clips", type=values.count, metavar="N", help="Number of clips of each video (default: that of the recipe)."
+    )
+    group.add_argument(
+        "--crops", type=int, choices=(1, 3), help="Number of crops of each clip (default: that of the recipe)."
+    )
+    parser.group("output").add_argument("--json", action="store_true", help="Print JSON in place of text.")

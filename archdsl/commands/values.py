@@ -1,0 +1,82 @@
+"""Values of options: each function reads the text of one, and says what was expected where it is something else."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+
+def clip(text: str) -> tuple[int, int, int, int]:
+    """Read the size of a clip: channels, frames, height, width."""
+    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})[x×](\d{1,6})[x×](\d{1,6})", text)
+    if match is None or 0 in map(int, match.groups()):
+        message = f"{text!r} is not CxTxHxW, as in 3x16x112x112"
+        raise ArgumentTypeError(message)
+    c, t, h, w = map(int, match.groups())
+    return c, t, h, w
+
+
+def size(text: str) -> int:
+    """Read an amount of memory, in bytes."""
+    from archdsl.core.sizes import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def count(text: str) -> int:
+    """Read a number of clips, devices and the like: 1 to 999,999."""
+    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+        message = f"{text!r} is not a whole number from 1 to 999999"
+        raise ArgumentTypeError(message)
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Read a whole number, 1 or more."""
+    if not re.fullmatch(r"[1-9]\d{0,9}", text):
+        message = f"{text!r} is not a whole number, 1 or more"
+        raise ArgumentTypeError(message)
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        message = f"{text!r} is not a whole number, 0 or more"
+        raise ArgumentTypeError(message)
+    return int(text)
+
+
+def probability(text: str) -> float:
+    """Read a probability, from 0 to 1."""
+    if not re.fullmatch(r"0?\.\d{1,9}|0|1(\.0{1,9})?", text):
+        message = f"{text!r} is not a probability, from 0 to 1"
+        raise ArgumentTypeError(message)
+    return float(text)
+
+
+def share(text: str) -> float:
+    """Read a share above 0 and up to 1."""
+    if not re.fullmatch(r"0?\.\d{1,9}|1(\.0{1,9})?", text) or float(text) == 0.0:
+        message = f"{text!r} is not a share above 0 and up to 1, as in 0.4"
+        raise ArgumentTypeError(message)
+    return float(text)
+
+
+def setting(text: str) -> str:
+    """Read NAME=VALUE, the value as text of the language."""
+    if not re.match(r"\s*[A-Za-z_]\w*\s*=", text):
+        message = f"{text!r} is not NAME=VALUE, as in alpha=8"
+        raise ArgumentTypeError(message)
+    return text
+
+
+def rate(text: str) -> str:
+    """Read a learning rate, as the language writes numbers."""
+    if not re.fullmatch(r"(\d{1,9}(\.\d{1,9})?|\.\d{1,9})(e-?\d{1,2})?", text):
+        message = f"{text!r} is not a learning rate, as in 0.05 or 1e-3"
+        raise ArgumentTypeError(message)
+    return text
