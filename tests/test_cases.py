@@ -1,4 +1,4 @@
-"""Specs that once went wrong: the first line of each says what must come of it, the second what it was.
+"""Specs that once went wrong: the first line of each gives the expected outcome, the second the mistake.
 
 works: `check` accepts it, and everything made of it is right. refused: there is an error. warned: there is a warning,
 or an error. differs NAME: it is another network than that spec, or there is a warning, or an error. any: success or
@@ -61,7 +61,7 @@ def of(*kinds: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", chosen, ids=lambda p: p.stem)
 
 
-def test_each_case_says_what_is_expected() -> None:
+def test_each_case_names_its_outcome() -> None:
     assert {expected(p).split()[0] for p in CASES} <= {"works", "refused", "warned", "differs", "any"}
 
 

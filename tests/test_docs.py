@@ -1,4 +1,4 @@
-"""The documentation holds: each example is compiled as far as a network, each table is what the code says."""
+"""Documentation: each example compiles as far as a network, each table agrees with the code."""
 
 from __future__ import annotations
 

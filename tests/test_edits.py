@@ -1,4 +1,4 @@
-"""What the graph predicts holds for edited specs too: random legal edits of SlowFast, C2D and R3D.
+"""Predictions of the graph for random legal edits of SlowFast, C2D and R3D.
 
 Random programs of all kinds are those of test_programs.py.
 """
@@ -63,7 +63,7 @@ def test_slowfast_with_other_parameters(alpha: int, slow_frames: int, **params: 
 
 
 def channels_agree(values: dict[str, object]) -> bool:
-    """Whether the lateral connection gives as many channels as the slow path has."""
+    """Tell whether the lateral connection gives as many channels as the slow path has."""
     fast = Fraction(str(values["beta"]))
     alpha = int(str(values["alpha"]))
     factor = {"time_strided_conv": 2, "time_to_channel": alpha, "time_sample": 1}[str(values["lateral_kind"])]

@@ -1,4 +1,4 @@
-"""What users are told: every document of tests/errors, and that every code has one."""
+"""Messages to users: every document of tests/errors; and a document for every code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_document(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, r
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.stem)
-def test_document_has_a_title_and_says_why(path: Path) -> None:
+def test_document_has_a_title_and_a_reason(path: Path) -> None:
     lines = path.read_text("utf-8").splitlines()
     assert re.fullmatch(r"# [A-Z].*[^.]", lines[0])
     assert lines[1] == ""

@@ -1,4 +1,4 @@
-"""Specs of strangers: no text, name or number in them becomes code, leaves its folder, or keeps the compiler busy.
+"""Specs from strangers: no text, name or number becomes code, leaves its folder, or keeps the compiler busy.
 
 Texts are tried by compiling a harmless spec and variants of it with hostile ones; the generated modules must have the
 same syntax tree but for docstrings. Names are tried one by one in each place where a spec gives one: a name is refused,
@@ -130,7 +130,7 @@ def assert_harmless(code: str, expected: str, *, strings: bool = True) -> None:
 
 @pytest.fixture(scope="module")
 def harmless(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the spec gives with texts that mean no harm."""
+    """The module of the spec with harmless texts."""
     return archdsl.load(write(tmp_path_factory.mktemp("harmless"), spec_text())).source()
 
 
@@ -292,7 +292,7 @@ def _renamed(tensor: str, old: str, new: str) -> str:
 
 
 def hostile_names(folder: Path) -> list[str]:
-    """What a name could collide with: the code's own identifiers, Python's words, torch's attributes."""
+    """Names that could collide: the code's own identifiers, Python's words, torch's attributes."""
     _, _, code = reference(folder / "reference")
     own = used_by_code(code) - set(PLACES.values())
     more = (
@@ -669,7 +669,7 @@ def test_a_module_stays_in_its_folder(name: str, tmp_path: Path, capsys: pytest.
 
 
 def nothing_else(folder: Path) -> Any:
-    """What lies in a folder."""
+    """Contents of a folder."""
     return sorted(p.name for p in folder.iterdir())
 
 

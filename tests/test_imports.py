@@ -1,4 +1,4 @@
-"""What imports what: packages only along the data flow, and no command a library that it does not need.
+"""Imports: packages only along the data flow, and no command a library that it does not need.
 
 Imports for type checkers alone count too: an annotation ties one package to another's data as much as a call does, and
 an order that only holds at run time is one that readers cannot rely on.

@@ -1,4 +1,4 @@
-"""Random programs compute what they say, and mutated texts end in diagnostics: `support/fuzz.py` tries fresh ones."""
+"""Random programs, held against their definition, and mutated texts; `support/fuzz.py` tries fresh ones."""
 
 from __future__ import annotations
 
@@ -65,9 +65,7 @@ def test_a_program_is_that_of_its_seed() -> None:
     assert done.stdout == program(7).text
 
 
-def test_what_goes_wrong_is_saved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fault_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """As a case, as short as it goes, and the command fails."""
 
     def planted(case: Program, *, thorough: bool) -> str:

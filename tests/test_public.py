@@ -1,4 +1,4 @@
-"""What others rely on: Python functions and their signatures, names for authors of layers, JSON keys, tensor names.
+"""Public names: Python functions and their signatures, names for authors of layers, JSON keys, tensor names.
 
 Functions, names and keys are written down here by hand, from README.md and docs/: whatever is listed stays as it is,
 and more may be added. Names of tensors are those of data/tensor_names.txt.
@@ -95,7 +95,7 @@ PYTHON = [
 
 @pytest.mark.parametrize("code", PYTHON)
 def test_calls_in_the_documents_can_be_made(code: str) -> None:
-    """What is called of archdsl and of an architecture, named `arch` or `base`, is there and takes these arguments."""
+    """Functions called on archdsl and on an architecture (`arch`, `base`) exist and take these arguments."""
     tried = 0
     for node in ast.walk(ast.parse(code)):
         if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):

@@ -1,4 +1,4 @@
-"""How short the specs are."""
+"""Lengths of the specs."""
 
 from __future__ import annotations
 

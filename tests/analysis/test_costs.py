@@ -307,7 +307,7 @@ NOT_EXPRESSIBLE = {
 
 
 class Reason(NamedTuple):
-    """Why a source is not met."""
+    """The reason why a figure of a source is not met."""
 
     ours: float  # what we count instead, in the unit of the figure
     why: str
@@ -427,7 +427,7 @@ MEASURED = ("meta:", "torchvision/")  # sources whose figures were counted on th
 
 
 class Counted(NamedTuple):
-    """What archdsl counts."""
+    """Parameters and multiply-adds as archdsl counts them."""
 
     params: int
     macs: int
@@ -438,7 +438,7 @@ class Counted(NamedTuple):
 
 @cache
 def counted(spec: str, settings: tuple[tuple[str, str], ...]) -> Counted:
-    """What archdsl counts for a spec with some settings."""
+    """Parameters and multiply-adds of a spec with some settings."""
     arch = archdsl.load(ROOT / "specs" / f"{spec}.arch", **dict(settings))
     nodes = arch.graph.nodes.values()
     normed = sum(prod(n["shape"]) for n in nodes if n["kind"] == "bn")
@@ -494,7 +494,7 @@ class Figure(NamedTuple):
         return 0.5 * 10 ** -len(re.match(r"\d+\.?(\d*)", self.printed)[1]) + 1e-9
 
     def ours(self, per_norm: int = 0, without_products: bool = False) -> float:
-        """What we count, with some operations for each number that a batch norm gives."""
+        """Our count, with some operations for each number that a batch norm gives."""
         found = self.row.counted
         count = found.images if self.row.of_images and self.what == "macs" else getattr(found, self.what)
         count += per_norm * found.normed - without_products * found.products
@@ -585,7 +585,7 @@ def test_every_spec_has_a_row(spec: Path) -> None:
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda p: p.stem)
 def test_published_figures_of_the_spec(spec: Path) -> None:
-    """What the spec itself says is published is in the table, and holds for the clip that it names."""
+    """Figures that a spec gives as published are in the table, and hold for the clip that it names."""
     said = published(spec)
     if said is None:
         return

@@ -1,4 +1,4 @@
-"""The activations that autograd keeps, predicted from the graph and measured by its own hooks."""
+"""Activation memory: predicted from the graph, and measured by autograd's own hooks."""
 
 from __future__ import annotations
 

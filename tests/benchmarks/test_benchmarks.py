@@ -1,4 +1,4 @@
-"""What the benchmarks make of what they measured; nothing is timed here."""
+"""Tables and figures of the benchmarks, made of measurements that are given; nothing is timed here."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_tuned_is_the_better_of_both() -> None:
 
 
 def figures(rows: list[table.Row]) -> dict[tuple[str, str], list[str]]:
-    """What is reached of each goal that was measured."""
+    """The share of each goal that was measured."""
     lines = goals.goal_lines(rows)
     return {(line[0], line[1]): line[2:] for line in lines if line[-1] != "not measured"}
 

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: what is printed where, exit codes, and that nothing is half-written."""
+"""The command line: output and errors, exit codes, and that no file is left half-written."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_clip_that_vanishes(shell: Shell) -> None:
 # --- check ---------------------------------------------------------------------------------------------------------
 
 
-def test_check_says_what_is_fine(shell: Shell) -> None:
+def test_check_names_specs_without_faults(shell: Shell) -> None:
     ran = shell("check", "tiny.arch")
     assert ran.code == 0
     assert re.fullmatch(r"tiny\.arch: fine, \d+ layers\n", ran.out)
@@ -403,7 +403,7 @@ def test_compile_prints_its_stages(shell: Shell, stage: str) -> None:
     assert not Path("tiny.py").exists()
 
 
-def test_compile_of_a_faulty_spec_leaves_what_was_there(shell: Shell) -> None:
+def test_compile_of_a_faulty_spec_leaves_the_file_alone(shell: Shell) -> None:
     shell("compile", "tiny.arch")
     before = Path("tiny.py").read_bytes()
     Path("tiny.arch").write_text(FAULTY)

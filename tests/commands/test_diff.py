@@ -1,4 +1,4 @@
-"""What `archdsl diff` tells of two networks: the exact text, the numbers, exit codes, and what a picture marks."""
+"""`archdsl diff`: the exact text, the numbers, exit codes, and the marks in a picture."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ NAME = st.lists(st.sampled_from(["a", "b2", "7", "8", "9", "10"]), min_size=1, m
 
 
 @given(st.dictionaries(NAME, st.sampled_from(["3×3", "3×3 → 1×1"]), min_size=1, max_size=40))
-def test_folded_rows_say_each_name_once_with_its_text(texts: dict[str, str]) -> None:
+def test_folded_rows_name_each_layer_once_with_its_text(texts: dict[str, str]) -> None:
     lines = [line.split(maxsplit=2) for line in _folded([("  ~", name, text) for name, text in texts.items()])]
     told = [(name, text) for _, names, text in lines for name in unfolded(names)]
     assert len(told) == len(texts)
@@ -272,7 +272,7 @@ def printed(text: str, section: str) -> list[tuple[str, str, str]]:
 
 
 @pairs
-def test_text_tells_every_name_of_the_json_once(pair: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_every_name_of_the_json_once(pair: str, capsys: pytest.CaptureFixture[str]) -> None:
     base, arch, options = specs_of(pair)
     assert main(["diff", str(base), str(arch), *options]) == 0
     text = capsys.readouterr().out
@@ -454,7 +454,7 @@ def test_faults_of_either_spec_are_shown(shell: Shell, specs: tuple[str, ...]) -
     assert not Path("both.svg").exists()
 
 
-def test_a_wrong_suffix_is_told_first(shell: Shell) -> None:
+def test_a_wrong_suffix_is_reported_first(shell: Shell) -> None:
     ran = shell("diff", "faulty.arch", "none.arch", "-o", "both.bmp")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "archdsl: both.bmp: a diagram's name ends in .svg, .png, .pdf, .dot or .gv\n"

@@ -1,4 +1,4 @@
-"""`archdsl export`: files that other programs run, and that compute what the module does."""
+"""`archdsl export`: files that other programs run, with the outputs of the module."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def trained(spec: Path) -> torch.nn.Module:
 
 
 def run(path: Path, clip: torch.Tensor) -> torch.Tensor:
-    """What a file computes."""
+    """Outputs of an exported file."""
     if path.suffix == ".pt2":
         return torch.export.load(str(path)).module()(clip)
     session = onnxruntime.InferenceSession(str(path))

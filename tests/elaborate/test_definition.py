@@ -1,4 +1,4 @@
-"""The compiler's networks are those that the language's definition gives; the definition does what its pages say."""
+"""The compiler's networks equal those of the language's executable definition, and that agrees with its pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of other libraries: each leads to something that is there."""
+"""Words of other libraries: each hint names something that exists."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_is_missing_can_be_added(name: str) -> None:
 
 
 @pytest.mark.parametrize("word", LAYERS)
-def test_each_meaning_of_a_layer_is_there(word: str) -> None:
+def test_each_meaning_of_a_layer_exists(word: str) -> None:
     assert plain(word) == word
     assert word not in WRITTEN
     meaning = LAYERS[word]

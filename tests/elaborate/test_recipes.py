@@ -1,4 +1,4 @@
-"""The `recipe` of a spec: how it is read, inherited and checked, and what those of the specs say."""
+"""The `recipe` of a spec: read, inherited and checked; and the recipes of the bundled specs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ recipe mean = wide, interval = 4 if half < 1 else 1, warmup = 2.5
     assert recipe.weight_decay == 1e-4  # of the defaults, which nobody has changed
 
 
-def test_a_spec_that_says_nothing_has_the_defaults(tmp_path: Path) -> None:
+def test_a_spec_without_a_recipe_has_the_defaults(tmp_path: Path) -> None:
     assert told(tmp_path, "arch spec").recipe == Recipe()
     assert repr(Recipe()) == "Recipe()"
 

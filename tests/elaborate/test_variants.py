@@ -1,4 +1,4 @@
-"""Variants: what takes the place of what, and what is refused or warned of because it would have no effect."""
+"""Variants: statements that replace those of the base, and faults and warnings where one would have no effect."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_stage_replaced_at_two_levels(specs: Path) -> None:
     assert_as_predicted(arch)
 
 
-def test_what_is_left_out_is_told_of_the_stage_that_was_there(specs: Path) -> None:
+def test_a_line_that_is_left_out_is_reported_at_the_base_stage(specs: Path) -> None:
     lean = "stage s2 {\n    slow: conv(12, [1, 3, 3])\n    fast: conv(3)\n}\n"
     assert codes(specs, lean) == ["W0106"]  # the lateral
     assert codes(specs, "param second = off\n" + lean) == []

@@ -1,4 +1,4 @@
-"""The formatter: what it says stays the same, how it says it is fixed."""
+"""The formatter: it keeps the meaning of a text, and gives each meaning one form."""
 
 from __future__ import annotations
 
@@ -495,7 +495,7 @@ def test_fmt_goes_on_after_a_fault(specs: Path, capsys: pytest.CaptureFixture[st
     assert (specs / "ugly.arch").read_text() == FAIR
 
 
-def test_fmt_refuses_what_is_not_there(specs: Path, tmp_path: Path) -> None:
+def test_fmt_refuses_missing_files(specs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ugli\.arch: no such file; did you mean"):
         run(specs / "ugli.arch")
     (tmp_path / "empty").mkdir()

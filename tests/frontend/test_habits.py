@@ -1,4 +1,4 @@
-"""Habits of other languages: each is told at its character, with the way that it is written here."""
+"""Habits of other languages: each is reported at its character, with the way to write it here."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ TOLD = [
 
 
 def faults(text: str) -> tuple[Diagnostic, ...]:
-    """What is found in a text that does not parse."""
+    """Diagnostics of a text that does not parse."""
     with pytest.raises(SpecError) as caught:
         parse(Source("n.arch", text))
     return caught.value.diagnostics
@@ -112,12 +112,12 @@ def test_each_statement_has_a_form(kind: str) -> None:
     assert faults(f"arch n\n{words[kind]} 3\n" if kind != "ARCH" else "arch 3\n")[0].help
 
 
-def test_every_line_is_told_after_a_habit_inside_of_a_condition() -> None:
+def test_every_line_is_reported_after_a_habit_inside_of_a_condition() -> None:
     found = faults("arch n\nparam w = 1 if x is 3 else 2\nrates = 2\nparam v = [1 if x is 3 else 2]\nwidth += 8\n")
     assert [d.span.text for d in found] == ["is", "rates", "is", "width"]
 
 
-def test_words_in_any_order_are_told_and_never_fail() -> None:
+def test_words_in_any_order_are_reported_and_never_fail() -> None:
     """Random lines of the words that the rules look at: each is a diagnostic, or parses."""
     choice = random.Random(5)
     words = [

@@ -1,4 +1,4 @@
-"""Attention in all of its settings: refused with a reason, or computed as it is defined, and costing what is predicted.
+"""Attention in all of its settings: refused with a reason, or computed as defined, at the predicted cost and memory.
 
 Networks of one or two attentions are drawn, their settings mostly legal; `support/reference.py` has the definition.
 """
@@ -77,7 +77,7 @@ def random_weights(model: torch.nn.Module) -> torch.nn.Module:
 def values_and_gradients(
     function: Any, clip: Tensor, parameters: dict[str, Tensor]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a function of a clip gives, and the gradients of a weighted sum of it."""
+    """Outputs of a function of a clip, and the gradients of a weighted sum of them."""
     clip = clip.clone().requires_grad_()
     output = function(clip)
     generator = torch.Generator().manual_seed(2)
@@ -122,7 +122,7 @@ def assert_refused(text: str, code: str) -> None:
 
 
 class Drawn:
-    """What the examples of a test were like."""
+    """Counts of the kinds of examples that a test has drawn."""
 
     def __init__(self) -> None:
         self.compiled = self.refused = 0
@@ -160,7 +160,7 @@ class Drawn:
 
 
 def facts(a: dict[str, Any], grid: tuple[int, int, int], token: str) -> set[str]:
-    """What is special about an attention, in words."""
+    """Special settings of an attention, in words."""
     found = {a["over"], f"token of a {token}" if token else "no token", a["score"], f"position {a['position']}"}
     axes = [i for i, axis in enumerate("thw") if axis in AXES[a["over"]]]
     size = [1 if i == 0 and token == "frame" else n for i, n in enumerate(grid)]
@@ -557,7 +557,7 @@ REFUSED_OR_RIGHT = {
 
 
 @pytest.mark.parametrize("case", REFUSED_OR_RIGHT)
-def test_settings_that_need_not_be_there(case: str) -> None:
+def test_settings_without_effect(case: str) -> None:
     Drawn().check(spec(*REFUSED_OR_RIGHT[case]))
 
 
@@ -720,7 +720,7 @@ def test_a_band_costs_as_much_as_the_clip_is_long(token: str, text: str) -> None
 
 
 def test_without_a_band_it_would_be_more() -> None:
-    """What the last test measures does see the weights."""
+    """The measure of the last test does see the weights."""
     (few, small), (many, large) = (sizes((frames, 1, 1), "", "attention(2, over = time)") for frames in (256, 2048))
     assert many > 30 * few
     assert large.largest == 64 * small.largest

@@ -1,4 +1,4 @@
-"""A layer is added by one Python file and one template, and everything that there is knows it then.
+"""Layers of users: one Python file and one template, known to every command then.
 
 The layers stand in a folder of their own, which ARCHDSL_LAYERS names for the time of one test.
 """
@@ -190,7 +190,7 @@ def archdsl(*arguments: str) -> tuple[int, str]:
 
 
 def done(*arguments: str) -> str:
-    """What a command prints, which must succeed."""
+    """Output of a command, which must succeed."""
     code, printed = archdsl(*arguments)
     assert code == 0, printed
     return printed
@@ -317,7 +317,7 @@ def write_spec(folder: Path, chain: str) -> None:
 
 
 def test_a_template_may_name_its_input_twice(empty: Path) -> None:
-    """What it is applied to is then computed once, in a line of its own."""
+    """Its input is then computed once, in a line of its own."""
     template = "{% macro apply(x) %}{{ x }} * torch.sigmoid({{ x }}){% endmacro %}\n"
     add(empty, "new", "    layouts = ANY_LAYOUT", template)
     add(empty, "double", "    layouts = ANY_LAYOUT", "{% macro apply(x) %}2 * {{ x }}{% endmacro %}\n")
@@ -356,7 +356,7 @@ def test_beside_a_class_token_it_must_name_tokens(empty: Path) -> None:
     assert "error[E0511]" in printed
 
 
-def test_what_works_element_by_element_says_so_and_is_not_converted(empty: Path) -> None:
+def test_elementwise_layers_declare_any_layout_and_are_not_converted(empty: Path) -> None:
     add(empty, "new", "    layouts = ANY_LAYOUT", EXP)
     write_spec(empty, "conv(4, 3) -> layernorm -> new -> linear(4)")
     done("compile", "s.arch")
@@ -440,7 +440,7 @@ def test_a_wrong_layer_is_refused_at_its_line(empty: Path, case: str) -> None:
     assert message in printed
 
 
-def test_a_layer_without_its_template_says_where_it_is_missed(empty: Path) -> None:
+def test_a_missing_template_is_named_with_its_path(empty: Path) -> None:
     add(empty, "new", "", EXP)
     (empty / "own" / "new.py.j2").unlink()
     code, printed = archdsl("compile", "s.arch")
@@ -796,7 +796,7 @@ def test_layers_check_finds_what_is_wrong(empty: Path, case: str) -> None:
     assert message in text
 
 
-def test_layers_check_says_what_it_skips(empty: Path) -> None:
+def test_layers_check_names_skipped_checks(empty: Path) -> None:
     add(empty, "new", "", EXP)
     found = checked(empty, "", EXP, "layouts")
     assert found["layouts"] == ("skipped", "there is one layout, grid ")

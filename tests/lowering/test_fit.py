@@ -1,4 +1,4 @@
-"""Stages to compute again are chosen so that the activations of a batch fit into memory."""
+"""The choice of stages to checkpoint so that the activations of a batch fit into memory."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_fitted_model_gives_the_same(compiled: bool) -> None:
         torch.testing.assert_close(two.grad, one.grad, rtol=1e-4, atol=1e-4)
 
 
-def test_too_little_memory_is_told_with_the_least_that_is_enough() -> None:
+def test_too_little_memory_is_reported_with_the_least_that_is_enough() -> None:
     arch = small(SPECS / "slowfast_r50.arch")
     with pytest.raises(TooLarge, match=r"3 clips take .* KiB at least"):
         arch.fit_memory("10kB", BATCH)

@@ -1,4 +1,4 @@
-"""Each pass of the lowering changes how a network is computed, and never what."""
+"""Passes of the lowering: each changes how a network is computed, never its result."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_lowering_leaves_the_network_alone(name: str) -> None:
     assert not network.folded
 
 
-def test_passes_are_told_and_left_out(
+def test_passes_are_listed_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

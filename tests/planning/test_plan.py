@@ -1,4 +1,4 @@
-"""`archdsl plan`: memory and time of training, against torch where it can be asked and by hand where it cannot."""
+"""`archdsl plan`: memory and time of training, against torch where it can measure them, else computed by hand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tiny(path: Path, layers: str = "conv(8)") -> archdsl.Architecture:
 
 
 class Seen:
-    """What autograd keeps of a forward pass: activations, and 16-bit copies of weights, in bytes."""
+    """Bytes that autograd keeps of a forward pass: activations, and 16-bit copies of weights."""
 
     def __init__(self, model: torch.nn.Module, clips: tuple[torch.Tensor, ...], context: Any) -> None:
         own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
@@ -71,7 +71,7 @@ class Seen:
 
 
 def is_copy_of_weight(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is a parameter in another type: made of it alone, and of its size."""
+    """Tell whether a tensor is a parameter in another dtype: made of it alone, and of its size."""
     function: Any = tensor.grad_fn
     if function is None or function.name() not in ("ToCopyBackward0", "TBackward0"):
         return False
@@ -367,7 +367,7 @@ def test_json_is_the_plan(spec: str, capsys: pytest.CaptureFixture[str]) -> None
         assert choice["hours"] == pytest.approx(10 * 101 * step / 3600)  # 3201 clips are 100 whole steps, and one more
 
 
-def test_what_does_not_fit_says_what_would(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setup_that_does_not_fit_suggests_one_that_does(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     tight = ["--memory", "30MiB", "--reserve", "28MiB"]
     assert main(["plan", spec, *tight, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

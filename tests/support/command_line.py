@@ -21,7 +21,7 @@ FAULTY = TINY.replace("relu }", "rellu }", 1)
 
 
 class Ran(NamedTuple):
-    """What a call of the command line did."""
+    """Exit code and output of a call of the command line."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""torch.autocast of a GPU, and its kernels of attention, acted out on a CPU: for what they keep, where there is no GPU.
+"""torch.autocast and attention kernels of a GPU, emulated on a CPU for the memory that they keep.
 
 The lists are those of torch 2.13's `ATen/autocast_mode.h`, of what generated code calls; the choice of a kernel is that
 of `ATen/native/transformers/cuda/sdp_utils.cpp` for compute capability 8.0 and later.
@@ -23,7 +23,7 @@ IN_FLOAT = {F.layer_norm, torch.layer_norm, F.interpolate}
 
 
 class CudaAutocast(TorchFunctionMode):
-    """What is done in this context takes the types that it takes on a GPU; `half` off: in float32."""
+    """Context in which operations take the dtypes that they take on a GPU; `half` off: in float32."""
 
     def __init__(self, *, half: bool) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def attend(q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0
 
 
 class _Fused(torch.autograd.Function):
-    """What a fused kernel keeps: what goes in, its result, and one number for each query."""
+    """Tensors that a fused kernel keeps: its inputs, its result, and one number for each query."""
 
     @staticmethod
     def forward(ctx: Any, q: Any, k: Any, v: Any, mask: Any) -> torch.Tensor:

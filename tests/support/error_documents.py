@@ -1,4 +1,4 @@
-"""The documents in tests/errors: a faulty spec and, exactly, what a user is told about it.
+"""The documents in tests/errors: a faulty spec and the exact messages that a user gets.
 
 A document is a title, prose, and fences:
 
@@ -79,7 +79,7 @@ def write_files(parts: list[Fence], folder: Path) -> None:
 
 
 def diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
-    """What is found in spec.arch in the current folder; one that uses added layers is also compiled."""
+    """Diagnostics of spec.arch in the current folder; one that uses added layers is also compiled."""
     named = [p.text.strip() for p in parts if p.kind == "layers"] or ["layers" for p in parts if p.kind == "layer"]
     if not named:
         return _diagnose(parts)
@@ -111,7 +111,7 @@ def _diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
 
 
 def _of_file(expression: str, key: str, plan: Plan) -> tuple[Diagnostic, ...]:
-    """What is said of a checkpoint on disk."""
+    """Diagnostics of a checkpoint on disk."""
     import torch
 
     value = eval(expression, {"torch": torch, "pickle": pickle})  # a document of ours

@@ -32,7 +32,7 @@ REDUCTION = 120.0  # seconds, at most, to make the text of a fault shorter
 
 
 class Session:
-    """What was tried, and what came of it."""
+    """Programs and texts that were tried, and the outcomes."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments

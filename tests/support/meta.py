@@ -82,7 +82,7 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
 
 
 def _watch_features(model: torch.nn.Module) -> list[dict[str, torch.Tensor]]:
-    """What `forward` gets from `forward_features`, so that nothing is computed twice."""
+    """Outputs of `forward_features` that `forward` gets, so that nothing is computed twice."""
     returned: list[dict[str, torch.Tensor]] = []
     function: Any = model.forward_features
 
@@ -95,7 +95,7 @@ def _watch_features(model: torch.nn.Module) -> list[dict[str, torch.Tensor]]:
 
 
 def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:
-    """How a module may write a grid (C, T, H, W), which perhaps has class tokens; without the batch.
+    """Shapes in which a module may write a grid (C, T, H, W), which perhaps has class tokens; without the batch.
 
     What lies between layers has its channels first. Layers of a `kind` that works on single numbers take either way.
     """

@@ -1,4 +1,4 @@
-"""Modules whose tensors are all given, for tests that need no drawn ones."""
+"""Modules whose tensors are all given, built without drawing initial values."""
 
 from __future__ import annotations
 

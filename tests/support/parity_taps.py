@@ -1,4 +1,4 @@
-"""What records call the outputs of inner modules, and ours.
+"""Names of the outputs of inner modules: those of records, and ours.
 
 For each source a name of theirs (a regular expression) and of ours: of a module (`res3.0`), or of what enters it
 (`res3.1.non_local:input`); `a + b` are two joined along their channels, `a, b` two values; of `a | b` the first that

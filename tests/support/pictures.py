@@ -7,6 +7,6 @@ import re
 
 
 def text_of(label: str) -> str:
-    """What a reader sees of a label: lines joined by a bar."""
+    """Text of a label as a reader sees it: lines joined by a bar."""
     lines = re.sub(r"<br/>|</td>", "|", label)
     return html.unescape(re.sub(r"<[^>]*>", "", lines)).replace("\\\\", "\\").replace("\u00a0", " ").strip("| ")

@@ -254,7 +254,7 @@ def _sinusoid(rows: int, channels: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Axis:
-    """How an axis of n positions is looked along: in windows of positions that lie `dilation` apart."""
+    """Windows along an axis of n positions that lie `dilation` apart."""
 
     name: str
     size: int
@@ -431,7 +431,7 @@ def _normed(layer: Any, x: Value, w: dict[str, Tensor], name: str) -> Value:
 
 
 def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: int, w: dict[str, Tensor]) -> Value:
-    """What each position, and the class token in each group, gathers; the results of the token are averaged."""
+    """Values gathered by each position, and by the class token in each group; the results of the token are averaged."""
     q_places = _Places.of(axes, q.grid.shape[2:], _query_steps(layer))
     k_places = _Places.of(axes, k.grid.shape[2:], _key_steps(layer))
     groups = prod(a.groups for a in axes)
@@ -469,7 +469,7 @@ def _pairs(function: Callable[[Tensor, Tensor], Tensor], q: Tensor, k: Tensor) -
 
 
 def _seen(layer: Any, axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
-    """Which keys each query looks at: those of its group."""
+    """Mask of the keys that each query attends to: those of its group."""
     seen = _pairs(torch.eq, q.group, k.group)
     for axis, p, other in zip(axes, q.at, k.at, strict=True):
         if layer.band and axis.attended:
@@ -510,7 +510,7 @@ def _weights(layer: Any, q: Tensor, k: Tensor, bias: Tensor, seen: Tensor, w: di
 def _distances(
     layer: Any, axes: list[_Axis], q: _Places, k: _Places, seen: Tensor, queries: Tensor, w: dict[str, Tensor]
 ) -> Tensor:
-    """What is added for the distance of each query and key that see each other."""
+    """Bias by the offset of each query and key that see each other."""
     if layer.position == "none":
         return queries.new_zeros(1, 1, *seen.shape)
     if layer.position == "table":

@@ -1,4 +1,4 @@
-"""What autograd keeps of a forward pass, and layers that it is measured of."""
+"""Memory that autograd keeps of a forward pass, and layers for which it is measured."""
 
 from __future__ import annotations
 

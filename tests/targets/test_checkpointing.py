@@ -1,4 +1,4 @@
-"""Stages and blocks that the backward pass computes again: the same results from less memory."""
+"""Checkpointing (recompute in the backward pass): the same results from less memory."""
 
 from __future__ import annotations
 

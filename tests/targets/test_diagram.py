@@ -1,4 +1,4 @@
-"""Diagrams: what is in them, that they are safe and always the same, and that every format can be drawn."""
+"""Diagrams: their boxes, edges and labels, escaping, equal bytes from run to run, and every format."""
 
 from __future__ import annotations
 

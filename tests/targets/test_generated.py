@@ -1,4 +1,4 @@
-"""The modules in generated/ are what the compiler makes of specs/, and do what they should."""
+"""The modules in generated/: up to date with specs/, standing alone, compiled, exported, trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX: exported with a dynamic batch, onnxruntime computes what the module does."""
+"""ONNX: exported with a dynamic batch, the file gives the outputs of the module in onnxruntime."""
 
 from __future__ import annotations
 

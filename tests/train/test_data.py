@@ -1,4 +1,4 @@
-"""Videos to clips: each frame that is read is the right one, whatever the container; damaged videos never do harm."""
+"""From videos to clips: the right frames from every container, and damaged videos that do no harm."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_each_frame_is_that_of_its_time(name: str, tmp_path: Path) -> None:
         assert numbers(path, [(n + chosen.uniform(0.05, 0.9)) / RATE for n in wanted]) == wanted
 
 
-def test_probe_tells_what_was_written(tmp_path: Path) -> None:
+def test_probe_reads_frames_rate_and_size(tmp_path: Path) -> None:
     for name in ("h264.mp4", "h264.mkv", "mpeg4.avi", "h264.ts"):
         video = probe(write(tmp_path / name, codec="mpeg4" if "mpeg4" in name else "libx264"))
         assert (video.width, video.height, video.frames, video.missing) == (72, 48, 60, 0)
@@ -278,7 +278,7 @@ def test_frames_that_cannot_be_decoded_are_an_error(tmp_path: Path) -> None:
         read_frames(path, [10 / RATE, 60.5 / RATE])
 
 
-def test_what_is_cut_short_has_the_frames_that_are_there(tmp_path: Path) -> None:
+def test_truncated_videos_have_the_frames_that_are_left(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", 96, container={"movflags": "faststart"})
     with av.open(str(path)) as container:
         entries: list[Any] = list(container.streams.video[0].index_entries)

@@ -1,4 +1,4 @@
-"""Runs from end to end on small sets of real mp4 files: what they leave, what they reach, and how they end."""
+"""Training from end to end on small sets of real mp4 files: files in the run's folder, accuracy, and how runs end."""
 
 from __future__ import annotations
 
@@ -363,7 +363,7 @@ Task.training_step = training_step
 # --- videos that cannot be used --------------------------------------------------------------------------------------
 
 
-def test_bad_videos_are_skipped_and_told(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+def test_bad_videos_are_skipped_and_reported(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
     bad = tmp_path / "bad"
     shutil.copytree(videos, bad)
     good = (videos / "train/left/000.mp4").read_bytes()
@@ -384,7 +384,7 @@ def test_bad_videos_are_skipped_and_told(spec: Path, videos: Path, tmp_path: Pat
     assert all(name in report for name in told)
 
 
-def test_predict_tells_of_each_video_by_itself(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+def test_predict_prints_each_video_by_itself(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
     run, bad = tmp_path / "run", tmp_path / "bad.mp4"
     assert trained(spec, "--data", videos, "-o", run, *PLAIN, "--recipe", "epochs=1") == 0
     bad.write_bytes(b"")
@@ -524,7 +524,7 @@ def test_weights_come_along_and_the_backbone_can_stay(spec: Path, videos: Path, 
     ],
     ids=str,
 )
-def test_wrong_use_is_told(
+def test_wrong_use_is_reported(
     arguments: list[str], told: str, spec: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.chdir(spec.parent)

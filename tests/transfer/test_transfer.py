@@ -1,4 +1,4 @@
-"""Weights of one network become those of another: what is kept is kept exactly, and everything is accounted for."""
+"""Transfer of weights from one network to another: copied tensors stay exact, and every tensor is accounted for."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def still(frames: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def size_of(axis: axes.Axis, node: Any) -> list[int]:
-    """What an axis can measure, by what it stands for."""
+    """Sizes that an axis can have, by its meaning."""
     values = node.layer.values()
     match axis:
         case axes.Out():
@@ -99,7 +99,7 @@ def size_of(axis: axes.Axis, node: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
-def test_every_axis_says_what_it_is(path: Path) -> None:
+def test_every_axis_is_declared(path: Path) -> None:
     for node in full(path)._analysis.network.all_nodes():
         if not node.inputs:
             continue
@@ -454,7 +454,7 @@ def test_a_thinner_network_takes_the_first_channels() -> None:
     assert torch.equal(made["res3.0.conv2.weight"], module(base).state_dict()["res3.0.conv2.weight"][:16, :16])
 
 
-def test_inputs_behind_each_other_are_told_apart() -> None:
+def test_inputs_behind_each_other_are_distinguished() -> None:
     """The slow path of a wider fast one keeps its own channels, and the lateral ones follow theirs."""
     base = loaded("slowfast_r50", (3, 32, 32, 32), width=16, beta="1/8")
     arch = loaded("slowfast_r50", (3, 32, 32, 32), width=16, beta="1/4")

@@ -1,4 +1,4 @@
-"""Checkpoints of every kind that people have: what is in them is taken, or a diagnostic says what they are."""
+"""Checkpoints in every form that people have: the tensors are read, or a diagnostic says what the file is."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def converted(file: str, *options: str) -> int:
 
 
 class Bomb:
-    """What would write a file if it was unpickled."""
+    """An object that would write a file if it was unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch exploded",)
@@ -303,7 +303,7 @@ def test_damaged_bytes_end_in_a_diagnostic_or_in_weights(form: str, capsys: pyte
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_the_content_says_what_a_file_is_and_not_its_name(form: str) -> None:
+def test_a_format_is_recognised_by_content_not_by_name(form: str) -> None:
     Path("in.bin").write_bytes(save(whole()))
     assert converted("in.bin") == 0
     Path("in.safetensors").write_bytes(of_torch(whole(), _use_new_zipfile_serialization=form == "zip"))
@@ -403,7 +403,7 @@ AVERAGES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", AVERAGES)
-def test_which_weights_are_taken_is_said_and_chosen(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chosen_weights_are_reported(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoint, key = AVERAGES[kind]
     torch.save(checkpoint, "in.pth")
     assert converted("in.pth") == 0
@@ -422,7 +422,7 @@ def test_which_weights_are_taken_is_said_and_chosen(kind: str, capsys: pytest.Ca
     assert torch.equal(found["head.linear.bias"], averaged()["cls_head.fc.bias"])
 
 
-def test_nothing_but_averages_is_taken_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_averages_alone_are_read_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     for checkpoint in ({"model_ema": averaged()}, prefixed("ema.", averaged()), {"ema": {"module": averaged()}}):
         torch.save(checkpoint, "in.pth")
         assert converted("in.pth") == 0
@@ -559,7 +559,7 @@ def test_slowfast_4x16_is_known_in_slowfast_8x8() -> None:
         fit(plan, small.theirs, "SLOWFAST_4x16_R50.pyth")
 
 
-def test_own_weights_say_why_they_are_not_theirs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_weights_are_not_taken_for_those_of_a_source(capsys: pytest.CaptureFixture[str]) -> None:
     """Those of a network that computes something else do not become theirs, even where all shapes agree."""
     net = NET.replace("-> bn }", "-> if norm { bn(eps = eps) } }").replace(
         "classes = 3", "classes = 3, norm = on, eps = 1e-3"
@@ -593,7 +593,7 @@ def test_own_weights_say_why_they_are_not_theirs(capsys: pytest.CaptureFixture[s
     assert "W0801" in capsys.readouterr().err
 
 
-def test_own_weights_go_back_where_their_file_says_whose_network_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_weights_go_back_where_their_file_names_the_network(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.arch").write_text(
         NET.replace("-> bn }", "-> bn(eps = eps) }").replace("classes = 3", "classes = 3, eps = 1e-3")
     )

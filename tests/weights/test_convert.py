@@ -109,7 +109,7 @@ def test_dropped_tensors_are_not_missed(arch: Architecture) -> None:
 
 
 def wrapped(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """What training code saves."""
+    """Checkpoints as training code saves them."""
     step = {"optimizer": {"state": {0: {"exp_avg": torch.rand(2)}}, "param_groups": [{"lr": 0.1}]}, "epoch": 3}
     parallel = {f"module.{n}": t for n, t in tensors.items()}
     return {
@@ -133,7 +133,7 @@ def test_state_dict_is_found(arch: Architecture, kind: str) -> None:
     assert equal(archdsl.convert_weights(arch, wrapped(checkpoint)[kind], SOURCE), plain)
 
 
-def test_a_metric_beside_the_model_is_told(arch: Architecture) -> None:
+def test_a_metric_beside_the_model_is_reported(arch: Architecture) -> None:
     """And it alone: what stands before the names of the model is taken off nevertheless."""
     tensors = {f"model.{n}": t for n, t in checkpoint_of(arch).items()} | {"accuracy.total": torch.tensor(3)}
     with pytest.raises(archdsl.SpecError, match=r"1 of its 15 tensors [^;]*$") as caught:
@@ -442,7 +442,7 @@ def test_convert_several_files(convert: Converter) -> None:
     failed(convert("conv1=conv1.pt", "conv1=res2.pt", "--from", SOURCE), 2, "a second checkpoint of this name")
 
 
-def test_wrong_names_are_told(convert: Converter) -> None:
+def test_wrong_names_are_reported(convert: Converter) -> None:
     tensors = dict(convert.checkpoint)
     tensors["fc.bios"] = tensors.pop("fc.bias")
     torch.save(tensors, "in.pt")
@@ -491,7 +491,7 @@ def test_truncated_file(convert: Converter, name: str, keep: float) -> None:
 
 
 class Bomb:
-    """What would write a file if it was unpickled."""
+    """An object that would write a file if it was unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch exploded",)
@@ -542,7 +542,7 @@ def test_missing_folder_is_made(convert: Converter) -> None:
     assert [p.name for p in Path("new/folder").iterdir()] == ["out.safetensors"]
 
 
-def test_what_is_so_anyway_is_not_told(folder: Path, shell: Shell) -> None:
+def test_needs_that_the_spec_meets_are_not_printed(folder: Path, shell: Shell) -> None:
     (folder / "weights" / "theirs.weights").write_text(MAP.replace("eps = 1e-5", "rare = 1, eps = 1e-5, classes = 6"))
     ran = shell("weights", "sources", folder / "net.arch")
     assert "14 tensors, with eps = 1e-5\n" in ran.out

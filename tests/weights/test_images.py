@@ -1,4 +1,4 @@
-"""Networks for images: those that libraries have, with the names of the networks for video that begin from them."""
+"""Networks for images: equal to those of libraries, with the tensor names of video networks that start from them."""
 
 from __future__ import annotations
 

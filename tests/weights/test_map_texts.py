@@ -1,4 +1,4 @@
-"""Maps of names as a user may leave them: any text ends in a plan or in diagnostics, and in bounded time.
+"""Mutated maps of names: any text ends in a plan or in diagnostics, in bounded time.
 
 `python tests/weights/test_map_texts.py SEED COUNT` tries as many texts as one likes.
 """

@@ -97,7 +97,7 @@ def test_a_map_is_total_and_every_rule_and_name_of_it_is_used(file: Path) -> Non
 
 
 def unused(weights: WeightMap, matcher: Matcher, named: set[str]) -> list[str]:
-    """What a map says of other names and of numbers for nothing."""
+    """Other names and patterns of numbers in a map that no tensor needs."""
     found = [a.span.text for a in weights.aliases if not any(map(any_of([a.of], weights).fullmatch, named))]
     for number in weights.numbers.values():
         for pattern in number.patterns:
@@ -108,7 +108,7 @@ def unused(weights: WeightMap, matcher: Matcher, named: set[str]) -> list[str]:
 
 
 def test_what_is_for_nothing_is_found() -> None:
-    """By the test of archdsl's own maps."""
+    """The test of archdsl's own maps would find it."""
     lines = "or layers.{i}.x = blocks.{i}.x\nalso all.{t} = blocks.{t}.{i*}\n"
     weights = parse_map(Source("map", FLAT.replace("neck\n", "neck, neck{i}\n") + lines))
     matcher = Matcher(weights)
@@ -210,7 +210,7 @@ def test_a_network_without_pooling_over_time_is_that_of_images() -> None:
     assert layers(tsn) == layers(load("images/resnet50", like="torchvision"))
 
 
-def test_a_spec_that_says_otherwise_itself_keeps_it(tmp_path: Path) -> None:
+def test_values_of_the_spec_itself_are_kept(tmp_path: Path) -> None:
     (tmp_path / "tsn.arch").write_text("arch tsn extends c2d_r50\nparam pool2 = off\n")
     arch = archdsl.load(tmp_path / "tsn.arch", like="mmaction2")
     assert "pool2" not in arch.source()

@@ -1,4 +1,4 @@
-"""Our networks, filled with the weights of other code bases, compute what those compute.
+"""Parity: our networks with the weights of other code bases give the outputs of those.
 
 `parity/*.json` record the logits and the outputs of inner modules of published implementations with the weights and
 the clip of `parity_weights.py`, and where that code is from.
@@ -47,7 +47,7 @@ def recorded(case: Case) -> Any:
 
 
 class Run(NamedTuple):
-    """What our module gives for a record's weights and clip."""
+    """Outputs of our module for a record's weights and clip."""
 
     case: Case
     record: dict[str, Any]
@@ -58,12 +58,12 @@ class Run(NamedTuple):
     statistics: dict[str, list[dict[str, Any]]]  # by tap
 
     def holds(self, logits: torch.Tensor) -> bool:
-        """Whether logits are those of the record."""
+        """Tell whether logits are those of the record."""
         expected = torch.tensor(self.record["output"]).reshape(logits.shape)
         return bool((logits - expected).abs().max() <= self.case.tolerance * expected.abs().max())
 
     def logits_of(self, **how: Any) -> torch.Tensor:
-        """What a module that is built in another way gives."""
+        """Outputs of a module that is built in another way."""
         with torch.no_grad():
             return filled(self.arch, self.converted, **how)(*inputs_of(self.record))
 
@@ -105,14 +105,14 @@ def watch(model: torch.nn.Module, names: set[str]) -> dict[str, torch.Tensor]:
 
 
 def statistics(value: torch.Tensor) -> dict[str, Any]:
-    """What a record keeps of a value."""
+    """The part of a value that a record keeps."""
     double = value.double()
     scale = {"mean": double.mean().item(), "std": double.std().item(), "l2": double.norm().item()}
     return {"shape": list(value.shape), **scale}
 
 
 def alike(found: list[int], recorded: list[int]) -> bool:
-    """Whether shapes have the same axes, but those of size 1, in whatever order; one axis can be several of the other.
+    """Tell whether shapes have the same axes in any order, those of size 1 aside; one can be several of the other.
 
     Code bases put positions and frames elsewhere, and tokens in a row.
     """

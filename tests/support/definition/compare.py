@@ -1,4 +1,4 @@
-"""Hold the compiler's network against its definition."""
+"""Compare the compiler's network with its definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files to one program: imports, bases, and what a variant puts in the place of its base's."""
+"""Files to one program: imports, bases, and the statements with which a variant replaces those of its base."""
 
 from __future__ import annotations
 

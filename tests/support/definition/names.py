@@ -32,7 +32,7 @@ class Applied:
 
 @dataclass(eq=False)
 class Part:
-    """What has a name of its own: a stage's lines on one path, a lateral, the head, a block or a shortcut in these."""
+    """A part with a name: a stage's lines on one path, a lateral, the head, a block or a shortcut in these."""
 
     kind: str  # the name of a block, else `shortcut` or `line`
     entry: int | None = None  # the value that enters, and the one that comes out

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a chain stands."""
+    """The position of a chain in the program."""
 
     names: Names
     part: Part

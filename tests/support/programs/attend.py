@@ -108,7 +108,7 @@ def _pooled(d: Draw, over: str, grid: tuple[int, int, int], token: str) -> dict[
 
 
 def moves(text: str) -> bool:
-    """Whether an attention makes the grid smaller."""
+    """Tell whether an attention makes the grid smaller."""
     return "q_stride = [" in text
 
 

@@ -157,7 +157,7 @@ class Blocks:
         return one.format(out)
 
     def _tolerant(self, place: Place, state: State) -> tuple[str, State]:
-        """What works beside a class token as without."""
+        """A layer that works beside a class token as without."""
         d = self.draw
         options = ["layernorm", "gelu", "relu", f"linear({self.chains.free(place)})", "linear(8) -> attention(2)"]
         options += [

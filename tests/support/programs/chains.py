@@ -115,7 +115,7 @@ class Chains(Values):
         return d.pick(options), state
 
     def idle(self, place: Place, state: State) -> tuple[str, State]:
-        """What does nothing, or is nothing in a module for inference."""
+        """A layer that does nothing, or nothing in a module for inference."""
         if not self.draw.has("idle"):
             return self.simple(place, state)
         d = self.draw

@@ -1,4 +1,4 @@
-"""What must hold of a program: refused with diagnostics, or the same network in everything that is made of it."""
+"""Checks of a program: refused with diagnostics, or the same network in everything that is made of it."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def _unequal(found: Tensor, wanted: Tensor) -> str:
 def _is_unstable(
     arch: archdsl.Architecture, state: dict[str, Tensor], clips: dict[str, Tensor], expected: Tensor
 ) -> bool:
-    """Whether the definition itself moves as far, when its input is moved by the rounding of a few operations."""
+    """Tell whether the definition itself moves as far when its input is moved by the rounding of a few operations."""
     if not torch.isfinite(expected).all():
         return True
     with torch.no_grad():

@@ -24,7 +24,7 @@ class Draw:
         return self.rng.random() < part
 
     def has(self, feature: str, part: float = 1.0) -> bool:
-        """Whether a feature is wanted here."""
+        """Tell whether a feature is wanted here."""
         return self.rng.random() < part and feature not in self.without
 
     def pick(self, items: Sequence[T]) -> T:

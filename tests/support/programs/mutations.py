@@ -1,4 +1,4 @@
-"""Texts that nobody means: specs with parts deleted, doubled, exchanged or blown up."""
+"""Mutated specs: parts deleted, doubled, exchanged or blown up."""
 
 from __future__ import annotations
 

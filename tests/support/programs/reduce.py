@@ -1,4 +1,4 @@
-"""Makes the text of a fault as short as it goes."""
+"""Reduction of the text of a fault to as few lines and words as still show it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _begins_line(tokens: list[str], start: int) -> bool:
 
 
 def _joins(tokens: list[str], start: int, end: int) -> bool:
-    """Whether a run begins or ends where parts are joined."""
+    """Tell whether a run begins or ends where parts are joined."""
     before = next((t for t in reversed(tokens[:start]) if t.strip(" \t")), "\n")
     after = next((t for t in tokens[end:] if t.strip(" \t")), "\n")
     if tokens[start] in JOINTS or tokens[end - 1] in {"->", ","}:

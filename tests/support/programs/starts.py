@@ -1,4 +1,4 @@
-"""How a fresh module begins, against what the layers of the graph say of each tensor and of each rate."""
+"""Initial values of a fresh module, against what the layers of the graph declare for each tensor and each rate."""
 
 from __future__ import annotations
 

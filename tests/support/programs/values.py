@@ -1,4 +1,4 @@
-"""What the generator knows of values, places and blocks, and numbers, conditions and rates that fit a place."""
+"""Values, places and blocks as the generator knows them, and numbers, conditions and rates that fit a place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class State:
         return replace(self, steps=(t, h, w))
 
     def fits(self, other: State) -> bool:
-        """Whether two values lie on the same grid, with the same class tokens."""
+        """Tell whether two values lie on the same grid, with the same class tokens."""
         return (self.grid, self.token, self.origin, self.steps) == (other.grid, other.token, other.origin, other.steps)
 
     def lost(self, origin: str) -> State:
@@ -62,7 +62,7 @@ class BlockKind:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a chain stands."""
+    """The position of a chain in the program."""
 
     values: dict[str, State] = field(default_factory=dict[str, State])  # that chains can begin with
     names: tuple[str, ...] = ()  # whole numbers of a value that is not known: parameters of the block, loop variables
