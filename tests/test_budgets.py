@@ -68,7 +68,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
     },
     "branches": {
         "templates/layers/position.py.j2": 32,
-        "templates/model.py.j2": 54,
     },
     "test file": {},
     "test function": {},

@@ -15,6 +15,7 @@ from archdsl.targets.python.tree import (
     Attribute,
     Binary,
     Call,
+    Comprehension,
     Evaluate,
     Expr,
     For,
@@ -73,7 +74,8 @@ def inner_statements(network: OpNetwork, grouping: Grouping) -> list[Stmt]:
             if declared:
                 code = Items(declared, "{}")
                 found[group, text(code)] = Assign([Name("found")], code, "-=")
-    return _by_class((group, made) for (group, _), made in found.items())
+    statements = [(group, made) for (group, _), made in found.items()]
+    return _by_class(statements, modules_of(Name("self"), has_inner=False))
 
 
 def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
@@ -87,19 +89,30 @@ def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
     return group.name, dotted(f"module.{name}")
 
 
-def _by_class(statements: Iterable[tuple[str, Stmt]]) -> list[Stmt]:
+def modules_of(model: Name, *, has_inner: bool) -> Expr:
+    """Return the modules of a model, without those in the variable `inside` if there are such."""
+    modules = Call(Attribute(model, "modules"))
+    item = Name("m")
+    return Comprehension(item, item, modules, [Binary(item, "not in", Name("inside"))]) if has_inner else modules
+
+
+def _by_class(statements: Iterable[tuple[str, Stmt]], modules: Expr) -> list[Stmt]:
     """Return the statements of each class in a loop, and behind it those of no class."""
     special: dict[str, list[Stmt]] = {}
     for group, statement in statements:
         special.setdefault(group, []).append(statement)
     alone = special.pop("", [])
-    return [*_loop(special), *alone]
+    return [*_loop(special, modules), *alone]
 
 
-def init_statements(network: OpNetwork, grouping: Grouping, names: Names) -> list[Stmt]:
+def init_statements(network: OpNetwork, grouping: Grouping, names: Names, *, has_inner: bool = False) -> list[Stmt]:
     """Return the body of `init_weights`; empty where torch's own way is meant everywhere.
 
-    `names` are those that the classes of a node's layer have got, where they are others than its template's.
+    Args:
+        network: the network, lowered.
+        grouping: the classes of its regions.
+        names: those that the classes of a node's layer have got, where they are others than its template's.
+        has_inner: whether some modules stay as they are: those in the variable `inside`.
     """
     by_class: dict[str, list[_Part]] = {}
     for part in _parts(network, names):
@@ -113,13 +126,14 @@ def init_statements(network: OpNetwork, grouping: Grouping, names: Names) -> lis
             rules[torch_class] = made
         exceptions += _exceptions(grouping, parts, common)
     exceptions = list({(e.group, e.torch_class, e.code): e for e in exceptions}.values())
+    modules = modules_of(Name("self"), has_inner=has_inner)
     special = [(e.group, made) for e in exceptions for made in statements(e.code)]
     # A block is met before the layers in it, so a rule for them would undo what is set for the block.
     if any(not e.group or e.torch_class in rules for e in exceptions):
-        return _loop(rules) + _by_class(special)
+        return _loop(rules, modules) + _by_class(special, modules)
     for group, statement in special:
         rules.setdefault(group, []).append(statement)
-    return _loop(rules)
+    return _loop(rules, modules)
 
 
 def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
@@ -165,7 +179,7 @@ def _code(owner: Expr, name: str, symbol: Symbol) -> str:
     return RULES[symbol.name].code.format(text(Attribute(owner, name)), *numbers)
 
 
-def _loop(rules: dict[str, list[Stmt]]) -> list[Stmt]:
+def _loop(rules: dict[str, list[Stmt]], modules: Expr) -> list[Stmt]:
     """Return a loop over the modules with a case for each class; classes with the same statements share one."""
     alike: dict[tuple[str, ...], tuple[list[str], list[Stmt]]] = {}
     for cls, made in rules.items():
@@ -175,4 +189,4 @@ def _loop(rules: dict[str, list[Stmt]]) -> list[Stmt]:
         kinds = [dotted(c) for c in classes]
         union = reduce(lambda one, other: Binary(one, "|", other), kinds)
         cases = [If(called("isinstance", [Name("module"), union]), made, cases)]
-    return [For(Name("module"), called("self.modules"), cases)] if cases else []
+    return [For(Name("module"), modules, cases)] if cases else []

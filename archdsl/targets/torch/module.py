@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from archdsl.analysis.clip_limits import Limits, input_limits
 from archdsl.analysis.cost import CONVENTION, cost_rows, total_cost
 from archdsl.core.grid import grid_text
-from archdsl.core.names import why_refused
-from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
-from archdsl.ir.network import Region
-from archdsl.targets.python.printer import lines, signature, text
-from archdsl.targets.python.tree import Function, Items, Literal, Name, Parameter, Return, reads
+from archdsl.targets.python.printer import lines, module_text
+from archdsl.targets.python.tree import Assign, Docstring, Items, Literal, Module, Name, Stmt, Verbatim, reads
+from archdsl.targets.torch.checks import clip_checks
+from archdsl.targets.torch.class_names import name_classes
 from archdsl.targets.torch.classes import Grouping
+from archdsl.targets.torch.factory import Rates, factory
 from archdsl.targets.torch.folding import folding_rules
-from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.fragments import Fragments
 from archdsl.targets.torch.init import init_statements, inner_statements
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
+from archdsl.targets.torch.model_class import Model
+from archdsl.targets.torch.recompute import recompute
 from archdsl.targets.torch.region import RegionPrinter
-from archdsl.targets.torch.text import docstring, in_string, paragraph, plain, sentence
+from archdsl.targets.torch.text import paragraph, plain, sentence
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
-    from archdsl.targets.torch.classes import Group
-    from archdsl.targets.torch.model import ModelPlan
     from archdsl.targets.torch.select import OpNetwork
 
 _WIDTH = 84
 _CHECKPOINT = "from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]"
 
 _FOLDING_IMPORTS = ["from collections.abc import Mapping", "from typing import Any"]
+_FOLDED = "# How the name of a batch norm ends, and that of the convolution it became part of; its ε."
 _FOR_INFERENCE = "For inference: what only training needs is left out; `load_state_dict` takes the weights of training."
 
 
@@ -45,57 +45,64 @@ class Origin(NamedTuple):
 
 
 def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bool = True) -> str:
-    """The module's text.
+    """Return the module's text.
 
     `network` gives the figures of the docstring, `lowered` the code; `trains` is whether the module can be trained.
     """
     layers = LayerPrinter()
+    fragments = Fragments(layers.environment)
     grouping = Grouping(lowered)
     defined = layers.defined(node.layer for node in lowered.all_nodes())
-    _name_classes(grouping.groups, {network.family, network.name, *defined})
+    name_classes(grouping.groups, {network.family, network.name, *defined})
     layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
     regions = RegionPrinter(lowered, grouping, layers)
     classes = [regions.plan(group) for group in grouping.groups]
-    model = ModelPrinter(lowered, regions, layers, trains=trains).plan()
-    init = init_statements(lowered, grouping, layers.renamed) if trains else []
+    plan = ModelPrinter(lowered, regions, layers, trains=trains).plan()
     inner = inner_statements(lowered, grouping) if trains else []
-    again = _recomputing(lowered, model)
-    used = {*layers.names, *again["names"], *(n for s in init for n in reads(s))}
-    used |= {"torch"} if network.indices or lowered.folded else set()
-    code = layers.environment.get_template("model.py.j2").render(
-        doc=_docstring(network, trains=trains),
-        folding=folding_rules(network, lowered.folded),
+    again = recompute(lowered, plan, fragments)
+    rates = Rates(lowered)
+    model = Model(
+        network,
+        plan,
+        fragments,
+        again,
+        init=init_statements(lowered, grouping, layers.renamed, has_inner=bool(inner)) if trains else [],
+        inner=inner,
         trains=trains,
-        weights_last=not trains and any(n.layer.kind == "channels_last" for n in lowered.all_nodes()),
-        standard=again["imports"] if trains else _FOLDING_IMPORTS if lowered.folded else [],
-        imports=_imports({*layers.imports, _CHECKPOINT}, used),
-        support=["\n".join(s.lines) for s in layers.support.statements()],
-        classes=["\n".join(lines([c.tree()])) for c in classes],
-        model={
-            "init": list(lines(model.init, 8)),
-            "head_indices": model.head_indices,
-            "frozen": list(map(text, model.frozen)),
-            "features": list(lines(model.features, 8)),
-            "forward": list(lines(model.forward, 8)),
-        },
-        family=network.family,
-        factory=network.name if network.name != network.family else "",
-        recomputing=again,
-        **_choices(lowered, again["default"]),
-        title=docstring(network.doc or network.name),
-        checks=_checks(network, origin.spec),
-        features_signature=_signature(network, "forward_features", "dict[str, Tensor]"),
-        forward_signature=_signature(network, "forward", "Tensor"),
-        inputs=list(network.inputs),
-        clips=list(network.clips),
-        indices=list(network.indices),
-        frames=_frames(network),
-        init=list(lines(init, 8)),
-        inner=list(lines(inner, 8)),
-        output=_output(network),
+        has_rates=bool(rates),
+        is_channels_last=not trains and any(n.layer.kind == "channels_last" for n in lowered.all_nodes()),
+        is_folded=bool(lowered.folded),
     )
-    body = code.strip() + "\n"
+    definitions: list[Stmt] = [*layers.support.statements(), *(c.tree() for c in classes), model.tree()]
+    definitions += _folding(network, lowered, fragments)
+    definitions += again.definitions() if again is not None else []
+    definitions += clip_checks(network, origin.spec, fragments)
+    if network.name != network.family:
+        choice = again.parameter if again is not None else None
+        definitions.append(factory(network, rates, choice, has_inner=bool(inner)))
+    used = layers.names | {n for s in model.init for n in reads(s)}
+    used |= {"torch"} if network.indices or lowered.folded else set()
+    used |= again.names if again is not None else set()
+    standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []
+    head: list[Stmt] = [
+        Docstring(_docstring(network, trains=trains)),
+        Verbatim("from __future__ import annotations"),
+        *([Verbatim("\n".join(standard))] if standard else []),
+        Verbatim("\n".join(_imports({*layers.imports, _CHECKPOINT}, used))),
+        *([again.choices()] if again is not None else []),
+    ]
+    body = module_text(Module(head, definitions))
     return f"{_header(origin, body)}{body}"
+
+
+def _folding(network: Network, lowered: OpNetwork, fragments: Fragments) -> list[Stmt]:
+    """Return what makes weights for inference of those of training; nothing if no batch norm became another's part."""
+    rules = folding_rules(network, lowered.folded)
+    if not rules:
+        return []
+    rows = [Items([Literal(f'"{norm}"'), Literal(f'"{conv}"'), Literal(eps)]) for norm, conv, eps in rules]
+    table = "\n".join([_FOLDED, *lines([Assign([Name("FOLDED")], Items(rows))])])
+    return [Verbatim(table), fragments("fold")]
 
 
 def _header(origin: Origin, body: str) -> str:
@@ -117,35 +124,6 @@ def unedited(text: str) -> bool | None:
     return hashlib.sha256(body.encode()).hexdigest() == digest
 
 
-def _name_classes(groups: list[Group], taken: set[str]) -> None:
-    blocks = [g.example.block for g in groups]
-    taken.update(p.name for b in blocks if b is not None for p in b.parameters)
-    free = FreeNames(taken, lambda name: not why_refused(name))
-    before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
-    for group in groups:
-        region = group.example
-        if region.block is not None:
-            base = _camel(region.block.name)
-        else:
-            base = "Projection" if region.kind == "shortcut" else _row_name(group.regions)
-        inner = {i.block.name: None for i in region.items if isinstance(i, Region) and i.block is not None}
-        known = before.setdefault(base, set(inner))
-        group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
-        more = "".join(_camel(name) for name in inner if name not in known)
-        group.name = free.take(base, base + more)
-
-
-def _row_name(regions: list[Region]) -> str:
-    """A name for parts of stages: what they have in common of stage and path."""
-    stages, paths = {u.stage for u in regions}, {u.path for u in regions}
-    parts = [*(paths if len(paths) == 1 else ()), *(stages if len(stages) == 1 else ())]
-    return _camel("_".join(parts)) or _camel(regions[0].name.replace(".", "_"))
-
-
-def _camel(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-
-
 def _imports(extra: set[str], used: set[str]) -> list[str]:
     """Return the lines that import the names that code reads, of those that it may read, in the order of ruff."""
     whole = ["import torch"] if "torch" in used else []
@@ -159,15 +137,15 @@ def _imports(extra: set[str], used: set[str]) -> list[str]:
 
 
 def _docstring(network: Network, *, trains: bool) -> list[str]:
-    lines = paragraph(sentence(network.doc or network.name), _WIDTH)
+    found = paragraph(sentence(network.doc or network.name), _WIDTH)
     for citation in network.citations:
-        lines += ["", *paragraph(citation, _WIDTH)]
-    lines += ["", *_stage_table(network), ""]
-    lines += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}; {CONVENTION}.", _WIDTH)
+        found += ["", *paragraph(citation, _WIDTH)]
+    found += ["", *_stage_table(network), ""]
+    found += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}; {CONVENTION}.", _WIDTH)
     if not trains:
-        lines += ["", *paragraph(_FOR_INFERENCE, _WIDTH)]
-    lines += ["", "B clips, C channels, T frames, H × W positions."]
-    return lines
+        found += ["", *paragraph(_FOR_INFERENCE, _WIDTH)]
+    found += ["", "B clips, C channels, T frames, H × W positions.", ""]
+    return found
 
 
 def _clips(network: Network) -> str:
@@ -185,106 +163,3 @@ def _stage_table(network: Network) -> list[str]:
     if not any(r[1] for r in rows[1:]):
         rows = [(r[0], *r[2:]) for r in rows]
     return [f"    {line}" for line in aligned(rows, numbers=2)]
-
-
-def _choices(network: Network, checkpointing: str) -> dict[str, Any]:
-    """What is a choice of training, no part of the architecture, and so an argument of the factory."""
-    dropout = _dropout(network)
-    drop_path = any(node.layer.kind == "drop_path" for node in network.all_nodes())
-    choices = {f"dropout: float = {dropout}": "another dropout"} if dropout is not None else {}
-    if drop_path:
-        choices["drop_path: bool = True"] = "no drop path"
-    wanted = ["other rates"] if len(choices) > 1 else list(choices.values())
-    if checkpointing:
-        choices[f'checkpointing: Checkpointing = "{checkpointing}"'] = ""
-        wanted.append("checkpointing")
-    return {
-        "dropout": dropout,
-        "drop_path": drop_path,
-        "choices": bool(choices),
-        "factory_signature": signature(Function(network.name, map(_parameter, choices), Name(network.family), []), 0),
-        "factory_doc": docstring(f"A new model, its weights at their start; training may want {' and '.join(wanted)}."),
-    }
-
-
-def _recomputing(network: OpNetwork, model: ModelPlan) -> dict[str, Any]:
-    """What code needs to compute stages again, which are rows of blocks or not; nothing for a model without stages."""
-    found: dict[str, Any] = {
-        "kinds": model.kinds,
-        "moves": False,
-        "imports": [],
-        "names": set[str](),
-        "default": "",
-        "fit": [],
-    }
-    if not model.kinds:
-        return found
-    moves = any(node.layer.buffers(*node.input_shapes) for node in network.all_nodes())  # with each computation
-    standard = ["from contextlib import nullcontext"] if moves else []
-    standard.append("from typing import Literal, cast, get_args")
-    names = {"checkpoint", *(["torch"] if moves else [])}
-    found |= {"moves": moves, "imports": standard, "names": names, "default": "none"}
-    if network.fitted is not None and model.recomputed:
-        clips = "1 clip keeps" if network.fitted.batch == 1 else f"{network.fitted.batch} clips keep"
-        told = f'The stages of "fit", with which {clips} {size_text(network.fitted.kept)} of activations.'
-        found |= {"default": "fit", "fit": list(lines([Return(Items(model.recomputed, "[]"))], 8)), "told": told}
-    return found
-
-
-def _dropout(network: Network) -> float | None:
-    """The one rate of dropout in a network: no part of the architecture, so the factory takes another."""
-    rates = {node.layer.values()["p"] for node in network.all_nodes() if node.layer.kind == "dropout"}
-    return rates.pop() if len(rates) == 1 else None
-
-
-def _output(network: Network) -> str:
-    shape = network.node(network.output).shape
-    return f"(B, {int(shape.channels)})" if shape.is_vector else "(B, C, T, H, W)"
-
-
-def _frames(network: Network) -> dict[str, str]:
-    """Return the number of frames of each input of frame numbers: that of the first clip, if both have as many."""
-    name, clip = next(iter(network.clips.items()))
-    frames = {n: network.node(i).shape.t for n, i in network.indices.items()}
-    return {n: f"{name}.shape[2]" if t == network.node(clip).shape.t else str(int(t)) for n, t in frames.items()}
-
-
-def _signature(network: Network, name: str, returns: str) -> list[str]:
-    """Return the lines that begin a method of the model; the numbers of frames can be left out."""
-    given = [Parameter(clip, Name("Tensor")) for clip in network.clips]
-    given += [Parameter(index, Literal("Tensor | None"), Name("None")) for index in network.indices]
-    return signature(Function(name, [Parameter("self"), *given], Literal(returns), []), 4)
-
-
-def _parameter(text: str) -> Parameter:
-    name, _, rest = text.partition(": ")
-    kind, _, default = rest.partition(" = ")
-    return Parameter(name, Literal(kind), Literal(default))
-
-
-def _checks(network: Network, spec: str) -> list[dict[str, Any]]:
-    """What each input is held against before anything is computed."""
-    limits = input_limits(network)
-    channels = {name: int(network.node(number).shape.channels) for name, number in network.clips.items()}
-    return [{"name": n, "channels": channels[n], "sizes": _sizes(limits[n]), "spec": in_string(spec)} for n in channels]
-
-
-def _sizes(limits: dict[str, Limits]) -> list[tuple[str, int, str, str]]:
-    """For each axis with a condition: the axis, its place, the condition that fails, and what is wanted."""
-    found: list[tuple[str, int, str, str]] = []
-    for place, (axis, limit) in enumerate(limits.items(), start=2):
-        what = {"t": "frames", "h": "rows", "w": "columns"}[axis]
-        if limit.exact:
-            found.append((axis, place, f"{axis} != {limit.declared}", f"{limit.declared} {what}"))
-            continue
-        tests: list[str] = []
-        wanted: list[str] = []
-        if limit.multiple > 1:
-            tests.append(f"{axis} % {limit.multiple}")
-            wanted.append(f"a multiple of {limit.multiple} {what}")
-        if limit.minimum > max(limit.multiple, 1):
-            tests.append(f"{axis} < {limit.minimum}")
-            wanted.append(f"at least {limit.minimum} {what}")
-        if tests:
-            found.append((axis, place, " or ".join(tests), ", ".join(wanted)))
-    return found

@@ -1,0 +1,97 @@
+"""The function that makes a model: what is a choice of training, no part of the architecture, are its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.targets.python.tree import (
+    Assign,
+    Binary,
+    Docstring,
+    Expr,
+    For,
+    Function,
+    If,
+    Literal,
+    Name,
+    Parameter,
+    Return,
+    Stmt,
+    Unary,
+    called,
+    dotted,
+)  # fmt: skip
+from archdsl.targets.torch.init import modules_of
+from archdsl.targets.torch.text import docstring
+
+if TYPE_CHECKING:
+    from archdsl.ir.network import Network
+
+
+class Rates:
+    """The rates of regularisation that a caller of the factory can change."""
+
+    def __init__(self, network: Network) -> None:
+        kinds = [node.layer for node in network.all_nodes()]
+        rates = {layer.values()["p"] for layer in kinds if layer.kind == "dropout"}
+        self.dropout: float | None = rates.pop() if len(rates) == 1 else None  # the only one in the network
+        self.has_drop_path = any(layer.kind == "drop_path" for layer in kinds)
+
+    def __bool__(self) -> bool:
+        return self.dropout is not None or self.has_drop_path
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        found: list[Parameter] = []
+        if self.dropout is not None:
+            found.append(Parameter("dropout", Name("float"), Literal(self.dropout)))
+        if self.has_drop_path:
+            found.append(Parameter("drop_path", Name("bool"), Literal("True")))
+        return found
+
+    @property
+    def wanted(self) -> list[str]:
+        """What training may want of them, in words."""
+        if self.dropout is not None and self.has_drop_path:
+            return ["other rates"]
+        return (["another dropout"] if self.dropout is not None else []) + (
+            ["no drop path"] if self.has_drop_path else []
+        )
+
+    def statements(self) -> list[Stmt]:
+        """Return the statements for one module."""
+        rate = dotted("module.p")
+        found: list[Stmt] = []
+        if self.dropout is not None:
+            found.append(If(_is_a("nn.Dropout"), [Assign([rate], Name("dropout"))]))
+        if self.has_drop_path:
+            test = Binary(_is_a("DropPath"), "and", Unary("not", Name("drop_path")))
+            found.append(If(test, [Assign([rate], Literal(0.0))]))
+        return found
+
+
+def _is_a(cls: str) -> Expr:
+    return called("isinstance", [Name("module"), dotted(cls)])
+
+
+def factory(network: Network, rates: Rates, checkpointing: Parameter | None, *, has_inner: bool) -> Function:
+    """Return the function, named as the spec.
+
+    `checkpointing` is the model's parameter of that name, if it has one; `has_inner` is whether layers make modules
+    inside of their own, whose rates stay.
+    """
+    chosen = [checkpointing] if checkpointing is not None else []
+    wanted = rates.wanted + [p.name for p in chosen]
+    doc = "A new model, its weights at their start" + (
+        f"; training may want {' and '.join(wanted)}." if wanted else "."
+    )
+    made = called(network.family, [Name(p.name) for p in chosen])
+    body: list[Stmt] = [Docstring(docstring(doc))]
+    if rates:
+        model = Name("model")
+        inside = [Assign([Name("inside")], called("model.inside_layers"))] if has_inner else []
+        loop = For(Name("module"), modules_of(model, has_inner=has_inner), rates.statements())
+        body += [Assign([model], made), *inside, loop, Return(model)]
+    else:
+        body.append(Return(made))
+    return Function(network.name, [*rates.parameters, *chosen], Name(network.family), body)

@@ -1,0 +1,145 @@
+"""The class of the model as a tree: its constructor, its starts, and its forward pass in two parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archdsl.targets.python.tree import (
+    Assign,
+    Binary,
+    Class,
+    Docstring,
+    Evaluate,
+    Expr,
+    For,
+    Function,
+    If,
+    Items,
+    Literal,
+    Name,
+    Parameter,
+    Return,
+    Stmt,
+    Verbatim,
+    called,
+    dotted,
+)  # fmt: skip
+from archdsl.targets.torch.text import docstring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archdsl.ir.network import Network
+    from archdsl.targets.torch.fragments import Fragments
+    from archdsl.targets.torch.model import ModelPlan
+    from archdsl.targets.torch.recompute import Recompute
+
+_SELF = Parameter("self")
+_NONE = Literal("None")
+_MODULES = Literal("list[nn.Module]")
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that decides about the class of a model."""
+
+    network: Network
+    plan: ModelPlan
+    fragments: Fragments
+    recompute: Recompute | None
+    init: list[Stmt]  # of `init_weights`
+    inner: list[Stmt]  # of `inside_layers`
+    trains: bool
+    has_rates: bool  # whether the factory changes rates
+    is_channels_last: bool  # whether weights for inference have their channels last
+    is_folded: bool  # whether it takes weights of training, which it has fewer of
+
+    def tree(self) -> Class:
+        """Return the code of the class."""
+        network = self.network
+        body: list[Stmt] = [Docstring(docstring(network.doc or network.name)), self._constructor()]
+        body += self._starts()
+        body += self._frozen()
+        body += [self._forward_features(), self._forward()]
+        body += [self.fragments("load_state_dict")] if self.is_folded else []
+        body += self.recompute.methods() if self.recompute is not None else []
+        return Class(network.family, dotted("nn.Module"), body)
+
+    def _constructor(self) -> Function:
+        body: list[Stmt] = [Verbatim("super().__init__()")]
+        body += [self.fragments("keep_choice")] if self.recompute is not None else []
+        body += self.plan.init
+        body += [Evaluate(called("self.init_weights"))] if self.init else []
+        body += [] if self.trains else [Verbatim("self.eval().requires_grad_(False)")]
+        body += [self.fragments("put_channels_last")] if self.is_channels_last else []
+        if self.plan.frozen:
+            fixed = called("stage.requires_grad_", [Literal("False")])
+            body.append(For(Name("stage"), called("self.frozen"), [Evaluate(fixed)]))
+        choice = [self.recompute.parameter] if self.recompute is not None else []
+        return Function("__init__", [_SELF, *choice], _NONE, body)
+
+    def _starts(self) -> list[Stmt]:
+        """Return the methods that begin the weights."""
+        made: list[Stmt] = []
+        if self.init:
+            doc = Docstring(["Sets all weights to the start that the spec gives them."])
+            inside = [Assign([Name("inside")], called("self.inside_layers"))] if self.inner else []
+            made.append(Function("init_weights", [_SELF], _NONE, [doc, *inside, *self.init]))
+        if self.inner and (self.init or self.has_rates):
+            doc = Docstring(["Modules inside layers that begin, and drop values, as their layer says."])
+            body = [doc, Verbatim("found: set[nn.Module] = set()"), *self.inner, Return(Name("found"))]
+            made.append(Function("inside_layers", [_SELF], Literal("set[nn.Module]"), body))
+        return made
+
+    def _frozen(self) -> list[Stmt]:
+        if not self.plan.frozen:
+            return []
+        body = [Docstring(["The stages that training leaves as they are."]), Return(Items(self.plan.frozen, "[]"))]
+        frozen = Function("frozen", [_SELF], _MODULES, body)
+        return [frozen, self.fragments("train", family=self.network.family)]
+
+    def _forward_features(self) -> Function:
+        body: list[Stmt] = [Docstring(["The output of each stage, (B, C, T, H, W), by the stage's name."])]
+        body += [Evaluate(called(f"check_{clip}", [Name(clip)])) for clip in self.network.clips]
+        body += self._numbers(self.network.indices)
+        body += [Verbatim("features: dict[str, Tensor] = {}"), *self.plan.features, Return(Name("features"))]
+        return Function("forward_features", self._parameters(), Literal("dict[str, Tensor]"), body)
+
+    def _forward(self) -> Function:
+        network = self.network
+        numbers = "".join(f", {name} (B, T) or (T,)" for name in network.indices)
+        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → logits {_output(network)}."
+        features = called("self.forward_features", map(Name, network.inputs))
+        body: list[Stmt] = [Docstring([doc]), Assign([Name("features")], features)]
+        body += [*self._numbers(self.plan.head_indices), *self.plan.forward]
+        return Function("forward", self._parameters(), Name("Tensor"), body)
+
+    def _parameters(self) -> list[Parameter]:
+        """Return the parameters of the forward pass; the numbers of frames can be left out."""
+        clips = [Parameter(clip, Name("Tensor")) for clip in self.network.clips]
+        indices = [Parameter(index, Literal("Tensor | None"), Name("None")) for index in self.network.indices]
+        return [_SELF, *clips, *indices]
+
+    def _numbers(self, names: Iterable[str]) -> list[Stmt]:
+        """Return statements that number the frames from 0 where nobody says their numbers."""
+        device = dotted(f"{next(iter(self.network.clips))}.device")
+        return [
+            If(
+                Binary(Name(name), "is", _NONE),
+                [Assign([Name(name)], called("torch.arange", [self._frames(name)], device=device))],
+            )
+            for name in names
+        ]
+
+    def _frames(self, index: str) -> Expr:
+        """Return the number of frames of an input of frame numbers: that of the first clip, if both have as many."""
+        name, clip = next(iter(self.network.clips.items()))
+        frames = self.network.node(self.network.indices[index]).shape.t
+        is_same = frames == self.network.node(clip).shape.t
+        return Literal(f"{name}.shape[2]") if is_same else Literal(int(frames))
+
+
+def _output(network: Network) -> str:
+    shape = network.node(network.output).shape
+    return f"(B, {int(shape.channels)})" if shape.is_vector else "(B, C, T, H, W)"
