@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import cost_json, total_cost
 from archdsl.core.sizes import parse_size
 from archdsl.elaborate.parameters import setting
-from archdsl.files import FileLibrary, read_source
+from archdsl.files import FileLibrary, read_spec
 from archdsl.ir.tensors import tensors
+from archdsl.modules import load_module
 from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
 
 if TYPE_CHECKING:
@@ -38,10 +37,10 @@ def load(
     recipe: Mapping[str, Any] | None = None,
     **params: Any,
 ) -> Architecture:
-    """The architecture of a spec file.
+    """Return the checked architecture of a spec.
 
     Args:
-        path: the `.arch` file.
+        path: the `.arch` file, or the name of a bundled spec, such as `"slowfast_r50"` (`archdsl list` shows them).
         clip: (channels, frames, height, width) in place of the declared size of the input.
         like: a source of published weights, as `"torchvision"`: the parameters that are not given take the values that
             its checkpoints need.
@@ -50,11 +49,11 @@ def load(
 
     Raises:
         SpecError: if the spec has faults; its `diagnostics` hold all of them.
-        UsageError: if there is no such file.
+        UsageError: if there is no such file and no such bundled spec.
     """
     settings = [setting(name, value) for name, value in params.items()]
     told = [setting(name, value, "--recipe") for name, value in (recipe or {}).items()]
-    return Architecture(analyse(read_source(path), FileLibrary(), settings, clip, like, told))
+    return Architecture(analyse(read_spec(path), FileLibrary(), settings, clip, like, told))
 
 
 def convert_weights(
@@ -279,16 +278,14 @@ class Architecture:
     def build(
         self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
     ) -> torch.nn.Module:
-        """The module itself, its weights at their start; the rest is as for `source`. Needs torch.
+        """Return the PyTorch module, initialised: clips (B, C, T, H, W) in, logits (B, classes) out. Needs torch.
 
-        A module for inference loads the state dict of the one for training.
+        The arguments are those of `source`. A module for inference loads the state dict of the one for training.
+
+        `torch.save(model, file)` keeps the text of the module in the file, and `torch.load(file, weights_only=False)`
+        gives the model back wherever torch and archdsl are installed; the spec is not needed.
         """
-        name = f"archdsl_generated.{self.name}"
-        module = types.ModuleType(name)
-        sys.modules[name] = module
-        text = self.source(without, target, fitted)
-        exec(compile(text, f"<{self.name}>", "exec"), module.__dict__)  # text made by us
-        return getattr(module, self.name)()
+        return getattr(load_module(self.name, self.source(without, target, fitted)), self.name)()
 
     def __repr__(self) -> str:
         figures = f"{self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"

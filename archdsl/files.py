@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import MAX_CHARACTERS, Source, Span
-from archdsl.resources import resource
+from archdsl.resources import bundled_specs, resource
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
@@ -64,13 +65,42 @@ class EnvironmentFault(CommandError):
 
 
 def system_fault(path: object, error: OSError, attempt: str = "") -> CommandError:
-    """A UsageError where the system says that a path is wrong, else an EnvironmentFault."""
+    """Return a UsageError where the system says that a path is wrong, else an EnvironmentFault."""
     cls = UsageError if error.errno in _WRONG_PATH else EnvironmentFault
     return cls(f"{path}: {attempt}{error.strerror or error}")
 
 
+def read_spec(spec: str | os.PathLike[str]) -> Source:
+    """Return the text of a spec: of a file, or of the bundled spec of that name where there is no such file.
+
+    Raises:
+        UsageError: if there is neither.
+        EnvironmentFault: if the system does not let the file be read.
+        SpecError: if it is not UTF-8.
+    """
+    name = os.fspath(spec)
+    if not re.fullmatch(r"\w+", name) or (os.path.exists(name) and not os.path.isdir(name)):
+        return read_source(name)
+    known = bundled_specs()
+    if name in known:
+        return read_source(known[name])
+    if os.path.isdir(name):
+        return read_source(name)  # which says what is wrong
+    raise UsageError(f"{name}: neither a file nor a bundled spec{_nearest_name(name, known)}")
+
+
+def _nearest_name(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    if os.path.exists(f"{name}.arch"):
+        return f"; did you mean {name}.arch?"
+    close = get_close_matches(name, list(known), n=3)
+    hint = f"; did you mean {' or '.join(close)}? " if close else "; "
+    return f"{hint}`archdsl list` shows the bundled specs"
+
+
 def read_source(path: str | os.PathLike[str]) -> Source:
-    """The text of a spec.
+    """Return the text of a file.
 
     Raises:
         UsageError: if there is no file to read.
@@ -91,6 +121,15 @@ def read_source(path: str | os.PathLike[str]) -> Source:
         raise system_fault(name, error) from None
     except ValueError as error:  # a zero byte in the name
         raise UsageError(f"{name}: {error}") from None
+    return source_of(name, data)
+
+
+def source_of(name: str, data: bytes) -> Source:
+    """Return bytes as a text of the language.
+
+    Raises:
+        SpecError: if they are more than a spec can have, or not UTF-8.
+    """
     if len(data) > MAX_BYTES:
         label = f"more than {MAX_BYTES:,} bytes, at most {MAX_CHARACTERS:,} characters are read"
         raise SpecError([Diagnostic("E0704", TITLES["E0704"], Span(Source(name, ""), 0, 0), label)])
@@ -103,7 +142,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a file, or the first of them where they are more than a spec can have.
+    """Return the bytes of a file, or the first of them where they are more than a spec can have.
 
     Neither a pipe, which may never end or never begin, nor a device is read.
 
@@ -125,17 +164,18 @@ def _nearest(path: Path) -> str:
     from difflib import get_close_matches
 
     folder = path.parent
-    if not folder.is_dir():
-        return ""
-    close = get_close_matches(path.stem, [p.stem for p in folder.glob("*.arch")], n=1)
-    return f"; did you mean {folder / close[0]}.arch?" if close else ""
+    beside = [p.stem for p in folder.glob("*.arch")] if folder.is_dir() else []
+    close = get_close_matches(path.stem, beside, n=1)
+    if close:
+        return f"; did you mean {folder / close[0]}.arch?"
+    return f"; did you mean the bundled spec {path.stem}?" if path.stem in bundled_specs() else ""
 
 
 class FileLibrary:
-    """Finds `NAME.arch` beside the file that names it, in `lib/` below that, and among the specs of archdsl."""
+    """Library of files: `NAME.arch` beside the file that names it, in `lib/` below that, or bundled."""
 
     def find(self, name: str, importer: Source) -> Source | None:
-        """The file, if it lies in one of these folders and not, by a link, outside of them."""
+        """Return the file, if it lies in one of these folders and not, by a link, outside of them."""
         for root, folder in self._folders(importer):
             file = folder / f"{name}.arch"
             if _is_inside(file, root):
@@ -143,11 +183,11 @@ class FileLibrary:
         return None
 
     def names(self, importer: Source) -> set[str]:
-        """What can be found."""
+        """Return all names that can be found."""
         return {p.stem for _, folder in self._folders(importer) for p in folder.glob("*.arch")}
 
     def maps(self, specs: Sequence[Source]) -> list[Source]:
-        """The maps of names in `weights/` beside each of some specs, then those of archdsl."""
+        """Return the maps of names in `weights/` beside each of some specs, then those of archdsl."""
         folders = [*(Path(s.name).parent for s in specs), resource("specs")]
         found: dict[Path, Path] = {}
         for folder in folders:
@@ -157,7 +197,7 @@ class FileLibrary:
         return [read_source(file) for file in found.values()]
 
     def _folders(self, importer: Source) -> Iterator[tuple[Path, Path]]:
-        """Where to look, each folder behind the one that no link may lead out of."""
+        """Yield the folders to search, each behind the one that no link may lead out of."""
         here = Path(importer.name).parent
         specs = resource("specs")
         yield here, here
@@ -176,7 +216,7 @@ def _is_inside(file: Path, folder: Path) -> bool:
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
-    """Writes a file so that it is there whole or not at all.
+    """Write a file so that it exists whole or not at all.
 
     Raises:
         UsageError: if there can be no such file.
@@ -188,7 +228,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A file beside another one, which takes its place if all goes well and is deleted if not.
+    """Yield a file beside another one, which takes its place if all goes well and is deleted if not.
 
     Raises:
         UsageError: if there can be no such file.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.sizes import exact_size
+from archdsl.core.source import STDIN
 from archdsl.core.work import Work
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.expand import expand
@@ -303,4 +304,5 @@ def command(spec: str, analysis: Analysis) -> str:
     options += [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
     if analysis.clip is not None:
         options.append(" --clip " + "x".join(map(str, analysis.clip)))
-    return f"archdsl compile {shlex.quote(spec)}{''.join(options)}"
+    name = "-" if spec == STDIN else shlex.quote(spec)
+    return f"archdsl compile {name}{''.join(options)}"

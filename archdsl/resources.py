@@ -1,4 +1,4 @@
-"""Where specs, block libraries and templates are: in the wheel inside the package, in a checkout beside it."""
+"""Bundled files: specs, block libraries and templates; in a wheel inside the package, in a checkout beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ _PACKAGE = Path(__file__).parent
 
 
 def resource(name: str) -> Path:
-    """The folder `specs` or `templates`."""
+    """Return the folder `specs` or `templates`."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def bundled_specs() -> dict[str, Path]:
+    """Return the bundled specs by name: networks for videos, then those for images."""
+    specs = resource("specs")
+    return {file.stem: file for folder in (specs, specs / "images") for file in sorted(folder.glob("*.arch"))}

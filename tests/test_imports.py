@@ -23,6 +23,7 @@ PACKAGE = ROOT / "archdsl"
 # Each part of the compiler, in the order of data flow, and the parts that it may import.
 ALLOWED: dict[str, set[str]] = {
     "resources": set(),
+    "modules": set(),
     "core": set(),
     "layers": {"core"},
     "frontend": {"core"},
@@ -39,12 +40,12 @@ ALLOWED: dict[str, set[str]] = {
         "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "weights", "transfer",
     },
     "architecture": {
-        "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files", "weights",
-        "transfer", "pipeline",
+        "modules", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files",
+        "weights", "transfer", "pipeline",
     },
     "train": {
-        "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files", "weights",
-        "transfer", "pipeline", "architecture", "planning",
+        "modules", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files",
+        "weights", "transfer", "pipeline", "architecture", "planning",
     },
     "layer_checks": {
         "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files", "pipeline",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archdsl.commands.common import spec_source
 from archdsl.core.report import Reporter
 from archdsl.core.values import describe
 from archdsl.elaborate.program import Resolver
-from archdsl.files import FileLibrary, UsageError, read_source
+from archdsl.files import FileLibrary, UsageError
 from archdsl.weights.plan import OWN
 from archdsl.weights.sources import changing, find_map
 
@@ -38,7 +39,7 @@ def output_of(text: str, inputs: Iterable[str]) -> Path:
 def check_sources(spec: str, named: Sequence[tuple[str, str]]) -> None:
     """Raise SpecError if a source, named by an option, has no map for a spec; before anything slow is done."""
     others = [(source, option) for source, option in named if source != OWN]
-    program = Resolver(FileLibrary(), Reporter()).resolve(read_source(spec)) if others else None
+    program = Resolver(FileLibrary(), Reporter()).resolve(spec_source(spec)) if others else None
     for source, option in others:
         assert program is not None
         find_map(program, source, FileLibrary(), option)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
-from archdsl.core.source import Source
-from archdsl.files import EnvironmentFault, FileLibrary, read_source
+from archdsl.core.source import STDIN, Source
+from archdsl.files import MAX_BYTES, EnvironmentFault, FileLibrary, read_spec, source_of
 from archdsl.frontend.parse import parse_binding
 from archdsl.pipeline import Analysis, analyse
 
@@ -22,11 +24,26 @@ def settings(texts: Sequence[str], option: str = "--set") -> list[Binding]:
     return [parse_binding(Source(option, text)) for text in texts]
 
 
+@cache
+def _standard_input() -> Source:
+    return source_of(STDIN, sys.stdin.buffer.read(MAX_BYTES + 1))
+
+
+def spec_source(spec: str) -> Source:
+    """Return the text of a spec: a file, a bundled spec by its name, or standard input for `-`.
+
+    Raises:
+        SpecError: if it is not UTF-8.
+        UsageError: if it cannot be read.
+    """
+    return _standard_input() if spec == "-" else read_spec(spec)
+
+
 def analysed(spec: str, options: SpecOptions, clip: Clip | None = None, like: str | None = None) -> Analysis:
     """Return the analysis of a spec with the changes that the user asks for.
 
     Args:
-        spec: a file, or the name of a bundled spec.
+        spec: as for `spec_source`.
         options: the changes.
         clip: the size of the input, in place of that in `options`.
         like: a source of weights, in place of that in `options`.
@@ -37,13 +54,13 @@ def analysed(spec: str, options: SpecOptions, clip: Clip | None = None, like: st
     """
     chosen = settings(options.settings)
     recipe = settings(options.recipe, "--recipe")
-    return analyse(read_source(spec), FileLibrary(), chosen, clip or options.clip, like or options.like, recipe)
+    return analyse(spec_source(spec), FileLibrary(), chosen, clip or options.clip, like or options.like, recipe)
 
 
 def base_analysed(options: BaseOptions, like: str | None = None) -> Analysis:
     """Return the analysis of BASE, with the changes to it."""
     chosen = settings(options.base_settings)
-    source = read_source(options.base)
+    source = spec_source(options.base)
     return analyse(source, FileLibrary(), chosen, options.base_clip, like or options.base_like)
 
 

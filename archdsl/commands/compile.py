@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import total_cost
 from archdsl.commands import values
-from archdsl.commands.common import analysed
+from archdsl.commands.common import analysed, spec_source
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.sizes import size_text
-from archdsl.files import UsageError, read_source, system_fault, write_atomically
+from archdsl.files import UsageError, system_fault, write_atomically
 from archdsl.pipeline import fit_memory, module_text
 from archdsl.targets.torch.checkpoints import TooLarge
 from archdsl.targets.torch.lower import TARGETS, TRAIN
@@ -148,7 +148,7 @@ def _show_stage(spec: str, options: Options) -> int:
     from archdsl.commands.stages import syntax_tree, whole_network
 
     if options.stage == "ast":
-        print(syntax_tree(read_source(spec)))
+        print(syntax_tree(spec_source(spec)))
     else:
         network = analysed(spec, options).network
         print(whole_network(network, options.stage or "", options.without, options.target))

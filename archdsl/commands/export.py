@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.architecture import Architecture
-from archdsl.commands.common import analysed, missing_packages
+from archdsl.commands.common import analysed, missing_packages, spec_source
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.report import Reporter
 from archdsl.elaborate.program import Resolver
-from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
+from archdsl.files import EnvironmentFault, FileLibrary, UsageError
 from archdsl.pipeline import plan_weights
 from archdsl.train.formats import ONNX, SUFFIXES
 from archdsl.weights.plan import OWN
@@ -79,7 +79,7 @@ def run(options: Options) -> int:
         raise UsageError(f"--from {source}: says whose names weights have; name them with --weights FILE")
     if source != OWN:
         find_map(
-            Resolver(FileLibrary(), Reporter()).resolve(read_source(options.spec)), source, FileLibrary(), "--from"
+            Resolver(FileLibrary(), Reporter()).resolve(spec_source(options.spec)), source, FileLibrary(), "--from"
         )
     run = Path(options.spec)
     if (run / "run.json").exists():

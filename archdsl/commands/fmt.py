@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.core.diagnostics import SpecError
-from archdsl.files import UsageError, read_source, write_atomically
+from archdsl.core.source import STDIN
+from archdsl.files import MAX_BYTES, UsageError, read_source, source_of, write_atomically
 from archdsl.frontend.format import format_text
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def arguments(parser: Parser) -> None:
     """Declare what the command takes."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH",
-        help="Specs, and folders whose specs are all formatted.",
+        help="Specs, and folders whose specs are all formatted; - formats standard input to standard output.",
     )  # fmt: skip
     output = parser.group("output")
     output.add_argument("--check", action="store_true", help="Write nothing; exit with 1 if a spec would change.")
@@ -52,7 +54,30 @@ def run(options: Options) -> int:
     Raises:
         UsageError: if there is nothing to format at one of the paths.
     """
+    if "-" in options.paths:
+        return _format_input(options)
     return max([_format(path, options) for path in _files(options.paths)])
+
+
+def _format_input(options: Options) -> int:
+    """Format standard input to standard output."""
+    if len(options.paths) > 1:
+        raise UsageError("fmt -: standard input is formatted by itself; leave out the other paths")
+    try:
+        source = source_of(STDIN, sys.stdin.buffer.read(MAX_BYTES + 1))
+        result = format_text(source.text, source.name)
+    except SpecError as error:
+        show_diagnostics(error.diagnostics)
+        return 1
+    if not options.check and not options.diff:
+        print(result, end="")
+        return 0
+    changed = source.text != result
+    if changed and options.diff:
+        print(_difference(source.text, result, STDIN), end="")
+    if changed and options.check:
+        print(f"{STDIN}: would be reformatted")
+    return int(changed)
 
 
 def _format(path: Path, options: Options) -> int:
@@ -97,9 +122,9 @@ def _files(paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def _difference(before: str, after: str, path: Path) -> str:
+def _difference(before: str, after: str, path: Path | str) -> str:
     """Return a unified diff; a removed byte order mark, which it cannot show, is named in words."""
-    diff = unified_diff(_lines(before), _lines(after), f"{path}", f"{path}")
+    diff = unified_diff(_lines(before), _lines(after), str(path), str(path))
     return "".join(diff) or f"{path}: begins with a byte order mark\n"
 
 

@@ -51,6 +51,8 @@ def begin(options: Options) -> Start:
     """
     if options.spec is None or options.data is None:
         raise UsageError("train: name a spec and --data, or --resume RUN")
+    if options.spec == "-":
+        raise UsageError("train: the spec is read again by each process; save it to a file")
     plain = analysed(options.spec, options)  # its errors come before videos are looked for
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("weights plan slowfast_r50 my_slowfast.arch", "Show how the weights of a variant are made."),
-    ("weights plan images/resnet50 c2d_r50 --strict", "Exit with 1 if a tensor is new or not used."),
+    ("weights plan resnet50 c2d_r50 --strict", "Exit with 1 if a tensor is new or not used."),
 )
 
 

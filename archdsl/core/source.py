@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+STDIN = "<stdin>"  # the name of a text from standard input
 MAX_CHARACTERS = 1_000_000  # of a text that is read
 
 

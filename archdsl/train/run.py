@@ -16,13 +16,12 @@ Nothing else is needed to go on, to test, to predict or to export.
 from __future__ import annotations
 
 import json
-import sys
-import types
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
+from archdsl.modules import load_module
 from archdsl.train.engine import Engine
 
 if TYPE_CHECKING:
@@ -74,17 +73,16 @@ class Run:
     source: str = field(default="", repr=False)  # the text of the module
 
     def model(self) -> torch.nn.Module:
-        """A new module, its weights at their start.
+        """Return a new module, its weights at their start.
 
         Raises:
             TrainingError: if NAME.py is none that `archdsl compile` has written.
         """
         from torch import nn
 
-        module = types.ModuleType(f"archdsl_run.{self.name}")
-        sys.modules[module.__name__] = module
-        exec(compile(self.source, f"{self.name}.py", "exec"), module.__dict__)  # text made by us
-        model: nn.Module = getattr(module, self.name)(checkpointing=self.engine.checkpointing)
+        model: nn.Module = getattr(load_module(self.name, self.source), self.name)(
+            checkpointing=self.engine.checkpointing
+        )
         for part in model.modules():
             if isinstance(part, nn.Dropout) and self.dropout is not None:
                 part.p = self.dropout
