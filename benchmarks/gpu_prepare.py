@@ -16,10 +16,10 @@ from gpu_journal import MANIFEST
 from gpu_plan import Measured, Plan
 
 import archdsl
-from archdsl.layers.base import Precision
 from archdsl.planning.memory import Optimizer, Sizes, Way
 from archdsl.targets.torch.checkpoints import blocks_of, stages_of
 from archdsl.targets.torch.lower import TARGETS, lower, lowered_with_counts, switchable
+from archdsl.targets.torch.ops.sites import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

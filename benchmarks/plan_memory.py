@@ -23,9 +23,9 @@ from measure import Update, cpu_peak, step_bytes
 
 import archdsl
 from archdsl.core.sizes import parse_size, size_text
-from archdsl.layers.base import Precision
 from archdsl.planning.memory import CHECKPOINTINGS, Optimizer, Sizes, Way
 from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.ops.sites import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -44,7 +44,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/elaborate/chains.py": 462,
         "archdsl/elaborate/evaluate.py": 428,
         "archdsl/elaborate/expand.py": 439,
-        "archdsl/layers/added_contract.py": 420,
         "archdsl/train/data/listing.py": 440,
         "archdsl/train/data/videos.py": 539,
     },

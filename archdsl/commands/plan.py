@@ -15,12 +15,12 @@ from archdsl.core.sizes import size_text
 from archdsl.core.table import aligned
 from archdsl.files import UsageError
 from archdsl.ir.recipe import Recipe
-from archdsl.layers.base import Precision
 from archdsl.planning.gpus import GPUS
 from archdsl.planning.memory import Optimizer
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, plan_json, plan_training
 from archdsl.planning.time import Machine
 from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.ops.sites import Precision
 from archdsl.train.engine import PRECISIONS
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from archdsl.frontend import ast
 from archdsl.ir.network import Node, Region, Shape
 from archdsl.ir.signature import IN_CHANNELS
 from archdsl.layers.attributes import Reference, unsuited
-from archdsl.layers.base import TOKENS, ShapeError
+from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -454,7 +454,7 @@ def _check_sizes(layer: Layer, output: Grid, *shapes: Grid) -> None:
 def _check_tokens(layer: Layer, *shapes: Grid) -> None:
     """A layer that works on grids only has nothing to do with a class token."""
     for shape in shapes:
-        if shape.token and TOKENS not in layer.layouts:
+        if shape.token and not layer.takes_tokens:
             message = f"`{layer.kind}` cannot be applied to the class token of {shape}"
             if layer.kind == "class_token":
                 message = f"{shape} has a class token already"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from archdsl.frontend import ast
     from archdsl.ir.network import Node
 
-_PASSING = ("dropout", "drop_path", "add", "mean", "concat")  # what can follow the last linear map
-
 
 def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head, reporter: Reporter) -> None:
     """Warn of scores on a grid where the head is not `dense`, and of one vector where it is.
@@ -38,11 +36,10 @@ def _ends_in_scores(graph: nx.DiGraph[int], output: int) -> bool:
     pending, seen = [output], {output}
     while pending:
         node: Node = graph.nodes[pending.pop()]["node"]
-        kind = node.layer.kind
-        if kind in _PASSING:
+        if node.layer.training_only or node.layer.joins:
             new = [i for i in node.inputs if i not in seen]
             pending += new
             seen.update(new)
-        elif kind != "linear" and not (kind == "conv" and tuple(node.layer.values()["kernel"]) == (1, 1, 1)):
+        elif not node.layer.maps_positions():
             return False
     return True

@@ -98,7 +98,7 @@ class Node:
     @property
     def is_module(self) -> bool:
         """Whether it has tensors, and so a name in the state dict."""
-        return bool(self.inputs) and self.layer.is_module(*self.input_shapes)
+        return bool(self.inputs and (self.layer.weights(*self.input_shapes) or self.layer.buffers(*self.input_shapes)))
 
     @property
     def name(self) -> str:
@@ -150,12 +150,12 @@ class Network:
     @property
     def clips(self) -> dict[str, int]:
         """The inputs that are videos."""
-        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == "input"}
+        return {name: n for name, n in self.inputs.items() if not self.node(n).layer.holds_indices}
 
     @property
     def indices(self) -> dict[str, int]:
         """The inputs that are numbers of frames."""
-        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind != "input"}
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.holds_indices}
 
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def own_tensors(node: Node) -> dict[str, tuple[int, ...]]:
     """The shapes of a layer's tensors, by their names in it."""
-    if not node.inputs or not node.layer.is_module(*node.input_shapes):
+    if not node.inputs:
         return {}
     own = {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}
     return {name: tuple(map(int, shape)) for name, shape in own.items()}

@@ -22,8 +22,11 @@ from archdsl.layers.attributes import (
     Size,
     Window,
 )
-from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR, Layer, ShapeError, Use
-from archdsl.targets.torch.select import op_of
+from archdsl.layers.base import Layer, ShapeError
+from archdsl.targets.torch.ops.added import AddedLayer
+from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+from archdsl.targets.torch.select import op_class, op_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,13 +68,17 @@ class Case:
         if any(x.token for x in self.inputs):
             return [TOKENS]
         shapes = all(x.is_vector for x in self.inputs)
-        found = [x for x in self.op.layouts if x != TOKENS and (x != VECTOR or shapes)]
+        found = [x for x in self.op.accepted_layouts if x != TOKENS and (x != VECTOR or shapes)]
         return sorted(found, key=lambda layout: layout != GRID)
 
-    def use(self, layout: str) -> Use:
-        """What the layer's plan and its memory are asked for."""
+    def site(self, layout: str) -> CallSite:
+        """Return the call of the layer with inputs in a layout."""
+        return CallSite(self.inputs, self.output, layout)
+
+    def step(self, layout: str) -> TrainingStep:
+        """Return the forward pass in training, with inputs in a layout."""
         last = layout in (CHANNELS_LAST, TOKENS) or self.inputs[0].positions == 1
-        return Use(self.inputs, self.output, layout, examples=self.inputs, channels_last=last)
+        return TrainingStep(layout, channels_last=last)
 
 
 def cases(cls: type[Layer], fixed: Mapping[str, Value], seed: int) -> list[Case]:
@@ -106,7 +113,7 @@ def _case(cls: type[Layer], fixed: Mapping[str, Value], drawn: random.Random, at
     inputs = (grid,) * (2 if cls.many else 1)
     try:
         layer = cls(**{name: cls.attributes[name].convert(value) for name, value in given.items()})
-        if any(x.token for x in inputs) and TOKENS not in layer.layouts:
+        if any(x.token for x in inputs) and not layer.takes_tokens:
             return None
         return Case(layer, inputs, layer.infer(*inputs), tuple(given.items()))
     except (AttributeFault, ShapeError):
@@ -117,10 +124,17 @@ def _grid(cls: type[Layer], drawn: random.Random, attempt: int) -> Grid:
     """Return a grid; every fourth has a class token of the clip, of each frame, or is a vector, where layouts allow."""
     special = attempt % 4
     channels, t, h, w = (drawn.choice(sizes) for sizes in ((4, 6, 8, 12, 16), (1, 2, 3, 4, 8), (3, 4, 6, 8), (4, 5, 6)))
-    if special == 3 and VECTOR in cls.layouts:
+    layouts = _layouts(cls)
+    if special == 3 and VECTOR in layouts:
         return Grid(channels, 1, 1, 1)
-    token = {1: CLIP, 2: FRAME}.get(special, NO_TOKEN) if TOKENS in cls.layouts else NO_TOKEN
+    token = {1: CLIP, 2: FRAME}.get(special, NO_TOKEN) if TOKENS in layouts else NO_TOKEN
     return Grid(channels, t, h, w, token)
+
+
+def _layouts(cls: type[Layer]) -> tuple[str, ...]:
+    """Return the layouts that a layer declares, whatever its attributes."""
+    own = issubclass(cls, AddedLayer) and cls.layouts
+    return own or op_class(cls).layouts or (ANY_LAYOUT if cls.elementwise else (GRID,))
 
 
 def _value(attribute: Attribute[Any], drawn: random.Random) -> Value | None:

@@ -10,7 +10,7 @@ from torch.func import functional_call  # pyright: ignore[reportUnknownVariableT
 from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.core.grid import Grid
-from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.verify import BATCH, CPU, build_alone, run, tensor_fault, tensor_shape
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ _LAYOUT_HINT = "leave out `layouts`, so that inputs are (B, C, T, H, W); or ask 
 def _beside_tokens(case: Case) -> set[str]:
     """Hold the positions beside class tokens against a grid without, for a layer that takes both in any layout."""
     alone = [Grid(*x.shape) for x in case.inputs]
-    if GRID not in case.op.layouts or not case.output.token:
+    if GRID not in case.op.accepted_layouts or not case.output.token:
         return set()
     from dataclasses import replace
 
@@ -169,7 +169,7 @@ def memory(cases: Sequence[Case]) -> str:
     """Hold `saved` against the tensors that autograd keeps for the backward pass, in float32."""
     for case in cases:
         layout = case.layouts[0]
-        model = build_alone(case.op, case.use(layout), CPU).train()
+        model = build_alone(case.op, case.site(layout), CPU).train()
         inputs = [i.float().requires_grad_() * 1.0 for i in _inputs(case, layout)]
         storages = {t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers()]}
         kept: dict[int, torch.Tensor] = {}
@@ -181,7 +181,7 @@ def memory(cases: Sequence[Case]) -> str:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             output = _apply(case, layout, model, inputs)
         found = {place: t.untyped_storage().nbytes() for place, t in kept.items() if place not in storages}
-        said = case.op.saved_for_backward(case.use(layout))
+        said = case.op.saved_for_backward(case.step(layout))
         size = 4 * BATCH
         expected = int(said.own) * BATCH + int(said.once) + size * int(case.output.elements) * said.output
         expected += size * sum(int(x.elements) for x in case.inputs) * said.inputs
@@ -207,7 +207,7 @@ def seed(number: int) -> None:
 
 def _alone(case: Case, layout: str) -> torch.nn.Module:
     seed(0)
-    model = build_alone(case.op, case.use(layout), CPU).double().eval()
+    model = build_alone(case.op, case.site(layout), CPU).double().eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():  # what begins at 0 would hide faults

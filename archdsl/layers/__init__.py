@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 VARIABLE = "ARCHDSL_LAYERS"
 _NOT_LAYERS = set(
     """
-    __init__ added added_contract added_faults attention_costs attention_memory attention_rules attributes axes base
-    groups padding
+    __init__ added added_faults attention_costs attention_rules attributes axes base contract groups guards padding
+    targets
     """.split()
 )
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archdsl.core.grid import FRAME
-from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import VALUES, Layer, ShapeError, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -14,7 +13,10 @@ class Add(Layer):
     """The sum of several values of one shape."""
 
     many = True
-    layouts = ANY_LAYOUT
+    elementwise = True
+    joins = VALUES
+    hands_on_gradient = True
+    drawn_as = "+"
     joined = "added"
 
     def infer(self, *inputs: Grid) -> Grid:
@@ -42,14 +44,3 @@ class Add(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1
-
-    def form(self, *inputs: Grid) -> tuple[Any, ...]:
-        return tuple(x.token for x in inputs)
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        tokens = [x.token for x in use.examples]
-        lone = tokens.index("") if any(tokens) and "" in tokens else None
-        return {"lone": lone, "axis": 2 if FRAME in tokens else 1}

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, LayerError
 from archdsl.core.source import Source, Span
-from archdsl.layers.added_contract import adopt
+from archdsl.layers import base
 from archdsl.layers.added_faults import error_text, layer_error, line_of
 from archdsl.layers.base import DECLARED, Layer
+from archdsl.layers.contract import adopt
+from archdsl.layers.targets import author_names, authors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +57,8 @@ def layers_of_file(file: Path, known: Mapping[str, type[Layer]]) -> Vocabulary:
     for cls in declared:
         _check_new(cls, str(file), {**known, **found})
         adopt(cls, str(file))
+        for target in authors():
+            target.adopt(cls, str(file), namespace)
         found[cls.kind] = cls
     if not declared:
         _check_no_layer_is_meant(file, namespace)
@@ -82,6 +86,7 @@ def _run(file: Path) -> dict[str, Any]:
         raise layer_error("E0902", str(file), "is not a Python file", hint="name the .py file of the layer")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    base.__dict__.update(author_names())  # for `from archdsl.layers.base import *`
     try:
         spec.loader.exec_module(module)
     except LayerError:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archdsl.core.grid import CLIP, FRAME, Grid, fixed
+from archdsl.core.grid import FRAME, Grid, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attention_costs import macs
-from archdsl.layers.attention_memory import saved
 from archdsl.layers.attention_rules import (
     CONCATENATION,
     DECOMPOSED,
@@ -21,22 +20,12 @@ from archdsl.layers.attention_rules import (
 )  # fmt: skip
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
 from archdsl.layers.axes import IN, OUT, Axis, Distances, Extent, Heads, Inner, Offsets
-from archdsl.layers.base import CHANNELS_LAST, TOKENS, Layer, Saved, Shared, Use, layer
-from archdsl.layers.groups import AXES, Groups, groups, patterns
+from archdsl.layers.base import Layer, layer
+from archdsl.layers.groups import AXES, Groups, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archdsl.layers.attributes import Size3
-    from archdsl.layers.base import Precision
 
-WEIGHTS = {
-    EMBEDDED_GAUSSIAN: "softmax(q·k/√d)",
-    GAUSSIAN: "softmax(x·x)",
-    DOT_PRODUCT: "q·k/N",
-    CONCATENATION: "relu(w·[q,k])/N",
-}
-_WRITTEN = {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}
 LEAST_CHUNK = 32  # queries of a band that are computed together, at least
 
 
@@ -66,9 +55,8 @@ class Attention(Layer):
     pooled.
     """
 
-    module, heavy = True, True
-    imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
-    layouts = (CHANNELS_LAST, TOKENS)
+    heavy = True
+    takes_tokens = True
 
     heads = Integer(1, doc="parts of the channels that attend on their own")
     dim = Integer(0, minimum=0, doc="channels of queries, keys and values, all heads together; 0: those of the input")
@@ -174,7 +162,7 @@ class Attention(Layer):
         shapes = {name: (len(name) * dim, x.channels) for name in self._inward()}
         shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (self.out or x.channels, dim)}
         shapes |= {"token_q": (dim, x.channels), "token_kv": (2 * dim, x.channels)}
-        return {name: shapes[name] for name in self._names()}
+        return {name: shapes[name] for name in self.projection_names()}
 
     def _inward(self) -> list[str]:
         """What comes before the weights are found: a letter for each of queries, keys and values in one product."""
@@ -182,11 +170,11 @@ class Attention(Layer):
             return ["v"]
         return ["q", "kv"] if self.keys.is_there and self.kv_pool_first else ["qkv"]
 
-    def _names(self) -> list[str]:
+    def projection_names(self) -> list[str]:
         token = ["token_q", "token_kv"] if self.token_projections else []
         return [*self._inward(), *token, *(["pair"] if self.score == CONCATENATION else []), "proj"]
 
-    def _pools(self, token: str = "") -> list[str]:
+    def pool_modules(self, token: str = "") -> list[str]:
         """Poolings that are modules: those with weights, and those that a class token passes by."""
         if self.pool != "conv" and not token:
             return []
@@ -232,7 +220,7 @@ class Attention(Layer):
             if self.has_bias(name):
                 found[f"{name}.bias"] = (out,)
         width = self.inner(x) // self.heads
-        for name in self._pools():
+        for name in self.pool_modules():
             kernel = self.q_pool if name == "q_pool" else self.kv_pool
             filters = width if name == "q_pool" else 2 * width  # those of keys, then those of values
             found |= {f"{name}.conv.weight": (filters, 1, *kernel)}
@@ -241,14 +229,14 @@ class Attention(Layer):
         if self.position == TABLE:
             found["table"] = (prod(2 * n - 1 for n in self.table(x)), self.heads)
         elif self.position == DECOMPOSED:
-            for axis, rows in zip("thw", self._rows(x), strict=True):
+            for axis, rows in zip("thw", self.position_rows(x), strict=True):
                 found |= {f"relative.{axis}": (rows, width)} if axis in self.axes else {}
         return found
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         dim, width = Inner(1, self.heads), Inner()
         found: dict[str, tuple[Axis, ...]] = {"proj.weight": (OUT, dim), "proj.bias": (OUT,)}
-        for name in self._names()[:-1]:  # of its letters each is a part
+        for name in self.projection_names()[:-1]:  # of its letters each is a part
             parts = Inner(2 if name == "token_kv" else 1 if name == "token_q" else len(name), self.heads)
             found |= {f"{name}.weight": (parts, IN), f"{name}.bias": (parts,)}
         found["pair.weight"] = (Axis(), Inner(2))
@@ -260,27 +248,17 @@ class Attention(Layer):
             found["table"] = (Distances(self.table(inputs[0])), Heads())
         return found | {f"relative.{axis}": (Offsets(axis), width) for axis in "thw"}
 
-    def _rows(self, x: Grid) -> Size3:
+    def position_rows(self, x: Grid) -> Size3:
         """The rows of decomposed tables; those of another grid are stretched over this one's (PySlowFast)."""
         rows = zip(self.position_grid, *self.extents(x), self.queries.step, self.keys.step, strict=True)
         t, h, w = (2 * (max(n // s, n // r) if n else max(q, k)) - 1 for n, q, k, s, r in rows)
         return int(t), int(h), int(w)
 
-    def _is_stretched(self, x: Grid) -> bool:
-        return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self._rows(x), *self.extents(x), strict=True))
-
-    def copied(self, *inputs: Grid) -> int:
-        shapes = self.projections(inputs[0]).items()
-        return sum(out * (into + self.has_bias(name)) for name, (out, into) in shapes)
+    def is_stretched(self, x: Grid) -> bool:
+        return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self.position_rows(x), *self.extents(x), strict=True))
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return macs(self, inputs[0])
-
-    def saved(self, use: Use) -> Saved:
-        return saved(self, use)
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        return precision.product
 
     def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Positions in a row, how far each sees, and how many are computed together."""
@@ -288,57 +266,14 @@ class Attention(Layer):
         length, reach = int(x.size[at]) // int(self.dilation[at]), int(self.band) // 2
         return length, reach, min(max(2 * reach, LEAST_CHUNK), length)
 
-    # --- code ---
-
-    def other_forms(self, *inputs: Grid) -> frozenset[str]:
-        (x,) = inputs
-        kind, found = self.arrangement(x), set[str]()
-        if self.score == EMBEDDED_GAUSSIAN and self.position == DECOMPOSED and kind in ("whole", "axes"):
-            found.add("distances")
-        if self.score == EMBEDDED_GAUSSIAN and self.scale and kind == "windows" and not x.token:
-            found.add("masks")  # 100 less; scores that are not scaled can differ by more
-        if self.position == TABLE and kind == "windows":
-            found.add("tables")
-        if self.pool == "conv" and self._pools() and all(p.keeps_frames for p in (self.queries, self.keys)):
-            found.add("taps")
-        return frozenset(found)
-
     def for_inference(self) -> Attention:
         return self.changed(dropout=0.0)
 
-    def form(self, *inputs: Grid) -> tuple[Any, ...]:
-        (x,) = inputs
-        literal = () if self._pools(x.token) else (*map(int, self.kv_pool), *map(int, self.keys.step))
-        pooled = self.queries.is_there, self.keys.is_there
-        apart = tuple(d != 1 for d in self.dilation)
-        band = tuple(map(int, self.dilation)) if self.band else ()
-        settings = self.dim == 0, self.out == 0, self.dropout > 0, self.eps, apart, band
-        stretched = self.position == DECOMPOSED and self._is_stretched(x)
-        return (
-            stretched,
-            self._is_alone(x),
-            self.arrangement(x),
-            x.token,
-            self.is_banded(x),
-            *pooled,
-            *settings,
-            *literal,
-        )
-
-    def _is_alone(self, x: Grid) -> bool:
-        return self.heads == 1 and not self.is_sized(x) and not self._pools() and not self.pool_norm
-
-    def parts(self) -> dict[str, str]:
-        found = dict.fromkeys(self._names(), "nn.Linear")
-        found |= {f"{name}.conv": "nn.Conv3d" for name in self._pools()}
-        positions = {DECOMPOSED: {"relative": "RelativePositions"}, TABLE: {"": self._class()}}
-        return found | positions.get(self.position, {})
-
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         last = self.proj_init or self.init
-        found = {f"{name}.weight": last if name == "proj" else self.init for name in self._names()}
-        found |= {f"{name}.bias": Symbol("zeros") for name in self._names() if self.has_bias(name)}
-        found |= {f"{name}.conv.weight": self.init for name in self._pools()}
+        found = {f"{name}.weight": last if name == "proj" else self.init for name in self.projection_names()}
+        found |= {f"{name}.bias": Symbol("zeros") for name in self.projection_names() if self.has_bias(name)}
+        found |= {f"{name}.conv.weight": self.init for name in self.pool_modules()}
         if self.position_init.name == "zeros":
             return found
         if self.position == TABLE:
@@ -346,134 +281,3 @@ class Attention(Layer):
         if self.position == DECOMPOSED:
             found |= {f"relative.{axis}": self.position_init for axis in self.axes}
         return found
-
-    def _class(self) -> str:
-        if self.names_windows and not self.band:
-            return "WindowAttention"
-        if self.band:
-            return "BandedAttention"
-        return "PoolingAttention" if self._pools() or self.queries.is_there else "Attention"
-
-    def place(self, *inputs: Grid) -> dict[str, Any]:
-        (x,) = inputs
-        found: dict[str, Any] = dict(self._shared(x))
-        grouped = self.arrangement(x) in ("axes", "windows")
-        grid = self.groups(x).grid
-        if x.token and (self._pools(x.token) or grouped):
-            found["grid"] = grid
-            if self._pools(x.token) and grouped:
-                one = Grid(1, *grid)
-                found["q_grid"], found["kv_grid"] = _plain(self.queries.of(one)), _plain(self.keys.of(one))
-        if self.position == DECOMPOSED:
-            found["queries"], found["keys"] = self.extents(x)
-            if self._is_stretched(x):
-                found["tables"] = self._rows(x)
-        if self.position == TABLE:
-            found["rows"] = int(prod(2 * n - 1 for n in self.table(x)))
-        return found
-
-    def _shared(self, x: Grid) -> dict[str, Shared]:
-        biased, drops = self.position != NONE, self.dropout > 0
-        options: dict[str, Any] = {"token": bool(x.token), "table": self.position == TABLE, "drops": drops}
-        options |= {
-            "scaled": self.scale,
-            "biased": biased,
-            "sided": "masks" in self.forms,
-            "fused": "tables" in self.forms,
-        }
-        if self.arrangement(x) == "band" and self.is_banded(x):
-            name = ("Band", "Band", "attention_band.j2")
-            return {"band": Shared(*name, tuple(options.items()), self.chunks(x))}
-        if self.arrangement(x) != "windows":
-            return {}
-        found = self.groups(x)
-        apart = "".join(a for a, d in zip("thw", self.dilation, strict=True) if d != 1)
-        grid, group, members = patterns(self.axes, windows=True, apart=apart)
-        options |= {"grid": grid, "batch": group, "group": members, "axes": self.axes, "apart": apart}
-        options |= {"prefix": self.table_prefix, "strided": self.pooled, "attends": self.score == EMBEDDED_GAUSSIAN}
-        name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
-        arguments: list[Any] = [found.grid, found.window]
-        arguments += [found.dilation] if apart else []
-        arguments += self.extents(x) if self.pooled else []
-        if self.position == TABLE:
-            arguments += [_plain(self.queries.step), _plain(self.keys.step)] if self.pooled else []
-            arguments.append(self.table(x))
-        if found.is_shifted:
-            pools = (self.queries, self.keys) if self.pooled else (self.queries,)
-            arguments += [_plain(p.of_shift(found.shift)) for p in pools]
-        return {"windows": Shared(name, "Windows", "attention_windows.j2", tuple(options.items()), tuple(arguments))}
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        (x,) = use.examples
-        kind, pools = self.arrangement(x), self._pools(x.token)
-        _, batch, group = patterns(self.axes)
-        halves = [patterns(AXES[o])[1:] for o in (self.over, self.half_over if self.half_over != SAME else self.over)]
-        return {
-            "name": self._class(),
-            "doc": self._doc(kind, x),
-            "kind": kind,
-            "banded": kind == "band" and self.is_banded(x),
-            "channels": use.inputs[0].channels,
-            "dim": self.dim or None,
-            "out": self.out or None,
-            "heads": None if self._is_alone(x) else self.heads,
-            "score": self.score,
-            "scaled": self.scale,
-            "token": bool(x.token),
-            "frame": x.token == FRAME,
-            "over": self.axes,
-            "batch": batch,
-            "group": group,
-            "halves": halves,
-            "others": " * ".join(a for a in "thw" if a not in self.axes) or "1",
-            "row": list(self._row()) if self.band else None,
-            "io": _WRITTEN[x.token],
-            "keeps_grid": kind in ("axes", "windows") and not self.pooled,
-            "q_pooled": self.queries.is_there,
-            "kv_pooled": self.keys.is_there,
-            "pool": self.pool,
-            "modules": bool(pools),
-            "pool_norm": self.pool_norm,
-            "eps": None if self.eps == 1e-5 else self.eps,
-            "pool_first": self.kv_pool_first,
-            "functional": None if pools or not self.keys.is_there else self.keys.call(),
-            "functional_q": None if pools or not self.queries.is_there else self.queries.call(),
-            "add_query": self.add_query,
-            "position": self.position,
-            "distances": "distances" in self.forms,
-            "taps": "taps" in self.forms,
-            "own": self.token_projections,
-            "dropout": self.dropout or None,
-            "bias": self.bias,
-            "proj_bias": self.proj_bias,
-            **self._kernels(x),
-        }
-
-    def _kernels(self, x: Grid) -> dict[str, Any]:
-        """The numbers of poolings that are modules."""
-        found: dict[str, Any] = {}
-        if "q_pool" in self._pools(x.token):
-            found |= {"q_kernel": self.q_pool, "q_step": self.queries.step}
-        if "kv_pool" in self._pools(x.token):
-            found |= {"kv_kernel": self.kv_pool, "kv_step": self.keys.step}
-        return found
-
-    def _row(self) -> tuple[str, str, str, str]:
-        """How a grid becomes rows of positions: both sides, and the sizes that each way needs to know."""
-        others = [a for a in "thw" if a not in self.axes]
-        sizes = ", ".join(f"{a}={a}" for a in others)
-        dilation = int(self.dilation["thw".index(self.axes)])
-        if dilation == 1:
-            return "t h w", f"(b {' '.join(others)}) {self.axes}", "", sizes
-        grid = " ".join(f"({a} p)" if a == self.axes else a for a in "thw")
-        return grid, f"(b {' '.join(others)} p) {self.axes}", f", p={dilation}", f"{sizes}, p={dilation}"
-
-    def _doc(self, kind: str, x: Grid) -> str:
-        axes = self.over.replace("_", " and ")
-        pooled = ", to max-pooled keys and values" if self.keys.is_there and not self._pools() else ""
-        weights = WEIGHTS[self.score] if self.scale else WEIGHTS[self.score].replace("/√d", "")
-        return f"Self-attention over {axes}{pooled}, weighted by {weights}."
-
-
-def _plain(size: Size3) -> Size3:
-    return int(size[0]), int(size[1]), int(size[2])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, grid_text
-from archdsl.layers.base import ShapeError, compact, divisors
+from archdsl.layers.base import ShapeError, divisors
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -66,15 +66,6 @@ class Pooling:
         """How far the windows of what it leaves are moved."""
         t, h, w = (n // s for n, s in zip(shift, self.step, strict=True))
         return t, h, w
-
-    def call(self) -> str:
-        """The arguments of torch's pooling functions."""
-        texts = [str(compact(self.kernel))]
-        if self.step != self.kernel:
-            texts.append(f"stride={compact(self.step)}")
-        if any(self.padding):
-            texts.append(f"padding={compact(self.padding)}")
-        return ", ".join(texts)
 
 
 def check(layer: Attention, x: Grid) -> None:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 Size3 = tuple[int, int, int]
 
 
-MAX_WHOLE = 10**9  # of a kernel, a stride, a width: torch takes many of them as 32 bits
+MAX_WHOLE = 10**9  # of a kernel, a stride, a width: libraries take many of them as 32 bits
 
 
 class AttributeFault(Exception):
@@ -230,38 +230,30 @@ class Reference(Attribute[str]):
         return value
 
 
-# --- initialisers: every one, with its arguments, the tensors that it suits and its code ---
+# --- initialisers: every one, with its arguments and the tensors that it suits ---
 
 STD = Real(low=0.0, high=1e6)
-POSITIVE_STD = Real(low=1e-12, high=1e6)  # torch divides the limits of a truncated distribution by it
+POSITIVE_STD = Real(low=1e-12, high=1e6)  # the limits of a truncated distribution are divided by it
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One way in which a tensor can begin."""
+    """A word for the first values of a tensor: they are drawn, or computed."""
 
-    code: str  # statements; {0} is the tensor, the other places are arguments
     arguments: tuple[Real, ...] = ()
     axes: int = 0  # that a tensor has at least: fans need two, frames of a kernel five
     internal: bool = False  # chosen by the compiler, not to be written in a spec
 
 
 RULES = {
-    "msra": Rule('nn.init.kaiming_normal_({0}, mode="fan_out", nonlinearity="relu")', axes=2),
-    "xavier": Rule("nn.init.xavier_uniform_({0})", axes=2),
-    "zeros": Rule("nn.init.zeros_({0})"),
-    "normal": Rule("nn.init.normal_({0}, std={1})", (STD,)),
-    "trunc_normal": Rule("nn.init.trunc_normal_({0}, std={1})", (POSITIVE_STD,)),
-    "central_frame": Rule(
-        "nn.init.zeros_({0})\nnn.init.trunc_normal_({0}[:, :, {0}.shape[2] // 2], std={1})", (POSITIVE_STD,), axes=5
-    ),
-    "averaged_frames": Rule(
-        "nn.init.trunc_normal_({0}[:, :, :1], std={1})\n"
-        "with torch.no_grad():\n    {0}.copy_({0}[:, :, :1] / {0}.shape[2])",
-        (POSITIVE_STD,),
-        axes=5,
-    ),
-    "constant": Rule("nn.init.constant_({0}, {1})", (Real(),), internal=True),
+    "msra": Rule(axes=2),
+    "xavier": Rule(axes=2),
+    "zeros": Rule(),
+    "normal": Rule((STD,)),
+    "trunc_normal": Rule((POSITIVE_STD,)),
+    "central_frame": Rule((POSITIVE_STD,), axes=5),
+    "averaged_frames": Rule((POSITIVE_STD,), axes=5),
+    "constant": Rule((Real(),), internal=True),
 }
 
 

@@ -1,18 +1,17 @@
-"""What a layer is: one class that says its attributes, its shape rule, its cost and what its template prints."""
+"""A layer: one class that says its attributes, its shapes, its tensors, its cost and its traits."""
 
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from archdsl.core.grid import Grid, grid_text
-from archdsl.core.sym import Sym, formula_of
+from archdsl.core.sym import Sym
 from archdsl.layers.attributes import Attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from archdsl.core.values import Symbol
     from archdsl.layers.axes import Axis
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
 L = TypeVar("L", bound="type[Layer]")
 S = TypeVar("S", bound="Layer")
 
-# Where the numbers of a value live in memory.
-GRID = "grid"  # (B, C, T, H, W)
-CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
-VECTOR = "vector"  # (B, C): a grid of 1×1×1
-TOKENS = "tokens"  # with class tokens, each first: (B, 1 + T·H·W, C) for a clip, (B, T, 1 + H·W, C) for frames
-ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks `use.layout`
+# Meanings of `Layer.joins`.
+CHANNELS = "channels"  # the channels of all inputs stand behind each other
+VALUES = "values"  # inputs of one shape are combined element by element
+
+REGULARISATION = "regularisation"  # the category of layers that do nothing outside of training
 
 
 class ShapeError(Exception):
@@ -40,107 +38,58 @@ class ShapeError(Exception):
         self.index: int | None = None  # of the element to point at, where the attribute is a list
 
 
-FLOAT = 4  # bytes of a number in float32
-HALF = 2  # bytes of a number in bfloat16 or float16
-
-
-class Precision(NamedTuple):
-    """What decides in training about the types of numbers, and about kernels that keep more or less."""
-
-    half: bool = False  # whether torch.autocast is on, with bfloat16 or float16
-    cuda: bool = False  # on a GPU; else on a CPU
-
-    @property
-    def product(self) -> int:
-        """Bytes of a number in convolutions, linear layers and attention."""
-        return HALF if self.half else FLOAT
-
-
-PLAIN = Precision()
-
-
-class Use(NamedTuple):
-    """One place where a layer is applied, when its code is planned."""
-
-    inputs: tuple[Grid, ...]
-    output: Grid
-    layout: str = GRID  # of the inputs
-    inplace: bool = False  # whether the input's memory may be overwritten
-    examples: tuple[Grid, ...] = ()  # the inputs in one place, for what `form` decides
-    channels_last: bool = True  # whether the first input has its channels last in memory, whatever its layout
-    batch: int = 2  # clips, in training
-    precision: Precision = PLAIN
-    number: int = FLOAT  # bytes of a number, as the layer computes
-    cast: bool = False  # whether the first input has numbers of another size, so that autocast makes a copy
-
-
-class Saved(NamedTuple):
-    """What autograd keeps of a layer until its backward pass, besides weights and buffers."""
-
-    inputs: bool = False  # as they are, in memory that another layer may keep, too
-    output: bool = False
-    own: int = 0  # bytes of tensors of its own, for each clip
-    once: int = 0  # bytes of tensors of its own, however many clips there are
-
-
-@dataclass(frozen=True)
-class Shared:
-    """An object that several layers use, such as the windows of a stage: the model makes it once, and hands it on.
-
-    `template` prints its class with `options`; the class `name` is that of `base` or one derived from it.
-    """
-
-    name: str
-    base: str
-    template: str
-    options: tuple[tuple[str, Any], ...]
-    arguments: tuple[Any, ...]  # of the constructor
-
-
 class Layer:
-    """A primitive of the language. Subclasses declare attributes and `infer`; the rest has defaults.
+    """A primitive of the language. Subclasses declare what is not as the defaults say.
 
     Shapes are `Grid`s without the batch. The numbers in them may be `Sym`s, which compute as numbers do, so a rule is
     written once, for checking, for the sizes that a module takes, and for the classes that are generated.
     """
 
     kind: ClassVar[str] = ""
-    category: ClassVar[str] = ""
+    category: ClassVar[str] = ""  # in diagrams, and in lists of what there is
+    attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
+    added_by: ClassVar[str] = ""  # the file of a layer that is none of archdsl's own
+
+    # Traits: what other parts need to know of a layer, in place of its name.
     many: ClassVar[bool] = False  # takes the results of several branches: `concat { a, b }`
     internal: ClassVar[bool] = False  # made by the compiler, not to be written in a spec
-    module: ClassVar[bool] = False  # becomes a submodule, under its label
-    heavy: ClassVar[bool] = False  # a convolution, a product: it starts a line of generated code
-    torch_class: ClassVar[str] = ""  # of the submodule, for the initialisation
-    imports: ClassVar[tuple[str, ...]] = ()  # what its code needs beyond `torch` and `nn`
-    layouts: tuple[str, ...] = (GRID,)  # that its code takes its inputs in, the best first
-    attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
-    keeps_order: ClassVar[bool] = True  # whether its output has its channels last in memory if its inputs have
-    forms: frozenset[str] = frozenset()  # of its `other_forms`, those that lowering chose for its code
-    added_by: ClassVar[str] = ""  # the file of a layer that is none of archdsl's own
+    heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts among the activations
+    elementwise: ClassVar[bool] = False  # works element by element, whatever the shape
+    takes_tokens: bool = False  # can be applied to a value with class tokens; so can what is elementwise
+    training_only: ClassVar[bool] = False  # does nothing outside of training; so are those of `REGULARISATION`
+    holds_indices: ClassVar[bool] = False  # its value holds numbers of frames, and is no grid
+    joins: ClassVar[str] = ""  # what a layer with `many` does with its inputs: CHANNELS or VALUES
+    hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is that of the output, or a part of it
+    drawn_as: ClassVar[str] = ""  # the sign for it in diagrams, if it joins values
+    is_affine_in_inference: ClassVar[bool] = False  # with fixed statistics, a factor and a shift for each channel
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
 
     def values(self) -> dict[str, Any]:
-        """Every attribute's value, defaults included, in the order of declaration."""
+        """Return the value of every attribute, defaults included, in the order of declaration."""
         return {name: getattr(self, name) for name in self.attributes}
 
     def changed(self: S, **values: Any) -> S:
-        """A copy with other values."""
+        """Return a copy with other values."""
         other = copy(self)
         other.__dict__.update(values)
         return other
 
     def infer(self, *inputs: Grid) -> Grid:
-        """The output's shape. Raises ShapeError if the layer does not fit its input."""
+        """Return the shape of the output.
+
+        Raises:
+            ShapeError: if the layer does not fit its input.
+        """
         return inputs[0]
 
     def weights(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
-        """The shapes of its trainable tensors, by their names in the module."""
+        """Return the shapes of its trainable tensors, by their names in the module."""
         return {}
 
     def buffers(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
-        """The shapes of the other tensors that a checkpoint holds, such as running statistics."""
+        """Return the shapes of the other tensors that a checkpoint holds, such as running statistics."""
         return {}
 
     def tensor_axes(self, *inputs: Grid) -> Mapping[str, tuple[Axis, ...]]:
@@ -152,85 +101,43 @@ class Layer:
         """
         return {}
 
-    def is_module(self, *inputs: Grid) -> bool:
-        """Whether it becomes a submodule."""
-        return self.module
-
     def params(self, *inputs: Grid) -> int:
-        """Trainable numbers."""
+        """Return the number of its trainable parameters."""
         return sum(prod(shape) for shape in self.weights(*inputs).values())
 
-    def copied(self, *inputs: Grid) -> int:
-        """Weights that autocast makes a copy of in 16 bits, as numbers."""
-        return 0
-
     def macs(self, output: Grid, *inputs: Grid) -> int:
-        """Multiply-adds of one clip, one multiply-add counting 1.
+        """Return the multiply-adds of one clip; a multiply-add is two FLOPs.
 
         Only products of convolutions, linear layers and attention count, as in the papers.
         """
         return 0
 
     def widest(self, *inputs: Grid) -> int:
-        """Elements of the largest tensor in between that neither its output nor its weights bound, for one clip."""
+        """Return the elements of the largest tensor inside, for one clip, if neither output nor weights bound it."""
         return 0
 
-    def saved(self, use: Use) -> Saved:
-        """What autograd keeps of it in training. Without a rule of its own, its inputs."""
-        return Saved(inputs=True)
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        """Bytes of a number as it computes, and gives out, for inputs whose numbers have `sizes`.
-
-        Where autocast names none of its operations, they take the type of the widest input.
-        """
-        return max(sizes)
-
-    def is_view(self, *inputs: Grid) -> bool:
-        """Whether its output lies in the memory of its first input."""
-        return False
-
-    def output_layout(self, layout: str, *inputs: Grid) -> str:
-        """The layout of the output, for a first input in `layout`."""
-        return layout
-
     def for_inference(self) -> Layer:
-        """The layer as it is outside of training."""
+        """Return the layer as it is in inference."""
         return self
 
     def is_identity(self, *inputs: Grid) -> bool:
-        """Whether it changes nothing, so that no code is needed for it."""
+        """Return whether it changes nothing, so that no code is needed for it."""
         return False
 
-    def plan(self, use: Use) -> dict[str, Any]:
-        """What the template prints: numbers, tuples, strings, flags; every decision is made here."""
-        return {}
-
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        """How its tensors begin, where torch's own way is not meant: `{"weight": Symbol("msra")}`."""
-        return {}
+        """Return the initialisers of its tensors by their names, as in `{"weight": Symbol("msra")}`.
 
-    def parts(self) -> Mapping[str, str]:
-        """The torch class of each submodule that `inits` speaks of; "" is the layer's own module."""
-        return {"": self.torch_class} if self.torch_class else {}
-
-    def other_forms(self, *inputs: Grid) -> frozenset[str]:
-        """Other forms of code that compute the same and may be faster, by the names of the passes that choose them."""
-        return frozenset()
-
-    def place(self, *inputs: Grid) -> Mapping[str, Any]:
-        """What its constructor takes that follows from the size of its input at this place, by the parameters' names.
-
-        Numbers, tuples of them, or `Shared` objects. The plan's template knows them, too.
+        A tensor that is not named begins in the target's usual way.
         """
         return {}
 
-    def form(self, *inputs: Grid) -> tuple[Any, ...]:
-        """What its numbers decide about the form of its code: uses that differ in it share no class.
+    def with_affine(self) -> Layer | None:
+        """Return the layer that also multiplies each channel of its output and adds to it; None if there is none."""
+        return None
 
-        The code of a layer without a module stands in a `forward`, which knows no parameters of a constructor.
-        """
-        return () if self.module else tuple(_plain(v) for v in self.values().values())
+    def maps_positions(self) -> bool:
+        """Return whether it is a linear map of the channels of each position."""
+        return False
 
 
 DECLARED: list[type[Layer]] = []  # in the order of their declaration
@@ -241,6 +148,8 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
 
     def register(cls: L) -> L:
         cls.kind, cls.category = kind, category
+        cls.takes_tokens = cls.takes_tokens or cls.elementwise
+        cls.training_only = cls.training_only or category == REGULARISATION
         cls.attributes = {
             k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)
         }
@@ -251,22 +160,9 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
 
 
 def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
-    """Whether a number, or all of several, is `number` in every use of a generated class."""
+    """Return whether a number, or all of several, is `number` in every use of a generated class."""
     values = value if isinstance(value, tuple) else (value,)
     return all(not isinstance(v, Sym) and v == number for v in values)
-
-
-def compact(size: tuple[int, int, int]) -> int | tuple[int, int, int]:
-    """A size as torch takes it: one number where all three are known to be the same."""
-    same = len({formula_of(n) for n in size}) == 1
-    return size[0] if same and formula_of(size[0])[0] != "item" else size
-
-
-def _plain(value: Any) -> Any:
-    """A value without its formula."""
-    if isinstance(value, tuple):
-        return tuple(_plain(v) for v in cast("tuple[Any, ...]", value))
-    return int(value) if isinstance(value, Sym) else value
 
 
 def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]) -> Any:
@@ -300,3 +196,18 @@ def divisors(what: str, *numbers: int) -> str:
     fit = [n for n in range(1, min(common, 4096) + 1) if common % n == 0]
     shown = [str(n) for n in fit] if len(fit) <= 12 else [*map(str, fit[:9]), "…", str(common)]
     return f"{what} that divide {' and '.join(dict.fromkeys(str(int(n)) for n in numbers))}: {', '.join(shown)}"
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name that authors of added layers import from here and that belongs to a target.
+
+    Raises:
+        AttributeError: if no target has it.
+    """
+    from archdsl.layers.targets import author_names
+
+    names = author_names()
+    if name not in names:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return names[name]

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Real
 from archdsl.layers.axes import OUT, Axis
-from archdsl.layers.base import FLOAT, GRID, Layer, Saved, Use, layer
+from archdsl.layers.base import Layer, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class BatchNorm(Layer):
     """Batch normalisation of each channel (Ioffe and Szegedy 2015), with a learned scale γ and shift β."""
 
-    module, torch_class = True, "nn.BatchNorm3d"
-    layouts = (GRID,)
+    is_affine_in_inference = True
 
     eps = Real(1e-5, low=1e-12, high=1.0, doc="added to the variance")
     momentum = Real(0.1, high=1.0, doc="weight of the newest batch in the running statistics")
@@ -31,16 +30,6 @@ class BatchNorm(Layer):
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (OUT,))
-
-    def saved(self, use: Use) -> Saved:
-        return Saved(inputs=True, once=2 * FLOAT * use.output.channels)  # mean and deviation
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {
-            "channels": use.inputs[0].channels,
-            "eps": None if self.eps == 1e-5 else self.eps,
-            "momentum": None if self.momentum == 0.1 else self.momentum,
-        }
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         if self.gamma == 1.0:

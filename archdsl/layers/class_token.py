@@ -1,17 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from archdsl.core.grid import CLIP, FRAME, Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Initialiser
 from archdsl.layers.axes import OUT, Axis
-from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, Use, layer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.layers.base import Precision
+from archdsl.layers.base import Layer, layer
 
 
 @layer("class_token", category="position")
@@ -20,9 +13,6 @@ class ClassToken(Layer):
 
     (Devlin et al. 2019; Dosovitskiy et al. 2021.) `select(token)` takes it out again.
     """
-
-    module, torch_class = True, "ClassToken"
-    layouts = (CHANNELS_LAST,)
 
     scope = Choice(CLIP, FRAME, default=CLIP, doc="what has one: the clip, or each frame")
     init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how it begins")
@@ -33,20 +23,8 @@ class ClassToken(Layer):
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return {"weight": (inputs[0].channels,)}
 
-    def output_layout(self, layout: str, *inputs: Grid) -> str:
-        return TOKENS
-
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return {"weight": (OUT,)}
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"channels": use.inputs[0].channels, "frame": self.scope == FRAME}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {} if self.init.name == "zeros" else {"weight": self.init}

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archdsl.layers.base import ANY_LAYOUT, CHANNELS_LAST, TOKENS, Layer, Saved, ShapeError, Use, grids_differ, layer
+from archdsl.layers.base import CHANNELS, Layer, ShapeError, grids_differ, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -13,7 +13,9 @@ class Concat(Layer):
     """Puts the channels of several values of one grid behind each other."""
 
     many = True
-    layouts = ANY_LAYOUT
+    takes_tokens = True
+    joins = CHANNELS
+    hands_on_gradient = True
 
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]
@@ -31,9 +33,3 @@ class Concat(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"axis": -1 if use.layout in (CHANNELS_LAST, TOKENS) else 1}

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
-from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, compact, divisors, known_to_be, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.layers.base import Precision
+from archdsl.layers.base import Layer, ShapeError, divisors, layer
+from archdsl.layers.padding import HALF, SAME, VALID, around, moved, padded
 
 
 @layer("conv", category="convolution")
@@ -26,9 +20,7 @@ class Conv(Layer):
     many as leave n / stride positions, rounded up, the odd one behind (TensorFlow); or `valid`: none.
     """
 
-    module, heavy, torch_class = True, True, "nn.Conv3d"
-    imports = ("from torch.nn import functional as F",)
-    layouts = (GRID,)
+    heavy = True
 
     out = Integer(doc="output channels")
     kernel = Size(1, doc="its extent over t, h and w")
@@ -55,49 +47,17 @@ class Conv(Layer):
         extents = [Extent(a, p) for a, p in zip("thw", patches, strict=True)]
         return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents), "bias": (OUT,)}
 
-    def copied(self, *inputs: Grid) -> int:
-        return self.params(*inputs)
-
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
     def widest(self, *inputs: Grid) -> int:
         return padded(inputs[0], self.kernel, self.stride) if self.padding == SAME else 0
 
-    def saved(self, use: Use) -> Saved:
-        if "frames" in self.forms and not use.channels_last and use.batch > 1:
-            return Saved(own=use.number * use.inputs[0].elements)  # a copy, in which frames lie apart
-        if depends_on_grid(self.padding, self.kernel, self.stride):
-            return Saved(own=use.number * padded(use.inputs[0], self.kernel, self.stride))
-        return Saved(own=use.number * use.inputs[0].elements) if use.cast else Saved(inputs=True)
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        return precision.product
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        pad = depends_on_grid(self.padding, self.kernel, self.stride)
-        padding = around(self.padding, self.kernel)
-        return {
-            "channels": use.inputs[0].channels,
-            "out": self.out,
-            "kernel": compact(self.kernel),
-            "stride": None if known_to_be(self.stride, 1) else compact(self.stride),
-            "padding": None if pad or known_to_be(padding, 0) else compact(padding),
-            "pad": pad,  # by a function, which works out how much from the size of its input
-            "groups": None if known_to_be(self.groups, 1) else self.groups,
-            "bias": self.bias,
-            "frames": "frames" in self.forms,
-        }
-
-    def other_forms(self, *inputs: Grid) -> frozenset[str]:
-        flat = known_to_be(self.kernel[0], 1) and known_to_be(self.stride[0], 1)
-        pads = depends_on_grid(self.padding, self.kernel, self.stride)
-        return frozenset({"frames"} if flat and not pads else ())
-
-    def form(self, *inputs: Grid) -> tuple[Any, ...]:
-        if not depends_on_grid(self.padding, self.kernel, self.stride):
-            return ()
-        return (*map(int, self.kernel), *map(int, self.stride))  # stand in `forward`
-
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
+
+    def with_affine(self) -> Conv:
+        return self.changed(bias=True)
+
+    def maps_positions(self) -> bool:
+        return tuple(self.kernel) == (1, 1, 1)

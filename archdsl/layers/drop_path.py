@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.layers.attributes import Real
-from archdsl.layers.base import ANY_LAYOUT, Layer, Saved, Use, layer
+from archdsl.layers.base import Layer, layer
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -16,19 +16,9 @@ class DropPath(Layer):
     Stochastic depth (Huang et al. 2016): behind the body of a residual it leaves out the block.
     """
 
-    module = True
-    layouts = ANY_LAYOUT
+    elementwise = True
 
     p = Real(low=0.0, high=0.999, doc="probability of 0")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return self.p == 0.0
-
-    def is_view(self, *inputs: Grid) -> bool:
-        return self.p == 0.0
-
-    def saved(self, use: Use) -> Saved:
-        return Saved(own=int(self.p > 0))  # whether the clip has its branch
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"p": self.p}

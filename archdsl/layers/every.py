@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
-
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Choice, Integer
-from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, known_to_be, layer
+from archdsl.layers.base import Layer, ShapeError, known_to_be, layer
 
 
 @layer("every", category="sampling")
@@ -14,8 +12,6 @@ class Every(Layer):
     `spread`: T // n frames from the first to the last, frame ⌊i (T - 1) / (T // n - 1)⌋ (the slow path of SlowFast's
     released code). `stride`: frames 0, n, 2n, … (time-strided sampling, SlowFast 3.3).
     """
-
-    layouts = (GRID,)
 
     n = Integer(doc="frames of which one is kept")
     rule = Choice("spread", "stride", default="spread", doc="which frame is kept")
@@ -30,12 +26,3 @@ class Every(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.n, 1)
-
-    def is_view(self, *inputs: Grid) -> bool:
-        return self.rule == "stride"
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"n": self.n, "spread": self.rule == "spread"}

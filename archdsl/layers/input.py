@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from archdsl.layers.base import GRID, Layer, layer
+from archdsl.layers.base import Layer, layer
 
 
 @layer("input", category="input")
@@ -8,7 +8,6 @@ class Input(Layer):
     """A clip that the module is given."""
 
     internal = True
-    layouts = (GRID,)
 
 
 @layer("index", category="input")
@@ -16,4 +15,4 @@ class Index(Layer):
     """The numbers of the clip's frames in a longer video, which the module can be given."""
 
     internal = True
-    layouts = (GRID,)
+    holds_indices = True

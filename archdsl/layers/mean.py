@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Mean(Add):
     """The mean of several values of one shape."""
 
+    hands_on_gradient = False
+    drawn_as = ""
     joined = "averaged"
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:

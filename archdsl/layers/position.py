@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from archdsl.core.grid import CLIP, FRAME, fixed
+from archdsl.core.grid import FRAME, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference
 from archdsl.layers.axes import OUT, Axis, Frames, Places
-from archdsl.layers.base import CHANNELS_LAST, FLOAT, TOKENS, Layer, Saved, ShapeError, Use, layer
+from archdsl.layers.base import Layer, ShapeError, layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archdsl.core.grid import Grid
-    from archdsl.layers.base import Precision
 
 SPACE_TIME, SPACE, TIME = "space_time", "space", "time"
 LEARNED, SINUSOID = "learned", "sinusoid"
@@ -29,8 +26,7 @@ class Position(Layer):
     rows; beside a class token the last two rows of the table are for it and for padding (VTN).
     """
 
-    imports = ("from torch.nn import functional as F",)
-    layouts = (CHANNELS_LAST, TOKENS)
+    takes_tokens = True
 
     over = Choice(SPACE_TIME, SPACE, TIME, default=SPACE_TIME, doc="the axes along which the vectors differ")
     vectors = Choice(LEARNED, SINUSOID, default=LEARNED, doc="what the vectors are")
@@ -39,8 +35,6 @@ class Position(Layer):
     frames = Reference("", doc="the input that holds the numbers of the frames")
     table = Integer(0, minimum=0, doc="rows of the table that `frames` refers to")
     init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how learned vectors begin")
-
-    module, torch_class = True, "Position"
 
     def infer(self, *inputs: Grid) -> Grid:
         x = inputs[0]
@@ -75,7 +69,7 @@ class Position(Layer):
             hint = "as many rows as the longest video has frames, and two"
             raise ShapeError(f"a table of {int(self.table)} rows has none for frames", "table", "E0305", hint)
 
-    def _own(self, x: Grid) -> bool:
+    def has_token_vector(self, x: Grid) -> bool:
         """Whether the class token has a vector of its own."""
         return bool(x.token) and self.token and self.vectors == LEARNED
 
@@ -90,8 +84,8 @@ class Position(Layer):
             return {"weight": (self.table, x.channels)}
         if self.apart:
             found = {"space": (x.h * x.w, x.channels), "time": (x.t, x.channels)}
-            return found | ({"token": (1, x.channels)} if self._own(x) else {})
-        return {"weight": (self._rows(x) + self._own(x), x.channels)}
+            return found | ({"token": (1, x.channels)} if self.has_token_vector(x) else {})
+        return {"weight": (self._rows(x) + self.has_token_vector(x), x.channels)}
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         t, h, w = map(int, inputs[0].size)
@@ -100,35 +94,7 @@ class Position(Layer):
         if self.apart:
             return {"space": (Places((1, h, w)), OUT), "time": (Places((t, 1, 1)), OUT), "token": (Axis(), OUT)}
         grid = {SPACE_TIME: (t, h, w), SPACE: (1, h, w), TIME: (t, 1, 1)}[self.over]
-        return {"weight": (Places(grid, int(self._own(inputs[0]))), OUT)}
-
-    def place(self, *inputs: Grid) -> dict[str, Any]:
-        x = inputs[0]
-        if self.table:
-            return {}
-        return {"frames": int(x.t)} if self.over == TIME and x.token != CLIP else {"grid": fixed(x)}
-
-    def form(self, *inputs: Grid) -> tuple[Any, ...]:
-        return inputs[0].token, bool(self.table)
-
-    def saved(self, use: Use) -> Saved:
-        return Saved(once=2 * FLOAT * use.inputs[0].t if self.table else 0)  # the numbers of the frames
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        x = use.examples[0]
-        return {
-            "channels": use.inputs[0].channels,
-            "scope": x.token,
-            "over": self.over,
-            "own": self._own(x),
-            "apart": self.apart,
-            "fixed": self.vectors == SINUSOID,
-            "table": self.table or None,
-            "io": {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}[x.token],
-        }
+        return {"weight": (Places(grid, int(self.has_token_vector(inputs[0]))), OUT)}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         if self.vectors == SINUSOID or self.init.name == "zeros":

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 from archdsl.core.grid import Grid
 from archdsl.layers.attributes import Integer
-from archdsl.layers.base import GRID, Layer, Saved, ShapeError, Use, divisors, known_to_be, layer
+from archdsl.layers.base import Layer, ShapeError, divisors, known_to_be, layer
 
 
 @layer("time_to_channel", category="sampling")
 class TimeToChannel(Layer):
     """Packs `n` neighbouring frames into the channels of one: C of T frames become n·C of T / n (SlowFast 3.3)."""
-
-    imports = ("from einops import rearrange",)
-    layouts = (GRID,)
-    keeps_order = False
 
     n = Integer(doc="frames that become one")
 
@@ -26,9 +20,3 @@ class TimeToChannel(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.n, 1)
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"n": self.n}

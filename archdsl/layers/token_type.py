@@ -1,26 +1,22 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.core.grid import CLIP
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Initialiser
 from archdsl.layers.axes import OUT, Axis
-from archdsl.layers.base import FLOAT, TOKENS, Layer, Saved, ShapeError, Use, layer
+from archdsl.layers.base import Layer, ShapeError, layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archdsl.core.grid import Grid
-    from archdsl.layers.base import Precision
 
 
 @layer("token_type", category="position")
 class TokenType(Layer):
     """Adds one learned vector to all positions, and another to the class token of the clip (Devlin et al. 2019)."""
 
-    module, torch_class = True, "TokenType"
-    layouts = (TOKENS,)
+    takes_tokens = True
 
     init = Initialiser(Symbol("normal", (0.02,)), doc="how the vectors begin")
 
@@ -36,15 +32,6 @@ class TokenType(Layer):
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return {"weight": (Axis(), OUT)}
-
-    def saved(self, use: Use) -> Saved:
-        return Saved()
-
-    def number(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
-
-    def plan(self, use: Use) -> dict[str, Any]:
-        return {"channels": use.inputs[0].channels}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {} if self.init.name == "zeros" else {"weight": self.init}

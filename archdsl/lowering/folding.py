@@ -21,11 +21,12 @@ def fold_norms(network: Network) -> int:
     uses[network.output] += 1
     folded: dict[int, int] = {}
     for node in network.all_nodes():
-        if node.layer.kind != "bn":
+        if not node.layer.is_affine_in_inference:
             continue
         before = network.node(node.inputs[0])
-        if before.layer.kind == "conv" and uses[before.id] == 1 and before.region.top is node.region.top:
-            before.layer = before.layer.changed(bias=True)
+        combined = before.layer.with_affine()
+        if combined is not None and uses[before.id] == 1 and before.region.top is node.region.top:
+            before.layer = combined
             network.folded[node.name] = before.name
             folded[node.id] = before.id
     take_out(network, folded)

@@ -25,7 +25,7 @@ def drop_regularisation(network: Network) -> int:
     """Removes dropout and drop path, which do nothing outside of training; how many there were."""
     for node in network.all_nodes():
         node.layer = node.layer.for_inference()
-    found = [n for n in network.all_nodes() if n.layer.category == "regularisation"]
+    found = [n for n in network.all_nodes() if n.layer.training_only]
     take_out(network, {n.id: n.inputs[0] for n in found})
     for region in network.regions:
         region.frozen = False
@@ -34,7 +34,7 @@ def drop_regularisation(network: Network) -> int:
 
 def _kept(network: Network) -> set[Span]:
     """Places of the spec where a rate is 0 in some uses of a block only: these share a class with the others."""
-    rates = [n for n in network.all_nodes() if n.layer.category == "regularisation"]
+    rates = [n for n in network.all_nodes() if n.layer.training_only]
     return {n.span for n in rates if not _is_identity(n)}
 
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.ir.flow import externals
 from archdsl.ir.tensors import own_tensors
-from archdsl.layers.base import FLOAT, HALF
 from archdsl.targets.torch.checkpoints import blocks_of, stages_of
 from archdsl.targets.torch.memory import Memory, has_gradients, memory_of
+from archdsl.targets.torch.ops.sites import FLOAT, HALF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from archdsl.ir.network import Node, Region
-    from archdsl.layers.base import Precision
+    from archdsl.targets.torch.ops.sites import Precision
     from archdsl.targets.torch.select import OpNetwork
 
 CHECKPOINTINGS = ("none", "block", "stage")
@@ -257,7 +257,7 @@ def gradients_at(memory: Memory) -> dict[int, int]:
             continue
         place = places.setdefault(number, number)
         spans[place] = index, spans.get(place, (index, index))[1]
-        handed_on = node.layer.kind in ("add", "concat") or node.is_view
+        handed_on = node.layer.hands_on_gradient or node.is_view
         for value in node.inputs:
             if memory.trained[value] and value not in places:
                 places[value] = place if handed_on else value

@@ -10,9 +10,9 @@ from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Sizes, Way
 from archdsl.planning.time import step_time
 
 if TYPE_CHECKING:
-    from archdsl.layers.base import Precision
     from archdsl.planning.memory import Activations, Optimizer, States
     from archdsl.planning.time import Machine, StepTime
+    from archdsl.targets.torch.ops.sites import Precision
     from archdsl.targets.torch.select import OpNetwork
 
 MOST = 2**16  # clips on one GPU that are tried

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from archdsl.layers.base import FLOAT
 from archdsl.planning.memory import weights_of
 from archdsl.targets.torch.memory import has_gradients
+from archdsl.targets.torch.ops.sites import FLOAT
 
 if TYPE_CHECKING:
     from archdsl.planning.gpus import Gpu
@@ -97,7 +97,7 @@ def peak(memory: Memory, node: OpNode, gpu: Gpu) -> int:
     """FLOP/s of a layer's products: in float32, torch lets convolutions alone use TensorFloat-32."""
     if memory.precision.half:
         return gpu.half
-    return gpu.tf32 if node.layer.kind == "conv" else gpu.single
+    return gpu.tf32 if node.op.uses_tf32 else gpu.single
 
 
 def layer_bytes(memory: Memory, node: OpNode) -> int:

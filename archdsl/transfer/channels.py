@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.layers.axes import In
+from archdsl.layers.base import CHANNELS, VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,11 +40,11 @@ class Channels:
         found: dict[int, tuple[Segment, ...]] = {}
         for node in self.network.all_nodes():
             before = [found[i] for i in node.inputs]
-            if node.layer.kind == "concat":
+            if node.layer.joins == CHANNELS:
                 found[node.id] = tuple(s for segments in before for s in segments)
             elif before and (copies := _copies(node)):
                 # Of a residual sum that which went round: where depths differ it is from the same layer.
-                found[node.id] = (before[-1] if node.layer.kind == "add" else before[0]) * copies
+                found[node.id] = (before[-1] if node.layer.joins == VALUES else before[0]) * copies
             else:
                 found[node.id] = (Segment(node.id, int(node.shape.channels)),)
         return found

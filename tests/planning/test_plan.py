@@ -16,13 +16,13 @@ from small import inputs, small
 
 import archdsl
 from archdsl.cli import main
-from archdsl.layers.base import Precision
 from archdsl.planning.gpus import GPUS, Gpu
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Optimizer, Sizes, Way, gradients_at
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, largest_batch, plan_training
 from archdsl.planning.time import BUCKET, Machine, layer_time, optimizer_bytes, step_time
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.memory import memory_of
+from archdsl.targets.torch.ops.sites import Precision
 
 if TYPE_CHECKING:
     from pathlib import Path

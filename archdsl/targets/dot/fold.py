@@ -117,4 +117,4 @@ def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any
 
 def settings(node: Node) -> str:
     """What a layer is set to; rates of dropout and the like may differ between repeats, as schedules make them."""
-    return "" if node.layer.category == "regularisation" else str(node.layer.values())
+    return "" if node.layer.training_only else str(node.layer.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from archdsl.layers.base import CHANNELS, VALUES
 from archdsl.targets.dot.boxes import Boxes
 from archdsl.targets.dot.fold import flattened, nodes_of
 from archdsl.targets.dot.style import shape_text
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network, Node, Region
     from archdsl.targets.dot.boxes import Box, Frame
     from archdsl.targets.dot.fold import Item
-
-FUSION_SIGNS = {"add": "+"}
 
 
 @dataclass(eq=False)
@@ -110,7 +109,7 @@ def trunk(network: Network, rows: list[list[int]]) -> set[int]:
             followers = [network.node(v) for v in network.graph.successors(n)]
             if len(followers) == 1 and n not in result and followers[0].id in result:
                 (v,) = followers
-                if len(v.inputs) == 1 or (v.layer.kind == "add" and v.inputs[0] == n):
+                if len(v.inputs) == 1 or (v.layer.joins == VALUES and v.inputs[0] == n):
                     result.add(n)
     return result
 
@@ -168,8 +167,8 @@ class _Placer:
             return self._lateral(region, items, row)
         if region.kind == "fusion":
             node = nodes_of(items)[-1]
-            kind = self.network.node(node).layer.kind
-            box = self.boxes.single(f"{region.name}.{kind}", node, "merge", FUSION_SIGNS.get(kind, kind))
+            layer = self.network.node(node).layer
+            box = self.boxes.single(f"{region.name}.{layer.kind}", node, "merge", layer.drawn_as or layer.kind)
             return Cell("fusion", row, lane, [box], [node])
         title = region.stage if region.kind != "path" else ""
         return Cell(region.kind, row, lane, self.boxes.row(region.name, title, items), nodes_of(items))
@@ -237,7 +236,7 @@ class _Edges:
                 at, label = frame.id, ""
         beside = self.network.node(goal).region.kind == "shortcut"
         main = main and (goal not in self.below or value in self.below)
-        main = main and (end.look == "merge" or target.layer.kind != "concat")
+        main = main and (end.look == "merge" or target.layer.joins != CHANNELS)
         self._add(Edge(at, end.id, label, main and not beside, top=beside))
 
     def _joints(self, source: int, target: Node) -> list[Joint]:

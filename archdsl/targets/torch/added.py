@@ -12,8 +12,9 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound
 
 from archdsl.core.sym import Sym, Varying, substitute, variables
 from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
-from archdsl.layers.base import Use
 from archdsl.targets.python.reader import expression, names_in
+from archdsl.targets.torch.ops.added import AddedOp
+from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
     from archdsl.targets.python.tree import Precedence
     from archdsl.targets.torch.constructor import Constructor
+    from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.select import OpNode
 
 OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
@@ -181,24 +183,31 @@ def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], construc
             return constructor.value(region, variable) if extra is None else extra[index]
 
         shapes = node.input_shapes
-        own = node.op.variables(Use(shapes, node.shape, node.layout, node.inplace, shapes))
+        own = node.op.variables(CallSite(shapes, node.shape, node.layout, node.inplace))
         for name in {**own, **plan}:
             shared = _evaluated(plan.get(name), value)
             if not _same(shared, own.get(name)):
-                first = nodes[0].layer
-                label = f"`plan` decides `{name}` by numbers that differ between the uses of a class: "
+                first, (method, line) = nodes[0].layer, _method_of_variables(nodes[0].op)
+                label = f"`{method}` decides `{name}` by numbers that differ between the uses of a class: "
                 label += (
                     f"{own.get(name)!r} for {_settings(node)}, and {shared!r} in the class of {_settings(nodes[0])}"
                 )
-                hint = (
-                    "return these numbers from `form`, as in `return int(self.kernel),`: uses that differ in it share "
-                )
-                raise layer_error("E0907", first.added_by, label, line=_line_of_plan(first), hint=hint + "no class")
+                advice = f"return these numbers from `{_SIGNATURE[method]}`, as in `return int(self.kernel),`"
+                hint = f"{advice}: uses that differ in it share no class"
+                raise layer_error("E0907", first.added_by, label, line=line, hint=hint)
 
 
-def _line_of_plan(layer: Layer) -> int:
-    method = getattr(type(layer).plan, "__wrapped__", type(layer).plan)
-    return method.__code__.co_firstlineno if same_file(method.__code__.co_filename, layer.added_by) else 0
+_SIGNATURE = {"plan": "form", "variables": "class_signature"}  # the method to use, in the terms of the author
+
+
+def _method_of_variables(op: Op[Layer]) -> tuple[str, int]:
+    """Return the name of the method that gives the variables of a template, and its line in the layer's file."""
+    owner: Any = type(op.layer) if isinstance(op, AddedOp) else type(op)
+    for name in (n for n in _SIGNATURE if hasattr(owner, n)):
+        method = getattr(getattr(owner, name), "__wrapped__", getattr(owner, name))
+        if same_file(method.__code__.co_filename, op.layer.added_by):
+            return name, method.__code__.co_firstlineno
+    return "variables", 0
 
 
 def _settings(node: OpNode) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.sym import Formula, Sym, Varying, formula_of, substitute, variables
 from archdsl.core.values import is_list, is_number
 from archdsl.ir.signature import IN_CHANNELS
-from archdsl.layers.base import Shared
 from archdsl.targets.python.printer import text
 from archdsl.targets.python.tree import Assign, Items, Literal, Name
 from archdsl.targets.torch.formulas import formula_tree
 from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Region
@@ -30,7 +30,7 @@ class Parameter:
     type: str
     default: int | float | None
     by_position: bool
-    shared: Shared | None = None
+    shared: SharedModule | None = None
 
 
 def owner(region: Region) -> Region:
@@ -103,7 +103,7 @@ class Constructor:
 
     def place(self, values: list[Any], hint: str) -> Any:
         """What follows from the place of a layer: the same everywhere, or a parameter of its own."""
-        if isinstance(values[0], Shared) or any(v != values[0] for v in values):
+        if isinstance(values[0], SharedModule) or any(v != values[0] for v in values):
             name = self._fresh(hint, values)
             self.asked.add(name)
             return name
@@ -203,7 +203,7 @@ class Constructor:
                 default = float(default) if default is not None and kind == "float" else default
                 found.append(Parameter(name, name, kind, default, declared.default is None))
         for name, values in ((n, v) for n, v in self.extra.items() if n in self.asked):
-            shared = values[0] if isinstance(values[0], Shared) else None
+            shared = values[0] if isinstance(values[0], SharedModule) else None
             found.append(Parameter(name, name, _type(values[0]), None, False, shared))
         return sorted(found, key=lambda p: p.default is not None)
 
@@ -249,7 +249,7 @@ def _elements(name: str, length: int) -> list[Formula | None]:
 
 def _type(value: Any) -> str:
     """Return the type of a parameter for such values."""
-    if isinstance(value, Shared):
+    if isinstance(value, SharedModule):
         return value.base
     if is_list(value):
         return f"tuple[{', '.join(['int'] * len(value))}]"

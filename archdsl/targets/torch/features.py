@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.base import GRID
 from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attributes import RULES
 from archdsl.targets.python.printer import lines, text
 from archdsl.targets.python.reader import statements
 from archdsl.targets.python.tree import (
@@ -27,6 +26,7 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )  # fmt: skip
+from archdsl.targets.torch.initialisers import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -176,7 +176,7 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
 def _code(owner: Expr, name: str, symbol: Symbol) -> str:
     """Return the statements of a rule for one tensor."""
     numbers = [repr(float(a)) for a in symbol.arguments]
-    return RULES[symbol.name].code.format(text(Attribute(owner, name)), *numbers)
+    return CODE[symbol.name].format(text(Attribute(owner, name)), *numbers)
 
 
 def _loop(rules: dict[str, list[Stmt]], modules: Expr) -> list[Stmt]:

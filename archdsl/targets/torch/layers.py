@@ -16,7 +16,6 @@ from jinja2 import (
 
 from archdsl.core.cache import cache_folder
 from archdsl.core.grid import Grid
-from archdsl.layers.base import Layer, Shared, Use
 from archdsl.resources import resource
 from archdsl.targets.python.definitions import renamed
 from archdsl.targets.python.printer import module_text, text
@@ -38,11 +37,13 @@ from archdsl.targets.python.tree import (
 from archdsl.targets.torch.added import AddedTemplate, check_shared_plan
 from archdsl.targets.torch.body import Step
 from archdsl.targets.torch.operands import Operand, primary
+from archdsl.targets.torch.ops.sites import CallSite, SharedModule
 from archdsl.targets.torch.support import Support
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from archdsl.layers.base import Layer
     from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.constructor import Constructor
     from archdsl.targets.torch.ops.base import Op
@@ -110,7 +111,7 @@ class LayerPrinter:
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
         output = LazyShape([n.shape for n in nodes], constructor)
         shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
-        plan = op.variables(Use(*shapes, first.layout, first.inplace, first.input_shapes))
+        plan = op.variables(CallSite(*shapes, first.layout, first.inplace))
         if op.layer.added_by:
             check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
@@ -120,21 +121,21 @@ class LayerPrinter:
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
 
-    def alone(self, op: Op[Layer], use: Use) -> str:
+    def alone(self, op: Op[Layer], site: CallSite) -> str:
         """Return a module of one layer: the class `Alone`, whose submodule is the layer, applied to its inputs.
 
         Raises:
             LayerError: if the layer or its template fails.
         """
-        plan = op.variables(use)
+        plan = op.variables(site)
         for key, value in op.shape_arguments().items():
             plan[key] = value
-            if isinstance(value, Shared):
+            if isinstance(value, SharedModule):
                 plan[key] = f"{self.class_of(value)}({', '.join(map(str, value.arguments))})"
                 plan[f"{key}_class"] = self.class_of(value, base=True)
         plan["layer"] = "self.layer"
         printed = self.printed(op, plan, "layer")
-        inputs = [Name(f"x{i}") for i in range(len(use.inputs))]
+        inputs = [Name(f"x{i}") for i in range(len(site.inputs))]
         output, _ = printed.apply(inputs)
         made = [Assign([dotted("self.layer")], printed.module)] if printed.module is not None else []
         init = Function("__init__", [Parameter("self")], None, [Verbatim("super().__init__()"), *made])
@@ -149,11 +150,11 @@ class LayerPrinter:
         places = [n.op.shape_arguments() for n in nodes]
         for key, first in places[0].items():
             found[key] = constructor.place([p[key] for p in places], key)
-            if isinstance(first, Shared):
+            if isinstance(first, SharedModule):
                 found[f"{key}_class"] = self.class_of(first, base=True)
         return found
 
-    def class_of(self, shared: Shared, *, base: bool = False) -> str:
+    def class_of(self, shared: SharedModule, *, base: bool = False) -> str:
         """Return the name of the class of a shared object, or of what it is derived from; its text is kept."""
         template = self.environment.get_template(shared.template)
         code = template.render(**dict(shared.options), name=shared.base if base else shared.name)
@@ -182,7 +183,7 @@ class LayerPrinter:
         if not layer.attributes:
             return layer
         columns = {k: [n.layer.values()[k] for n in nodes] for k in layer.attributes}
-        is_rate = layer.category == "regularisation"
+        is_rate = layer.training_only
         return layer.changed(
             **{k: constructor.resolve(v, _hint(nodes[0], k), is_rate=is_rate) for k, v in columns.items()}
         )

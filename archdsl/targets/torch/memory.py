@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.ir.flow import externals, in_order
-from archdsl.layers.base import CHANNELS_LAST, FLOAT, PLAIN, TOKENS, Precision, Use
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
+from archdsl.targets.torch.ops.sites import FLOAT, PLAIN, Precision, TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,28 +78,24 @@ def has_gradients(node: Node) -> bool:
 
 def _channels_last(memory: Memory, node: OpNode) -> bool:
     """What has one position is as good as in any order."""
-    layer = node.layer
     if not node.inputs:
         return False
-    if node.shape.positions == 1 or layer.kind == "channels_last" or node.layout in (CHANNELS_LAST, TOKENS):
+    if node.shape.positions == 1 or node.op.puts_channels_last or node.layout in (CHANNELS_LAST, TOKENS):
         return True
     return node.op.keeps_order and all(memory.channels_last[i] for i in node.inputs)
 
 
 def _kept(memory: Memory, node: OpNode) -> Tensors:
     number = memory.numbers[node.id]
-    use = Use(
-        node.input_shapes,
-        node.shape,
+    step = TrainingStep(
         node.layout,
         channels_last=memory.channels_last[node.inputs[0]],
-        examples=node.input_shapes,
         batch=memory.batch,
         precision=memory.precision,
-        number=number,
-        cast=memory.numbers[node.inputs[0]] != number,
+        element_size=number,
+        casts=memory.numbers[node.inputs[0]] != number,
     )
-    saved = node.op.saved_for_backward(use)
+    saved = node.op.saved_for_backward(step)
     found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
     for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
         found |= memory.value(value)

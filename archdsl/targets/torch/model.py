@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from archdsl.ir.flow import Piece, is_stateless, pieces
 from archdsl.ir.network import Region
 from archdsl.ir.rows import sole_block, stage_row
-from archdsl.layers.base import Shared
 from archdsl.targets.python.tree import Assign, Attribute, Call, Dict, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.body import Body, Step, feature
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.features import Features
 from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.region import RegionPrinter
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class _Outermost(Constructor):
     def __init__(self, layers: LayerPrinter) -> None:
         super().__init__(Group(-1, [Region("model", "")]))
         self.layers = layers
-        self.shared: dict[Shared, str] = {}
+        self.shared: dict[SharedModule, str] = {}
         self.names = FreeNames()
 
     def place(self, values: list[Any], hint: str) -> Any:
         value = values[0]
-        if not isinstance(value, Shared):
+        if not isinstance(value, SharedModule):
             return value
         if value not in self.shared:
             self.shared[value] = self.names.take(hint)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals
 from archdsl.ir.network import Region
-from archdsl.layers.base import Shared
 from archdsl.targets.python import tree
 from archdsl.targets.python.tree import (
     Assign,
@@ -30,6 +29,7 @@ from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.loops import looped
+from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.text import docstring, sentence
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class RegionPrinter:
     def _given(regions: Sequence[Region], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
         """What regions give for a parameter, in the terms of the class around them."""
         values = [inner.argument(u, parameter) for u in regions]
-        if isinstance(values[0], Shared) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
+        if isinstance(values[0], SharedModule) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
             return constructor.place(values, parameter.name)
         if parameter.type == "float":
             values = [v if isinstance(v, Varying) else float(v) for v in values]

@@ -18,8 +18,9 @@ from archdsl.core.diagnostics import Note
 from archdsl.core.grid import FRAME
 from archdsl.ir.tensors import own_tensors
 from archdsl.layers.added_faults import error_text, layer_error
-from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR, Use
 from archdsl.targets.torch.layers import LayerPrinter
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ def verify(network: Network, lowered: OpNetwork, text: str) -> None:
 def verify_layer(node: OpNode) -> None:
     """Hold one added layer at its place against what it declares."""
     layer, shapes = node.layer, node.input_shapes
-    alone = build_alone(node.op, Use(shapes, node.shape, node.layout, node.inplace, shapes))
+    alone = build_alone(node.op, CallSite(shapes, node.shape, node.layout, node.inplace))
     fault = tensor_fault(alone, node.op)
     if fault:
         raise _fault(layer, f"{layer.kind}{_on(shapes)}: {fault[0]}", fault[1])
@@ -69,9 +70,9 @@ def verify_layer(node: OpNode) -> None:
         raise _fault(layer, label, hint)
 
 
-def build_alone(op: Op[Layer], use: Use, device: str = META) -> torch.nn.Module:
+def build_alone(op: Op[Layer], site: CallSite, device: str = META) -> torch.nn.Module:
     """Return a module of one layer."""
-    text = LayerPrinter().alone(op, use)
+    text = LayerPrinter().alone(op, site)
     try:
         return _made(text, "Alone", device)
     except Exception as error:
@@ -107,7 +108,7 @@ def tensor_fault(alone: torch.nn.Module, op: Op[Layer]) -> tuple[str, str] | Non
 
 def run_anywhere(layer: Layer, alone: torch.nn.Module, node: OpNode) -> Any:
     """Return the output of a layer without values; None if torch can give none without computing."""
-    use = Use(node.input_shapes, node.shape, node.layout, node.inplace, node.input_shapes)
+    use = CallSite(node.input_shapes, node.shape, node.layout, node.inplace)
     inputs = [torch.empty(tensor_shape(x, node.layout), device=META) for x in node.input_shapes]
     try:
         return alone(*inputs)

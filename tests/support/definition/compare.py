@@ -31,7 +31,7 @@ def difference(definition: Definition, network: Network) -> str:
         found: dict[str, Any] = {"kind": node.layer.kind, "inputs": node.inputs, "shape": node.shape}
         wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
         found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
-        if shapes and applied.layer.is_module(*shapes):
+        if shapes and (applied.layer.weights(*shapes) or applied.layer.buffers(*shapes)):
             wanted |= {"name": applied.name, "frozen": applied.is_frozen}
             found |= {"name": node.name, "frozen": node.region.top.frozen}
         if found != wanted:

@@ -23,7 +23,6 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.render import render_text
 from archdsl.core.source import Source
 from archdsl.frontend.format import format_text
-from archdsl.layers.base import Precision
 from archdsl.lowering import without_identities
 from archdsl.pipeline import analyse
 from archdsl.planning.gpus import GPUS
@@ -32,6 +31,7 @@ from archdsl.planning.plan import Limits, Setup, plan_training
 from archdsl.planning.time import Machine
 from archdsl.targets.dot.writer import diagram
 from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.ops.sites import Precision
 from programs.starts import assert_begins_as_said
 
 if TYPE_CHECKING:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from archdsl.targets.torch.select import OpNetwork
 
-# Layers that make a new tensor and whose gradient does not need it.
-_FRESH = frozenset({"bn", "add"})
-
 
 def choose_inplace(network: OpNetwork) -> int:
     """Marks an activation in place if it alone uses its input and that is a tensor made just for it; how many."""
-    fresh = _FRESH | (frozenset({"conv"}) if network.folded else frozenset[str]())  # where nothing trains
+    trains = not network.folded
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     for region in network.regions:
         uses[region.exit] += region.kind in ("stage", "lateral")  # a feature that the module gives out
     for node in network.all_nodes():
-        if node.layer.category == "activation" and len(node.inputs) == 1:
+        if node.op.overwrites and len(node.inputs) == 1:
             source = network.node(node.inputs[0])
-            node.inplace = uses[source.id] == 1 and source.layer.kind in fresh and source.region is node.region
+            is_free = uses[source.id] == 1 and source.op.output_is_free(trains=trains)
+            node.inplace = is_free and source.region is node.region
     return sum(node.inplace for node in network.all_nodes())

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from archdsl.ir.network import Region
 from archdsl.ir.rows import stage_row
-from archdsl.layers import vocabulary
-from archdsl.layers.base import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.lowering.clone import all_regions, reconnect
+from archdsl.targets.torch.ops.convert import Conversion
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def assign_layouts(network: OpNetwork) -> int:
             conversions.give_out(node)
     conversions.give_out_again()
     conversions.end()
-    return sum(node.layer.kind == "convert" for node in network.all_nodes())
+    return sum(isinstance(node.layer, Conversion) for node in network.all_nodes())
 
 
 def _choose(node: OpNode, given: Mapping[int, str]) -> str:
@@ -51,7 +51,7 @@ def _choose(node: OpNode, given: Mapping[int, str]) -> str:
 def _accepted(node: OpNode) -> list[str]:
     if any(s.token for s in node.input_shapes):
         return [TOKENS]
-    accepted = [x for x in node.op.layouts if x != TOKENS]
+    accepted = [x for x in node.op.accepted_layouts if x != TOKENS]
     return [x for x in accepted if x != VECTOR or all(s.is_vector for s in node.input_shapes)]
 
 
@@ -66,7 +66,7 @@ class _Conversions:
 
     def entering(self, node: OpNode, source: int) -> int:
         """An input as the region sees it that it comes into: all layers in that see it in one layout."""
-        if self.network.node(source).layer.kind == "index":
+        if self.network.node(source).layer.holds_indices:
             return source
         place, child = _border(self.network.node(source).region, node.region)
         if child is None:
@@ -138,7 +138,7 @@ class _Conversions:
 
     def before(self, node: OpNode, source: int) -> int:
         """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""
-        if self.network.node(source).layer.kind == "index":
+        if self.network.node(source).layer.holds_indices:
             return source
         given = self.network.node(source).shape
         wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout
@@ -170,7 +170,7 @@ class _Conversions:
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
         graph, given = self.network.graph, self.network.node(source)
         number, shape = max(graph) + 1, given.shape
-        layer = vocabulary()["convert"](after=layout)
+        layer = Conversion(after=layout)
         op = op_of(layer, (shape,), shape)
         node = OpNode(number, layer, (source,), (shape,), shape, region, given.span, "convert", op=op)
         node.layout = self.given[source]

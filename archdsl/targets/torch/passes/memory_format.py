@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archdsl.ir.network import Region
-from archdsl.layers import vocabulary
 from archdsl.lowering.clone import all_regions, reconnect
+from archdsl.targets.torch.ops.channels_last import ChannelsLast
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 
@@ -13,7 +13,7 @@ def put_channels_last(network: OpNetwork) -> int:
 
     How many clips there are.
     """
-    if sum(n.layer.kind == "conv" for n in network.all_nodes()) < 2:
+    if sum(n.op.prefers_channels_last for n in network.all_nodes()) < 2:
         return 0
     converted = {
         clip: number for clip in network.clips.values() if (number := _put_behind(network, network.node(clip)))
@@ -35,7 +35,7 @@ def _put_behind(network: OpNetwork, clip: OpNode) -> int:
         return 0
     number = max(network.graph) + 1
     region = Region("layout", "", entry=clip.id, exit=number, items=[number])
-    layer = vocabulary()["channels_last"]()
+    layer = ChannelsLast()
     op = op_of(layer, (clip.shape,), clip.shape)
     node = OpNode(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last", op=op)
     network.graph.add_node(number, node=node)

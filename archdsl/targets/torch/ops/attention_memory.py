@@ -18,38 +18,42 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME, Grid
 from archdsl.layers.attention_rules import DECOMPOSED, EMBEDDED_GAUSSIAN, GAUSSIAN, NONE, SAME
-from archdsl.layers.base import FLOAT, Saved, Use
 from archdsl.layers.groups import AXES
+from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
     from archdsl.layers.attention import Attention
     from archdsl.layers.attributes import Size3
+    from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.ops.sites import TrainingStep
 
 INDEX = 8  # bytes of the index of a largest value
 ALIGNED = 8  # channels, and keys of a mask, whose multiples the kernels of a GPU take
 
 
-def saved(layer: Attention, use: Use) -> Saved:
+def saved(op: Op[Attention], step: TrainingStep) -> SavedForBackward:
     """What one attention keeps. Tensors have names here, so that those kept twice count once."""
-    if layer.half_over != SAME:
-        kept = _Halves(layer, use)
-    elif layer.arrangement(use.inputs[0]) == "band":
-        kept = _Band(layer, use)
+    (x,) = op.inputs
+    if op.layer.half_over != SAME:
+        kept = _Halves(op, step)
+    elif op.layer.arrangement(x) == "band":
+        kept = _Band(op, step)
     else:
-        kept = _Groups(layer, use)
-    clips = int(use.inputs[0].t) if use.inputs[0].token == FRAME else 1
-    return Saved(kept.keeps_input, own=clips * sum(kept.own.values()), once=kept.once)
+        kept = _Groups(op, step)
+    clips = int(x.t) if x.token == FRAME else 1
+    return SavedForBackward(kept.keeps_input, own=clips * sum(kept.own.values()), once=kept.once)
 
 
 class _Kept:
     """The bytes of each tensor that is kept, of one clip or frame."""
 
-    def __init__(self, layer: Attention, use: Use) -> None:
-        self.layer, self.x, self.packed = layer, use.inputs[0], use.channels_last
+    def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
+        layer = op.layer
+        self.layer, self.forms, self.x, self.packed = layer, op.forms, op.inputs[0], step.channels_last
         self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
         self.wide: int = self.dim  # of queries, keys and values as they are multiplied
-        self.number, self.cast, self.precision = use.number, use.cast, use.precision
-        self.alone = use.batch == 1  # and views where several clips lie apart
+        self.number, self.cast, self.precision = step.element_size, step.casts, step.precision
+        self.alone = step.batch == 1  # and views where several clips lie apart
         self.own: dict[str, int] = {}
         self.once = 0  # of all clips together
         self.keeps_input = False
@@ -106,8 +110,9 @@ class _Kept:
 class _Groups(_Kept):
     """Attention in groups: one, whole axes or windows."""
 
-    def __init__(self, layer: Attention, use: Use) -> None:
-        super().__init__(layer, use)
+    def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
+        super().__init__(op, step)
+        layer = self.layer
         self.kind = layer.arrangement(self.x)
         self.groups, (q, k) = layer.groups(self.x), layer.extents(self.x)
         self.q, self.k = prod(q), prod(k)
@@ -158,7 +163,7 @@ class _Groups(_Kept):
         for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
             if not pooling.is_there:
                 continue
-            if "taps" in layer.forms and self.token and not self.alone:  # frames that lie apart are copied
+            if "taps" in self.forms and self.token and not self.alone:  # frames that lie apart are copied
                 self.keep(f"frames of {parts}", len(parts) * dim * (self.rows - self.token))
             else:
                 self.keep("qkv", 3 * dim * self.rows)
@@ -222,9 +227,9 @@ class _Groups(_Kept):
         """Further channels of queries and keys, in place of a mask; whether there are some."""
         layer, shift = self.layer, self.groups.shift
         more = 0
-        if "distances" in layer.forms:
+        if "distances" in self.forms:
             more = sum(k for a, k in zip("thw", layer.extents(self.x)[1], strict=True) if a in layer.axes)
-        elif "masks" in layer.forms and self.kind == "windows":
+        elif "masks" in self.forms and self.kind == "windows":
             more = sum(n > 0 for n in shift)
         self.wide += more * int(layer.heads)
         if more:
@@ -239,7 +244,7 @@ class _Groups(_Kept):
         softmax = layer.score in (EMBEDDED_GAUSSIAN, GAUSSIAN)
         widened = self._widen()
         masked = self.kind == "windows" and self.groups.is_shifted and not widened
-        learned = layer.position != NONE and "distances" not in layer.forms
+        learned = layer.position != NONE and "distances" not in self.forms
         if softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=learned, widened=widened)
             return
@@ -294,8 +299,9 @@ def _aligned(number: int) -> int:
 class _Halves(_Kept):
     """Two halves of the heads, each along axes of its own."""
 
-    def __init__(self, layer: Attention, use: Use) -> None:
-        super().__init__(layer, use)
+    def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
+        super().__init__(op, step)
+        layer = self.layer
         x, rows = self.x, int(self.x.positions)
         self.keep_x(rows, copied=False)
         for index, over in enumerate((layer.over, layer.half_over)):
@@ -324,8 +330,9 @@ class _Halves(_Kept):
 class _Band(_Kept):
     """Attention within a distance along one axis, in chunks; a class token sees all, and all see it."""
 
-    def __init__(self, layer: Attention, use: Use) -> None:
-        super().__init__(layer, use)
+    def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
+        super().__init__(op, step)
+        layer = self.layer
         x, dim, token = self.x, self.dim, self.token
         rows = int(x.positions) + token
         self.keep_x(rows, copied=not token and not (self.stays(layer.axes, x.size) and set(layer.dilation) == {1}))

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import FRAME
+from archdsl.layers.add import Add
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.sites import SavedForBackward
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+
+
+@op("add")
+class AddOp(Op[Add]):
+    def class_signature(self) -> tuple[Any, ...]:
+        return tuple(x.token for x in self.inputs)
+
+    def output_is_free(self, *, trains: bool) -> bool:
+        return True
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return SavedForBackward()
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        tokens = [x.token for x in self.inputs]
+        lone = tokens.index("") if any(tokens) and "" in tokens else None
+        return {"lone": lone, "axis": 2 if FRAME in tokens else 1}

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import CLIP, FRAME, Grid
+from archdsl.layers.attention import Attention
+from archdsl.layers.attention_rules import (
+    CONCATENATION,
+    DECOMPOSED,
+    DOT_PRODUCT,
+    EMBEDDED_GAUSSIAN,
+    GAUSSIAN,
+    NONE,
+    SAME,
+    TABLE,
+)
+from archdsl.layers.groups import AXES
+from archdsl.targets.torch.ops.attention_memory import saved
+from archdsl.targets.torch.ops.attention_patterns import patterns
+from archdsl.targets.torch.ops.base import Op, compact, op, plain
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
+from archdsl.targets.torch.ops.sites import SharedModule
+
+if TYPE_CHECKING:
+    from archdsl.layers.attention_rules import Pooling
+    from archdsl.targets.torch.ops.sites import CallSite, SavedForBackward, TrainingStep
+
+WEIGHTS = {
+    EMBEDDED_GAUSSIAN: "softmax(q·k/√d)",
+    GAUSSIAN: "softmax(x·x)",
+    DOT_PRODUCT: "q·k/N",
+    CONCATENATION: "relu(w·[q,k])/N",
+}
+_WRITTEN = {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}
+
+
+@op("attention")
+class AttentionOp(Op[Attention]):
+    imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
+    layouts = (CHANNELS_LAST, TOKENS)
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return saved(self, step)
+
+    def cast_weights(self) -> int:
+        shapes = self.layer.projections(self.inputs[0]).items()
+        return sum(out * (into + self.layer.has_bias(name)) for name, (out, into) in shapes)
+
+    def other_forms(self) -> frozenset[str]:
+        layer = self.layer
+        (x,) = self.inputs
+        kind, found = layer.arrangement(x), set[str]()
+        if layer.score == EMBEDDED_GAUSSIAN and layer.position == DECOMPOSED and kind in ("whole", "axes"):
+            found.add("distances")
+        if layer.score == EMBEDDED_GAUSSIAN and layer.scale and kind == "windows" and not x.token:
+            found.add("masks")  # 100 less; scores that are not scaled can differ by more
+        if layer.position == TABLE and kind == "windows":
+            found.add("tables")
+        if layer.pool == "conv" and layer.pool_modules() and all(p.keeps_frames for p in (layer.queries, layer.keys)):
+            found.add("taps")
+        return frozenset(found)
+
+    def class_signature(self) -> tuple[Any, ...]:
+        layer = self.layer
+        (x,) = self.inputs
+        literal = () if layer.pool_modules(x.token) else (*map(int, layer.kv_pool), *map(int, layer.keys.step))
+        pooled = layer.queries.is_there, layer.keys.is_there
+        apart = tuple(d != 1 for d in layer.dilation)
+        band = tuple(map(int, layer.dilation)) if layer.band else ()
+        settings = layer.dim == 0, layer.out == 0, layer.dropout > 0, layer.eps, apart, band
+        stretched = layer.position == DECOMPOSED and layer.is_stretched(x)
+        return (
+            stretched,
+            self._is_alone(x),
+            layer.arrangement(x),
+            x.token,
+            layer.is_banded(x),
+            *pooled,
+            *settings,
+            *literal,
+        )
+
+    def _is_alone(self, x: Grid) -> bool:
+        layer = self.layer
+        return layer.heads == 1 and not layer.is_sized(x) and not layer.pool_modules() and not layer.pool_norm
+
+    def submodule_classes(self) -> dict[str, str]:
+        layer = self.layer
+        found = dict.fromkeys(layer.projection_names(), "nn.Linear")
+        found |= {f"{name}.conv": "nn.Conv3d" for name in layer.pool_modules()}
+        positions = {DECOMPOSED: {"relative": "RelativePositions"}, TABLE: {"": self._class()}}
+        return found | positions.get(layer.position, {})
+
+    def _class(self) -> str:
+        layer = self.layer
+        if layer.names_windows and not layer.band:
+            return "WindowAttention"
+        if layer.band:
+            return "BandedAttention"
+        return "PoolingAttention" if layer.pool_modules() or layer.queries.is_there else "Attention"
+
+    def shape_arguments(self) -> dict[str, Any]:
+        layer = self.layer
+        (x,) = self.inputs
+        found: dict[str, Any] = dict(self._shared(x))
+        grouped = layer.arrangement(x) in ("axes", "windows")
+        grid = layer.groups(x).grid
+        if x.token and (layer.pool_modules(x.token) or grouped):
+            found["grid"] = grid
+            if layer.pool_modules(x.token) and grouped:
+                one = Grid(1, *grid)
+                found["q_grid"], found["kv_grid"] = plain(layer.queries.of(one)), plain(layer.keys.of(one))
+        if layer.position == DECOMPOSED:
+            found["queries"], found["keys"] = layer.extents(x)
+            if layer.is_stretched(x):
+                found["tables"] = layer.position_rows(x)
+        if layer.position == TABLE:
+            found["rows"] = int(prod(2 * n - 1 for n in layer.table(x)))
+        return found
+
+    def _shared(self, x: Grid) -> dict[str, SharedModule]:
+        layer = self.layer
+        biased, drops = layer.position != NONE, layer.dropout > 0
+        options: dict[str, Any] = {"token": bool(x.token), "table": layer.position == TABLE, "drops": drops}
+        options |= {
+            "scaled": layer.scale,
+            "biased": biased,
+            "sided": "masks" in self.forms,
+            "fused": "tables" in self.forms,
+        }
+        if layer.arrangement(x) == "band" and layer.is_banded(x):
+            name = ("Band", "Band", "attention_band.j2")
+            return {"band": SharedModule(*name, tuple(options.items()), layer.chunks(x))}
+        if layer.arrangement(x) != "windows":
+            return {}
+        found = layer.groups(x)
+        apart = "".join(a for a, d in zip("thw", layer.dilation, strict=True) if d != 1)
+        grid, group, members = patterns(layer.axes, windows=True, apart=apart)
+        options |= {"grid": grid, "batch": group, "group": members, "axes": layer.axes, "apart": apart}
+        options |= {"prefix": layer.table_prefix, "strided": layer.pooled, "attends": layer.score == EMBEDDED_GAUSSIAN}
+        name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
+        arguments: list[Any] = [found.grid, found.window]
+        arguments += [found.dilation] if apart else []
+        arguments += layer.extents(x) if layer.pooled else []
+        if layer.position == TABLE:
+            arguments += [plain(layer.queries.step), plain(layer.keys.step)] if layer.pooled else []
+            arguments.append(layer.table(x))
+        if found.is_shifted:
+            pools = (layer.queries, layer.keys) if layer.pooled else (layer.queries,)
+            arguments += [plain(p.of_shift(found.shift)) for p in pools]
+        return {
+            "windows": SharedModule(name, "Windows", "attention_windows.j2", tuple(options.items()), tuple(arguments))
+        }
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        layer = self.layer
+        (x,) = self.inputs
+        kind, pools = layer.arrangement(x), layer.pool_modules(x.token)
+        _, batch, group = patterns(layer.axes)
+        halves = [
+            patterns(AXES[o])[1:] for o in (layer.over, layer.half_over if layer.half_over != SAME else layer.over)
+        ]
+        return {
+            "name": self._class(),
+            "doc": self._doc(),
+            "kind": kind,
+            "banded": kind == "band" and layer.is_banded(x),
+            "channels": site.inputs[0].channels,
+            "dim": layer.dim or None,
+            "out": layer.out or None,
+            "heads": None if self._is_alone(x) else layer.heads,
+            "score": layer.score,
+            "scaled": layer.scale,
+            "token": bool(x.token),
+            "frame": x.token == FRAME,
+            "over": layer.axes,
+            "batch": batch,
+            "group": group,
+            "halves": halves,
+            "others": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
+            "row": list(self._row()) if layer.band else None,
+            "io": _WRITTEN[x.token],
+            "keeps_grid": kind in ("axes", "windows") and not layer.pooled,
+            "q_pooled": layer.queries.is_there,
+            "kv_pooled": layer.keys.is_there,
+            "pool": layer.pool,
+            "modules": bool(pools),
+            "pool_norm": layer.pool_norm,
+            "eps": None if layer.eps == 1e-5 else layer.eps,
+            "pool_first": layer.kv_pool_first,
+            "functional": None if pools or not layer.keys.is_there else _arguments(layer.keys),
+            "functional_q": None if pools or not layer.queries.is_there else _arguments(layer.queries),
+            "add_query": layer.add_query,
+            "position": layer.position,
+            "distances": "distances" in self.forms,
+            "taps": "taps" in self.forms,
+            "own": layer.token_projections,
+            "dropout": layer.dropout or None,
+            "bias": layer.bias,
+            "proj_bias": layer.proj_bias,
+            **self._kernels(x),
+        }
+
+    def _kernels(self, x: Grid) -> dict[str, Any]:
+        """The numbers of poolings that are modules."""
+        layer = self.layer
+        found: dict[str, Any] = {}
+        if "q_pool" in layer.pool_modules(x.token):
+            found |= {"q_kernel": layer.q_pool, "q_step": layer.queries.step}
+        if "kv_pool" in layer.pool_modules(x.token):
+            found |= {"kv_kernel": layer.kv_pool, "kv_step": layer.keys.step}
+        return found
+
+    def _row(self) -> tuple[str, str, str, str]:
+        """How a grid becomes rows of positions: both sides, and the sizes that each way needs to know."""
+        layer = self.layer
+        others = [a for a in "thw" if a not in layer.axes]
+        sizes = ", ".join(f"{a}={a}" for a in others)
+        dilation = int(layer.dilation["thw".index(layer.axes)])
+        if dilation == 1:
+            return "t h w", f"(b {' '.join(others)}) {layer.axes}", "", sizes
+        grid = " ".join(f"({a} p)" if a == layer.axes else a for a in "thw")
+        return grid, f"(b {' '.join(others)} p) {layer.axes}", f", p={dilation}", f"{sizes}, p={dilation}"
+
+    def _doc(self) -> str:
+        layer = self.layer
+        axes = layer.over.replace("_", " and ")
+        pooled = ", to max-pooled keys and values" if layer.keys.is_there and not layer.pool_modules() else ""
+        weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
+        return f"Self-attention over {axes}{pooled}, weighted by {weights}."
+
+
+def _arguments(pooling: Pooling) -> str:
+    """Return the arguments of torch's pooling functions."""
+    texts = [str(compact(pooling.kernel))]
+    if pooling.step != pooling.kernel:
+        texts.append(f"stride={compact(pooling.step)}")
+    if any(pooling.padding):
+        texts.append(f"padding={compact(pooling.padding)}")
+    return ", ".join(texts)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from archdsl.layers.base import Layer
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
+
+
+class ChannelsLast(Layer):
+    """Puts the channels of a clip last in memory; its shape stays. The pass of the same name puts it in."""
+
+    kind, category, internal = "channels_last", "layout", True
+
+
+@op("channels_last")
+class ChannelsLastOp(Op[ChannelsLast]):
+    puts_channels_last = True
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return SavedForBackward()

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from archdsl.layers.base import Layer
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.layouts import ANY_LAYOUT
+from archdsl.targets.torch.ops.sites import CallSite, SavedForBackward, TrainingStep
+
+
+class Conversion(Layer):
+    """Brings a value from one layout in memory to another. No word of the language: the pass `layouts` puts it in."""
+
+    kind, category, internal = "convert", "layout", True
+    takes_tokens = True
+    after: str
+
+
+@op("convert")
+class ConvertOp(Op[Conversion]):
+    layouts = ANY_LAYOUT
+
+    def output_layout(self, layout: str) -> str:
+        return self.layer.after
+
+    @property
+    def is_view(self) -> bool:
+        return True
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return SavedForBackward()
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        return {"before": site.layout, "after": self.layer.after}

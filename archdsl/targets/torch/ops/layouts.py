@@ -1,0 +1,12 @@
+"""Layouts: the order of a value's axes in memory.
+
+B clips, C channels, T frames, H × W positions.
+"""
+
+from __future__ import annotations
+
+GRID = "grid"  # (B, C, T, H, W)
+CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
+VECTOR = "vector"  # (B, C): a grid of 1×1×1
+TOKENS = "tokens"  # with class tokens, each first: (B, 1 + T·H·W, C) for a clip, (B, T, 1 + H·W, C) for frames
+ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks for the layout

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import CLIP, FRAME, fixed
+from archdsl.layers.position import SINUSOID, TIME, Position
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
+from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+
+
+@op("position")
+class PositionOp(Op[Position]):
+    torch_class = "Position"
+    imports = ("from torch.nn import functional as F",)
+    layouts = (CHANNELS_LAST, TOKENS)
+
+    def shape_arguments(self) -> dict[str, Any]:
+        x = self.inputs[0]
+        if self.layer.table:
+            return {}
+        return {"frames": int(x.t)} if self.layer.over == TIME and x.token != CLIP else {"grid": fixed(x)}
+
+    def class_signature(self) -> tuple[Any, ...]:
+        return self.inputs[0].token, bool(self.layer.table)
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        indices = 2 * FLOAT * self.inputs[0].t if self.layer.table else 0  # of the frames
+        return SavedForBackward(once=indices)
+
+    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
+        return FLOAT  # that of its own vectors
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        x, layer = self.inputs[0], self.layer
+        return {
+            "channels": site.inputs[0].channels,
+            "scope": x.token,
+            "over": layer.over,
+            "own": layer.has_token_vector(x),
+            "apart": layer.apart,
+            "fixed": layer.vectors == SINUSOID,
+            "table": layer.table or None,
+            "io": {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}[x.token],
+        }
