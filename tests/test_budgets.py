@@ -66,7 +66,6 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/weights/parse.py::_add": 9,
     },
     "branches": {
-        "templates/layers/position.py.j2": 32,
     },
     "test file": {},
     "test function": {},

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.select import OpNode
 
-_DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
+DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 
 
 class LazyShape:
@@ -100,8 +100,8 @@ class LayerPrinter:
         for kind in {layer.kind for layer in layers if not layer.added_by}:
             with suppress(TemplateNotFound):
                 source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
-                if source.startswith(_DECLARED):
-                    found.update(source[len(_DECLARED) :].partition(" #}")[0].split(", "))
+                if source.startswith(DECLARED):
+                    found.update(source[len(DECLARED) :].partition(" #}")[0].split(", "))
         return found
 
     def at(self, nodes: Sequence[OpNode], constructor: Constructor, place: Expr | None = None) -> PrintedLayer:

@@ -1,0 +1,110 @@
+"""What templates declare of their code is what Python's own parser finds in it, for all forms in specs and programs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from programs import program
+from programs.check import Texts
+from repository import ROOT
+
+from archdsl.core.diagnostics import SpecError
+from archdsl.core.source import Source
+from archdsl.files import FileLibrary, read_source
+from archdsl.pipeline import analyse, module_text
+from archdsl.targets.python.reader import expression
+from archdsl.targets.python.tree import Leaf, Name, Precedence
+from archdsl.targets.torch import layers
+from archdsl.targets.torch.layers import DECLARED
+from archdsl.targets.torch.operands import Operand
+
+IMPORTED = {"torch", "F", "rearrange", "repeat"}
+PROGRAMS = 60
+SPECS = [*sorted(ROOT.glob("specs/*.arch"))[::3], ROOT / "specs/slowfast_4x16_r50_ttoc.arch"]
+
+
+class Printed(NamedTuple):
+    """One form of a layer's code."""
+
+    kind: str
+    many: bool
+    code: Any
+
+    def apply(self, *exprs: Any) -> str:
+        return " ".join(str(self.code.apply(*map(Operand, exprs))).split())
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[Printed]:
+    """Every form of code that some specs and programs need."""
+    found: dict[Any, Printed] = {}
+    write = layers._bundled
+
+    def recorded(layer: Any, plan: dict[str, Any], *rest: Any) -> Any:
+        code = write(layer, plan, *rest)
+        key = (layer.kind, *(f"{k}={v}" for k, v in plan.items() if k != "layer"))
+        found.setdefault(key, Printed(layer.kind, layer.many, code))
+        return code
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "_bundled", recorded)
+        for spec in SPECS:
+            module_text(analyse(read_source(str(spec)), FileLibrary()))
+        for seed in range(PROGRAMS):
+            case = program(seed)
+            try:
+                analysis = analyse(Source(f"{case.name}.arch", case.texts[case.name]), Texts(case.texts))
+            except SpecError:
+                continue
+            module_text(analysis)
+    return list(found.values())
+
+
+def operands(form: Printed) -> list[Name]:
+    return [Name("first"), Name("second")] if form.many else [Name("first")]
+
+
+def test_every_layer_with_a_template_is_among_them(printed: list[Printed]) -> None:
+    kinds = {path.name.partition(".")[0] for path in (ROOT / "templates/layers").glob("*.py.j2")}
+    assert {form.kind for form in printed} == kinds
+
+
+def test_precedence_is_declared(printed: list[Printed]) -> None:
+    for form in printed:
+        code = form.apply(*operands(form))
+        assert expression(code).precedence == form.code.precedence, (form.kind, code)
+
+
+def test_names_of_imports_are_declared(printed: list[Printed]) -> None:
+    for form in printed:
+        code = f"{form.apply(*operands(form))}, {form.code.module or 'x'}"
+        read = {n.id for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name)}
+        assert read & IMPORTED == form.code.names, (form.kind, code)
+
+
+def test_names_of_definitions_are_declared(printed: list[Printed]) -> None:
+    defined: dict[str, set[str]] = {}
+    for form in printed:
+        body = ast.parse(form.code.support).body
+        defined.setdefault(form.kind, set()).update(
+            n.name for n in body if isinstance(n, (ast.ClassDef, ast.FunctionDef))
+        )
+    for kind, names in defined.items():
+        source = Path(ROOT / f"templates/layers/{kind}.py.j2").read_text("utf-8")
+        declared = source.partition(" #}")[0].removeprefix(DECLARED).split(", ") if source.startswith(DECLARED) else []
+        assert names <= set(declared), kind
+
+
+def test_operands_have_brackets_where_they_need_them(printed: list[Printed]) -> None:
+    """An operand that binds as loosely as one can is the same part of the tree as a name."""
+    loose = Leaf("a if b else c", Precedence.CONDITIONAL)
+    for form in printed:
+        names = operands(form)
+        with_names = ast.dump(ast.parse(form.apply(*names)))
+        dumped = ast.dump(ast.parse(loose.text, mode="eval").body)
+        for name in names:
+            with_names = with_names.replace(ast.dump(ast.parse(name.id, mode="eval").body), dumped)
+        assert ast.dump(ast.parse(form.apply(*[loose] * len(names)))) == with_names, form.kind
