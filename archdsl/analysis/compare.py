@@ -10,12 +10,13 @@ from archdsl.analysis.export import plain_values
 from archdsl.core.changes import CHANGED, GONE, NEW, SAME
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol, written
+from archdsl.ir.regions import around
 from archdsl.ir.tensors import own_tensors, tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from archdsl.ir.network import Network, Node, Region
+    from archdsl.ir.network import Network, Node
 
 T = TypeVar("T")
 
@@ -154,7 +155,7 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
         layer, own = node.layer, own_tensors(node)
         givers = [network.node(n) for n in node.inputs]
         names = tuple(g.name if sources is None else sources.name(g, node) for g in givers)
-        frozen = bool(own) and node.region.top.frozen
+        frozen = bool(own) and node.is_frozen
         values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
         cost = node_cost(node)
         found[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost)
@@ -168,28 +169,20 @@ class _Sources:
         self._meant: dict[str, set[int]] = {}
         for node in network.all_nodes():
             self._meant.setdefault(node.name, set()).add(node.id)
-            for region in _around(node):
+            for region in around(node.region):
                 if region.name and region.exit >= 0:
                     self._meant.setdefault(region.name, set()).add(region.exit)
 
     def name(self, giver: Node, taker: Node) -> str:
         """How the taker's input is called."""
         result = giver.name
-        inside = set(_around(taker))
-        for region in _around(giver):
+        inside = set(around(taker.region))
+        for region in around(giver.region):
             if region.exit != giver.id or region in inside:
                 break
             if self._meant.get(region.name) == {giver.id}:
                 result = region.name
         return result
-
-
-def _around(node: Node) -> Iterable[Region]:
-    """The regions that a layer is in, the innermost first."""
-    region: Region | None = node.region
-    while region is not None:
-        yield region
-        region = region.parent
 
 
 def _plain(grid: Grid) -> Grid:

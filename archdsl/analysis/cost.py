@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.regions import BlockRow, Featured, Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from archdsl.ir.network import Network, Node
+    from archdsl.ir.regions import Part, Region
 
 LEVELS = ("stage", "block", "layer")
 CONVENTION = "one multiply-add counts 1; convolutions, linear layers and attention products count, for one clip"
@@ -60,23 +63,27 @@ def region_cost(network: Network, region: Region) -> Cost:
 
 def cost_rows(network: Network, level: str = "stage") -> list[Row]:
     """The cost of each stage, block or layer, in the order of data flow; the rows add up to the total."""
-    return [row for region in network.regions for row in _rows(network, region, level)]
+    return [row for region in network.regions for row in _part_rows(network, region, level)]
 
 
-def _rows(network: Network, region: Region, level: str) -> Iterator[Row]:
-    if level == "stage":
-        cost = region_cost(network, region)
-        if region.kind in ("stage", "lateral", "head") or cost != Cost():
-            yield Row(region.stage, region.path, _shape(network, region.exit), cost)
+def _part_rows(network: Network, part: Part, level: str) -> Iterator[Row]:
+    if level != "stage":
+        yield from _inner_rows(network, part, part.path, level)
         return
+    cost = region_cost(network, part)
+    if isinstance(part, Featured | Head) or cost != Cost():
+        yield Row(part.stage, part.path, _shape(network, part.exit), cost)
+
+
+def _inner_rows(network: Network, region: Region, path: str, level: str) -> Iterator[Row]:
     for item in region.items:
-        if isinstance(item, Region) and (item.kind == "sequence" or level == "layer"):
-            yield from _rows(network, item, level)
-        elif isinstance(item, Region):
-            yield Row(item.name, region.top.path, _shape(network, item.exit), region_cost(network, item))
-        else:
+        if isinstance(item, int):
             node = network.node(item)
-            yield Row(node.name, region.top.path, _shape(network, item), node_cost(node))
+            yield Row(node.name, path, _shape(network, item), node_cost(node))
+        elif isinstance(item, BlockRow) or level == "layer":
+            yield from _inner_rows(network, item, path, level)
+        else:
+            yield Row(item.name, path, _shape(network, item.exit), region_cost(network, item))
 
 
 def _shape(network: Network, number: int) -> tuple[int, int, int, int]:

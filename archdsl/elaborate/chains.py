@@ -23,7 +23,8 @@ from archdsl.elaborate.faults import grids_hint, producer, residual_hint, residu
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
-from archdsl.ir.network import Node, Region, Shape
+from archdsl.ir.network import Node
+from archdsl.ir.regions import Block, Shortcut
 from archdsl.ir.signature import IN_CHANNELS
 from archdsl.layers.attributes import Reference, unsuited
 from archdsl.layers.base import ShapeError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.program import BlockDef, Module
+    from archdsl.ir.regions import Inner, Region, Shape
     from archdsl.layers.base import Layer
 
 MAX_LAYERS = 5_000
@@ -136,7 +138,7 @@ class Builder:
         if isinstance(step.link, ast.Layer):
             self.repeats += 1
             for item in context.region.items[before:]:
-                if isinstance(item, Region):
+                if isinstance(item, Block):
                     item.repeat = self.repeats
         return flow
 
@@ -153,8 +155,10 @@ class Builder:
         context.values[label.id] = flow or LOST
         made = context.region.items[before:]
         if len(made) == 1:
-            item = made[0] if isinstance(made[0], Region) else self.graph.nodes[made[0]]["node"]
-            item.label, item.explicit = label.id, True
+            item: Node | Inner = self.graph.nodes[made[0]]["node"] if isinstance(made[0], int) else made[0]
+            item.label = label.id
+            if isinstance(item, Node | Block):
+                item.explicit = True
 
     def _link(self, link: ast.Link, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
         if isinstance(link, ast.Layer):
@@ -202,7 +206,7 @@ class Builder:
             return LOST
         names = [getattr(layer, key) for key, kind in layer.attributes.items() if isinstance(kind, Reference)]
         referred = [self.binder.indices[name] for name in names if name]
-        if referred and context.region.parent is not None:
+        if referred and isinstance(context.region, Block | Shortcut):
             hint = "put this layer into a line of a stage, beside the block"
             self.evaluator.fault("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
             return LOST
@@ -296,9 +300,8 @@ class Builder:
                 return LOST
         else:
             truth = True
-        region = Region("shortcut", "shortcut", context.region, entry=flow.node, entering=flow.shape)
-        if shortcut.test is not None:
-            region.condition = condition_of(shortcut.test, inner.scope, self.evaluator)
+        condition = condition_of(shortcut.test, inner.scope, self.evaluator) if shortcut.test is not None else None
+        region = Shortcut(parent=context.region, label="shortcut", entry=flow.node, condition=condition)
         inner.region, inner.values = region, context.values.new_child()
         result = self.chain(shortcut.chain, flow, inner) if truth else flow
         self.hidden.update(name for name in inner.values.maps[0] if name not in context.values)
@@ -327,8 +330,8 @@ class Builder:
         arguments = self.binder.block(block, link, scope, context.scope)
         if arguments is None:
             return LOST
-        region = Region(
-            "block", block.name.id, context.region, block=definition.signature, arguments=arguments,
+        region = Block(
+            parent=context.region, label=block.name.id, signature=definition.signature, arguments=arguments,
             entry=flow.node, entering=flow.shape, span=link.span,
         )  # fmt: skip
         inner = Context(scope, region, definition.module, (*context.opened, definition))
@@ -342,7 +345,7 @@ class Builder:
         context.region.items.append(region)
         return Flow(result.node, self._leaving(result.shape, region, flow.shape))
 
-    def _leaving(self, shape: Shape, region: Region, entering: Shape) -> Shape:
+    def _leaving(self, shape: Shape, region: Block, entering: Shape) -> Shape:
         """A shape in the terms of the caller."""
         if not isinstance(shape, Grid):
             return shape
@@ -386,7 +389,7 @@ class Builder:
         notes: Callable[[], list[Note]] = made
         if isinstance(link, ast.Residual):
             code, (body, around) = "E0507", flows
-            taken = isinstance(last := context.region.items[-1], Region) and last.exit != last.entry
+            taken = isinstance(last := context.region.items[-1], Shortcut) and last.exit != last.entry
             is_taken = link.shortcut is not None and taken
             notes = partial(residual_notes, self.graph, body, around, context.region, is_taken)
             hint = residual_hint(body.shape, around.shape, link.shortcut is not None, taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -26,7 +27,8 @@ from archdsl.elaborate.unread import (
 )
 from archdsl.elaborate.unused_blocks import check_unused_blocks
 from archdsl.frontend import ast
-from archdsl.ir.network import Network, Region
+from archdsl.ir.network import Network
+from archdsl.ir.regions import Fusion, Head, InputPlace, Lateral, PathStart, Stage
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:
@@ -37,9 +39,9 @@ if TYPE_CHECKING:
     from archdsl.elaborate.parameters import ParameterScope
     from archdsl.elaborate.program import Program
     from archdsl.elaborate.scope import Scope
+    from archdsl.ir.regions import Part
 
 Clip = tuple[int, int, int, int]
-Regions = dict[tuple[str, str], Region]  # of one stage, by kind and path: a path may be called as a lateral is
 INPUT_HINT = "`input clip: video[3, 16, 224, 224]` declares one, channels first"
 FUSIONS = {"concat": "concat", "sum": "add"}
 
@@ -64,6 +66,15 @@ def expand(
     return network
 
 
+@dataclass
+class _StageParts:
+    """What the lines of one stage make."""
+
+    label: str
+    stages: dict[str, Stage] = field(default_factory=dict[str, Stage])  # by path
+    laterals: list[Lateral] = field(default_factory=list[Lateral])
+
+
 class _Expander:
     def __init__(
         self, program: Program, scope: ParameterScope, evaluator: Evaluator, reporter: Reporter, clip: Clip | None
@@ -74,8 +85,7 @@ class _Expander:
         self.reporter = reporter
         self.clip = clip
         self.graph: nx.DiGraph[int] = nx.DiGraph()
-        self.regions: list[Region] = []
-        self._listed: set[Region] = set()
+        self.regions: dict[Part, None] = {}  # in the order of data flow
         self.inputs: dict[str, Flow] = {}
         self.indices: dict[str, Flow] = {}
         self.declared: tuple[int | Unknown, ...] = ()  # size of the first input
@@ -120,9 +130,8 @@ class _Expander:
             )
         self._check_new(name, self.inputs, why_no_input(name.id))
         shape = self._clip_shape(statement, scope)
-        region = Region("input", "", path=name.id)
         layer = vocabulary()["input"]()
-        self.inputs[name.id] = self.builder.add_node(layer, (), shape, region, statement.span)
+        self.inputs[name.id] = self.builder.add_node(layer, (), shape, InputPlace(), statement.span)
 
     def _index(self, statement: ast.Input, scope: Scope) -> None:
         """Numbers of the clip's frames, for layers that ask for them by name."""
@@ -139,8 +148,8 @@ class _Expander:
         self._check_new(name, {**self.inputs, **self.indices}, why_no_input(name.id))
         frames = self._frames() if sizes[0] in self.declared[:1] else sizes[0]
         shape = UNKNOWN if isinstance(frames, Unknown) else Grid(1, frames, 1, 1)
-        region = Region("input", "", path=name.id)
-        self.indices[name.id] = self.builder.add_node(vocabulary()["index"](), (), shape, region, statement.span)
+        layer = vocabulary()["index"]()
+        self.indices[name.id] = self.builder.add_node(layer, (), shape, InputPlace(), statement.span)
         self.builder.binder.indices = dict(self.indices)
 
     def _frames(self) -> int | Unknown:
@@ -176,8 +185,7 @@ class _Expander:
     def _path(self, statement: ast.Path, scope: Scope) -> None:
         name = statement.name
         self._check_new(name, self.paths, why_refused(name.id))
-        region = Region("path", "", path=name.id, stage="input")
-        self.paths[name.id] = self._line(statement.chain, self._only_input(), region, scope)
+        self.paths[name.id] = self._line(statement.chain, self._only_input(), PathStart(path=name.id), scope)
 
     def _only_input(self) -> Flow | None:
         return next(iter(self.inputs.values())) if len(self.inputs) == 1 else None
@@ -198,9 +206,8 @@ class _Expander:
         bind(statement, scope, self.evaluator)
 
     def _head(self, statement: ast.Head, scope: Scope) -> None:
-        region = Region("head", "", stage="head")
         flow = self._only_path() if self.paths else self._only_input()
-        self.head, self.output = statement, self._line(statement.chain, flow, region, scope)
+        self.head, self.output = statement, self._line(statement.chain, flow, Head(), scope)
 
     def _only_path(self) -> Flow | None:
         return next(iter(self.paths.values())) if len(self.paths) == 1 else None
@@ -236,11 +243,11 @@ class _Expander:
             notes = [Note("first here", self.stages[label].span)] if label in self.stages else []
             self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
         self.stages[label] = statement.label
-        regions: Regions = {}
-        self._stage_body(statement.body, scope.child(), label, regions)
+        parts = _StageParts(label)
+        self._stage_body(statement.body, scope.child(), parts)
         frozen = self._is_frozen(statement.frozen, scope)
-        for region in regions.values():
-            region.frozen = frozen
+        for part in (*parts.stages.values(), *parts.laterals):
+            part.frozen = frozen
 
     def _is_frozen(self, frozen: ast.Frozen | None, scope: Scope) -> bool:
         if frozen is None or frozen.test is None:
@@ -264,25 +271,25 @@ class _Expander:
         label = "nothing has been declared that could flow here"
         return self.reporter.fatal("E0601", part.span, label, hint=INPUT_HINT)
 
-    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, label: str, regions: Regions) -> None:
+    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, parts: _StageParts) -> None:
         for statement in body:
             if isinstance(statement, ast.PathLine):
-                self._path_line(statement, scope, label, regions)
+                self._path_line(statement, scope, parts)
             elif isinstance(statement, ast.Lateral):
-                self._lateral(statement, scope, label, regions)
+                self._lateral(statement, scope, parts)
             elif isinstance(statement, ast.Let):
                 self._let(statement, scope)
             elif isinstance(statement, ast.If):
                 truth = self.evaluator.truth(statement.test, scope)
                 if not isinstance(truth, Unknown):
-                    self._stage_body(statement.body if truth else statement.otherwise, scope.child(), label, regions)
+                    self._stage_body(statement.body if truth else statement.otherwise, scope.child(), parts)
 
-    def _path_line(self, line: ast.PathLine, scope: Scope, label: str, regions: Regions) -> None:
+    def _path_line(self, line: ast.PathLine, scope: Scope, parts: _StageParts) -> None:
         path = self._which_path(line)
         if path is None:
             return
-        region = regions.setdefault(("stage", path), Region("stage", "", path=path, stage=label, span=line.span))
-        self.paths[path] = self._line(line.chain, self.paths[path], region, scope)
+        stage = parts.stages.setdefault(path, Stage(path=path, stage=parts.label, span=line.span))
+        self.paths[path] = self._line(line.chain, self.paths[path], stage, scope)
 
     def _which_path(self, line: ast.PathLine) -> str | None:
         if line.path is None:
@@ -302,26 +309,27 @@ class _Expander:
         self.reporter.report("E0603", name.span, f"no path `{name.id}`", hint=hint)
         return False
 
-    def _lateral(self, lateral: ast.Lateral, scope: Scope, label: str, regions: Regions) -> None:
+    def _lateral(self, lateral: ast.Lateral, scope: Scope, parts: _StageParts) -> None:
         source, target = lateral.source, lateral.target
         if source.id in self.program.dropped or target.id in self.program.dropped:
             return
         if not (self._known_path(source) and self._known_path(target)):
             return
-        region = Region("lateral", "", path=f"{source.id}_to_{target.id}", stage=label, span=lateral.span)
-        regions[region.kind, region.path] = region
+        flow = self.paths[source.id]
+        part = Lateral(source=source.id, target=target.id, stage=parts.label, span=lateral.span, entry=flow.node)
+        parts.laterals.append(part)
         self.builder.read.add(source.id)
-        side = self._line(lateral.chain, self.paths[source.id], region, scope)
+        side = self._line(lateral.chain, flow, part, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:
             return
-        joint = Region("fusion", "", path=target.id, stage=label)
+        joint = Fusion(path=target.id, stage=parts.label)
         context = Context(scope, joint, self.module)
         layer = vocabulary()[FUSIONS[fusion]]()
         flows = (self.paths[target.id], side)
         self.paths[target.id] = self.builder.apply(layer, flows, context, lateral)
         joint.exit = self.paths[target.id].node
-        self.regions.append(joint)
+        self.regions[joint] = None
 
     def _fusion(self, lateral: ast.Lateral, scope: Scope) -> str | None:
         if lateral.fusion is None:
@@ -337,24 +345,22 @@ class _Expander:
 
     # --- lines ---
 
-    def _line(self, chain: ast.Chain, flow: Flow | None, region: Region, scope: Scope) -> Flow:
+    def _line(self, chain: ast.Chain, flow: Flow | None, part: Part, scope: Scope) -> Flow:
         """Expands one line of the spec, which sees every path, input and named value."""
         if not self.inputs:
             raise self._no_input(chain)
         shape = flow.shape if flow is not None else None
         own: dict[str, Flow] = {}
         paths = {} if "" in self.paths else self.paths
-        context = Context(scope.child(shape), region, self.module, values=ChainMap(own, self.named, paths, self.inputs))
+        context = Context(scope.child(shape), part, self.module, values=ChainMap(own, self.named, paths, self.inputs))
         result = self.builder.chain(chain, flow, context)
         for name, value in own.items():
             if value.node == result.node:
                 self.named[name] = value
             else:
                 self.builder.hidden.add(name)
-        region.entry, region.exit = flow.node if flow is not None else -1, result.node
-        if region not in self._listed:
-            self._listed.add(region)
-            self.regions.append(region)
+        part.exit = result.node
+        self.regions.setdefault(part)
         return result
 
     def _check_new(self, name: ast.Name, existing: dict[str, Flow], refused: str) -> None:
@@ -404,7 +410,7 @@ class _Expander:
             doc=self.program.doc,
             citations=self.program.citations,
             graph=self.graph,
-            regions=self.regions,
+            regions=list(self.regions),
             inputs={n: f.node for n, f in {**self.inputs, **self.indices}.items()},
             output=output.node,
             fixed_axes=frozenset(self.evaluator.sizes_used),

@@ -14,6 +14,7 @@ from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
 from archdsl.elaborate.meanings import VALUES
 from archdsl.elaborate.scope import traced
 from archdsl.frontend import ast
+from archdsl.ir.regions import Block, around
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from archdsl.core.grid import Grid
     from archdsl.core.source import Span
     from archdsl.elaborate.scope import Scope
-    from archdsl.ir.network import Node, Region
+    from archdsl.ir.network import Node
+    from archdsl.ir.regions import Region
 
 SHOWN_CALLS = 3
 
@@ -170,7 +172,7 @@ def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
     return FUNCTION_MEANINGS.get(name.lower()) or did_you_mean(name, {*FUNCTIONS, *symbols})
 
 
-def producer(graph: nx.DiGraph[int], number: int, region: Region | None) -> Span:
+def producer(graph: nx.DiGraph[int], number: int, region: Region) -> Span:
     """What gave a value its shape, as it is seen from a region: a layer, or the call of a block that it lies in."""
     node: Node = graph.nodes[number]["node"]
     while len(node.inputs) == 1 and node.inputs[0] >= 0:
@@ -178,16 +180,12 @@ def producer(graph: nx.DiGraph[int], number: int, region: Region | None) -> Span
         if before.shape != node.shape:
             break
         node = before
-    seen_from: set[Region] = set()
-    while region is not None:
-        seen_from.add(region)
-        region = region.parent
-    span, inside = node.span, node.region
-    while inside not in seen_from:
-        span = inside.span if inside.kind == "block" and inside.span is not None else span
-        if inside.parent is None:
+    seen_from = set(around(region))
+    span = node.span
+    for inside in around(node.region):
+        if inside in seen_from:
             break
-        inside = inside.parent
+        span = inside.span if isinstance(inside, Block) else span
     return span
 
 

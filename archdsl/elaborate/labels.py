@@ -12,12 +12,16 @@ from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.network import Network, Node
+from archdsl.ir.regions import Block, BlockRow, Featured, Fusion, Head
 from archdsl.ir.rows import row_of_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
+    from archdsl.ir.regions import Inner, Item, Region
 
 
 def assign_labels(network: Network, reporter: Reporter) -> None:
@@ -33,12 +37,11 @@ def assign_labels(network: Network, reporter: Reporter) -> None:
     _check_tops(network, reporter)
     for name, number in network.inputs.items():
         network.node(number).label = name
-        network.node(number).region.path = ""
 
 
 def _tell_fusions_apart(network: Network) -> None:
     """Number the joins of laterals whose names a layer of the same stage and path has, or another lateral's join."""
-    fused = {n for region in network.regions if region.kind == "fusion" for n in region.nodes()}
+    fused = {n for region in network.regions if isinstance(region, Fusion) for n in region.nodes()}
     taken = {node.name for node in network.all_nodes() if node.id not in fused}
     for node in map(network.node, sorted(fused)):
         kind = node.label
@@ -48,7 +51,7 @@ def _tell_fusions_apart(network: Network) -> None:
 
 
 def _number_row(region: Region) -> None:
-    blocks = [i for i in region.items if isinstance(i, Region)]
+    blocks = [i for i in region.items if isinstance(i, Block)]
     alone = len(blocks) == 1 and not blocks[0].repeat
     for index, block in enumerate(blocks):
         block.label = "" if alone else str(index)
@@ -56,29 +59,28 @@ def _number_row(region: Region) -> None:
 
 def _label_members(network: Network, region: Region, reporter: Reporter) -> None:
     _gather_rows(region)
-    members = [item if isinstance(item, Region) else network.node(item) for item in region.items]
-    _number([m for m in members if not m.explicit])
+    members = [network.node(item) if isinstance(item, int) else item for item in region.items]
+    _number([m for m in members if not (isinstance(m, Node | Block) and m.explicit)])
     _check(network, members, reporter)
-    for member in members:
-        if isinstance(member, Region) and member.kind == "sequence":
+    for member in region.inner:
+        if isinstance(member, BlockRow):
             _number_row(member)
-            for block in member.items:
-                if isinstance(block, Region):
-                    _label_members(network, block, reporter)
-        elif isinstance(member, Region):
+            for block in member.blocks:
+                _label_members(network, block, reporter)
+        else:
             _label_members(network, member, reporter)
 
 
 def _gather_rows(region: Region) -> None:
     """Puts blocks that a `*` repeats into a region of their own, but for one that `as` has named."""
-    items: list[int | Region] = []
+    items: list[Item] = []
     for item in region.items:
-        if not (isinstance(item, Region) and item.repeat) or item.explicit:
+        if not isinstance(item, Block) or not item.repeat or item.explicit:
             items.append(item)
             continue
         row = items[-1] if items else None
-        if not (isinstance(row, Region) and row.kind == "sequence" and row.repeat == item.repeat):
-            row = Region("sequence", "blocks", region, entry=item.entry, repeat=item.repeat)
+        if not isinstance(row, BlockRow) or row.blocks[0].repeat != item.repeat:
+            row = BlockRow(parent=region, label="blocks")
             items.append(row)
         item.parent = row
         row.items.append(item)
@@ -86,15 +88,15 @@ def _gather_rows(region: Region) -> None:
     region.items = items
 
 
-def _number(members: list[Node | Region]) -> None:
-    kinds = [m.label if isinstance(m, Region) else m.layer.kind for m in members]
+def _number(members: Sequence[Node | Inner]) -> None:
+    kinds = [m.layer.kind if isinstance(m, Node) else m.label for m in members]
     total, seen = Counter(kinds), Counter[str]()
     for member, kind in zip(members, kinds, strict=True):
         seen[kind] += 1
         member.label = kind if total[kind] == 1 else f"{kind}{seen[kind]}"
 
 
-def _check(network: Network, members: list[Node | Region], reporter: Reporter) -> None:
+def _check(network: Network, members: Iterable[Node | Inner], reporter: Reporter) -> None:
     taken: dict[str, Span | None] = {}
     for member in members:
         span = _place(network, member)
@@ -112,7 +114,7 @@ def _check_tops(network: Network, reporter: Reporter) -> None:
     taken: dict[str, Span] = {}
     for region in network.regions:
         span = _place(network, region)
-        if region.kind not in ("stage", "lateral", "head") or span is None:
+        if not isinstance(region, Featured | Head) or span is None:
             continue
         if region.name in taken:
             note = Note("first here", taken[region.name])
@@ -122,12 +124,10 @@ def _check_tops(network: Network, reporter: Reporter) -> None:
 
 def _place(network: Network, member: Node | Region) -> Span | None:
     """Return the place in the spec of a layer, a block or a line; None for a shortcut that is not there."""
-    if isinstance(member, Node):
-        return member.span
-    if member.kind == "block":
+    if isinstance(member, Node | Block):
         return member.span
     for item in member.items:
-        found = _place(network, item if isinstance(item, Region) else network.node(item))
+        found = _place(network, network.node(item) if isinstance(item, int) else item)
         if found is not None:
             return found
-    return member.span
+    return member.span if isinstance(member, Featured) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import OnPath
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,10 +13,10 @@ if TYPE_CHECKING:
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
-    from archdsl.ir.network import Node, Region
+    from archdsl.ir.network import Node
+    from archdsl.ir.regions import Part
 
 Stretch = tuple[str, list[int]]  # of a path: the stage, and the numbers of its nodes
-_OF_A_PATH = ("path", "stage", "fusion")
 
 
 def live_nodes(graph: nx.DiGraph[int], output: int) -> set[int]:
@@ -48,12 +50,12 @@ def report_unread_inputs(
             reporter.report(_code(name, added), span, f"nothing reads the input `{name}`", hint=hint)
 
 
-def stretches_of(regions: Iterable[Region], paths: Iterable[str]) -> dict[str, list[Stretch]]:
+def stretches_of(parts: Iterable[Part], paths: Iterable[str]) -> dict[str, list[Stretch]]:
     """The parts of each path that hold layers, in the order of data flow."""
     stretches: dict[str, list[Stretch]] = {path: [] for path in paths}
-    for region in regions:
-        if region.kind in _OF_A_PATH and region.path in stretches and (nodes := list(region.nodes())):
-            stretches[region.path].append((region.stage, nodes))
+    for part in parts:
+        if isinstance(part, OnPath) and part.path in stretches and (nodes := list(part.nodes())):
+            stretches[part.path].append((part.stage, nodes))
     return stretches
 
 

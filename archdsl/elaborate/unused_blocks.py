@@ -12,7 +12,8 @@ from archdsl.elaborate.chains import LOST, Builder, Context, Flow
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
-from archdsl.ir.network import Region
+from archdsl.ir.regions import NO_VALUE, Block, Stage
+from archdsl.ir.signature import BlockArguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,10 @@ class _Checker(Builder):
             for binding in let.bindings:
                 value = self.evaluator.evaluate(binding.value, scope)
                 scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
-        region = Region("block", block.name.id, Region("stage", ""), block=definition.signature)
+        region = Block(
+            parent=Stage(span=block.span), label=block.name.id, signature=definition.signature,
+            arguments=BlockArguments(), entry=NO_VALUE, entering=UNKNOWN, span=block.span,
+        )  # fmt: skip
         self.chain(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:

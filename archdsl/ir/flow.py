@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from archdsl.ir.network import Network, Region
+from archdsl.ir.regions import Block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archdsl.ir.network import Network
+    from archdsl.ir.regions import InputPlace, Item, Part, Region
+
+    _Read = tuple[Part | InputPlace, int, Part | InputPlace | None]  # where a value comes from, the value, its reader
+
 
 def externals(network: Network, region: Region) -> list[int]:
     """List the values from outside that a region needs, in the order of their first use."""
-    if region.kind == "block":
+    if isinstance(region, Block):
         return [region.entry]
     inside = set(region.nodes())
     found = dict.fromkeys(i for n in region.nodes() for i in network.node(n).inputs if i not in inside)
@@ -32,13 +37,13 @@ def is_stateless(network: Network, region: Region) -> bool:
 class Piece:
     """What is computed at once: a part of a stage as a module, or a member of it where it cannot be one call."""
 
-    region: Region
-    member: int | Region | None  # None: the whole region
+    region: Part
+    member: Item | None  # None: the whole region
     value: int
     operands: tuple[int, ...]
 
 
-def interleaved(network: Network) -> set[Region]:
+def interleaved(network: Network) -> set[Part]:
     """Return the parts of stages with submodules that cannot be one call.
 
     A value in the middle of such a part is read elsewhere, or the part itself reads what is computed from that value.
@@ -64,33 +69,33 @@ def in_order(network: Network) -> list[int]:
     found = list(network.inputs.values())
     for piece in pieces(network):
         inside = piece.region if piece.member is None else piece.member
-        found.extend(inside.nodes() if isinstance(inside, Region) else [inside])
+        found.extend([inside] if isinstance(inside, int) else inside.nodes())
     return found
 
 
-def _read_in_the_middle(network: Network) -> set[Region]:
-    ends = {region: region.exit for region in network.regions}
-    reads = [(network.node(i).region.top, i, node.region.top) for node in network.all_nodes() for i in node.inputs]
+def _read_in_the_middle(network: Network) -> set[Part]:
+    ends: dict[Part | InputPlace, int] = {part: part.exit for part in network.regions}
+    reads: list[_Read] = [
+        (network.node(i).region.top, i, node.region.top) for node in network.all_nodes() for i in node.inputs
+    ]
     reads += [
         (network.node(region.exit).region.top, region.exit, region) for region in network.regions if region.exit >= 0
     ]
-    found = {source for source, value, reader in reads if source is not reader and ends.get(source) != value}
-    output = network.node(network.output).region.top
-    if ends.get(output) != network.output:
-        found.add(output)
-    return found & ends.keys()
+    reads.append((network.node(network.output).region.top, network.output, None))
+    middle = {source for source, value, reader in reads if source is not reader and ends.get(source) != value}
+    return {part for part in network.regions if part in middle}
 
 
-def _pieces(network: Network, region: Region, *, is_open: bool) -> list[Piece]:
+def _pieces(network: Network, region: Part, *, is_open: bool) -> list[Piece]:
     if not is_open:
         return [Piece(region, None, region.exit, tuple(externals(network, region)))]
-    members = list(region.nodes()) if is_stateless(network, region) else region.items
+    members: Sequence[Item] = list(region.nodes()) if is_stateless(network, region) else region.items
     found: list[Piece] = []
     for member in members:
-        if isinstance(member, Region):
-            found.append(Piece(region, member, member.exit, tuple(externals(network, member))))
-        else:
+        if isinstance(member, int):
             found.append(Piece(region, member, member, network.node(member).inputs))
+        else:
+            found.append(Piece(region, member, member.exit, tuple(externals(network, member))))
     return found
 
 

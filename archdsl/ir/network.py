@@ -1,18 +1,17 @@
 """The graph of an architecture.
 
 A networkx digraph: its nodes are numbered in the order of data flow and carry a `Node` under the key `node`, its edges
-carry the `Grid` that flows under the key `shape`. Beside it stands the tree of scopes (`Region`): stages, the lines of
-each path in them, blocks in blocks.
+carry the `Grid` that flows under the key `shape`. Beside it stand its regions: stages, the lines of each path in them,
+blocks in blocks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.ir.recipe import Recipe
-from archdsl.ir.signature import BlockArguments
+from archdsl.ir.regions import Featured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,64 +20,8 @@ if TYPE_CHECKING:
 
     from archdsl.core.grid import Grid
     from archdsl.core.source import Span
-    from archdsl.ir.conditions import Condition
-    from archdsl.ir.signature import BlockSignature
+    from archdsl.ir.regions import Part, Region, Shape
     from archdsl.layers.base import Layer
-
-Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
-
-
-@dataclass(eq=False)
-class Region:
-    """A region of the network with a label of its own: the part of a stage that lies on one path, or a block in it.
-
-    `kind` is `path` (what comes before the stages), `stage`, `lateral`, `fusion`, `head`, `layout` (a conversion behind
-    one of these), `block`, `sequence` (blocks in a row inside something else) or `shortcut` (the projection beside a
-    residual body, empty where there is none).
-    `items` are node numbers and inner regions in the order of data flow.
-    """
-
-    kind: str
-    label: str
-    parent: Region | None = None
-    path: str = ""
-    stage: str = ""
-    block: BlockSignature | None = None
-    arguments: BlockArguments = field(default_factory=BlockArguments)  # of the block
-    entry: int = -1  # the value that enters it, where it has one
-    entering: Shape = None  # its shape, as the caller computes it
-    exit: int = -1
-    condition: Condition | None = None  # under which a shortcut is there
-    items: list[int | Region] = field(default_factory=list["int | Region"])
-    explicit: bool = False  # labelled with `as`
-    frozen: bool = False  # whether its weights stay as they are in training
-    repeat: int = 0  # which `*` made it a copy of one block; 0: none
-    span: Span | None = None  # of a block's call, or of the line that a part of a stage begins with
-
-    @cached_property
-    def name(self) -> str:
-        """The prefix of its tensors in the state dict: `slow.res3.0`."""
-        if self.parent is None:
-            return ".".join(p for p in (self.path, self.stage) if p)
-        return f"{self.parent.name}.{self.label}" if self.label else self.parent.name
-
-    @cached_property
-    def top(self) -> Region:
-        """The part of a stage that it lies in."""
-        return self if self.parent is None else self.parent.top
-
-    @cached_property
-    def title(self) -> str:
-        """The name of the block, or of the stage's row."""
-        return self.block.name if self.block is not None else self.stage
-
-    def nodes(self) -> Iterator[int]:
-        """The numbers of all nodes in it, inner regions included."""
-        for item in self.items:
-            if isinstance(item, Region):
-                yield from item.nodes()
-            else:
-                yield item
 
 
 @dataclass(eq=False)
@@ -104,6 +47,11 @@ class Node:
     def name(self) -> str:
         """Its place in the module: `slow.res3.0.conv2`."""
         return f"{self.region.name}.{self.label}" if self.region.name else self.label
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its weights stay as they are in training."""
+        return isinstance(part := self.region.top, Featured) and part.frozen
 
 
 @dataclass(frozen=True)
@@ -138,7 +86,7 @@ class Network:
     doc: str
     citations: tuple[str, ...]
     graph: nx.DiGraph[int]
-    regions: list[Region]  # in the order of data flow
+    regions: list[Part]  # in the order of data flow
     inputs: dict[str, int]
     output: int
     published: Published | None = None

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from archdsl.ir.network import Network, Node, Region
+from archdsl.ir.regions import Shortcut, walk
 from archdsl.ir.rows import stage_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from archdsl.ir.network import Network, Node
+    from archdsl.ir.regions import Item, Part, Region
+
 
 def clone(network: Network) -> Network:
     """The same network in nodes and regions of its own; layers and shapes are shared, since nothing changes them."""
     regions: dict[int, Region] = {}
-    copies = [_clone_region(region, None, regions) for region in network.regions]
+    copies = [_clone_part(part, regions) for part in network.regions]
     graph: nx.DiGraph[int] = nx.DiGraph()
     for number, data in network.graph.nodes(data=True):
         node: Node = data["node"]
@@ -26,10 +29,17 @@ def clone(network: Network) -> Network:
     return replace(network, graph=graph, regions=copies, folded=dict(network.folded))
 
 
-def _clone_region(region: Region, parent: Region | None, seen: dict[int, Region]) -> Region:
-    copy = replace(region, parent=parent)
-    seen[id(region)] = copy
-    copy.items = [_clone_region(i, copy, seen) if isinstance(i, Region) else i for i in region.items]
+def _clone_part(part: Part, seen: dict[int, Region]) -> Part:
+    copy = seen[id(part)] = replace(part)
+    copy.items = [_clone_item(item, copy, seen) for item in part.items]
+    return copy
+
+
+def _clone_item(item: Item, parent: Region, seen: dict[int, Region]) -> Item:
+    if isinstance(item, int):
+        return item
+    copy = seen[id(item)] = replace(item, parent=parent)
+    copy.items = [_clone_item(inner, copy, seen) for inner in item.items]
     return copy
 
 
@@ -53,9 +63,9 @@ def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
         if any(i in stands_for for i in node.inputs):
             reconnect(network, node, map(instead, node.inputs))
     network.graph.remove_nodes_from(stands_for)
-    for region in all_regions(network.regions):
+    for region in walk(network.regions):
         region.items = [i for i in region.items if not (isinstance(i, int) and i in stands_for)]
-        region.entry, region.exit = instead(region.entry), instead(region.exit)
+        region.redirect(instead)
     for region in network.regions:
         _drop_empty(region)
     network.output = instead(network.output)
@@ -63,16 +73,8 @@ def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
 
 def _drop_empty(region: Region) -> None:
     """Remove inner regions without nodes. Members of a row keep their numbers; a shortcut tells that it is absent."""
-    for item in region.items:
-        if isinstance(item, Region):
-            _drop_empty(item)
+    for inner in region.inner:
+        _drop_empty(inner)
     if stage_row(region) is not None and any(True for _ in region.nodes()):
         return
-    region.items = [i for i in region.items if isinstance(i, int) or i.kind == "shortcut" or i.items]
-
-
-def all_regions(regions: Iterable[Region]) -> Iterable[Region]:
-    """Regions and those inside them."""
-    for region in regions:
-        yield region
-        yield from all_regions(i for i in region.items if isinstance(i, Region))
+    region.items = [i for i in region.items if isinstance(i, int | Shortcut) or i.items]

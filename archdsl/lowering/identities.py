@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
 from archdsl.core.values import is_list
+from archdsl.ir.regions import Featured
 from archdsl.lowering.clone import take_out
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def drop_regularisation(network: Network) -> int:
         node.layer = node.layer.for_inference()
     found = [n for n in network.all_nodes() if n.layer.training_only]
     take_out(network, {n.id: n.inputs[0] for n in found})
-    for region in network.regions:
-        region.frozen = False
+    for part in network.regions:
+        if isinstance(part, Featured):
+            part.frozen = False
     return len(found)
 
 

@@ -18,9 +18,10 @@ from archdsl.targets.torch.memory import Memory, has_gradients, memory_of
 from archdsl.targets.torch.ops.sites import FLOAT, HALF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from archdsl.ir.network import Node, Region
+    from archdsl.ir.network import Node
+    from archdsl.ir.regions import Region
     from archdsl.targets.torch.ops.sites import Precision
     from archdsl.targets.torch.select import OpNetwork
 
@@ -97,7 +98,7 @@ class Sizes:
             self._memories[batch] = memory_of(self.network, batch, self.precision)
         return self._memories[batch]
 
-    def checkpointed(self, checkpointing: str) -> list[Region]:
+    def checkpointed(self, checkpointing: str) -> Sequence[Region]:
         """What is computed again."""
         return {"none": [], "block": self.blocks, "stage": self.stages}[checkpointing]
 

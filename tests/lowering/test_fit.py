@@ -16,6 +16,7 @@ from small import inputs, small
 from archdsl.analysis.cost import region_cost
 from archdsl.cli import main
 from archdsl.core.sizes import exact_size, parse_size, size_text
+from archdsl.ir.regions import Stage
 from archdsl.targets.torch.checkpoints import TooLarge, blocks_of
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.memory import held, memory_of
@@ -56,7 +57,7 @@ def test_nothing_cheaper_fits(name: str) -> None:
     arch = small(SPECS / f"{name}.arch")
     network, limit = lower(arch._analysis.network), limit_of(arch)
     memory = memory_of(network, BATCH)
-    stages = [unit for unit in network.regions if unit.kind == "stage"]
+    stages = [part for part in network.regions if isinstance(part, Stage)]
     fitting = [
         sum(region_cost(network, s).macs for s in some)
         for n in range(len(stages) + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -114,7 +115,11 @@ def test_lowering_leaves_the_network_alone(name: str) -> None:
 
     def state() -> list[object]:
         nodes = [(n.id, n.layer, n.inputs) for n in network.all_nodes()]
-        return [*nodes, *((u.entry, u.exit, list(u.nodes()), u.frozen) for u in network.regions)]
+        parts = [
+            (type(p), *(getattr(p, f.name) for f in fields(p) if f.name != "items"), list(p.nodes()))
+            for p in network.regions
+        ]
+        return [*nodes, *parts]
 
     before = state()
     for target in TARGETS:

@@ -9,6 +9,8 @@ import networkx as nx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from archdsl.ir.regions import Featured, PathStart
+
 if TYPE_CHECKING:
     from archdsl import Architecture
 
@@ -59,8 +61,8 @@ def assert_as_predicted(arch: Architecture) -> None:
     else:
         assert list(output.shape[1:]) == cost["output"]
     rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
-    kinds = ("path", "stage", "lateral")
-    exits = {unit.name: network.node(unit.exit).shape for unit in network.regions if unit.kind in kinds}
+    parts = [part for part in network.regions if isinstance(part, PathStart | Featured)]
+    exits = {part.name: network.node(part.exit).shape for part in parts}
     for name, value in features.items():
         if name in rows:
             assert rows[name] == exits[name].shape, name

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from archdsl.ir.regions import Featured
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -624,6 +626,6 @@ def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()
         raise OverflowError(message)
     torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
     for region in data.regions:
-        if region.name in features and region.kind in ("stage", "lateral"):
+        if region.name in features and isinstance(region, Featured):
             wanted = values[region.exit]
             torch.testing.assert_close(features[region.name].reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9)

@@ -243,8 +243,8 @@ def test_no_text_is_read_as_markup(text: str, level: str) -> None:
     network = network_of(ONE)
     network.name = text
     network.inputs = {text: 0}
-    for unit in network.regions:
-        unit.stage = text
+    for part in network.regions:
+        part.stage = text
     graph = parsed(network, level)
     assert text_of(graph.graph_attr["label"]).startswith(f"{text}|")
     assert sum(text in label for label in texts(graph).values()) >= 5

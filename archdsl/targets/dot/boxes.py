@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import Cost, node_cost
 from archdsl.core.values import describe
-from archdsl.ir.network import Network, Region
+from archdsl.ir.regions import Block
 from archdsl.targets.dot.fold import Item, Run, flattened, nodes_of, runs
 from archdsl.targets.dot.style import identifier, layer_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from archdsl.ir.network import Network
 
 DETAILED = 5  # layers that are described with their settings
 SUMMARY_DEPTH = 3  # a stage that holds a single block is described by what that block holds
@@ -132,27 +134,25 @@ class Boxes:
 
     def _blocks(self, items: list[Item]) -> list[Box | Frame]:
         result: list[Box | Frame] = []
-        for blocks, group in groupby(
-            runs(self.network, items), lambda r: r.times > 1 or isinstance(r.items[0], Region)
-        ):
+        for blocks, group in groupby(runs(self.network, items), lambda r: r.times > 1 or isinstance(r.items[0], Block)):
             if not blocks:
                 result += self._stacks([item for run in group for item in run.items if isinstance(item, int)])
                 continue
             for run in group:
                 self._note(run)
-                if len(run.items) == 1 and isinstance(region := run.items[0], Region):
-                    result.append(self._block_box(region, run))
+                if len(run.items) == 1 and isinstance(block := run.items[0], Block):
+                    result.append(self._block_box(block, run))
                 else:
                     result.append(self._repeat(run, self._blocks(run.items)))
         return result
 
-    def _block_box(self, region: Region, run: Run) -> Box:
-        inside = list(flattened(region.items))
-        values, defaults = region.arguments.values, region.arguments.defaults
-        given = {k: v for k, v in values.items() if k not in defaults and not _is_usual(region, k, v)}
+    def _block_box(self, block: Block, run: Run) -> Box:
+        inside = list(flattened(block.items))
+        values, defaults = block.arguments.values, block.arguments.defaults
+        given = {k: v for k, v in values.items() if k not in defaults and not _is_usual(block, k, v)}
         brief = len(inside) <= DETAILED or not given
         inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in given.items()]
-        return self._box(Box(self.unique(region.name), run.copies[0], region.title, inner, brief, count=run.times))
+        return self._box(Box(self.unique(block.name), run.copies[0], block.title, inner, brief, count=run.times))
 
     def _layers(self, items: list[Item]) -> list[Box | Frame]:
         result: list[Box | Frame] = []
@@ -166,14 +166,14 @@ class Boxes:
         return result
 
     def _layer_frame(self, run: Run) -> Box | Frame:
-        if len(run.items) > 1 or not isinstance(region := run.items[0], Region):
+        if len(run.items) > 1 or not isinstance(block := run.items[0], Block):
             return self._repeat(run, self._layers(run.items))
-        inner = self._layers(list(flattened(region.items)))
-        name = region.name or region.title
+        inner = self._layers(list(flattened(block.items)))
+        name = block.name or block.title
         if len(inner) == 1 and isinstance(box := inner[0], Box):
-            box.title, box.count = region.title, run.times
+            box.title, box.count = block.title, run.times
             return box
-        return self._frame(Frame(self.unique(name), region.title, inner, "block", run.copies[0], count=run.times))
+        return self._frame(Frame(self.unique(name), block.title, inner, "block", run.copies[0], count=run.times))
 
     def _repeat(self, run: Run, inner: list[Box | Frame]) -> Frame:
         name = f"{self.network.node(run.copies[0][0]).name}.repeat"
@@ -197,7 +197,7 @@ class Boxes:
     def _summary(self, items: list[Item]) -> list[str]:
         """`bottleneck ×6`, or the layers one by one."""
         for _ in range(SUMMARY_DEPTH):
-            if len(items) != 1 or not isinstance(only := items[0], Region):
+            if len(items) != 1 or not isinstance(only := items[0], Block):
                 break
             inner = list(flattened(only.items))
             if not self._is_chain(inner):
@@ -211,10 +211,10 @@ class Boxes:
         return parts
 
     def _is_chain(self, items: list[Item]) -> bool:
-        return all(isinstance(i, Region) or len(self.network.node(i).inputs) == 1 for i in items)
+        return all(isinstance(i, Block) or len(self.network.node(i).inputs) == 1 for i in items)
 
     def _title(self, item: Item, *, detailed: bool) -> str:
-        if isinstance(item, Region):
+        if isinstance(item, Block):
             return item.title
         layer = self.network.node(item).layer
         return layer_text(layer, settings=detailed and (layer.heavy or layer.category == "sampling"))
@@ -264,14 +264,13 @@ class Boxes:
         return max(totals, key=lambda c: totals[c]) if totals else ""
 
 
-def _is_usual(region: Region, name: str, value: Any) -> bool:
+def _is_usual(block: Block, name: str, value: Any) -> bool:
     """Return whether a block is given what its parameter has as its default anyway."""
-    declared = region.block.parameters if region.block is not None else ()
-    parameter = next((p for p in declared if p.name == name), None)
+    parameter = next((p for p in block.signature.parameters if p.name == name), None)
     if parameter is None or parameter.default is None:
         return False
     if parameter.number is not None:
         return parameter.number == value
-    if parameter.default in region.arguments.values:
-        return region.arguments.values[parameter.default] == value
+    if parameter.default in block.arguments.values:
+        return block.arguments.values[parameter.default] == value
     return parameter.default == describe(value).strip("`")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 
+from archdsl.ir.regions import Stage
 from archdsl.lowering import without_identities
 from archdsl.targets.dot.boxes import first_id
 from archdsl.targets.dot.labels import legend, title_label
@@ -31,7 +32,7 @@ class Side(NamedTuple):
         """Where each stage of each path begins."""
         found: dict[str, Cell] = {}
         for cell in self.layout.cells:
-            if cell.kind == "stage":
+            if isinstance(cell.part, Stage):
                 found.setdefault(self.network.node(cell.nodes[0]).region.top.name, cell)
         return found
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.ir.network import Network, Region
+from archdsl.ir.regions import Block
+from archdsl.ir.regions import Item as AnyItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from archdsl.ir.network import Node
+    from archdsl.ir.network import Network, Node
 
-Item = int | Region
+Item = int | Block
 MAX_PERIOD = 6  # blocks that take turns, as a plain and a shifted window do
 
 
@@ -27,10 +28,10 @@ class Run(NamedTuple):
         return len(self.copies)
 
 
-def flattened(items: Sequence[Item]) -> Iterator[Item]:
+def flattened(items: Sequence[AnyItem]) -> Iterator[Item]:
     """The items with only blocks left as regions: shortcuts, sequences and blocks without a layer have no frame."""
     for item in items:
-        if isinstance(item, Region) and item.kind != "block":
+        if not isinstance(item, int | Block):
             yield from flattened(item.items)
         elif nodes_of([item]):
             yield item
@@ -38,7 +39,7 @@ def flattened(items: Sequence[Item]) -> Iterator[Item]:
 
 def nodes_of(items: Sequence[Item]) -> list[int]:
     """The numbers of all layers in the items, in the order of data flow."""
-    return [n for item in items for n in (item.nodes() if isinstance(item, Region) else (item,))]
+    return [n for item in items for n in ((item,) if isinstance(item, int) else item.nodes())]
 
 
 def runs(network: Network, items: Sequence[Item]) -> list[Run]:
@@ -76,9 +77,9 @@ def _alike(first: Sequence[Item], second: Sequence[Item]) -> bool:
 
 
 def _outline(item: Item) -> Any:
-    if not isinstance(item, Region):
+    if isinstance(item, int):
         return None
-    return item.block.name if item.block is not None else "", tuple(_outline(i) for i in flattened(item.items))
+    return item.signature.name, tuple(_outline(i) for i in flattened(item.items))
 
 
 def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import Conversion, Fusion, Head, Lateral, OnPath, PathStart, Shortcut, Stage
 from archdsl.layers.base import CHANNELS, VALUES
 from archdsl.targets.dot.boxes import Boxes
 from archdsl.targets.dot.fold import flattened, nodes_of
 from archdsl.targets.dot.style import shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from archdsl.ir.network import Network, Node, Region
+    from archdsl.ir.network import Network, Node
+    from archdsl.ir.regions import InputPlace, Part
     from archdsl.targets.dot.boxes import Box, Frame
     from archdsl.targets.dot.fold import Item
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 class Cell:
     """What stands where a row meets a lane, or between two lanes, or (`lane` is None) below all."""
 
-    kind: str  # "path", "stage", "lateral", "fusion" or "head"
+    part: Part
     row: int
     lane: float | None
     items: list[Box | Frame]
@@ -78,7 +81,7 @@ def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
 
 def _lanes(network: Network) -> list[str]:
     """The paths that have something in them, in the order in which they begin."""
-    places = [u for u in network.regions if u.kind in ("path", "stage", "fusion")]
+    places = [u for u in network.regions if isinstance(u, OnPath)]
     filled = {u.path for u in places if any(u.nodes())}
     return [p for p in dict.fromkeys(u.path for u in places) if p in filled]
 
@@ -134,66 +137,74 @@ class _Placer:
         found = [self._cell(key, region, items) for key, region, items in self._parts]
         return sorted(found, key=lambda c: c.row)
 
-    def _divided(self) -> Iterator[tuple[tuple[str, ...], Region, list[Item]]]:
-        """Each region with the key of its row. A stage with lines below its lateral takes more rows than one."""
-        laterals: dict[str, list[int]] = {}
-        for region in self.network.regions:
-            if region.kind == "fusion":
-                laterals.setdefault(region.stage, []).extend(region.nodes())
-        count = stages = 0
-        for region in self.network.regions:
-            items = list(flattened(region.items))
-            if region.kind == "stage":
-                stages += 1
-                parts: dict[int, list[Item]] = {}
-                for item in items:
-                    above = sum(n < nodes_of([item])[0] for n in laterals.get(region.stage, ()))
-                    parts.setdefault(above, []).append(item)
-                for above, part in parts.items():
-                    yield ("stage", region.stage, str(above)), region, part
-                continue
-            key = (region.kind, str(stages)) if region.kind == "path" else (region.kind,)
-            if region.kind in ("lateral", "fusion"):
-                key = ("lateral", str(count))
-                count += region.kind == "fusion"
-            if items:
-                yield key, region, items
+    def _divided(self) -> Iterator[tuple[tuple[str, ...], Part, list[Item]]]:
+        """Each part with the key of its row. A stage with lines below its lateral takes more rows than one."""
+        fused: dict[str, list[int]] = {}
+        for part in self.network.regions:
+            if isinstance(part, Fusion):
+                fused.setdefault(part.stage, []).extend(part.nodes())
+        seen = Counter[type]()
+        for part in self.network.regions:
+            items = list(flattened(part.items))
+            if isinstance(part, Stage):
+                for above, inside in _split(items, fused.get(part.stage, [])).items():
+                    yield ("stage", part.stage, str(above)), part, inside
+            elif items:
+                yield _row_key(part, seen), part, items
+            seen[type(part)] += 1
 
-    def _cell(self, key: tuple[str, ...], region: Region, items: list[Item]) -> Cell:
+    def _cell(self, key: tuple[str, ...], part: Part, items: list[Item]) -> Cell:
         row = self._rows[key]
-        self.row_of.update(dict.fromkeys(nodes_of(items), row))
-        lane = self._lane(region)
-        if region.kind == "lateral":
-            return self._lateral(region, items, row)
-        if region.kind == "fusion":
-            node = nodes_of(items)[-1]
-            layer = self.network.node(node).layer
-            box = self.boxes.single(f"{region.name}.{layer.kind}", node, "merge", layer.drawn_as or layer.kind)
-            return Cell("fusion", row, lane, [box], [node])
-        title = region.stage if region.kind != "path" else ""
-        return Cell(region.kind, row, lane, self.boxes.row(region.name, title, items), nodes_of(items))
+        nodes = nodes_of(items)
+        self.row_of.update(dict.fromkeys(nodes, row))
+        match part:
+            case Lateral():
+                return self._lateral(part, items, row)
+            case Fusion():
+                layer = self.network.node(nodes[-1]).layer
+                box = self.boxes.single(f"{part.name}.{layer.kind}", nodes[-1], "merge", layer.drawn_as or layer.kind)
+                return Cell(part, row, self._lane(part), [box], nodes[-1:])
+            case PathStart():
+                return Cell(part, row, self._lane(part), self.boxes.row(part.name, "", items), nodes)
+            case Stage() | Head() | Conversion():
+                return Cell(part, row, self._lane(part), self.boxes.row(part.name, part.stage, items), nodes)
 
-    def _lane(self, region: Region) -> float | None:
-        if region.kind != "head" and region.path in self.lanes:
-            return self.lanes.index(region.path)
+    def _lane(self, part: Part) -> float | None:
+        if not isinstance(part, Head) and part.path in self.lanes:
+            return self.lanes.index(part.path)
         return 0 if len(self.lanes) == 1 else None
 
-    def _lateral(self, region: Region, items: list[Item], row: int) -> Cell:
+    def _lateral(self, part: Lateral, items: list[Item], row: int) -> Cell:
         """Place a lateral between the lanes that it joins, next to the one that it leads to.
 
         It branches off at a joint, unless nothing is drawn of the path that it comes from.
         """
-        names = self.lanes
-        targets = [k for k, name in enumerate(names) if region.path.endswith(f"_to_{name}")]
-        sources = {k: region.path.removesuffix(f"_to_{names[k]}") for k in targets}
-        target, source = next(
-            ((k, names.index(path)) for k, path in sources.items() if path in names), (targets[-1], None)
-        )
+        target = self.lanes.index(part.target)
+        source = self.lanes.index(part.source) if part.source in self.lanes else None
         lane = target + (0.5 if source is None or source > target else -0.5)
         if source is not None:
-            joint = Joint(self.boxes.unique(f"{names[source]}.{region.stage}.branch"), region.entry, row, source)
+            joint = Joint(self.boxes.unique(f"{part.source}.{part.stage}.branch"), part.entry, row, source)
             self.joints.append(joint)
-        return Cell("lateral", row, lane, self.boxes.row(region.name, "", items), nodes_of(items))
+        return Cell(part, row, lane, self.boxes.row(part.name, "", items), nodes_of(items))
+
+
+def _row_key(part: PathStart | Lateral | Fusion | Head | Conversion, seen: Counter[type]) -> tuple[str, ...]:
+    """Return the key of a part's row, by the numbers of the parts of each class before it."""
+    match part:
+        case PathStart():
+            return "path", str(seen[Stage])
+        case Lateral() | Fusion():
+            return "lateral", str(seen[Fusion])
+        case Head() | Conversion():
+            return (part.stage,)
+
+
+def _split(items: Sequence[Item], fusions: Sequence[int]) -> dict[int, list[Item]]:
+    """Divide the items of a stage by the number of its fusions that come before them."""
+    found: dict[int, list[Item]] = {}
+    for item in items:
+        found.setdefault(sum(n < nodes_of([item])[0] for n in fusions), []).append(item)
+    return found
 
 
 class _Edges:
@@ -234,7 +245,7 @@ class _Edges:
             if frame.id not in around and frame.entry in (source, value):
                 self._add(Edge(at, frame.id, label))
                 at, label = frame.id, ""
-        beside = self.network.node(goal).region.kind == "shortcut"
+        beside = isinstance(self.network.node(goal).region, Shortcut)
         main = main and (goal not in self.below or value in self.below)
         main = main and (end.look == "merge" or target.layer.joins != CHANNELS)
         self._add(Edge(at, end.id, label, main and not beside, top=beside))
@@ -242,12 +253,12 @@ class _Edges:
     def _joints(self, source: int, target: Node) -> list[Joint]:
         """The joints that a value passes on its way, from top to bottom."""
         row = self.row_of.get(target.id, 0)
-        region = target.region.top
-        return [j for j in self.layout.joints if j.value == source and (j.row < row or self._leaves(j, row, region))]
+        part = target.region.top
+        return [j for j in self.layout.joints if j.value == source and (j.row < row or self._leaves(j, row, part))]
 
-    def _leaves(self, joint: Joint, row: int, region: Region) -> bool:
-        """Whether a value leaves its lane at the joint."""
-        return joint.row == row and (region.kind == "lateral" or self.layout.lanes[joint.lane].title != region.path)
+    def _leaves(self, joint: Joint, row: int, part: Part | InputPlace) -> bool:
+        """Return whether a value leaves its lane at the joint."""
+        return joint.row == row and (isinstance(part, Lateral) or self.layout.lanes[joint.lane].title != part.path)
 
     def _add(self, edge: Edge) -> None:
         self._found.setdefault((edge.source, edge.target, edge.label), edge)

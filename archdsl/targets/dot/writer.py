@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 
+from archdsl.ir.regions import Fusion, Lateral
 from archdsl.targets.dot.boxes import Box, Frame, first_id, last_id
 from archdsl.targets.dot.labels import box_label, frame_label, title_label
 from archdsl.targets.dot.layout import Edge, Layout, lay_out, trunk
@@ -241,11 +242,11 @@ class Writer:
         self._side_by_side([*heads, *(self._gap(g, 0) for g in gaps if self._spine(g))])
         for row in sorted({c.row for c in self.layout.cells}):
             cells = [c for c in self.layout.cells if c.row == row and c.lane is not None]
-            if any(c.kind in ("lateral", "fusion") for c in cells):
-                ends = [last_id(c.items) for c in cells if c.kind == "lateral"]
-                begins = [first_id(c.items) for c in cells if c.kind == "lateral"]
+            if any(isinstance(c.part, Lateral | Fusion) for c in cells):
+                ends = [last_id(c.items) for c in cells if isinstance(c.part, Lateral)]
+                begins = [first_id(c.items) for c in cells if isinstance(c.part, Lateral)]
                 joints = [j.id for j in self.layout.joints if j.row == row]
-                fusions = [first_id(c.items) for c in cells if c.kind == "fusion"]
+                fusions = [first_id(c.items) for c in cells if isinstance(c.part, Fusion)]
                 if begins == ends:
                     self._side_by_side([*fusions, *begins, *joints])
                 else:

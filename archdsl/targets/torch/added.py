@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.diagnostics import LayerError
-    from archdsl.ir.network import Region
+    from archdsl.ir.regions import Region
     from archdsl.layers.base import Layer
     from archdsl.targets.python.tree import Precedence
     from archdsl.targets.torch.constructor import Constructor

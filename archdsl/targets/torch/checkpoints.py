@@ -9,13 +9,14 @@ from archdsl.analysis.cost import region_cost
 from archdsl.core.sizes import size_text
 from archdsl.ir.flow import interleaved, is_stateless
 from archdsl.ir.network import Fitted
+from archdsl.ir.regions import Stage
 from archdsl.ir.rows import stage_row
 from archdsl.targets.torch.memory import held, memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from archdsl.ir.network import Region
+    from archdsl.ir.regions import Block
     from archdsl.targets.torch.select import OpNetwork
 
 MOST = 14  # stages to choose among: those that keep most
@@ -52,14 +53,14 @@ def fit(network: OpNetwork, limit: int, batch: int) -> Fitted:
     raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
 
 
-def stages_of(network: OpNetwork) -> list[Region]:
+def stages_of(network: OpNetwork) -> list[Stage]:
     """Return the stages that can be recomputed: those that are one call of a module."""
     opened = interleaved(network)
-    stages = [region for region in network.regions if region.kind == "stage"]
+    stages = [region for region in network.regions if isinstance(region, Stage)]
     return [u for u in stages if u not in opened and not is_stateless(network, u)]
 
 
-def blocks_of(stage: Region) -> list[Region]:
+def blocks_of(stage: Stage) -> Sequence[Block | Stage]:
     """What is computed again at once of a checkpointed stage."""
     return stage_row(stage) or [stage]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import Symbol, is_list
 from archdsl.ir.flow import externals, interleaved, is_stateless
-from archdsl.ir.network import Region
+from archdsl.ir.regions import Block, BlockRow, Shortcut
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.printer import text
 from archdsl.targets.torch.conditions import condition_tree
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from archdsl.core.sym import Formula
+    from archdsl.ir.regions import Inner, Item, Region
     from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
@@ -38,11 +39,11 @@ class Group:
     @property
     def example(self) -> Region:
         """The region to read the structure from: one in which every shortcut is there."""
-        return max(self.regions, key=lambda u: sum(bool(i.items) for i in u.items if isinstance(i, Region)))
+        return max(self.regions, key=lambda u: sum(bool(i.items) for i in u.inner))
 
 
-def _there(item: int | Region) -> bool:
-    return isinstance(item, Region) and bool(item.items)
+def _there(item: Item) -> bool:
+    return not isinstance(item, int) and bool(item.items)
 
 
 class Grouping:
@@ -61,7 +62,7 @@ class Grouping:
         levels: list[list[Region]] = []
 
         def visit(region: Region) -> int:
-            height = max((visit(i) for i in region.items if isinstance(i, Region)), default=-1) + 1
+            height = max(map(visit, region.inner), default=-1) + 1
             while len(levels) <= height:
                 levels.append([])
             if self._needs_class(region):
@@ -78,15 +79,13 @@ class Grouping:
         met: dict[Group, None] = {}
 
         def visit(region: Region) -> None:
-            for item in region.items:
-                if isinstance(item, Region):
-                    visit(item)
+            for inner in region.inner:
+                visit(inner)
             if id(region) in self.of:
                 group = self.of[id(region)]
                 for other in group.regions if group not in met else ():
-                    for item in other.items:
-                        if isinstance(item, Region):
-                            visit(item)
+                    for inner in other.inner:
+                        visit(inner)
                 met[group] = None
 
         for region in self.network.regions:
@@ -94,9 +93,9 @@ class Grouping:
         self.groups = list(met)
 
     def _needs_class(self, region: Region) -> bool:
-        if region.kind in ("block", "shortcut"):
+        if isinstance(region, Block | Shortcut):
             return bool(region.items)
-        if region.kind == "sequence" or region in self._opened:
+        if isinstance(region, BlockRow) or region in self._opened:
             return False
         return stage_row(region) is None and sole_block(region) is None
 
@@ -125,14 +124,14 @@ class Grouping:
         """The places of the shortcuts that some have and some have not; None if a condition cannot be written."""
         found: set[int] = set()
         for index, item in enumerate(members[0].items):
-            if not (isinstance(item, Region) and self._may_be_absent(item)):
+            if isinstance(item, int) or not self._may_be_absent(item):
                 continue
-            shortcuts = [u.items[index] for u in members]
-            present = [s for s in shortcuts if isinstance(s, Region) and s.items]
+            shortcuts = [s for u in members if isinstance(s := u.items[index], Shortcut)]
+            present = [s for s in shortcuts if s.items]
             if len({self.of[id(s)].number for s in present}) > 1:
                 return None
             if 0 < len(present) < len(shortcuts):
-                trees = [condition_tree(s.condition, _bare) for s in shortcuts if isinstance(s, Region)]
+                trees = [condition_tree(s.condition, _bare) for s in shortcuts]
                 codes = {tree and text(tree) for tree in trees}
                 if len(codes) > 1 or None in codes:
                     return None
@@ -147,33 +146,33 @@ class Grouping:
         local = {value: ("in", k) for k, value in enumerate(externals(self.network, region))}
         items: list[Any] = []
         for index, item in enumerate(region.items):
-            if isinstance(item, Region):
+            if isinstance(item, int):
+                items.append(self._node(self.network.node(item), local))
+                local[item] = ("item", index)
+            else:
                 items.append(self._inner(item, local, loose=loose))
                 open_ = loose and self._may_be_absent(item)
                 local[item.exit] = ("item", index) if item.items or open_ else local[item.exit]
-            else:
-                items.append(self._node(self.network.node(item), local))
-                local[item] = ("item", index)
-        name = region.block.name if region.block is not None else ""
-        output = None if loose and region.kind == "shortcut" else local[region.exit]
-        return (region.kind == "block", name, id(region.block), tuple(items), output)
+        signature = region.signature if isinstance(region, Block) else None
+        output = None if loose and isinstance(region, Shortcut) else local[region.exit]
+        return (signature, tuple(items), output)
 
-    def _inner(self, region: Region, local: dict[int, Any], *, loose: bool) -> Any:
-        if loose and self._may_be_absent(region):
+    def _inner(self, region: Inner, local: dict[int, Any], *, loose: bool) -> Any:
+        if loose and isinstance(region, Shortcut) and self._may_be_absent(region):
             # Where the projection is missing, its output is the value that enters; name it alike in both.
             return ("shortcut", region.label, local[region.entry])
         source = tuple(local[value] for value in externals(self.network, region))
-        if region.kind == "sequence":
-            return ("row", region.label, source, tuple(self._number(b) for b in region.items if isinstance(b, Region)))
+        if isinstance(region, BlockRow):
+            return ("row", region.label, source, tuple(map(self._number, region.inner)))
         return ("unit", region.label, source, self._number(region))
 
-    def _may_be_absent(self, region: Region) -> bool:
+    def _may_be_absent(self, region: Inner) -> bool:
         """Tell whether regions share a class though only some have this shortcut: it reads what enters alone."""
-        if region.kind != "shortcut" or region.condition is None:
+        if not isinstance(region, Shortcut) or region.condition is None:
             return False
         return externals(self.network, region) == [region.entry]
 
-    def _number(self, region: Region) -> int | None:
+    def _number(self, region: Inner) -> int | None:
         """The class of a region; None if there is nothing in it."""
         return self.of[id(region)].number if region.items else None
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Formula, Sym, Varying, formula_of, substitute, variables
 from archdsl.core.values import is_list, is_number
-from archdsl.ir.signature import IN_CHANNELS
+from archdsl.ir.regions import Block, around
+from archdsl.ir.signature import IN_CHANNELS, BlockArguments, BlockParameter
 from archdsl.targets.python.printer import text
 from archdsl.targets.python.tree import Assign, Items, Literal, Name
 from archdsl.targets.torch.formulas import formula_tree
@@ -16,7 +17,7 @@ from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
-    from archdsl.ir.network import Region
+    from archdsl.ir.regions import Region
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Group
 
@@ -33,11 +34,9 @@ class Parameter:
     shared: SharedModule | None = None
 
 
-def owner(region: Region) -> Region:
-    """The block whose parameters the numbers in a region are formulas of."""
-    while region.kind not in ("block",) and region.parent is not None:
-        region = region.parent
-    return region
+def owner(region: Region) -> Block | None:
+    """Return the block whose parameters the numbers in a region are formulas of; None outside of blocks."""
+    return next((r for r in around(region) if isinstance(r, Block)), None)
 
 
 class Constructor:
@@ -46,7 +45,8 @@ class Constructor:
     def __init__(self, group: Group) -> None:
         self.group = group
         self.regions = group.regions
-        self.block = owner(group.example).block
+        block = owner(group.example)
+        self.declared: tuple[BlockParameter, ...] = block.signature.parameters if block is not None else ()
         self.known: dict[str, Any] = {}  # variables that are the same everywhere
         self.used: set[str] = set()  # variables that differ and that the code needs
         self.derived: dict[str, Formula] = {}  # variables computed from others in every region
@@ -55,7 +55,7 @@ class Constructor:
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
         self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by hint and values
-        self._names = FreeNames(p.name for p in (self.block.parameters if self.block is not None else ()))
+        self._names = FreeNames(p.name for p in self.declared)
         self._channels = ""  # the name of the channels that enter, once a line has it
 
     # --- numbers ---
@@ -95,8 +95,8 @@ class Constructor:
 
     def _rate(self, values: list[float]) -> str:
         """Return the parameter of the block that a number with a fraction is, such as a rate that grows with depth."""
-        for declared in self.block.parameters if self.block is not None else ():
-            given = [owner(u).arguments.values.get(declared.name) for u in self.regions]
+        for declared in self.declared:
+            given = [_arguments(u).values.get(declared.name) for u in self.regions]
             if all(is_number(g) and float(g) == v for g, v in zip(given, values, strict=True)):
                 return declared.name
         return ""
@@ -139,13 +139,15 @@ class Constructor:
     def value(self, region: Region, variable: str) -> Any:
         """What a variable is in one region, in the terms of the region around it."""
         block = owner(region)
+        if block is None:
+            raise AssertionError
         if variable == IN_CHANNELS:
             return block.entering.channels
         return block.arguments.values[variable]
 
     def _derivation(self, variable: str) -> Formula | None:
         """The formula of a parameter that every caller leaves to its default."""
-        defaults = [owner(u).arguments.defaults.get(variable) for u in self.regions]
+        defaults = [_arguments(u).defaults.get(variable) for u in self.regions]
         formulas = {formula_of(d) for d in defaults if isinstance(d, Sym)}
         if len(formulas) == 1 and all(isinstance(d, Sym) for d in defaults):
             return formulas.pop()
@@ -194,7 +196,7 @@ class Constructor:
         found: list[Parameter] = []
         if IN_CHANNELS in self.used:
             found.append(Parameter(IN_CHANNELS, self.channels_name, "int", None, by_position=True))
-        for declared in self.block.parameters if self.block is not None else ():
+        for declared in self.declared:
             name = declared.name
             if name in self.used:
                 values = [self.value(u, name) for u in self.regions]
@@ -216,12 +218,12 @@ class Constructor:
         if parameter.variable in self.extra:
             value = self.extra[parameter.variable][self._places[region]]
             return self._outer(region, value)
-        if region.kind != "block" and owner(region).kind == "block":
+        if not isinstance(region, Block) and owner(region) is not None:
             return self._passed_on(region, parameter)
         return self.value(region, parameter.variable)
 
     def _outer(self, region: Region, value: Any) -> Any:
-        if not isinstance(value, Sym) or region.kind != "block":
+        if not isinstance(value, Sym) or not isinstance(region, Block):
             return value
         try:
             return substitute(value.formula, {**region.arguments.values, IN_CHANNELS: region.entering.channels})
@@ -237,6 +239,11 @@ class Constructor:
         if is_list(value):
             return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(value))
         return Sym(int(value), ("var", variable))
+
+
+def _arguments(region: Region) -> BlockArguments:
+    block = owner(region)
+    return block.arguments if block is not None else BlockArguments()
 
 
 def _whole(number: Fraction | None) -> int | None:

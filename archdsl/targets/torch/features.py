@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import Conversion, Featured, Fusion
 from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from archdsl.ir.network import Network, Region
+    from archdsl.ir.network import Network
 
 
 class Features:
@@ -40,16 +41,16 @@ class Features:
 
     def _name_stages(self, made: Collection[int]) -> None:
         regions = self.network.regions
-        written = {u.entry: u.exit for u in regions if u.kind == "layout" and self._gives_grid(u)}
+        written = {u.entry: u.exit for u in regions if isinstance(u, Conversion) and self._gives_grid(u)}
         for region in regions:
-            if region.kind in ("stage", "lateral"):
+            if isinstance(region, Featured):
                 value = written.get(region.exit, region.exit)
                 if value in made and value not in self.names and any(True for _ in region.nodes()):
                     self.names[value] = region.name
                 else:
                     self.aliases.append((region.name, value))
 
-    def _gives_grid(self, layout: Region) -> bool:
+    def _gives_grid(self, layout: Conversion) -> bool:
         """Tell whether a conversion puts the channels of a stage's output first, as features have them."""
         return getattr(self.network.node(layout.exit).layer, "after", "") == GRID
 
@@ -57,5 +58,7 @@ class Features:
         """Return a name, not yet a free one, for a value that the head reads and that is no output of a stage."""
         node = self.network.node(value)
         region = node.region.top
-        source = self.network.node(region.entry).region.top if region.kind == "layout" else region
-        return f"{region.name}.fused" if source.kind == "fusion" else region.name if value == region.exit else node.name
+        source = self.network.node(region.entry).region.top if isinstance(region, Conversion) else region
+        if isinstance(source, Fusion):
+            return f"{region.name}.fused"
+        return region.name if value == region.exit else node.name

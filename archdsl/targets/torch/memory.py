@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.ir.flow import externals, in_order
+from archdsl.ir.regions import BlockRow
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import FLOAT, PLAIN, Precision, TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from archdsl.ir.network import Node, Region
+    from archdsl.ir.network import Node
+    from archdsl.ir.regions import Region
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
 Tensors = dict[tuple[str, int], int]  # bytes of each piece of memory: that of a value, or a layer's own
@@ -73,7 +75,7 @@ def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> M
 
 def has_gradients(node: Node) -> bool:
     """Whether a layer has weights that training moves."""
-    return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.region.top.frozen
+    return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.is_frozen
 
 
 def _channels_last(memory: Memory, node: OpNode) -> bool:
@@ -115,24 +117,22 @@ def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
     """What is kept of each stage, block or layer, in the order of data flow; the rows add up to the total."""
     seen: Tensors = {}
     rows: list[Row] = []
-    for region in memory.network.regions:
-        for name, nodes in _parts(memory.network, region, level):
+    for part in memory.network.regions:
+        split = _split(memory.network, part, level) if level != "stage" else [(part.stage, list(part.nodes()))]
+        for name, nodes in split:
             new = {k: v for k, v in memory.of(nodes).items() if k not in seen}
             seen |= new
-            rows.append(Row(name, region.path, sum(new.values())))
+            rows.append(Row(name, part.path, sum(new.values())))
     return [row for row in rows if row.bytes]
 
 
-def _parts(network: OpNetwork, region: Region, level: str) -> Iterator[tuple[str, list[int]]]:
-    """The rows of a region, with their nodes, as tables of costs have them."""
-    if level == "stage":
-        yield region.stage, list(region.nodes())
-        return
+def _split(network: OpNetwork, region: Region, level: str) -> Iterator[tuple[str, list[int]]]:
+    """Yield the blocks or layers of a region with their nodes, as tables of costs have them."""
     for item in region.items:
         if isinstance(item, int):
             yield network.node(item).name, [item]
-        elif item.kind == "sequence" or level == "layer":
-            yield from _parts(network, item, level)
+        elif isinstance(item, BlockRow) or level == "layer":
+            yield from _split(network, item, level)
         else:
             yield item.name, list(item.nodes())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.flow import Piece, is_stateless, pieces
-from archdsl.ir.network import Region
+from archdsl.ir.regions import Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.tree import Assign, Attribute, Call, Dict, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.body import Body, Step, feature
@@ -19,6 +19,7 @@ from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.region import RegionPrinter
 
 if TYPE_CHECKING:
+    from archdsl.ir.regions import Inner, Part
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.layers import LayerPrinter
     from archdsl.targets.torch.select import OpNetwork
@@ -41,7 +42,7 @@ class _Outermost(Constructor):
     """The constructor of the model, which makes what its blocks share."""
 
     def __init__(self, layers: LayerPrinter) -> None:
-        super().__init__(Group(-1, [Region("model", "")]))
+        super().__init__(Group(-1, [Head()]))
         self.layers = layers
         self.shared: dict[SharedModule, str] = {}
         self.names = FreeNames()
@@ -87,15 +88,15 @@ class ModelPrinter:
         inputs: dict[int, Expr] = {number: Name(name) for name, number in self.network.inputs.items()}
         features = self._features(body, head)
         needed = {o for s in head for o in s.operands}
-        regions = self.network.regions
+        stages = [part for part in self.network.regions if isinstance(part, Featured)]
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
         return ModelPlan(
             init=self._init(),
             features=Body(_kept(body, features), inputs).write(),
             forward=self._forward(head, features, inputs),
             head_indices=[n for n, i in self.network.indices.items() if i in needed],
-            frozen=[self._place(u) for u in regions if u.frozen and not is_stateless(self.network, u)],
-            recomputed=[self._place(u) for u in regions if u.kind == "stage" and u.name in chosen],
+            frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
+            recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
             kinds=self.kinds,
         )
 
@@ -125,36 +126,36 @@ class ModelPrinter:
     def _step(self, piece: Piece) -> Step:
         region = piece.region
         name = region.path or "x"
-        if region.kind == "layout" and region.entry in self.network.inputs.values():
+        if isinstance(region, Conversion) and region.entry in self.network.inputs.values():
             name = self.paths[region.entry]
         if piece.member is None:
             step = self._called(region, piece)
-        elif isinstance(piece.member, Region):
-            step = self._member(region, piece.member)
-        else:
+        elif isinstance(piece.member, int):
             step = self._layer(region, piece.member)
+        else:
+            step = self._member(region, piece.member)
         inside = region if piece.member is None else piece.member
-        made = [*inside.nodes(), inside.exit] if isinstance(inside, Region) else [inside]
+        made = [inside] if isinstance(inside, int) else [*inside.nodes(), inside.exit]
         self.paths.update((n, name) for n in made)
         if region.stage == "head":
             return replace(step, name="")
         return replace(step, name=name if step.value == region.exit else "")
 
-    def _called(self, region: Region, piece: Piece) -> Step:
+    def _called(self, region: Part, piece: Piece) -> Step:
         """Return the call of a region as one module; stages go through `run`, which knows what is computed again."""
         place = self._place(region)
         self._add_member(region)
-        if region.kind != "stage" or not self.trains:
+        if not isinstance(region, Stage) or not self.trains:
             return Step(piece.value, piece.operands, lambda x: (Call(place, x), False), heavy=True)
         self.kinds.add("whole" if stage_row(region) is None else "row")
         return Step(piece.value, piece.operands, lambda x: (called("self.run", [place, *x]), False), heavy=True)
 
-    def _member(self, region: Region, member: Region) -> Step:
+    def _member(self, region: Part, member: Inner) -> Step:
         """Return the call of a block inside a region that is not one call."""
         self._members(region)[member.label] = self.regions.member([member], self.constructor)
         return self.regions.step(member, self._inside(region, member.label))
 
-    def _layer(self, region: Region, number: int) -> Step:
+    def _layer(self, region: Part, number: int) -> Step:
         """Return a layer inside a region that is not one call; without weights, it is an operation in `forward`."""
         node = self.network.node(number)
         printed = self.layers.at([node], self.constructor, self._inside(region, node.label))
@@ -162,21 +163,21 @@ class ModelPrinter:
             self._members(region)[node.label] = printed.module
         return printed.step(node)
 
-    def _members(self, region: Region) -> dict[str, Expr]:
+    def _members(self, region: Part) -> dict[str, Expr]:
         """Return the members of a region by label; the region itself has none."""
         return self.members.setdefault(region.path, {}).setdefault(region.stage, {})
 
     @staticmethod
-    def _inside(region: Region, label: str) -> Expr:
+    def _inside(region: Part, label: str) -> Expr:
         return called("self.get_submodule", [Literal(f'"{region.name}.{label}"')])
 
     @staticmethod
-    def _place(region: Region) -> Expr:
+    def _place(region: Part) -> Expr:
         if region.path:
             return Subscript(dotted(f"self.{region.path}"), Literal(f'"{region.stage}"'))
         return dotted(f"self.{region.stage}")
 
-    def _add_member(self, region: Region) -> None:
+    def _add_member(self, region: Part) -> None:
         row = stage_row(region)
         if row is not None:
             made = RegionPrinter.row([self.regions.call([b], self.constructor) for b in row])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals
-from archdsl.ir.network import Region
+from archdsl.ir.regions import Block, BlockRow, Shortcut
 from archdsl.targets.python import tree
 from archdsl.targets.python.tree import (
     Assign,
@@ -35,6 +35,7 @@ from archdsl.targets.torch.text import docstring, sentence
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from archdsl.ir.regions import Inner, Region
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Group, Grouping
     from archdsl.targets.torch.layers import LayerPrinter
@@ -85,11 +86,11 @@ class RegionPrinter:
         steps: list[Step] = []
         for index, item in enumerate(region.items):
             same = [u.items[index] for u in group.regions]
-            if not isinstance(item, Region):
+            if isinstance(item, int):
                 nodes = [self.network.node(i) for i in same if isinstance(i, int)]
                 made, step = self._layer(self.network.node(item), nodes, constructor)
             elif item.items:
-                regions = [i for i in same if isinstance(i, Region)]
+                regions = [i for i in same if not isinstance(i, int)]
                 made, step = self._inner(item, regions, index in group.optional, constructor)
             else:
                 continue
@@ -116,10 +117,10 @@ class RegionPrinter:
         return made, printed.step(node)
 
     def _inner(
-        self, region: Region, same: Sequence[Region], is_optional: bool, constructor: Constructor
+        self, region: Inner, same: Sequence[Inner], is_optional: bool, constructor: Constructor
     ) -> tuple[list[Stmt], Step]:
         """Do the same for a region inside the class; an optional one is not in all of those that share it."""
-        if is_optional:
+        if is_optional and isinstance(region, Shortcut):
             test = condition_tree(region.condition, constructor.write)
             if test is None:
                 raise AssertionError
@@ -131,16 +132,16 @@ class RegionPrinter:
             made = _member(region.label, self.member(same, constructor))
         return [made], self.step(region, dotted(f"self.{region.label}"))
 
-    def step(self, region: Region, place: Expr) -> Step:
+    def step(self, region: Inner, place: Expr) -> Step:
         """Return the call of a region that is a submodule at `place`."""
         return Step(region.exit, tuple(externals(self.network, region)), lambda x: (Call(place, x), False), heavy=True)
 
     def member(self, regions: Sequence[Region], constructor: Constructor) -> Call:
         """Return the constructor call of a region or of a row of blocks, for all regions that share the outer class."""
-        if regions[0].kind != "sequence":
+        rows = [region.blocks for region in regions if isinstance(region, BlockRow)]
+        if not rows:
             return self.call(regions, constructor)
-        rows = zip(*(_blocks(u) for u in regions), strict=True)
-        return self.row([self.call(blocks, constructor) for blocks in rows])
+        return self.row([self.call(blocks, constructor) for blocks in zip(*rows, strict=True)])
 
     def call(self, regions: Sequence[Region], constructor: Constructor) -> Call:
         """Return the constructor call of a region inside another, for all regions that share the outer class."""
@@ -197,30 +198,27 @@ class RegionPrinter:
 
     def _doc(self, group: Group) -> list[str]:
         region = group.example
-        if region.block is not None and region.block.doc is not None:
-            return docstring(sentence(region.block.doc) + (f" With {group.beside}." if group.beside else ""))
+        if isinstance(region, Block):
+            signature = region.signature
+            if signature.doc is None:
+                return docstring(f"The block `{signature.name}`.")
+            return docstring(sentence(signature.doc) + (f" With {group.beside}." if group.beside else ""))
         layers = " → ".join(self._members(region))
-        if region.kind == "shortcut":
+        if isinstance(region, Shortcut):
             return docstring(f"The projection on a shortcut: {layers}.")
-        if region.block is not None:
-            return docstring(f"The block `{region.block.name}`.")
-        return docstring(f"{region.stage}: {layers}." if layers else region.stage)
+        stage = region.top.stage
+        return docstring(f"{stage}: {layers}." if layers else stage)
 
     def _members(self, region: Region) -> Iterator[str]:
         """The layers and blocks of a region, by their names in the language."""
         for item in region.items:
-            if isinstance(item, Region):
-                if item.block is not None:
-                    yield item.block.name
-                elif item.kind == "sequence":
-                    yield from self._members(item)
-            elif not self.network.node(item).layer.internal:
+            if isinstance(item, Block):
+                yield item.signature.name
+            elif isinstance(item, BlockRow):
+                yield from self._members(item)
+            elif isinstance(item, int) and not self.network.node(item).layer.internal:
                 yield self.network.node(item).layer.kind
 
 
 def _member(label: str, module: Expr) -> Stmt:
     return Assign([dotted(f"self.{label}")], module)
-
-
-def _blocks(row: Region) -> list[Region]:
-    return [item for item in row.items if isinstance(item, Region)]

@@ -16,6 +16,7 @@ import torch
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.grid import FRAME
+from archdsl.ir.regions import Featured
 from archdsl.ir.tensors import own_tensors
 from archdsl.layers.added_faults import error_text, layer_error
 from archdsl.targets.torch.layers import LayerPrinter
@@ -173,7 +174,7 @@ def _verify_module(network: Network, text: str, added: Sequence[OpNode]) -> None
 
 
 def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer, what: str) -> None:
-    exits = {u.name: network.node(u.exit).shape for u in network.regions if u.kind in ("stage", "lateral")}
+    exits = {u.name: network.node(u.exit).shape for u in network.regions if isinstance(u, Featured)}
     found = {name: (value, exits[name]) for name, value in features.items() if name in exits}
     found["the output"] = output, network.node(network.output).shape
     for name, (value, grid) in found.items():

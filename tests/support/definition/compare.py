@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import substitute
 from archdsl.ir.conditions import Comparison, Condition, Junction, Negation, Opaque
-from archdsl.ir.network import Region
+from archdsl.ir.regions import Block, Fusion, Shortcut, around
 from archdsl.ir.signature import IN_CHANNELS
 from definition.names import Part
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from archdsl.ir.network import Network
+    from archdsl.ir.regions import Region
     from definition import Definition
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
@@ -33,7 +34,7 @@ def difference(definition: Definition, network: Network) -> str:
         found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
         if shapes and (applied.layer.weights(*shapes) or applied.layer.buffers(*shapes)):
             wanted |= {"name": applied.name, "frozen": applied.is_frozen}
-            found |= {"name": node.name, "frozen": node.region.top.frozen}
+            found |= {"name": node.name, "frozen": node.is_frozen}
         if found != wanted:
             differing = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
             said = "; ".join(f"{k} {found.get(k)}, by definition {wanted.get(k)}" for k in differing)
@@ -43,7 +44,7 @@ def difference(definition: Definition, network: Network) -> str:
         "inputs": (network.inputs, {**definition.inputs, **definition.indices}),
         "output": (network.output, definition.output),
         "conditions of shortcuts": (
-            {u.name: list(_conditions(u)) for u in network.regions if u.kind != "fusion"},
+            {u.name: list(_conditions(u)) for u in network.regions if not isinstance(u, Fusion)},
             {prefix: list(_conditions(part)) for prefix, part in definition.parts.items()},
         ),
     }
@@ -54,24 +55,21 @@ def difference(definition: Definition, network: Network) -> str:
 
 def _conditions(part: Part | Region) -> Iterator[bool]:
     """The conditions of all shortcuts in a part; those of a network as their formulas give them."""
-    for member in part.members if isinstance(part, Part) else part.items:
+    inner = [m for m in part.members if isinstance(m, Part)] if isinstance(part, Part) else part.inner
+    for member in inner:
         if isinstance(member, Part) and member.holds is not None:
             yield member.holds
-        elif isinstance(member, Region) and member.condition is not None:
+        elif isinstance(member, Shortcut) and member.condition is not None:
             holds = _holds(member.condition, _variables(member))
             assert holds is not None, member.name
             yield holds
-        if isinstance(member, (Part, Region)):
-            yield from _conditions(member)
+        yield from _conditions(member)
 
 
 def _variables(region: Region) -> dict[str, Any]:
     """Return the values of the block that a shortcut stands in, by the names that its formulas have for them."""
-    while region.parent is not None and region.kind != "block":
-        region = region.parent
-    if region.kind != "block":
-        return {}
-    return {**region.arguments.values, IN_CHANNELS: region.entering.channels}
+    block = next((r for r in around(region) if isinstance(r, Block)), None)
+    return {**block.arguments.values, IN_CHANNELS: block.entering.channels} if block is not None else {}
 
 
 def _holds(condition: Condition, values: dict[str, Any]) -> bool | None:

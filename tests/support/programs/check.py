@@ -23,6 +23,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.render import render_text
 from archdsl.core.source import Source
 from archdsl.frontend.format import format_text
+from archdsl.ir.regions import Featured
 from archdsl.lowering import without_identities
 from archdsl.pipeline import analyse
 from archdsl.planning.gpus import GPUS
@@ -266,7 +267,7 @@ def _computes(arch: archdsl.Architecture) -> str:
             "train": model.forward_features(*(c.clone() for c in clips.values())),
             "infer": quick.forward_features(*(c.clone() for c in clips.values())),
         }
-    wanted = {u.name: values[u.exit] for u in network.regions if u.kind in ("stage", "lateral")}
+    wanted = {u.name: values[u.exit] for u in network.regions if isinstance(u, Featured)}
     for target, output in outputs.items():
         fault = _unequal(output, expected)
         what = f"{target}: the output"

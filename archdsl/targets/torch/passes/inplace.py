@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import Featured
+
 if TYPE_CHECKING:
     from archdsl.targets.torch.select import OpNetwork
 
@@ -14,7 +16,7 @@ def choose_inplace(network: OpNetwork) -> int:
     trains = not network.folded
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     for region in network.regions:
-        uses[region.exit] += region.kind in ("stage", "lateral")  # a feature that the module gives out
+        uses[region.exit] += isinstance(region, Featured)  # a feature that the module gives out
     for node in network.all_nodes():
         if node.op.overwrites and len(node.inputs) == 1:
             source = network.node(node.inputs[0])

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.ir.network import Region
+from archdsl.ir.regions import Block, Conversion, Featured, Head, Stage, around, walk
 from archdsl.ir.rows import stage_row
-from archdsl.lowering.clone import all_regions, reconnect
-from archdsl.targets.torch.ops.convert import Conversion
+from archdsl.lowering.clone import reconnect
+from archdsl.targets.torch.ops import convert
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from archdsl.ir.regions import InputPlace, Part, Region
 
 
 def assign_layouts(network: OpNetwork) -> int:
@@ -34,7 +36,7 @@ def assign_layouts(network: OpNetwork) -> int:
             reconnect(network, node, sources)
         given[node.id] = node.op.output_layout(node.layout)
         region = node.region.top
-        if node.id == region.exit and region.kind in ("stage", "lateral") and given[node.id] == CHANNELS_LAST:
+        if node.id == region.exit and isinstance(region, Featured) and given[node.id] == CHANNELS_LAST:
             conversions.give_out(node)
     conversions.give_out_again()
     conversions.end()
@@ -77,19 +79,19 @@ class _Conversions:
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
-        if child.kind == "head":  # which the features are given to
+        if isinstance(child, Head):  # which the features are given to
             if self.given[source] == CHANNELS_LAST and source not in self.outside:
                 self.outside[source] = self._beside(source, GRID, self.network.node(source).region.top, 1)
             made = self.outside.get(source, source)
-            self._see(child, source, made)
+            _see(child, source, made)
             return made
         accepted = _accepted(node)
-        deep = node.region is not child.top and child.kind in ("block", "stage")
+        deep = node.region is not child.top and isinstance(child, Block | Stage)
         wants = CHANNELS_LAST in accepted and GRID not in accepted
         if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
             return self._converted_before(source, place, child)
         if source in self.outside and self.given[source] not in accepted:
-            self._see(child, source, self.outside[source])
+            _see(child, source, self.outside[source])
             return self.outside[source]
         return source
 
@@ -97,15 +99,14 @@ class _Conversions:
         """Convert a value before a region; at its beginning, if it is a block in a row, which holds blocks only."""
         if place is not None and stage_row(place) is not None:
             made = self._convert(source, CHANNELS_LAST, child, 0)
-            for inner in child.items:
-                if isinstance(inner, Region):
-                    self._see(inner, source, made)
+            for inner in child.inner:
+                _see(inner, source, made)
             return made
         if place is not None:
             made = self._convert(source, CHANNELS_LAST, place, _index(place, child))
         else:
-            made = self._beside(source, CHANNELS_LAST, child, 0)
-        self._see(child, source, made)
+            made = self._beside(source, CHANNELS_LAST, child.top, 0)
+        _see(child, source, made)
         return made
 
     def _keeps(self, region: Region, source: int, layout: str) -> bool:
@@ -118,13 +119,6 @@ class _Conversions:
             given[number] = node.op.output_layout(_choose(node, given))
         return given.get(region.exit) == layout
 
-    @staticmethod
-    def _see(region: Region, source: int, made: int) -> None:
-        for inner in all_regions([region]):
-            if inner.entry == source:
-                inner.exit = made if inner.exit == source else inner.exit
-                inner.entry = made
-
     def give_out(self, node: OpNode) -> None:
         """Keeps the last value of a part of a stage with its channels first, too."""
         self.outside[node.id] = self.behind(node, GRID)
@@ -132,7 +126,7 @@ class _Conversions:
     def give_out_again(self) -> None:
         """Do the same for parts of stages that do nothing, and so give what they are given."""
         for region in list(self.network.regions):
-            idle = region.kind in ("stage", "lateral") and not region.items
+            idle = isinstance(region, Featured) and not region.items
             if idle and self.given[region.exit] == CHANNELS_LAST and region.exit not in self.outside:
                 self.outside[region.exit] = self._beside(region.exit, GRID, region, 1)
 
@@ -150,11 +144,12 @@ class _Conversions:
         """A conversion of the last value of a part of a stage, in a region of its own behind that part."""
         return self._beside(node.id, layout, node.region.top, 1)
 
-    def _beside(self, source: int, layout: str, region: Region, place: int) -> int:
+    def _beside(self, source: int, layout: str, part: Part | InputPlace, place: int) -> int:
         """A conversion in a region of its own, before another one or behind it."""
-        made = Region("layout", "", path=region.path, stage=region.stage, entry=source)
+        made = Conversion(path=part.path, stage=part.stage, entry=source)
         made.exit = self._convert(source, layout, made, 0)
-        self.network.regions.insert(self.network.regions.index(region) + place, made)
+        at = next(i for i, other in enumerate(self.network.regions) if other is part)
+        self.network.regions.insert(at + place, made)
         return made.exit
 
     def end(self) -> None:
@@ -170,7 +165,7 @@ class _Conversions:
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
         graph, given = self.network.graph, self.network.node(source)
         number, shape = max(graph) + 1, given.shape
-        layer = Conversion(after=layout)
+        layer = convert.Conversion(after=layout)
         op = op_of(layer, (shape,), shape)
         node = OpNode(number, layer, (source,), (shape,), shape, region, given.span, "convert", op=op)
         node.layout = self.given[source]
@@ -181,18 +176,22 @@ class _Conversions:
         return number
 
 
+def _see(region: Region, source: int, made: int) -> None:
+    """Let a region and all inside of it see another value in the place of one from outside."""
+    for inner in walk([region]):
+        if not isinstance(inner, Stage):  # which gives out a value as it was, where one of its lines begins with it
+            inner.redirect(lambda value: made if value == source else value)
+
+
 def _border(source: Region, user: Region) -> tuple[Region | None, Region | None]:
     """The innermost region that holds both, and the one in it that holds the user alone; None where there is none."""
-    above: list[Region] = []
-    region: Region | None = source
-    while region is not None:
-        above.append(region)
-        region = region.parent
+    above = set(around(source))
     child: Region | None = None
-    region = user
-    while region is not None and region not in above:
-        child, region = region, region.parent
-    return region, child
+    for region in around(user):
+        if region in above:
+            return region, child
+        child = region
+    return None, child
 
 
 def _index(region: Region, child: Region) -> int:

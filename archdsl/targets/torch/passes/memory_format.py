@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archdsl.ir.network import Region
-from archdsl.lowering.clone import all_regions, reconnect
+from archdsl.ir.regions import Conversion, Head, walk
+from archdsl.lowering.clone import reconnect
 from archdsl.targets.torch.ops.channels_last import ChannelsLast
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
@@ -19,9 +19,8 @@ def put_channels_last(network: OpNetwork) -> int:
         clip: number for clip in network.clips.values() if (number := _put_behind(network, network.node(clip)))
     }
     made = set(converted.values())
-    for region in all_regions(u for u in network.regions if u.kind != "head" and u.exit not in made):
-        region.entry = converted.get(region.entry, region.entry)
-        region.exit = converted.get(region.exit, region.exit)
+    for region in walk(u for u in network.regions if not isinstance(u, Head) and u.exit not in made):
+        region.redirect(lambda value: converted.get(value, value))
     return len(converted)
 
 
@@ -30,11 +29,11 @@ def _put_behind(network: OpNetwork, clip: OpNode) -> int:
 
     The number of the conversion; 0 if there are no others.
     """
-    users = [n for n in map(network.node, network.graph.successors(clip.id)) if n.region.top.kind != "head"]
+    users = [n for n in map(network.node, network.graph.successors(clip.id)) if not isinstance(n.region.top, Head)]
     if not users:
         return 0
     number = max(network.graph) + 1
-    region = Region("layout", "", entry=clip.id, exit=number, items=[number])
+    region = Conversion(entry=clip.id, exit=number, items=[number])
     layer = ChannelsLast()
     op = op_of(layer, (clip.shape,), clip.shape)
     node = OpNode(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last", op=op)

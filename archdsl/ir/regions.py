@@ -1,0 +1,215 @@
+"""Regions of a network: the parts that lie beside each other, and the blocks, rows and shortcuts inside of them.
+
+A region holds nodes, as numbers, and inner regions, in the order of data flow, and it has an exit: the value that it
+gives. Whoever treats kinds of regions differently matches the classes in the unions `Part` and `Inner`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from archdsl.core.source import Span
+    from archdsl.ir.conditions import Condition
+    from archdsl.ir.signature import BlockArguments, BlockSignature
+
+Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
+NO_VALUE = -1  # the number of no node
+
+
+@dataclass(eq=False, kw_only=True)
+class _Region:
+    items: list[Item] = field(default_factory=list["Item"])
+    exit: int = NO_VALUE
+
+    def nodes(self) -> Iterator[int]:
+        """Yield the numbers of all nodes in it, inner regions included."""
+        for item in self.items:
+            if isinstance(item, int):
+                yield item
+            else:
+                yield from item.nodes()
+
+    @property
+    def inner(self) -> list[Inner]:
+        """The regions directly inside of it."""
+        return [item for item in self.items if not isinstance(item, int)]
+
+    def redirect(self, instead: Callable[[int], int]) -> None:
+        """Put other values in the place of those that enter and leave it; inner regions keep theirs."""
+        self.exit = instead(self.exit)
+
+
+# --- parts of the network ---
+
+
+@dataclass(eq=False, kw_only=True)
+class _Part(_Region):
+    path: str = ""  # empty where the path has no name, and for what lies on no path
+    stage: str = ""
+
+    @cached_property
+    def name(self) -> str:
+        """The prefix of its tensors in the state dict: `slow.res3`."""
+        return ".".join(p for p in (self.path, self.stage) if p)
+
+    @property
+    def top(self) -> Self:
+        """The part of the network that it lies in: itself."""
+        return self
+
+
+@dataclass(eq=False, kw_only=True)
+class InputPlace(_Part):
+    """The place of an input, which lies in no part of the network."""
+
+
+@dataclass(eq=False, kw_only=True)
+class PathStart(_Part):
+    """The layers that a path begins with, before the stages."""
+
+    stage: str = "input"
+
+
+@dataclass(eq=False, kw_only=True)
+class Stage(_Part):
+    """The lines of a stage on one path."""
+
+    span: Span  # of the first line
+    frozen: bool = False  # whether its weights stay as they are in training
+
+
+@dataclass(eq=False, kw_only=True)
+class Lateral(_Part):
+    """A connection from one path to another one, up to the fusion with it."""
+
+    source: str
+    target: str
+    span: Span
+    entry: int = NO_VALUE
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        self.path = f"{self.source}_to_{self.target}"
+
+    def redirect(self, instead: Callable[[int], int]) -> None:
+        super().redirect(instead)
+        self.entry = instead(self.entry)
+
+
+@dataclass(eq=False, kw_only=True)
+class Fusion(_Part):
+    """The layer that joins what a lateral brings with the path that it leads to."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Head(_Part):
+    """What is computed of the ends of the paths."""
+
+    stage: str = "head"
+
+
+@dataclass(eq=False, kw_only=True)
+class Conversion(_Part):
+    """A change of the layout in memory, beside the part whose path and stage it has."""
+
+    entry: int
+
+    def redirect(self, instead: Callable[[int], int]) -> None:
+        super().redirect(instead)
+        self.entry = instead(self.entry)
+
+
+# --- regions inside of others ---
+
+
+@dataclass(eq=False, kw_only=True)
+class _Inner(_Region):
+    parent: Region
+    label: str
+
+    @cached_property
+    def name(self) -> str:
+        """The prefix of its tensors in the state dict: `slow.res3.0`."""
+        return f"{self.parent.name}.{self.label}" if self.label else self.parent.name
+
+    @cached_property
+    def top(self) -> Part | InputPlace:
+        """The part of the network that it lies in."""
+        return self.parent.top
+
+
+@dataclass(eq=False, kw_only=True)
+class Block(_Inner):
+    """A call of a block."""
+
+    signature: BlockSignature
+    arguments: BlockArguments
+    entry: int  # the value that enters
+    entering: Shape  # its shape, as the caller computes it
+    span: Span  # of the call
+    explicit: bool = False  # whether `as` has named it
+    repeat: int = 0  # the number of the `*` that made it a copy of one block; 0: none
+
+    @property
+    def title(self) -> str:
+        """The name of the block."""
+        return self.signature.name
+
+    def redirect(self, instead: Callable[[int], int]) -> None:
+        super().redirect(instead)
+        self.entry = instead(self.entry)
+
+
+@dataclass(eq=False, kw_only=True)
+class BlockRow(_Inner):
+    """Blocks that a `*` has made, beside something else."""
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks, in the order of data flow."""
+        return [item for item in self.items if isinstance(item, Block)]
+
+    @property
+    def entry(self) -> int:
+        """The value that enters the first block."""
+        return self.blocks[0].entry
+
+
+@dataclass(eq=False, kw_only=True)
+class Shortcut(_Inner):
+    """The projection beside the body of a residual; without items where its condition does not hold."""
+
+    entry: int  # the value that enters the residual
+    condition: Condition | None  # None: it is there always
+
+    def redirect(self, instead: Callable[[int], int]) -> None:
+        super().redirect(instead)
+        self.entry = instead(self.entry)
+
+
+Part = PathStart | Stage | Lateral | Fusion | Head | Conversion
+Featured = Stage | Lateral  # parts whose values `forward_features` returns
+OnPath = PathStart | Stage | Fusion  # parts that a path runs through
+Inner = Block | BlockRow | Shortcut
+Region = Part | Inner | InputPlace
+Item = int | Inner  # the number of a node, or a region
+
+
+def around(region: Region) -> Iterator[Region]:
+    """Yield a region and those that it lies in, the innermost first."""
+    while isinstance(region, _Inner):
+        yield region
+        region = region.parent
+    yield region
+
+
+def walk(regions: Iterable[Region]) -> Iterator[Region]:
+    """Yield regions and all inside of them, each before what it holds."""
+    for region in regions:
+        yield region
+        yield from walk(region.inner)
