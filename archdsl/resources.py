@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).parent
 
@@ -17,3 +19,8 @@ def bundled_specs() -> dict[str, Path]:
     """Return the bundled specs by name: networks for videos, then those for images."""
     specs = resource("specs")
     return {file.stem: file for folder in (specs, specs / "images") for file in sorted(folder.glob("*.arch"))}
+
+
+def spec_index() -> dict[str, dict[str, Any]]:
+    """Return what `archdsl list` shows of each bundled spec, by name: doc, clip (C, T, H, W), params, macs."""
+    return json.loads((resource("specs") / "index.json").read_text("utf-8"))

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import re
 import sys
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 PAGE = Path(__file__).with_name("language.md")
 sys.path.insert(0, str(PAGE.parent.parent))
 
+from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
 from archdsl.core import grid, report, source, work  # noqa: E402
-from archdsl.core.values import Symbol, describe  # noqa: E402
 from archdsl.elaborate import chains, evaluate  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
-from archdsl.layers.attributes import (  # noqa: E402
-    Attribute,
-    Choice,
-    Flag,
-    Initialiser,
-    Integer,
-    KernelInitialiser,
-    Numbers,
-    Real,
-    Reference,
-    Size,
-    Window,
-)
 
-KINDS: dict[type, str] = {
-    Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size", Choice: "choice",
-    Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
-    Numbers: "list of numbers",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from archdsl.layers.attributes import Attribute
+
 BUDGETS = (
     (source.MAX_CHARACTERS, "characters in a file"),
     (parse.MAX_TOKENS, "words, numbers and signs in a file"),
@@ -58,38 +42,8 @@ BUDGETS = (
 
 
 def attribute_row(name: str, attribute: Attribute[Any]) -> str:
-    """One line of a layer's table."""
-    kind = KINDS[type(attribute)]
-    if isinstance(attribute, Choice):
-        kind = " or ".join(f"`{c}`" for c in attribute.choices)
-    default = "" if attribute.required else default_text(attribute.default)
-    if isinstance(attribute, Numbers):
-        default = f"`[{', '.join(map(number_text, attribute.default))}]`"
-    if isinstance(attribute, Window):
-        default = default.replace("`0`", "`all`")
-    return f"| `{name}` | {kind} | {default} | {attribute.doc} |"
-
-
-def default_text(value: Any) -> str:
-    """A default, as a spec would write it; a dash where something can be left out that has none."""
-    if value in (None, ""):
-        return "–"
-    if isinstance(value, str):
-        return f"`{value}`"
-    if isinstance(value, float):
-        return f"`{number_text(value)}`"
-    if isinstance(value, Symbol):
-        numbers = ", ".join(f"{n:g}" for n in value.arguments)
-        return f"`{value.name}({numbers})`" if numbers else f"`{value.name}`"
-    if isinstance(value, tuple) and len(set(value)) == 1:
-        value = value[0]
-    return f"`{describe(value).strip('`')}`"
-
-
-def number_text(value: float) -> str:
-    """`0.1` or `8/7`: a decimal where one of few digits is exact."""
-    text = f"{value:g}"
-    return text if float(text) == value else str(Fraction(value).limit_denominator(1000))
+    """Return one line of a layer's table."""
+    return f"| `{name}` | {type_text(attribute)} | {default_text(attribute)} | {attribute.doc} |"
 
 
 def layer_tables() -> str:

@@ -1,7 +1,8 @@
-"""Writes the table of specs in README.md. `make generated` runs it, and a test does to see that the table holds."""
+"""Write the table of specs in README.md and specs/index.json; `make generated` runs it, a test holds both."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,8 +10,10 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import archdsl  # noqa: E402
+from archdsl.resources import bundled_specs  # noqa: E402
 
 README = ROOT / "README.md"
+INDEX = ROOT / "specs" / "index.json"
 HEAD = (
     "| spec | clip | parameters | multiply-adds | published parameters | published multiply-adds |\n"
     "|---|---|---|---|---|---|"
@@ -63,5 +66,19 @@ def page(text: str) -> str:
     return before + begin + "\n".join([HEAD, *rows]) + "\n" + end + rest.split(end)[1]
 
 
+def index() -> str:
+    """Return what `archdsl list` shows of each bundled spec, as JSON with a line for each."""
+    lines: list[str] = []
+    for name, path in bundled_specs().items():
+        arch = archdsl.load(path)
+        network = arch._analysis.network
+        clip = [int(n) for n in network.node(next(iter(network.clips.values()))).shape.shape]
+        doc = network.doc.strip().partition("\n")[0].strip()
+        entry = {"doc": doc, "clip": clip, "params": arch.params, "macs": arch.macs}
+        lines.append(f"  {json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 if __name__ == "__main__":
+    INDEX.write_text(index(), "utf-8")
     README.write_text(page(README.read_text("utf-8")), "utf-8")

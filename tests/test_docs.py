@@ -100,6 +100,7 @@ def test_readme_lists_every_spec() -> None:
     listed = {row[0].strip("`") for row in rows(ROOT / "README.md", "specs")}
     assert listed == {p.stem for p in (ROOT / "specs").glob("*.arch")}
     assert module.page(text) == text, "python docs/list_specs.py brings it up to date"
+    assert module.index() == (ROOT / "specs" / "index.json").read_text("utf-8"), "python docs/list_specs.py"
 
 
 README = fences((ROOT / "README.md").read_text("utf-8"))

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 GROUPS: dict[str, dict[str, str]] = {
     "specs": {
+        "list": "List the bundled specs.",
+        "show": "Print the text of a spec.",
+        "new": "Write a spec to start from.",
         "check": "Report every error in specs.",
         "cost": "Count parameters, multiply-adds (FLOPs / 2) and activations.",
         "draw": "Draw the network as a diagram.",
@@ -38,15 +41,17 @@ GROUPS: dict[str, dict[str, str]] = {
         "weights transfer": "Write the weights of a variant, made from those of a base network.",
     },
     "layers": {
+        "layers": "List the layers of the language, or show one with its attributes.",
         "layers check": "Test layers of your own against what they declare.",
     },
     "help": {
+        "help": "Show the help of a command.",
         "explain": "Explain an error code and how to fix the error.",
+        "completion": "Print a script that completes commands and options in a shell.",
     },
 }
 SUMMARIES = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 FAMILIES = {
     "data": "Inspect videos before training on them.",
     "weights": "Load checkpoints of other code bases, and make the weights of variants.",
-    "layers": "Work with layers of your own.",
 }

@@ -62,6 +62,10 @@ class Parser(argparse.ArgumentParser):
         """Return the options by what they are called with."""
         return self._option_string_actions
 
+    def positionals(self) -> list[argparse.Action]:
+        """Return the arguments that are no options."""
+        return self._positionals._group_actions
+
     def error(self, message: str) -> NoReturn:
         """End the process with a message; an option that does not exist is what it is about, if there is one."""
         for word in self._words:
@@ -107,7 +111,7 @@ def find(words: Sequence[str]) -> str:
 
         _end(f"archdsl {__version__}\n")
     if not first or first.startswith("-"):
-        _fail(USAGE, "archdsl", f"no option {first}" if first else "name a command; `archdsl --help` lists them")
+        _fail(USAGE, "archdsl", f"no option {first}" if first else "name a command; `archdsl help` lists them")
     name = f"{first} {words[1]}" if len(words) > 1 else first
     if name in SUMMARIES:
         return name
@@ -135,7 +139,7 @@ def overview() -> str:
     lines = [USAGE, "", DESCRIPTION]
     for title, commands in GROUPS.items():
         lines += ["", f"{title}:", *_rows(commands)]
-    return "\n".join([*lines, "", "archdsl COMMAND --help tells more of each, with examples.", ""])
+    return "\n".join([*lines, "", "`archdsl help COMMAND` lists the options of each, with examples.", ""])
 
 
 def _rows(commands: dict[str, str]) -> list[str]:

@@ -1,0 +1,34 @@
+"""`archdsl show`: the text of a spec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archdsl.files import read_spec
+
+if TYPE_CHECKING:
+    from archdsl.commands.parser import Parser
+
+EXAMPLES = (
+    ("show slowfast_r50", "Print a bundled spec."),
+    ("show slowfast_r50 > my_slowfast.arch", "Copy it, to change it."),
+)
+
+
+def arguments(parser: Parser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("spec", metavar="NAME", help="Name of a bundled spec (`archdsl list` shows them), or a file.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `archdsl show`."""
+
+    spec: str
+
+
+def run(options: Options) -> int:
+    """Print the text of a spec."""
+    print(read_spec(options.spec).text, end="")
+    return 0

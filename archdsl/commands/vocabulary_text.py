@@ -1,0 +1,66 @@
+"""Attributes of layers as text: their types and their defaults."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from archdsl.core.values import Symbol, describe, is_list
+from archdsl.layers.attributes import (
+    Attribute,
+    Choice,
+    Flag,
+    Initialiser,
+    Integer,
+    KernelInitialiser,
+    Numbers,
+    Real,
+    Reference,
+    Size,
+    Window,
+)
+
+TYPES: dict[type, str] = {
+    Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
+    Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
+    Numbers: "list of numbers",
+}  # fmt: skip
+
+
+def type_text(attribute: Attribute[Any]) -> str:
+    """Return the type of an attribute; words of the language in backquotes."""
+    if isinstance(attribute, Choice):
+        return " or ".join(f"`{c}`" for c in attribute.choices)
+    return TYPES[type(attribute)]
+
+
+def default_text(attribute: Attribute[Any]) -> str:
+    """Return the default of an attribute as a spec writes it, in backquotes; empty if it has to be given."""
+    if attribute.required:
+        return ""
+    if isinstance(attribute, Numbers):
+        return f"`[{', '.join(map(number_text, attribute.default))}]`"
+    text = value_text(attribute.default)
+    return text.replace("`0`", "`all`") if isinstance(attribute, Window) else text
+
+
+def value_text(value: Any) -> str:
+    """Return a value as a spec writes it, in backquotes; a dash for none."""
+    if value in (None, ""):
+        return "–"
+    if isinstance(value, str):
+        return f"`{value}`"
+    if isinstance(value, float):
+        return f"`{number_text(value)}`"
+    if isinstance(value, Symbol):
+        numbers = ", ".join(f"{n:g}" for n in value.arguments)
+        return f"`{value.name}({numbers})`" if numbers else f"`{value.name}`"
+    if is_list(value) and len(set(value)) == 1:
+        value = value[0]
+    return f"`{describe(value).strip('`')}`"
+
+
+def number_text(value: float) -> str:
+    """Return `0.1` or `8/7`: a decimal where one of few digits is exact."""
+    text = f"{value:g}"
+    return text if float(text) == value else str(Fraction(value).limit_denominator(1000))
