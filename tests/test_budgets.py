@@ -59,14 +59,11 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
         "archdsl/frontend/parse.py::_run": 10,
         "archdsl/frontend/parse.py::lexed": 9,
         "archdsl/frontend/trivia.py::weave": 9,
-        "archdsl/targets/dot/layout.py::_divided": 9,
-        "archdsl/targets/torch/classes.py::_order": 9,
         "archdsl/train/data/check.py::check_data": 9,
         "archdsl/train/data/listing.py::_entry": 9,
         "archdsl/weights/parse.py::_add": 9,
     },
-    "branches": {
-    },
+    "branches": {},
     "test file": {},
     "test function": {},
 }
