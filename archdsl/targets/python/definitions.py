@@ -8,9 +8,9 @@ from functools import lru_cache
 from textwrap import wrap
 from typing import NamedTuple
 
-from archdsl.targets.python.printer import WIDTH, lines, signature
+from archdsl.targets.python.printer import WIDTH, lines, signature, simple
 from archdsl.targets.python.reader import Reader, names_in
-from archdsl.targets.python.tree import For, Function, If, Parameter, Stmt
+from archdsl.targets.python.tree import Assign, Evaluate, For, Function, If, Parameter, Return
 
 
 class Definition(NamedTuple):
@@ -60,8 +60,8 @@ def _find(
 ) -> None:
     """Collect where names stand, but for functions that have a parameter or variable of that name."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in names:
-        column = source[node.lineno - 1].index(node.name.encode(), node.col_offset)
-        places.append((node.lineno, column, node.name))
+        keyword = "def " if isinstance(node, ast.FunctionDef) else "class "
+        places.append((node.lineno, node.col_offset + len(keyword), node.name))
     if isinstance(node, ast.FunctionDef):
         names = names - _own(node)
     if isinstance(node, ast.Name) and node.id in names:
@@ -117,15 +117,15 @@ def _broken(node: ast.stmt, given: list[str], reader: Reader) -> list[str]:
     at = len(given[0]) - len(given[0].lstrip())
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return _docstring(given, at)
-    made = _head(node, at, reader)
-    if made is None:
-        return given
-    end = reader.lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset :].decode()
-    comment = end if not getattr(node, "body", []) else ""
-    return [*made[:-1], made[-1] + comment]
+    statement = reader.statement(node)
+    if isinstance(statement, (Assign, Return, Evaluate)):
+        comment = reader.lines[(node.end_lineno or node.lineno) - 1][node.end_col_offset :].decode()
+        return simple(statement, at, comment)
+    return _head(node, at, reader) or given
 
 
 def _head(node: ast.stmt, at: int, reader: Reader) -> list[str] | None:
+    """Return the lines that begin a statement with a body; None if there is no tree for it."""
     match node:
         case ast.FunctionDef():
             function = _function(node, reader)
@@ -135,8 +135,7 @@ def _head(node: ast.stmt, at: int, reader: Reader) -> list[str] | None:
         case ast.If():
             return _if(node, at, reader)
         case _:
-            statement: Stmt | None = reader.statement(node)
-            return list(lines([statement], at)) if statement is not None else None
+            return None
 
 
 def _if(node: ast.If, at: int, reader: Reader) -> list[str]:

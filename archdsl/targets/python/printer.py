@@ -223,7 +223,7 @@ def lines(statements: Iterable[Stmt], indentation: int = 0) -> Iterator[str]:
 def _lines(node: Stmt, at: int) -> Iterator[str]:
     match node:
         case Assign() | Return() | Evaluate():
-            yield from _line(_before(node), node.value, "", at)
+            yield from simple(node, at)
         case If():
             yield from _if("if", node, at)
         case For():
@@ -239,6 +239,11 @@ def _lines(node: Stmt, at: int) -> Iterator[str]:
         case _:
             message = f"{type(node).__name__} is no statement that can be printed"
             raise TypeError(message)
+
+
+def simple(node: Assign | Return | Evaluate, at: int, comment: str = "") -> list[str]:
+    """Return the lines of a statement, with a comment behind the last."""
+    return _line(_before(node), node.value, comment, at)
 
 
 def _before(node: Assign | Return | Evaluate) -> str:
