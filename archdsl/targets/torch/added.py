@@ -31,7 +31,7 @@ OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tri
 
 
 class Application(NamedTuple):
-    """How an added layer is applied: what its code says of itself, which its template need not declare."""
+    """The application of an added layer, with what other templates declare: found by Python's own parser."""
 
     tree: ast.expr
     precedence: Precedence

@@ -1,4 +1,4 @@
-"""Which classes a module needs: equal regions share one, and what differs between their uses becomes its constructor.
+"""The classes of a module: equal regions share one, and what differs between their uses becomes its constructor.
 
 Two regions are equal if they do the same operations under the same labels. A projection that only some of them have on
 their shortcut does not make them differ, if its condition can be written down in Python.
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def example(self) -> Region:
-        """The region to read the structure from: one in which every shortcut is there."""
+        """Return the region to read the structure from: one in which every shortcut is there."""
         return max(self.regions, key=lambda u: sum(bool(i.items) for i in u.inner))
 
 
@@ -75,7 +75,7 @@ class Grouping:
         return levels
 
     def _order(self) -> None:
-        """Puts the groups in the order in which data meets them, inner ones before those that use them."""
+        """Put the groups in the order in which data meets them, inner ones before those that use them."""
         met: dict[Group, None] = {}
 
         def visit(region: Region) -> None:
@@ -121,7 +121,7 @@ class Grouping:
         yield from parts.values()
 
     def _optional(self, members: list[Region]) -> set[int] | None:
-        """The places of the shortcuts that some have and some have not; None if a condition cannot be written."""
+        """Return the places of shortcuts that some have and some have not; None if a condition cannot be written."""
         found: set[int] = set()
         for index, item in enumerate(members[0].items):
             if isinstance(item, int) or not self._may_be_absent(item):
@@ -142,7 +142,7 @@ class Grouping:
     # --- signatures ---
 
     def _signature(self, region: Region, *, loose: bool) -> Any:
-        """What makes two regions the same class. `loose` leaves open which shortcuts are there."""
+        """Return a key that is equal for regions of one class. `loose` leaves open which shortcuts are there."""
         local = {value: ("in", k) for k, value in enumerate(externals(self.network, region))}
         items: list[Any] = []
         for index, item in enumerate(region.items):
@@ -173,7 +173,7 @@ class Grouping:
         return externals(self.network, region) == [region.entry]
 
     def _number(self, region: Inner) -> int | None:
-        """The class of a region; None if there is nothing in it."""
+        """Return the number of a region's class; None if there is nothing in it."""
         return self.of[id(region)].number if region.items else None
 
     @staticmethod

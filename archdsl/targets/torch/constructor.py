@@ -1,4 +1,4 @@
-"""What the constructor of a class takes: the numbers that differ between the regions that share it."""
+"""The constructor of a class: its parameters are the numbers that differ between the regions that share it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def owner(region: Region) -> Block | None:
 
 
 class Constructor:
-    """Finds out, number by number, what must be a parameter and what is a constant of the class."""
+    """Decides, number by number, whether it is a parameter or a constant of the class."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -102,7 +102,7 @@ class Constructor:
         return ""
 
     def place(self, values: list[Any], hint: str) -> Any:
-        """What follows from the place of a layer: the same everywhere, or a parameter of its own."""
+        """Return an argument that follows from a layer's place: the same everywhere, or the name of a parameter."""
         if isinstance(values[0], SharedModule) or any(v != values[0] for v in values):
             name = self._fresh(hint, values)
             self.asked.add(name)
@@ -117,7 +117,7 @@ class Constructor:
         return self._chosen[same]
 
     def _note(self, formula: Formula) -> Formula:
-        """Marks the variables of a formula as needed, and tells the constants among them."""
+        """Note the variables of a formula as needed, and find the constants among them."""
         for variable in sorted(variables(formula)):
             if variable in self.extra:
                 self.asked.add(variable)
@@ -137,7 +137,7 @@ class Constructor:
         return formula
 
     def value(self, region: Region, variable: str) -> Any:
-        """What a variable is in one region, in the terms of the region around it."""
+        """Return the value of a variable in one region, in the terms of the region around it."""
         block = owner(region)
         if block is None:
             raise AssertionError
@@ -146,7 +146,7 @@ class Constructor:
         return block.arguments.values[variable]
 
     def _derivation(self, variable: str) -> Formula | None:
-        """The formula of a parameter that every caller leaves to its default."""
+        """Return the formula of a parameter that every caller leaves to its default."""
         defaults = [_arguments(u).defaults.get(variable) for u in self.regions]
         formulas = {formula_of(d) for d in defaults if isinstance(d, Sym)}
         if len(formulas) == 1 and all(isinstance(d, Sym) for d in defaults):
@@ -192,7 +192,7 @@ class Constructor:
         return first[1] if lengths == {len(items)} and _elements(first[1], len(items)) == formulas else ""
 
     def parameters(self) -> list[Parameter]:
-        """The constructor's parameters: those without a default first."""
+        """Return the constructor's parameters: those without a default first."""
         found: list[Parameter] = []
         if IN_CHANNELS in self.used:
             found.append(Parameter(IN_CHANNELS, self.channels_name, "int", None, by_position=True))
@@ -214,7 +214,7 @@ class Constructor:
         return [Assign([Name(name)], self.write(formula)) for name, formula in self.derived.items()]
 
     def argument(self, region: Region, parameter: Parameter) -> Any:
-        """What one region gives for a parameter, in the terms of the region around it."""
+        """Return the argument of one region for a parameter, in the terms of the region around it."""
         if parameter.variable in self.extra:
             value = self.extra[parameter.variable][self._places[region]]
             return self._outer(region, value)

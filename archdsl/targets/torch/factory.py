@@ -1,4 +1,4 @@
-"""The function that makes a model: what is a choice of training, no part of the architecture, are its arguments."""
+"""The factory of a model: its arguments are choices of training, which are no part of the architecture."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Rates:
 
     @property
     def wanted(self) -> list[str]:
-        """What training may want of them, in words."""
+        """Return, in words, the changes that training may want."""
         if self.dropout is not None and self.has_drop_path:
             return ["other rates"]
         return (["another dropout"] if self.dropout is not None else []) + (

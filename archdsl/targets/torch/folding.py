@@ -1,4 +1,4 @@
-"""How a module for inference finds the batch norms that became part of its convolutions, in the weights of training."""
+"""Rules by which a module for inference finds batch norms, now part of its convolutions, in the weights of training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rule = tuple[str, str, float]  # how the names of a norm and of its convolution 
 
 
 def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
-    """The fewest rules that give each norm its convolution, and none to the other norms of a network.
+    """Return the fewest rules that give each norm its convolution, and none to the other norms of a network.
 
     `folded` has the convolution's name for each norm's. A rule holds where there is such a convolution.
     """
@@ -29,7 +29,7 @@ def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
 
 
 def _differing(norm: str, conv: str) -> tuple[str, str]:
-    """Two names without the parts that they begin with alike."""
+    """Return two names without the parts that they begin with alike."""
     one, other = norm.split("."), conv.split(".")
     while one[0] == other[0]:
         one, other = one[1:], other[1:]
@@ -37,7 +37,7 @@ def _differing(norm: str, conv: str) -> tuple[str, str]:
 
 
 def _precedence(rule: Rule) -> tuple[int, int, Rule]:
-    """The longest names first: they are the most particular."""
+    """Sort the longest names first: they are the most particular."""
     return -rule[0].count("."), -rule[1].count("."), rule
 
 

@@ -147,7 +147,7 @@ def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
 
 
 def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
-    """What most layers of a kind share. None of it is torch's own way, which no rule could bring back."""
+    """Return the starts that most layers of a kind share; none is torch's own way, which no rule could bring back."""
     if any(not i for i in inits):
         return {}
     return dict(Counter(tuple(i.items()) for i in inits).most_common(1)[0][0])

@@ -145,7 +145,7 @@ class LayerPrinter:
         return module_text(Module([Verbatim("\n".join(imports))], [*self.support.statements(), alone]))
 
     def _at(self, nodes: Sequence[OpNode], constructor: Constructor) -> dict[str, Any]:
-        """What follows from the places of a layer, and the classes of what it shares with others."""
+        """Return the arguments that follow from the places of a layer, and the classes of shared modules."""
         found: dict[str, Any] = {}
         places = [n.op.shape_arguments() for n in nodes]
         for key, first in places[0].items():
@@ -237,7 +237,7 @@ class PrintedLayer:
 
 
 def _hint(node: OpNode, attribute: str) -> str:
-    """A name for a number that no parameter of a block explains."""
+    """Return a name for a number that no parameter of a block explains."""
     alone = node.label == node.layer.kind
     return attribute if alone and node.layer.heavy else f"{node.label}_{attribute}"
 

@@ -165,7 +165,7 @@ class RegionPrinter:
 
     @staticmethod
     def _given(regions: Sequence[Region], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
-        """What regions give for a parameter, in the terms of the class around them."""
+        """Return the argument of regions for a parameter, in the terms of the class around them."""
         values = [inner.argument(u, parameter) for u in regions]
         if isinstance(values[0], SharedModule) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
             return constructor.place(values, parameter.name)

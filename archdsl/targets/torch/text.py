@@ -9,32 +9,32 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, bidi marks, su
 
 
 def plain(text: str) -> str:
-    """One line of printable characters; what is not printable is written as its number."""
+    """Return one line of printable characters; what is not printable is written as its number."""
     joined = " ".join(text.split())
     return "".join(f"U+{ord(c):04X}" if unicodedata.category(c) in _HIDDEN else c for c in joined)
 
 
 def in_docstring(text: str) -> str:
-    """Text for the inside of a docstring in triple quotes, on one line."""
+    """Return text for the inside of a docstring in triple quotes, on one line."""
     return plain(text).replace("\\", "\\\\").replace('"""', r"\"\"\"")
 
 
 def in_string(text: str) -> str:
-    """Text for the inside of a string literal in double quotes."""
+    """Return text for the inside of a string literal in double quotes."""
     return plain(text).replace("\\", "\\\\").replace('"', r"\"")
 
 
 def paragraph(text: str, width: int) -> list[str]:
-    """Docstring lines of at most `width` columns."""
+    """Return docstring lines of at most `width` columns."""
     return textwrap.wrap(in_docstring(text), width, break_long_words=False, break_on_hyphens=False)
 
 
 def docstring(text: str) -> list[str]:
-    """The lines of a class's docstring, which has both its triple quotes on the line if there is only one."""
+    """Return the lines of a class's docstring, which has both its triple quotes on the line if there is only one."""
     lines = paragraph(sentence(text), 80)
     return paragraph(sentence(text), 78) if len(lines) == 1 else lines
 
 
 def sentence(text: str) -> str:
-    """Text that ends as a sentence does, as the first line of a docstring should."""
+    """Return text that ends as a sentence does, as the first line of a docstring should."""
     return text if text.endswith((".", "!", "?")) or not text else text + "."
