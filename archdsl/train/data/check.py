@@ -136,16 +136,23 @@ def check_data(
     if not workers:
         for number, (part, sample) in enumerate(samples):
             note(number, look(part, sample))
-    while len(findings) < len(samples):
-        left = [n for n in range(len(samples)) if n not in findings]
-        if not _in_pool(look, samples, left, workers, note):
-            continue
-        # one of those that were read has ended its process: which one shows when each has a process of its own
-        for number in [n for n in left if n not in findings][: 4 * workers]:
-            if _in_pool(look, samples, [number], 1, note):
-                note(number, Finding(samples[number][1], samples[number][0], problem="makes the decoder crash"))
+    while left := [n for n in range(len(samples)) if n not in findings]:
+        if _in_pool(look, samples, left, workers, note):
+            _one_by_one(look, samples, [n for n in left if n not in findings][: 4 * workers], note)
     found = tuple(findings[n] for n in range(len(samples)))
     return Report(split, found, sampling.frames if sampling is not None else None)
+
+
+def _one_by_one(
+    look: Callable[[str, Sample], Finding],
+    samples: Sequence[tuple[str, Sample]],
+    numbers: Sequence[int],
+    note: Callable[[int, Finding], None],
+) -> None:
+    """Read some samples, each in a process of its own: one of them has crashed the decoder."""
+    for number in numbers:
+        if _in_pool(look, samples, [number], 1, note):
+            note(number, Finding(samples[number][1], samples[number][0], problem="makes the decoder crash"))
 
 
 def _in_pool(

@@ -7,57 +7,26 @@ from __future__ import annotations
 
 import math
 import os
-from bisect import bisect_left, bisect_right
-from collections import deque
-from dataclasses import dataclass
-from importlib import import_module
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, cast
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, cast
 
-import av
 import torch
-from av import logging
-from av.error import EOFError as EndOfFile
-from av.error import FFmpegError, InvalidDataError
-from av.video.stream import VideoStream
 
-from archdsl.train.engine import DECODERS
+from archdsl.train.data.decoder import Decoder
+from archdsl.train.data.torchcodec import chosen_decoder, read_by_torchcodec
+from archdsl.train.data.video import FAULTS, Video, VideoError, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from av.container import InputContainer
-    from av.packet import Packet
     from av.video.frame import VideoFrame
 
     View = Callable[[torch.Tensor], torch.Tensor]
 
-LARGEST = 2**26  # pixels of a frame; a header that says more is damaged, or meant to fill the memory
+__all__ = ["Reader", "Video", "VideoError", "chosen_decoder", "probe", "read_frames"]
+
 PATIENCE = 2.0  # seconds that are decoded rather than sought where no index tells the key frames
-AHEAD = 32  # packets to look at before one is decoded: frames are shown at most 16 later than their place
 INVISIBLE = 2  # packets in a row that may hold no frame to show, as VP8 has them
-FAULTS = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError)  # what PyAV raises of damaged videos
-
-
-class VideoError(Exception):
-    """A video that cannot be used; the message is the reason, without the path."""
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason)
-        self.path = path
-
-
-@dataclass(frozen=True)
-class Video:
-    """What there is of a video."""
-
-    width: int  # as coded: before the turn that a phone may ask for
-    height: int
-    frames: int
-    duration: float  # seconds, from the first frame to the end of the last one
-    fps: float  # on average
-    codec: str
-    missing: int = 0  # frames that the header promises, and the file does not hold
 
 
 def probe(path: str | os.PathLike[str]) -> Video:
@@ -98,12 +67,12 @@ def read_frames(
     if not times:
         raise ValueError("no times are given")
     if chosen_decoder(decoder) == "torchcodec":
-        return _read_by_torchcodec(os.fspath(path), times, device, view)
+        return read_by_torchcodec(os.fspath(path), times, device, view)
     with Reader(path) as reader:
         return reader.read(times, view)
 
 
-class Reader:
+class Reader(Decoder):
     """An open video: its `video`, and `read` for some of its frames.
 
     Raises:
@@ -111,32 +80,10 @@ class Reader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self.decoded = 0  # frames that have been decoded
-        self._size = _file_size(self.path)
         self._patience = PATIENCE
-        self._measured: Video | None = None
         self._origin: int | None = None  # the stamp of the first frame
-        self._delay: int | None = None  # ticks from the first packet's decoding to its frame's showing
-        self._wanted: Sequence[int] = ()
         self._index: tuple[list[int], int, int] = ([], 0, 0)
-        self._open()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._container.close()
-
-    @property
-    def video(self) -> Video:
-        """What there is of it."""
-        if self._measured is None:
-            try:
-                self._measured = self._measure()
-            except VideoError as error:
-                raise VideoError(str(error), self.path) from None
-        return self._measured
+        super().__init__(path)
 
     def read(self, times: Sequence[float], view: View | None = None) -> torch.Tensor:
         """The frames shown at some times, as `read_frames` has them."""
@@ -156,93 +103,8 @@ class Reader:
         except VideoError as error:
             raise VideoError(str(error), self.path) from None
         except FAULTS as error:
-            raise VideoError(f"cannot be decoded: {_reason(error)}", self.path) from error
+            raise VideoError(f"cannot be decoded: {reason_of(error)}", self.path) from error
         return torch.stack([kept[stamp] for stamp in stamps])
-
-    # --- opening and measuring ---------------------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        """Opens the file, or opens it anew to stand at its beginning."""
-        logging.set_level(None)
-        logging.set_libav_level(logging.PANIC)
-        try:
-            # a list of videos is no place to reach the network from
-            self._container: InputContainer = av.open(
-                os.path.abspath(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
-            )
-        except InvalidDataError:
-            raise VideoError("is not a video, or is damaged at its beginning", self.path) from None
-        except EndOfFile:
-            raise VideoError("ends before its first frame", self.path) from None
-        except FAULTS as error:
-            raise VideoError(f"cannot be opened: {_reason(error)}", self.path) from None
-        try:
-            self._stream = _video_stream(self._container)
-        except VideoError as error:
-            self._container.close()
-            raise VideoError(str(error), self.path) from None
-        context = self._stream.codec_context
-        self._shape = context.width, context.height
-        self._tick = float(self._stream.time_base or 1)
-        rate = self._stream.average_rate or self._stream.guessed_rate or 25
-        self._step = max(1, round(1 / (float(rate) * self._tick)))
-        # AVI has no times of showing: those that are guessed for B-frames are wrong, while frames come out in order
-        self._by_dts = self._container.format.name == "avi"
-        self._seekable = self._container.format.name != "mpeg"  # program streams do not time every frame
-        self._fresh, self._sought = True, False
-        self._forget()
-
-    def _forget(self) -> None:
-        """Nothing has been read from here on."""
-        self._due: list[int] = []  # stamps of packets whose frames have not come out
-        self._lost: list[tuple[int, str]] = []  # stamps of those that were refused, and why
-        self._at: int | None = None  # stamp of the last frame that came out
-        self._read: int | None = None  # of the last packet, in the order of decoding
-        self._end: int | None = None  # where the last packet's frame ends
-
-    def _measure(self) -> Video:
-        stream = self._stream
-        context = stream.codec_context
-        entries = cast("Any", stream).index_entries
-        count = len(entries)
-        last = entries[count - 1] if count else None
-        whole = last is not None and last.pos + last.size <= self._size
-        duration = float((stream.duration or 0) * (stream.time_base or 0))
-        if whole and count == stream.frames and duration > 0:
-            frames, missing = count, 0
-        else:
-            frames, duration = self._counted()
-            missing = 0 if whole else max(0, stream.frames - frames)
-        if not frames:
-            raise VideoError("has 0 frames")
-        return Video(*self._shape, frames, duration, frames / duration, context.name, missing)
-
-    def _counted(self) -> tuple[int, float]:
-        """Frames and seconds, by the packets."""
-        frames, begin, end = 0, math.inf, -math.inf
-        if not self._fresh:
-            self._open()
-        self._fresh = False
-        for packet in self._packets():
-            frames += 1
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None:
-                begin, end = min(begin, stamp), max(end, stamp + (packet.duration or self._step))
-        ticks = end - begin if end > begin else frames * self._step
-        return frames, ticks * self._tick
-
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The packets of the stream, from where the container stands to its end or to where it cannot be read."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, *FAULTS):
-                return
-            if packet.size and not packet.is_discard:
-                yield packet
-
-    # --- the frames at some moments ----------------------------------------------------------------------------------
 
     def _first_stamp(self) -> int:
         if self._origin is None and not self._by_dts:
@@ -359,181 +221,3 @@ class Reader:
         if not self._fresh:
             self._container.close()
             self._open()
-
-    def _decode(self, *, after_key: bool) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames in the order of showing, with their stamps, from where the container stands.
-
-        Args:
-            after_key: leave out packets before the first key frame, and what is shown before it but coded after it: for
-                these frames something is missing.
-        """
-        self._fresh = False
-        since: int | None = None
-        waiting = after_key
-        stamps: deque[int] = deque(maxlen=2 * AHEAD)  # of the packets around
-        queue: deque[Packet[VideoStream]] = deque()
-        packets = self._packets()
-        while True:
-            for packet in islice(packets, AHEAD - len(queue)):
-                queue.append(packet)
-                if packet.pts is not None:
-                    stamps.append(packet.pts)
-            if not queue:
-                break
-            packet = queue.popleft()
-            if waiting and not packet.is_keyframe:
-                continue
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if waiting and not self._by_dts:
-                since = stamp
-            waiting = False
-            needed = self._is_needed(packet, stamps)
-            self._note(packet, stamp, needed=needed)
-            self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
-            yield from self._stamped(self._given(packet, stamp), since)
-        yield from self._stamped(self._given(None, self._end), since)
-
-    def _is_needed(self, packet: Packet[VideoStream], stamps: Iterable[int]) -> bool:
-        """Whether the frame of a packet may be wanted; others need no decoding unless more frames depend on them."""
-        stamp = packet.pts
-        if stamp is None or self._by_dts or not self._wanted:
-            return True
-        following = min((s for s in stamps if s > stamp), default=None)
-        number = bisect_left(self._wanted, stamp)
-        return following is None or (number < len(self._wanted) and following > self._wanted[number])
-
-    def _note(self, packet: Packet[VideoStream], stamp: int | None, *, needed: bool) -> None:
-        self._read = packet.dts if packet.dts is not None else stamp
-        if stamp is not None:
-            end = stamp + (packet.duration or self._step)
-            self._end = end if self._end is None else max(self._end, end)
-            if needed and not self._by_dts:
-                self._due.append(stamp)
-
-    def _given(self, packet: Packet[VideoStream] | None, stamp: int | None) -> list[VideoFrame]:
-        """What comes out of the decoder for a packet, or at the end."""
-        try:
-            return cast("Any", self._stream).decode(packet)
-        except EndOfFile:
-            return []
-        except FAULTS as error:
-            at = self._at if stamp is None else stamp
-            self._lost.append((at or 0, _reason(error)))
-            return []
-
-    def _stamped(self, frames: Sequence[VideoFrame], since: int | None) -> Iterator[tuple[int, VideoFrame]]:
-        for number, frame in enumerate(frames):
-            self.decoded += 1
-            stamp = frame.pts if not self._by_dts and frame.pts is not None else frame.dts
-            if stamp is None and self._by_dts and self._read is not None:  # no packet has brought the last ones out
-                stamp = self._read + (self._delay or 0) - (len(frames) - 1 - number)
-            elif stamp is None:
-                stamp = self._at + self._step if self._at is not None else 0
-            self._at = stamp
-            self._due = [at for at in self._due if at > stamp]
-            if since is None or stamp >= since:
-                yield stamp, frame
-
-    def _picture(self, frame: VideoFrame) -> torch.Tensor:
-        """A frame as uint8 (H, W, 3), of the size that the header says, upright."""
-        width, height = self._shape  # a stream can change its size
-        pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
-        picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)
-        turns = round(frame.rotation / 90) % 4
-        return torch.rot90(picture, turns).contiguous() if turns else picture
-
-
-def _file_size(path: str) -> int:
-    """The bytes of a file.
-
-    Raises:
-        VideoError: if it is none, or empty.
-    """
-    try:
-        os.fsencode(path).decode("utf-8")
-        found = os.stat(path)
-    except UnicodeDecodeError:
-        raise VideoError("has a name that is not UTF-8", path) from None
-    except FileNotFoundError:
-        raise VideoError("no such file", path) from None
-    except (OSError, ValueError) as error:
-        raise VideoError(f"cannot be opened: {_reason(error)}", path) from None
-    if not os.path.isfile(path):
-        raise VideoError("is a folder" if os.path.isdir(path) else "is not a file", path)
-    if not found.st_size:
-        raise VideoError("is empty (0 bytes)", path)
-    return found.st_size
-
-
-def _video_stream(container: InputContainer) -> VideoStream:
-    """The stream to decode, ready to be.
-
-    Raises:
-        VideoError: if there is none.
-    """
-    from av.stream import Disposition
-
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        raise VideoError("no video stream")
-    context = cast("Any", stream.codec_context)
-    if context is None:
-        raise VideoError("no decoder for its codec")
-    if not 0 < context.width * context.height <= LARGEST:
-        raise VideoError(f"cannot be decoded: its frames would have {context.width}×{context.height} pixels")
-    context.options = {"max_pixels": str(LARGEST)}
-    stream.thread_count = 1  # workers run side by side
-    stream.thread_type = "SLICE"
-    return stream
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, in one line and without the path."""
-    text = error.strerror if isinstance(error, (FFmpegError, OSError)) else str(error)
-    return " ".join((text or type(error).__name__).split())
-
-
-# --- torchcodec ------------------------------------------------------------------------------------------------------
-
-
-def chosen_decoder(name: str) -> str:
-    """`pyav` or `torchcodec`, for a name that may be `auto`.
-
-    Raises:
-        ValueError: if there is no such decoder, or it is not installed.
-    """
-    if name not in DECODERS:
-        raise ValueError(f"there is no decoder {name!r}; those that there are: {', '.join(DECODERS)}")
-    if name == "auto":
-        return "torchcodec" if torch.cuda.is_available() and not _why_no_torchcodec() else "pyav"
-    if name == "torchcodec" and (why := _why_no_torchcodec()):
-        raise ValueError(f"torchcodec cannot be used ({why}): pip install torchcodec, and FFmpeg as your system has it")
-    return name
-
-
-def _why_no_torchcodec() -> str:
-    """Why torchcodec cannot be imported; empty if it can."""
-    try:
-        import_module("torchcodec.decoders")
-    except ModuleNotFoundError:
-        return "it is not installed"
-    except Exception as error:  # its libraries fail to load in several ways
-        return str(error).partition("\n")[0]
-    return ""
-
-
-def _read_by_torchcodec(path: str, times: Sequence[float], device: str, view: View | None) -> torch.Tensor:
-    _file_size(path)
-    try:
-        codec: Any = import_module("torchcodec.decoders")
-        decoder = codec.VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, device=device)
-        facts = decoder.metadata
-        begin, end = facts.begin_stream_seconds, facts.end_stream_seconds
-        small = 0.5 / (facts.average_fps or 25) / 100
-        moments = [min(begin + max(t, 0.0) + small, end - small) for t in times]
-        frames: torch.Tensor = decoder.get_frames_played_at(moments).data.cpu()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise VideoError(f"cannot be decoded: {_reason(error)}", path) from error
-    return torch.stack([view(frame) for frame in frames]) if view is not None else frames

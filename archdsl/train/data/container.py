@@ -1,0 +1,123 @@
+"""An open video file: its stream, its measures and its packets."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import av
+from av import logging
+from av.error import EOFError as EndOfFile
+from av.error import InvalidDataError
+
+from archdsl.train.data.video import FAULTS, Video, VideoError, file_size, reason_of, video_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+
+class Container:
+    """An open video.
+
+    Raises:
+        VideoError: if it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._size = file_size(self.path)
+        self._measured: Video | None = None
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    @property
+    def video(self) -> Video:
+        """What there is of it."""
+        if self._measured is None:
+            try:
+                self._measured = self._measure()
+            except VideoError as error:
+                raise VideoError(str(error), self.path) from None
+        return self._measured
+
+    def _open(self) -> None:
+        """Opens the file, or opens it anew to stand at its beginning."""
+        logging.set_level(None)
+        logging.set_libav_level(logging.PANIC)
+        try:
+            # a list of videos is no place to reach the network from
+            self._container: InputContainer = av.open(
+                os.path.abspath(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
+        except InvalidDataError:
+            raise VideoError("is not a video, or is damaged at its beginning", self.path) from None
+        except EndOfFile:
+            raise VideoError("ends before its first frame", self.path) from None
+        except FAULTS as error:
+            raise VideoError(f"cannot be opened: {reason_of(error)}", self.path) from None
+        try:
+            self._stream = video_stream(self._container)
+        except VideoError as error:
+            self._container.close()
+            raise VideoError(str(error), self.path) from None
+        context = self._stream.codec_context
+        self._shape = context.width, context.height
+        self._tick = float(self._stream.time_base or 1)
+        rate = self._stream.average_rate or self._stream.guessed_rate or 25
+        self._step = max(1, round(1 / (float(rate) * self._tick)))
+        # AVI has no times of showing: those that are guessed for B-frames are wrong, while frames come out in order
+        self._by_dts = self._container.format.name == "avi"
+        self._seekable = self._container.format.name != "mpeg"  # program streams do not time every frame
+        self._fresh, self._sought = True, False
+
+    def _measure(self) -> Video:
+        stream = self._stream
+        context = stream.codec_context
+        entries = cast("Any", stream).index_entries
+        count = len(entries)
+        last = entries[count - 1] if count else None
+        whole = last is not None and last.pos + last.size <= self._size
+        duration = float((stream.duration or 0) * (stream.time_base or 0))
+        if whole and count == stream.frames and duration > 0:
+            frames, missing = count, 0
+        else:
+            frames, duration = self._counted()
+            missing = 0 if whole else max(0, stream.frames - frames)
+        if not frames:
+            raise VideoError("has 0 frames")
+        return Video(*self._shape, frames, duration, frames / duration, context.name, missing)
+
+    def _counted(self) -> tuple[int, float]:
+        """Frames and seconds, by the packets."""
+        frames, begin, end = 0, math.inf, -math.inf
+        if not self._fresh:
+            self._open()
+        self._fresh = False
+        for packet in self._packets():
+            frames += 1
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is not None:
+                begin, end = min(begin, stamp), max(end, stamp + (packet.duration or self._step))
+        ticks = end - begin if end > begin else frames * self._step
+        return frames, ticks * self._tick
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """The packets of the stream, from where the container stands to its end or to where it cannot be read."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, *FAULTS):
+                return
+            if packet.size and not packet.is_discard:
+                yield packet

@@ -1,0 +1,128 @@
+"""Frames of an open video, in the order of showing, from where its container stands."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from av.error import EOFError as EndOfFile
+
+from archdsl.train.data.container import Container
+from archdsl.train.data.video import FAULTS, reason_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+AHEAD = 32  # packets to look at before one is decoded: frames are shown at most 16 later than their place
+
+
+class Decoder(Container):
+    """A container whose frames are decoded where they may be wanted."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.decoded = 0  # frames that have been decoded
+        self._delay: int | None = None  # ticks from the first packet's decoding to its frame's showing
+        self._wanted: Sequence[int] = ()
+        super().__init__(path)
+
+    def _open(self) -> None:
+        super()._open()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing has been read from here on."""
+        self._due: list[int] = []  # stamps of packets whose frames have not come out
+        self._lost: list[tuple[int, str]] = []  # stamps of those that were refused, and why
+        self._at: int | None = None  # stamp of the last frame that came out
+        self._read: int | None = None  # of the last packet, in the order of decoding
+        self._end: int | None = None  # where the last packet's frame ends
+
+    def _decode(self, *, after_key: bool) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames in the order of showing, with their stamps, from where the container stands.
+
+        Args:
+            after_key: leave out packets before the first key frame, and what is shown before it but coded after it: for
+                these frames something is missing.
+        """
+        self._fresh = False
+        since: int | None = None
+        waiting = after_key
+        stamps: deque[int] = deque(maxlen=2 * AHEAD)  # of the packets around
+        queue: deque[Packet[VideoStream]] = deque()
+        packets = self._packets()
+        while True:
+            for packet in islice(packets, AHEAD - len(queue)):
+                queue.append(packet)
+                if packet.pts is not None:
+                    stamps.append(packet.pts)
+            if not queue:
+                break
+            packet = queue.popleft()
+            if waiting and not packet.is_keyframe:
+                continue
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if waiting and not self._by_dts:
+                since = stamp
+            waiting = False
+            needed = self._is_needed(packet, stamps)
+            self._note(packet, stamp, needed=needed)
+            self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
+            yield from self._stamped(self._given(packet, stamp), since)
+        yield from self._stamped(self._given(None, self._end), since)
+
+    def _is_needed(self, packet: Packet[VideoStream], stamps: Iterable[int]) -> bool:
+        """Whether the frame of a packet may be wanted; others need no decoding unless more frames depend on them."""
+        stamp = packet.pts
+        if stamp is None or self._by_dts or not self._wanted:
+            return True
+        following = min((s for s in stamps if s > stamp), default=None)
+        number = bisect_left(self._wanted, stamp)
+        return following is None or (number < len(self._wanted) and following > self._wanted[number])
+
+    def _note(self, packet: Packet[VideoStream], stamp: int | None, *, needed: bool) -> None:
+        self._read = packet.dts if packet.dts is not None else stamp
+        if stamp is not None:
+            end = stamp + (packet.duration or self._step)
+            self._end = end if self._end is None else max(self._end, end)
+            if needed and not self._by_dts:
+                self._due.append(stamp)
+
+    def _given(self, packet: Packet[VideoStream] | None, stamp: int | None) -> list[VideoFrame]:
+        """What comes out of the decoder for a packet, or at the end."""
+        try:
+            return cast("Any", self._stream).decode(packet)
+        except EndOfFile:
+            return []
+        except FAULTS as error:
+            at = self._at if stamp is None else stamp
+            self._lost.append((at or 0, reason_of(error)))
+            return []
+
+    def _stamped(self, frames: Sequence[VideoFrame], since: int | None) -> Iterator[tuple[int, VideoFrame]]:
+        for number, frame in enumerate(frames):
+            self.decoded += 1
+            stamp = frame.pts if not self._by_dts and frame.pts is not None else frame.dts
+            if stamp is None and self._by_dts and self._read is not None:  # no packet has brought the last ones out
+                stamp = self._read + (self._delay or 0) - (len(frames) - 1 - number)
+            elif stamp is None:
+                stamp = self._at + self._step if self._at is not None else 0
+            self._at = stamp
+            self._due = [at for at in self._due if at > stamp]
+            if since is None or stamp >= since:
+                yield stamp, frame
+
+    def _picture(self, frame: VideoFrame) -> torch.Tensor:
+        """A frame as uint8 (H, W, 3), of the size that the header says, upright."""
+        width, height = self._shape  # a stream can change its size
+        pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
+        picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)
+        turns = round(frame.rotation / 90) % 4
+        return torch.rot90(picture, turns).contiguous() if turns else picture

@@ -1,0 +1,60 @@
+"""Decoding with torchcodec, where it is installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from archdsl.train.data.video import VideoError, file_size, reason_of
+from archdsl.train.engine import DECODERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    View = Callable[[torch.Tensor], torch.Tensor]
+
+
+def chosen_decoder(name: str) -> str:
+    """`pyav` or `torchcodec`, for a name that may be `auto`.
+
+    Raises:
+        ValueError: if there is no such decoder, or it is not installed.
+    """
+    if name not in DECODERS:
+        raise ValueError(f"there is no decoder {name!r}; those that there are: {', '.join(DECODERS)}")
+    if name == "auto":
+        return "torchcodec" if torch.cuda.is_available() and not _why_no_torchcodec() else "pyav"
+    if name == "torchcodec" and (why := _why_no_torchcodec()):
+        raise ValueError(f"torchcodec cannot be used ({why}): pip install torchcodec, and FFmpeg as your system has it")
+    return name
+
+
+def _why_no_torchcodec() -> str:
+    """Why torchcodec cannot be imported; empty if it can."""
+    try:
+        import_module("torchcodec.decoders")
+    except ModuleNotFoundError:
+        return "it is not installed"
+    except Exception as error:  # its libraries fail to load in several ways
+        return str(error).partition("\n")[0]
+    return ""
+
+
+def read_by_torchcodec(path: str, times: Sequence[float], device: str, view: View | None) -> torch.Tensor:
+    """Return the frames that a video shows at some times, as `read_frames` has them."""
+    file_size(path)
+    try:
+        codec: Any = import_module("torchcodec.decoders")
+        decoder = codec.VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, device=device)
+        facts = decoder.metadata
+        begin, end = facts.begin_stream_seconds, facts.end_stream_seconds
+        small = 0.5 / (facts.average_fps or 25) / 100
+        moments = [min(begin + max(t, 0.0) + small, end - small) for t in times]
+        frames: torch.Tensor = decoder.get_frames_played_at(moments).data.cpu()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise VideoError(f"cannot be decoded: {reason_of(error)}", path) from error
+    return torch.stack([view(frame) for frame in frames]) if view is not None else frames
