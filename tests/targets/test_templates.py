@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from programs import program
@@ -21,6 +23,9 @@ from archdsl.targets.torch import layers
 from archdsl.targets.torch.layers import DECLARED
 from archdsl.targets.torch.operands import Operand
 
+if TYPE_CHECKING:
+    from archdsl.pipeline import Analysis
+
 IMPORTED = {"torch", "F", "rearrange", "repeat"}
 PROGRAMS = 60
 SPECS = [*sorted(ROOT.glob("specs/*.arch"))[::3], ROOT / "specs/slowfast_4x16_r50_ttoc.arch"]
@@ -35,6 +40,15 @@ class Printed(NamedTuple):
 
     def apply(self, *exprs: Any) -> str:
         return " ".join(str(self.code.apply(*map(Operand, exprs))).split())
+
+
+def accepted(seed: int) -> Analysis | None:
+    """Return a random program; None if it is refused."""
+    case = program(seed)
+    try:
+        return analyse(Source(f"{case.name}.arch", case.texts[case.name]), Texts(case.texts))
+    except SpecError:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +68,9 @@ def printed() -> list[Printed]:
         for spec in SPECS:
             module_text(analyse(read_source(str(spec)), FileLibrary()))
         for seed in range(PROGRAMS):
-            case = program(seed)
-            try:
-                analysis = analyse(Source(f"{case.name}.arch", case.texts[case.name]), Texts(case.texts))
-            except SpecError:
-                continue
-            module_text(analysis)
+            analysis = accepted(seed)
+            if analysis is not None:
+                module_text(analysis)
     return list(found.values())
 
 
@@ -108,3 +119,15 @@ def test_operands_have_brackets_where_they_need_them(printed: list[Printed]) -> 
         for name in names:
             with_names = with_names.replace(ast.dump(ast.parse(name.id, mode="eval").body), dumped)
         assert ast.dump(ast.parse(form.apply(*[loose] * len(names)))) == with_names, form.kind
+
+
+def test_ruff_leaves_modules_of_random_programs_alone(tmp_path: Path) -> None:
+    """For training and for inference, in lines of 88 columns."""
+    for seed in range(PROGRAMS):
+        analysis = accepted(seed)
+        for target in ("train", "infer") if analysis is not None else ():
+            (tmp_path / f"program{seed}_{target}.py").write_text(module_text(analysis, target=target), "utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--isolated", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout
+    assert len(list(tmp_path.iterdir())) > PROGRAMS
