@@ -152,6 +152,11 @@ def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> su
         (("fmt", "tiny.arch"), ("jinja2", "graphviz", "pygraphviz", "networkx")),
         (("explain", "E0501"), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
         (("--version",), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+        (("list",), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+        (("show", "slow_r50"), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+        (("help",), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
+        (("completion", "bash"), ("jinja2", "graphviz", "pygraphviz")),
+        (("train", "--help"), ("jinja2", "graphviz", "pygraphviz")),
     ],
     ids=lambda v: v[0],
 )
