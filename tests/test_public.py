@@ -141,7 +141,7 @@ def test_what_layers_declare_is_a_member_of_the_layer() -> None:
     table = page.split("## What must be declared when")[1].split("## ")[0]
     cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")][1:]
     names = {name for cell in cells for name in re.findall(r"`(\w+)(?: = \w+)?`", cell)}
-    assert {"infer", "weights", "macs", "module"} <= names
+    assert {"infer", "weights", "macs", "class_signature"} <= names
     others = {"Grid", "ShapeError"}
     assert [name for name in sorted(names - others) if not hasattr(AddedLayer, name)] == []
 

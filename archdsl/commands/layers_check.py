@@ -143,9 +143,13 @@ def _wrong(kind: str, check: str, error: SpecError) -> Line:
 
 
 def _misspelt(cls: type[Layer]) -> Iterator[Line]:
-    """Methods and settings that no layer has, and whose names are like one that it has."""
-    known = [name for name in vars(Layer) if not name.startswith("_")]
+    """Yield a line for each member that no layer has and whose name is like one of these, or was one before."""
+    from archdsl.targets.torch.ops.added import RENAMED, AddedLayer
+
+    known = [name for name in (*vars(Layer), *vars(AddedLayer)) if not name.startswith("_")]
     for name in vars(cls):
+        if name in RENAMED:
+            yield Line(cls.kind, "names", OK, f"`{name}` is called `{RENAMED[name]}` now; `{name}` goes on working")
         if name not in known and not name.startswith("_") and name not in cls.attributes:
             hint = did_you_mean(name, known)
             if hint.startswith("did you mean"):

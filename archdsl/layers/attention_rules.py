@@ -161,7 +161,7 @@ def _check_windows(layer: Attention, x: Grid) -> None:
 
 
 def _check_mean(pooling: Pooling, x: Grid) -> None:
-    """A mean is of windows that the grid without its padding can hold, in torch."""
+    """A mean is of windows that the grid without its padding can hold."""
     for index, (n, k) in enumerate(zip(x.size, pooling.kernel, strict=True)):
         if n < k:
             message = f"a mean of {int(k)} over {'thw'[index]} is larger than the grid of {grid_text(x.size)}"

@@ -28,7 +28,7 @@ from archdsl.layers.guards import (
 )
 from archdsl.targets.torch.ops import layouts, sites
 from archdsl.targets.torch.ops.added import RENAMED, AddedLayer, AddedOp, Use
-from archdsl.targets.torch.ops.base import ADDED, OPS, Op, compact, op
+from archdsl.targets.torch.ops.base import OPS, Op, compact, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
@@ -77,7 +77,7 @@ def adopt(cls: type[Layer], file: str, namespace: Mapping[str, Any]) -> None:
     cls.takes_tokens = TOKENS in added.layouts
     Guard(cls.kind, file).methods(cls, AddedLayer, _RETURNS)
     cls.__init__ = _guarded_init(added)
-    ADDED[cls] = AddedOp
+    OPS.added[cls] = AddedOp
 
 
 def _own_op(cls: type[Layer], namespace: Mapping[str, Any]) -> type[Op[Any]] | None:
@@ -95,14 +95,14 @@ def _check_free(cls: type[Layer]) -> None:
 
 
 def _adopt_op(cls: type[Layer], own: type[Op[Any]]) -> None:
-    OPS.pop(cls.kind, None)  # which is for layers of archdsl
+    OPS.by_kind.pop(cls.kind, None)  # which is for layers of archdsl
     for check in (_declarations, _members):
         refuse(cls, *check(own))
     if own.layouts:
         cls.takes_tokens = TOKENS in own.layouts
     own.imports = _normal_imports(own.imports)
     Guard(cls.kind, cls.added_by, _layer_of).methods(own, Op, _OF_OPS)
-    ADDED[cls] = own
+    OPS.added[cls] = own
 
 
 def _layer_of(own: Op[Layer]) -> Layer:

@@ -179,14 +179,13 @@ class Grouping:
     @staticmethod
     def _node(node: OpNode, local: dict[int, Any]) -> Any:
         words = tuple((k, _words(v)) for k, v in node.layer.values().items())
-        extra = getattr(node.layer, "after", "")
         sources = tuple(local[i] for i in node.inputs)
         form = node.op.class_signature()
         inits = tuple(
             (k, v.name, tuple(map(float, v.arguments))) for k, v in node.layer.inits(*node.input_shapes).items()
         )
         chosen = node.layout, node.inplace, node.op.forms
-        return (node.layer.kind, node.label, sources, chosen, words, form, inits, extra)
+        return (node.layer.kind, node.label, sources, chosen, words, form, inits)
 
 
 def _bare(formula: Formula) -> Expr:

@@ -19,8 +19,10 @@ def folding_rules(network: Network, folded: Mapping[str, str]) -> list[Rule]:
 
     `folded` has the convolution's name for each norm's. A rule holds where there is such a convolution.
     """
-    eps = {n.name: float(n.layer.values()["eps"]) for n in network.all_nodes() if n.layer.kind == "bn"}
-    convolutions = {n.name for n in network.all_nodes() if "weight" in own_tensors(n) and n.layer.kind == "conv"}
+    eps = {n.name: float(n.layer.values()["eps"]) for n in network.all_nodes() if n.layer.is_affine_in_inference}
+    convolutions = {
+        n.name for n in network.all_nodes() if "weight" in own_tensors(n) and n.layer.with_affine() is not None
+    }
     rules = sorted({(*_differing(norm, conv), eps[norm]) for norm, conv in folded.items()}, key=_precedence)
     wanted = {norm: (conv, eps[norm]) for norm, conv in folded.items()}
     if all(_found(norm, rules, convolutions) == wanted.get(norm) for norm in eps):

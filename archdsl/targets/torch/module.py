@@ -70,7 +70,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
         inner=inner,
         trains=trains,
         has_rates=bool(rates),
-        is_channels_last=not trains and any(n.layer.kind == "channels_last" for n in lowered.all_nodes()),
+        is_channels_last=not trains and any(n.op.puts_channels_last for n in lowered.all_nodes()),
         is_folded=bool(lowered.folded),
     )
     definitions: list[Stmt] = [*layers.support.statements(), *(c.tree() for c in classes), model.tree()]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, field, fields
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from archdsl.ir.network import Network, Node
-from archdsl.layers.base import Layer
-from archdsl.targets.torch.ops.base import ADDED, OPS, Op
+from archdsl.targets.torch.ops.base import OPS, Op
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from archdsl.core.grid import Grid
-
-_FOLDER = Path(__file__).parent / "ops"
+    from archdsl.layers.base import Layer
 
 
 @dataclass(eq=False)
@@ -61,21 +56,9 @@ def op_of(layer: Layer, inputs: tuple[Grid, ...], output: Grid) -> Op[Layer]:
     return op_class(type(layer))(layer, inputs, output)
 
 
-@cache
 def op_class(cls: type[Layer]) -> type[Op[Any]]:
     """Return the op of a layer: that of its name, else that of the layer it is derived from, else the default."""
-    for base in cls.__mro__:
-        if issubclass(base, Layer):
-            found = ADDED.get(base) or _bundled(base.kind)
-            if found is not None:
-                return found
-    return Op
-
-
-def _bundled(kind: str) -> type[Op[Any]] | None:
-    if kind not in OPS and kind.isidentifier() and (_FOLDER / f"{kind}.py").is_file():
-        importlib.import_module(f"archdsl.targets.torch.ops.{kind}")
-    return OPS.get(kind)
+    return OPS.of(cls) or Op
 
 
 def select(network: Network) -> OpNetwork:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.base import Layer
+from archdsl.targets.registry import Registry
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, GRID
 from archdsl.targets.torch.ops.sites import SavedForBackward
 from archdsl.targets.torch.ops.template import template_of
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 L_co = TypeVar("L_co", bound=Layer, covariant=True)
 O = TypeVar("O", bound="type[Op[Any]]")  # noqa: E741
 
-OPS: dict[str, type[Op[Any]]] = {}  # by the name of their layer; those that the default fits are not there
-ADDED: dict[type[Layer], type[Op[Any]]] = {}  # of the layers that users add
+OPS: Registry[Op[Any]] = Registry("archdsl.targets.torch.ops")
 
 
 class Op(Generic[L_co]):
@@ -147,7 +147,7 @@ def op(kind: str) -> Callable[[O], O]:
 
     def register(cls: O) -> O:
         cls.kind = kind
-        OPS[kind] = cls
+        OPS.declare(kind)(cls)
         return cls
 
     return register

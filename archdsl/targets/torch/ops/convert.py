@@ -27,6 +27,9 @@ class ConvertOp(Op[Conversion]):
     def is_view(self) -> bool:
         return True
 
+    def class_signature(self) -> tuple[str, ...]:
+        return (self.layer.after,)
+
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return SavedForBackward()
 
