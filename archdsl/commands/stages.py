@@ -29,9 +29,10 @@ def whole_network(network: Network, stage: str, without: Sequence[str], target: 
 
 def _lowered(network: Network, without: Sequence[str], target: str) -> Iterator[str]:
     """A line for each pass, then one for each layer."""
+    from archdsl.ir.verify import verify
     from archdsl.targets.torch.lower import PASSES, lowered_with_counts
 
-    lowered, counts = lowered_with_counts(network, without, target)
+    lowered, counts = lowered_with_counts(network, without, target, verify)
     for step in (p for p in PASSES if target in p.targets):
         count = counts[step.name]
         yield f"# {step.name}: " + (f"{step.doc}: {count}" if count is not None else "left out")

@@ -413,6 +413,7 @@ class _Expander:
             regions=list(self.regions),
             inputs={n: f.node for n, f in {**self.inputs, **self.indices}.items()},
             output=output.node,
+            order=list(self.graph),
             fixed_axes=frozenset(self.evaluator.sizes_used),
         )
 

@@ -89,6 +89,7 @@ class Network:
     regions: list[Part]  # in the order of data flow
     inputs: dict[str, int]
     output: int
+    order: list[int]  # all nodes, in the order of data flow
     published: Published | None = None
     recipe: Recipe = field(default_factory=Recipe)  # how it is trained
     fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
@@ -109,6 +110,6 @@ class Network:
         return self.graph.nodes[number]["node"]
 
     def all_nodes(self) -> Iterator[Node]:
-        """Every node, in the order of data flow."""
-        for _, data in self.graph.nodes(data=True):
-            yield data["node"]
+        """Yield every node, in the order of data flow."""
+        for number in self.order:
+            yield self.graph.nodes[number]["node"]

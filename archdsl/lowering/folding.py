@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from archdsl.lowering.clone import take_out
+from archdsl.ir.rewrite import take_out
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.sym import Sym
 from archdsl.core.values import is_list
 from archdsl.ir.regions import Featured
-from archdsl.lowering.clone import take_out
+from archdsl.ir.rewrite import take_out
 
 if TYPE_CHECKING:
     from archdsl.core.source import Span

@@ -88,14 +88,23 @@ def lower(network: Network, without: Collection[str] = (), target: str = TRAIN) 
 
 
 def lowered_with_counts(
-    network: Network, without: Collection[str] = (), target: str = TRAIN
+    network: Network,
+    without: Collection[str] = (),
+    target: str = TRAIN,
+    verify: Callable[[Network], None] = lambda _: None,
 ) -> tuple[OpNetwork, dict[str, int | None]]:
-    """Return the same, and how often each pass of the target did something; None where it was left out."""
+    """Return the same, and how often each pass of the target did something; None where it was left out.
+
+    `verify` is called with the network behind every step.
+    """
     copy = clone(network)
     counts: dict[str, int | None] = {}
     for step in (p for p in LAYER_PASSES if target in p.targets):
         counts[step.name] = None if step.name in without else step.run(copy)
+        verify(copy)
     lowered = select(copy)
+    verify(lowered)
     for step in (p for p in OP_PASSES if target in p.targets):
         counts[step.name] = None if step.name in without else step.run(lowered)
+        verify(lowered)
     return lowered, counts

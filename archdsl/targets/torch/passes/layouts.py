@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.ir.regions import Block, Conversion, Featured, Head, Stage, around, walk
+from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.ir.rows import stage_row
-from archdsl.lowering.clone import reconnect
 from archdsl.targets.torch.ops import convert
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
@@ -40,7 +40,7 @@ def assign_layouts(network: OpNetwork) -> int:
             conversions.give_out(node)
     conversions.give_out_again()
     conversions.end()
-    return sum(isinstance(node.layer, Conversion) for node in network.all_nodes())
+    return sum(isinstance(node.layer, convert.Conversion) for node in network.all_nodes())
 
 
 def _choose(node: OpNode, given: Mapping[int, str]) -> str:
@@ -163,15 +163,13 @@ class _Conversions:
             network.output = self._beside(node.id, wanted, last, 1)
 
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
-        graph, given = self.network.graph, self.network.node(source)
-        number, shape = max(graph) + 1, given.shape
+        given = self.network.node(source)
+        number, shape = new_number(self.network), given.shape
         layer = convert.Conversion(after=layout)
         op = op_of(layer, (shape,), shape)
         node = OpNode(number, layer, (source,), (shape,), shape, region, given.span, "convert", op=op)
         node.layout = self.given[source]
-        graph.add_node(number, node=node)
-        graph.add_edge(source, number, shape=shape)
-        region.items.insert(place, number)
+        insert(self.network, node, place)
         self.given[number] = layout
         return number
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.ir.regions import Conversion, Head, walk
-from archdsl.lowering.clone import reconnect
+from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.targets.torch.ops.channels_last import ChannelsLast
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
@@ -32,13 +32,12 @@ def _put_behind(network: OpNetwork, clip: OpNode) -> int:
     users = [n for n in map(network.node, network.graph.successors(clip.id)) if not isinstance(n.region.top, Head)]
     if not users:
         return 0
-    number = max(network.graph) + 1
-    region = Conversion(entry=clip.id, exit=number, items=[number])
+    number = new_number(network)
+    region = Conversion(entry=clip.id, exit=number)
     layer = ChannelsLast()
     op = op_of(layer, (clip.shape,), clip.shape)
     node = OpNode(number, layer, (clip.id,), (clip.shape,), clip.shape, region, clip.span, "channels_last", op=op)
-    network.graph.add_node(number, node=node)
-    network.graph.add_edge(clip.id, number, shape=clip.shape)
+    insert(network, node, 0)
     for user in users:
         reconnect(network, user, (number if i == clip.id else i for i in user.inputs))
     network.regions.insert(0, region)
