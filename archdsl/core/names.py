@@ -24,7 +24,7 @@ _CODE = frozenset(
     "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
     "Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool RelativePositions Windows "
     "SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError "
-    "Checkpointing Literal cast get_args checkpoint checkpointed nullcontext BuffersKept".split()
+    "Checkpointing Any Literal get_args checkpoint checkpointed nullcontext BuffersKept".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input

@@ -22,7 +22,7 @@ from archdsl.targets.python.tree import (
     dotted,
 )  # fmt: skip
 from archdsl.targets.torch.init import modules_of
-from archdsl.targets.torch.text import docstring
+from archdsl.targets.torch.text import docstring, in_words
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -49,15 +49,6 @@ class Rates:
             found.append(Parameter("drop_path", Name("bool"), Literal("True")))
         return found
 
-    @property
-    def wanted(self) -> list[str]:
-        """Return, in words, the changes that training may want."""
-        if self.dropout is not None and self.has_drop_path:
-            return ["other rates"]
-        return (["another dropout"] if self.dropout is not None else []) + (
-            ["no drop path"] if self.has_drop_path else []
-        )
-
     def statements(self) -> list[Stmt]:
         """Return the statements for one module."""
         rate = dotted("module.p")
@@ -81,10 +72,9 @@ def factory(network: Network, rates: Rates, checkpointing: Parameter | None, *, 
     inside of their own, whose rates stay.
     """
     chosen = [checkpointing] if checkpointing is not None else []
-    wanted = rates.wanted + [p.name for p in chosen]
-    doc = "A new model, its weights at their start" + (
-        f"; training may want {' and '.join(wanted)}." if wanted else "."
-    )
+    parameters = [*rates.parameters, *chosen]
+    choices = in_words([f"`{p.name}`" for p in parameters])
+    doc = "Return an initialised model" + (f"; training may choose {choices}." if parameters else ".")
     made = called(network.family, [Name(p.name) for p in chosen])
     body: list[Stmt] = [Docstring(docstring(doc))]
     if rates:
@@ -94,4 +84,4 @@ def factory(network: Network, rates: Rates, checkpointing: Parameter | None, *, 
         body += [Assign([model], made), *inside, loop, Return(model)]
     else:
         body.append(Return(made))
-    return Function(network.name, [*rates.parameters, *chosen], Name(network.family), body)
+    return Function(network.name, parameters, Name(network.family), body)

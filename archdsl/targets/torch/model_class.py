@@ -83,11 +83,11 @@ class Model:
         """Return the methods that begin the weights."""
         made: list[Stmt] = []
         if self.init:
-            doc = Docstring(["Sets all weights to the start that the spec gives them."])
+            doc = Docstring(["Initialise the weights as the spec says."])
             inside = [Assign([Name("inside")], called("self.inside_layers"))] if self.inner else []
             made.append(Function("init_weights", [_SELF], _NONE, [doc, *inside, *self.init]))
         if self.inner and (self.init or self.has_rates):
-            doc = Docstring(["Modules inside layers that begin, and drop values, as their layer says."])
+            doc = Docstring(["Return the modules inside layers, which these initialise and whose rates stay."])
             body = [doc, Verbatim("found: set[nn.Module] = set()"), *self.inner, Return(Name("found"))]
             made.append(Function("inside_layers", [_SELF], Literal("set[nn.Module]"), body))
         return made
@@ -95,7 +95,10 @@ class Model:
     def _frozen(self) -> list[Stmt]:
         if not self.plan.frozen:
             return []
-        body = [Docstring(["The stages that training leaves as they are."]), Return(Items(self.plan.frozen, "[]"))]
+        body = [
+            Docstring(["Return the stages whose weights training leaves as they are."]),
+            Return(Items(self.plan.frozen, "[]")),
+        ]
         frozen = Function("frozen", [_SELF], _MODULES, body)
         return [frozen, self.fragments("train", family=self.network.family)]
 

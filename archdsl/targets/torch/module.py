@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.analysis.cost import CONVENTION, cost_rows, total_cost
@@ -22,14 +23,16 @@ from archdsl.targets.torch.model import ModelPrinter
 from archdsl.targets.torch.model_class import Model
 from archdsl.targets.torch.recompute import recompute
 from archdsl.targets.torch.region import RegionPrinter
-from archdsl.targets.torch.text import paragraph, plain, sentence
+from archdsl.targets.torch.text import in_words, paragraph, plain, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from archdsl.ir.network import Network
     from archdsl.targets.torch.select import OpNetwork
 
 _WIDTH = 84
-_CHECKPOINT = "from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]"
+_CHECKPOINT = "from torch.utils import checkpoint"
 
 _FOLDING_IMPORTS = ["from collections.abc import Mapping", "from typing import Any"]
 _FOLDED = "# How the name of a batch norm ends, and that of the convolution it became part of; its ε."
@@ -84,11 +87,12 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     used |= {"torch"} if network.indices or lowered.folded else set()
     used |= again.names if again is not None else set()
     standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []
+    imports = _imports({*layers.imports, _CHECKPOINT}, used)
     head: list[Stmt] = [
-        Docstring(_docstring(network, trains=trains)),
+        Docstring(_docstring(network, imports, trains=trains)),
         Verbatim("from __future__ import annotations"),
         *([Verbatim("\n".join(standard))] if standard else []),
-        Verbatim("\n".join(_imports({*layers.imports, _CHECKPOINT}, used))),
+        Verbatim("\n".join(imports)),
         *([again.choices()] if again is not None else []),
     ]
     body = module_text(Module(head, definitions))
@@ -130,13 +134,19 @@ def _imports(extra: set[str], used: set[str]) -> list[str]:
     names: dict[str, list[str]] = {"from torch import ": ["Tensor", "nn"]}
     for line in sorted(extra):
         start, name = line.rsplit("import ", 1)
-        if name.partition("  #")[0].split()[-1] in used:
+        if name.split()[-1] in used:
             names.setdefault(f"{start}import ", []).append(name)
     made = (start + ", ".join(found) for start, found in names.items())
     return [*whole, *sorted(made, key=lambda line: line.split()[1])]
 
 
-def _docstring(network: Network, *, trains: bool) -> list[str]:
+def _packages(imports: Iterable[str]) -> str:
+    """Return in words the packages that lines import from, but for Python's own library."""
+    found = dict.fromkeys(line.split()[1].partition(".")[0] for line in imports)
+    return in_words(["torch", *sorted(found.keys() - sys.stdlib_module_names - {"torch"})])
+
+
+def _docstring(network: Network, imports: Iterable[str], *, trains: bool) -> list[str]:
     found = paragraph(sentence(network.doc or network.name), _WIDTH)
     for citation in network.citations:
         found += ["", *paragraph(citation, _WIDTH)]
@@ -144,7 +154,7 @@ def _docstring(network: Network, *, trains: bool) -> list[str]:
     found += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}; {CONVENTION}.", _WIDTH)
     if not trains:
         found += ["", *paragraph(_FOR_INFERENCE, _WIDTH)]
-    found += ["", "B clips, C channels, T frames, H × W positions.", ""]
+    found += ["", f"B clips, C channels, T frames, H × W positions. Needs {_packages(imports)}.", ""]
     return found
 
 

@@ -30,7 +30,7 @@ class Recompute(NamedTuple):
     def imports(self) -> list[str]:
         """The lines that import from Python's own library."""
         buffers = ["from contextlib import nullcontext"] if self.has_statistics else []
-        return [*buffers, "from typing import Literal, cast, get_args"]
+        return [*buffers, "from typing import Any, Literal, get_args"]
 
     @property
     def names(self) -> set[str]:
@@ -73,4 +73,4 @@ def _fitted(network: OpNetwork, plan: ModelPlan) -> str:
     if network.fitted is None or not plan.recomputed:
         return ""
     clips = "1 clip keeps" if network.fitted.batch == 1 else f"{network.fitted.batch} clips keep"
-    return f'The stages of "fit", with which {clips} {size_text(network.fitted.kept)} of activations.'
+    return f'Return the stages that "fit" checkpoints: {clips} {size_text(network.fitted.kept)} of activations.'

@@ -38,3 +38,8 @@ def docstring(text: str) -> list[str]:
 def sentence(text: str) -> str:
     """Return text that ends as a sentence does, as the first line of a docstring should."""
     return text if text.endswith((".", "!", "?")) or not text else text + "."
+
+
+def in_words(names: list[str]) -> str:
+    """Return a list as a sentence has it: `a, b and c`."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
