@@ -48,13 +48,14 @@ class Constructor:
         block = owner(group.example)
         self.declared: tuple[BlockParameter, ...] = block.signature.parameters if block is not None else ()
         self.known: dict[str, Any] = {}  # variables that are the same everywhere
-        self.used: set[str] = set()  # variables that differ and that the code needs
+        self.used: dict[str, list[Any]] = {}  # variables that differ and that the code needs, with values by region
         self.derived: dict[str, Formula] = {}  # variables computed from others in every region
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by region
-        self.asked: set[str] = set()  # those of them that the code needs
+        self.asked: dict[str, list[Any]] = {}  # those of them that the code needs
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
-        self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by hint and values
+        self._twins: dict[str, str] = {}  # variables that are always equal to another one, which stands for them
+        self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by type and values
         self._names = FreeNames(p.name for p in self.declared)
         self._channels = ""  # the name of the channels that enter, once a line has it
 
@@ -71,7 +72,9 @@ class Constructor:
             if len(whole) == 1 and "" not in whole and any(v != first for v in values):
                 return tuple(Sym(int(v), v.formula) for v in first)
             ends = [f"_{axis}" for axis in "thw"] if len(first) == 3 else list(map(str, range(len(first))))
-            return tuple(self.resolve([v[i] for v in values], hint + end) for i, end in enumerate(ends))
+            columns = [[v[i] for v in values] for i in range(len(first))]
+            hints = [hint if columns.count(c) > 1 else hint + end for c, end in zip(columns, ends, strict=True)]
+            return tuple(map(self.resolve, columns, hints))
         if isinstance(first, float):
             return self._fraction(values, hint, is_rate=is_rate)
         if all(v == first for v in values) or not isinstance(first, int):
@@ -105,12 +108,12 @@ class Constructor:
         """Return an argument that follows from a layer's place: the same everywhere, or the name of a parameter."""
         if isinstance(values[0], SharedModule) or any(v != values[0] for v in values):
             name = self._fresh(hint, values)
-            self.asked.add(name)
-            return name
+            self._note(("var", name))
+            return self._name(name)
         return values[0]
 
     def _fresh(self, hint: str, values: list[Any]) -> str:
-        same = (hint, tuple(values))
+        same = (_type(values[0]), tuple(values))
         if same not in self._chosen:
             self._chosen[same] = self._names.take(hint)
             self.extra[self._chosen[same]] = values
@@ -119,22 +122,38 @@ class Constructor:
     def _note(self, formula: Formula) -> Formula:
         """Note the variables of a formula as needed, and find the constants among them."""
         for variable in sorted(variables(formula)):
-            if variable in self.extra:
-                self.asked.add(variable)
-                continue
-            if variable in self.known or variable in self.used or variable in self.derived:
-                continue
-            values = [self.value(u, variable) for u in self.regions]
-            if all(v == values[0] for v in values):
-                self.known[variable] = values[0]
-                continue
-            default = self._derivation(variable)
-            if default is None:
-                self.used.add(variable)
-            else:
-                self._note(default)
-                self.derived[variable] = default
+            if not any(variable in noted for noted in (self.known, self.used, self.asked, self.derived, self._twins)):
+                self._note_variable(variable)
         return formula
+
+    def _note_variable(self, variable: str) -> None:
+        if variable in self.extra:
+            self._need(variable, self.extra[variable], self.asked)
+            return
+        values = [self.value(u, variable) for u in self.regions]
+        default = self._derivation(variable)
+        if all(v == values[0] for v in values):
+            self.known[variable] = values[0]
+        elif default is None:
+            self._need(variable, values, self.used)
+        else:
+            self._note(default)
+            self.derived[variable] = default
+
+    def _need(self, variable: str, values: list[Any], needed: dict[str, list[Any]]) -> None:
+        """Make a variable a parameter, unless one that the code needs already has the same values everywhere."""
+        kind = _type(values[0])
+        others = {**self.used, **self.asked}
+        twin = next((o for o, given in others.items() if given == values and _type(given[0]) == kind), None)
+        if twin is None:
+            needed[variable] = values
+        else:
+            self._twins[variable] = twin
+
+    def _name(self, variable: str) -> str:
+        """Return the name of the parameter that a variable is, or that stands for it."""
+        variable = self._twins.get(variable, variable)
+        return self.channels_name if variable == IN_CHANNELS else variable
 
     def value(self, region: Region, variable: str) -> Any:
         """Return the value of a variable in one region, in the terms of the region around it."""
@@ -158,7 +177,7 @@ class Constructor:
     def write(self, formula: Formula) -> Expr:
         """Return a formula as code of the constructor."""
         self._note(formula)
-        return formula_tree(formula, self.known, lambda v: self.channels_name if v == IN_CHANNELS else v)
+        return formula_tree(formula, self.known, self._name)
 
     def tree(self, value: Any) -> Expr:
         """Return a resolved value as code."""
@@ -169,7 +188,7 @@ class Constructor:
         whole = self._whole_list(value)
         if whole:
             self._note(("var", whole))
-        return Name(whole) if whole else Items(map(self.tree, value))
+        return Name(self._name(whole)) if whole else Items(map(self.tree, value))
 
     def code(self, value: Any) -> Any:
         """Return a resolved value as a template takes it: what is no formula stays, so that the template can ask."""
