@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
+MOST_BY_POSITION = 3  # arguments; of more, only the first one has no name
+
 
 @dataclass(eq=False)
 class ClassPlan:
@@ -149,18 +151,16 @@ class RegionPrinter:
             return called("nn.Identity")
         plan = self.plans[self.grouping.of[id(regions[0])].number]
         inner = plan.constructor
-        arguments: list[Expr] = []
-        keywords: list[Keyword] = []
+        given: list[tuple[Parameter, Expr]] = []
         for parameter in plan.parameters:
             value = self._given(regions, parameter, inner, constructor)
             if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
                 continue
-            rounded = type(value) is float and parameter.variable not in inner.exact
-            code = Literal(float(f"{value:.4g}")) if rounded else constructor.tree(value)
-            if parameter.by_position:
-                arguments.append(code)
-            else:
-                keywords.append(Keyword(parameter.name, code))
+            is_rate = type(value) is float and parameter.variable not in inner.exact
+            given.append((parameter, Literal(float(f"{value:.4g}")) if is_rate else constructor.tree(value)))
+        most = 1 if len(given) > MOST_BY_POSITION else len(given)
+        arguments = [code for parameter, code in given[:most] if parameter.by_position]
+        keywords = [Keyword(parameter.name, code) for parameter, code in given[len(arguments) :]]
         return Call(Name(plan.name), arguments, keywords)
 
     @staticmethod
