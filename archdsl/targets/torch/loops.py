@@ -19,6 +19,8 @@ from archdsl.targets.python.tree import (
     Starred,
     called,
 )
+from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.ramps import RampStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,7 @@ def _may_vary(value: Expr) -> bool:
     """Tell whether a value reads well in a list of values: a name, a number, a tuple of numbers."""
     if isinstance(value, Items):
         return all(isinstance(i, (Name, Literal, Attribute, Binary)) for i in value.items)
-    return isinstance(value, (Name, Literal, Attribute))
+    return isinstance(value, (Name, Literal, Attribute, RampStep))
 
 
 def _loop(calls: Sequence[Call]) -> list[Expr]:
@@ -55,12 +57,29 @@ def _loop(calls: Sequence[Call]) -> list[Expr]:
         return [part for _, group in groupby(calls, key=text) for part in _loop(list(group))]
     columns = {k.name: [c.keywords[i].value for c in calls] for i, k in enumerate(first.keywords)}
     varying = {name: values for name, values in columns.items() if len(set(map(text, values))) > 1}
-    keywords = [Keyword(k.name, Name(k.name)) if k.name in varying else k for k in first.keywords]
-    targets = [Name(name) for name in varying]
-    tuples = [_tuple(values) for values in varying.values()]
-    over = tuples[0] if len(tuples) == 1 else called("zip", tuples, strict=Literal("True"))
-    target = targets[0] if len(targets) == 1 else Items(targets, "")
-    return [Starred(Comprehension(Call(first.function, first.arguments, keywords), target, over))]
+    counter = FreeNames(varying).take("i")
+    series = {name: found for name, values in varying.items() if (found := _series(values, counter)) is not None}
+    changed = {name: series[name][0] if name in series else Name(name) for name in varying}
+    keywords = [Keyword(k.name, changed.get(k.name, k.value)) for k in first.keywords]
+    over = {name: _tuple(values) for name, values in varying.items() if name not in series}
+    if series:
+        over[counter] = next(iter(series.values()))[1]
+    targets, iterables = list(map(Name, over)), list(over.values())
+    if len(targets) == 1:
+        return [Starred(Comprehension(Call(first.function, first.arguments, keywords), targets[0], iterables[0]))]
+    zipped = called("zip", iterables, strict=Literal("True"))
+    return [Starred(Comprehension(Call(first.function, first.arguments, keywords), Items(targets, ""), zipped))]
+
+
+def _series(values: Sequence[Expr], counter: str) -> tuple[Expr, Expr] | None:
+    """Return a value in terms of a counter, and the numbers that this goes through; None if they are no series."""
+    steps = [value for value in values if isinstance(value, RampStep)]
+    first = steps[0] if len(steps) == len(values) else None
+    if first is None or not isinstance(first.index, int):
+        return None
+    if [(s.ramp, s.index) for s in steps] != [(first.ramp, first.index + n) for n in range(len(values))]:
+        return None
+    return first.ramp.at(counter), called("range", [Literal(first.index), Literal(first.index + len(values))])
 
 
 def _times(call: Call, number: int) -> Expr:

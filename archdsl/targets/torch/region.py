@@ -30,6 +30,7 @@ from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor, Parameter
 from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.ops.sites import SharedModule
+from archdsl.targets.torch.ramps import Ramps
 from archdsl.targets.torch.text import docstring, sentence
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class RegionPrinter:
         self.network = network
         self.grouping = grouping
         self.layers = layers
+        self.ramps = Ramps(network)
         self.plans: dict[int, ClassPlan] = {}
 
     def plan(self, group: Group) -> ClassPlan:
@@ -157,7 +159,7 @@ class RegionPrinter:
             if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
                 continue
             is_rate = type(value) is float and parameter.variable not in inner.exact
-            given.append((parameter, Literal(float(f"{value:.4g}")) if is_rate else constructor.tree(value)))
+            given.append((parameter, self.ramps.tree(value) if is_rate else constructor.tree(value)))
         most = 1 if len(given) > MOST_BY_POSITION else len(given)
         arguments = [code for parameter, code in given[:most] if parameter.by_position]
         keywords = [Keyword(parameter.name, code) for parameter, code in given[len(arguments) :]]
