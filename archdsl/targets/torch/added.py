@@ -179,8 +179,8 @@ def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], construc
         region = constructor.regions[index]
 
         def value(variable: str, index: int = index, region: Region = region) -> Any:
-            extra = constructor.extra.get(variable)
-            return constructor.value(region, variable) if extra is None else extra[index]
+            extra = constructor.variables.extra.get(variable)
+            return constructor.variables.value(region, variable) if extra is None else extra[index]
 
         shapes = node.input_shapes
         own = node.op.variables(CallSite(shapes, node.shape, node.layout, node.inplace))

@@ -27,11 +27,12 @@ from archdsl.targets.python.tree import (
 )  # fmt: skip
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.conditions import condition_tree
-from archdsl.targets.torch.constructor import Constructor, Parameter
+from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.ramps import Ramps
 from archdsl.targets.torch.text import docstring, sentence
+from archdsl.targets.torch.variables import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +104,7 @@ class RegionPrinter:
         outer = externals(self.network, region)
         plan.forward = Body(steps, dict(zip(outer, map(Name, plan.inputs), strict=True)), region.exit).write()
         plan.init = [*constructor.locals(), *init]
-        plan.parameters = [self._typed(p) for p in constructor.parameters()]
+        plan.parameters = [self._typed(p) for p in constructor.variables.parameters()]
         return plan
 
     def _typed(self, parameter: Parameter) -> Parameter:
@@ -169,7 +170,9 @@ class RegionPrinter:
     def _given(regions: Sequence[Region], parameter: Parameter, inner: Constructor, constructor: Constructor) -> Any:
         """Return the argument of regions for a parameter, in the terms of the class around them."""
         values = [inner.argument(u, parameter) for u in regions]
-        if isinstance(values[0], SharedModule) or (isinstance(values[0], tuple) and parameter.variable in inner.extra):
+        if isinstance(values[0], SharedModule) or (
+            isinstance(values[0], tuple) and parameter.variable in inner.variables.extra
+        ):
             return constructor.place(values, parameter.name)
         if parameter.type == "float":
             values = [v if isinstance(v, Varying) else float(v) for v in values]
