@@ -12,7 +12,7 @@ sys.path.insert(0, str(PAGE.parent.parent))
 
 from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
 from archdsl.core import grid, report, source, work  # noqa: E402
-from archdsl.elaborate import chains, evaluate  # noqa: E402
+from archdsl.elaborate import calls, evaluate, graph, shapes  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
@@ -32,10 +32,10 @@ BUDGETS = (
     (evaluate.MAX_LIST, "elements of a list, with those of lists in it"),
     (evaluate.MAX_LIST_DEPTH, "lists inside each other"),
     (evaluate.MAX_DEPTH, "expressions and chains inside each other, those that names stand for included"),
-    (chains.MAX_BLOCK_DEPTH, "blocks inside each other"),
-    (chains.MAX_LAYERS, "layers"),
+    (calls.MAX_BLOCK_DEPTH, "blocks inside each other"),
+    (graph.MAX_LAYERS, "layers"),
     (grid.MAX_ELEMENTS, "numbers in a tensor: a clip, the result of a layer, the weights of a layer"),
-    (chains.MAX_MACS, "multiply-adds of a layer, for one clip"),
+    (shapes.MAX_MACS, "multiply-adds of a layer, for one clip"),
     (work.MAX_STEPS, "steps of work"),
     (report.MAX_DIAGNOSTICS, "faults shown in one run"),
 )

@@ -159,6 +159,12 @@ class Evaluator:
             return value
         return self.unfit("E0301", expr, scope, f"expected a list, found {describe(value)}")
 
+    def bind(self, let: ast.Let, scope: Scope) -> None:
+        """Give the names of a `let` their values in a scope."""
+        for binding in let.bindings:
+            value = self.evaluate(binding.value, scope)
+            scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+
     def loop(
         self, names: tuple[ast.Name, ...], iterable: ast.Expr, scope: Scope, in_hand: Grid | Unknown | None = None
     ) -> Iterator[Scope]:

@@ -6,17 +6,17 @@ from collections import ChainMap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean, one_of
 from archdsl.core.grid import MAX_ELEMENTS, SIZE_HINT, Grid, count_text
 from archdsl.core.names import why_no_input, why_refused
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, describe
-from archdsl.elaborate.chains import Builder, Context, Flow
+from archdsl.elaborate.apply import ChainApplier
+from archdsl.elaborate.context import Context, Flow
 from archdsl.elaborate.dense import check_dense
 from archdsl.elaborate.faults import declared_inside
+from archdsl.elaborate.graph import GraphBuilder
 from archdsl.elaborate.labels import assign_labels
-from archdsl.elaborate.replaced import Replacements, StageAt, bind, fill_label
+from archdsl.elaborate.replaced import Replacements, StageAt, fill_label
 from archdsl.elaborate.scope import Round
 from archdsl.elaborate.unread import (
     live_nodes,
@@ -57,7 +57,7 @@ def expand(
     expander = _Expander(program, scope, evaluator, reporter, clip)
     expander.run()
     network = expander.finish()
-    check_unused_blocks(program, expander.builder, reporter)
+    check_unused_blocks(program, expander.applier, reporter)
     if reporter.failed or network is None:
         raise SpecError(reporter.diagnostics)
     assign_labels(network, reporter)
@@ -84,7 +84,8 @@ class _Expander:
         self.evaluator = evaluator
         self.reporter = reporter
         self.clip = clip
-        self.graph: nx.DiGraph[int] = nx.DiGraph()
+        self.nodes = GraphBuilder(evaluator, reporter)
+        self.graph = self.nodes.graph
         self.regions: dict[Part, None] = {}  # in the order of data flow
         self.inputs: dict[str, Flow] = {}
         self.indices: dict[str, Flow] = {}
@@ -99,8 +100,8 @@ class _Expander:
         self.output: Flow | None = None
         self.head: ast.Head | None = None
         self.parameters_hold = scope.holds  # else loops over them may have made too few stages
-        self.builder = Builder(self.graph, evaluator, reporter, vocabulary(), scope)
-        self.builder.dropped = program.dropped
+        self.applier = ChainApplier(self.nodes, evaluator, vocabulary(), scope)
+        self.applier.names.dropped = program.dropped
         self._handlers: dict[type, Any] = {
             ast.Input: self._input, ast.Path: self._path, ast.Stage: self._stage, ast.For: self._for, ast.If: self._if,
             ast.Let: self._let, ast.Head: self._head,
@@ -131,7 +132,7 @@ class _Expander:
         self._check_new(name, self.inputs, why_no_input(name.id))
         shape = self._clip_shape(statement, scope)
         layer = vocabulary()["input"]()
-        self.inputs[name.id] = self.builder.add_node(layer, (), shape, InputPlace(), statement.span)
+        self.inputs[name.id] = self.nodes.add_node(layer, (), shape, InputPlace(), statement.span)
 
     def _index(self, statement: ast.Input, scope: Scope) -> None:
         """Numbers of the clip's frames, for layers that ask for them by name."""
@@ -149,8 +150,8 @@ class _Expander:
         frames = self._frames() if sizes[0] in self.declared[:1] else sizes[0]
         shape = UNKNOWN if isinstance(frames, Unknown) else Grid(1, frames, 1, 1)
         layer = vocabulary()["index"]()
-        self.indices[name.id] = self.builder.add_node(layer, (), shape, InputPlace(), statement.span)
-        self.builder.binder.indices = dict(self.indices)
+        self.indices[name.id] = self.nodes.add_node(layer, (), shape, InputPlace(), statement.span)
+        self.applier.binder.indices = self.applier.names.indices = dict(self.indices)
 
     def _frames(self) -> int | Unknown:
         """The frames of the first input, as the user has set them or as they are declared."""
@@ -203,7 +204,7 @@ class _Expander:
             self.statements(statement.body if truth else statement.otherwise, scope.child())
 
     def _let(self, statement: ast.Let, scope: Scope) -> None:
-        bind(statement, scope, self.evaluator)
+        self.evaluator.bind(statement, scope)
 
     def _head(self, statement: ast.Head, scope: Scope) -> None:
         flow = self._only_path() if self.paths else self._only_input()
@@ -318,7 +319,7 @@ class _Expander:
         flow = self.paths[source.id]
         part = Lateral(source=source.id, target=target.id, stage=parts.label, span=lateral.span, entry=flow.node)
         parts.laterals.append(part)
-        self.builder.read.add(source.id)
+        self.applier.read.add(source.id)
         side = self._line(lateral.chain, flow, part, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:
@@ -327,7 +328,7 @@ class _Expander:
         context = Context(scope, joint, self.module)
         layer = vocabulary()[FUSIONS[fusion]]()
         flows = (self.paths[target.id], side)
-        self.paths[target.id] = self.builder.apply(layer, flows, context, lateral)
+        self.paths[target.id] = self.nodes.apply(layer, flows, context, lateral)
         joint.exit = self.paths[target.id].node
         self.regions[joint] = None
 
@@ -353,12 +354,12 @@ class _Expander:
         own: dict[str, Flow] = {}
         paths = {} if "" in self.paths else self.paths
         context = Context(scope.child(shape), part, self.module, values=ChainMap(own, self.named, paths, self.inputs))
-        result = self.builder.chain(chain, flow, context)
+        result = self.applier.apply(chain, flow, context)
         for name, value in own.items():
             if value.node == result.node:
                 self.named[name] = value
             else:
-                self.builder.hidden.add(name)
+                self.applier.names.hidden.add(name)
         part.exit = result.node
         self.regions.setdefault(part)
         return result
@@ -425,7 +426,7 @@ class _Expander:
         report_unread_inputs(self.graph, live, inputs, added, reporter)
         statements = [p.statement for p in self.program.statements]
         stretches = stretches_of(self.regions, self.paths)
-        read = self.builder.read if len(self.paths) > 1 else self.paths.keys()
+        read = self.applier.read if len(self.paths) > 1 else self.paths.keys()
         paths = {s.name.id: s.name.span for s in statements if isinstance(s, ast.Path)}
         paths = {p: span for p, span in paths.items() if stretches[p] or p not in read}
         report_unread_paths(live, stretches, paths, added, reporter)

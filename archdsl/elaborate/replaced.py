@@ -10,7 +10,6 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.report import Reporter
 from archdsl.core.values import Symbol, Unknown, describe
 from archdsl.elaborate.evaluate import Evaluator
-from archdsl.elaborate.scope import Binding
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -28,13 +27,6 @@ class StageAt:
     stage: ast.Stage
     scope: Scope
     level: int
-
-
-def bind(let: ast.Let, scope: Scope, evaluator: Evaluator) -> None:
-    """Give the names of a `let` their values in a scope."""
-    for binding in let.bindings:
-        value = evaluator.evaluate(binding.value, scope)
-        scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
 
 
 def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
@@ -79,7 +71,7 @@ class Replacements:
                     if not isinstance(truth, Unknown):
                         self._collect(statement.body if truth else statement.otherwise, scope.child(), level)
                 case ast.Let():
-                    bind(statement, scope, self.evaluator)
+                    self.evaluator.bind(statement, scope)
                 case _:
                     raise AssertionError
 
@@ -173,7 +165,7 @@ class Replacements:
                     pair = statement.source.id, statement.target.id
                     parts.laterals.setdefault(pair, statement.source.span)
                 case ast.Let():
-                    bind(statement, scope, evaluator)
+                    evaluator.bind(statement, scope)
                 case ast.If():
                     truth = evaluator.truth(statement.test, scope)
                     if not isinstance(truth, Unknown):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.values import UNKNOWN, Unknown, Value
+from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.blocks import own_blocks
-from archdsl.elaborate.chains import LOST, Builder, Context, Flow
+from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.graph import GraphBuilder
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 IN_BLOCK = Flow(-1, UNKNOWN)
 
 
-def check_unused_blocks(program: Program, builder: Builder, reporter: Reporter) -> None:
+def check_unused_blocks(program: Program, applier: ChainApplier, reporter: Reporter) -> None:
     """Check the blocks of a family's specs that the expansion has not called, and warn of those of the spec itself.
 
     In a flat spec a block is used if any chain can reach it, under whatever condition. A block of a variant that takes
@@ -33,19 +35,19 @@ def check_unused_blocks(program: Program, builder: Builder, reporter: Reporter) 
 
     Args:
         program: the spec with its bases.
-        builder: has expanded the program.
+        applier: has expanded the program.
         reporter: takes the reports.
     """
-    checker = _Checker(program, builder, reporter)
+    checker = _Checker(program, applier, reporter)
     for module in program.modules:
         for definition in own_blocks(module).values():
-            if definition not in builder.called:
+            if definition not in applier.calls.called:
                 checker.check(definition)
     reached = _reached(program)
     for name, definition in own_blocks(program.modules[0]).items():
         place, replaced = definition.block.name.span, program.replaced.get(name, [])
         notes = [Note("it takes the place of this one", old.block.name.span) for old in replaced]
-        if definition not in (builder.called if replaced and not reporter.failed else reached):
+        if definition not in (applier.calls.called if replaced and not reporter.failed else reached):
             label = f"nothing calls `{name}`" + (", with these values of the parameters" if replaced else "")
             reporter.report("W0104", place, label, notes)
         elif replaced and all(old.block == definition.block for old in replaced):
@@ -53,7 +55,7 @@ def check_unused_blocks(program: Program, builder: Builder, reporter: Reporter) 
 
 
 def _reached(program: Program) -> set[BlockDef]:
-    """The blocks that statements can call, directly or in other blocks, under whatever condition."""
+    """Return the blocks that statements can call, directly or in other blocks, under whatever condition."""
     reached: set[BlockDef] = set()
     pending: list[tuple[object, Module]] = [
         (p.statement, program.modules[p.level]) for p in (*program.statements, *program.replacements)
@@ -69,7 +71,7 @@ def _reached(program: Program) -> set[BlockDef]:
 
 
 def _called_names(part: object) -> Iterator[str]:
-    """The names of all layers and blocks in a statement or a chain."""
+    """Yield the names of all layers and blocks in a statement or a chain."""
     pending = [part]
     while pending:
         match pending.pop():
@@ -111,35 +113,40 @@ class _Names(Scope):
         return True
 
 
-class _Checker(Builder):
+class _NoGraph(GraphBuilder):
+    """Adds nothing, as no shape is known."""
+
+    def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: object) -> Flow:  # noqa: ARG002
+        return LOST
+
+
+class _Checker(ChainApplier):
     """Goes through the bodies of blocks with unknown arguments and shapes, both sides of each condition.
 
     Only literals have values then, so what is reported is wrong whatever the block is called with.
     """
 
-    def __init__(self, program: Program, builder: Builder, reporter: Reporter) -> None:
-        evaluator = _Evaluator(reporter, builder.evaluator.symbols, builder.evaluator.work)
-        super().__init__(builder.graph, evaluator, reporter, builder.layers, _Names(program, builder.globals))
-        self.binder.indices = builder.binder.indices
+    def __init__(self, program: Program, applier: ChainApplier, reporter: Reporter) -> None:
+        evaluator = _Evaluator(reporter, applier.evaluator.symbols, applier.evaluator.work)
+        names = _Names(program, applier.calls.globals)
+        super().__init__(_NoGraph(evaluator, reporter), evaluator, applier.layers, names)
+        self.binder.indices = self.names.indices = applier.binder.indices
 
     def check(self, definition: BlockDef) -> None:
         """Report what is wrong in the body of a block, whatever it is called with."""
         block = definition.block
-        outer = self.globals if definition.module.is_spec else Scope()
-        scope = outer.child(UNKNOWN)
+        scope = self.calls.outer(definition).child(UNKNOWN)
         for parameter in block.parameters:
             if parameter.default is not None:
                 self.evaluator.evaluate(parameter.default, scope)
             scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
         for let in block.lets:
-            for binding in let.bindings:
-                value = self.evaluator.evaluate(binding.value, scope)
-                scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+            self.evaluator.bind(let, scope)
         region = Block(
             parent=Stage(span=block.span), label=block.name.id, signature=definition.signature,
             arguments=BlockArguments(), entry=NO_VALUE, entering=UNKNOWN, span=block.span,
         )  # fmt: skip
-        self.chain(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
+        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)
@@ -155,7 +162,7 @@ class _Checker(Builder):
             if isinstance(taken, ast.Choose):
                 self._choose(taken, flow, inner)
             elif taken is not None:
-                self.chain(taken, flow, inner)
+                self.apply(taken, flow, inner)
             named |= inner.values.maps[0]
         context.values.update(named)
         return LOST
@@ -163,20 +170,16 @@ class _Checker(Builder):
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
         if shortcut.test is not None:
             self.evaluator.truth(shortcut.test, context.scope)
-        return self.chain(shortcut.chain, flow, context.inner(UNKNOWN))
+        return self.apply(shortcut.chain, flow, context.inner(UNKNOWN))
 
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
-        """The arguments of an inner block: its body is checked by itself."""
+        """Check the arguments of an inner block, whose body is checked by itself."""
         if definition in context.opened:
             name = definition.block.name.id
             self.reporter.report("E0207", link.span, f"{name} → {name}")
             return LOST
-        outer = self.globals if definition.module.is_spec else Scope()
-        self.binder.block(definition.block, link, outer.child(UNKNOWN), context.scope)
+        self.binder.block(definition.block, link, self.calls.outer(definition).child(UNKNOWN), context.scope)
         return flow
-
-    def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: object) -> Flow:  # noqa: ARG002
-        return LOST
 
 
 class _Evaluator(Evaluator):

@@ -1,0 +1,221 @@
+"""Chains applied to values: the layers of each link added to the graph, blocks opened, branches joined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note
+from archdsl.core.names import why_refused
+from archdsl.core.values import Unknown
+from archdsl.core.work import COPY
+from archdsl.elaborate.arguments import Binder
+from archdsl.elaborate.calls import BlockCalls
+from archdsl.elaborate.conditions import condition_of
+from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.graph import MAX_LAYERS, GraphBuilder
+from archdsl.elaborate.layer_names import LayerNames
+from archdsl.elaborate.scope import Binding, Round, Scope
+from archdsl.frontend import ast
+from archdsl.ir.network import Node
+from archdsl.ir.regions import Block, Shortcut
+from archdsl.layers.attributes import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.elaborate.program import BlockDef
+    from archdsl.ir.regions import Inner
+    from archdsl.layers.base import Layer
+
+
+class ChainApplier:
+    """Applies chains to values, link by link.
+
+    `read` are the names of the values that chains have begun with. The parts have one job each: `nodes` adds layers to
+    the graph, `names` knows the layers, `calls` opens blocks, `binder` gives both their arguments.
+    """
+
+    def __init__(
+        self, nodes: GraphBuilder, evaluator: Evaluator, layers: Mapping[str, type[Layer]], globals_: Scope
+    ) -> None:
+        self.nodes = nodes
+        self.evaluator = evaluator
+        self.reporter = evaluator.reporter
+        self.layers = layers
+        self.names = LayerNames(layers, evaluator)
+        self.binder = Binder(evaluator)
+        self.calls = BlockCalls(self.binder, globals_)
+        self.repeats = 0
+        self.read: set[str] = set()
+
+    def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
+        """Return the value at the end of a chain; without a `flow` it must begin with a value of its own."""
+        self.evaluator.enter(chain.span)
+        for index, step in enumerate(chain.steps):
+            self.evaluator.step(step.span)
+            flow = self._step(step, flow, context, first=index == 0)
+        self.evaluator.leave()
+        return self._need(flow, chain, context)
+
+    # --- steps: repeated, named ---
+
+    def _step(self, step: ast.Step, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
+        before = len(context.region.items)
+        if step.count is None:
+            flow = self._link(step.link, flow, context, first=first)
+        else:
+            flow = self._repeat(step, step.count, flow, context)
+        if step.label is not None:
+            self._name(step.label, flow, context, before)
+        return flow
+
+    def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
+        number = self.evaluator.whole(count, context.scope)
+        if isinstance(number, Unknown):
+            return LOST
+        if number > MAX_LAYERS:
+            label = f"{int(number):,} repeats, at most {MAX_LAYERS:,} layers are made"
+            self.evaluator.unfit("E0701", count, context.scope, label)
+            return LOST
+        before = len(context.region.items)
+        rounds = Round("index", step.span, number, is_index=True)
+        for index in range(number):
+            self.evaluator.step(step.span, COPY)
+            inner = replace(context, scope=context.scope.child())
+            inner.scope.names["index"] = Binding(index, rounds=rounds)
+            flow = self._link(step.link, flow, inner, first=False)
+        if isinstance(step.link, ast.Layer):
+            self.repeats += 1
+            for item in context.region.items[before:]:
+                if isinstance(item, Block):
+                    item.repeat = self.repeats
+        return flow
+
+    def _name(self, label: ast.Name, flow: Flow | None, context: Context, before: int) -> None:
+        """Give a value its name, and the layer or block that the step has made, if it has made one alone."""
+        refused = why_refused(label.id)
+        if not refused and (label.id in self.layers or label.id in context.module.blocks):
+            refused = f"`{label.id}` is a layer or a block"
+        if refused:
+            self.reporter.report("E0204", label.span, refused)
+        if label.id in context.values:
+            place = self.nodes.place(context.values[label.id])
+            notes = [Note("first here", place)] if place is not None else []
+            self.reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes)
+        context.values[label.id] = flow or LOST
+        made = context.region.items[before:]
+        if len(made) == 1:
+            item: Node | Inner = self.nodes.node(made[0]) if isinstance(made[0], int) else made[0]
+            item.label = label.id
+            if isinstance(item, Node | Block):
+                item.explicit = True
+
+    # --- links ---
+
+    def _link(self, link: ast.Link, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
+        if isinstance(link, ast.Layer):
+            return self._word(link, flow, context, first=first)
+        if isinstance(link, ast.Merge):
+            return self._merge(link, flow, context)
+        if isinstance(link, ast.Residual):
+            return self._residual(link, flow, context)
+        if isinstance(link, ast.Choose):
+            return self._choose(link, flow, context)
+        return self.apply(link.chain, flow, context)
+
+    def _word(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
+        """Apply what a word of a chain names: a value, a block or a layer."""
+        name = link.name.id
+        if link.arguments is None and name in context.values:
+            if first:
+                self.read.add(name)
+                return context.values[name]
+            self.names.report_value(link)
+            return LOST
+        if name in context.module.blocks:
+            return self._call(context.module.blocks[name], link, self._need(flow, link, context), context)
+        cls = self.names.find(name)
+        if cls is None:
+            self.names.report_unknown(link, context, first=first)
+            return LOST
+        if cls.many:
+            self.names.report_without_branches(link)
+            return LOST
+        return self._layer(cls, link, flow, context)
+
+    def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:
+        layer = self.binder.layer(cls, link, context.scope)
+        flow = self._need(flow, link, context)
+        if layer is None:
+            return LOST
+        names = [getattr(layer, key) for key, kind in layer.attributes.items() if isinstance(kind, Reference)]
+        referred = [self.binder.indices[name] for name in names if name]
+        if referred and isinstance(context.region, Block | Shortcut):
+            hint = "put this layer into a line of a stage, beside the block"
+            self.evaluator.fault("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
+            return LOST
+        return self.nodes.apply(layer, (flow, *referred), context, link)
+
+    def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> Flow:
+        """Return the value in hand; where several paths run, a chain must say which it means."""
+        if flow is None:
+            self.names.report_nothing_in_hand(link, context)
+            return LOST
+        return flow
+
+    def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
+        if self.calls.is_refused(definition, link, context):
+            return LOST
+        call = self.calls.open(definition, link, flow, context)
+        if call is None:
+            return LOST
+        with self.evaluator.within(link):
+            result = self.apply(definition.block.chain, call.entering, call.inside)
+        return self.calls.close(call, result, context)
+
+    def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
+        taken: ast.Choose | ast.Chain | None = link
+        while isinstance(taken, ast.Choose):
+            truth = self.evaluator.truth(taken.test, context.scope)
+            if isinstance(truth, Unknown):
+                return LOST
+            taken = taken.then if truth else taken.otherwise
+        return flow if taken is None else self.apply(taken, flow, context)
+
+    # --- joins ---
+
+    def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
+        cls = self.layers.get(link.name.id)
+        if cls is None or not cls.many:
+            self.names.report_no_join(link, context)
+            return LOST
+        shape = flow.shape if flow is not None else None
+        flows = [self.apply(branch, flow, context.inner(shape)) for branch in link.branches]
+        layer = self.binder.layer(cls, link, context.scope)
+        return LOST if layer is None else self.nodes.apply(layer, tuple(flows), context, link)
+
+    def _residual(self, link: ast.Residual, flow: Flow | None, context: Context) -> Flow:
+        flow = self._need(flow, link, context)
+        body = self.apply(link.chain, flow, context.inner(flow.shape))
+        around = flow
+        if link.shortcut is not None:
+            around = self._shortcut(link.shortcut, flow, context)
+        return self.nodes.apply(self.layers["add"](), (body, around), context, link)
+
+    def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
+        inner = context.inner(flow.shape)
+        truth, condition = True, None
+        if shortcut.test is not None:
+            truth = self.evaluator.truth(shortcut.test, inner.scope)
+            if isinstance(truth, Unknown):
+                return LOST
+            condition = condition_of(shortcut.test, inner.scope, self.evaluator)
+        region = Shortcut(parent=context.region, label="shortcut", entry=flow.node, condition=condition)
+        inner.region, inner.values = region, context.values.new_child()
+        result = self.apply(shortcut.chain, flow, inner) if truth else flow
+        self.names.hidden.update(name for name in inner.values.maps[0] if name not in context.values)
+        region.exit = result.node
+        context.region.items.append(region)
+        return result

@@ -1,0 +1,39 @@
+"""Values on their way through a chain, and the place in a spec that a chain stands in."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from archdsl.core.values import UNKNOWN
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.program import BlockDef, Module
+    from archdsl.elaborate.scope import Scope
+    from archdsl.ir.regions import Region, Shape
+
+
+class Flow(NamedTuple):
+    """A value on its way: the node that gives it, and its shape as seen from here."""
+
+    node: int
+    shape: Shape
+
+
+LOST = Flow(-1, UNKNOWN)  # after a fault
+
+
+@dataclass
+class Context:
+    """The place of a chain: its names, its region, the values that it can begin with, the blocks that it can use."""
+
+    scope: Scope
+    region: Region
+    module: Module
+    opened: tuple[BlockDef, ...] = ()  # the outermost first
+    values: ChainMap[str, Flow] = field(default_factory=ChainMap[str, "Flow"])  # those named here before all others
+
+    def inner(self, shape: Shape) -> Context:
+        """Return the same place, inside braces that `in` refers to."""
+        return replace(self, scope=self.scope.child(shape))

@@ -1,0 +1,113 @@
+"""Layers by name, and faults of names in chains that no layer has, with what may have been meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note
+from archdsl.elaborate.meanings import ADDING, layer_meaning
+from archdsl.frontend import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from archdsl.elaborate.context import Context
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.layers.base import Layer
+
+
+class LayerNames:
+    """The names that stand for layers in chains.
+
+    `hidden` are names of values given in the middle of a line that is over, `dropped` those of the paths that a variant
+    drops, `indices` those of the inputs of frame numbers: who writes one of them in a chain is told why it is unknown.
+    """
+
+    def __init__(self, layers: Mapping[str, type[Layer]], evaluator: Evaluator) -> None:
+        self.layers = layers
+        self.evaluator = evaluator
+        self.hidden: set[str] = set()
+        self.dropped: Mapping[str, ast.Name] = {}
+        self.indices: Collection[str] = ()
+
+    def find(self, name: str) -> type[Layer] | None:
+        """Return the layer of a name that a spec can write."""
+        cls = self.layers.get(name)
+        return None if cls is None or cls.internal else cls
+
+    def report_unknown(self, link: ast.Layer, context: Context, *, first: bool) -> None:
+        """Report a name in a chain that no layer, block or value has; `first` where it begins the chain."""
+        name, span = link.name.id, link.name.span
+        if self.evaluator.knows("E0202", span):
+            return
+        if self.evaluator.reporter.is_crowded:
+            self.evaluator.fault("E0202", span, f"no layer, block or value is called `{name}`")
+            return
+        could_be_value = first and link.arguments is None
+        what = "layer, block or value" if could_be_value else "layer or block"
+        hint, notes = self._meaning(name, context, could_be_value=could_be_value)
+        if name in self.hidden:
+            hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
+        if name in self.dropped:
+            hint = "the variant needs a line, or a `head`, of its own that does without the path"
+            notes = [*notes, Note("the path is dropped here", self.dropped[name].span)]
+        self.evaluator.fault("E0202", span, f"no {what} is called `{name}`", hint, notes)
+
+    def _meaning(self, name: str, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
+        """Return a hint and notes on what an unknown name was meant to be."""
+        library = context.module.elsewhere(name)
+        if name in self.indices:
+            return f"numbers of frames are given to a layer by name: `position(time, frames = {name})`", []
+        if context.scope.find(name) is not None:
+            return f"`{name}` is a value, which stands in the arguments of a layer", []
+        if library:
+            return f"`import {library}` brings this block", []
+        known = {*context.module.blocks, *self._written(), *(context.values if could_be_value else ())}
+        hint, could_be_added = layer_meaning(name, self._written(), known)
+        return hint, [Note(ADDING)] if could_be_added else []
+
+    def report_value(self, link: ast.Layer) -> None:
+        """Report the name of a value behind `->`."""
+        hint = "to join values, write `concat { a, b }` or `add { a, b }`"
+        label = f"the value `{link.name.id}` can only begin a chain"
+        self.evaluator.reporter.report("E0105", link.span, label, hint=hint)
+
+    def report_without_branches(self, link: ast.Layer) -> None:
+        """Report a layer that joins values, in a chain without the braces of its branches."""
+        name = link.name.id
+        inside = ", ".join(a.span.text for a in link.arguments or ()) if link.arguments else "a -> …, b -> …"
+        hint = f"braces hold the branches: `{name} {{ {inside} }}`"
+        self.evaluator.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
+
+    def report_no_join(self, link: ast.Merge, context: Context) -> None:
+        """Report that a name before braces is none of a layer that joins values."""
+        if self.evaluator.knows("E0202", link.name.span):
+            return
+        name = link.name.id
+        joins = [k for k, c in self._written().items() if c.many]
+        known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
+        if name in self._written() or name in context.module.blocks:
+            hint = (
+                f"branches are joined by {known}; `{name}` stands in one of them, or behind: `concat {{ … }} -> {name}`"
+            )
+            self.evaluator.fault("E0405", link.name.span, f"`{name}` takes one value, not several branches", hint)
+            return
+        hint, could_be_added = layer_meaning(name, {k: self.layers[k] for k in joins}, joins)
+        notes = [Note(ADDING)] if could_be_added else []
+        self.evaluator.fault("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
+
+    def report_nothing_in_hand(self, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> None:
+        """Report a chain, or a link of one, that has no value to be applied to."""
+
+        def hint() -> str:
+            names = [f"`{n}`" for n in sorted(context.values)]
+            return "begin the chain with " + " or ".join(names if len(names) < 12 else [*names[:11], "…"])
+
+        label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
+        if isinstance(link, ast.Chain):
+            label = "this begins with no value, and makes none"
+        self.evaluator.reporter.report("E0602", link.span, label, hint=hint)
+
+    def _written(self) -> dict[str, type[Layer]]:
+        """Return the layers that a spec can name."""
+        return {k: c for k, c in self.layers.items() if not c.internal}
