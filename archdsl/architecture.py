@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.analysis.compare import Difference
     from archdsl.core.diagnostics import Diagnostic
-    from archdsl.elaborate.expand import Clip
+    from archdsl.elaborate.inputs import Clip
     from archdsl.ir.network import Fitted
     from archdsl.ir.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.source import Source
-    from archdsl.elaborate.expand import Clip
+    from archdsl.elaborate.inputs import Clip
     from archdsl.elaborate.program import Library
     from archdsl.frontend.ast import Binding
     from archdsl.ir.network import Fitted, Network

@@ -44,8 +44,8 @@ class ChainApplier:
         self.evaluator = evaluator
         self.reporter = evaluator.reporter
         self.layers = layers
-        self.names = LayerNames(layers, evaluator)
         self.binder = Binder(evaluator)
+        self.names = LayerNames(layers, self.binder.indices, evaluator)
         self.calls = BlockCalls(self.binder, globals_)
         self.repeats = 0
         self.read: set[str] = set()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.core.source import Span
+    from archdsl.elaborate.context import Flow
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
@@ -31,7 +32,7 @@ class Binder:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self.indices: dict[str, Any] = {}  # inputs that layers can refer to by name
+        self.indices: dict[str, Flow] = {}  # inputs of frame numbers, which layers refer to by name
 
     # --- layers ---
 

@@ -23,12 +23,12 @@ class LayerNames:
     drops, `indices` those of the inputs of frame numbers: who writes one of them in a chain is told why it is unknown.
     """
 
-    def __init__(self, layers: Mapping[str, type[Layer]], evaluator: Evaluator) -> None:
+    def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], evaluator: Evaluator) -> None:
         self.layers = layers
+        self.indices = indices
         self.evaluator = evaluator
         self.hidden: set[str] = set()
         self.dropped: Mapping[str, ast.Name] = {}
-        self.indices: Collection[str] = ()
 
     def find(self, name: str) -> type[Layer] | None:
         """Return the layer of a name that a spec can write."""

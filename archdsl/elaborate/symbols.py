@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate.blocks import own_blocks
-from archdsl.elaborate.expand import FUSIONS
+from archdsl.elaborate.stages import FUSIONS
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:

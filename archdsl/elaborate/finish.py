@@ -1,0 +1,111 @@
+"""The network of an expansion that has read everything, and the checks that are possible only then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.core.names import why_refused
+from archdsl.elaborate.dense import check_dense
+from archdsl.elaborate.expansion import INPUT_HINT
+from archdsl.elaborate.unread import (
+    live_nodes,
+    report_unread_inputs,
+    report_unread_lines,
+    report_unread_paths,
+    stretches_of,
+)
+from archdsl.frontend import ast
+from archdsl.ir.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from archdsl.core.source import Span
+    from archdsl.elaborate.context import Flow
+    from archdsl.elaborate.expansion import Expansion
+    from archdsl.elaborate.program import Program
+
+
+def check_names(expansion: Expansion) -> None:
+    """Report names of the spec that generated code cannot have, or uses itself.
+
+    The module has a function `check_NAME` for each input, which nothing else may be called.
+    """
+    program, reporter = expansion.program, expansion.reporter
+    refused = why_refused(program.header.name.id)
+    if refused:
+        reporter.report("E0204", program.header.name.span, refused)
+    functions = {f"check_{name}" for name in expansion.inputs}
+    names = [f.header.name for f in program.files[:1] if f.header]
+    names += [f.header.family for f in program.files if f.header and f.header.family]
+    names += [p.statement.name for p in program.statements if isinstance(p.statement, ast.Path)]
+    for name in names:
+        if name.id in functions:
+            reporter.report("E0204", name.span, f"`{name.id}` is used by the generated code itself")
+
+
+def find_output(expansion: Expansion) -> Flow | None:
+    """Return the value that the network gives: the end of its head or of its only path; None after a fault."""
+    header, reporter = expansion.program.header, expansion.reporter
+    if not expansion.inputs:
+        reporter.report("E0601", header.span, "this architecture has no input", hint=INPUT_HINT)
+        return None
+    if not expansion.regions:
+        hint = "`stage NAME { … }` is one row of the table"
+        reporter.report("E0605", header.span, "no stage and no head", hint=hint)
+        return None
+    output = expansion.output or expansion.only_path()
+    if output is None:
+        names = ", ".join(f"`{p}`" for p in expansion.paths)
+        hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
+        reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
+    return output
+
+
+def check_values(expansion: Expansion, output: Flow, parameters: Collection[Span]) -> None:
+    """Report inputs, paths, lines and elements of lists that nothing reads, and a dense head that gives no grid.
+
+    Args:
+        expansion: without faults: what would have read a value may be faulty else.
+        output: the value that the network gives.
+        parameters: the places of the values of parameters.
+    """
+    evaluator = expansion.evaluator
+    evaluator.memberships.report(parameters, evaluator)
+    _check_read(expansion, output)
+    if expansion.head is not None:
+        check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)
+
+
+def _check_read(expansion: Expansion, output: Flow) -> None:
+    """Report inputs, paths and lines that nothing reads."""
+    program, reporter, graph = expansion.program, expansion.reporter, expansion.nodes.graph
+    live = live_nodes(graph, output.node)
+    report_unread_inputs(graph, live, expansion.all_inputs(), program.added, reporter)
+    stretches = stretches_of(expansion.regions, expansion.paths)
+    read = expansion.applier.read if len(expansion.paths) > 1 else expansion.paths.keys()
+    paths = {p: span for p, span in _declared_paths(program).items() if stretches[p] or p not in read}
+    report_unread_paths(live, stretches, paths, program.added, reporter)
+    report_unread_lines(graph, live, stretches, reporter)
+
+
+def _declared_paths(program: Program) -> dict[str, Span]:
+    statements = [placed.statement for placed in program.statements]
+    return {s.name.id: s.name.span for s in statements if isinstance(s, ast.Path)}
+
+
+def network_of(expansion: Expansion, output: Flow) -> Network:
+    """Return the network that an expansion has made."""
+    program = expansion.program
+    return Network(
+        name=program.header.name.id,
+        family=program.family,
+        doc=program.doc,
+        citations=program.citations,
+        graph=expansion.nodes.graph,
+        regions=list(expansion.regions),
+        inputs=expansion.all_inputs(),
+        output=output.node,
+        order=list(expansion.nodes.graph),
+        fixed_axes=frozenset(expansion.evaluator.sizes_used),
+    )

@@ -1,0 +1,171 @@
+"""Stages: their lines path by path, and the laterals between paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note, did_you_mean, one_of
+from archdsl.core.names import why_refused
+from archdsl.core.values import Symbol, Unknown, describe
+from archdsl.elaborate.context import Context
+from archdsl.elaborate.replaced import StageAt, fill_label
+from archdsl.frontend import ast
+from archdsl.ir.regions import Fusion, Lateral, Stage
+from archdsl.layers import vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.elaborate.expansion import Expansion
+    from archdsl.elaborate.replaced import Replacements
+    from archdsl.elaborate.scope import Scope
+
+FUSIONS = {"concat": "concat", "sum": "add"}  # the layer of each word behind `by`
+
+
+@dataclass
+class _StageParts:
+    """The regions that the lines of one stage fill."""
+
+    label: str
+    stages: dict[str, Stage] = field(default_factory=dict[str, Stage])  # by path
+    laterals: list[Lateral] = field(default_factory=list[Lateral])
+
+
+class StageExpander:
+    """Adds stages to an expansion, those of variants in place of their bases'."""
+
+    def __init__(self, expansion: Expansion, replacements: Replacements) -> None:
+        self.expansion = expansion
+        self.program = expansion.program
+        self.evaluator = expansion.evaluator
+        self.reporter = expansion.reporter
+        self.replacements = replacements
+        self.paths = expansion.paths
+
+    def expand(self, statement: ast.Stage, scope: Scope) -> None:
+        """Add a stage of the root, or what a variant has in its place."""
+        label = fill_label(statement.label, scope, self.evaluator)
+        if label is None:
+            return
+        if not self.paths:
+            self._implicit_path(statement)
+        root = len(self.program.files) - 1
+        around = scope
+        at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
+        statement, scope, self.expansion.module = at.stage, at.scope, self.program.modules[at.level]
+        self.evaluator.places.replaced = around if at.level != root else None
+        self._stage_at(statement, scope, label)
+        self.evaluator.places.replaced = None
+        self.expansion.module = self.program.modules[root]
+
+    def _path_name(self) -> str:
+        """Return the path that lines without a name run on; empty if that has none, or several are there."""
+        return next(iter(self.paths)) if len(self.paths) == 1 else ""
+
+    def _stage_at(self, statement: ast.Stage, scope: Scope, label: str) -> None:
+        refused = why_refused(label)
+        if refused:
+            self.reporter.report("E0204", statement.label.span, refused)
+        if self.expansion.output is not None:
+            self.reporter.report("E0105", statement.label.span, "a stage stands before the `head`, which reads it")
+        if label in self.expansion.stages or label in ("head", "input"):
+            notes = [Note("first here", self.expansion.stages[label].span)] if label in self.expansion.stages else []
+            self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
+        self.expansion.stages[label] = statement.label
+        parts = _StageParts(label)
+        self._stage_body(statement.body, scope.child(), parts)
+        frozen = self._is_frozen(statement.frozen, scope)
+        for part in (*parts.stages.values(), *parts.laterals):
+            part.frozen = frozen
+
+    def _is_frozen(self, frozen: ast.Frozen | None, scope: Scope) -> bool:
+        if frozen is None or frozen.test is None:
+            return frozen is not None
+        return self.evaluator.truth(frozen.test, scope) is True
+
+    def _implicit_path(self, statement: ast.Stage) -> None:
+        """Begin a path without a name: a spec of one input needs no `path`."""
+        flow = self.expansion.only_input()
+        if flow is not None:
+            self.paths[""] = flow
+        elif self.expansion.inputs:
+            hint = "`path NAME = INPUT` says which input a path begins with"
+            raise self.reporter.fatal(
+                "E0602", statement.label.span, f"{len(self.expansion.inputs)} inputs and no path", hint=hint
+            )
+        else:
+            raise self.expansion.no_input(statement)
+
+    def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, parts: _StageParts) -> None:
+        for statement in body:
+            if isinstance(statement, ast.PathLine):
+                self._path_line(statement, scope, parts)
+            elif isinstance(statement, ast.Lateral):
+                self._lateral(statement, scope, parts)
+            elif isinstance(statement, ast.Let):
+                self.evaluator.bind(statement, scope)
+            elif isinstance(statement, ast.If):
+                truth = self.evaluator.truth(statement.test, scope)
+                if not isinstance(truth, Unknown):
+                    self._stage_body(statement.body if truth else statement.otherwise, scope.child(), parts)
+
+    def _path_line(self, line: ast.PathLine, scope: Scope, parts: _StageParts) -> None:
+        path = self._which_path(line)
+        if path is None:
+            return
+        stage = parts.stages.setdefault(path, Stage(path=path, stage=parts.label, span=line.span))
+        self.paths[path] = self.expansion.line(line.chain, self.paths[path], stage, scope)
+
+    def _which_path(self, line: ast.PathLine) -> str | None:
+        if line.path is None:
+            if len(self.paths) == 1:
+                return next(iter(self.paths))
+            hint = "begin the line with " + " or ".join(f"`{p}:`" for p in self.paths)
+            self.reporter.report("E0602", line.span, f"{len(self.paths)} paths run through this stage", hint=hint)
+            return None
+        if line.path.id in self.program.dropped:
+            return None
+        return line.path.id if self._known_path(line.path) else None
+
+    def _known_path(self, name: ast.Name) -> bool:
+        if name.id in self.paths:
+            return True
+        hint = did_you_mean(name.id, [p for p in self.paths if p]) or "this spec has one path, which needs no name"
+        self.reporter.report("E0603", name.span, f"no path `{name.id}`", hint=hint)
+        return False
+
+    def _lateral(self, lateral: ast.Lateral, scope: Scope, parts: _StageParts) -> None:
+        source, target = lateral.source, lateral.target
+        if source.id in self.program.dropped or target.id in self.program.dropped:
+            return
+        if not (self._known_path(source) and self._known_path(target)):
+            return
+        flow = self.paths[source.id]
+        part = Lateral(source=source.id, target=target.id, stage=parts.label, span=lateral.span, entry=flow.node)
+        parts.laterals.append(part)
+        self.expansion.applier.read.add(source.id)
+        side = self.expansion.line(lateral.chain, flow, part, scope)
+        fusion = self._fusion(lateral, scope)
+        if fusion is None:
+            return
+        joint = Fusion(path=target.id, stage=parts.label)
+        context = Context(scope, joint, self.expansion.module)
+        layer = vocabulary()[FUSIONS[fusion]]()
+        flows = (self.paths[target.id], side)
+        self.paths[target.id] = self.expansion.nodes.apply(layer, flows, context, lateral)
+        joint.exit = self.paths[target.id].node
+        self.expansion.regions[joint] = None
+
+    def _fusion(self, lateral: ast.Lateral, scope: Scope) -> str | None:
+        if lateral.fusion is None:
+            return "concat"
+        value = self.evaluator.choice(lateral.fusion, scope, list(FUSIONS))
+        if isinstance(value, Unknown):
+            return None
+        if isinstance(value, Symbol) and value.name in FUSIONS:
+            return value.name
+        label = f"expected {one_of(list(FUSIONS))}, found {describe(value)}"
+        self.reporter.report("E0301", lateral.fusion.span, label)
+        return None
