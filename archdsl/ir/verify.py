@@ -30,6 +30,7 @@ def verify(network: Network) -> None:
     for node in network.all_nodes():
         _verify_inputs(network, node)
     _verify_places(network)
+    _verify_items(network)
     for region in walk(network.regions):
         _verify_region(network, region)
     if network.output not in network.graph:
@@ -73,9 +74,8 @@ def _verify_inputs(network: Network, node: Node) -> None:
 
 
 def _verify_places(network: Network) -> None:
-    """Hold that every node lies in one region, which it names, and that items stand in the order of data flow."""
+    """Hold that every node lies in one region, which it names."""
     places: dict[int, Region] = {}
-    order = {number: place for place, number in enumerate(network.order)}
     for region in walk(network.regions):
         for number in (item for item in region.items if isinstance(item, int)):
             if number in places:
@@ -86,6 +86,11 @@ def _verify_places(network: Network) -> None:
     for node in network.all_nodes():
         if node.inputs and places.get(node.id) is not node.region:
             raise BrokenNetwork(f"`{node.name}` does not lie in {_title(node.region)}, which it names as its region")
+
+
+def _verify_items(network: Network) -> None:
+    """Hold that the items of a region stand in the order of data flow."""
+    order = {number: place for place, number in enumerate(network.order)}
     for region in walk(network.regions):
         firsts = [order[first] for item in region.items if (first := _first(item)) is not None]
         if firsts != sorted(firsts):
