@@ -1,46 +1,240 @@
-"""Names of the classes of a module: by block, or by stage and path."""
+"""Names of generated classes, in words: no number tells two classes of one block apart.
+
+A class is called as its block, in CamelCase; the projection of a shortcut is `Projection`, and a part of a stage has
+the name of path and stage. Where several classes have that name, qualifiers are added, in this order, each only where
+it sets some of them apart:
+
+1. the word that all its uses are given for a parameter of the block, such as `Time`;
+2. `Downsampling`, where each use gives a smaller grid than it takes; `Widening`, where each gives more channels;
+3. `With…` and the first block, projection or layer in it that no other of them has;
+4. the block around it, where all uses are in one;
+5. the label that the spec gives to each use;
+6. `First`, where each use is the first block of a row;
+7. the stage, then the path, where all uses lie in one;
+8. `Early`, `Middle` and `Late`, where one is used in earlier parts of the network than the other.
+
+What is still alike is counted in words: `Second`, `Third`. A class that a layer's template brings along has the name
+that the template gives it. Where a network has several of the layer, what sets its uses apart stands before it, such as
+`TimeAttention`; further classes of one name get the qualifier of the block that they are in, or its name.
+"""
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from itertools import chain, count, pairwise
 from typing import TYPE_CHECKING
 
 from archdsl.core.names import why_refused
-from archdsl.ir.regions import Block, Shortcut
-from archdsl.targets.torch.free_names import FreeNames
+from archdsl.core.values import Symbol
+from archdsl.ir.flow import externals
+from archdsl.ir.regions import Block, BlockRow, Shortcut, around
+from archdsl.ir.rows import stage_row
+from archdsl.targets.torch.classes import Qualifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Sequence
+
+    from archdsl.core.grid import Grid
     from archdsl.ir.regions import Region
-    from archdsl.targets.torch.classes import Group
+    from archdsl.ir.signature import BlockParameter
+    from archdsl.targets.torch.classes import Group, Grouping
+    from archdsl.targets.torch.select import OpNetwork
 
 
-def name_classes(groups: list[Group], taken: set[str]) -> None:
-    """Give each group a name that is none of those that are taken."""
-    blocks = [region for g in groups if isinstance(region := g.example, Block)]
-    taken.update(p.name for block in blocks for p in block.signature.parameters)
-    free = FreeNames(taken, lambda name: not why_refused(name))
-    before: dict[str, set[str]] = {}  # the blocks inside the first class of each name
+def name_classes(grouping: Grouping, taken: Iterable[str]) -> None:
+    """Give each class of a network a name that neither another class nor one of the names in `taken` has."""
+    groups = grouping.groups
     for group in groups:
-        base = _base(group)
-        inner = {i.signature.name: None for i in group.example.inner if isinstance(i, Block)}
-        known = before.setdefault(base, set(inner))
-        group.beside = ", ".join(f"`{name}`" for name in inner if name not in known)
-        more = "".join(_camel(name) for name in inner if name not in known)
-        group.name = free.take(base, base + more)
+        group.name = _plain_name(group)
+    for qualify in (_words, _size, _contents, _block_around, _label, _place_in_row, _stage, _path, _order):
+        for members in _alike(groups):
+            found = qualify(grouping, members)
+            if len(set(found)) > 1:
+                for group, qualifier in zip(members, found, strict=True):
+                    group.name = f"{qualifier.before}{group.name}{qualifier.behind}"
+                    group.qualifiers += (qualifier,) if any(qualifier) else ()
+    used = _Used({*taken, *(p.name for group in groups for p in _parameters(group))})
+    for group in groups:
+        group.name = free_name([group.name], used)
+        used.add(group.name)
 
 
-def _base(group: Group) -> str:
-    """Return the name of a class before it is told apart from others."""
-    if isinstance(group.example, Block):
-        return _camel(group.example.signature.name)
-    return "Projection" if isinstance(group.example, Shortcut) else _part_name(group.regions)
+class _Used(set[str]):
+    """Names that are taken, and those that generated code uses itself."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or bool(why_refused(str(name)))
 
 
-def _part_name(regions: list[Region]) -> str:
+def free_name(wanted: Sequence[str], used: Container[str]) -> str:
+    """Return the first of the wanted names that is free, or else the first of them with an ordinal before it."""
+    counted = (f"{ordinal(n)}{wanted[0]}" for n in count(2))
+    if not wanted[0][:1].isupper():
+        counted = (f"{snake(ordinal(n))}_{wanted[0]}" for n in count(2))
+    return next(n for n in chain(wanted, counted) if n not in used)
+
+
+def _alike(groups: Iterable[Group]) -> list[list[Group]]:
+    """Return the classes of each name that several have, inner ones first."""
+    by_name: dict[str, list[Group]] = {}
+    for group in groups:
+        by_name.setdefault(group.name, []).append(group)
+    return [found for found in by_name.values() if len(found) > 1]
+
+
+def _parameters(group: Group) -> Sequence[BlockParameter]:
+    return group.example.signature.parameters if isinstance(group.example, Block) else ()
+
+
+def _plain_name(group: Group) -> str:
+    region = group.example
+    if isinstance(region, Block):
+        return camel(region.signature.name)
+    return "Projection" if isinstance(region, Shortcut) else _part_name(group.regions)
+
+
+def _part_name(regions: Sequence[Region]) -> str:
     """Return a name for parts of stages: what they have in common of stage and path."""
     stages, paths = {u.top.stage for u in regions}, {u.top.path for u in regions}
     parts = [*(paths if len(paths) == 1 else ()), *(stages if len(stages) == 1 else ())]
-    return _camel("_".join(parts)) or _camel(regions[0].name.replace(".", "_"))
+    return camel("_".join(parts)) or camel(regions[0].name.replace(".", "_"))
 
 
-def _camel(name: str) -> str:
+# --- qualifiers: one for each of some classes that would have the same name ---
+
+
+def _words(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """The word that all uses of a block are given for its first parameter in which the classes differ."""
+    first = groups[0].example
+    for parameter in first.signature.parameters if isinstance(first, Block) else ():
+        found = _common(groups, partial(_word, parameter.name))
+        if len(set(found)) > 1:
+            return found
+    return [Qualifier()] * len(groups)
+
+
+def _word(parameter: str, region: Region) -> str:
+    value = region.arguments.values.get(parameter) if isinstance(region, Block) else None
+    return camel(value.name) if isinstance(value, Symbol) else ""
+
+
+def _size(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """What all uses of a class do to the size of a value, which other classes do not do."""
+    notes = {"Downsampling": "It makes the grid smaller.", "Widening": "It has more channels at its end."}
+    changes = [_change(grouping.network, group) for group in groups]
+    return [Qualifier(change, note=notes.get(change, "")) for change in changes]
+
+
+def _change(network: OpNetwork, group: Group) -> str:
+    ends = [(_entering(network, region), network.node(region.exit).shape) for region in group.regions if region.items]
+    if all(given is not None and made.positions < given.positions for given, made in ends):
+        return "Downsampling"
+    return "Widening" if all(given is not None and made.channels > given.channels for given, made in ends) else ""
+
+
+def _entering(network: OpNetwork, region: Region) -> Grid | None:
+    """Return the shape of the one value that enters a region; None if there are several."""
+    values = externals(network, region)
+    return network.node(values[0]).shape if len(values) == 1 else None
+
+
+def _contents(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """The first block, projection or layer in a class that is in none of the others."""
+    contents = [_members(grouping, group) for group in groups]
+    found: list[Qualifier] = []
+    for index, own in enumerate(contents):
+        others = {name for k, names in enumerate(contents) if k != index for name in names}
+        first = next((name for name in own if name not in others), "")
+        found.append(Qualifier(behind=f"With{first}", note=f"With {first}.") if first else Qualifier())
+    most = max(range(len(groups)), key=lambda i: len(groups[i].regions))
+    without = [Qualifier() if i == most else qualifier for i, qualifier in enumerate(found)]
+    return without if len(set(without)) == len(set(found)) else found  # the class of most uses has the plain name
+
+
+def _members(grouping: Grouping, group: Group) -> list[str]:
+    """Return the names of the classes and layers in a class, the classes first."""
+    region = group.example
+    inner = [grouping.of[id(r)].name for r in region.inner if id(r) in grouping.of]
+    nodes = (grouping.network.node(item) for item in region.items if isinstance(item, int))
+    return [*inner, *(camel(node.layer.kind) for node in nodes if not node.layer.internal)]
+
+
+def _block_around(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """The block in which all uses of a class lie, directly."""
+    return _common(groups, lambda region: next((camel(r.signature.name) for r in _outer_blocks(region)), ""))
+
+
+def _outer_blocks(region: Region) -> list[Block]:
+    return [r for r in around(region) if isinstance(r, Block) and r is not region]
+
+
+def _place_in_row(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """`First` for the class of blocks that each begin a row of a stage."""
+
+    def is_first(region: Region) -> bool:
+        if not isinstance(region, Block):
+            return False
+        row = region.parent.blocks if isinstance(region.parent, BlockRow) else stage_row(region.top)
+        return row is not None and len(row) > 1 and region is row[0]
+
+    return _common(groups, lambda region: "First" if is_first(region) else "")
+
+
+def _label(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """The label that the spec gives to all uses of a class."""
+    return _common(groups, lambda r: camel(r.label) if isinstance(r, Block) and r.explicit else "")
+
+
+def _order(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """`Early` and `Late` for classes of which the one is used in earlier parts of the network than the other."""
+    places = {id(part): index for index, part in enumerate(grouping.network.regions)}
+    spans = [[places[id(region.top)] for region in group.regions] for group in groups]
+    order = sorted(range(len(groups)), key=lambda i: min(spans[i]))
+    apart = all(max(spans[a]) < min(spans[b]) for a, b in pairwise(order))
+    words = {2: ("Early", "Late"), 3: ("Early", "Middle", "Late")}.get(len(groups), ()) if apart else ()
+    return [Qualifier(words[order.index(i)] if words else "") for i in range(len(groups))]
+
+
+def _stage(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    return _common(groups, lambda region: camel(region.top.stage))
+
+
+def _path(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    return _common(groups, lambda region: camel(region.top.path))
+
+
+def _common(groups: Sequence[Group], word: Callable[[Region], str]) -> list[Qualifier]:
+    """Return the word that all uses of a class have in common, if there is one."""
+    words = [{word(region) for region in group.regions} for group in groups]
+    return [Qualifier(w.pop() if len(w) == 1 else "") for w in words]
+
+
+# --- words ---
+
+_SMALL = (
+    "Zeroth First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth Eleventh Twelfth Thirteenth Fourteenth "
+    "Fifteenth Sixteenth Seventeenth Eighteenth Nineteenth"
+).split()
+_TENS = "Twenty Thirty Forty Fifty Sixty Seventy Eighty Ninety".split()
+
+
+def ordinal(number: int) -> str:
+    """Return a number as a word: `Second`, `TwentyFirst`, `ThreeHundredthFourth` has its hundreds as a word, too."""
+    hundreds, rest = divmod(number, 100)
+    before = f"{ordinal(hundreds)}Hundred" if hundreds else ""
+    if rest < len(_SMALL):
+        return before + ("" if before and not rest else _SMALL[rest])
+    tens, ones = divmod(rest, 10)
+    word = _TENS[tens - 2]
+    return before + (word + _SMALL[ones] if ones else f"{word.removesuffix('y')}ieth")
+
+
+def camel(name: str) -> str:
+    """Return a name of the language in CamelCase: `wider_mlp` is `WiderMlp`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def snake(name: str) -> str:
+    """Return a name in CamelCase as one of a variable: `ShiftedWindows` is `shifted_windows`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

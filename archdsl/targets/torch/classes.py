@@ -7,7 +7,7 @@ their shortcut does not make them differ, if its condition can be written down i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.values import Symbol, is_list
 from archdsl.ir.flow import externals, interleaved, is_stateless
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
 
+class Qualifier(NamedTuple):
+    """What sets a class apart from others of its name: words before and behind it, and a sentence about it."""
+
+    before: str = ""
+    behind: str = ""
+    note: str = ""
+
+
 @dataclass(eq=False)
 class Group:
     """Regions that share a class."""
@@ -33,7 +41,7 @@ class Group:
     number: int
     regions: list[Region]
     name: str = ""
-    beside: str = ""  # the blocks in it that the first class of its block lacks
+    qualifiers: tuple[Qualifier, ...] = ()
     optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some regions lack
 
     @property

@@ -28,6 +28,7 @@ class Constructor:
     def __init__(self, group: Group) -> None:
         self.regions = group.regions
         self.variables = Variables(group)
+        self.words = (*(q.before for q in group.qualifiers), group.name)  # that tell the class from others
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
 

@@ -36,9 +36,10 @@ from archdsl.targets.python.tree import (
 )  # fmt: skip
 from archdsl.targets.torch.added import AddedTemplate, check_shared_plan
 from archdsl.targets.torch.body import Step
+from archdsl.targets.torch.class_names import camel
 from archdsl.targets.torch.operands import Operand, primary
 from archdsl.targets.torch.ops.sites import CallSite, SharedModule
-from archdsl.targets.torch.support import Support
+from archdsl.targets.torch.support import Support, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,10 +92,18 @@ class LayerPrinter:
         self.support = Support()
         self.imports: set[str] = set()  # lines that make names known
         self.names: set[str] = set()  # of those that are imported, which the code of layers reads
+        self.roles: dict[str, set[str]] = {}  # of the uses of a layer in the network
         self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
 
-    def defined(self, layers: Iterable[Layer]) -> set[str]:
-        """Return the functions and classes that the code of some layers may bring along, as their templates declare."""
+    def defined(self, nodes: Iterable[OpNode]) -> set[str]:
+        """Return the functions and classes that the code of a network's layers may bring along, as templates declare.
+
+        The roles of all uses are known from here on.
+        """
+        layers: list[Layer] = []
+        for node in nodes:
+            layers.append(node.layer)
+            self.roles.setdefault(node.layer.kind, set()).add(node.op.role)
         found: set[str] = set()
         loader: Any = self.environment.loader
         for kind in {layer.kind for layer in layers if not layer.added_by}:
@@ -117,7 +126,7 @@ class LayerPrinter:
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
         code["layer"] = text(place or dotted(f"self.{first.label}"))
-        printed = self.printed(op, code, first.label)
+        printed = self.printed(op, code, first.label, self._words(first, constructor))
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
 
@@ -151,29 +160,48 @@ class LayerPrinter:
         for key, first in places[0].items():
             found[key] = constructor.place([p[key] for p in places], key)
             if isinstance(first, SharedModule):
-                found[f"{key}_class"] = self.class_of(first, base=True)
+                words = (self._role(nodes[0].op), *self._words(nodes[0], constructor))
+                found[f"{key}_class"] = self.class_of(first, words, base=True)
+                self.class_of(first, words)
         return found
 
-    def class_of(self, shared: SharedModule, *, base: bool = False) -> str:
-        """Return the name of the class of a shared object, or of what it is derived from; its text is kept."""
+    @staticmethod
+    def _words(node: OpNode, constructor: Constructor) -> tuple[str, ...]:
+        """Return words that may stand before the name of a class that a node's layer needs."""
+        return (*constructor.words, camel(node.region.top.stage), camel(node.region.top.path))
+
+    def class_of(self, shared: SharedModule, words: Sequence[str] = (), *, base: bool = False) -> str:
+        """Return the name of the class of a shared object, or of what it is derived from; its text is kept.
+
+        `words` may stand before the name, where the class is new.
+        """
         template = self.environment.get_template(shared.template)
         code = template.render(**dict(shared.options), name=shared.base if base else shared.name)
         name = shared.base if base else shared.name
-        return self._supported(code.strip()).get(name, name)
+        return self._supported(code.strip(), Wanted(words=tuple(filter(None, words)))).get(name, name)
 
-    def printed(self, op: Op[Layer], plan: dict[str, Any], label: str) -> PrintedLayer:
-        """Return the code of a plan. Raises LayerError if the template of an added layer fails."""
+    def printed(self, op: Op[Layer], plan: dict[str, Any], label: str, words: Sequence[str] = ()) -> PrintedLayer:
+        """Return the code of a plan; `words` may stand before the name of its class.
+
+        Raises:
+            LayerError: if the template of an added layer fails.
+        """
         self.imports.update(op.imports)
         write = _added if op.layer.added_by else _bundled
         code = write(op.layer, plan, self.environment, op.is_module)
-        changed = self._supported(code.support) if code.support else {}
+        wanted = Wanted(code.module.partition("(")[0], self._role(op), tuple(filter(None, words)))
+        changed = self._supported(code.support, wanted) if code.support else {}
         module = renamed(code.module, changed)
         self.names |= code.names
         return PrintedLayer(label, Leaf(module, Precedence.PRIMARY, code.names) if module else None, code, changed)
 
-    def _supported(self, code: str) -> dict[str, str]:
+    def _role(self, op: Op[Layer]) -> str:
+        """Return the word for what a layer does here, where the network has it in several roles."""
+        return camel(op.role) if len(self.roles.get(op.layer.kind, ())) > 1 else ""
+
+    def _supported(self, code: str, wanted: Wanted) -> dict[str, str]:
         """Keep functions and classes that code needs. Return other names for those whose names others have already."""
-        changed = self.support.add(code)
+        changed = self.support.add(code, wanted)
         self.names |= self.support.names
         return changed
 

@@ -11,6 +11,7 @@ from archdsl.ir.regions import Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.tree import Assign, Attribute, Call, Dict, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.body import Body, Step, feature
+from archdsl.targets.torch.class_names import snake
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.features import Features
@@ -46,13 +47,15 @@ class _Outermost(Constructor):
         self.layers = layers
         self.shared: dict[SharedModule, str] = {}
         self.names = FreeNames()
+        self.stage = ""  # that is printed
 
     def place(self, values: list[Any], hint: str) -> Any:
+        del hint  # what blocks share is called as the first stage that has it
         value = values[0]
         if not isinstance(value, SharedModule):
             return value
         if value not in self.shared:
-            self.shared[value] = self.names.take(hint)
+            self.shared[value] = self.names.take(f"{self.stage}_{snake(value.name)}")
         return self.shared[value]
 
     def statements(self) -> list[Stmt]:
@@ -125,6 +128,7 @@ class ModelPrinter:
 
     def _step(self, piece: Piece) -> Step:
         region = piece.region
+        self.constructor.stage = region.name.replace(".", "_")
         name = region.path or "x"
         if isinstance(region, Conversion) and region.entry in self.network.inputs.values():
             name = self.paths[region.entry]

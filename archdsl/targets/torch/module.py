@@ -55,8 +55,8 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     layers = LayerPrinter()
     fragments = Fragments(layers.environment)
     grouping = Grouping(lowered)
-    defined = layers.defined(node.layer for node in lowered.all_nodes())
-    name_classes(grouping.groups, {network.family, network.name, *defined})
+    defined = layers.defined(lowered.all_nodes())
+    name_classes(grouping, {network.family, network.name, *defined})
     layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
     regions = RegionPrinter(lowered, grouping, layers)
     classes = [regions.plan(group) for group in grouping.groups]

@@ -207,7 +207,7 @@ class RegionPrinter:
             signature = region.signature
             if signature.doc is None:
                 return docstring(f"The block `{signature.name}`.")
-            return docstring(sentence(signature.doc) + (f" With {group.beside}." if group.beside else ""))
+            return docstring(" ".join([sentence(signature.doc), *(q.note for q in group.qualifiers if q.note)]))
         layers = " → ".join(self._members(region))
         if isinstance(region, Shortcut):
             return docstring(f"The projection on a shortcut: {layers}.")

@@ -40,6 +40,10 @@ class AttentionOp(Op[Attention]):
     imports = ("from einops import rearrange", "from einops import repeat", "from torch.nn import functional as F")
     layouts = (CHANNELS_LAST, TOKENS)
 
+    @property
+    def role(self) -> str:
+        return self.layer.over
+
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return saved(self, step)
 

@@ -77,6 +77,11 @@ class Op(Generic[L_co]):
         """Whether it becomes a submodule, under its label: if its template has the macro `module()`."""
         return "module" in template_of(self.layer).macros
 
+    @property
+    def role(self) -> str:
+        """A word for what it does here, such as the axis that it works along; its code differs where this differs."""
+        return ""
+
     def variables(self, site: CallSite) -> dict[str, Any]:
         """Return the variables of the template: numbers, texts, flags, None, and tuples of these.
 

@@ -19,6 +19,10 @@ class ClassTokenOp(Op[ClassToken]):
     torch_class = "ClassToken"
     layouts = (CHANNELS_LAST,)
 
+    @property
+    def role(self) -> str:
+        return self.layer.scope
+
     def output_layout(self, layout: str) -> str:
         return TOKENS
 

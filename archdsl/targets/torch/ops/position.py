@@ -20,6 +20,10 @@ class PositionOp(Op[Position]):
     imports = ("from torch.nn import functional as F",)
     layouts = (CHANNELS_LAST, TOKENS)
 
+    @property
+    def role(self) -> str:
+        return self.layer.over
+
     def shape_arguments(self) -> dict[str, Any]:
         x = self.inputs[0]
         if self.layer.table:

@@ -1,0 +1,129 @@
+"""Rules of good reading for generated modules: names of classes, parameters, arguments, rates.
+
+Held on all specs as they are compiled, and on random programs: some here, a thousand in `make records`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from programs import program
+from programs.check import Texts
+from repository import ROOT
+
+from archdsl.core.diagnostics import SpecError
+from archdsl.core.source import Source
+from archdsl.files import FileLibrary, read_source
+from archdsl.ir.regions import Block, walk
+from archdsl.pipeline import analyse, module_text
+from archdsl.targets.torch.class_names import camel, ordinal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from archdsl.pipeline import Analysis
+
+SPECS = sorted((ROOT / "specs").glob("*.arch"))
+CHUNK = 50  # programs of one test
+# Templates of attention take queries and keys apart, whether or not a network gives both the same.
+OF_TEMPLATES = {"PoolingAttention", "Windows", "ShiftedWindows", "RelativePositions", "Pool", "MaxPool"}
+
+
+def remarks(analysis: Analysis, text: str) -> Iterator[str]:
+    """Yield what a reviewer would say of a module."""
+    tree = ast.parse(text)
+    network = analysis.network
+    labels = {network.name, network.family}
+    for region in walk(network.regions):
+        labels |= {region.top.path, region.top.stage, *region.name.split(".")}
+        labels |= {region.signature.name} if isinstance(region, Block) else set()
+    digits = {camel(label) for label in labels if label[-1:].isdigit()}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for cls in classes:
+        if cls.name[-1].isdigit() and not any(cls.name.endswith(label) for label in digits):
+            yield f"{cls.name} ends in a digit, and nothing in the spec does"
+        yield from _about_calls(cls, tree)
+    if found := next(_lists_of_rates(tree), ""):
+        yield f"rates that grow by equal steps are listed: {found}"
+
+
+def _about_calls(cls: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
+    init = next((n for n in cls.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == cls.name]
+    if init is None or not calls or any(cls.name.endswith(name) for name in OF_TEMPLATES):
+        return
+    names = [a.arg for a in init.args.args[1:]]
+    defaults = dict(zip(reversed(names), reversed([ast.unparse(d) for d in init.args.defaults]), strict=False))
+    given = [
+        {**defaults, **dict(zip(names, map(ast.unparse, call.args), strict=False))}
+        | {str(k.arg): ast.unparse(k.value) for k in call.keywords}
+        for call in calls
+    ]
+    kinds = {a.arg: ast.unparse(a.annotation) for a in init.args.args if a.annotation is not None}
+    # One call says nothing: its numbers may be equal by chance, as 64 channels of 64.
+    varies = len({tuple(sorted(g.items())) for g in given}) > 1
+    for one, other in combinations(names, 2):
+        if varies and kinds[one] == kinds[other] and all(g.get(one) == g.get(other) for g in given):
+            yield f"{cls.name}: {one} and {other} are always equal"
+    for call in calls:
+        if len(call.args) + len(call.keywords) > 3 and len(call.args) > 1:
+            yield f"{ast.unparse(call)}: arguments without a name"
+
+
+def _lists_of_rates(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        values = [n.value for n in getattr(node, "elts", ()) if isinstance(n, ast.Constant)]
+        numbers = [v for v in values if isinstance(v, float)]
+        steps = [b - a for a, b in pairwise(numbers)]
+        if len(numbers) > 3 and max(steps) - min(steps) < 1e-4 < max(steps):
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_specs(path: Path) -> None:
+    analysis = analyse(read_source(str(path)), FileLibrary())
+    assert not list(remarks(analysis, (ROOT / "generated" / f"{path.stem}.py").read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "chunk", [0, 1, *(pytest.param(n, marks=pytest.mark.records) for n in range(2, 1000 // CHUNK))]
+)
+def test_programs(chunk: int) -> None:
+    accepted = 0
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        case = program(seed)
+        try:
+            analysis = analyse(Source(f"{case.name}.arch", case.texts[case.name]), Texts(case.texts))
+        except SpecError:
+            continue
+        accepted += 1
+        text = module_text(analysis)
+        assert not list(remarks(analysis, text)), f"seed {seed}\n{case.text}"
+    assert accepted > CHUNK / 2
+
+
+WORDS = {
+    1: "First",
+    2: "Second",
+    12: "Twelfth",
+    19: "Nineteenth",
+    20: "Twentieth",
+    21: "TwentyFirst",
+    99: "NinetyNinth",
+}
+
+
+@pytest.mark.parametrize("number", WORDS)
+def test_ordinals(number: int) -> None:
+    assert ordinal(number) == WORDS[number]
+
+
+def test_ordinals_are_words_and_differ() -> None:
+    words = [ordinal(n) for n in range(1, 1000)]
+    assert len(set(words)) == len(words)
+    assert not any(re.search(r"\d", word) for word in words)
