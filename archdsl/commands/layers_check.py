@@ -151,7 +151,7 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
         if name in RENAMED:
             yield Line(cls.kind, "names", OK, f"`{name}` is called `{RENAMED[name]}` now; `{name}` goes on working")
         if name not in known and not name.startswith("_") and name not in cls.attributes:
-            hint = did_you_mean(name, known)
+            hint = did_you_mean(name, [k for k in known if name not in k.split("_")])  # a whole word is no slip
             if hint.startswith("did you mean"):
                 yield Line(cls.kind, "names", WRONG, f"`{name}` is nothing that archdsl asks a layer for", hint)
 
