@@ -28,6 +28,8 @@ class Limits:
     minimum: int = 1
     multiple: int = 1
     exact: bool = False
+    clip: str = ""  # the input and its axis: `t`, `h` or `w`
+    axis: str = ""
 
     def at_least_one(self, offset: int, divisor: int) -> None:
         """⌊(n + offset) / divisor⌋ ≥ 1."""
@@ -131,16 +133,28 @@ class Axis(int):
 
 def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
     """For each input, what the network asks of `t`, `h` and `w`."""
+    return _limits_and_grids(network)[0]
+
+
+def grids_by_clip(network: Network) -> dict[int, Grid]:
+    """Return the grid of each value, of whose sizes those that are an `Axis` follow from the size of a clip."""
+    return _limits_and_grids(network)[1]
+
+
+def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], dict[int, Grid]]:
     found: dict[str, dict[str, Limits]] = {}
-    shapes: dict[int, Grid] = {}
+    grids: dict[int, Grid] = {}
     for number in network.inputs.values():
-        shapes[number] = network.node(number).shape
+        grids[number] = network.node(number).shape
     for name, number in network.clips.items():
         shape = network.node(number).shape
-        found[name] = {axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes) for axis in "thw"}
+        found[name] = {
+            axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes, clip=name, axis=axis)
+            for axis in "thw"
+        }
         t, h, w = (Axis(limits) for limits in found[name].values())
-        shapes[number] = Grid(int(shape.channels), t, h, w)
+        grids[number] = Grid(int(shape.channels), t, h, w)
     for node in network.all_nodes():
         if node.inputs:
-            shapes[node.id] = node.layer.infer(*(shapes[i] for i in node.inputs))
-    return found
+            grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))
+    return found, grids

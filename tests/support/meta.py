@@ -26,11 +26,11 @@ def assert_as_predicted(arch: Architecture) -> None:
         clips = [torch.empty(BATCH, *d["shape"]) for _, d in graph.nodes(data=True) if d["kind"] == "input"]
     for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)):
         norm.eval()  # statistics are slow on this device, and no shape depends on them
-    seen, returned = _watch(model), _watch_features(model)
+    seen = _watch(model)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         output = model(*clips)
-    (features,) = returned or [model.forward_features(*clips)]
+    features = model.forward_features(*clips)
     modules = dict(model.named_modules())
     nodes = {name: data for name, data in graph.nodes(data=True) if name in modules}
     assert nodes, "no layer of the graph is a module"
@@ -61,12 +61,16 @@ def assert_as_predicted(arch: Architecture) -> None:
     else:
         assert list(output.shape[1:]) == cost["output"]
     rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
-    parts = [part for part in network.regions if isinstance(part, PathStart | Featured)]
-    exits = {part.name: network.node(part.exit).shape for part in parts}
-    for name, value in features.items():
-        if name in rows:
-            assert rows[name] == exits[name].shape, name
-            assert value.shape[1:] in _written(rows[name], exits[name].token), name
+    for part in network.regions:
+        if isinstance(part, PathStart | Featured) and part.name in rows:
+            shape = network.node(part.exit).shape
+            assert rows[part.name] == shape.shape, part.name
+        if isinstance(part, Featured):
+            shape = network.node(part.exit).shape
+            assert features[part.name].shape == (BATCH, *shape.shape), part.name
+            token = {"clip": (BATCH, shape.channels), "frame": (BATCH, shape.channels, shape.t)}.get(shape.token)
+            assert (f"{part.name}.token" in features) == (token is not None), part.name
+            assert token is None or features[f"{part.name}.token"].shape == token, part.name
 
 
 def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
@@ -81,19 +85,6 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
     for name, module in model.named_modules():
         module.register_forward_hook(hook(name))
     return seen
-
-
-def _watch_features(model: torch.nn.Module) -> list[dict[str, torch.Tensor]]:
-    """Outputs of `forward_features` that `forward` gets, so that nothing is computed twice."""
-    returned: list[dict[str, torch.Tensor]] = []
-    function: Any = model.forward_features
-
-    def watched(*clips: torch.Tensor) -> dict[str, torch.Tensor]:
-        returned.append(function(*clips))
-        return returned[-1]
-
-    model.forward_features = watched
-    return returned
 
 
 def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:

@@ -40,6 +40,10 @@ class Value(NamedTuple):
             return torch.cat([self.token[:, :, None], self.grid.flatten(2)], 2).transpose(1, 2)
         return torch.cat([self.token[..., None], self.grid.flatten(3)], 3).permute(0, 2, 3, 1)
 
+    def features(self, name: str) -> dict[str, Tensor]:
+        """As `forward_features` gives it: the grid under a name, the class tokens beside it."""
+        return {name: self.grid} if self.token is None else {name: self.grid, f"{name}.token": self.token}
+
     @property
     def scope(self) -> str:
         """Whose class token it has."""
@@ -50,8 +54,8 @@ class Value(NamedTuple):
         return Value(function(self.grid), None if self.token is None else function(self.token))
 
 
-def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
-    """The output in evaluation, and the value of every node, as modules write it.
+def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor]) -> tuple[Tensor, dict[int, Value]]:
+    """The output in evaluation as modules write it, and the value of every node.
 
     Numbers of frames (inputs of the kind `index`, (T,) or (B, T)) can be left out, and are then 0, 1, 2, …
     """
@@ -67,7 +71,7 @@ def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tenso
             assert found.scope == node.shape.token, node.name
     output = values[network.output].written
     output = output.flatten(1) if network.node(network.output).shape.is_vector else output
-    return output, {number: value.written for number, value in values.items()}
+    return output, values
 
 
 def _layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
@@ -626,6 +630,6 @@ def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()
         raise OverflowError(message)
     torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
     for region in data.regions:
-        if region.name in features and isinstance(region, Featured):
-            wanted = values[region.exit]
-            torch.testing.assert_close(features[region.name].reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9)
+        if isinstance(region, Featured):
+            for name, wanted in values[region.exit].features(region.name).items():
+                torch.testing.assert_close(features[name], wanted, rtol=1e-9, atol=1e-9)

@@ -73,7 +73,7 @@ except ValueError:
 """
     printed = fresh(code, tmp_path)
     assert printed.startswith("class ")
-    assert "features = self.forward_features(clip)" in printed.split("Traceback")[1]
+    assert "self._stages(clip)" in printed.split("Traceback")[1]
 
 
 def test_the_source_of_a_built_model(arch: archdsl.Architecture) -> None:
@@ -86,7 +86,7 @@ def test_the_source_of_a_built_model(arch: archdsl.Architecture) -> None:
         model(torch.zeros(1, 5, 8, 32, 32))
     lines = [frame.line for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert all(lines)
-    assert any(line in source and "forward_features" in line for line in lines if line)
+    assert any(line in source and "self._stages" in line for line in lines if line)
 
 
 def test_copies_have_the_same_class(arch: archdsl.Architecture) -> None:

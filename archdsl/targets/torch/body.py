@@ -9,13 +9,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from archdsl.targets.python.printer import text
-from archdsl.targets.python.tree import Assign, Expr, Literal, Name, Return, Stmt, Subscript, names
+from archdsl.targets.python.tree import Assign, Expr, Items, Name, Return, Stmt, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 MAX_LENGTH = 76  # of an expression that is not broken up
-_POOL = ("x", "y", "z", "u", "v")
+POOL = ("x", "y", "z", "u", "v")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Step:
     write: Callable[[Sequence[Expr]], tuple[Expr, bool]]
     heavy: bool = False
     name: str = ""  # the variable to use, if a name means something here
-    feature: str = ""  # the key under which the value is also kept
+    keep: Callable[[Expr], Iterable[Stmt]] | None = None  # gives the statements that keep the value as a feature
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,17 @@ class _Pending:
     names: frozenset[str]
 
 
-def feature(key: str) -> Expr:
-    """Return the place of a feature."""
-    return Subscript(Name("features"), Literal(f'"{key}"'))
-
-
 class Body:
-    """Writes the statements of a `forward`. `inputs` are the expressions of values that are there already."""
+    """Writes the statements of a function. `inputs` are the expressions of values that are there already."""
 
-    def __init__(self, steps: Sequence[Step], inputs: Mapping[int, Expr], output: int | None = None) -> None:
+    def __init__(self, steps: Sequence[Step], inputs: Mapping[int, Expr], *outputs: int) -> None:
         self.steps = steps
-        self.output = output
+        self.outputs = outputs
         self.places: dict[int, Expr] = dict(inputs)
         self.pending: dict[int, _Pending] = {}
         self.statements: list[Stmt] = []
         self.left = Counter(o for s in steps for o in s.operands)
-        self.left.update(() if output is None else (output,))
+        self.left.update(outputs)
         variables = [(v, e.id) for v, e in inputs.items() if isinstance(e, Name)]
         self.live = Counter(n for v, n in variables if self.left[v] > 0)  # variables with values still needed
         self.waiting = Counter[str]()  # names in the expressions that wait
@@ -65,13 +60,14 @@ class Body:
         self.first_free = 2  # no number below it is that of a free variable `x2`, `x3`, …
 
     def write(self) -> list[Stmt]:
-        """Return the statements; the last returns the output, if there is one."""
+        """Return the statements; the last returns the outputs, if there are any."""
         for step in self.steps:
             self._step(step)
-        if self.output is None:
+        if len(self.outputs) != 1:
             self._settle_all(self.pending)
-        else:
-            self.statements.append(Return(self.expr(self.output)))
+        given = [self.expr(value) for value in self.outputs]
+        if given:
+            self.statements.append(Return(given[0] if len(given) == 1 else Items(given, "")))
         return self.statements
 
     def expr(self, value: int) -> Expr:
@@ -89,8 +85,10 @@ class Body:
         read = frozenset(names(expr))
         self.pending[step.value] = _Pending(expr, total, read)
         self.waiting.update(read)
-        if step.feature or step.name or self.left[step.value] > 1:
-            self._settle(step.value, step.name, step.feature)
+        if step.keep is not None or step.name or self.left[step.value] > 1:
+            self._settle(step.value, step.name)
+        if step.keep is not None:
+            self.statements += step.keep(self.places[step.value])
 
     def _written(self, step: Step) -> tuple[Expr, int]:
         """Return the expression of a step and its heavy operations, after statements for operands that do not nest."""
@@ -126,7 +124,7 @@ class Body:
             if value in self.pending:
                 self._settle(value)
 
-    def _settle(self, value: int, wanted: str = "", key: str = "") -> None:
+    def _settle(self, value: int, wanted: str = "") -> None:
         """Turn a waiting expression into a statement."""
         pending = self.pending.pop(value)
         self._release(self.waiting, pending.names)
@@ -134,18 +132,8 @@ class Body:
         self.places[value] = variable
         self.used.add(variable.id)
         self.live[variable.id] += self.left[value] > 0
-        if key:
-            self.statements += self._kept(value, variable, pending.expr, feature(key))
-        elif not (isinstance(pending.expr, Name) and pending.expr.id == variable.id):
+        if not (isinstance(pending.expr, Name) and pending.expr.id == variable.id):
             self.statements.append(Assign([variable], pending.expr))
-
-    def _kept(self, value: int, variable: Name, expr: Expr, place: Expr) -> list[Stmt]:
-        """Return the statements that keep a value as a feature, too."""
-        if self.left[value] == 0:
-            return [Assign([place], expr)]
-        if len(f"{text(place)} = {variable.id}{text(expr)}") > MAX_LENGTH:
-            return [Assign([variable], expr), Assign([place], variable)]
-        return [Assign([place, variable], expr)]
 
     def _variable(self, read: frozenset[str], wanted: str) -> str:
         """Return a variable that holds nothing still needed: the wanted one, the one that is read, a new one."""
@@ -153,7 +141,7 @@ class Body:
         if wanted:
             candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))]
         else:
-            candidates = [*(again if len(again) == 1 else ()), *_POOL]  # a value made of several is none of them
+            candidates = [*(again if len(again) == 1 else ()), *POOL]  # a value made of several is none of them
         free = next((c for c in candidates if self._is_free(c)), "")
         if not free:
             self.first_free = next(i for i in count(self.first_free) if self._is_free(f"x{i}"))

@@ -1,58 +1,77 @@
-"""Features of a model: which values `forward_features` returns, and under which names."""
+"""Features of a model: which values `forward_features` returns, under which names, and how they become grids."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from archdsl.ir.regions import Conversion, Featured, Fusion
+from archdsl.analysis.clip_limits import Axis, grids_by_clip
+from archdsl.core.grid import CLIP, FRAME
+from archdsl.ir.regions import Conversion, Featured, Fusion, Lateral
+from archdsl.targets.python.tree import Assign, Binary, Evaluate, Items, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.free_names import FreeNames
-from archdsl.targets.torch.ops.layouts import GRID
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
-    from archdsl.ir.network import Network
+    from archdsl.core.grid import Grid
+    from archdsl.targets.python.tree import Expr, Stmt
+    from archdsl.targets.torch.select import OpNetwork
+
+_FUNCTIONS = {
+    GRID: "_keep",
+    CHANNELS_LAST: "_keep_channels_last",
+    VECTOR: "_keep_vector",
+}
+_TOKEN_FUNCTIONS = {
+    CLIP: "_keep_tokens",
+    FRAME: "_keep_frame_tokens",
+}
+_CLASS_TOKENS: dict[tuple[str, ...], str] = {
+    (CLIP,): "(B, C)",
+    (FRAME,): "(B, C, T), one of each frame",
+    (CLIP, FRAME): "(B, C) of a clip, (B, C, T) of its frames",
+}
+
+
+class Feature(NamedTuple):
+    """A feature: its name, its value in the network, and the function of generated code that keeps it."""
+
+    name: str
+    value: int
+    function: str
 
 
 class Features:
-    """The names of values: outputs of stages and laterals, then what the head reads besides.
+    """Outputs of stages and laterals, then what the head reads besides.
 
-    A part of a stage that does nothing gives a value that has a name already: it is an alias.
+    A part of a stage that does nothing gives a value that has a name already, and that gets another one.
     """
 
-    def __init__(self, network: Network, made: Collection[int], read: Iterable[int]) -> None:
-        """Choose names.
-
-        Args:
-            network: the network, lowered.
-            made: the values that `forward_features` computes.
-            read: those that the head reads, which may be inputs of the network.
-        """
+    def __init__(self, network: OpNetwork, read: Iterable[int]) -> None:
+        """Choose the features of a lowered network whose head reads some values, which may be its inputs."""
         self.network = network
-        self.names: dict[int, str] = {}
-        self.aliases: list[tuple[str, int]] = []
-        self._name_stages(made)
         self.read = list(dict.fromkeys(read))
+        self.of: dict[int, list[Feature]] = {}  # by value
+        self._free = FreeNames()
+        self.has_others = False  # whether the head reads what no stage gives out
+        for part in network.regions:
+            if isinstance(part, Featured):
+                self._add(part.name, part.exit)
         inputs = set(network.inputs.values())
-        free = FreeNames([*self.names.values(), *(name for name, _ in self.aliases)])
+        sources = {u.exit: u.entry for u in network.regions if isinstance(u, Conversion)}
         for value in self.read:
-            if value not in self.names and value not in inputs:
-                self.names[value] = free.take(self._name(value))
+            if not {value, sources.get(value)} & {*self.of, *inputs}:
+                self._add(self._name(value), value)
+                self.has_others = True
+        self._grids: dict[int, Grid] | None = None
+        self._clips: dict[str, Name] = {}  # by clip: the variable with its shape
 
-    def _name_stages(self, made: Collection[int]) -> None:
-        regions = self.network.regions
-        written = {u.entry: u.exit for u in regions if isinstance(u, Conversion) and self._gives_grid(u)}
-        for region in regions:
-            if isinstance(region, Featured):
-                value = written.get(region.exit, region.exit)
-                if value in made and value not in self.names and any(True for _ in region.nodes()):
-                    self.names[value] = region.name
-                else:
-                    self.aliases.append((region.name, value))
-
-    def _gives_grid(self, layout: Conversion) -> bool:
-        """Tell whether a conversion puts the channels of a stage's output first, as features have them."""
-        return getattr(self.network.node(layout.exit).layer, "after", "") == GRID
+    def _add(self, name: str, value: int) -> None:
+        node = self.network.node(value)
+        layout = node.op.output_layout(node.layout) if node.inputs else GRID
+        function = _TOKEN_FUNCTIONS[node.shape.token] if layout == TOKENS else _FUNCTIONS[layout]
+        self.of.setdefault(value, []).append(Feature(self._free.take(name), value, function))
 
     def _name(self, value: int) -> str:
         """Return a name, not yet a free one, for a value that the head reads and that is no output of a stage."""
@@ -62,3 +81,56 @@ class Features:
         if isinstance(source, Fusion):
             return f"{region.name}.fused"
         return region.name if value == region.exit else node.name
+
+    # --- code ---
+
+    @property
+    def functions(self) -> list[str]:
+        """The functions that keep the features, each once."""
+        return list(dict.fromkeys(f.function for features in self.of.values() for f in features))
+
+    @property
+    def doc(self) -> str:
+        """The promise of `forward_features`."""
+        stages = (
+            "stages and lateral connections" if any(isinstance(u, Lateral) for u in self.network.regions) else "stages"
+        )
+        besides = ", and what the head reads besides" if self.has_others else ""
+        text = f"Return the outputs of {stages}{besides} by name, each a grid (B, C, T, H, W)."
+        scopes = tuple(scope for scope, function in _TOKEN_FUNCTIONS.items() if function in self.functions)
+        return f"{text} Class tokens are under `NAME.token`: {_CLASS_TOKENS[scopes]}." if scopes else text
+
+    def keep(self, value: int, place: Expr) -> Iterator[Stmt]:
+        """Yield the statements that keep a value."""
+        for feature in self.of.get(value, ()):
+            given = [Name("features"), Literal(f'"{feature.name}"'), place]
+            if feature.function in _TOKEN_FUNCTIONS.values():
+                given.append(Items([self._code(n) for n in self._grid(value).size]))
+            yield Evaluate(called(feature.function, given))
+
+    def start(self, taken: Collection[str]) -> list[Stmt]:
+        """Return the statements that note the shapes of clips, where grids beside class tokens depend on them."""
+        values = [f.value for features in self.of.values() for f in features if "token" in f.function]
+        axes = [n.limits for value in values for n in self._grid(value).size if is_open(n)]
+        free = FreeNames(taken)
+        self._clips = {clip: Name(free.take("size")) for clip in self.network.clips if clip in {a.clip for a in axes}}
+        return [Assign([name], dotted(f"{clip}.shape")) for clip, name in self._clips.items()]
+
+    def _grid(self, value: int) -> Grid:
+        if self._grids is None:
+            self._grids = grids_by_clip(self.network)
+        return self._grids[value]
+
+    def _code(self, size: int) -> Expr:
+        """Return a size as code: a number, or how it follows from the clip's where that may have another size."""
+        if not is_open(size):
+            return Literal(int(size))
+        whole: Expr = Subscript(self._clips[size.limits.clip], Literal("thw".index(size.limits.axis) + 2))
+        if size.offset:
+            whole = Binary(whole, "+" if size.offset > 0 else "-", Literal(abs(size.offset)))
+        return whole if size.divisor == 1 else Binary(whole, "//", Literal(size.divisor))
+
+
+def is_open(size: int) -> TypeGuard[Axis]:
+    """Tell whether a size follows from one of a clip, which may be another than the declared one."""
+    return isinstance(size, Axis) and not size.limits.exact

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.flow import Piece, is_stateless, pieces
 from archdsl.ir.regions import Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
-from archdsl.targets.python.tree import Assign, Attribute, Call, Dict, Literal, Name, Subscript, called, dotted
-from archdsl.targets.torch.body import Body, Step, feature
+from archdsl.targets.python.tree import (
+    Assign,
+    Attribute,
+    Call,
+    Dict,
+    Evaluate,
+    Items,
+    Literal,
+    Name,
+    Subscript,
+    called,
+    dotted,
+)
+from archdsl.targets.torch.body import POOL, Body, Step
 from archdsl.targets.torch.class_names import snake
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
@@ -20,6 +33,8 @@ from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.region import RegionPrinter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from archdsl.ir.regions import Inner, Part
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.layers import LayerPrinter
@@ -31,8 +46,10 @@ class ModelPlan:
     """The parts of the model's class that follow from the network."""
 
     init: list[Stmt]
-    features: list[Stmt]  # of `forward_features`
+    stages: list[Stmt]  # of `_stages`
+    outputs: int  # the number of values that these return
     forward: list[Stmt]
+    features: Features
     head_indices: list[str]  # numbers of frames that the head needs
     frozen: list[Expr]  # the stages that training leaves as they are
     recomputed: list[Expr]  # the stages that are chosen to be computed again
@@ -82,44 +99,66 @@ class ModelPrinter:
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
 
     def plan(self) -> ModelPlan:
-        """Return the model's constructor, `forward_features` and `forward`."""
+        """Return the model's constructor, `_stages` and `forward`."""
         body: list[Step] = []
         head: list[Step] = []
         for piece in pieces(self.network):
             steps = head if piece.region.stage == "head" else body
             steps.append(self._step(piece))
         inputs: dict[int, Expr] = {number: Name(name) for name, number in self.network.inputs.items()}
-        features = self._features(body, head)
+        body = self._without_idle_conversions(body, head)
+        features = self._features(head)
         needed = {o for s in head for o in s.operands}
         stages = [part for part in self.network.regions if isinstance(part, Featured)]
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
         return ModelPlan(
             init=self._init(),
-            features=Body(_kept(body, features), inputs).write(),
+            stages=self._stages(body, features, inputs),
+            outputs=len(self._given(features)),
             forward=self._forward(head, features, inputs),
+            features=features,
             head_indices=[n for n, i in self.network.indices.items() if i in needed],
             frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
             recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
             kinds=self.kinds,
         )
 
-    def _features(self, body: list[Step], head: list[Step]) -> Features:
+    def _features(self, head: list[Step]) -> Features:
         in_head = {s.value for s in head}
         read = [o for s in head for o in s.operands if o not in in_head]
         read += [] if self.network.output in in_head else [self.network.output]
-        return Features(self.network, {s.value for s in body}, read)
+        return Features(self.network, read)
+
+    def _given(self, features: Features) -> list[int]:
+        """Return the values that the stages give to the head, or as the output of the network."""
+        return [value for value in features.read if value not in self.network.inputs.values()]
+
+    def _without_idle_conversions(self, body: list[Step], head: list[Step]) -> list[Step]:
+        """Return steps without changes of layout that nothing reads: features have their own."""
+        conversions = {part.exit for part in self.network.regions if isinstance(part, Conversion)}
+        read = {o for s in [*body, *head] for o in s.operands} | {self.network.output}
+        return [s for s in body if s.value in read or s.value not in conversions]
+
+    def _stages(self, body: list[Step], features: Features, inputs: dict[int, Expr]) -> list[Stmt]:
+        """Return the statements that compute the stages, and keep their outputs where features are wanted."""
+        kept = {v: partial(features.keep, v) for v in features.of}
+        steps = [replace(s, keep=kept.get(s.value)) for s in body]
+        start = features.start({*self.network.inputs, *self.paths.values(), *POOL})
+        start += [s for value, expr in inputs.items() for s in features.keep(value, expr)]
+        return start + Body(steps, inputs, *self._given(features)).write()
 
     def _forward(self, head: list[Step], features: Features, inputs: dict[int, Expr]) -> list[Stmt]:
-        """Return the statements of `forward`, which reads features by name, or as variables if one is read twice."""
-        kept = {v: feature(features.names[v]) for v in features.read if v not in inputs}
+        """Return the statements of `forward`, which gives what the stages give to the head."""
+        given = self._given(features)
+        stages = called("self._stages", map(Name, self.network.inputs))
         uses = Counter(o for s in head for o in s.operands)
-        if all(uses[v] <= 1 for v in features.read):
-            return Body(head, {**inputs, **kept}, self.network.output).write()
-        names = self._variables(kept)
-        read: list[Stmt] = [Assign([names[v]], place) for v, place in kept.items()]
-        return read + Body(head, {**inputs, **names}, self.network.output).write()
+        if len(given) == 1 and uses[given[0]] <= 1:
+            return Body(head, {**inputs, given[0]: stages}, self.network.output).write()
+        names = self._variables(given)
+        call = Assign([Items(names.values(), "")], stages) if given else Evaluate(stages)
+        return [call, *Body(head, {**inputs, **names}, self.network.output).write()]
 
-    def _variables(self, values: dict[int, Expr]) -> dict[int, Name]:
+    def _variables(self, values: Iterable[int]) -> dict[int, Name]:
         """Return a variable for each value: its path's name, numbered where several lie on one path."""
         free = FreeNames(self.network.inputs)
         return {value: Name(free.take(self.paths.get(value) or "x")) for value in values}
@@ -199,15 +238,6 @@ class ModelPrinter:
             else:
                 made += [Assign([dotted(f"self.{stage}")], _module(members)) for stage, members in stages.items()]
         return [*self.constructor.statements(), *made]
-
-
-def _kept(body: list[Step], features: Features) -> list[Step]:
-    """Return steps that keep their values as features, and one for each alias."""
-    kept = [replace(s, feature=features.names.get(s.value, "")) for s in body]
-    return kept + [
-        Step(-2 - number, (value,), lambda x: (x[0], False), feature=name)
-        for number, (name, value) in enumerate(features.aliases)
-    ]
 
 
 def _module(members: dict[str, Expr]) -> Expr:

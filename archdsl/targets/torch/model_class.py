@@ -61,7 +61,7 @@ class Model:
         body: list[Stmt] = [Docstring(docstring(network.doc or network.name)), self._constructor()]
         body += self._starts()
         body += self._frozen()
-        body += [self._forward_features(), self._forward()]
+        body += [self._forward_features(), self._forward(), self._stages()]
         body += [self.fragments("load_state_dict")] if self.is_folded else []
         body += self.recompute.methods() if self.recompute is not None else []
         return Class(network.family, dotted("nn.Module"), body)
@@ -103,20 +103,36 @@ class Model:
         return [frozen, self.fragments("train", family=self.network.family)]
 
     def _forward_features(self) -> Function:
-        body: list[Stmt] = [Docstring(["The output of each stage, (B, C, T, H, W), by the stage's name."])]
-        body += [Evaluate(called(f"check_{clip}", [Name(clip)])) for clip in self.network.clips]
-        body += self._numbers(self.network.indices)
-        body += [Verbatim("features: dict[str, Tensor] = {}"), *self.plan.features, Return(Name("features"))]
+        stages = called("self._stages", [*map(Name, self.network.inputs), Name("features")])
+        body: list[Stmt] = [
+            Docstring(docstring(self.plan.features.doc, 8)),
+            Verbatim("features: dict[str, Tensor] = {}"),
+            Evaluate(stages),
+            Return(Name("features")),
+        ]
         return Function("forward_features", self._parameters(), Literal("dict[str, Tensor]"), body)
 
     def _forward(self) -> Function:
         network = self.network
         numbers = "".join(f", {name} (B, T) or (T,)" for name in network.indices)
         doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → logits {_output(network)}."
-        features = called("self.forward_features", map(Name, network.inputs))
-        body: list[Stmt] = [Docstring([doc]), Assign([Name("features")], features)]
-        body += [*self._numbers(self.plan.head_indices), *self.plan.forward]
+        body = [Docstring([doc]), *self._numbers(self.plan.head_indices), *self.plan.forward]
         return Function("forward", self._parameters(), Name("Tensor"), body)
+
+    def _stages(self) -> Function:
+        """Return the method that computes the stages, of which only those values stay that the head reads."""
+        body: list[Stmt] = [Docstring(docstring(self._stages_doc(), 8))]
+        body += [Evaluate(called(f"check_{clip}", [Name(clip)])) for clip in self.network.clips]
+        body += [*self._numbers(self.network.indices), *self.plan.stages]
+        inputs = [Parameter(p.name, p.type) for p in self._parameters()]
+        wanted = Parameter("features", Literal("dict[str, Tensor] | None"), _NONE)
+        given = ", ".join(["Tensor"] * self.plan.outputs)
+        kind = f"tuple[{given}]" if self.plan.outputs > 1 else given or "None"
+        return Function("_stages", [*inputs, wanted], Literal(kind), body)
+
+    def _stages_doc(self) -> str:
+        given = " and return what the head reads" if self.plan.outputs else ""
+        return f"Compute the stages{given}; keep the output of each in `features`."
 
     def _parameters(self) -> list[Parameter]:
         """Return the parameters of the forward pass; the numbers of frames can be left out."""

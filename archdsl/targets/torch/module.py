@@ -79,6 +79,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     definitions: list[Stmt] = [*layers.support.statements(), *(c.tree() for c in classes), model.tree()]
     definitions += _folding(network, lowered, fragments)
     definitions += again.definitions() if again is not None else []
+    definitions += [fragments(name.lstrip("_")) for name in plan.features.functions]
     definitions += clip_checks(network, origin.spec, fragments)
     if network.name != network.family:
         choice = again.parameter if again is not None else None

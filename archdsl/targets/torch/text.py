@@ -29,10 +29,11 @@ def paragraph(text: str, width: int) -> list[str]:
     return textwrap.wrap(in_docstring(text), width, break_long_words=False, break_on_hyphens=False)
 
 
-def docstring(text: str) -> list[str]:
-    """Return the lines of a class's docstring, which has both its triple quotes on the line if there is only one."""
-    lines = paragraph(sentence(text), 80)
-    return paragraph(sentence(text), 78) if len(lines) == 1 else lines
+def docstring(text: str, indent: int = 4) -> list[str]:
+    """Return the lines of a docstring, which has both its triple quotes on the line if there is only one."""
+    width = 84 - indent
+    lines = paragraph(sentence(text), width)
+    return paragraph(sentence(text), width - 2) if len(lines) == 1 else lines
 
 
 def sentence(text: str) -> str:

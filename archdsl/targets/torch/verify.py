@@ -174,16 +174,16 @@ def _verify_module(network: Network, text: str, added: Sequence[OpNode]) -> None
 
 
 def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer, what: str) -> None:
-    exits = {u.name: network.node(u.exit).shape for u in network.regions if isinstance(u, Featured)}
-    found = {name: (value, exits[name]) for name, value in features.items() if name in exits}
-    found["the output"] = output, network.node(network.output).shape
-    for name, (value, grid) in found.items():
-        layouts = [TOKENS] if grid.token else [GRID, VECTOR] if grid.is_vector else [GRID]
-        wanted = [tensor_shape(grid, layout) for layout in layouts]
-        if tuple(value.shape) not in wanted:
-            label = (
-                f"{what} differs from the graph: {name} is {_size(tuple(value.shape))}, and {_size(wanted[0])} in it"
-            )
+    last = network.node(network.output).shape
+    layout = TOKENS if last.token else VECTOR if last.is_vector else GRID
+    found = {"the output": (tuple(output.shape), tensor_shape(last, layout))}
+    for part in network.regions:
+        if isinstance(part, Featured):
+            grid = network.node(part.exit).shape
+            found[part.name] = tuple(features[part.name].shape), tensor_shape(grid._replace(token=""), GRID)
+    for name, (shape, wanted) in found.items():
+        if shape != wanted:
+            label = f"{what} differs from the graph: {name} is {_size(shape)}, and {_size(wanted)} in it"
             raise _fault(layer, label, "archdsl layers check FILE looks at the layer by itself")
 
 

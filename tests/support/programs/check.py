@@ -267,7 +267,8 @@ def _computes(arch: archdsl.Architecture) -> str:
             "train": model.forward_features(*(c.clone() for c in clips.values())),
             "infer": quick.forward_features(*(c.clone() for c in clips.values())),
         }
-    wanted = {u.name: values[u.exit] for u in network.regions if isinstance(u, Featured)}
+    stages = [u for u in network.regions if isinstance(u, Featured)]
+    wanted = {name: x for u in stages for name, x in values[u.exit].features(u.name).items()}
     for target, output in outputs.items():
         fault = _unequal(output, expected)
         what = f"{target}: the output"
@@ -275,7 +276,7 @@ def _computes(arch: archdsl.Architecture) -> str:
             raise Fault(f"{target}: no features of {', '.join(wanted.keys() - features[target].keys())}")
         for name, value in wanted.items():
             if not fault:
-                fault = _unequal(features[target][name].reshape(value.shape), value)
+                fault = _unequal(features[target][name], value)
                 what = f"{target}: the features of {name}"
         if fault:
             if _is_unstable(arch, state, clips, expected):

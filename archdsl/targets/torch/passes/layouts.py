@@ -1,14 +1,15 @@
 """Where the numbers of each value live, and the fewest conversions between layouts.
 
 A spec never speaks of layouts. Each layer names those that it takes; a value stays in the one it has as long as the
-next layer takes it. What a stage gives out has its channels first, so that every feature of a model reads alike.
+next layer takes it. The output of a stage whose channels lie last is there with its channels first, too, for what reads
+it so; generated code leaves out the conversions that nothing reads.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.ir.regions import Block, Conversion, Featured, Head, Stage, around, walk
+from archdsl.ir.regions import Block, Conversion, Featured, Stage, around, walk
 from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.ir.rows import stage_row
 from archdsl.targets.torch.ops import convert
@@ -79,12 +80,6 @@ class _Conversions:
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
-        if isinstance(child, Head):  # which the features are given to
-            if self.given[source] == CHANNELS_LAST and source not in self.outside:
-                self.outside[source] = self._beside(source, GRID, self.network.node(source).region.top, 1)
-            made = self.outside.get(source, source)
-            _see(child, source, made)
-            return made
         accepted = _accepted(node)
         deep = node.region is not child.top and isinstance(child, Block | Stage)
         wants = CHANNELS_LAST in accepted and GRID not in accepted
