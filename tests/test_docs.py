@@ -216,3 +216,13 @@ def test_command_prints_what_the_page_shows(
         assert pattern.fullmatch(found.strip()), line
         at_once = True
     assert not at_once or next(printed, "") == ""
+
+
+def test_the_design_names_files_that_there_are() -> None:
+    """A path of several parts is one of the repository; a file alone stands in the folder named before it."""
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    files = {p.name for p in ROOT.glob("archdsl/**/*") if "__pycache__" not in p.parts}
+    for path in re.findall(r"`([\w/.*]+(?:\.(?:py|j2|lark|md|weights)|/))`", text):
+        pattern = path.replace("NAME", "*").rstrip("/")
+        places = [pattern, f"archdsl/{pattern}", f"archdsl/targets/{pattern}"]
+        assert path in files or any(any(ROOT.glob(place)) for place in places), path
