@@ -224,5 +224,6 @@ def test_the_design_names_files_that_there_are() -> None:
     files = {p.name for p in ROOT.glob("archdsl/**/*") if "__pycache__" not in p.parts}
     for path in re.findall(r"`([\w/.*]+(?:\.(?:py|j2|lark|md|weights)|/))`", text):
         pattern = path.replace("NAME", "*").rstrip("/")
-        places = [pattern, f"archdsl/{pattern}", f"archdsl/targets/{pattern}"]
+        folders = ("", "archdsl/", "archdsl/targets/", "archdsl/targets/torch/")
+        places = [folder + pattern for folder in folders]
         assert path in files or any(any(ROOT.glob(place)) for place in places), path
