@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from archdsl.targets.python.tree import (
     Assign,
-    Binary,
     Class,
     Docstring,
     Evaluate,
     Expr,
     For,
     Function,
-    If,
     Items,
     Literal,
     Name,
@@ -144,11 +142,7 @@ class Model:
         """Return statements that number the frames from 0 where nobody says their numbers."""
         device = dotted(f"{next(iter(self.network.clips))}.device")
         return [
-            If(
-                Binary(Name(name), "is", _NONE),
-                [Assign([Name(name)], called("torch.arange", [self._frames(name)], device=device))],
-            )
-            for name in names
+            Assign([Name(name)], called("_frame_numbers", [Name(name), self._frames(name), device])) for name in names
         ]
 
     def _frames(self, index: str) -> Expr:

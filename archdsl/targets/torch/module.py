@@ -24,6 +24,7 @@ from archdsl.targets.torch.model_class import Model
 from archdsl.targets.torch.recompute import recompute
 from archdsl.targets.torch.region import RegionPrinter
 from archdsl.targets.torch.text import in_words, paragraph, plain, sentence
+from archdsl.targets.torch.tracing import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,14 +80,14 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     definitions: list[Stmt] = [*layers.support.statements(), *(c.tree() for c in classes), model.tree()]
     definitions += _folding(network, lowered, fragments)
     definitions += again.definitions() if again is not None else []
+    definitions += [fragments("frame_numbers")] if network.indices else []
     definitions += [fragments(name.lstrip("_")) for name in plan.features.functions]
     definitions += clip_checks(network, origin.spec, fragments)
     if network.name != network.family:
         choice = again.parameter if again is not None else None
         definitions.append(factory(network, rates, choice, has_inner=bool(inner)))
     used = layers.names | {n for s in model.init for n in reads(s)}
-    used |= {"torch"} if network.indices or lowered.folded else set()
-    used |= again.names if again is not None else set()
+    used |= {"torch"} | (again.names if again is not None else set())
     standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []
     imports = _imports({*layers.imports, _CHECKPOINT}, used)
     head: list[Stmt] = [
@@ -94,6 +95,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
         Verbatim("from __future__ import annotations"),
         *([Verbatim("\n".join(standard))] if standard else []),
         Verbatim("\n".join(imports)),
+        Verbatim("\n".join(untraced(definitions, imports))),
         *([again.choices()] if again is not None else []),
     ]
     body = module_text(Module(head, definitions))
