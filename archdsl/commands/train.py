@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.commands import values
-from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
+from archdsl.commands.options import SPEC, spec_arguments
 from archdsl.commands.running import check_packages, is_first, write_report
-from archdsl.commands.training_options import DataOptions, EngineOptions, data_arguments, engine_arguments
+from archdsl.commands.training_options import TrainOptions as Options
+from archdsl.commands.training_options import data_arguments, engine_arguments
 from archdsl.files import DataError, UsageError
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
 from archdsl.weights.plan import OWN
@@ -108,34 +109,6 @@ def _engine_arguments(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument("--sync-bn", action="store_true", default=None, help="Synchronise batch norms over all devices.")
     group.add_argument("--compile", action="store_true", default=None, help="Compile the module with torch.compile.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(SpecOptions, DataOptions, EngineOptions):
-    """Options of `archdsl train`; what is None is as `Engine` or the recipe has it."""
-
-    spec: str | None = None
-    data: str | None = None
-    val_share: float = 0.2
-    videos: int = 80
-    epochs: int | None = None
-    lr: str | None = None
-    batch: int | None = None
-    accumulate: int | None = None
-    seed: int = 0
-    dropout: float | None = None
-    freeze: bool = False
-    weights: str | None = None
-    weights_from: str = OWN
-    weights_spec: str | None = None
-    gpus: int | None = None
-    strategy: str | None = None
-    checkpointing: str | None = None
-    sync_bn: bool | None = None
-    compile: bool | None = None
-    output: str | None = None
-    resume: str | None = None
-    save_every: int | None = None
 
 
 def run(options: Options) -> int:

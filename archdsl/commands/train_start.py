@@ -21,7 +21,7 @@ from archdsl.train.run import Data, clip_of, describe
 from archdsl.train.weights import Checkpoint, starting_weights
 
 if TYPE_CHECKING:
-    from archdsl.commands.train import Options
+    from archdsl.commands.training_options import TrainOptions as Options
     from archdsl.ir.recipe import Recipe
     from archdsl.pipeline import Analysis
     from archdsl.train.data.listing import Split

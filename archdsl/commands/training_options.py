@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands import values
+from archdsl.commands.options import SpecOptions
 from archdsl.train.engine import DECODERS, DEVICES, PRECISIONS
+from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -83,3 +85,31 @@ def view_arguments(parser: Parser) -> None:
         "--crops", type=int, choices=(1, 3), help="Number of crops of each clip (default: that of the recipe)."
     )
     parser.group("output").add_argument("--json", action="store_true", help="Print JSON in place of text.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(SpecOptions, DataOptions, EngineOptions):
+    """Options of `archdsl train`; what is None is as `Engine` or the recipe has it."""
+
+    spec: str | None = None
+    data: str | None = None
+    val_share: float = 0.2
+    videos: int = 80
+    epochs: int | None = None
+    lr: str | None = None
+    batch: int | None = None
+    accumulate: int | None = None
+    seed: int = 0
+    dropout: float | None = None
+    freeze: bool = False
+    weights: str | None = None
+    weights_from: str = OWN
+    weights_spec: str | None = None
+    gpus: int | None = None
+    strategy: str | None = None
+    checkpointing: str | None = None
+    sync_bn: bool | None = None
+    compile: bool | None = None
+    output: str | None = None
+    resume: str | None = None
+    save_every: int | None = None
