@@ -1,4 +1,4 @@
-"""Which clip sizes a network takes, found by running the layers' own shape rules on sizes that keep their formula.
+"""Clip sizes that a network accepts, derived by symbolic shape inference with the layers' own shape rules.
 
 Every rule of the language divides, adds and compares whole numbers, and
 ⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size stays of the form ⌊(n + a) / b⌋ of one size n of the clip.
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 
-MAX_DIVISOR = 10**15  # of a size; beyond it the formula says no more than the size itself
+MAX_DIVISOR = 10**15  # of a formula; beyond it only the declared size is accepted
 
 
 @dataclass
 class Limits:
-    """What a module asks of one axis of its clip: at least `minimum`, and a multiple of `multiple`; or only `exact`."""
+    """Constraints on one axis of a clip: at least `minimum`, a multiple of `multiple`; if `exact`, only `declared`."""
 
     declared: int
     minimum: int = 1
     multiple: int = 1
     exact: bool = False
-    clip: str = ""  # the input and its axis: `t`, `h` or `w`
-    axis: str = ""
+    clip: str = ""  # name of the input
+    axis: str = ""  # `t`, `h` or `w`
 
     def at_least_one(self, offset: int, divisor: int) -> None:
-        """⌊(n + offset) / divisor⌋ ≥ 1."""
+        """Require ⌊(n + offset) / divisor⌋ ≥ 1."""
         self.minimum = max(self.minimum, divisor - offset)
 
     def same(self, divisor: int, one: int, other: int) -> None:
-        """⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋: holds for some remainders of n.
+        """Require ⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋, which holds for some remainders of n.
 
         For `distance` between the two, it fails where a multiple of the divisor lies between n + one and n + other:
         for `distance` of the remainders, or all.
@@ -63,7 +63,7 @@ class Axis(int):
         return self
 
     def fix(self) -> None:
-        """Only this size will do."""
+        """Require the declared size of the clip."""
         self.limits.exact = True
 
     def __add__(self, other: Any) -> Any:
@@ -132,29 +132,29 @@ class Axis(int):
 
 
 def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
-    """For each input, what the network asks of `t`, `h` and `w`."""
+    """Return the constraints on `t`, `h` and `w` of each clip, by the input's name."""
     return _limits_and_grids(network)[0]
 
 
 def grids_by_clip(network: Network) -> dict[int, Grid]:
-    """Return the grid of each value, of whose sizes those that are an `Axis` follow from the size of a clip."""
+    """Return the grid of each value by node id; sizes that depend on a clip's size are an `Axis`."""
     return _limits_and_grids(network)[1]
 
 
 def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], dict[int, Grid]]:
-    found: dict[str, dict[str, Limits]] = {}
+    limits: dict[str, dict[str, Limits]] = {}
     grids: dict[int, Grid] = {}
     for number in network.inputs.values():
         grids[number] = network.node(number).shape
     for name, number in network.clips.items():
         shape = network.node(number).shape
-        found[name] = {
+        limits[name] = {
             axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes, clip=name, axis=axis)
             for axis in "thw"
         }
-        t, h, w = (Axis(limits) for limits in found[name].values())
+        t, h, w = (Axis(axis_limits) for axis_limits in limits[name].values())
         grids[number] = Grid(int(shape.channels), t, h, w)
     for node in network.all_nodes():
         if node.inputs:
             grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))
-    return found, grids
+    return limits, grids

@@ -1,4 +1,4 @@
-"""What differs between two networks, name by name: parameters, inputs, stages, layers, tensors, cost."""
+"""Comparison of two networks by name: parameters, inputs, stages, layers, tensors, cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """What has a name in one of the networks, as it is on either side; None where it is not there."""
+    """An item of either network by its name, with its value on both sides; None on the side that lacks it."""
 
     name: str
     base: T | None
@@ -41,7 +41,7 @@ class Entry(Generic[T]):
 
 @dataclass(frozen=True)
 class Input:
-    """What a network takes: a video or frame numbers, as which argument, of which shape."""
+    """An input of a network: its kind (video or frame numbers), the position of its argument, and its shape."""
 
     kind: str
     place: int
@@ -50,15 +50,15 @@ class Input:
 
 @dataclass(frozen=True)
 class LayerForm:
-    """All that makes a layer what it is, but its name.
+    """The properties of a layer by which it is compared, without its name.
 
-    `inputs` are the layers that it takes values of. Where the two networks do not have the same layers, a stage or
-    block that ends in such a layer is named in its place, so that one more block changes nothing behind its stage.
+    `inputs` names the layers whose outputs it reads. Where the two networks do not have the same layers, a stage or
+    block that ends in such a layer is named instead, so that an added block changes nothing after its stage.
     """
 
     kind: str
     attributes: Mapping[str, object]
-    frozen: bool  # whether its weights stay as they are in training
+    frozen: bool  # its weights are not trained
     inputs: tuple[str, ...]
     shape: Grid
     tensors: Mapping[str, tuple[int, ...]]
@@ -67,7 +67,7 @@ class LayerForm:
 
 @dataclass(frozen=True)
 class Summary:
-    """One of the networks as a whole; `output` is the layer whose value it gives."""
+    """One of the networks as a whole; `output` names the layer whose value it returns."""
 
     name: str
     cost: Cost
@@ -76,10 +76,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two networks name by name: in each row what is `same`, too, in the order of data flow.
+    """Two networks compared by name; entries are in the order of data flow and include those that are the `same`.
 
-    `parameters` are those of the specs, as text that `--set` takes. `stages` are the rows of a cost table; what a
-    stage's path is called comes first in its name: `slow.res3`. Shapes are C, T, H, W.
+    `parameters` are those of the specs, as text that `--set` accepts. `stages` are the rows of a cost table; their
+    names begin with the path: `slow.res3`. Shapes are (C, T, H, W).
     """
 
     base: Summary
@@ -92,7 +92,7 @@ class Difference:
 
     @property
     def differ(self) -> bool:
-        """Whether the networks are not the same; parameters that change nothing in them do not count."""
+        """Return True if the networks differ; spec parameters alone, without an effect on a network, do not count."""
         rows = (self.inputs, self.stages, self.layers, self.tensors)
         return any(e.status != SAME for entries in rows for e in entries) or self.base.output != self.arch.output
 
@@ -100,7 +100,7 @@ class Difference:
 def compare(
     base: Network, arch: Network, base_parameters: Mapping[str, Any], arch_parameters: Mapping[str, Any]
 ) -> Difference:
-    """What differs between two networks, whatever they have in common, and between the parameters of their specs."""
+    """Compare two networks, which need have no name in common, and the parameter values of their specs."""
     texts = [{name: written(v) for name, v in p.items()} for p in (base_parameters, arch_parameters)]
     alike = {n.name for n in base.all_nodes()} == {n.name for n in arch.all_nodes()}
     return Difference(
@@ -115,7 +115,7 @@ def compare(
 
 
 def _entries(base: Mapping[str, T], arch: Mapping[str, T]) -> tuple[Entry[T], ...]:
-    """Every name once, in the order of the base; what is new stands behind what it follows."""
+    """Merge two mappings by name, in the order of the base; a new name follows the one that precedes it in `arch`."""
     after: dict[str, list[str]] = {}
     last = ""
     for name in arch:
@@ -132,25 +132,25 @@ def _summary(network: Network) -> Summary:
 
 
 def _inputs(network: Network) -> dict[str, Input]:
-    found: dict[str, Input] = {}
+    inputs: dict[str, Input] = {}
     for place, (name, number) in enumerate(network.inputs.items()):
         node = network.node(number)
-        found[name] = Input(node.layer.kind, place, _plain(node.shape))
-    return found
+        inputs[name] = Input(node.layer.kind, place, _plain(node.shape))
+    return inputs
 
 
 def _stages(network: Network) -> dict[str, Row]:
-    found: dict[str, Row] = {}
+    stages: dict[str, Row] = {}
     for row in cost_rows(network):
         name = ".".join(part for part in (row.path, row.name) if part)
-        before = found[name].cost if name in found else Cost()
-        found[name] = Row(row.name, row.path, row.shape, before + row.cost)
-    return found
+        before = stages[name].cost if name in stages else Cost()
+        stages[name] = Row(row.name, row.path, row.shape, before + row.cost)
+    return stages
 
 
 def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
     sources = None if exact else _Sources(network)
-    found: dict[str, LayerForm] = {}
+    layers: dict[str, LayerForm] = {}
     for node in network.all_nodes():
         layer, own = node.layer, own_tensors(node)
         givers = [network.node(n) for n in node.inputs]
@@ -158,12 +158,12 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
         frozen = bool(own) and node.is_frozen
         values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
         cost = node_cost(node)
-        found[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost)
-    return found
+        layers[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost)
+    return layers
 
 
 class _Sources:
-    """Names of values by the outermost region that gives them, where that says which one is meant."""
+    """Names for values: the outermost region that ends in a value, where this name is unambiguous."""
 
     def __init__(self, network: Network) -> None:
         self._meant: dict[str, set[int]] = {}
@@ -174,7 +174,7 @@ class _Sources:
                     self._meant.setdefault(region.name, set()).add(region.exit)
 
     def name(self, giver: Node, taker: Node) -> str:
-        """How the taker's input is called."""
+        """Return the name of the value of `giver` as an input of `taker`: a region's name, or else the layer's."""
         result = giver.name
         inside = set(around(taker.region))
         for region in around(giver.region):
@@ -186,7 +186,7 @@ class _Sources:
 
 
 def _plain(grid: Grid) -> Grid:
-    """A shape without the formulas that its numbers remember."""
+    """Return a shape with plain integers in place of symbolic sizes."""
     c, t, h, w = map(int, grid.shape)
     return Grid(c, t, h, w, grid.token)
 
@@ -195,7 +195,7 @@ def _plain(grid: Grid) -> Grid:
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:
-    """All of a difference as plain data, with both sides of every row."""
+    """Return a difference as JSON data, with both sides of every entry."""
     base, arch = difference.base, difference.arch
     return {
         "differ": difference.differ,

@@ -1,7 +1,7 @@
-"""What a network costs, from its graph alone.
+"""Parameters, multiply-adds (FLOPs / 2) and activations of a network, from its graph alone.
 
-Counted as the papers do: one multiply-add is 1, and only those of convolutions, linear layers and attention products
-count. Activations are the numbers that these layers put out (Radosavovic et al. 2020), for one clip.
+Counted as in the papers: one multiply-add counts 1, and only convolutions, linear layers and attention products
+count. Activations are the output elements of these layers (Radosavovic et al. 2020), for one clip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONVENTION = "one multiply-add counts 1; convolutions, linear layers and attenti
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, multiply-adds and activations."""
+    """Parameters, multiply-adds and activations (output elements), for one clip."""
 
     params: int = 0
     macs: int = 0
@@ -35,7 +35,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a cost table: a stage on a path, a block or a layer."""
+    """One row of a cost table: a stage on a path, a block or a layer, with its output shape (C, T, H, W)."""
 
     name: str
     path: str
@@ -44,7 +44,7 @@ class Row:
 
 
 def node_cost(node: Node) -> Cost:
-    """The cost of one layer."""
+    """Return the cost of one layer."""
     layer = node.layer
     macs = int(layer.macs(node.shape, *node.input_shapes)) if node.input_shapes else 0
     params = int(layer.params(*node.input_shapes)) if node.input_shapes else 0
@@ -52,17 +52,17 @@ def node_cost(node: Node) -> Cost:
 
 
 def total_cost(network: Network) -> Cost:
-    """The cost of everything."""
+    """Return the cost of the whole network."""
     return _sum(node_cost(n) for n in network.all_nodes())
 
 
 def region_cost(network: Network, region: Region) -> Cost:
-    """The cost of a stage's part or a block."""
+    """Return the cost of a region, such as a stage or a block."""
     return _sum(node_cost(network.node(n)) for n in region.nodes())
 
 
 def cost_rows(network: Network, level: str = "stage") -> list[Row]:
-    """The cost of each stage, block or layer, in the order of data flow; the rows add up to the total."""
+    """Return the cost of each stage, block or layer, in the order of data flow; the rows add up to the total."""
     return [row for region in network.regions for row in _part_rows(network, region, level)]
 
 
@@ -99,7 +99,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 
 
 def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
-    """The cost as plain data."""
+    """Return the cost as JSON data: totals, stages, and blocks or layers for such a level."""
     total = total_cost(network)
     inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
     c, *size = _shape(network, network.output)

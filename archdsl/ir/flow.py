@@ -1,4 +1,4 @@
-"""Order of data flow among the parts of stages: which of them can be one call, and in which order they are called."""
+"""Order of calls by data flow: the parts of a network that can be one call, and a topological order of all calls."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
     from archdsl.ir.regions import InputPlace, Item, Part, Region
 
-    _Read = tuple[Part | InputPlace, int, Part | InputPlace | None]  # where a value comes from, the value, its reader
+    _Read = tuple[Part | InputPlace, int, Part | InputPlace | None]  # source of a value, the value, its reader
 
 
 def externals(network: Network, region: Region) -> list[int]:
-    """List the values from outside that a region needs, in the order of their first use."""
+    """Return the values from outside that a region reads, in the order of their first use."""
     if isinstance(region, Block):
         return [region.entry]
     inside = set(region.nodes())
-    found = dict.fromkeys(i for n in region.nodes() for i in network.node(n).inputs if i not in inside)
+    values = dict.fromkeys(i for n in region.nodes() for i in network.node(n).inputs if i not in inside)
     if region.exit not in inside:
-        found[region.exit] = None
-    return list(found)
+        values[region.exit] = None
+    return list(values)
 
 
 def is_stateless(network: Network, region: Region) -> bool:
-    """Tell whether a region has no submodule, so that its operations can stand where it is used."""
+    """Return True if a region has no submodule, so that its operations can be inlined."""
     return not any(node.is_module for node in map(network.node, region.nodes()))
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is computed at once: a part of a stage as a module, or a member of it where it cannot be one call."""
+    """One call in the forward pass: a part of the network as a module, or an item of a part that cannot be one call."""
 
     region: Part
-    member: Item | None  # None: the whole region
+    member: Item | None  # None for the whole region
     value: int
     operands: tuple[int, ...]
 
 
 def interleaved(network: Network) -> set[Part]:
-    """Return the parts of stages with submodules that cannot be one call.
+    """Return the parts with submodules that cannot be one call.
 
-    A value in the middle of such a part is read elsewhere, or the part itself reads what is computed from that value.
+    An inner value of such a part is read by other parts, or the part depends on a value computed from it.
     """
     opened = {piece.region for piece in pieces(network) if piece.member is not None}
     return {region for region in opened if not is_stateless(network, region)}
 
 
 def pieces(network: Network) -> list[Piece]:
-    """Return the calls that compute a network, in an order in which each finds its operands."""
+    """Return the calls that compute a network, each after the calls that compute its operands."""
     opened = _read_in_the_middle(network) | {region for region in network.regions if is_stateless(network, region)}
     while True:
         found = [p for region in network.regions for p in _pieces(network, region, is_open=region in opened)]
@@ -65,12 +65,12 @@ def pieces(network: Network) -> list[Piece]:
 
 
 def in_order(network: Network) -> list[int]:
-    """Return the numbers of all nodes of a network, which may be lowered, in the order of data flow."""
-    found = list(network.inputs.values())
+    """Return the ids of all nodes of a network, which may be lowered, in the order of data flow."""
+    order = list(network.inputs.values())
     for piece in pieces(network):
         inside = piece.region if piece.member is None else piece.member
-        found.extend([inside] if isinstance(inside, int) else inside.nodes())
-    return found
+        order.extend([inside] if isinstance(inside, int) else inside.nodes())
+    return order
 
 
 def _read_in_the_middle(network: Network) -> set[Part]:
@@ -100,7 +100,7 @@ def _pieces(network: Network, region: Part, *, is_open: bool) -> list[Piece]:
 
 
 def _sorted(found: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Sort pieces by data flow, else as they stand. The second list has those that wait for each other."""
+    """Sort pieces by data flow, otherwise stably. The second list has the pieces that depend on a cycle."""
     makers = {p.value: k for k, p in enumerate(found) if p.value not in p.operands}
     users: dict[int, list[int]] = {}
     missing = [0] * len(found)

@@ -1,8 +1,8 @@
-"""The graph of an architecture.
+"""The network: graph and regions of an architecture.
 
-A networkx digraph: its nodes are numbered in the order of data flow and carry a `Node` under the key `node`, its edges
-carry the `Grid` that flows under the key `shape`. Beside it stand its regions: stages, the lines of each path in them,
-blocks in blocks.
+The graph is a networkx digraph. Its nodes are numbered in the order of data flow and have a `Node` under the key
+`node`; its edges have the `Grid` of the value under the key `shape`. Its regions are stages, the lines of each path in
+them, and nested blocks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Node:
-    """A layer at its place: what it is applied to, what it gives, and where the spec says so."""
+    """A layer at one place of a network, with its inputs, its shapes, and its location in the spec."""
 
     id: int
     layer: Layer
@@ -40,23 +40,23 @@ class Node:
 
     @property
     def is_module(self) -> bool:
-        """Whether it has tensors, and so a name in the state dict."""
+        """True if it has tensors in the state dict."""
         return bool(self.inputs and (self.layer.weights(*self.input_shapes) or self.layer.buffers(*self.input_shapes)))
 
     @property
     def name(self) -> str:
-        """Its place in the module: `slow.res3.0.conv2`."""
+        """The prefix of its tensors in the state dict: `slow.res3.0.conv2`."""
         return f"{self.region.name}.{self.label}" if self.region.name else self.label
 
     @property
     def is_frozen(self) -> bool:
-        """Whether its weights stay as they are in training."""
+        """True if its weights are not trained."""
         return isinstance(part := self.region.top, Featured) and part.frozen
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper or a model zoo prints: parameters, multiply-adds, for a clip C×T×H×W."""
+    """Published counts of a paper or a model zoo: parameters and multiply-adds (FLOPs), for a clip C×T×H×W."""
 
     params: float | None
     macs: float | None
@@ -66,15 +66,15 @@ class Published:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What is computed again so that training fits into some memory. Sizes are in bytes."""
+    """A choice of checkpointed stages, for activations to fit a memory limit. Sizes are in bytes."""
 
     stages: tuple[str, ...]  # names of the stages whose blocks are checkpointed, in the order of data flow
-    limit: int  # that was set
-    batch: int
-    plain: int  # kept without checkpoints
-    kept: int
-    again: int  # of the largest block, while it is computed again
-    macs: int  # that are computed twice, for one clip
+    limit: int
+    batch: int  # clips
+    plain: int  # saved for the backward pass without checkpointing
+    kept: int  # saved for the backward pass with it
+    again: int  # of the largest block, while it is recomputed
+    macs: int  # multiply-adds that are recomputed, for one clip
 
 
 @dataclass(eq=False)
@@ -91,19 +91,19 @@ class Network:
     output: int
     order: list[int]  # all nodes, in the order of data flow
     published: Published | None = None
-    recipe: Recipe = field(default_factory=Recipe)  # how it is trained
-    fitted: Fitted | None = None  # what is computed again, so that training fits into some memory
-    fixed_axes: frozenset[str] = frozenset()  # of `t`, `h`, `w`: what the spec computed other things from
-    folded: dict[str, str] = field(default_factory=dict[str, str])  # norms that lowering made part of a convolution
+    recipe: Recipe = field(default_factory=Recipe)  # hyperparameters of training and testing
+    fitted: Fitted | None = None  # checkpointed stages, if chosen for a memory limit
+    fixed_axes: frozenset[str] = frozenset()  # axes `t`, `h`, `w` of the clip whose size the spec's values depend on
+    folded: dict[str, str] = field(default_factory=dict[str, str])  # batch norms folded into convolutions, by name
 
     @property
     def clips(self) -> dict[str, int]:
-        """The inputs that are videos."""
+        """The inputs that are videos, by name."""
         return {name: n for name, n in self.inputs.items() if not self.node(n).layer.holds_indices}
 
     @property
     def indices(self) -> dict[str, int]:
-        """The inputs that are numbers of frames."""
+        """The inputs that are frame indices, by name."""
         return {name: n for name, n in self.inputs.items() if self.node(n).layer.holds_indices}
 
     def node(self, number: int) -> Node:

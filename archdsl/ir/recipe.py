@@ -1,4 +1,4 @@
-"""How a network is trained and tested."""
+"""Recipes: the hyperparameters of training and testing a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Clash(NamedTuple):
-    """Values that do not go together."""
+    """Values that contradict each other."""
 
     names: tuple[str, ...]
     message: str
@@ -25,7 +25,7 @@ class Clash(NamedTuple):
 
 
 class Recipe:
-    """How a network is trained and tested. What nobody has said is as here."""
+    """The hyperparameters of training and testing, with their defaults."""
 
     fields: ClassVar[Mapping[str, Attribute[Any]]]  # by name, in the order of the documentation
 
@@ -82,16 +82,16 @@ class Recipe:
     )
 
     def __init__(self, **values: Any) -> None:
-        """A recipe of values that have been checked; `replace` takes others."""
+        """Make a recipe of values that have been checked; `replace` checks its values."""
         self.__dict__.update(values)
 
     def as_dict(self) -> dict[str, Any]:
-        """All values by name: numbers, bools, words and lists of numbers, as JSON has them."""
+        """Return all values by name, as JSON data: numbers, bools, words and lists of numbers."""
         values: dict[str, Any] = {name: getattr(self, name) for name in self.fields}
         return {n: list(v) if is_list(v) else v for n, v in values.items()}
 
     def replace(self, **values: Any) -> Recipe:
-        """The recipe with other values, which are checked as those of a spec.
+        """Return the recipe with other values, which are checked as those of a spec.
 
         Raises:
             ValueError: if a recipe has no such name, a value does not suit, or values do not go together.
@@ -114,7 +114,7 @@ class Recipe:
         return recipe
 
     def clashes(self) -> Iterator[Clash]:
-        """The values that suit by themselves, but not together."""
+        """Yield contradictions among values that are valid by themselves."""
         if bool(self.steps) != (self.schedule == "steps"):
             message = "`steps` are of no use" if self.steps else "the epochs of its `steps` are missing"
             hint = "`schedule = steps` and `steps = [30, 60]` go together; with other schedules `steps = []`"
@@ -136,16 +136,16 @@ class Recipe:
         return hash(tuple(getattr(self, name) for name in self.fields))
 
     def __repr__(self) -> str:
-        """What differs from the defaults."""
-        told = {n: v for n, v in self.as_dict().items() if getattr(self, n) != self.fields[n].default}
-        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+        """Return the values that differ from the defaults, as a constructor call."""
+        changed = {n: v for n, v in self.as_dict().items() if getattr(self, n) != self.fields[n].default}
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
 
 Recipe.fields = {name: value for name, value in vars(Recipe).items() if isinstance(value, Attribute)}
 
 
 def _value(value: Any) -> Value:
-    """A Python value as one of the language; a text is a word.
+    """Convert a Python value to a value of the language; a string becomes a word.
 
     Raises:
         ValueError: if it has no counterpart.

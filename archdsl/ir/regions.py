@@ -1,7 +1,7 @@
-"""Regions of a network: the parts that lie beside each other, and the blocks, rows and shortcuts inside of them.
+"""Regions of a network: its parts, and the blocks, rows of blocks and shortcuts nested in them.
 
-A region holds nodes, as numbers, and inner regions, in the order of data flow, and it has an exit: the value that it
-gives. Whoever treats kinds of regions differently matches the classes in the unions `Part` and `Inner`.
+A region has nodes, by their ids, and inner regions, in the order of data flow, and an exit: the value that it returns.
+Code that distinguishes kinds of regions matches the classes in the unions `Part` and `Inner`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archdsl.ir.signature import BlockArguments, BlockSignature
 
 Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
-NO_VALUE = -1  # the number of no node
+NO_VALUE = -1  # the id of no node
 
 
 @dataclass(eq=False, kw_only=True)
@@ -27,7 +27,7 @@ class _Region:
     exit: int = NO_VALUE
 
     def nodes(self) -> Iterator[int]:
-        """Yield the numbers of all nodes in it, inner regions included."""
+        """Yield the ids of all nodes in it, including those of inner regions."""
         for item in self.items:
             if isinstance(item, int):
                 yield item
@@ -36,11 +36,11 @@ class _Region:
 
     @property
     def inner(self) -> list[Inner]:
-        """The regions directly inside of it."""
+        """The regions directly inside."""
         return [item for item in self.items if not isinstance(item, int)]
 
     def redirect(self, instead: Callable[[int], int]) -> None:
-        """Put other values in the place of those that enter and leave it; inner regions keep theirs."""
+        """Replace its entry and exit values; inner regions keep theirs."""
         self.exit = instead(self.exit)
 
 
@@ -49,7 +49,7 @@ class _Region:
 
 @dataclass(eq=False, kw_only=True)
 class _Part(_Region):
-    path: str = ""  # empty where the path has no name, and for what lies on no path
+    path: str = ""  # empty for the unnamed path, and for parts that are on no path
     stage: str = ""
 
     @cached_property
@@ -59,18 +59,18 @@ class _Part(_Region):
 
     @property
     def top(self) -> Self:
-        """The part of the network that it lies in: itself."""
+        """The enclosing part of the network: itself."""
         return self
 
 
 @dataclass(eq=False, kw_only=True)
 class InputPlace(_Part):
-    """The place of an input, which lies in no part of the network."""
+    """The region of an input, which is in no part of the network."""
 
 
 @dataclass(eq=False, kw_only=True)
 class PathStart(_Part):
-    """The layers that a path begins with, before the stages."""
+    """The first layers of a path, before the stages."""
 
     stage: str = "input"
 
@@ -80,12 +80,12 @@ class Stage(_Part):
     """The lines of a stage on one path."""
 
     span: Span  # of the first line
-    frozen: bool = False  # whether its weights stay as they are in training
+    frozen: bool = False  # its weights are not trained
 
 
 @dataclass(eq=False, kw_only=True)
 class Lateral(_Part):
-    """A connection from one path to another one, up to the fusion with it."""
+    """A lateral connection from one path to another, without the fusion."""
 
     source: str
     target: str
@@ -103,19 +103,19 @@ class Lateral(_Part):
 
 @dataclass(eq=False, kw_only=True)
 class Fusion(_Part):
-    """The layer that joins what a lateral brings with the path that it leads to."""
+    """The layer that fuses the output of a lateral connection with its target path."""
 
 
 @dataclass(eq=False, kw_only=True)
 class Head(_Part):
-    """What is computed of the ends of the paths."""
+    """The head, which reads the ends of the paths."""
 
     stage: str = "head"
 
 
 @dataclass(eq=False, kw_only=True)
 class Conversion(_Part):
-    """A change of the layout in memory, beside the part whose path and stage it has."""
+    """A conversion of the memory layout, next to the part whose path and stage it has."""
 
     entry: int
 
@@ -139,7 +139,7 @@ class _Inner(_Region):
 
     @cached_property
     def top(self) -> Part | InputPlace:
-        """The part of the network that it lies in."""
+        """The enclosing part of the network."""
         return self.parent.top
 
 
@@ -152,8 +152,8 @@ class Block(_Inner):
     entry: int  # the value that enters
     entering: Shape  # its shape, as the caller computes it
     span: Span  # of the call
-    explicit: bool = False  # whether `as` has named it
-    repeat: int = 0  # the number of the `*` that made it a copy of one block; 0: none
+    explicit: bool = False  # named with `as`
+    repeat: int = 0  # the number of the `*` that it is a copy of; 0 for none
 
     @property
     def title(self) -> str:
@@ -167,7 +167,7 @@ class Block(_Inner):
 
 @dataclass(eq=False, kw_only=True)
 class BlockRow(_Inner):
-    """Blocks that a `*` has made, beside something else."""
+    """A row of repeated blocks (`*`) that is not the whole of its stage."""
 
     @property
     def blocks(self) -> list[Block]:
@@ -182,10 +182,10 @@ class BlockRow(_Inner):
 
 @dataclass(eq=False, kw_only=True)
 class Shortcut(_Inner):
-    """The projection beside the body of a residual; without items where its condition does not hold."""
+    """The projection shortcut of a residual; without items if its condition does not hold."""
 
     entry: int  # the value that enters the residual
-    condition: Condition | None  # None: it is there always
+    condition: Condition | None  # None if unconditional
 
     def redirect(self, instead: Callable[[int], int]) -> None:
         super().redirect(instead)
@@ -194,14 +194,14 @@ class Shortcut(_Inner):
 
 Part = PathStart | Stage | Lateral | Fusion | Head | Conversion
 Featured = Stage | Lateral  # parts whose values `forward_features` returns
-OnPath = PathStart | Stage | Fusion  # parts that a path runs through
+OnPath = PathStart | Stage | Fusion  # parts that are on a path
 Inner = Block | BlockRow | Shortcut
 Region = Part | Inner | InputPlace
-Item = int | Inner  # the number of a node, or a region
+Item = int | Inner  # the id of a node, or a region
 
 
 def around(region: Region) -> Iterator[Region]:
-    """Yield a region and those that it lies in, the innermost first."""
+    """Yield a region and the regions that enclose it, the innermost first."""
     while isinstance(region, _Inner):
         yield region
         region = region.parent
@@ -209,7 +209,7 @@ def around(region: Region) -> Iterator[Region]:
 
 
 def walk(regions: Iterable[Region]) -> Iterator[Region]:
-    """Yield regions and all inside of them, each before what it holds."""
+    """Yield regions and all regions inside them, in preorder."""
     for region in regions:
         yield region
         yield from walk(region.inner)

@@ -1,4 +1,4 @@
-"""Graph to graph, whatever the target: layers without effect, and norms that become part of a convolution."""
+"""Passes that are independent of the target: removal of identities, and batch-norm folding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def without_identities(network: Network) -> Network:
-    """Return a copy of the network without the layers that change nothing, as people draw it."""
+    """Return a copy of the network without identity layers, as diagrams show it."""
     simplified = clone(network)
     drop_identities(simplified)
     return simplified

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def clone(network: Network) -> Network:
-    """The same network in nodes and regions of its own; layers and shapes are shared, since nothing changes them."""
+    """Return a copy of a network, with new nodes and regions; layers and shapes are immutable and shared."""
     regions: dict[int, Region] = {}
     copies = [_clone_part(part, regions) for part in network.regions]
     graph: nx.DiGraph[int] = nx.DiGraph()

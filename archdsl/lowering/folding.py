@@ -1,4 +1,4 @@
-"""Makes batch norms part of the convolution before them: with fixed statistics both are one linear map."""
+"""Batch-norm folding into the convolution before: with fixed statistics both are one affine map."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def fold_norms(network: Network) -> int:
-    """Takes out each batch norm that alone uses a convolution, which gets a bias in its place; how many.
+    """Fold each batch norm that alone reads a convolution into it, and return the number of folded norms.
 
-    Both are in one stage: what a convolution at the end of a stage gives is a feature, and stays what it is.
-    `network.folded` then has the convolution's name for each norm's.
+    Both must be in one stage: the output of a convolution at the end of a stage is a feature, and must not change.
+    `network.folded` then maps each norm's name to the convolution's.
     """
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     uses[network.output] += 1

@@ -1,4 +1,4 @@
-"""Takes out layers that change nothing: dropout at 0, a pool of 1, one of every 1 frames."""
+"""Removal of identity layers: dropout with rate 0, pooling with kernel 1, frame subsampling with step 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def drop_identities(network: Network) -> int:
-    """Removes every node that is the identity, and lets its input take its place; how many there were."""
+    """Replace every identity node by its input, and return their number."""
     kept = _kept(network)
     found = [n for n in network.all_nodes() if n.inputs and n.span not in kept and _is_identity(n)]
     take_out(network, {n.id: n.inputs[0] for n in found})
@@ -23,7 +23,7 @@ def drop_identities(network: Network) -> int:
 
 
 def drop_regularisation(network: Network) -> int:
-    """Removes dropout and drop path, which do nothing outside of training; how many there were."""
+    """Remove dropout and drop path, which have no effect in inference, and return their number."""
     for node in network.all_nodes():
         node.layer = node.layer.for_inference()
     found = [n for n in network.all_nodes() if n.layer.training_only]
@@ -35,13 +35,13 @@ def drop_regularisation(network: Network) -> int:
 
 
 def _kept(network: Network) -> set[Span]:
-    """Places of the spec where a rate is 0 in some uses of a block only: these share a class with the others."""
+    """Return the spans of dropout layers with a rate above 0 in any call of a block, for calls to share a class."""
     rates = [n for n in network.all_nodes() if n.layer.training_only]
     return {n.span for n in rates if not _is_identity(n)}
 
 
 def _is_identity(node: Node) -> bool:
-    """Judged by the numbers of this one place, not by the formulas of its block."""
+    """Return True if a layer is the identity, by the plain numbers of this node, not by the formulas of its block."""
     layer = node.layer
     if layer.attributes:
         layer = layer.changed(**{name: _plain(value) for name, value in layer.values().items()})

@@ -1,1 +1,1 @@
-"""What training a network will need of memory and time, from its graph alone."""
+"""Estimates of the memory and time for training a network, from its graph alone."""

@@ -1,4 +1,4 @@
-"""GPUs that training can be planned for, as their makers describe them.
+"""GPUs for training plans, with figures of their data sheets.
 
 Speeds are peaks without sparsity, in FLOP/s, one multiply-add counting 2; bandwidths are in bytes per second.
 """
@@ -13,16 +13,16 @@ GBIT = GIGA // 8  # per second
 
 @dataclass(frozen=True)
 class Gpu:
-    """One kind of GPU, in the machine that it is mostly sold in."""
+    """A GPU model, in the machine in which it is usually sold."""
 
     name: str
-    half: int  # FLOP/s of products in 16 bits that are summed in float32
-    tf32: int  # of products in TensorFloat-32; where there are none, in float32
-    single: int  # in float32
+    half: int  # FLOP/s of 16-bit matrix products with float32 accumulation
+    tf32: int  # FLOP/s in TensorFloat-32; in float32 if the GPU has none
+    single: int  # FLOP/s in float32
     memory: int  # bytes
     bandwidth: int  # of its memory
-    link: int  # to the other GPUs of its node, in one direction: half of what data sheets print
-    network: int  # from its node to others, its share of it, in one direction
+    link: int  # to the other GPUs of its node, in one direction: half of the figure in data sheets
+    network: int  # its share of the bandwidth between nodes, in one direction
     source: str
     bfloat16: bool = True
 

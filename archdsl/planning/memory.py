@@ -1,7 +1,7 @@
-"""The memory of a training step on one GPU: what stays between steps, and the activations of its fullest moment.
+"""GPU memory of a training step: persistent state, and activations at the peak.
 
-Weights, their gradients, the optimiser's state and the moving average are in float32. Under autocast each product
-takes a 16-bit copy of its weights, which stays until its backward pass has seen it.
+Weights, gradients, optimizer state and moving average are in float32. Under autocast each convolution or matrix product
+makes a 16-bit copy of its weights, which is kept until its backward pass.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 
 CHECKPOINTINGS = ("none", "block", "stage")
 STRATEGIES = ("ddp", "fsdp")
-STEPS = 8  # bytes of the number of batches that a norm has seen, which is no float
-GATHERED = 2  # blocks whose weights are whole at a time: the one at work, and the next
+STEPS = 8  # bytes of a norm's `num_batches_tracked`, an int64
+GATHERED = 2  # blocks whose weights are gathered at a time: the current one, and the next
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What of training follows from the recipe."""
+    """The properties of a recipe that determine the memory of optimizer states."""
 
     name: str = "sgd"  # or adamw
     momentum: float = 0.9  # of SGD
-    ema: bool = False  # whether a moving average of the weights is kept
+    ema: bool = False  # keeps a moving average of the weights
 
     @property
     def copies(self) -> int:
-        """Numbers that it keeps for each weight: one momentum, or two moments."""
+        """State elements per weight: one momentum (SGD), or two moments (AdamW)."""
         return 2 if self.name == "adamw" else int(self.momentum > 0)
 
 
 class Way(NamedTuple):
-    """One way to train: what is shared out among GPUs, and what is computed again."""
+    """A strategy for several GPUs, and a granularity of checkpointing."""
 
     strategy: str = "ddp"
     checkpointing: str = "none"
@@ -54,15 +54,15 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class States:
-    """Bytes on one GPU that do not depend on the batch."""
+    """Memory on one GPU that does not depend on the batch, in bytes."""
 
     parameters: int
     gradients: int
     optimizer: int
     ema: int
     buffers: int
-    casts: int  # copies of weights in 16 bits
-    gathered: int  # whole weights and gradients of blocks, while these are computed
+    casts: int  # 16-bit copies of weights
+    gathered: int  # unsharded weights and gradients of blocks, while they are computed
 
     @property
     def total(self) -> int:
@@ -71,11 +71,11 @@ class States:
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes on one GPU that follow from the batch, at the step's fullest moment."""
+    """Memory on one GPU that depends on the batch, at the peak of a step, in bytes."""
 
-    clips: int  # the batch itself, if no layer keeps it
-    kept: int  # until the backward pass, as autograd does
-    more: int  # than that: gradients of activations, and what is computed again
+    clips: int  # the batch itself, if no layer saves it
+    kept: int  # saved for the backward pass
+    more: int  # on top of that: gradients of activations, and recomputed activations
 
     @property
     def total(self) -> int:
@@ -83,7 +83,7 @@ class Activations:
 
 
 class Sizes:
-    """The tensors of a lowered network in numbers, for `precision`."""
+    """Sizes of the tensors of a lowered network, for `precision`."""
 
     def __init__(self, network: OpNetwork, precision: Precision) -> None:
         self.network, self.precision = network, precision
@@ -93,59 +93,59 @@ class Sizes:
         self._activations: dict[tuple[int, str], Activations] = {}
 
     def memory(self, batch: int) -> Memory:
-        """What autograd keeps."""
+        """Return the tensors saved for the backward pass of `batch` clips."""
         if batch not in self._memories:
             self._memories[batch] = memory_of(self.network, batch, self.precision)
         return self._memories[batch]
 
     def checkpointed(self, checkpointing: str) -> Sequence[Region]:
-        """What is computed again."""
+        """Return the checkpointed regions."""
         return {"none": [], "block": self.blocks, "stage": self.stages}[checkpointing]
 
     @cached_property
     def weights(self) -> int:
-        """All weights, frozen ones too."""
+        """Number of weights, including frozen ones."""
         return sum(map(weights_of, self.network.all_nodes()))
 
     @cached_property
     def trained(self) -> int:
-        """Weights that have a gradient."""
+        """Number of trainable weights."""
         return sum(weights_of(n) for n in self.network.all_nodes() if has_gradients(n))
 
     @cached_property
     def buffers(self) -> int:
-        """Bytes of the tensors of the state dict that are no weights."""
+        """Bytes of the buffers in the state dict."""
         shapes = [s for node in self.network.all_nodes() for s in _buffers(node)]
         return sum(FLOAT * prod(s) if s else STEPS for s in shapes)
 
     def casts(self, nodes: Iterable[int]) -> int:
-        """Bytes of the 16-bit copies of weights that autocast makes for layers."""
+        """Return the bytes of the 16-bit copies of weights that autocast makes for some layers."""
         if not self.precision.half:
             return 0
-        found = map(self.network.node, nodes)
-        return HALF * sum(int(n.op.cast_weights()) for n in found if n.inputs)
+        layers = map(self.network.node, nodes)
+        return HALF * sum(int(n.op.cast_weights()) for n in layers if n.inputs)
 
     @cached_property
     def blocks_weights(self) -> list[int]:
-        """Of each region that is sharded on its own, and of what is outside of all."""
+        """Number of weights of each region that is sharded separately, and of the rest of the network."""
         inside = [sum(weights_of(self.network.node(n)) for n in b.nodes()) for b in self.blocks]
         return [*inside, self.weights - sum(inside)]
 
     def activations(self, batch: int, checkpointing: str) -> Activations:
-        """The step's fullest moment for `batch` clips."""
+        """Return the activation memory at the peak of a step, for `batch` clips."""
         key = batch, checkpointing
         if key not in self._activations:
             self._activations[key] = activations(self.memory(batch), self.checkpointed(checkpointing))
         return self._activations[key]
 
     def states(self, optimizer: Optimizer, way: Way, gpus: int = 1) -> States:
-        """What stays from step to step, and what does not depend on the batch.
+        """Return the memory that does not depend on the batch.
 
-        `ddp`: all of it on each GPU; gradients lie in the buckets that are summed (gradient_as_bucket_view), which take
-        no memory of their own. `fsdp`: each GPU has its part of it (torch.distributed.fsdp.fully_shard, block by
-        block, and once for what is outside of all, which stays whole until the backward pass); to that come whole
-        weights of the largest blocks, and the whole gradient of the largest. The moving average is not sharded:
-        `archdsl train` refuses it there.
+        `ddp`: everything is replicated on each GPU; gradients are views of the all-reduce buckets
+        (gradient_as_bucket_view), which take no extra memory. `fsdp`: everything is sharded
+        (torch.distributed.fsdp.fully_shard, per block, and once for the rest, which stays gathered until the backward
+        pass); added to that are the gathered weights of the largest blocks, and the unsharded gradient of the largest.
+        The moving average is not sharded: `archdsl train` rejects it with `fsdp`.
         """
         parts = gpus if way.strategy == "fsdp" else 1
         every = FLOAT * self.trained
@@ -165,7 +165,7 @@ class Sizes:
         return sum(largest) + outside + max(largest, default=outside)
 
     def _casts(self, checkpointing: str) -> int:
-        """Copies in 16 bits at the fullest moment; those of a block that is computed again are made again."""
+        """Return the bytes of 16-bit copies at the peak; recomputing a block makes its copies again."""
         pieces = [list(region.nodes()) for region in self.checkpointed(checkpointing)]
         inside = {n for nodes in pieces for n in nodes}
         outside = self.casts(node.id for node in self.network.all_nodes() if node.id not in inside)
@@ -173,7 +173,7 @@ class Sizes:
 
 
 def weights_of(node: Node) -> int:
-    """Numbers that a layer learns."""
+    """Return the number of weights of a layer."""
     return int(node.layer.params(*node.input_shapes)) if node.inputs else 0
 
 
@@ -186,20 +186,20 @@ def _part(size: int, parts: int) -> int:
 
 
 def activations(memory: Memory, checkpointed: Iterable[Region]) -> Activations:
-    """The fullest moment of a backward pass, walked through layer by layer.
+    """Return the activation memory at the peak of a backward pass, by simulating it layer by layer.
 
-    Before the backward pass of a layer there are: what it and the layers before it keep, those of its own block too
-    if the block is computed again, and the gradients of values that were used behind it and made before. A layer needs
-    as much for the gradients of its own tensors as it keeps of them. While a block is computed again, there are its
-    values that are still to be used, kept or not, and the gradient of its result. Blocks are taken
-    to be computed again beside what all of them keep: though that is freed bit by bit, measured peaks lie between.
+    Alive before the backward pass of a layer are: the tensors that it and the layers before it save (including those of
+    its own block, if recomputed), and the gradients of values that were made before it and used after it. For the
+    gradients of its internal tensors a layer needs as much memory as for the tensors. While a block is recomputed, its
+    values that are still to be used, saved or not, and the gradient of its output are alive. A block is assumed
+    to be recomputed while the inputs of all blocks are still saved; they are freed one by one: measured peaks are less.
     """
     pieces = {n: region for region in checkpointed for n in region.nodes()}
     gradients, values = gradients_at(memory), values_at(memory)
     seen = set[tuple[str, int]]()
-    within = set[tuple[str, int]]()  # the block that is computed again
+    within = set[tuple[str, int]]()  # tensors alive in the block that is recomputed
     inside: Region | None = None
-    kept = again = plain = largest = 0  # the last: while a block is computed again, and behind it in its backward pass
+    kept = again = plain = largest = 0  # `largest`: while a block is recomputed, or in its backward pass after that
     for number, tensors in memory.kept.items():
         region = pieces.get(number)
         if region is not inside:
@@ -223,35 +223,35 @@ def activations(memory: Memory, checkpointed: Iterable[Region]) -> Activations:
 
 
 def _new(tensors: dict[tuple[str, int], int], seen: set[tuple[str, int]]) -> int:
-    """Bytes of what was not seen yet, and is from now on."""
+    """Return the bytes of tensors that are not in `seen`, and add them to it."""
     size = sum(v for k, v in tensors.items() if k not in seen)
     seen.update(tensors)
     return size
 
 
 def values_at(memory: Memory) -> dict[int, dict[tuple[str, int], int]]:
-    """The memory of the values that are there in the forward pass of each layer, as they were made and will be used."""
+    """Return the buffers of the values that are alive in the forward pass of each layer: computed, and read later."""
     last = {memory.places[i]: number for number in memory.kept for i in memory.network.node(number).inputs}
-    found: dict[int, dict[tuple[str, int], int]] = {}
+    values: dict[int, dict[tuple[str, int], int]] = {}
     alive: dict[tuple[str, int], int] = {}
     for number in memory.kept:
         alive |= memory.value(number)
-        found[number] = dict(alive)
+        values[number] = dict(alive)
         for value in memory.network.node(number).inputs:
             if last[memory.places[value]] == number:
                 alive.pop(("value", memory.places[value]), None)
-    return found
+    return values
 
 
 def gradients_at(memory: Memory) -> dict[int, int]:
-    """Bytes of the gradients of activations that there are in the backward pass of each layer.
+    """Return the bytes of the gradients of activations that are alive in the backward pass of each layer.
 
-    The gradient of a value is there from its last use, which comes first, until the layer that made it is done. Sums
-    hand theirs on as it is, and so do views.
+    The gradient of a value is alive from the backward pass of its last reader, which runs first, to that of the layer
+    that computed it. Sums and views pass their gradient on without a copy.
     """
     order = list(memory.kept)
-    places: dict[int, int] = {}  # of the gradient of each value, the value that its memory was made for
-    spans: dict[int, tuple[int, int]] = {}  # of that memory: the first and the last layer, in the order of data flow
+    places: dict[int, int] = {}  # for each value, the value whose gradient buffer it shares, or itself
+    spans: dict[int, tuple[int, int]] = {}  # lifetime of each buffer: first and last layer, in the order of data flow
     for index, number in reversed(list(enumerate(order))):
         node = memory.network.node(number)
         if not memory.trained[number]:
@@ -268,9 +268,9 @@ def gradients_at(memory: Memory) -> dict[int, int]:
         size = memory.numbers[place] * memory.batch * int(memory.network.node(place).shape.elements)
         changes[first] += size
         changes[last + 1] -= size
-    found: dict[int, int] = {}
+    gradients: dict[int, int] = {}
     total = 0
     for number, change in zip(order, changes, strict=False):
         total += change
-        found[number] = total + memory.kept[number].get(("own", number), 0)
-    return found
+        gradients[number] = total + memory.kept[number].get(("own", number), 0)
+    return gradients

@@ -1,4 +1,4 @@
-"""What training needs in each way that it can be set up, and which way is the fastest that fits."""
+"""Training plans: memory and throughput of each strategy and checkpointing granularity, and the best that fits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import Precision
     from archdsl.targets.torch.select import OpNetwork
 
-MOST = 2**16  # clips on one GPU that are tried
-EQUAL = 0.05  # part of a speed that is less than what a roofline can tell
+MOST = 2**16  # largest batch on one GPU that is tried
+EQUAL = 0.05  # relative difference of throughputs that a roofline cannot resolve
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Limits:
     """The memory of a GPU. Sizes are in bytes."""
 
     memory: int
-    reserve: int  # for CUDA's context, workspaces of kernels, and what lies between tensors
+    reserve: int  # for CUDA's context, kernel workspaces, and fragmentation
 
     @property
     def usable(self) -> int:
@@ -33,30 +33,30 @@ class Limits:
 
 @dataclass(frozen=True)
 class Setup:
-    """What all ways to train have in common."""
+    """The settings that all choices have in common."""
 
     machine: Machine
     optimizer: Optimizer
     precision: Precision
     limits: Limits
-    batch: int | None = None  # clips on one GPU; without it each way takes as many as fit
+    batch: int | None = None  # clips on one GPU; None for the largest batch that fits, for each choice
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What one way to train takes."""
+    """Estimates for one strategy and checkpointing granularity."""
 
     way: Way
     states: States
-    largest: int  # clips on one GPU that fit; 0: not even one
-    batch: int  # clips on one GPU that the rest is for
+    largest: int  # largest batch that fits one GPU; 0 if a single clip does not
+    batch: int  # clips on one GPU, for which the other estimates are
     activations: Activations
     time: StepTime
-    room: int  # bytes that there are
+    room: int  # usable memory of a GPU, in bytes
 
     @property
     def memory(self) -> int:
-        """Bytes of the fullest moment, without what is reserved."""
+        """Peak memory in bytes, without the reserve."""
         return self.states.total + self.activations.total
 
     @property
@@ -66,7 +66,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """All ways to train a network."""
+    """Estimates for all choices of strategy and checkpointing."""
 
     network: OpNetwork
     setup: Setup
@@ -74,27 +74,27 @@ class Plan:
 
     @property
     def best(self) -> Choice | None:
-        """The simplest way that fits and sees as many clips a second as any."""
+        """The simplest choice that fits and whose throughput equals the highest, within `EQUAL`; None if none fits."""
         fitting = [c for c in self.choices if c.fits]
         most = max(map(self.rate, fitting), default=0.0)
         return next((c for c in fitting if self.rate(c) >= most * (1 - EQUAL)), None)
 
     @property
     def roomiest(self) -> Choice:
-        """The way that most clips fit with, or that takes least memory if none do."""
+        """The choice with the largest batch, or with the least memory if none fits."""
         return max(self.choices, key=lambda c: (c.largest, -c.memory))
 
     def rate(self, choice: Choice) -> float:
-        """Clips a second of all GPUs."""
+        """Return the throughput of all GPUs, in clips per second."""
         return self.setup.machine.gpus * choice.batch / choice.time.total
 
     def hours(self, choice: Choice, videos: int, epochs: float) -> float:
-        """Of a training that sees a clip of each video in each epoch."""
+        """Return the hours of training, for one clip of each video in each epoch."""
         return epochs * ceil(videos / (self.setup.machine.gpus * choice.batch)) * choice.time.total / 3600
 
 
 def plan_training(network: OpNetwork, setup: Setup) -> Plan:
-    """Every way to train a network as `archdsl.targets.torch.lower` makes it."""
+    """Return the estimates of all choices for a network lowered by `archdsl.targets.torch.lower`."""
     sizes = Sizes(network, setup.precision)
     strategies = STRATEGIES if setup.machine.gpus > 1 else STRATEGIES[:1]
     ways = [Way(strategy, checkpointing) for strategy in strategies for checkpointing in CHECKPOINTINGS]
@@ -111,7 +111,7 @@ def _choice(sizes: Sizes, setup: Setup, way: Way) -> Choice:
 
 
 def largest_batch(sizes: Sizes, checkpointing: str, room: int) -> int:
-    """The most clips whose activations fit into `room` bytes, by bisection: more clips never take less."""
+    """Return the largest batch whose activations fit `room` bytes, by bisection; 0 if a single clip does not fit."""
 
     def fits(batch: int) -> bool:
         return sizes.activations(batch, checkpointing).total <= room
@@ -128,7 +128,7 @@ def largest_batch(sizes: Sizes, checkpointing: str, room: int) -> int:
 
 
 def plan_json(plan: Plan, videos: int | None, epochs: float) -> dict[str, Any]:
-    """The plan as plain data: bytes, seconds, clips."""
+    """Return the plan as JSON data, in bytes, seconds and clips."""
     best, setup = plan.best, plan.setup
     return {
         "arch": plan.network.name,

@@ -1,8 +1,8 @@
-"""The time of a training step, from a roofline (Williams et al. 2009) and from what the network between GPUs carries.
+"""Time of a training step, from a roofline model (Williams et al. 2009) and the bandwidth between GPUs.
 
-A layer takes as long as its products at `efficiency` of the peak, or as its tensors through memory, whichever is more.
-Its backward pass takes once that for the gradient of its input and once for that of its weights, or of what else it
-takes. Nothing else is counted: no launches of kernels, no reading of videos.
+A layer takes the longer of two times: its FLOPs at `efficiency` of the peak, and its memory traffic. Its backward
+pass takes this once for the gradient of its input, and once for that of its weights (or of its second operand).
+Kernel launches and data loading are not included.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.memory import Memory
     from archdsl.targets.torch.select import OpNode
 
-BUCKET = 25 * 2**20  # bytes of gradients that DDP sums at once (bucket_cap_mb)
-FLOPS = 2  # of a multiply-add
+BUCKET = 25 * 2**20  # bytes of gradients that DDP all-reduces at once (bucket_cap_mb)
+FLOPS = 2  # per multiply-add
 
 
 @dataclass(frozen=True)
 class Machine:
-    """GPUs, and how fast they are taken to be."""
+    """The GPUs of a training run, and their assumed efficiency."""
 
     gpu: Gpu
     gpus: int = 1
     per_node: int = 8
-    efficiency: float = 0.4  # of the peak, in products
+    efficiency: float = 0.4  # fraction of the peak FLOP/s that convolutions and matrix products reach
 
     @cached_property
     def link(self) -> float:
-        """Bytes per second in one direction that a ring through all GPUs carries.
+        """Bandwidth of a ring through all GPUs in one direction, in bytes per second.
 
-        Within a node that is the link of a GPU. Between nodes the GPUs of a node share what leaves it, each by its own
-        part of the ring.
+        Within a node it is that of a GPU's link; between nodes it is limited by the network bandwidth of a node's GPUs
+        together.
         """
         if self.gpus <= self.per_node:
             return self.gpu.link
@@ -48,14 +48,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of one step of a GPU."""
+    """Duration of one training step, in seconds."""
 
     forward: float
     backward: float
-    again: float  # what is computed again
+    again: float  # recompute of checkpointed layers
     optimizer: float
-    communication: float  # all of it, most of it hidden
-    waiting: float  # for communication that nothing hides
+    communication: float  # including the part that overlaps with computation
+    waiting: float  # for communication that does not overlap
 
     @property
     def total(self) -> float:
@@ -63,12 +63,12 @@ class StepTime:
 
     @property
     def share(self) -> float:
-        """Of the step, what is spent waiting for other GPUs."""
+        """Fraction of the step spent waiting for communication."""
         return self.waiting / self.total
 
 
 def step_time(sizes: Sizes, batch: int, machine: Machine, optimizer: Optimizer, way: Way) -> StepTime:
-    """One step of `batch` clips on each GPU."""
+    """Return the duration of one step with `batch` clips on each GPU."""
     memory = sizes.memory(batch)
     network = memory.network
     nodes = [n for n in map(network.node, memory.kept) if n.inputs]
@@ -85,7 +85,7 @@ def step_time(sizes: Sizes, batch: int, machine: Machine, optimizer: Optimizer, 
 
 
 def layer_time(memory: Memory, node: OpNode, machine: Machine) -> float:
-    """Seconds of a layer's forward pass."""
+    """Return the duration of a layer's forward pass, in seconds."""
     if node.is_view:
         return 0.0
     macs = memory.batch * int(node.layer.macs(node.shape, *node.input_shapes))
@@ -94,14 +94,14 @@ def layer_time(memory: Memory, node: OpNode, machine: Machine) -> float:
 
 
 def peak(memory: Memory, node: OpNode, gpu: Gpu) -> int:
-    """FLOP/s of a layer's products: in float32, torch lets convolutions alone use TensorFloat-32."""
+    """Return the peak FLOP/s for a layer: in float32, torch uses TensorFloat-32 for convolutions only."""
     if memory.precision.half:
         return gpu.half
     return gpu.tf32 if node.op.uses_tf32 else gpu.single
 
 
 def layer_bytes(memory: Memory, node: OpNode) -> int:
-    """What moves between memory and a layer: inputs, output, weights, and what it keeps of its own."""
+    """Return the memory traffic of a layer in bytes: inputs, output, weights, and internal tensors that it saves."""
     values = sum(_bytes(memory, i) for i in (*node.inputs, node.id))
     weights = node.op.element_size([FLOAT], memory.precision) * weights_of(node)
     return values + weights + memory.kept[node.id].get(("own", node.id), 0)
@@ -112,19 +112,22 @@ def _bytes(memory: Memory, number: int) -> int:
 
 
 def passes(memory: Memory, node: OpNode) -> int:
-    """How often a layer's time comes again in the backward pass."""
+    """Return the ratio of a layer's backward to its forward time: 0, 1 or 2."""
     into = any(memory.trained[i] for i in node.inputs)
     return (2 if has_gradients(node) or not weights_of(node) else 1) if into else int(has_gradients(node))
 
 
 def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer, *, sharded: bool) -> int:
-    """What an update reads (weights, gradients, its state) and writes (weights and state); so for the average."""
+    """Return the memory traffic of an optimizer step in bytes.
+
+    It reads weights, gradients and state, and writes weights and state; the moving average of the weights likewise.
+    """
     average = 3 * weights if optimizer.ema and not sharded else 0
     return FLOAT * ((3 + 2 * optimizer.copies) * trained + average)
 
 
 def _replicated(sizes: Sizes, machine: Machine, forward: float, backward: float) -> tuple[float, float]:
-    """DDP: a ring sums gradients while the backward pass goes on; only the last bucket has to be waited for."""
+    """Return the communication and waiting time of DDP: all-reduce overlaps with backward, except the last bucket."""
     del forward
     n, size = machine.gpus, FLOAT * sizes.trained
     if n == 1:
@@ -134,7 +137,10 @@ def _replicated(sizes: Sizes, machine: Machine, forward: float, backward: float)
 
 
 def _sharded(sizes: Sizes, machine: Machine, forward: float, backward: float) -> tuple[float, float]:
-    """FSDP: weights are gathered for either pass, gradients summed to shares; the first weights are waited for."""
+    """Return the communication and waiting time of FSDP.
+
+    Weights are all-gathered for either pass and gradients reduce-scattered; the first all-gather does not overlap.
+    """
     n = machine.gpus
     if n == 1:
         return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Tensors along a plan. Needs torch."""
+"""Execution of a transfer plan on tensors. Needs torch."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 def transfer(
     plan: TransferPlan, base: Mapping[str, torch.Tensor], initial: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """The state dict of the variant.
+    """Return the state dict of the variant.
 
     Args:
-        plan: what becomes of each tensor.
+        plan: the origin of each tensor.
         base: the tensors of the base, by our names.
-        initial: those of a fresh module of the variant, for what is new.
+        initial: the tensors of a new module of the variant, for those without an origin.
 
-    What is computed is computed in float32 at least; every tensor has the type that those of the base have.
+    Steps are computed in float32 or wider; every tensor has the dtype of the base's tensors.
     """
     kind = next((t.dtype for t in base.values() if t.is_floating_point()), torch.float32)
     return {entry.name: _made(entry, base, initial[entry.name], kind) for entry in plan.entries}
 
 
 def fresh(build: Callable[[], torch.nn.Module], seed: int) -> dict[str, torch.Tensor]:
-    """The tensors of a new module, always the same for a seed. The generator of the process stays as it is."""
+    """Return the state dict of a new module, deterministic for a seed; the global generator's state is preserved."""
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]  # nor have these
         torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]  # its argument has no type
         return build().state_dict()
 
 
 def _made(entry: Entry, base: Mapping[str, torch.Tensor], initial: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
-    if not entry.base or entry.base not in base:  # a counter of batches may be missing
+    if not entry.base or entry.base not in base:  # `num_batches_tracked` may be missing
         fresh = initial.detach().clone()
         return fresh.to(kind) if fresh.is_floating_point() else fresh
-    given = base[entry.base].detach()
+    origin = base[entry.base].detach()
     if not entry.steps:
-        return given.clone(memory_format=torch.contiguous_format)
-    exact = torch.promote_types(given.dtype, torch.float32)
-    found = given.to(exact)
+        return origin.clone(memory_format=torch.contiguous_format)
+    exact = torch.promote_types(origin.dtype, torch.float32)
+    tensor = origin.to(exact)
     fresh = initial.detach().to(exact)
     for step in entry.steps:
-        found = _take(step, found)
-    found = _with_new(entry, found, fresh)
-    return found.to(given.dtype).contiguous()
+        tensor = _take(step, tensor)
+    tensor = _with_new(entry, tensor, fresh)
+    return tensor.to(origin.dtype).contiguous()
 
 
-def _with_new(entry: Entry, found: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
-    """Rows that have no origin begin as they do in a new module."""
+def _with_new(entry: Entry, tensor: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
+    """Copy the rows without an origin from a new module's tensor."""
     for step in entry.steps:
         if step.new:
             rows = torch.tensor(step.new)
-            found = found.index_copy(step.axis, rows, fresh.index_select(step.axis, rows))
-    return found
+            tensor = tensor.index_copy(step.axis, rows, fresh.index_select(step.axis, rows))
+    return tensor
 
 
 @singledispatch
@@ -71,11 +71,11 @@ def _take(step: Step, tensor: torch.Tensor) -> torch.Tensor:
 
 @_take.register
 def _(step: Select, tensor: torch.Tensor) -> torch.Tensor:
-    found = tensor.index_select(step.axis, torch.tensor([max(s, 0) for s in step.sources]))
+    selected = tensor.index_select(step.axis, torch.tensor([max(s, 0) for s in step.sources]))
     if not step.share:
-        return found
+        return selected
     counts = torch.tensor([step.counts[s] or 1 for s in step.sources], dtype=tensor.dtype)
-    return found / counts.view([-1 if a == step.axis else 1 for a in range(tensor.dim())])
+    return selected / counts.view([-1 if a == step.axis else 1 for a in range(tensor.dim())])
 
 
 @_take.register
@@ -98,13 +98,13 @@ def _(step: Centre, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _padded(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
-    """Zeros around it, so that its middle `n // 2` lies on the new middle."""
+    """Pad a tensor with zeros along one axis, so that its middle `n // 2` is at the new middle."""
     before = size // 2 - tensor.shape[axis] // 2
     shape = list(tensor.shape)
     shape[axis] = size
-    found = tensor.new_zeros(shape)
-    found.narrow(axis, before, tensor.shape[axis]).copy_(tensor)
-    return found
+    padded = tensor.new_zeros(shape)
+    padded.narrow(axis, before, tensor.shape[axis]).copy_(tensor)
+    return padded
 
 
 @_take.register
@@ -132,7 +132,7 @@ def _(step: Resample, tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _linear(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
-    """Linear interpolation along one axis, as `interpolate` does without aligned corners."""
+    """Interpolate linearly along one axis, with `align_corners=False`."""
     last = tensor.movedim(axis, -1)
-    found = interpolate(last.reshape(1, -1, last.shape[-1]), size, mode="linear", align_corners=False)
-    return found.view(*last.shape[:-1], size).movedim(-1, axis)
+    resized = interpolate(last.reshape(1, -1, last.shape[-1]), size, mode="linear", align_corners=False)
+    return resized.view(*last.shape[:-1], size).movedim(-1, axis)

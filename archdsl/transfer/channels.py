@@ -1,7 +1,7 @@
-"""Which channels of a value are which of another network's.
+"""Correspondence between the channels of values in two networks.
 
-The channels of a value are those of the layers that made them: a normalisation, a pooling or a residual sum passes them
-on, `concat` puts those of several behind each other.
+The channels of a value are identified by the layers that compute them: a normalisation, a pooling or a residual sum
+passes them on, `concat` concatenates those of several values.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ REPEAT = "repeat"
 
 
 class Segment(NamedTuple):
-    """Channels of one layer, all of them."""
+    """The output channels of one layer, as a part of a value's channels."""
 
     node: int
     channels: int
 
 
 class Channels:
-    """Where the channels of each value of a network come from."""
+    """The origins of the channels of each value of a network."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
     @cached_property
     def origins(self) -> dict[int, tuple[Segment, ...]]:
-        """The segments of each value, in order."""
-        found: dict[int, tuple[Segment, ...]] = {}
+        """The segments of each value, in order, by node id."""
+        origins: dict[int, tuple[Segment, ...]] = {}
         for node in self.network.all_nodes():
-            before = [found[i] for i in node.inputs]
+            before = [origins[i] for i in node.inputs]
             if node.layer.joins == CHANNELS:
-                found[node.id] = tuple(s for segments in before for s in segments)
+                origins[node.id] = tuple(s for segments in before for s in segments)
             elif before and (copies := _copies(node)):
-                # Of a residual sum that which went round: where depths differ it is from the same layer.
-                found[node.id] = (before[-1] if node.layer.joins == VALUES else before[0]) * copies
+                # For a residual sum, use the shortcut: with different depths, it is still from the same layer.
+                origins[node.id] = (before[-1] if node.layer.joins == VALUES else before[0]) * copies
             else:
-                found[node.id] = (Segment(node.id, int(node.shape.channels)),)
-        return found
+                origins[node.id] = (Segment(node.id, int(node.shape.channels)),)
+        return origins
 
 
 def _copies(node: Node) -> int:
-    """How often the channels of its input stand behind each other in what a layer gives; 0: it makes others of them.
+    """Return the number of times that a layer's output repeats its input channels; 0 if it computes new channels.
 
-    What packs positions into channels puts those of one position behind those of another.
+    A layer that packs positions into channels concatenates the channels of several positions.
     """
     if any(isinstance(a, In) for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes):
         return 0
@@ -62,14 +62,17 @@ def _copies(node: Node) -> int:
 
 
 def grown(count: int, of: int, rule: str) -> tuple[int, ...]:
-    """For each of some channels that of the original ones which it begins as; -1: none."""
+    """Return the source channel, below `of`, of each of `count` channels by a rule for the added ones; -1 for none."""
     return tuple(i % of if rule == REPEAT or i < of else -1 for i in range(count))
 
 
 def along(
     ours: tuple[Segment, ...], theirs: tuple[Segment, ...], partners: Mapping[int, int], rule: str
 ) -> tuple[int, ...]:
-    """For each channel of a value the one of theirs that it begins as; -1: none."""
+    """Return the source channel of each channel of a value, by the origins of both; -1 for none.
+
+    `partners` maps nodes of ours to the corresponding nodes of theirs.
+    """
     starts: list[tuple[int, int]] = []
     places: dict[int, list[tuple[int, int]]] = {}
     at = 0
@@ -77,18 +80,18 @@ def along(
         starts.append((at, count))
         places.setdefault(node, []).append((at, count))
         at += count
-    found: list[tuple[int, int] | None] = []
+    matched: list[tuple[int, int] | None] = []
     met: Counter[int] = Counter()
     for node, _ in ours:
-        there, number = places.get(partners.get(node, -1), []), met[node]
-        found.append(there[number] if number < len(there) else None)
+        candidates, number = places.get(partners.get(node, -1), []), met[node]
+        matched.append(candidates[number] if number < len(candidates) else None)
         met[node] += 1
-    if not any(found) and len(ours) == len(theirs):
-        found = [*starts]
-    if not any(found):
+    if not any(matched) and len(ours) == len(theirs):
+        matched = [*starts]
+    if not any(matched):
         return grown(sum(count for _, count in ours), at, rule)
     sources: list[int] = []
-    for (_, count), place in zip(ours, found, strict=True):
+    for (_, count), place in zip(ours, matched, strict=True):
         if place is None:
             sources += [-1] * count
         else:
@@ -98,14 +101,14 @@ def along(
 
 
 def inside(count: int, of: int, parts: int, heads: tuple[int, int], rule: str) -> tuple[int, ...]:
-    """The same for channels inside a layer: `parts` behind each other, each of some heads."""
-    (ours, theirs), found = heads, list[int]()
+    """Return the source channels for inner channels of a layer: `parts` (queries, keys, values), each of `heads`."""
+    (ours, theirs), sources = heads, list[int]()
     width, their_width = count // parts // ours, of // parts // theirs
     if (width, ours) == (their_width, theirs) or width * ours == their_width * theirs:
-        return tuple(range(count))  # heads cut otherwise are still the same channels
+        return tuple(range(count))  # another division into heads has the same channels
     for part in range(parts):
         for head in grown(ours, theirs, rule):
             inner = grown(width, their_width, rule)
             start = (part * theirs + head) * their_width
-            found += [start + i if head >= 0 <= i else -1 for i in inner]
-    return tuple(found)
+            sources += [start + i if head >= 0 <= i else -1 for i in inner]
+    return tuple(sources)

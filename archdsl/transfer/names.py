@@ -1,4 +1,4 @@
-"""Names between specs: what the tensors that a network begins from are called in another one."""
+"""Names across specs: the name in another spec of the tensor that each tensor is initialised from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def renaming(weights: WeightMap | None, names: Iterable[str]) -> Callable[[str], str | None]:
-    """The name that each of our tensors has there.
+    """Return the function from a tensor's name to its name in the base.
 
-    It is the same one where no rule says else; none where that is what another tensor of ours begins from by a rule.
+    The name is the same unless a rule maps it; it is None if a rule maps another tensor to the same name.
 
     Args:
-        weights: the map between the two specs, if there is one.
-        names: of all our tensors.
+        weights: the map between the two specs, if any.
+        names: the names of all our tensors.
     """
     if weights is None:
         return lambda name: name

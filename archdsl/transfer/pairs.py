@@ -1,8 +1,8 @@
-"""What each tensor of a variant begins from: the tensor of the same name, but where a map or a deeper stage says else.
+"""Correspondence between the tensors of a variant and of its base: by name, except for a map or another depth.
 
-Rows of blocks are numbered. Where a row has another length than the base's, each block begins from the one of its
-number, or from one that is more like it: the last block of a stage of MViT widens it, every other one of Swin shifts
-its windows.
+Blocks in a row are numbered. If a row has another length than the base's, each block is initialised from the one of its
+number, or from a more similar one: the last block of a stage of MViT widens it, every other one of Swin has shifted
+windows.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """A tensor of the variant and what it begins from: a tensor of the base, or the reason why nothing."""
+    """A tensor of the variant, with the tensor of the base that it is initialised from, or the reason for none."""
 
     name: str
     base: str = ""
     reason: str = ""
-    repeats: str = ""  # the block that this one is a further copy of
+    repeats: str = ""  # the block of the base that is used once more for this one
 
 
 @dataclass
 class _Rows:
-    """The blocks of each row, by the name before their numbers: what is in each, by the names behind them."""
+    """The blocks of each row, by prefix and number, with the form of each of their tensors by the rest of its name."""
 
     blocks: dict[str, dict[int, dict[str, Form]]] = field(default_factory=dict[str, dict[int, dict[str, Form]]])
 
@@ -59,7 +59,7 @@ class _Rows:
 
 
 def places(network: Network) -> dict[str, Place]:
-    """Every tensor of the state dict, in the order of data flow."""
+    """Return every tensor of the state dict by name, in the order of data flow."""
     return {
         f"{node.name}.{name}": Place(node, name, shape)
         for node in network.all_nodes()
@@ -70,13 +70,13 @@ def places(network: Network) -> dict[str, Place]:
 def pairs(
     base: Mapping[str, Place], ours: Mapping[str, Place], rename: Callable[[str], str | None], depth: str
 ) -> list[Pair]:
-    """What each of our tensors begins from.
+    """Pair each tensor of a network with the tensor of the base that it is initialised from.
 
     Args:
-        base: the tensors of the network to begin from.
-        ours: those of the other network.
-        rename: the name that a tensor of ours has there, before blocks are counted; None where it has none.
-        depth: whether further blocks `repeat` one of the base or are `new`.
+        base: the tensors of the base.
+        ours: the tensors of the network.
+        rename: returns the name in the base, before blocks are renumbered, of a tensor; None for none.
+        depth: `repeat` to initialise added blocks from those of the base, or `new`.
     """
     names = {name: rename(name) for name in ours}
     there, here = _Rows(), _Rows()
@@ -90,7 +90,7 @@ def pairs(
 
 
 def _form(place: Place) -> Form:
-    """What makes blocks alike: the shape of a tensor and each setting of its layer."""
+    """Return the features by which blocks are compared: a tensor's shape and the attributes of its layer."""
     values = plain_values(place.node.layer)
     return frozenset({("", str(place.shape)), *((k, repr(v)) for k, v in values.items())})
 
@@ -107,7 +107,7 @@ def _pair(name: str, other: str | None, base: Mapping[str, Place], counts: _Coun
 
 
 class _Counts:
-    """Numbers of blocks: ours to the base's."""
+    """Mapping of block numbers from the network to its base."""
 
     def __init__(self, there: _Rows, here: _Rows, depth: str) -> None:
         self.there = there
@@ -116,9 +116,9 @@ class _Counts:
         self.row = cache(self._row)
 
     def renumbered(self, name: str) -> tuple[str | None, str]:
-        """A name with the numbers that its blocks have there, and the block that it repeats, if it does.
+        """Return a name with the block numbers of the base, and the block that it repeats, if any.
 
-        Without a block there: None, and the row.
+        If the base has no block for it, return None and the row.
         """
         prefix, rest, repeats = "", name, ""
         at = 0
@@ -134,18 +134,18 @@ class _Counts:
         return prefix + rest, repeats
 
     def _row(self, theirs: str, ours: str) -> dict[int, tuple[int, bool]]:
-        """For each block of ours in a row the number there, and whether another one has it, too; -1: none."""
+        """Return the base's number of each block in a row (-1 for none), and True if an earlier block has it, too."""
         before, row = self.there.blocks.get(theirs, {}), self.here.blocks[ours]
         if not before or before.keys() == row.keys():
             return {}
-        found: dict[int, tuple[int, bool]] = {}
+        numbers: dict[int, tuple[int, bool]] = {}
         taken: set[int] = set()
         for number, block in sorted(row.items()):
             best = max(before, key=lambda k, n=number, b=block: (_likeness(b, before[k]), k == n, k))
             again = best in taken
-            found[number] = (-1 if again and self.depth != REPEAT else best, again)
+            numbers[number] = (-1 if again and self.depth != REPEAT else best, again)
             taken.add(best)
-        return found
+        return numbers
 
 
 def _likeness(one: Mapping[str, Form], other: Mapping[str, Form]) -> int:

@@ -1,4 +1,4 @@
-"""How each tensor of a variant comes from those of a base, and why."""
+"""Transfer plans: the origin of each tensor of a variant in its base, and the steps that adapt its shape."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ UNITS = {"t": "frames", "h": "rows", "w": "columns"}
 
 @dataclass(frozen=True)
 class Rules:
-    """What a user chooses.
+    """User options of a transfer.
 
-    `inflate`: how a filter of one frame gets several, `average` or `centre`; `width` and `depth`: whether channels and
-    blocks that the base lacks `repeat` those that it has, or are `new`; `new`: patterns of names to initialise anew.
+    `inflate`: inflation of filters from one frame to several, `average` or `centre`; `width` and `depth`: `repeat` to
+    initialise added channels and blocks from those of the base, or `new`; `new`: name patterns of tensors to
+    initialise anew.
     """
 
     inflate: str = AVERAGE
@@ -71,7 +72,7 @@ class Rules:
             if value not in known:
                 raise ValueError(f"{name} = {value!r}: it is {' or '.join(map(repr, known))}")
         if isinstance(self.new, str):
-            raise TypeError(f"new = {self.new!r}: it is a tuple of patterns")  # else each letter would be one
+            raise TypeError(f"new = {self.new!r}: it is a tuple of patterns")  # iterating a string yields its letters
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ class Entry:
     """One tensor of the variant.
 
     `how` is `copied`, `interpolated`, `inflated`, `sliced`, `padded`, `repeated`, `extended` (partly new) or `new`;
-    `why` says what is done, or why nothing can be.
+    `why` describes the steps, or the reason for `new`.
     """
 
     name: str
     shape: Shape
-    base: str  # "" where it is new
+    base: str  # empty if it is new
     base_shape: Shape | None
     how: str
     why: str
@@ -93,7 +94,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class TransferPlan:
-    """Every tensor of a variant, and those of the base that are not used."""
+    """The origin of every tensor of a variant, and the unused tensors of the base."""
 
     base: str
     network: str
@@ -102,31 +103,31 @@ class TransferPlan:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many tensors are copied, interpolated and so on."""
-        found: dict[str, int] = {}
+        """Number of tensors for each value of `how`: copied, interpolated and so on."""
+        counts: dict[str, int] = {}
         for entry in self.entries:
-            found[entry.how] = found.get(entry.how, 0) + 1
-        return found
+            counts[entry.how] = counts.get(entry.how, 0) + 1
+        return counts
 
     @property
     def is_complete(self) -> bool:
-        """Whether every tensor begins from the base, and all of the base are used."""
+        """True if every tensor is initialised from the base, and every tensor of the base is used."""
         return not self.unused and not {"new", "extended"} & self.counts.keys()
 
 
 def plan_transfer(
     base: Network, network: Network, rename: Callable[[str], str | None], rules: Rules | None = None
 ) -> TransferPlan:
-    """How the tensors of a network come from those of another one.
+    """Plan the initialisation of a network's tensors from those of another network.
 
     Args:
-        base: the network that there are weights of.
-        network: the one that there shall be.
-        rename: the name that a tensor has in the base, where blocks have the same numbers; None where it has none.
-        rules: what can be done in several ways.
+        base: the network that the weights are of.
+        network: the network to initialise.
+        rename: returns the name in the base, for the same block numbers, of a tensor; None for none.
+        rules: the user's options.
 
     Raises:
-        ValueError: if a pattern of what shall be new is for no tensor.
+        ValueError: if a pattern in `rules.new` matches no tensor.
     """
     rules = rules or Rules()
     planner = _Planner(base, network, rename, rules)
@@ -177,7 +178,7 @@ class _Planner:
         return Entry(pair.name, here.shape, pair.base, there.shape, how, "; ".join(texts), tuple(steps))
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
-        """What brings one tensor to the shape of the other, or why nothing can."""
+        """Return the steps that adapt a tensor of the base to the shape of ours, or the reason why it is impossible."""
         known = _axes_of_both(here, there)
         if known is None:
             if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
@@ -244,7 +245,7 @@ class _Planner:
 
 
 def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Step | str | None:
-    """Rows of tables: for positions, distances or frames."""
+    """Return the step for the rows of a table of positions, distances, offsets or frames."""
     size, of = sizes
     match meanings:
         case Places(grid=grid, tokens=tokens), Places(grid=old, tokens=old_tokens):
@@ -269,10 +270,10 @@ def _count(segments: tuple[Segment, ...]) -> int:
 
 
 def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
-    """Return the meanings of the axes of two tensors where they are known and agree.
+    """Return the meanings of the axes of two tensors if they are known and agree, or else None.
 
-    A vector that its layer does not name holds a number for each output channel if it has as many, on both sides. Where
-    both are of equal size, that is only a guess, and a copy needs none.
+    An undeclared vector is assumed to have one element per output channel if it is of that size, on both sides. Vectors
+    of equal size need no such assumption: they are copied.
     """
     one, other = _axes(here), _axes(there)
     if one is None and other is None and here.shape != there.shape:
@@ -284,9 +285,9 @@ def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Ax
 
 
 def _axes(place: Place) -> tuple[Axis, ...] | None:
-    """Return the meaning of each axis of a tensor as its layer gives it; None where it gives none."""
-    found = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
-    return found if found is not None and len(found) == len(place.shape) else None
+    """Return the meaning of each axis of a tensor as its layer declares it; None if it does not."""
+    axes = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
+    return axes if axes is not None and len(axes) == len(place.shape) else None
 
 
 def _nothing_known(here: Place, there: Place) -> str:
@@ -299,13 +300,13 @@ def _nothing_known(here: Place, there: Place) -> str:
 
 
 def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
-    """Return the names of a source's tensors that nothing of the variant begins from, so that they may be missing."""
+    """Return the names of a source's tensors from which nothing is initialised, so that they may be missing."""
     needed = {entry.base for entry in plan.entries}
     return {t.name for move in names.moves if not any(o.name in needed for o in move.ours) for t in move.theirs}
 
 
 def plan_json(plan: TransferPlan) -> dict[str, Any]:
-    """The plan as plain data."""
+    """Return the plan as JSON data."""
     return {
         "base": plan.base,
         "arch": plan.network,

@@ -1,4 +1,4 @@
-"""What can happen to a tensor on its way to another shape. Each step is about one axis, and says what it does."""
+"""Steps that adapt a tensor to another shape, each along one axis, with a description."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from archdsl.layers.axes import Size3
 
-# How a tensor came to be, the farthest from its origin first.
+# Origins of a tensor, from the least to the most faithful.
 NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, COPIED = (
     "new", "extended", "inflated", "interpolated", "repeated", "padded", "sliced", "copied",
 )  # fmt: skip
@@ -22,13 +22,13 @@ AVERAGE, CENTRE = "average", "centre"
 
 @dataclass(frozen=True)
 class Step:
-    """Something that is done along one axis."""
+    """A change of a tensor along one axis."""
 
     axis: int
 
     @property
     def new(self) -> tuple[int, ...]:
-        """The rows that have no origin."""
+        """The indices that are initialised anew."""
         return ()
 
     @property
@@ -37,16 +37,16 @@ class Step:
 
     @property
     def text(self) -> str:
-        """What happens, for a person."""
+        """The description of the step in messages."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Select(Step):
-    """Rows, each from another one. Where one goes to several that are summed up behind, they `share` it."""
+    """Selection of slices by index. If a slice is repeated and its copies are summed later, `share` divides it."""
 
     sources: tuple[int, ...]  # -1: initialised anew
-    of: int  # rows that there were
+    of: int  # size of the axis in the base
     what: str
     share: bool = False
 
@@ -79,10 +79,10 @@ class Select(Step):
 
 @dataclass(frozen=True)
 class Inflate(Step):
-    """A filter of one frame to one of several (Carreira and Zisserman 2017, section 2.4)."""
+    """Inflation of a filter from one frame to several (Carreira and Zisserman 2017, section 2.4)."""
 
     size: int
-    rule: str  # `average`: the same in all, divided by their number; `centre`: in the middle, zeros around it
+    rule: str  # `average`: copies divided by their number; `centre`: in the middle frame, zeros in the others
 
     @property
     def verb(self) -> str:
@@ -96,7 +96,7 @@ class Inflate(Step):
 
 @dataclass(frozen=True)
 class Sum(Step):
-    """A filter of several frames to one, which does the same to a still clip."""
+    """Sum of a filter over its frames, which gives the same output for a still clip."""
 
     size: int
 
@@ -111,7 +111,7 @@ class Sum(Step):
 
 @dataclass(frozen=True)
 class Centre(Step):
-    """A larger filter with zeros around the old one, or the middle of it."""
+    """Zero padding of a filter to a larger size, or a centre crop of it."""
 
     size: int
     of: int
@@ -129,7 +129,7 @@ class Centre(Step):
 
 @dataclass(frozen=True)
 class Stretch(Step):
-    """A filter that cuts patches to patches of another size; sums over it stay what they are."""
+    """Linear interpolation of a patch-embedding filter to another patch size; sums over it are preserved."""
 
     size: int
     of: int
@@ -146,7 +146,7 @@ class Stretch(Step):
 
 @dataclass(frozen=True)
 class Resample(Step):
-    """Rows that stand for a grid over t, h and w: interpolated over time and space. `tokens` rows stand before them."""
+    """Interpolation of rows for a grid (t, h, w) over time and space; the first `tokens` rows are for class tokens."""
 
     grid: Size3
     of: Size3
@@ -180,7 +180,7 @@ class Resample(Step):
 
 @dataclass(frozen=True)
 class Lengthen(Step):
-    """Rows for distances along one axis, interpolated as PySlowFast does when it loads them."""
+    """Linear interpolation of rows for relative positions along one axis, as PySlowFast does when it loads them."""
 
     size: int
     of: int
@@ -195,7 +195,7 @@ class Lengthen(Step):
 
 
 def verb_of(steps: Sequence[Step]) -> str:
-    """The one that is farthest from a copy."""
+    """Return the verb of the least faithful step; `copied` if there is none."""
     return min((s.verb for s in steps), key=VERBS.index, default=COPIED)
 
 

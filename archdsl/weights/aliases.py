@@ -1,4 +1,4 @@
-"""Other names of theirs: second ones of a tensor in one state dict, and those that versions of a code base have."""
+"""Aliases of a source's tensors: second names in the same state dict, and names in other versions of the code."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Aliases:
-    """The other names of tensors of theirs, each behind the name that it belongs to."""
+    """Aliases of a source's tensors, by the name that they belong to."""
 
-    second: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # written too
-    instead: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # of names that are written
+    second: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # also written to checkpoints
+    instead: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # read only
 
     @cached_property
     def meant(self) -> dict[str, str]:
-        """Each of them, with the name that it belongs to."""
+        """The name that each alias belongs to."""
         return {alias: name for names in (self.second, self.instead) for name in names for alias in names[name]}
 
     def of(self, name: str) -> list[str]:
-        """All names of a tensor that a rule names, in the order in which they count."""
+        """Return all names of a tensor, given by its name in a rule, in order of precedence."""
         written = [name, *self.second.get(name, ())]
         return [n for w in written for n in (w, *self.instead.get(w, ()))]
 
     def found(self, name: str, given: Container[str]) -> list[str]:
-        """The names under which a checkpoint has a tensor that a rule names. The first one counts."""
+        """Return the names under which a checkpoint has the tensor `name` of a rule; the first has precedence."""
         written = [name, *self.second.get(name, ())]
-        found = (next((n for n in (w, *self.instead.get(w, ())) if n in given), None) for w in written)
-        return [n for n in found if n is not None]
+        present = (next((n for n in (w, *self.instead.get(w, ())) if n in given), None) for w in written)
+        return [n for n in present if n is not None]
 
 
 def bind_aliases(weights: WeightMap, taken: dict[str, Span], reporter: Reporter) -> Aliases:
-    """The other names of tensors.
+    """Return the aliases of a map's tensors.
 
     Args:
         weights: the map.
-        taken: the names that rules give, and where; those that are found here are put to them.
-        reporter: told of names that are taken already.
+        taken: the names in rules, with their spans; aliases are added.
+        reporter: receives a fault for each alias that is taken already.
     """
     rules = list(taken)
     second = _bound((a for a in weights.aliases if a.second), weights, rules, taken, reporter)

@@ -1,4 +1,4 @@
-"""Faults of a map that can be told without a network: captures and axes that do not agree, what is said twice."""
+"""Checks of a map that need no network: inconsistent captures and axes, duplicates, limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.weights.tree import Alias, Axes, Capture, Number, Rule, Tensors, WeightMap
 
-MAX_CAPTURES = 6  # of one name; what a pattern costs to match grows with them
+MAX_CAPTURES = 6  # of one name; the cost of matching a pattern grows with them
 MAX_DOTTED = 2
 MAX_NUMBERED = 8  # patterns of one `number`
-MAX_ALIASES = 200  # lines, each for all tensors
+MAX_ALIASES = 200  # lines, each of which applies to all tensors
 
 
 def check_rules(weights: WeightMap, reporter: Reporter) -> None:
-    """Reports every fault."""
+    """Report every fault of a map."""
     for number in weights.numbers.values():
         _check_number(number, weights, reporter)
     for rule in weights.rules:
@@ -74,7 +74,7 @@ def _check_alias(alias: Alias, weights: WeightMap, reporter: Reporter) -> None:
 
 
 def _check_known(tensors: Tensors, other: Tensors, side: str, reporter: Reporter) -> None:
-    """Every capture stands on the other side too, which decides what it holds."""
+    """Report captures that the other side, which determines their text, does not have."""
     known = {c.name for c in other.captures}
     for capture in tensors.captures:
         if capture.name not in known:
@@ -83,7 +83,7 @@ def _check_known(tensors: Tensors, other: Tensors, side: str, reporter: Reporter
 
 
 def _check_limits(tensors: Tensors, weights: WeightMap, reporter: Reporter) -> None:
-    """Captures are few, and texts stand between them, so that matching costs little and can have one result only."""
+    """Report a pattern with too many captures, which would be expensive to match."""
     captures = tensors.captures
     if sum(_weight(c, weights) for c in captures) > MAX_CAPTURES or sum(c.dotted for c in captures) > MAX_DOTTED:
         label = f"at most {MAX_CAPTURES} captures, {MAX_DOTTED} of them with dots"
@@ -92,7 +92,7 @@ def _check_limits(tensors: Tensors, weights: WeightMap, reporter: Reporter) -> N
 
 
 def _weight(capture: Capture, weights: WeightMap) -> int:
-    """As how many captures it counts: what is numbered as those that are in its patterns."""
+    """Return the number of captures that one counts as: for a numbered one, those in its patterns."""
     number = weights.numbers.get(capture.name)
     return max(1, *(len(p.captures) for p in number.patterns)) if number is not None else 1
 

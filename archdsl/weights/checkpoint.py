@@ -1,4 +1,4 @@
-"""State dicts: found in what training code has put around them, and safetensors files of ours. Needs torch."""
+"""State dicts: extraction from the checkpoints of training code, and writing as safetensors. Needs torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import torch
 
-# Where training code keeps the state dict of the model, the surest first.
+# Keys under which training code saves the model's state dict, the most reliable first.
 WRAPPERS = ("model_state", "state_dict", "model_state_dict", "model", "module", "net", "network")
 MAX_DEPTH = 50  # of dicts in dicts
 MAX_DICTS = 10_000
@@ -32,48 +32,48 @@ Path_ = tuple[str, ...]
 
 
 class Loaded(NamedTuple):
-    """The tensors of a model, and what there is to say about which of a checkpoint's they are."""
+    """The tensors of a model, and warnings about their choice among a checkpoint's tensors."""
 
     tensors: dict[str, torch.Tensor]
     warnings: tuple[Diagnostic, ...] = ()
 
 
 def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str], key: str = "") -> Loaded:
-    """Return the tensors of all files, those of a file with a name behind it: `rgb.` before theirs.
+    """Return the tensors of all files; those of a file with a name get it as a prefix, such as `rgb.`.
 
     Args:
         files: name, empty for none, and path of each.
-        expected: the names that the tensors shall have.
-        key: the part of each checkpoint to take, as `a.b` for what is `b` in `a`; empty for the model's.
+        expected: the names that the tensors should have.
+        key: the entry of each checkpoint to read, `a.b` for `b` in `a`; empty for the model's state dict.
 
     Raises:
         UsageError: if there is no such file.
-        SpecError: if one cannot be read, or only by running code that is in it, or holds no tensors.
+        SpecError: if one cannot be read without running code in it, or has no tensors.
     """
-    found: dict[str, torch.Tensor] = {}
+    loaded: dict[str, torch.Tensor] = {}
     warnings: list[Diagnostic] = []
     for name, file in files:
-        tensors, told = state_dict_of(read_checkpoint(file), file, key, expected)
-        warnings += told
+        tensors, new_warnings = state_dict_of(read_checkpoint(file), file, key, expected)
+        warnings += new_warnings
         before = f"{name}." if name else ""
         own = {n.removeprefix(before) for n in expected if n.startswith(before)}
-        found.update((f"{before}{n}", t) for n, t in without_prefix(tensors, own).items())
-    return Loaded(found, tuple(warnings))
+        loaded.update((f"{before}{n}", t) for n, t in without_prefix(tensors, own).items())
+    return Loaded(loaded, tuple(warnings))
 
 
 def state_dict_of(checkpoint: Any, origin: str, key: str = "", expected: Collection[str] = ()) -> Loaded:
-    """Return the tensors of a model, found in what training code has put around them.
+    """Return the tensors of a model in a checkpoint of training code.
 
-    Of the raw weights and an average of them the raw ones are taken, with a warning, unless `key` says otherwise.
+    Raw weights are preferred to a moving average of them, with a warning, unless `key` names the average.
 
     Args:
-        checkpoint: what a file held.
-        origin: its name, for diagnostics.
-        key: the part to take; empty for the model's.
-        expected: names of tensors that belong to the model whatever they look like.
+        checkpoint: the object in a file.
+        origin: the file's name, for diagnostics.
+        key: the entry to read; empty for the model's state dict.
+        expected: names of tensors that belong to the model, even if they look like an average.
 
     Raises:
-        SpecError: if there are none, or it cannot be told which.
+        SpecError: if there are none, or if the choice is ambiguous.
     """
     inside = _Contents(checkpoint)
     if key:
@@ -82,7 +82,7 @@ def state_dict_of(checkpoint: Any, origin: str, key: str = "", expected: Collect
     raw, averages = _divided(_tensors(inside, path, origin), expected)
     is_average = _is_average(path)
     beside = () if is_average else dict.fromkeys(_to_average(p) for p in inside.state_dicts if _is_average(p))
-    if not raw:  # nothing but averages, under a prefix that `without_prefix` takes off
+    if not raw:  # only averages, under a prefix that `without_prefix` removes
         return Loaded(averages, (_of_averages(origin, "averages", ()),))
     others = [*beside, *dict.fromkeys(_head(name) for name in averages if "." in name)]
     if not (others or averages or is_average):
@@ -96,7 +96,7 @@ def _taken(path: Path_) -> str:
 
 
 def _of_averages(origin: str, taken: str, others: Sequence[str]) -> Diagnostic:
-    """Return the warning that a checkpoint holds averages of weights, whichever are taken."""
+    """Return the warning that a checkpoint has averages of weights; `taken` says which weights are read."""
     hint = "there is nothing else, or nothing that has a name of its own"
     if others:
         hint = f"averages are in {_quoted(others)}; `--key {readable(others[0])}` takes them instead"
@@ -110,7 +110,7 @@ def _of_averages(origin: str, taken: str, others: Sequence[str]) -> Diagnostic:
 
 @dataclass
 class _Contents:
-    """The dicts in a checkpoint by the keys that lead to them, whether they hold each other or not."""
+    """The dicts in a checkpoint by their paths of keys; a dict that contains itself is visited once per path."""
 
     checkpoint: Any
     dicts: dict[Path_, Mapping[Any, Any]] = field(default_factory=dict[Path_, Mapping[Any, Any]])
@@ -132,14 +132,14 @@ class _Contents:
             waiting += [((*path, k), v, held) for k, v in inside.items() if isinstance(k, str)]
 
     def below(self, path: Path_) -> list[str]:
-        """Return the keys of a dict that lead to tensors."""
+        """Return the keys of a dict below which there are tensors."""
         at = len(path)
-        found = (p[at] for p in self.state_dicts if len(p) > at and p[:at] == path)
-        return list(dict.fromkeys(found))
+        keys = (p[at] for p in self.state_dicts if len(p) > at and p[:at] == path)
+        return list(dict.fromkeys(keys))
 
 
 def _model(inside: _Contents, start: Path_, origin: str) -> Path_:
-    """Return the path to the state dict of the model, from a dict of the checkpoint on."""
+    """Return the path to the model's state dict, at or below a dict of the checkpoint."""
     path = start
     while path in inside.dicts:
         keys = inside.below(path)
@@ -172,7 +172,7 @@ def _tensors(inside: _Contents, path: Path_, origin: str) -> dict[str, torch.Ten
 
 
 def _named(inside: _Contents, key: str, origin: str, expected: Collection[str]) -> Loaded:
-    """Return the part of a checkpoint that `--key` names: a dict in it, or what stands behind a prefix."""
+    """Return the entry of a checkpoint that `--key` names: a dict in it, or the tensors with a prefix."""
     start = next((path for path in inside.dicts if path and ".".join(path) == key), None)
     if start is not None:
         path = _model(inside, start, origin)
@@ -203,7 +203,7 @@ def _quoted(names: Sequence[str]) -> str:
 def _divided(
     tensors: dict[str, torch.Tensor], expected: Collection[str]
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Return the tensors of the model, and those of averages that stand beside them under a prefix such as `ema.`."""
+    """Separate the tensors of the model from averages next to them, under a prefix such as `ema.`."""
     own = {_head(name) for name in expected}
     averages = {n: t for n, t in tensors.items() if _is_average((_head(n),)) and _head(n) not in own}
     return {n: t for n, t in tensors.items() if n not in averages}, averages
@@ -214,7 +214,7 @@ def _head(name: str) -> str:
 
 
 def _to_average(path: Path_) -> str:
-    """Return the part of a path that leads to the first dict that is called like an average."""
+    """Return the start of a path, up to the first key that is a name for an average."""
     end = next(i for i, key in enumerate(path, 1) if _is_average((key,)))
     return ".".join(path[:end])
 
@@ -229,10 +229,10 @@ def _is_average(path: Path_) -> bool:
 def without_prefix(
     tensors: Mapping[str, torch.Tensor], names: Collection[str], others: Collection[str] = ()
 ) -> dict[str, torch.Tensor]:
-    """The tensors without what training code has put before the names of the model's, such as `module.`.
+    """Return the tensors without a prefix that training code adds to the model's names, such as `module.`.
 
-    A prefix that all of them lack, such as `backbone.`, is put before them. What training code keeps beside them under
-    other names, such as a metric, is left as it is. Tensors of the model can have names of the `others` too.
+    A prefix that all of them lack, such as `backbone.`, is added. Other tensors, such as a metric, keep their names.
+    `others` are further names that tensors of the model can have.
     """
     known = {*names, *others}
     if not known.intersection(tensors):
@@ -255,7 +255,7 @@ def _dots(name: str) -> Iterator[re.Match[str]]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a state dict so that the file is there whole or not at all.
+    """Write a state dict atomically.
 
     Raises:
         CommandError: if it cannot be written.

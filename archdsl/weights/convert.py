@@ -1,4 +1,4 @@
-"""Tensors along a plan. Needs torch."""
+"""Conversion of state dicts between sources by their plans. Needs torch."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def convert(
     origin: str = "the state dict",
     absent: Collection[str] = (),
 ) -> dict[str, torch.Tensor]:
-    """A state dict with the names of one source, as one with the names of another.
+    """Convert a state dict from one source's names and layouts to another's.
 
-    Both plans are for the same network. The tensors are copies, contiguous, and of the same type. What is `absent` of
-    theirs can be missing, and so can what is made of it.
+    Both plans are for the same network. The result has contiguous copies of the same dtype. Tensors in `absent` can be
+    missing from the input, and those made from them are missing from the result.
 
     Raises:
-        SpecError: if the tensors are not those that the source's plan takes, or hold no real numbers.
+        SpecError: if the tensors are not those of the source's plan, or not real numbers.
     """
     named = without_prefix(tensors, source.theirs, source.aliases.meant)
     fit(source, shapes(named), origin, absent)
@@ -51,7 +51,7 @@ def convert_all(
     origin: str,
     initial: Callable[[], Mapping[str, torch.Tensor]],
 ) -> tuple[dict[str, torch.Tensor], list[Diagnostic]]:
-    """Return what `convert` does; a head that the checkpoint lacks begins as in a new module, with a warning.
+    """Convert as `convert` does; a head that the checkpoint lacks is initialised anew, with a warning.
 
     `initial` returns the tensors of a new module by our names.
 
@@ -125,13 +125,13 @@ def not_finite(tensors: Mapping[str, torch.Tensor], origin: str) -> list[Diagnos
 
 
 def _taken(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
-    """Theirs to ours."""
+    """Convert a source's tensors to ours."""
     import torch
 
     ours: dict[str, torch.Tensor] = {}
     for move in plan.moves:
         if any(t.name not in theirs for t in move.theirs):
-            continue  # it counts batches, and `fit` lets it be missing
+            continue  # `num_batches_tracked`, which may be missing
         back = move.change.back() if move.change is not None else None
         parts = [theirs[t.name] for t in move.theirs]
         if len(move.ours) > 1:
@@ -143,7 +143,7 @@ def _taken(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Te
 
 
 def _given(ours: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
-    """Ours to theirs."""
+    """Convert our tensors to a source's."""
     theirs: dict[str, torch.Tensor] = {}
     for move in plan.moves:
         if any(t.name not in ours for t in move.ours):
@@ -165,7 +165,7 @@ def _changed(tensor: torch.Tensor, step: Change | None) -> torch.Tensor:
 
 
 def _stored(names: Sequence[str], parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copies of the parts under their names, joined if there is but one name."""
+    """Return contiguous copies of the parts by name, concatenated if there is a single name."""
     import torch
 
     if len(names) == 1 and len(parts) > 1:

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint against those that a plan moves."""
+"""Comparison of a checkpoint's tensors with those that a plan needs, and hints for a misfit."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from archdsl.weights.shapes import Shape
     from archdsl.weights.tree import WeightMap
 
-MOSTLY = 0.8  # of the names of a checkpoint that another source has too, for it to be suggested
+MOSTLY = 0.8  # share of a checkpoint's names that another source must know to be suggested
 
 
 class Misfit(NamedTuple):
-    """Names of theirs that have no place in a network, that it lacks, and that have another shape there."""
+    """Names of a checkpoint's tensors that the plan does not need, that are missing, and that have another shape."""
 
     over: list[str]
     missing: list[str]
@@ -33,22 +33,22 @@ class Misfit(NamedTuple):
 
 
 def misfit(plan: Plan, given: Mapping[str, Shape], absent: Collection[str] = ()) -> tuple[Misfit, dict[str, Shape]]:
-    """Return how the tensors of a checkpoint differ from those that a plan takes, and the shapes that it wants.
+    """Return the differences of a checkpoint's tensors from those that a plan needs, and the needed shapes by name.
 
     Args:
         plan: the plan.
         given: names and shapes of the checkpoint's tensors.
-        absent: names of theirs that may be missing.
+        absent: names of tensors that may be missing.
     """
-    found = {n: plan.aliases.found(n, given) for n in plan.theirs}
-    wanted = {name: plan.theirs[n] for n, names in found.items() for name in names or [n]}
+    present = {n: plan.aliases.found(n, given) for n in plan.theirs}
+    wanted = {name: plan.theirs[n] for n, names in present.items() for name in names or [n]}
     over = [n for n in given if n not in wanted and not plan.dropped.fullmatch(n)]
-    missing = [n for n, names in found.items() if not names and n not in plan.counters and n not in absent]
+    missing = [n for n, names in present.items() if not names and n not in plan.counters and n not in absent]
     return Misfit(over, missing, [n for n in wanted if n in given and given[n] != wanted[n]]), wanted
 
 
 def without_head(plan: Plan, given: Mapping[str, Shape]) -> set[str]:
-    """Return the names of theirs that a checkpoint lacks where it lacks whole layers of the head and nothing else."""
+    """Return the names that a checkpoint lacks, if it lacks only whole layers of the head; otherwise an empty set."""
     (over, missing, reshaped), _ = misfit(plan, given)
     if over or reshaped:
         return set()
@@ -68,10 +68,10 @@ def without_head(plan: Plan, given: Mapping[str, Shape]) -> set[str]:
 
 
 def fit(plan: Plan, given: Mapping[str, Shape], origin: str, absent: Collection[str] = ()) -> None:
-    """Holds the tensors of a checkpoint against those that the plan takes; those that are `absent` may be missing.
+    """Check that the tensors of a checkpoint are those that the plan needs; those in `absent` may be missing.
 
     Raises:
-        SpecError: if one is left over, on either side, or has another shape.
+        SpecError: if a tensor is missing, not needed, or of another shape.
     """
     found, wanted = misfit(plan, given, absent)
     over, missing, reshaped = found
@@ -103,7 +103,7 @@ def fit(plan: Plan, given: Mapping[str, Shape], origin: str, absent: Collection[
 
 
 def _hint(plan: Plan, given: Mapping[str, Shape], found: Misfit, wanted: Mapping[str, Shape]) -> str:
-    """Return what most likely makes the tensors fit."""
+    """Return a hint with the most likely cause of a misfit."""
     if hint := _several_files(plan, given) or _other_source(plan, given):
         return hint
     if found.missing and not (found.over or found.reshaped) and without_head(plan, given):
@@ -136,20 +136,20 @@ def _more(tensors: Collection[object]) -> list[str]:
 
 
 def _nearest(name: str, shape: Shape, candidates: Mapping[str, Shape]) -> str:
-    """The name on the other side that is most like this one; of the same shape, if there is one."""
+    """Return text that names the most similar candidate, preferably of the same shape; empty if none is similar."""
     alike = [n for n, s in candidates.items() if s == shape]
     close = get_close_matches(name, alike, n=1) or get_close_matches(name, list(candidates), n=1)
     return f"; the nearest is `{readable(close[0])}`" if close else ""
 
 
 def _twice(name: str, plan: Plan) -> str:
-    """What to say of another name of a tensor that is there: no name of one that is not there would be left over."""
+    """Return text for a name without place that is an alias of a present tensor; otherwise it would have been used."""
     meant = plan.aliases.meant.get(name)
     return f"; it would be `{meant}`, which is there" if meant is not None else ""
 
 
 def _several_files(plan: Plan, given: Mapping[str, Shape]) -> str:
-    """What to say of one checkpoint for a network that takes several: all of its names would be known behind others."""
+    """Return a hint if the checkpoint is one of several that the network needs: its names fit with a prefix."""
     behind: dict[str, int] = {}
     for name in (*plan.theirs, *plan.aliases.meant):
         first, _, rest = name.partition(".")
@@ -159,7 +159,7 @@ def _several_files(plan: Plan, given: Mapping[str, Shape]) -> str:
 
 
 def _other_source(plan: Plan, given: Mapping[str, Shape]) -> str:
-    """The source whose names these are, if they are not those of the one that is meant."""
+    """Return a hint if the names are those of another source."""
     known = sum(n in plan.theirs or n in plan.aliases.meant for n in given)
     own = [_named_by(plan.weights, given)] if plan.weights is not None else []
     best = ("", max(known, *own, int(MOSTLY * len(given))))
@@ -171,7 +171,7 @@ def _other_source(plan: Plan, given: Mapping[str, Shape]) -> str:
 
 
 def _named_by(weights: WeightMap, given: Collection[str]) -> int:
-    """How many names a map knows, whatever training code has put before them."""
+    """Return the number of names that a map knows, ignoring prefixes of training code."""
     ruled = [t for r in weights.rules for t in r.theirs]
     names = any_of([*ruled, *(a.name for a in weights.aliases), *weights.drops], weights).pattern
     wrapped = re.compile(rf"(?:\w+\.)*?(?:{names})")
@@ -179,9 +179,9 @@ def _named_by(weights: WeightMap, given: Collection[str]) -> int:
 
 
 def _other_value(plan: Plan, given: Mapping[str, Shape], shapes: list[tuple[Shape, Shape]]) -> str:
-    """Return the setting that makes the shapes right, most often the number of classes.
+    """Return a hint with the parameter value that makes the shapes fit, most often the number of classes.
 
-    The map can have a rule for it, and then the setting alone would make a network that nobody has published.
+    If the map determines that parameter, setting it alone would make a network without published weights.
     """
     pairs = {
         (here, there)

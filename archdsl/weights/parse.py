@@ -1,4 +1,4 @@
-"""Text of a map of names to its tree, and every fault that can be told without a network."""
+"""Parser of maps of names, which also reports every fault that needs no network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.source import Source
 
-MAX_LINES = 5000  # of a map, each for all tensors of a network
+MAX_LINES = 5000  # of a map; each line applies to all tensors of a network
 MAX_DIGITS = 9  # of a size
 
 _GOES_ON = {"EQUAL", "COLON"}
@@ -43,7 +43,7 @@ def _parser() -> Any:  # Lark, whose types are incomplete
 
 
 def parse_map(source: Source) -> WeightMap:
-    """The map that a text holds.
+    """Parse a map.
 
     Raises:
         SpecError: with every fault of the text.
@@ -54,17 +54,17 @@ def parse_map(source: Source) -> WeightMap:
         raise reporter.fatal("E0704", Span(source, 0, 0), label)
     if source.text.count("\n") > MAX_LINES:
         raise reporter.fatal("E0704", Span(source, 0, 0), f"a map has at most {MAX_LINES:,} lines")
-    found: list[Any] = []
+    statements: list[Any] = []
     for tokens in _lines(lexed(_parser(), source, source.text)):
         try:
-            found.append(_Builder(source).transform(_statement(source, tokens)))
+            statements.append(_Builder(source).transform(_statement(source, tokens)))
         except SpecError as error:
             reporter.extend(error)
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
-    if not found:
+    if not statements:
         raise reporter.fatal("E0102", Span(source, 0, 0), "a map begins with `weights SOURCE for SPEC`")
-    result = _collected(source, found, reporter)
+    result = _collected(source, statements, reporter)
     check_rules(result, reporter)
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
@@ -72,7 +72,7 @@ def parse_map(source: Source) -> WeightMap:
 
 
 def _lines(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """The tokens of each statement."""
+    """Yield the tokens of each statement."""
     line: list[Token] = []
     ended = False
     for token in tokens:
@@ -89,7 +89,11 @@ def _lines(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def _statement(source: Source, tokens: Sequence[Token]) -> Any:
-    """The parse tree of one statement. Raises SpecError at the first token that cannot stand where it does."""
+    """Return the parse tree of one statement.
+
+    Raises:
+        SpecError: at the first token that is a syntax error.
+    """
     interactive: Any = _parser().parse_interactive(start="line")
     for token in tokens:
         accepted = interactive.accepts()
@@ -129,7 +133,7 @@ class _Doc:
 
 @dataclass
 class _Parts:
-    """The statements of a map by their kind."""
+    """The statements of a map by kind."""
 
     header: _Header
     doc: str = ""
@@ -161,7 +165,7 @@ def _collected(source: Source, statements: Sequence[Any], reporter: Reporter) ->
 
 
 def _check_transfer(statements: Sequence[Any], reporter: Reporter) -> None:
-    """What a tensor begins from says nothing of shapes, which can be others."""
+    """Report statements that a map for transfers does not allow: it maps single names, independent of shapes."""
     for statement in statements:
         plain = isinstance(statement, Rule) and len(statement.ours) == len(statement.theirs) == 1
         if not (isinstance(statement, (_Doc, Words)) or (plain and statement.axes is None)):
@@ -192,20 +196,20 @@ def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
 
 
 def _once(first: Words | Number, statement: Words | Number, what: str, reporter: Reporter) -> None:
-    """Reports a statement for a capture that has one already."""
+    """Report a second statement for the same capture."""
     if first is not statement:
         note = Note("first here", first.name.span)
         reporter.report("E0203", statement.name.span, f"a second {what} for `{statement.name.text}`", [note])
 
 
 def _place(statement: Any) -> Span:
-    if isinstance(statement, tuple):  # names that are dropped
+    if isinstance(statement, tuple):  # patterns of `drop`
         return cast("tuple[Tensors, ...]", statement)[0].span
     return statement.bindings[0].span if isinstance(statement, Need) else statement.span
 
 
 class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeArgument]  # Lark's takes none at run time
-    """Lark's parse tree to the tree of `tree.py`, bottom-up."""
+    """Builder of the syntax tree (`tree.py`) from Lark's parse tree, bottom-up."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(visit_tokens=False)
@@ -249,7 +253,7 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         return Need(tuple(specs), parse_bindings(rest), match["kind"] == "param")
 
     def _specs(self, at: int, text: str) -> Iterator[Word]:
-        """The names of specs between commas."""
+        """Yield the names in a comma-separated list of specs."""
         for name in text.split(","):
             place = Span(self.source, at + len(name) - len(name.lstrip()), at + len(name.rstrip()))
             if not re.fullmatch(r"\w+", place.text):
@@ -270,7 +274,7 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         return Number(span, self._word(name), tuple(_whole(p, "what is numbered") for p in patterns))
 
     def on_tensors(self, span: Span, token: Token) -> tuple[Tensors, ...]:
-        """A pattern for each of the texts between `|`, or the only one."""
+        """Return one pattern for each alternative of `{a|b}`, or a single one."""
         places = list(_JOINED.finditer(token))
         if len(places) > 1:
             raise SpecError([diagnostic("E0103", span, "a name can have parts at one place only")])
@@ -278,7 +282,7 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
         return tuple(Tensors(span, tuple(self._parts(span, token, text))) for text in texts)
 
     def _parts(self, span: Span, token: Token, joined: str) -> Iterator[str | Capture]:
-        """Texts and captures, in turn."""
+        """Yield the texts and captures of a pattern; `joined` replaces the alternatives."""
         for match in _PIECE.finditer(token):
             if match["name"] is not None:
                 place = Span(self.source, span.start + match.start(), span.start + match.end())
@@ -318,7 +322,7 @@ class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeAr
 
 
 def _whole(tensors: tuple[Tensors, ...], what: str) -> Tensors:
-    """The only one of what could be parts."""
+    """Return the only pattern; a name with alternatives is an error."""
     first, *others = tensors
     if others:
         raise SpecError([diagnostic("E0103", first.span, f"{what} has no parts")])

@@ -1,4 +1,4 @@
-"""A map bound to the tensors of one network: which of ours are which of theirs, name by name."""
+"""Weight plans: a map bound to the tensors of one network, with the source's names and shapes for each of ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.weights.tree import Rule, WeightMap
 
-OWN = "archdsl"  # the source whose names are ours
+OWN = "archdsl"  # the source with our own names
 MAX_LISTED = 8
 
 
@@ -33,10 +33,10 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Move:
-    """The same numbers in both state dicts.
+    """A correspondence of tensors in both state dicts.
 
-    Where one side has several tensors, they are parts, along its first axis, of the one on the other side. `change` is
-    what a part goes through from ours to theirs.
+    Several tensors on one side are parts, along the first axis, of the one on the other side. `change` converts a part
+    from our layout to theirs.
     """
 
     ours: tuple[Tensor, ...]
@@ -54,7 +54,7 @@ def _nothing(_given: Mapping[str, Shape]) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """All moves between a network and a source of checkpoints."""
+    """The correspondence of all tensors between a network and a source of checkpoints."""
 
     source: str
     network: str
@@ -62,12 +62,12 @@ class Plan:
     weights: WeightMap | None = None  # none for our own names
     aliases: Aliases = field(default_factory=Aliases)
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
-    others: Callable[[], Sequence[WeightMap]] = tuple  # the maps of all sources, in case that another one is meant
-    option: str = "--set"  # that gives the network's parameters
-    rules: Mapping[str, str] = field(default_factory=dict[str, str])  # parameters that the map gives, as it has them
-    changed: Callable[[str, int], Plan | None] = _unknown  # the plan with another value of a parameter
-    alike: Callable[[Mapping[str, Shape]], str] = _nothing  # what to say of specs that the shapes of tensors are of
-    warnings: tuple[Diagnostic, ...] = ()  # of parameters with another value than in published checkpoints
+    others: Callable[[], Sequence[WeightMap]] = tuple  # returns the maps of all sources, for hints
+    option: str = "--set"  # the option for the network's parameters, for hints
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])  # parameters in the map, with their expressions
+    changed: Callable[[str, int], Plan | None] = _unknown  # returns the plan with another value of a parameter
+    alike: Callable[[Mapping[str, Shape]], str] = _nothing  # returns a hint about specs with a checkpoint's tensors
+    warnings: tuple[Diagnostic, ...] = ()  # about parameters that differ from those of published checkpoints
 
     @cached_property
     def ours(self) -> dict[str, Shape]:
@@ -76,28 +76,28 @@ class Plan:
 
     @cached_property
     def theirs(self) -> dict[str, Shape]:
-        """The tensors that a checkpoint must have, without those that are dropped, and without second names."""
+        """The tensors that a checkpoint must have, without dropped ones and aliases."""
         return dict(tensor for move in self.moves for tensor in move.theirs)
 
     @cached_property
     def counters(self) -> set[str]:
-        """Those of theirs that count batches. A checkpoint can do without them, and so can `load_state_dict`."""
+        """Names of the source's `num_batches_tracked`, which a checkpoint may lack, as in `load_state_dict`."""
         return {t.name for m in self.moves if m.ours[0].name.endswith(".num_batches_tracked") for t in m.theirs}
 
     @cached_property
     def dropped(self) -> re.Pattern[str]:
-        """The names of theirs that we do not need."""
+        """The pattern for names of the source that are not needed."""
         return any_of(self.weights.drops, self.weights) if self.weights is not None else NO_NAME
 
 
 def own_plan(network: str, tensors: Mapping[str, Shape]) -> Plan:
-    """From our names to our names."""
+    """Return the plan for our own names."""
     pairs = ((Tensor(name, shape),) for name, shape in tensors.items())
     return Plan(OWN, network, tuple(Move(pair, pair) for pair in pairs))
 
 
 def bind(weights: WeightMap, network: str, tensors: Mapping[str, Shape]) -> Plan:
-    """A map for the tensors of a network.
+    """Bind a map to the tensors of a network.
 
     Raises:
         SpecError: if a tensor of the network has no rule or two, or a rule does not fit its tensors.
@@ -123,7 +123,7 @@ class _Binder:
         self.matcher = Matcher(weights)
         self.reporter = Reporter()
         self.moves: list[Move] = []
-        self.taken: dict[str, Span] = {}  # names of theirs, and what takes them
+        self.taken: dict[str, Span] = {}  # names of the source, with the span of their rule
 
     def bind(self) -> None:
         without: list[str] = []
@@ -169,7 +169,7 @@ class _Binder:
 
 
 def _join(rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> Move:
-    """Ours are parts of theirs."""
+    """Return the move for several tensors of ours that are parts of one of theirs."""
     if rule.axes is not None and any(t.shape != ours[0].shape for t in ours):
         message = "parts of different shapes"
         raise AxesFault(message)
@@ -183,7 +183,7 @@ def _join(rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> Move:
 
 
 def _split(rule: Rule, ours: Tensor, names: Sequence[str]) -> Move:
-    """Theirs are parts of ours, each as large as the others; or there is but one."""
+    """Return the move for one tensor of ours, of which theirs are equal parts (or the whole)."""
     part, count = ours.shape, len(names)
     if count > 1:
         if not part or part[0] % count:

@@ -1,4 +1,4 @@
-"""Rules of a map against names of tensors."""
+"""Matching of a map's rules with tensor names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NUMBER = r"[0-9]+"
 
 @dataclass(frozen=True)
 class Match:
-    """A tensor of ours that a rule is for: as which of its parts, and what the captures hold."""
+    """The match of a rule with a tensor of ours: the index of the part, and the captured texts."""
 
     rule: Rule
     part: int
@@ -27,7 +27,7 @@ class Match:
 class Matcher:
     """The rules of one map.
 
-    What a `number` is for gets the next one when it is first matched, so names are asked for in the network's order.
+    A `number` counts captured texts in the order of their first match, so names must be matched in the network's order.
     """
 
     def __init__(self, weights: WeightMap) -> None:
@@ -40,9 +40,9 @@ class Matcher:
         ]
 
     def matches(self, name: str) -> list[Match]:
-        """The rules that are for a tensor of ours."""
-        found = ((rule, part, pattern.fullmatch(name)) for rule, part, pattern in self.patterns)
-        matches = [Match(rule, part, m.groupdict()) for rule, part, m in found if m is not None]
+        """Return the matches of all rules with a tensor of ours."""
+        results = ((rule, part, pattern.fullmatch(name)) for rule, part, pattern in self.patterns)
+        matches = [Match(rule, part, m.groupdict()) for rule, part, m in results if m is not None]
         for capture, numbers in self.numbers.items():
             for match in matches:
                 if capture in match.captured:
@@ -50,11 +50,11 @@ class Matcher:
         return matches
 
     def ours(self, match: Match) -> tuple[str, ...]:
-        """The names of our tensors that the match speaks of: more than one where they are parts of one of theirs."""
+        """Return the names of our tensors for a match; several if they are parts of one of theirs."""
         return tuple(spelled(tensors, match.captured) for tensors in match.rule.ours)
 
     def theirs(self, match: Match) -> tuple[str, ...]:
-        """The names that theirs have."""
+        """Return the names of the source's tensors for a match."""
         captured = {name: self._theirs(name, text) for name, text in match.captured.items()}
         return tuple(spelled(tensors, captured) for tensors in match.rule.theirs)
 
@@ -66,13 +66,13 @@ class Matcher:
 
 
 def any_of(patterns: Iterable[Tensors], weights: WeightMap) -> re.Pattern[str]:
-    """What matches the names that theirs have by one of several patterns."""
+    """Return a regular expression that matches the source's names for any of the patterns."""
     texts = [f"(?:{expression(tensors, weights, 1, named=False)})" for tensors in patterns]
     return re.compile("|".join(texts)) if texts else NO_NAME
 
 
 def expression(tensors: Tensors, weights: WeightMap, side: int, *, named: bool = True) -> str:
-    """A pattern as a regular expression; `side` is 0 for our words, 1 for theirs."""
+    """Return a pattern as a regular expression; `side` is 0 for our spelling of words, 1 for theirs."""
     texts: list[str] = []
     for part in tensors.parts:
         if isinstance(part, str):
@@ -84,7 +84,7 @@ def expression(tensors: Tensors, weights: WeightMap, side: int, *, named: bool =
 
 
 def _held(capture: Capture, weights: WeightMap, side: int) -> str:
-    """What a capture can hold, as a regular expression."""
+    """Return a regular expression for the texts that a capture matches."""
     number = weights.numbers.get(capture.name)
     if number is not None:
         return _NUMBER if side else "|".join(_numbered(pattern, weights) for pattern in number.patterns)
@@ -92,17 +92,17 @@ def _held(capture: Capture, weights: WeightMap, side: int) -> str:
 
 
 def _numbered(pattern: Tensors, weights: WeightMap) -> str:
-    """What a `number` is for; its captures hold digits, but for those that have words."""
+    """Return a regular expression for a pattern of a `number`; captures in it match digits, or their words."""
     parts = (re.escape(p) if isinstance(p, str) else _word(p, weights, 0, _NUMBER) for p in pattern.parts)
     return "".join(f"(?:{part})" for part in parts)
 
 
 def _word(capture: Capture, weights: WeightMap, side: int, otherwise: str) -> str:
-    """One of the words that a capture has; what it holds otherwise, if it has none."""
+    """Return a regular expression for the words of a capture; `otherwise` if it has none."""
     words = weights.words.get(capture.name)
     return "|".join(re.escape(pair[side].text) for pair in words.spellings) if words is not None else otherwise
 
 
 def spelled(tensors: Tensors, captured: Mapping[str, str]) -> str:
-    """The name that a pattern gives."""
+    """Return the name of a pattern with the captured texts inserted."""
     return "".join(p if isinstance(p, str) else captured[p.name] for p in tensors.parts)

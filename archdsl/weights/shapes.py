@@ -1,4 +1,4 @@
-"""What a pattern of axes does to a tensor of a certain shape."""
+"""Axis patterns such as `o i -> o i 1 1 1`, applied to shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AxesFault(Exception):
 
 @dataclass(frozen=True)
 class Change:
-    """Axes are split, permuted, and merged."""
+    """A change of layout: reshape to `split`, permute by `order`, reshape to `end`."""
 
     start: Shape
     split: Shape
@@ -26,16 +26,16 @@ class Change:
     end: Shape
 
     def back(self) -> Change:
-        """From the end to the start."""
+        """Return the inverse."""
         inverse = tuple(self.order.index(i) for i in range(len(self.order)))
         return Change(self.end, tuple(self.split[i] for i in self.order), inverse, self.start)
 
 
 def change(axes: Axes, shape: Shape) -> Change:
-    """What the axes do to a shape of ours.
+    """Return the change of layout that an axis pattern makes to a shape of ours.
 
     Raises:
-        AxesFault: if it has other axes.
+        AxesFault: if the shape does not fit the pattern.
     """
     if len(shape) != len(axes.ours):
         message = f"{shape_text(shape)} has {len(shape)} axes, not {len(axes.ours)}"
@@ -55,7 +55,7 @@ def change(axes: Axes, shape: Shape) -> Change:
 
 
 def shape_text(shape: Shape) -> str:
-    """`64×3×7×7`; a lone number has no axes."""
+    """Format a shape: `64×3×7×7`; `a number` for a scalar."""
     return "×".join(map(str, shape)) or "a number"
 
 

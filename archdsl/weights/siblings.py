@@ -1,4 +1,4 @@
-"""Specs of the same family, whose tensors a checkpoint may have."""
+"""Specs of the same family whose tensors are those of a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _HEADER = re.compile(r"^arch[ \t]+(\w+)(?:[ \t]+as[ \t]+\w+)?(?:[ \t]+extends[ \
 def alike(
     given: Mapping[str, Shape], program: Program, library: Library, planned: Callable[[Source], Plan], plain: str
 ) -> str:
-    """Return what to say of the specs whose tensors are exactly those of a checkpoint; empty if there are none.
+    """Return a hint that names the specs whose tensors are exactly those of a checkpoint; empty if there are none.
 
     Args:
         given: names and shapes of the checkpoint's tensors.
         program: the spec that they do not fit.
-        library: finds the others.
-        planned: the plan for another spec; raises SpecError if it has faults.
-        plain: what to say where they are those of the spec itself, without what a source needs of it.
+        library: finds other specs.
+        planned: returns the plan for another spec; raises SpecError if it has faults.
+        plain: the hint if they are those of the spec itself, without the parameters that a source needs.
     """
     own = program.files[0].source
     found: list[str] = []
@@ -49,7 +49,7 @@ def alike(
 
 
 def _family(program: Program, library: Library) -> Iterator[Source]:
-    """Yield the other specs that can be found and that go back to the same one."""
+    """Yield the other available specs that are derived from the same root."""
     own = program.files[0].source
     sources = {name: library.find(name, own) for name in sorted(library.names(own))}
     headers = {name: _HEADER.search(s.text) for name, s in sources.items() if s is not None}
@@ -64,7 +64,7 @@ def _family(program: Program, library: Library) -> Iterator[Source]:
 
 
 def _root(name: str, bases: Mapping[str, str]) -> str:
-    """Return the spec that one goes back to."""
+    """Return the root of a spec's bases."""
     for _ in bases:
         if not bases.get(name):
             break

@@ -1,4 +1,4 @@
-"""Which map is for a spec, and what the checkpoints of its source need of the spec's parameters."""
+"""Choice of the map for a spec, and the parameter values that the source's checkpoints need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def find_map(program: Program, source: str, library: Library, option: str) -> WeightMap:
-    """The map of a source for a spec; `option` is where the user has named the source.
+    """Return the map of a source for a spec; `option` is the option that named the source, for diagnostics.
 
     Raises:
         SpecError: if there is none, or it has faults.
@@ -41,7 +41,7 @@ def find_map(program: Program, source: str, library: Library, option: str) -> We
 
 
 def all_maps(program: Program, library: Library) -> list[WeightMap]:
-    """The map of each source that has one for a spec, in alphabetical order.
+    """Return the map of each source that has one for a spec, in alphabetical order.
 
     Raises:
         SpecError: if one of the maps that could be found has faults.
@@ -50,9 +50,9 @@ def all_maps(program: Program, library: Library) -> list[WeightMap]:
 
 
 def find_transfer(base: Program, program: Program, library: Library) -> WeightMap | None:
-    """The map of the names that what a spec begins from has in another one; None: the same names.
+    """Return the map of names for a transfer between two specs; None if names are the same.
 
-    It is from the nearest of the specs that the other one extends, but a spec that the map is for needs none.
+    The map's source is the nearest of the base and the specs that it extends; a spec that the map is for needs none.
 
     Raises:
         SpecError: if one of the maps that could be found has faults.
@@ -67,19 +67,19 @@ def find_transfer(base: Program, program: Program, library: Library) -> WeightMa
 
 
 def _parsed(texts: Sequence[Source], *, transfers: bool) -> list[WeightMap]:
-    """The maps of one kind."""
+    """Parse the texts, and return the maps of one kind."""
     kind = re.compile(r"^transfer\b" if transfers else r"^(?!transfer\b)\w", re.MULTILINE)
     return [m for t in texts if kind.search(t.text) and (m := parse_map(t)).transfers == transfers]
 
 
 def _texts(program: Program, library: Library) -> list[Source]:
-    """Return the maps that name the spec or one of its bases; only these can be for it, and parsing takes time."""
+    """Return the texts that mention the spec or one of its bases: only these can apply, and parsing takes time."""
     names = re.compile(rf"\b(?:{'|'.join(map(re.escape, names_of(program)))})\b")
     return [t for t in library.maps([f.source for f in program.files]) if names.search(t.text)]
 
 
 def _nearest(maps: Sequence[WeightMap], program: Program) -> list[WeightMap]:
-    """For each source the map that is for the spec itself, else for its base, …; of equals the one found first."""
+    """Return for each source the map for the spec itself, else for its base, and so on; the first of equal ones."""
     lineage = names_of(program)
     best: dict[str, tuple[int, WeightMap]] = {}
     for weights in maps:
@@ -99,26 +99,26 @@ def _nearest(maps: Sequence[WeightMap], program: Program) -> list[WeightMap]:
 
 
 def _beside(one: WeightMap, other: WeightMap) -> bool:
-    """Whether two maps lie in one folder, so that neither comes before the other."""
+    """Return True if two maps are in one folder, so that neither has precedence."""
     return re.sub(r"[^/\\]*$", "", one.text.name) == re.sub(r"[^/\\]*$", "", other.text.name)
 
 
 def names_of(program: Program) -> list[str]:
-    """The spec, its base, the base of that, and so on."""
+    """Return the names of the spec, its base, the base of that, and so on."""
     return [f.header.name.id for f in program.files if f.header is not None]
 
 
 class Needed(NamedTuple):
-    """A value that a source needs; one that is not `fixed` can be set otherwise."""
+    """A parameter value that a source needs; it can be overridden unless it is `fixed`."""
 
     binding: Binding
     fixed: bool
 
 
 def needs_of(weights: WeightMap, program: Program) -> list[Needed]:
-    """Return the values of parameters that a source needs; of several for one parameter that of the nearest spec.
+    """Return the parameter values that a source needs; for several of one parameter, that of the nearest spec.
 
-    A value that is not fixed yields to one that a nearer spec declares itself.
+    A value that is not fixed is overridden by the declaration of a nearer spec.
     """
     lineage = names_of(program)
     own = min((lineage.index(w.text) for w in weights.specs if w.text in lineage), default=len(lineage))
@@ -139,7 +139,7 @@ def needs_of(weights: WeightMap, program: Program) -> list[Needed]:
 
 
 def _declared(program: Program, name: str) -> int | None:
-    """Return the place in the lineage of the spec whose value of a parameter counts."""
+    """Return the index in the lineage of the spec that declares the effective value of a parameter."""
     declaration = program.declarations.get(name)
     sources = [file.source for file in program.files]
     return next((i for i, s in enumerate(sources) if declaration is not None and s is declaration.span.source), None)
@@ -148,14 +148,14 @@ def _declared(program: Program, name: str) -> int | None:
 def changing(
     needs: Sequence[Binding], program: Program, settings: Sequence[Binding], parameters: Mapping[str, Any]
 ) -> list[Binding]:
-    """Those that give a network another value than it would have without them."""
+    """Return the needs that change a value of the network's parameters."""
     scope = _scope(program, settings, Reporter())
     plain = {need.name.id: scope.find(need.name.id) for need in needs}
-    return [n for n in needs if (found := plain[n.name.id]) is None or found.value != parameters[n.name.id]]
+    return [n for n in needs if (own := plain[n.name.id]) is None or own.value != parameters[n.name.id]]
 
 
 def _scope(program: Program, settings: Sequence[Binding], reporter: Reporter) -> ParameterScope:
-    """The parameters of a spec, with what is set."""
+    """Return the parameters of a spec, with settings applied."""
     chosen = {b.name.id: b for b in settings}
     return ParameterScope(program.declarations, chosen, Evaluator(reporter, known_symbols(program)), reporter)
 
@@ -178,21 +178,21 @@ def check_needs(
     parameters: Mapping[str, Any],
     like: str | None = None,
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Return a fault for each parameter that a source needs otherwise, and a warning where it is only published so.
+    """Return a fault for each parameter with another value than a source needs; a warning if the need is not fixed.
 
     Args:
         weights: the map of the source.
         program: the spec.
-        settings: what the user has set, and what was adopted for another source.
+        settings: the user's settings, and those adopted for another source.
         parameters: the values in the network.
-        like: another source that the network is like, if it is.
+        like: another source that the network was adapted to, if any.
 
     Raises:
-        SpecError: if the map gives a value that the spec does not take.
+        SpecError: if the map has a value that the spec does not accept.
     """
     needs = needs_of(weights, program)
     reporter = Reporter()
-    usual = _scope(program, published(needs, settings), Reporter())  # what the user sets may not go with it
+    usual = _scope(program, published(needs, settings), Reporter())  # the user's settings may contradict it
     strict = _scope(program, required(needs, settings), reporter)
     strict.check()
     if reporter.failed:

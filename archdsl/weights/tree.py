@@ -1,4 +1,4 @@
-"""What a map of names says, with the place of every part."""
+"""Syntax tree of a map of names, with the span of every part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Word:
-    """A word or a quoted text."""
+    """A word or a quoted string."""
 
     span: Span
     text: str
@@ -29,7 +29,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Tensors:
-    """A pattern of names of tensors: texts and captures, in turn."""
+    """A pattern for tensor names: a sequence of texts and captures."""
 
     span: Span
     parts: tuple[str | Capture, ...]
@@ -41,7 +41,7 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Axes:
-    """`o i -> o i 1 1 1`: the axes of ours and of theirs, those that are one axis in a group."""
+    """`o i -> o i 1 1 1`: the axes of our tensor and of theirs; axes in a group are merged."""
 
     span: Span
     ours: tuple[tuple[str, ...], ...]
@@ -51,7 +51,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Rule:
-    """Tensors of ours that are the same as tensors of theirs. Several on one side are parts of the one on the other."""
+    """A correspondence of tensors; several on one side are parts of the one on the other side."""
 
     span: Span
     ours: tuple[Tensors, ...]
@@ -61,7 +61,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Words:
-    """The texts that a capture can stand for, and how theirs are spelled."""
+    """The texts that a capture matches, with their spelling on the other side."""
 
     span: Span
     name: Word
@@ -70,7 +70,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Number:
-    """A capture that stands for what one of the patterns matches on our side, and for its number on theirs."""
+    """A capture that matches one of the patterns on our side, and is replaced by a running number on theirs."""
 
     span: Span
     name: Word
@@ -79,7 +79,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Alias:
-    """Another name of a tensor of theirs: a second one beside it, or one that can be in its place."""
+    """An alias of a source's tensor: a second name in the same state dict, or an alternative name."""
 
     span: Span
     second: bool
@@ -89,9 +89,9 @@ class Alias:
 
 @dataclass(frozen=True)
 class Need:
-    """Values of parameters that the checkpoints need, of all specs or of those named.
+    """Parameter values that the checkpoints need, for all specs or for the named ones.
 
-    What is not `fixed` is a setting of the source's configurations: published checkpoints have it, others need not.
+    A value that is not `fixed` is that of published checkpoints; other checkpoints of the source may differ.
     """
 
     specs: tuple[Word, ...]
@@ -101,9 +101,9 @@ class Need:
 
 @dataclass(frozen=True)
 class WeightMap:
-    """One file: the names that one source of checkpoints has for the tensors of some specs.
+    """One map: the names in one source of checkpoints for the tensors of some specs.
 
-    Or the names that the tensors which these begin from have in another spec, the source of a `transfer`.
+    For a `transfer`, the source is another spec, whose tensors initialise those of the specs.
     """
 
     text: Source

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from archdsl.ir.network import Network
 
-DETAILED = 5  # layers that are described with their settings
-SUMMARY_DEPTH = 3  # a stage that holds a single block is described by what that block holds
+DETAILED = 5  # up to so many layers are described with their attributes
+SUMMARY_DEPTH = 3  # levels of single blocks that a summary unwraps
 
 
 @dataclass(eq=False)
 class Box:
-    """One box: `nodes` are the layers that it draws. A stack shows each of them as a cell."""
+    """A box of the diagram, for the layers in `nodes`. A stack shows each of them as a cell."""
 
     id: str
     nodes: list[int]
     title: str = ""
     parts: list[str] = field(default_factory=list[str])
-    chain: bool = True  # whether the parts are what it holds, rather than what it is set to
-    above: str = ""  # the stage, where the box is all of it
+    chain: bool = True  # `parts` are the layers or blocks inside, not the block's arguments
+    above: str = ""  # name of the stage, if the box is the whole stage
     count: int = 1
     look: str = "box"  # or "stack", "merge", "input"
 
@@ -46,43 +46,43 @@ class Frame:
     nodes: list[int]
     entry: int = -1
     count: int = 1
-    above: str = ""  # the stage, where the frame is all of it
+    above: str = ""  # name of the stage, if the frame is the whole stage
 
     @property
     def first(self) -> str:
-        """The drawn node at which it begins."""
+        """Return the id of the first drawn node."""
         return self.id if self.entry >= 0 else first_id(self.items)
 
 
 def first_id(items: Sequence[Box | Frame]) -> str:
-    """The drawn node at which a row begins."""
+    """Return the id of the first drawn node of a row."""
     return items[0].first if isinstance(items[0], Frame) else items[0].id
 
 
 def last_id(items: Sequence[Box | Frame]) -> str:
-    """The drawn node at which a row ends."""
+    """Return the id of the last drawn node of a row."""
     return last_id(items[-1].items) if isinstance(items[-1], Frame) else items[-1].id
 
 
 class Boxes:
-    """Makes boxes of the items of regions, and knows afterwards which box draws which layer."""
+    """Builder of boxes and frames from the items of regions; records which box draws which layer."""
 
     def __init__(self, network: Network, level: str, prefix: str = "") -> None:
         self.network = network
         self.level = level
-        self.prefix = prefix  # of all names, where two networks are in one picture
+        self.prefix = prefix  # of all ids, where two networks are in one diagram
         self.home: dict[int, Box] = {}
-        self.frames: dict[int, list[Frame]] = {}  # those around each layer, the outermost first
-        self.varying: set[int] = set()  # layers whose settings differ between the copies that they stand for
+        self.frames: dict[int, list[Frame]] = {}  # enclosing frames of each layer, the outermost first
+        self.varying: set[int] = set()  # drawn layers whose attributes differ between the folded copies
         self._drawn: dict[int, int] = {}  # a folded layer -> the one in the first copy
-        self._copy: dict[int, list[tuple[int, int]]] = {}  # the runs that a layer is in, and the copy in each
+        self._copy: dict[int, list[tuple[int, int]]] = {}  # the runs of a layer, with the index of its copy in each
         self._ids: set[str] = set()
         self._runs = 0
 
     # --- making ---
 
     def row(self, name: str, title: str, items: Sequence[Item]) -> list[Box | Frame]:
-        """The boxes of one stage on one path."""
+        """Return the boxes and frames of one stage on one path."""
         flat = list(flattened(items))
         nodes = nodes_of(flat)
         if self.level == "stage":
@@ -99,11 +99,11 @@ class Boxes:
         return [self._frame(Frame(self.unique(name), title, inner, "stage", nodes))]
 
     def single(self, name: str, node: int, look: str, title: str = "") -> Box:
-        """A box for one layer with a look of its own."""
+        """Return a box for one layer, drawn as `look`."""
         return self._box(Box(self.unique(name), [node], title, look=look))
 
     def unique(self, name: str) -> str:
-        """A name that no box has yet."""
+        """Return an unused id that begins with `name`."""
         wanted = self.prefix + (identifier(name) or "box")
         result, number = wanted, 1
         while result in self._ids:
@@ -113,7 +113,7 @@ class Boxes:
         return result
 
     def lane(self, name: str, items: list[Box | Frame], nodes: list[int], entry: int) -> Frame:
-        """The frame of a path, which holds what is drawn of it already."""
+        """Return the frame of a path around its boxes."""
         frame = Frame(self.unique(f"{name}.path"), name, items, "lane", nodes, entry)
         for n in nodes:
             self.frames.setdefault(n, []).insert(0, frame)
@@ -149,9 +149,9 @@ class Boxes:
     def _block_box(self, block: Block, run: Run) -> Box:
         inside = list(flattened(block.items))
         values, defaults = block.arguments.values, block.arguments.defaults
-        given = {k: v for k, v in values.items() if k not in defaults and not _is_usual(block, k, v)}
-        brief = len(inside) <= DETAILED or not given
-        inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in given.items()]
+        shown = {k: v for k, v in values.items() if k not in defaults and not _is_usual(block, k, v)}
+        brief = len(inside) <= DETAILED or not shown
+        inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in shown.items()]
         return self._box(Box(self.unique(block.name), run.copies[0], block.title, inner, brief, count=run.times))
 
     def _layers(self, items: list[Item]) -> list[Box | Frame]:
@@ -180,7 +180,7 @@ class Boxes:
         return self._frame(Frame(self.unique(name), "", inner, "repeat", run.copies[0], count=run.times))
 
     def _stacks(self, numbers: list[int]) -> list[Box | Frame]:
-        """Layers in stacks: one that sets the shape, and those after it that keep it."""
+        """Group layers into stacks: a layer, and the elementwise layers after it that keep its shape."""
         stacks: list[list[int]] = []
         for n in numbers:
             if stacks and self._joins(stacks[-1][-1], n):
@@ -195,7 +195,7 @@ class Boxes:
         return only and not node.layer.heavy and str(node.shape) == str(node.input_shapes[0])
 
     def _summary(self, items: list[Item]) -> list[str]:
-        """`bottleneck ×6`, or the layers one by one."""
+        """Return the content of a box, such as `bottleneck ×6` or the layers one by one."""
         for _ in range(SUMMARY_DEPTH):
             if len(items) != 1 or not isinstance(only := items[0], Block):
                 break
@@ -222,7 +222,7 @@ class Boxes:
     # --- folding ---
 
     def _note(self, run: Run) -> None:
-        """Remembers which layer of the first copy stands for each of the others."""
+        """Record the layer of the first copy that is drawn for each layer of the other copies."""
         if run.times == 1:
             return
         self._runs += 1
@@ -235,24 +235,24 @@ class Boxes:
                         self.varying.add(first)
 
     def drawn(self, number: int) -> int:
-        """The layer that is drawn for this one."""
+        """Return the layer that is drawn for this one: itself, or its counterpart in the first copy of a run."""
         while number in self._drawn:
             number = self._drawn[number]
         return number
 
     def folded_away(self, source: int, target: int) -> bool:
-        """Whether an edge lies between two copies of a run, or in a copy that is not drawn."""
-        there = dict(self._copy.get(source, ()))
-        return any(run in there and (index or there[run]) for run, index in self._copy.get(target, ()))
+        """Return True if an edge is between two copies of a run, or inside a copy that is not drawn."""
+        copies = dict(self._copy.get(source, ()))
+        return any(run in copies and (index or copies[run]) for run, index in self._copy.get(target, ()))
 
     # --- figures ---
 
     def cost(self, nodes: Iterable[int]) -> Cost:
-        """What layers cost together."""
+        """Return the total cost of some layers."""
         return sum((node_cost(self.network.node(n)) for n in nodes), Cost())
 
     def category(self, nodes: Sequence[int]) -> str:
-        """Attention where there is any, else the kind that costs most: by multiply-adds, parameters, then number."""
+        """Return the category of a box: attention if any, else that of most multiply-adds, parameters, or layers."""
         totals: dict[str, tuple[int, int, int]] = {}
         for n in nodes:
             node = self.network.node(n)
@@ -265,7 +265,7 @@ class Boxes:
 
 
 def _is_usual(block: Block, name: str, value: Any) -> bool:
-    """Return whether a block is given what its parameter has as its default anyway."""
+    """Return True if the argument of a block equals the default of its parameter."""
     parameter = next((p for p in block.signature.parameters if p.name == name), None)
     if parameter is None or parameter.default is None:
         return False

@@ -1,4 +1,4 @@
-"""Two networks side by side in one diagram, with what differs between them marked."""
+"""Diagram of two networks side by side, with their differences marked."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 class Side(NamedTuple):
-    """One of the two networks, as it is drawn."""
+    """One of the two networks, with its layout."""
 
     name: str
     network: Network
     layout: Layout
 
     def stages(self) -> dict[str, Cell]:
-        """Where each stage of each path begins."""
-        found: dict[str, Cell] = {}
+        """Return the first cell of each stage of each path, by the name of the part."""
+        stages: dict[str, Cell] = {}
         for cell in self.layout.cells:
             if isinstance(cell.part, Stage):
-                found.setdefault(self.network.node(cell.nodes[0]).region.top.name, cell)
-        return found
+                stages.setdefault(self.network.node(cell.nodes[0]).region.top.name, cell)
+        return stages
 
 
 def difference_diagram(difference: Difference, base: Network, arch: Network, level: str = "stage") -> Diagram:
-    """The base on the left, the other network on the right.
+    """Return the diagram of a comparison: the base on the left, the other network on the right.
 
     Raises:
         ValueError: if there is no such level.
@@ -72,7 +72,7 @@ def _side(name: str, network: Network, level: str) -> Side:
 
 
 def _side_by_side(dot: Any, left: Side, right: Side) -> None:
-    """The inputs on one level, the left one first, and so each stage of the same name, as far as their order agrees."""
+    """Align the first inputs, and the stages of the same name, as far as their order agrees on both sides."""
     pairs = [(left.layout.inputs[0].id, right.layout.inputs[0].id)]
     others = right.stages()
     done = taken = 0

@@ -1,4 +1,4 @@
-"""Repeats in a row of layers and blocks: `a b b b` is `a` and three times `b`, `a b a b` is twice `a b`."""
+"""Repeats in a sequence of layers and blocks: `a b b b` folds to `a`, `b ×3`, and `a b a b` to `(a b) ×2`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network, Node
 
 Item = int | Block
-MAX_PERIOD = 6  # blocks that take turns, as a plain and a shifted window do
+MAX_PERIOD = 6  # items that alternate, such as blocks with plain and with shifted windows
 
 
 class Run(NamedTuple):
-    """Copies of some items; the first copy is the one to draw."""
+    """Consecutive copies of some items, of which the first is drawn."""
 
     items: list[Item]
     copies: list[list[int]]  # the nodes of each copy, in the same order
 
     @property
     def times(self) -> int:
-        """How many copies there are."""
+        """The number of copies."""
         return len(self.copies)
 
 
 def flattened(items: Sequence[AnyItem]) -> Iterator[Item]:
-    """The items with only blocks left as regions: shortcuts, sequences and blocks without a layer have no frame."""
+    """Yield layers and blocks; other regions, such as shortcuts, are replaced by their items, empty blocks left out."""
     for item in items:
         if not isinstance(item, int | Block):
             yield from flattened(item.items)
@@ -38,12 +38,12 @@ def flattened(items: Sequence[AnyItem]) -> Iterator[Item]:
 
 
 def nodes_of(items: Sequence[Item]) -> list[int]:
-    """The numbers of all layers in the items, in the order of data flow."""
+    """Return the node ids of all layers in the items, in the order of data flow."""
     return [n for item in items for n in ((item,) if isinstance(item, int) else item.nodes())]
 
 
 def runs(network: Network, items: Sequence[Item]) -> list[Run]:
-    """The items with every repeat of up to `MAX_PERIOD` of them folded."""
+    """Return the items as runs, with repeats of up to `MAX_PERIOD` items folded."""
     result: list[Run] = []
     start = 0
     while start < len(items):
@@ -72,7 +72,7 @@ def _repeat(network: Network, items: Sequence[Item], start: int, period: int) ->
 
 
 def _alike(first: Sequence[Item], second: Sequence[Item]) -> bool:
-    """Whether two rows of items have the same blocks in the same places; the layers in them are compared elsewhere."""
+    """Return True if two sequences have the same blocks in the same places; `_continues` compares their layers."""
     return [_outline(i) for i in first] == [_outline(i) for i in second]
 
 
@@ -83,7 +83,10 @@ def _outline(item: Item) -> Any:
 
 
 def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> bool:
-    """Whether layers repeat the copies before: each the same, fed by the copy before, and seen only by the next."""
+    """Return True if `nodes` are one more copy.
+
+    They must have the same layers, read the copy before, and be the only layers that read it.
+    """
     before = copies[-1]
     if len(before) != len(nodes) or not nodes:
         return False
@@ -100,7 +103,7 @@ def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> b
 
 
 def _entry(network: Network, nodes: Sequence[int]) -> int:
-    """The first value from outside that the layers take, or -1."""
+    """Return the first value from outside that the layers read, or -1."""
     inside = set(nodes)
     return next((u for n in nodes for u in network.node(n).inputs if u not in inside), -1)
 
@@ -117,5 +120,5 @@ def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any
 
 
 def settings(node: Node) -> str:
-    """What a layer is set to; rates of dropout and the like may differ between repeats, as schedules make them."""
+    """Return a layer's attributes as text; empty for dropout and the like, whose rates may differ between repeats."""
     return "" if node.layer.training_only else str(node.layer.values())

@@ -1,4 +1,4 @@
-"""What stands in the boxes of a diagram, as HTML-like labels."""
+"""HTML-like labels of the boxes and frames of a diagram, its title and its legend."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.marks import Marks
 
 LEGEND_COLUMNS = 5
-SLACK = "&#160;" * 3  # room for the wider letters of a reader's fonts
+SLACK = "&#160;" * 3  # room for wider letters, if the viewer substitutes the font
 
 
 def box_label(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
-    """The text of a box, or the table of a stack."""
+    """Return the label of a box: lines of text, or the table of a stack."""
     if box.look == "stack":
         return _stack(network, boxes, box, marks)
     word = mark_text(marks.box(box))
@@ -52,7 +52,7 @@ def box_label(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
 
 
 def frame_label(boxes: Boxes, frame: Frame) -> str:
-    """The title of a frame, with what everything in it costs."""
+    """Return the title of a frame, with the cost of the layers inside."""
     title = _times(frame.title, frame.count)
     if not title:
         return ""
@@ -68,7 +68,7 @@ def frame_label(boxes: Boxes, frame: Frame) -> str:
 
 
 def title_label(network: Network, categories: Sequence[str], side: str = "") -> str:
-    """The head of the diagram: its name, its size, its input, and what the colours mean; `side` is which of two."""
+    """Return the diagram's title: name, size, input shape, legend; `side` labels one of two networks side by side."""
     cost = total_cost(network)
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
     size = f"{parameters(cost.params)} parameters · {multiply_adds(cost.macs)} multiply-adds · input {clips}"
@@ -82,7 +82,7 @@ def title_label(network: Network, categories: Sequence[str], side: str = "") -> 
 
 
 def legend(categories: Sequence[str]) -> str:
-    """What the colours mean, as a table."""
+    """Return a table of the categories and their colours."""
     known = [c for c in COLOURS if c in categories and c != "input"]
     ordered = known + [c for c in dict.fromkeys(categories) if c not in COLOURS]
     cells = [

@@ -1,4 +1,4 @@
-"""Where the boxes of a diagram stand, and what joins them: paths are lanes, stages and laterals are rows across."""
+"""Layout of a diagram: boxes in a grid whose lanes are paths and whose rows are stages and laterals, and edges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Cell:
-    """What stands where a row meets a lane, or between two lanes, or (`lane` is None) below all."""
+    """The boxes of a part in its row: on a lane, between two lanes (`lane` is a half), or below all (None)."""
 
     part: Part
     row: int
@@ -34,14 +34,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Edge:
-    """A line between two drawn nodes."""
+    """An edge between two drawn nodes."""
 
     source: str
     target: str
     label: str = ""
     main: bool = True  # not a shortcut, nor a further branch
     arrow: bool = True
-    top: bool = False  # to a shortcut, which stands as high up as it can
+    top: bool = False  # leads to a shortcut, which is drawn as high as possible
 
 
 @dataclass(eq=False)
@@ -56,7 +56,7 @@ class Joint:
 
 @dataclass(eq=False)
 class Layout:
-    """Everything that a diagram shows."""
+    """The elements of a diagram."""
 
     boxes: Boxes
     lanes: list[Frame]
@@ -67,7 +67,7 @@ class Layout:
 
 
 def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
-    """Cuts a network into boxes, whose names begin with `prefix`, and puts them in their places."""
+    """Divide a network into boxes, whose ids begin with `prefix`, and place them in rows and lanes."""
     boxes = Boxes(network, level, prefix)
     inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()]
     lanes = _lanes(network)
@@ -80,14 +80,14 @@ def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
 
 
 def _lanes(network: Network) -> list[str]:
-    """The paths that have something in them, in the order in which they begin."""
+    """Return the paths with layers, in the order in which they begin."""
     places = [u for u in network.regions if isinstance(u, OnPath)]
     filled = {u.path for u in places if any(u.nodes())}
     return [p for p in dict.fromkeys(u.path for u in places) if p in filled]
 
 
 def _lane(network: Network, boxes: Boxes, cells: list[Cell], lane: int, names: list[str]) -> Frame:
-    """The frame of a path; an input that it begins with enters at its title, where there are several paths."""
+    """Return the frame of a path; where there are several paths, its input enters at the frame's title."""
     own = [c for c in cells if c.lane == lane]
     nodes = [n for c in own for n in c.nodes]
     first = min(nodes, default=-1)
@@ -97,13 +97,13 @@ def _lane(network: Network, boxes: Boxes, cells: list[Cell], lane: int, names: l
 
 
 def trunk(network: Network, rows: list[list[int]]) -> set[int]:
-    """The layers that stand straight below each other: those that all values pass, and the bodies of residuals."""
+    """Return the layers to align vertically: those that every value passes, and the bodies of residuals."""
     result: set[int] = set()
     for nodes in rows:
         last = {n: max(network.graph.successors(n), default=n) for n in nodes}
         inside = set(nodes)
         entering = {n for n in nodes if not inside.issuperset(network.node(n).inputs)}
-        reach = max(entering, default=-1)  # how far the values before a layer are still wanted
+        reach = max(entering, default=-1)  # the last layer that reads a value from before this one
         for n in nodes:
             if reach <= n:
                 result.add(n)
@@ -118,7 +118,7 @@ def trunk(network: Network, rows: list[list[int]]) -> set[int]:
 
 
 class _Placer:
-    """Finds the row and the lane of each region."""
+    """Assigns a row and a lane to each part."""
 
     def __init__(self, network: Network, boxes: Boxes, lanes: list[str]) -> None:
         self.network = network
@@ -133,12 +133,12 @@ class _Placer:
         self._rows = {key: row for row, key in enumerate(sorted(first, key=lambda k: first[k]), start=1)}
 
     def cells(self) -> list[Cell]:
-        """The cells, in the order of data flow."""
-        found = [self._cell(key, region, items) for key, region, items in self._parts]
-        return sorted(found, key=lambda c: c.row)
+        """Return the cells, in the order of data flow."""
+        cells = [self._cell(key, region, items) for key, region, items in self._parts]
+        return sorted(cells, key=lambda c: c.row)
 
     def _divided(self) -> Iterator[tuple[tuple[str, ...], Part, list[Item]]]:
-        """Each part with the key of its row. A stage with lines below its lateral takes more rows than one."""
+        """Yield the key, the part and the items of each row; a stage split by its lateral takes several rows."""
         fused: dict[str, list[int]] = {}
         for part in self.network.regions:
             if isinstance(part, Fusion):
@@ -177,7 +177,7 @@ class _Placer:
     def _lateral(self, part: Lateral, items: list[Item], row: int) -> Cell:
         """Place a lateral between the lanes that it joins, next to the one that it leads to.
 
-        It branches off at a joint, unless nothing is drawn of the path that it comes from.
+        It branches off at a joint, unless its source path has no layers.
         """
         target = self.lanes.index(part.target)
         source = self.lanes.index(part.source) if part.source in self.lanes else None
@@ -189,7 +189,7 @@ class _Placer:
 
 
 def _row_key(part: PathStart | Lateral | Fusion | Head | Conversion, seen: Counter[type]) -> tuple[str, ...]:
-    """Return the key of a part's row, by the numbers of the parts of each class before it."""
+    """Return the key of a part's row; `seen` counts the parts of each class before it."""
     match part:
         case PathStart():
             return "path", str(seen[Stage])
@@ -201,14 +201,14 @@ def _row_key(part: PathStart | Lateral | Fusion | Head | Conversion, seen: Count
 
 def _split(items: Sequence[Item], fusions: Sequence[int]) -> dict[int, list[Item]]:
     """Divide the items of a stage by the number of its fusions that come before them."""
-    found: dict[int, list[Item]] = {}
+    groups: dict[int, list[Item]] = {}
     for item in items:
-        found.setdefault(sum(n < nodes_of([item])[0] for n in fusions), []).append(item)
-    return found
+        groups.setdefault(sum(n < nodes_of([item])[0] for n in fusions), []).append(item)
+    return groups
 
 
 class _Edges:
-    """Draws the network's own edges between boxes, through the titles of frames and the joints of laterals."""
+    """Routes the network's edges between boxes, through the titles of frames and the joints of laterals."""
 
     def __init__(self, network: Network, layout: Layout, row_of: dict[int, int]) -> None:
         self.network = network
@@ -219,7 +219,7 @@ class _Edges:
         self._found: dict[tuple[str, str, str], Edge] = {}
 
     def all(self) -> list[Edge]:
-        """Every edge, once."""
+        """Return the edges between drawn nodes, without duplicates."""
         for node in self.network.all_nodes():
             for index, source in enumerate(node.inputs):
                 if not self.boxes.folded_away(source, node.id):
@@ -251,13 +251,13 @@ class _Edges:
         self._add(Edge(at, end.id, label, main and not beside, top=beside))
 
     def _joints(self, source: int, target: Node) -> list[Joint]:
-        """The joints that a value passes on its way, from top to bottom."""
+        """Return the joints on the way from a value to the layer that reads it, from top to bottom."""
         row = self.row_of.get(target.id, 0)
         part = target.region.top
         return [j for j in self.layout.joints if j.value == source and (j.row < row or self._leaves(j, row, part))]
 
     def _leaves(self, joint: Joint, row: int, part: Part | InputPlace) -> bool:
-        """Return whether a value leaves its lane at the joint."""
+        """Return True if a value leaves its lane at the joint."""
         return joint.row == row and (isinstance(part, Lateral) or self.layout.lanes[joint.lane].title != part.path)
 
     def _add(self, edge: Edge) -> None:

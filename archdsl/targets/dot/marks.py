@@ -1,4 +1,4 @@
-"""Marks of what differs between two networks: borders that can be told apart without colour, and a word."""
+"""Marks for the differences between two networks: a word, and borders that differ in more than colour."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ WIDTH = "2.2"
 
 @dataclass(frozen=True)
 class Marks:
-    """What differs, by the names of boxes (without their prefix) and of layers that have a cell of their own."""
+    """Marks (`new`, `gone`, `changed`) by the id of a box, without prefix, and by the name of a layer in a stack."""
 
     prefix: str = ""
     boxes: Mapping[str, str] = field(default_factory=dict[str, str])
     layers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def box(self, box: Box) -> str:
-        """`new`, `gone` or `changed`; empty where nothing differs."""
+        """Return `new`, `gone` or `changed` for a box; empty if it is the same."""
         return self.boxes.get(box.id.removeprefix(self.prefix), "")
 
     def layer(self, node: Node) -> str:
-        """The same of a layer and the copies that it stands for."""
+        """Return the mark of a drawn layer and its folded copies; empty if they are the same."""
         return self.layers.get(node.name, "")
 
     def marked(self, mark: str, settings: dict[str, str]) -> dict[str, str]:
-        """How a box looks with its mark."""
+        """Return the Graphviz attributes of a box, with those of its mark added."""
         if not mark:
             return settings
         result = settings | {"color": COLOUR[mark], "penwidth": WIDTH, "class": f"{settings['class']} {mark}"}
@@ -50,25 +50,25 @@ UNMARKED = Marks()
 
 
 def mark_text(mark: str) -> str:
-    """The word in an HTML-like label."""
+    """Return the word of a mark as part of an HTML-like label."""
     return f'<font point-size="9" color="{COLOUR[mark]}"><b>{mark}</b></font>' if mark else ""
 
 
 def mark_cell(mark: str, dashes: str) -> str:
-    """The border of a layer's cell; `dashes` is what its category gives it."""
+    """Return the border attributes of a layer's cell; `dashes` is the border style of its category."""
     if not mark:
         return f'color="{LINE}"{dashes}'
     return f'color="{COLOUR[mark]}" border="2"' + (' style="dashed"' if mark == GONE else "")
 
 
 def mark_legend() -> str:
-    """What the marks look like, as a table."""
+    """Return a table with a sample of each mark."""
     cells = [f'<td {mark_cell(mark, "")} bgcolor="#ffffff">{_sample(mark)}</td>' for mark in (CHANGED, NEW, GONE)]
     return f'<table border="0" cellborder="2" cellspacing="4" cellpadding="2"><tr>{"".join(cells)}</tr></table>'
 
 
 def _sample(mark: str) -> str:
-    """The word, with the second border of what is new."""
+    """Return the word of a mark, in a second border for `new`."""
     word = f'<font point-size="9">{mark_text(mark)}</font>'
     inner = f'<table border="1" color="{COLOUR[mark]}" cellborder="0" cellspacing="0" cellpadding="1">'
     return f"{inner}<tr><td>{word}</td></tr></table>" if mark == NEW else word
@@ -77,17 +77,17 @@ def _sample(mark: str) -> str:
 def marks_of(
     one: tuple[Network, Boxes], other: tuple[Network, Boxes], statuses: Mapping[str, str]
 ) -> tuple[Marks, Marks]:
-    """The marks of two networks of which each layer is `new`, `gone`, `changed` or the `same`, by name.
+    """Return the marks of two networks; `statuses` has `new`, `gone`, `changed` or `same` for each layer's name.
 
-    A box is marked if a layer that it stands for differs, or the box of its name on the other side has a layer that
-    this side lacks.
+    A box is marked if one of its layers differs, or the box of its name on the other side has a layer that this
+    side lacks.
     """
     first, second = _Drawn(*one), _Drawn(*other)
     return first.marks(second, statuses), second.marks(first, statuses)
 
 
 class _Drawn:
-    """The names of the layers that each box stands for, and each layer that is drawn."""
+    """The names of the layers that each box, and each drawn layer, represents."""
 
     def __init__(self, network: Network, boxes: Boxes) -> None:
         self.prefix = boxes.prefix
@@ -101,7 +101,7 @@ class _Drawn:
             self.layers.setdefault(network.node(number).name, []).append(node.name)
 
     def marks(self, other: _Drawn, statuses: Mapping[str, str]) -> Marks:
-        """What is marked, held against the other side."""
+        """Return the marks of this side, compared with the other side."""
         boxes, layers = (
             {name: mark for name in own if (mark := self._mark(own[name], theirs.get(name), statuses)) != SAME}
             for own, theirs in ((self.boxes, other.boxes), (self.layers, other.layers))
@@ -110,7 +110,7 @@ class _Drawn:
 
     def _mark(self, own: list[str], theirs: list[str] | None, statuses: Mapping[str, str]) -> str:
         lacking = [name for name in theirs or () if name not in self.names]
-        found = {statuses[name] for name in (*own, *lacking)}
-        if found == {SAME} or (len(found) == 1 and theirs is None):
-            return found.pop()
+        distinct = {statuses[name] for name in (*own, *lacking)}
+        if distinct == {SAME} or (len(distinct) == 1 and theirs is None):
+            return distinct.pop()
         return CHANGED

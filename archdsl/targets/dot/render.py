@@ -1,4 +1,4 @@
-"""Pictures of DOT text: with Graphviz's `dot` where it is installed, else with the Graphviz in pygraphviz's wheel."""
+"""Rendering of DOT text: with Graphviz's `dot` where it is installed, else with the Graphviz in pygraphviz's wheel."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ NO_FONTS = (
 _PROBE = 'digraph {{ bgcolor=white; a [shape=none, label="{}", width=1, height=1, fixedsize=true] }}'
 
 
-MAX_ARROWS = 1_500  # Graphviz takes some seconds for these, and minutes for twice as many
+MAX_ARROWS = 1_500  # Graphviz takes seconds for so many, and minutes for twice as many
 
 
 class RenderError(Exception):
-    """A picture cannot be made, whatever is in it: something is missing on this machine, or Graphviz gives up."""
+    """A diagram cannot be rendered: Graphviz or fonts are missing, or Graphviz fails."""
 
 
 class PictureTooLarge(RenderError):
-    """A picture has more arrows than Graphviz lays out in reasonable time."""
+    """A diagram has more arrows than Graphviz lays out in reasonable time."""
 
 
 def render(source: str, format: str) -> bytes:
-    """DOT text as svg, png, pdf or dot.
+    """Render DOT text as svg, png, pdf or dot.
 
     Raises:
         PictureTooLarge: if Graphviz would take minutes for it.
-        RenderError: if Graphviz is not there, does not understand the text, or finds no fonts for a PNG or PDF.
+        RenderError: if Graphviz is not installed, rejects the text, or finds no fonts for a PNG or PDF.
     """
     if format not in FORMATS:
         raise RenderError(f"`{format}` is not a format of diagrams; there are {', '.join(FORMATS)}")
@@ -71,7 +71,7 @@ def _layout(source: str, format: str, settings: dict[str, str]) -> bytes:
 
 
 def _set(source: str, settings: dict[str, str]) -> str:
-    """The same graph with some of its attributes changed, as the last word in its braces."""
+    """Return the graph with attributes added last in its braces, where they override earlier ones."""
     if not settings:
         return source
     body, brace, rest = source.rpartition("}")
@@ -84,8 +84,8 @@ def _with_dot(source: str, format: str) -> bytes:
     try:
         return graphviz.pipe("dot", format, source.encode(), quiet=True)
     except graphviz.CalledProcessError as error:
-        said: Any = error.stderr
-        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        stderr: Any = error.stderr
+        text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
         raise RenderError(f"Graphviz cannot draw this: {text.strip()}") from None
     except OSError as error:
         raise RenderError(f"`dot` cannot be run: {error.strerror or error}") from None
@@ -96,20 +96,20 @@ def _with_pygraphviz(source: str, format: str) -> bytes:
         pygraphviz: Any = import_module("pygraphviz")
     except ImportError:
         raise RenderError(NO_GRAPHVIZ) from None
-    said: list[str] = []
+    errors: list[str] = []
     try:
-        with _quiet(said):
+        with _quiet(errors):
             data: bytes | None = pygraphviz.AGraph(string=source).draw(format=format, prog="dot")
-    except Exception as error:  # whatever its C code and its wrappers raise, the picture failed
-        raise RenderError(f"Graphviz cannot draw this: {error} {''.join(said)}".strip()) from None
+    except Exception as error:  # its wrapper of C code raises exceptions of many types
+        raise RenderError(f"Graphviz cannot draw this: {error} {''.join(errors)}".strip()) from None
     if not data:
-        raise RenderError(f"Graphviz cannot draw this: {''.join(said).strip() or 'it gave nothing'}")
+        raise RenderError(f"Graphviz cannot draw this: {''.join(errors).strip() or 'it gave nothing'}")
     return data
 
 
 @contextmanager
-def _quiet(said: list[str]) -> Generator[None]:
-    """Collects what C code writes to standard error, such as fontconfig's remarks on the system's files."""
+def _quiet(captured: list[str]) -> Generator[None]:
+    """Capture lines that C code writes to standard error, except fontconfig's warnings about the system's files."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as file:
         kept = os.dup(2)
@@ -121,17 +121,17 @@ def _quiet(said: list[str]) -> Generator[None]:
             os.close(kept)
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines(keepends=True)
-            said.extend(line for line in lines if not line.startswith("Fontconfig"))
+            captured.extend(line for line in lines if not line.startswith("Fontconfig"))
 
 
 @cache
 def _has_fonts() -> bool:
-    """Whether one letter looks unlike another: without fonts there are empty frames, or nothing."""
+    """Return True if two letters render differently: without fonts they are equal frames, or blank."""
     one, other = (_layout(_PROBE.format(letter), "png", {}) for letter in "ox")
     return one != other
 
 
 def _with_style(svg: bytes) -> bytes:
-    """The picture with the style sheet for dark pages as its first element."""
+    """Return the SVG with the style sheet for dark pages as its first element."""
     start = svg.index(b">", svg.index(b"<svg")) + 1
     return svg[:start] + b"\n" + STYLE.encode() + svg[start:]

@@ -1,4 +1,4 @@
-"""How diagrams look: colours, fonts, how numbers and layers are written, and how text is made safe for Graphviz."""
+"""Style of diagrams: colours, fonts, the text for numbers and layers, and escaping for Graphviz."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from archdsl.analysis.cost import Cost
     from archdsl.layers.base import Layer
 
-FONT = "Helvetica"  # or what stands for it: there is a sans-serif of its widths on nearly every machine
+FONT = "Helvetica"  # nearly every machine has it, or a sans-serif with the same widths
 INK, SOFT, LINE, LANE = "#1a1a1a", "#555555", "#444444", "#f3f3f3"
 LIGHT_INK, LIGHT_LINE = "#e4e4e4", "#b8b8b8"  # on a dark page
 
-# After Paul Tol's light scheme: told apart by the colour-blind, and pale enough for dark text.
+# After Paul Tol's light scheme: distinguishable with colour blindness, and pale enough for dark text.
 COLOURS = {
     "input": "#ffffff",
     "convolution": "#9cc3e6",
@@ -35,10 +35,10 @@ COLOURS = {
     "regularisation": "#f7f7f7",
 }
 OTHER = "#dccbe8"
-DASHED = ("sampling", "regularisation")  # drawn with a broken border, for prints without colour
+DASHED = ("sampling", "regularisation")  # drawn with a dashed border, for prints without colour
 
-# Boxes keep their pastel fills; what lies on the page itself turns light when the page is dark.
-# The texts of that size in the head of the diagram are those in the boxes of its legend.
+# Boxes keep their pastel fills; text and lines outside of boxes turn light on a dark page.
+# Text of size 9.00 in the title is the text in the boxes of the legend.
 STYLE = f"""<style>
 @media (prefers-color-scheme: dark) {{
   .archdsl > text, .archdsl .edge text, .archdsl .cluster text, .archdsl .bare text {{ fill: {LIGHT_INK}; }}
@@ -55,7 +55,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff
 
 
 def colour(category: str) -> str:
-    """The fill of a box."""
+    """Return the fill colour for a category."""
     return COLOURS.get(category, OTHER)
 
 
@@ -63,37 +63,37 @@ def colour(category: str) -> str:
 
 
 def clean(text: str) -> str:
-    """One line without control characters, which SVG cannot hold."""
+    """Return text as one line, without the control characters that SVG does not allow."""
     return _CONTROL.sub("\ufffd", re.sub(r"[\t\r\n]+", " ", text))
 
 
 def plain(text: str) -> str:
-    r"""Text for a plain label, where Graphviz reads `\N` and the like as commands unless told not to."""
+    r"""Escape text for a plain label, in which Graphviz replaces `\N` and other sequences."""
     return clean(text).replace("\\", "\\\\")
 
 
 def markup(text: str) -> str:
-    """Text for a place inside an HTML-like label."""
+    """Escape text for an HTML-like label."""
     return html.escape(plain(text))
 
 
 def bold(text: str) -> str:
-    """Heavy text in an HTML-like label."""
+    """Return bold text for an HTML-like label."""
     return f"<b>{markup(text)}</b>" if text else ""
 
 
 def small(text: str) -> str:
-    """Figures in an HTML-like label."""
+    """Return small grey text for an HTML-like label."""
     return f'<font point-size="9" color="{SOFT}">{markup(text)}</font>' if text else ""
 
 
 def identifier(text: str) -> str:
-    """A node's name in the DOT text."""
+    """Return text as a node's name in DOT."""
     return re.sub(r"[^\w.]", "_", text)
 
 
 def wrapped(parts: Iterable[str], between: str = " → ", width: int = 30, alone: int = 14) -> list[str]:
-    """Lines of at most `width` characters where the parts allow it; a part of more than `alone` has its own."""
+    """Break a list of parts into lines of at most `width` characters; a part longer than `alone` has its own line."""
     lines: list[str] = []
     full = True
     for part in parts:
@@ -115,7 +115,7 @@ def _scaled(number: int, scale: float, region: str) -> str:
 
 
 def parameters(number: int) -> str:
-    """`34.5 M`."""
+    """Format a number of parameters: `34.5 M`."""
     for scale, region in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= scale:
             return _scaled(number, scale, region)
@@ -123,19 +123,19 @@ def parameters(number: int) -> str:
 
 
 def multiply_adds(number: int) -> str:
-    """`1.30 G`, and in millions or less only where that is very little."""
+    """Format a number of multiply-adds in G, as in `1.30 G`; in M or k below 0.01 G."""
     return _scaled(number, 1e9, "G") if number >= 1e7 else parameters(number)
 
 
 def figures(cost: Cost) -> str:
-    """`0.22 M · 1.30 G`: parameters and multiply-adds, or nothing where there are neither."""
+    """Format a cost as parameters and multiply-adds, `0.22 M · 1.30 G`; empty if both are 0."""
     if not cost.params and not cost.macs:
         return ""
     return f"{parameters(cost.params)} · {multiply_adds(cost.macs)}"
 
 
 def shape_text(shape: Any) -> str:
-    """`64×8×56×56`: channels, frames, height and width; a vector by its length alone."""
+    """Format a shape C×T×H×W, as in `64×8×56×56`; a vector is written as its length."""
     return str(int(shape.channels)) if isinstance(shape, Grid) and shape.is_vector else str(shape)
 
 
@@ -143,7 +143,7 @@ def shape_text(shape: Any) -> str:
 
 
 def value_text(value: Any) -> str:
-    """An attribute's value."""
+    """Format the value of an attribute."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, int):
@@ -159,7 +159,7 @@ def value_text(value: Any) -> str:
 
 
 def layer_text(layer: Layer, *, settings: bool = True) -> str:
-    """`conv 1×3×3, 64, stride 1×2×2`: the kind of layer, its kernel and what else is not as usual."""
+    """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults."""
     first: list[str] = []
     then: list[str] = []
     for name, attribute in layer.attributes.items():

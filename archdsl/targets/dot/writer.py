@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 LEVELS = ("stage", "block", "layer")
 FRAMES = {"stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"), "repeat": ("rounded,dashed", LINE)}
-BOTTOM = ".bottom"  # an unseen point that keeps the lanes in order
+BOTTOM = ".bottom"  # an invisible point that keeps the lanes in order
 
 
 class Diagram(graphviz.Source):
-    """DOT text that shows itself in a notebook whether or not there is a `dot` on the machine."""
+    """DOT text that renders in a notebook, with or without Graphviz's `dot` on the machine."""
 
     def picture(self, format: str = "svg") -> bytes:
-        """The diagram as svg, png, pdf or dot."""
+        """Return the diagram as svg, png, pdf or dot.
+
+        Raises:
+            RenderError: if it cannot be rendered.
+        """
         source: Any = self.source
         return render(source, format)
 
@@ -43,7 +47,7 @@ class Diagram(graphviz.Source):
 
 
 def diagram(network: Network, level: str = "stage") -> Diagram:
-    """The diagram of a network, with a box for each stage of each path, each block or each layer.
+    """Return the diagram of a network, with a box for each stage of each path, each block or each layer.
 
     Raises:
         ValueError: if there is no such level.
@@ -60,7 +64,7 @@ def diagram(network: Network, level: str = "stage") -> Diagram:
 
 
 def set_looks(dot: Any, level: str) -> None:
-    """How everything looks that says nothing else."""
+    """Set the default attributes of the graph, its nodes and its edges."""
     wide = level == "layer"
     dot.attr(
         "graph", newrank="true", rankdir="TB", bgcolor="transparent", fontname=FONT, fontcolor=INK, fontsize="11",
@@ -77,9 +81,9 @@ def set_looks(dot: Any, level: str) -> None:
 
 
 class Writer:
-    """Writes the parts of a layout into a DOT graph, always in the same order.
+    """Writer of a layout into a DOT graph, in a deterministic order.
 
-    `marks` tells which of them differ from another network; `layout.boxes.prefix` begins all names.
+    `marks` are the differences from another network; all names begin with `layout.boxes.prefix`.
     """
 
     def __init__(self, dot: Any, network: Network, layout: Layout, marks: Marks = UNMARKED) -> None:
@@ -89,11 +93,11 @@ class Writer:
         self.marks = marks
         self.prefix = layout.boxes.prefix
         self.bottom = self.prefix + BOTTOM
-        self.flat: set[frozenset[str]] = set()  # pairs that stand side by side
+        self.flat: set[frozenset[str]] = set()  # pairs of nodes of one rank
         self.trunk = trunk(network, [c.nodes for c in layout.cells])
 
     def write(self) -> None:
-        """Everything but the settings and the head."""
+        """Write nodes, edges and ranks, but not the defaults and the title."""
         for box in self.layout.inputs:
             into = {f.title for f in self.layout.lanes if f.entry in box.nodes}
             self._box(self.dot, box, self._group(into.pop()) if len(into) == 1 else "")
@@ -110,7 +114,7 @@ class Writer:
         self._edges()
 
     def categories(self) -> list[str]:
-        """The kinds of layer that the picture has colours for."""
+        """Return the categories of the drawn boxes and cells, in the order of drawing."""
         boxes = self.layout.boxes
         drawn = dict.fromkeys(boxes.home.values())
         cells = [cell for b in drawn for cell in ([[n] for n in b.nodes] if b.look == "stack" else [b.nodes])]
@@ -119,7 +123,7 @@ class Writer:
     # --- boxes ---
 
     def _group(self, path: str) -> str:
-        """What nodes have in common that should stand straight below each other."""
+        """Return the Graphviz group of a path, whose nodes are aligned vertically."""
         return f"{self.prefix}lane_{identifier(path)}"
 
     def _on_trunk(self, group: str, nodes: Sequence[int]) -> str:
@@ -200,7 +204,7 @@ class Writer:
                     inside.node(joint.id, group=group, fillcolor=LINE, style="filled", **looks)
 
     def _gutter(self, lane: float) -> None:
-        """The laterals between two lanes, one below the other."""
+        """Write the laterals between two lanes, one below the other."""
         cells = [c for c in self.layout.cells if c.lane == lane]
         if not cells:
             return
@@ -212,12 +216,12 @@ class Writer:
                 self._items(inside, cell.items, "")
 
     def _spine(self, lane: float) -> list[int]:
-        """The rows in which nothing stands between two lanes, and 0, that of the lanes' titles."""
+        """Return the rows that are empty between two lanes, and row 0, that of the lanes' titles."""
         own = {c.row for c in self.layout.cells if c.lane == lane}
         return [0, *sorted({c.row for c in self.layout.cells if c.lane is not None} - own)] if own else []
 
     def _gap(self, lane: float, row: int) -> str:
-        """The name of such an empty place."""
+        """Return the name of the point in an empty row between two lanes."""
         return f"{self.prefix}.{lane}.{row}"
 
     def _point(self, into: Any, name: str) -> None:
@@ -234,7 +238,7 @@ class Writer:
     # --- places ---
 
     def _ranks(self) -> None:
-        """Cells of a row side by side; a lateral level with the joint where it begins and the fusion where it ends."""
+        """Align the cells of each row, and each lateral with the joint at its start and the fusion at its end."""
         gaps = [lane + 0.5 for lane in range(len(self.layout.lanes))]
         if len(self.layout.inputs) > 1:
             self._side_by_side([b.id for b in self.layout.inputs])
@@ -265,7 +269,7 @@ class Writer:
                     same.node(name)
 
     def _order(self) -> None:
-        """Unseen edges from the inputs to each lane and what lies between, from left to right, and down through it."""
+        """Add invisible edges from the inputs to each lane and each gap between lanes, from left to right."""
         if len(self.layout.lanes) == 1:
             return
         if self.bottom == self.prefix + BOTTOM:
@@ -286,11 +290,11 @@ class Writer:
                 self._hidden(above, below)
 
     def _source(self, lane: Frame) -> str:
-        """The input above a lane."""
+        """Return the input above a lane."""
         return next((b.id for b in self.layout.inputs if lane.entry in b.nodes), self.layout.inputs[0].id)
 
     def _down(self, above: str, below: str) -> None:
-        """The edge that is there already, or an unseen one."""
+        """Write the layout's edge between two nodes, or an invisible one if it has none."""
         real = next((e for e in self.layout.edges if (e.source, e.target) == (above, below)), None)
         if real is None:
             self._hidden(above, below)

@@ -1,6 +1,6 @@
-"""A tree of Python code: what is printed, apart from how it is broken into lines.
+"""Syntax tree of Python code; the printer breaks it into lines.
 
-Nodes are written out, not made by `dataclass`, which costs start-up for each class. None is changed once it is made.
+Nodes are plain classes: `dataclass` would cost start-up time for each. No node is changed after construction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Precedence(IntEnum):
-    """How tightly an expression binds: where a tighter one is wanted, it needs brackets."""
+    """Operator precedence: an expression needs parentheses where a higher precedence is required."""
 
     CONDITIONAL = 0  # and lambda
     OR = 1

@@ -1,4 +1,4 @@
-"""Templates of added layers: each from the folder of its layer, and each fault as one of that file."""
+"""Templates of added layers, loaded from the layer's folder; their faults are reported in the template's file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.select import OpNode
 
-OPERAND = "_operand{}"  # stands for the input, where the code of a layer is tried
+OPERAND = "_operand{}"  # placeholder for an input, for checking the code that a template prints
 
 
 class Application(NamedTuple):
-    """The application of an added layer, with what other templates declare: found by Python's own parser."""
+    """The application of an added layer, with its precedence and names, which Python's parser determines."""
 
     tree: ast.expr
     precedence: Precedence
@@ -43,7 +43,7 @@ class Application(NamedTuple):
 
     @property
     def has_operators(self) -> bool:
-        """Whether an operand stands where one that is no primary would need brackets."""
+        """Return True if an operand is next to an operator, so that one that is not a primary needs parentheses."""
         return any(map(_is_bare, ast.walk(self.tree)))
 
 
@@ -58,7 +58,7 @@ def _is_bare(node: ast.AST) -> bool:
 class AddedTemplate:
     """The template of an added layer.
 
-    Every method raises LayerError where the template fails or prints what is no Python.
+    Every method raises LayerError if the template fails or prints invalid Python.
     """
 
     def __init__(self, layer: Layer, environment: Environment) -> None:
@@ -81,7 +81,11 @@ class AddedTemplate:
             raise layer_error("E0906", self.file, error_text(error)) from error
 
     def macros(self, plan: dict[str, Any]) -> Any:
-        """Return the template's macros, for one plan, after trying each that the layer needs."""
+        """Return the template's macros for the variables in `plan`.
+
+        Raises:
+            LayerError: if there is no macro `apply`, or the template fails.
+        """
         self.source()
         made = self._try(lambda: self.environment.get_template(Path(self.file).name).make_module(plan))
         if not hasattr(made, "apply"):
@@ -112,7 +116,7 @@ class AddedTemplate:
         return text
 
     def apply(self, made: Any) -> Application:
-        """Return the macro that applies the layer, after trying it on a name."""
+        """Return the macro that applies the layer, after checking it on placeholders."""
         count = 2 if self.layer.many else 1
         operands = [OPERAND.format(i) for i in range(count)]
         text = self._try(lambda: _one_line(made.apply(*operands)))
@@ -137,8 +141,8 @@ class AddedTemplate:
 
     def _fault(self, label: str, macro: str, hint: str = "") -> LayerError:
         lines = self.source().split("\n")
-        found = (n for n, line in enumerate(lines, start=1) if f"macro {macro}" in line)
-        return layer_error("E0906", self.file, label, line=next(found, 0), hint=hint)
+        numbers = (n for n, line in enumerate(lines, start=1) if f"macro {macro}" in line)
+        return layer_error("E0906", self.file, label, line=next(numbers, 0), hint=hint)
 
     def _try(self, step: Callable[[], Any]) -> Any:
         try:
@@ -153,7 +157,7 @@ class AddedTemplate:
 
 
 def _line_of_macro(error: BaseException) -> int:
-    """Return the line of the template at which a macro failed; 0 if that is not known."""
+    """Return the line of the template at which a macro failed; 0 if unknown."""
     frame, line = error.__traceback__, 0
     while frame is not None:
         template = frame.tb_frame.f_globals.get("__jinja_template__")
@@ -167,13 +171,13 @@ def _one_line(text: object) -> str:
 
 
 def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], constructor: Constructor) -> None:
-    """Hold the plan for a class that several uses share against the plan of each use alone.
+    """Compare the template variables of a class that several call sites share with those of each site alone.
 
-    Numbers that differ between the uses become parameters of the class. That holds while `plan` adds, multiplies and
-    divides them; what it decides by them, or makes a text of, would be right for one use alone.
+    Numbers that differ between the sites become parameters of the class. That works as long as `plan` adds, multiplies
+    and divides them; a branch on them, or text made of them, would be right for one site alone.
 
     Raises:
-        LayerError: if the plan of the class is wrong for one of the uses.
+        LayerError: if the variables of the class are wrong for one of the sites.
     """
     for index, node in enumerate(nodes):
         region = constructor.regions[index]
@@ -197,11 +201,11 @@ def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], construc
                 raise layer_error("E0907", first.added_by, label, line=line, hint=hint)
 
 
-_SIGNATURE = {"plan": "form", "variables": "class_signature"}  # the method to use, in the terms of the author
+_SIGNATURE = {"plan": "form", "variables": "class_signature"}  # the method to recommend, by the author's API
 
 
 def _method_of_variables(op: Op[Layer]) -> tuple[str, int]:
-    """Return the name of the method that gives the variables of a template, and its line in the layer's file."""
+    """Return the name of the method that returns the variables of a template, and its line in the layer's file."""
     owner: Any = type(op.layer) if isinstance(op, AddedOp) else type(op)
     for name in (n for n in _SIGNATURE if hasattr(owner, n)):
         method = getattr(getattr(owner, name), "__wrapped__", getattr(owner, name))
@@ -216,7 +220,7 @@ def _settings(node: OpNode) -> str:
 
 
 def _evaluated(value: Any, of: Callable[[str], Any]) -> Any:
-    """Return what a planned value is in one use; `of` gives the values of variables there."""
+    """Evaluate a template variable at one call site, where `of` returns the values of parameters."""
     if isinstance(value, (Sym, Varying)):
         return substitute(value.formula, {name: of(name) for name in variables(value.formula)})
     if isinstance(value, tuple):

@@ -43,7 +43,7 @@ class _Pending:
 
 
 class Body:
-    """Writes the statements of a function. `inputs` are the expressions of values that are there already."""
+    """Writer of the statements of a function; `inputs` are the expressions of values computed before."""
 
     def __init__(self, steps: Sequence[Step], inputs: Mapping[int, Expr], *outputs: int) -> None:
         self.steps = steps

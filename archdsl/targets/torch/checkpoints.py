@@ -1,4 +1,4 @@
-"""Which stages training computes again in the backward pass, so that what it keeps until then fits in memory."""
+"""Choice of the stages to checkpoint, so that the activation memory of training fits a limit."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from archdsl.ir.regions import Block
     from archdsl.targets.torch.select import OpNetwork
 
-MOST = 14  # stages to choose among: those that keep most
+MOST = 14  # candidates: the stages with the largest activation memory
 
 
 class TooLarge(Exception):
-    """What is kept does not fit, whatever is computed again."""
+    """Activations exceed the limit even with every stage checkpointed."""
 
 
 def fit(network: OpNetwork, limit: int, batch: int) -> Fitted:
-    """The stages of a lowered network that cost the fewest multiply-adds to compute again, for memory to suffice.
+    """Return the stages of a lowered network to checkpoint: those that fit the limit with the least recompute.
 
-    Blocks of a stage are computed again one by one; a stage that is no row of blocks counts as one block.
+    Blocks of a stage are recomputed one by one; a stage that is not a sequence of blocks is checkpointed as one block.
 
     Args:
         network: the lowered network.
-        limit: bytes that activations may take, those of the largest block that is computed again included.
+        limit: bytes for activations, including those of the largest block while it is recomputed.
         batch: the number of clips.
 
     Raises:
@@ -54,19 +54,19 @@ def fit(network: OpNetwork, limit: int, batch: int) -> Fitted:
 
 
 def stages_of(network: OpNetwork) -> list[Stage]:
-    """Return the stages that can be recomputed: those that are one call of a module."""
+    """Return the stages that can be checkpointed: those that are one call of a module."""
     opened = interleaved(network)
     stages = [region for region in network.regions if isinstance(region, Stage)]
     return [u for u in stages if u not in opened and not is_stateless(network, u)]
 
 
 def blocks_of(stage: Stage) -> Sequence[Block | Stage]:
-    """What is computed again at once of a checkpointed stage."""
+    """Return the units of a checkpointed stage that are recomputed separately: its blocks, or the whole stage."""
     return stage_row(stage) or [stage]
 
 
 def _by_cost(costs: Sequence[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Every choice of some things, by the sum of their costs, the cheapest first."""
+    """Yield every subset of the indices of `costs` with its total cost, the cheapest first."""
     order = sorted(range(len(costs)), key=costs.__getitem__)
     yield 0, ()
     waiting: list[tuple[int, tuple[int, ...]]] = []

@@ -1,21 +1,21 @@
 """Names of generated classes, in words: no number tells two classes of one block apart.
 
-A class is called as its block, in CamelCase; the projection of a shortcut is `Projection`, and a part of a stage has
-the name of path and stage. Where several classes have that name, qualifiers are added, in this order, each only where
-it sets some of them apart:
+A class has the name of its block, in CamelCase; the projection of a shortcut is `Projection`, and a part of a stage
+has the name of path and stage. Where several classes have that name, qualifiers are added, in this order, each only
+where it distinguishes some of them:
 
-1. the word that all its uses are given for a parameter of the block, such as `Time`;
-2. `Downsampling`, where each use gives a smaller grid than it takes; `Widening`, where each gives more channels;
-3. `With…` and the first block, projection or layer in it that no other of them has;
-4. the block around it, where all uses are in one;
-5. the label that the spec gives to each use;
-6. `First`, where each use is the first block of a row;
-7. the stage, then the path, where all uses lie in one;
-8. `Early`, `Middle` and `Late`, where one is used in earlier parts of the network than the other.
+1. the word that is the argument of all uses for a parameter of the block, such as `Time`;
+2. `Downsampling`, if each use has a smaller output grid than input grid; `Widening`, if each has more output channels;
+3. `With…` and the first block, projection or layer inside that no other of them has;
+4. the enclosing block, if it is the same for all uses;
+5. the label of the uses in the spec, if it is the same;
+6. `First`, if each use is the first block of a row;
+7. the stage, then the path, if it is the same for all uses;
+8. `Early`, `Middle` and `Late`, if one is used in earlier parts of the network than the other.
 
-What is still alike is counted in words: `Second`, `Third`. A class that a layer's template brings along has the name
-that the template gives it. Where a network has several of the layer, what sets its uses apart stands before it, such as
-`TimeAttention`; further classes of one name get the qualifier of the block that they are in, or its name.
+Names that are still equal get ordinals: `Second`, `Third`. A class that a layer's template defines has the name in the
+template. Where a network has several such classes of a layer, the name begins with the role of its uses, such as
+`TimeAttention`; further classes of one name get the qualifier of the enclosing block, or its name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def name_classes(grouping: Grouping, taken: Iterable[str]) -> None:
-    """Give each class of a network a name that neither another class nor one of the names in `taken` has."""
+    """Name each class of a network; names are unique and not in `taken`."""
     groups = grouping.groups
     for group in groups:
         group.name = _plain_name(group)
@@ -61,7 +61,7 @@ def name_classes(grouping: Grouping, taken: Iterable[str]) -> None:
 
 
 class _Used(set[str]):
-    """Names that are taken, and those that generated code uses itself."""
+    """Set of used names, which also contains every name that is reserved in generated code."""
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or bool(why_refused(str(name)))
@@ -80,7 +80,7 @@ def _alike(groups: Iterable[Group]) -> list[list[Group]]:
     by_name: dict[str, list[Group]] = {}
     for group in groups:
         by_name.setdefault(group.name, []).append(group)
-    return [found for found in by_name.values() if len(found) > 1]
+    return [alike for alike in by_name.values() if len(alike) > 1]
 
 
 def _parameters(group: Group) -> Sequence[BlockParameter]:
@@ -95,17 +95,17 @@ def _plain_name(group: Group) -> str:
 
 
 def _part_name(regions: Sequence[Region]) -> str:
-    """Return a name for parts of stages: what they have in common of stage and path."""
+    """Return a name for parts of stages: the path and the stage that they have in common."""
     stages, paths = {u.top.stage for u in regions}, {u.top.path for u in regions}
     parts = [*(paths if len(paths) == 1 else ()), *(stages if len(stages) == 1 else ())]
     return camel("_".join(parts)) or camel(regions[0].name.replace(".", "_"))
 
 
-# --- qualifiers: one for each of some classes that would have the same name ---
+# --- qualifiers: functions that return one for each of several classes of the same name ---
 
 
 def _words(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """The word that all uses of a block are given for its first parameter in which the classes differ."""
+    """Return the word that all uses of a class have as the argument of the first parameter in which classes differ."""
     first = groups[0].example
     for parameter in first.signature.parameters if isinstance(first, Block) else ():
         found = _common(groups, partial(_word, parameter.name))
@@ -120,7 +120,7 @@ def _word(parameter: str, region: Region) -> str:
 
 
 def _size(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """What all uses of a class do to the size of a value, which other classes do not do."""
+    """Return `Downsampling` or `Widening` for classes whose uses all shrink the grid or add channels."""
     notes = {"Downsampling": "It makes the grid smaller.", "Widening": "It has more channels at its end."}
     changes = [_change(grouping.network, group) for group in groups]
     return [Qualifier(change, note=notes.get(change, "")) for change in changes]
@@ -140,7 +140,7 @@ def _entering(network: OpNetwork, region: Region) -> Grid | None:
 
 
 def _contents(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """The first block, projection or layer in a class that is in none of the others."""
+    """Return `With…` and the first block, projection or layer in a class that is in none of the others."""
     contents = [_members(grouping, group) for group in groups]
     found: list[Qualifier] = []
     for index, own in enumerate(contents):
@@ -161,7 +161,7 @@ def _members(grouping: Grouping, group: Group) -> list[str]:
 
 
 def _block_around(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """The block in which all uses of a class lie, directly."""
+    """Return the innermost enclosing block, if it is the same for all uses of a class."""
     return _common(groups, lambda region: next((camel(r.signature.name) for r in _outer_blocks(region)), ""))
 
 
@@ -170,7 +170,7 @@ def _outer_blocks(region: Region) -> list[Block]:
 
 
 def _place_in_row(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """`First` for the class of blocks that each begin a row of a stage."""
+    """Return `First` for the class whose uses are all the first block of a row."""
 
     def is_first(region: Region) -> bool:
         if not isinstance(region, Block):
@@ -182,12 +182,12 @@ def _place_in_row(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
 
 
 def _label(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """The label that the spec gives to all uses of a class."""
+    """Return the label in the spec, if it is the same for all uses of a class."""
     return _common(groups, lambda r: camel(r.label) if isinstance(r, Block) and r.explicit else "")
 
 
 def _order(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """`Early` and `Late` for classes of which the one is used in earlier parts of the network than the other."""
+    """Return `Early`, `Middle` and `Late` for classes whose uses do not overlap in the order of the network."""
     places = {id(part): index for index, part in enumerate(grouping.network.regions)}
     spans = [[places[id(region.top)] for region in group.regions] for group in groups]
     order = sorted(range(len(groups)), key=lambda i: min(spans[i]))
@@ -220,7 +220,7 @@ _TENS = "Twenty Thirty Forty Fifty Sixty Seventy Eighty Ninety".split()
 
 
 def ordinal(number: int) -> str:
-    """Return a number as a word: `Second`, `TwentyFirst`, `ThreeHundredthFourth` has its hundreds as a word, too."""
+    """Return a number as a word: `Second`, `TwentyFirst`; hundreds as in `ThreeHundredthFourth`."""
     hundreds, rest = divmod(number, 100)
     before = f"{ordinal(hundreds)}Hundred" if hundreds else ""
     if rest < len(_SMALL):

@@ -1,7 +1,7 @@
-"""The classes of a module: equal regions share one, and what differs between their uses becomes its constructor.
+"""Classes of a generated module: equal regions share one, whose constructor has the numbers in which they differ.
 
-Two regions are equal if they do the same operations under the same labels. A projection that only some of them have on
-their shortcut does not make them differ, if its condition can be written down in Python.
+Two regions are equal if they have the same operations under the same labels. A projection that only some of them have
+on their shortcut does not make them differ, if its condition can be printed as Python.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Qualifier(NamedTuple):
-    """What sets a class apart from others of its name: words before and behind it, and a sentence about it."""
+    """The distinction of a class from others of its name: a prefix, a suffix, and a sentence for its docstring."""
 
     before: str = ""
     behind: str = ""
@@ -42,20 +42,20 @@ class Group:
     regions: list[Region]
     name: str = ""
     qualifiers: tuple[Qualifier, ...] = ()
-    optional: set[int] = field(default_factory=set[int])  # places among the items of shortcuts that some regions lack
+    optional: set[int] = field(default_factory=set[int])  # indices in `items` of shortcuts that some regions lack
 
     @property
     def example(self) -> Region:
-        """Return the region to read the structure from: one in which every shortcut is there."""
+        """Return the region that represents the structure of the class: one that has every optional shortcut."""
         return max(self.regions, key=lambda u: sum(bool(i.items) for i in u.inner))
 
 
-def _there(item: Item) -> bool:
+def _is_present(item: Item) -> bool:
     return not isinstance(item, int) and bool(item.items)
 
 
 class Grouping:
-    """Finds the groups of a network, inner regions first."""
+    """The groups of a network's regions, inner regions first."""
 
     def __init__(self, network: OpNetwork) -> None:
         self.network = network
@@ -83,7 +83,7 @@ class Grouping:
         return levels
 
     def _order(self) -> None:
-        """Put the groups in the order in which data meets them, inner ones before those that use them."""
+        """Sort the groups in the order of data flow, inner ones before those that use them."""
         met: dict[Group, None] = {}
 
         def visit(region: Region) -> None:
@@ -119,7 +119,7 @@ class Grouping:
                 self.of.update((id(u), group) for u in part)
 
     def _split(self, members: list[Region]) -> Iterator[list[Region]]:
-        """All together, if their shortcuts allow; else those with the same shortcuts."""
+        """Yield all members as one group if their shortcuts allow it, or else groups with the same shortcuts."""
         if self._optional(members) is not None:
             yield members
             return
@@ -129,8 +129,8 @@ class Grouping:
         yield from parts.values()
 
     def _optional(self, members: list[Region]) -> set[int] | None:
-        """Return the places of shortcuts that some have and some have not; None if a condition cannot be written."""
-        found: set[int] = set()
+        """Return the indices of shortcuts that only some members have; None if their condition cannot be printed."""
+        optional: set[int] = set()
         for index, item in enumerate(members[0].items):
             if isinstance(item, int) or not self._may_be_absent(item):
                 continue
@@ -143,14 +143,14 @@ class Grouping:
                 codes = {tree and text(tree) for tree in trees}
                 if len(codes) > 1 or None in codes:
                     return None
-                found.add(index)
-        complete = any(all(_there(u.items[i]) for i in found) for u in members)
-        return found if complete else None
+                optional.add(index)
+        complete = any(all(_is_present(u.items[i]) for i in optional) for u in members)
+        return optional if complete else None
 
     # --- signatures ---
 
     def _signature(self, region: Region, *, loose: bool) -> Any:
-        """Return a key that is equal for regions of one class. `loose` leaves open which shortcuts are there."""
+        """Return a key that is equal for regions of one class; with `loose`, conditional shortcuts may be absent."""
         local = {value: ("in", k) for k, value in enumerate(externals(self.network, region))}
         items: list[Any] = []
         for index, item in enumerate(region.items):
@@ -167,7 +167,7 @@ class Grouping:
 
     def _inner(self, region: Inner, local: dict[int, Any], *, loose: bool) -> Any:
         if loose and isinstance(region, Shortcut) and self._may_be_absent(region):
-            # Where the projection is missing, its output is the value that enters; name it alike in both.
+            # Without the projection, the output is the input; use the same name for both.
             return ("shortcut", region.label, local[region.entry])
         source = tuple(local[value] for value in externals(self.network, region))
         if isinstance(region, BlockRow):
@@ -175,13 +175,13 @@ class Grouping:
         return ("unit", region.label, source, self._number(region))
 
     def _may_be_absent(self, region: Inner) -> bool:
-        """Tell whether regions share a class though only some have this shortcut: it reads what enters alone."""
+        """Return True if the shortcut is conditional and reads the region's input alone."""
         if not isinstance(region, Shortcut) or region.condition is None:
             return False
         return externals(self.network, region) == [region.entry]
 
     def _number(self, region: Inner) -> int | None:
-        """Return the number of a region's class; None if there is nothing in it."""
+        """Return the number of a region's class; None for an empty region."""
         return self.of[id(region)].number if region.items else None
 
     @staticmethod
@@ -197,12 +197,12 @@ class Grouping:
 
 
 def _bare(formula: Formula) -> Expr:
-    """Return a formula by the names that its variables have in the spec."""
+    """Return the code of a formula with the variables' names in the spec."""
     return formula_tree(formula, {}, str)
 
 
 def _words(value: Any) -> Any:
-    """Return what is no number in the value of an attribute, and how long its lists are; None for a number."""
+    """Return the value of an attribute with None for each number, so that only words, flags and lengths count."""
     if is_list(value):
         return tuple(_words(v) for v in value)
     return "nothing" if value is None else value if isinstance(value, (bool, str, Symbol)) else None

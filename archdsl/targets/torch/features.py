@@ -1,4 +1,4 @@
-"""Features of a model: which values `forward_features` returns, under which names, and how they become grids."""
+"""Features of a model: the values that `forward_features` returns, their names, and their conversion to grids."""
 
 from __future__ import annotations
 

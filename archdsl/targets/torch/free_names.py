@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class FreeNames:
-    """Names that are given once and never given back, so that a search goes on where the last one ended."""
+    """Allocator of unique names; names are never released, so that a search resumes where the last one ended."""
 
     def __init__(self, taken: Iterable[str] = (), may_be: Callable[[str], bool] = lambda _: True) -> None:
         self.taken = set(taken)

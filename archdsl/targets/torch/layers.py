@@ -85,7 +85,7 @@ def environment() -> Environment:
 
 
 class LayerPrinter:
-    """Prints layers, and remembers what their code needs besides."""
+    """Printer of layers, which collects the imports and definitions that their code needs."""
 
     def __init__(self) -> None:
         self.environment = environment()

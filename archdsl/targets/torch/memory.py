@@ -1,11 +1,10 @@
-"""What training keeps of a network until the backward pass, from its lowered graph alone.
+"""Activation memory of training: bytes saved for the backward pass, from the lowered graph alone.
 
-Counted are the bytes of activations that autograd holds after a forward pass, weights and buffers left out, as torch
-computes on a CPU with several threads; with one, it puts the channels of some convolutions elsewhere. In float32, or
-with torch.autocast in 16 bits, whose copies of weights are no activations; or on a GPU, whose kernels of attention keep
-less. The memory of one clip can be a view where that of several is a copy; not all of these places are known.
-A tensor that several layers keep counts once, and so does what lies in the memory of another: a view, or the result of
-an operation in place.
+This counts the activations that autograd holds after a forward pass, without weights and buffers, for float32 or
+torch.autocast to 16 bits (whose copies of weights are no activations), on a CPU with several threads (with one, torch
+chooses another memory format for some convolutions) or on a GPU, whose attention kernels save less. For a batch of one
+clip, some copies are views; not all of these cases are known. A tensor that several layers save counts once, and so do
+tensors that share memory: a view, or the result of an in-place operation.
 """
 
 from __future__ import annotations
@@ -25,42 +24,42 @@ if TYPE_CHECKING:
     from archdsl.ir.regions import Region
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
-Tensors = dict[tuple[str, int], int]  # bytes of each piece of memory: that of a value, or a layer's own
+Tensors = dict[tuple[str, int], int]  # bytes of each buffer: ("value", node) or ("own", node) for internal tensors
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What autograd keeps for a number of clips, layer by layer."""
+    """Tensors saved for the backward pass of each layer, for `batch` clips."""
 
     network: OpNetwork
     batch: int
     kept: dict[int, Tensors]  # by node
-    places: dict[int, int]  # of each value, that in whose memory it lies
-    channels_last: dict[int, bool]  # whether a value has its channels last in memory
+    places: dict[int, int]  # for each value, the value whose memory it shares, or itself
+    channels_last: dict[int, bool]  # values whose channels are last in memory
     precision: Precision = PLAIN
-    numbers: dict[int, int] = field(default_factory=dict[int, int])  # bytes of a number of each value
-    trained: dict[int, bool] = field(default_factory=dict[int, bool])  # whether a value has a gradient
+    numbers: dict[int, int] = field(default_factory=dict[int, int])  # element size in bytes of each value
+    trained: dict[int, bool] = field(default_factory=dict[int, bool])  # values that require a gradient
 
     def value(self, number: int) -> Tensors:
-        """The memory that a value lies in."""
+        """Return the buffer of a value, with its bytes."""
         place = self.places[number]
         return {("value", place): self.numbers[place] * self.batch * int(self.network.node(place).shape.elements)}
 
     def of(self, nodes: Iterable[int]) -> Tensors:
-        """What some layers keep together."""
-        found: Tensors = {}
+        """Return the tensors that some layers save, each once."""
+        tensors: Tensors = {}
         for number in nodes:
-            found |= self.kept[number]
-        return found
+            tensors |= self.kept[number]
+        return tensors
 
     @property
     def total(self) -> int:
-        """Bytes of all that is kept."""
+        """Bytes of all saved tensors."""
         return sum(self.of(self.kept).values())
 
 
 def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> Memory:
-    """What autograd keeps of a lowered network for `batch` clips."""
+    """Return the tensors that autograd saves in a forward pass of a lowered network, for `batch` clips."""
     memory = Memory(network, batch, {}, {}, {}, precision)
     for node in map(network.node, in_order(network)):
         place = node.inputs and (node.inplace or node.is_view)
@@ -74,12 +73,12 @@ def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> M
 
 
 def has_gradients(node: Node) -> bool:
-    """Whether a layer has weights that training moves."""
+    """Return True if a layer has trainable weights."""
     return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.is_frozen
 
 
 def _channels_last(memory: Memory, node: OpNode) -> bool:
-    """What has one position is as good as in any order."""
+    """Return True if a value has its channels last in memory; one with a single position counts as such."""
     if not node.inputs:
         return False
     if node.shape.positions == 1 or node.op.puts_channels_last or node.layout in (CHANNELS_LAST, TOKENS):
@@ -98,15 +97,15 @@ def _kept(memory: Memory, node: OpNode) -> Tensors:
         casts=memory.numbers[node.inputs[0]] != number,
     )
     saved = node.op.saved_for_backward(step)
-    found: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
+    kept: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
     for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
-        found |= memory.value(value)
-    return found
+        kept |= memory.value(value)
+    return kept
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of a part of a network: tensors that no part before it keeps."""
+    """Activation memory of one part of a network, in bytes: tensors that no part before it saves."""
 
     name: str
     path: str
@@ -114,7 +113,7 @@ class Row:
 
 
 def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
-    """What is kept of each stage, block or layer, in the order of data flow; the rows add up to the total."""
+    """Return the activation memory of each stage, block or layer, in data-flow order; rows add up to the total."""
     seen: Tensors = {}
     rows: list[Row] = []
     for part in memory.network.regions:
@@ -127,7 +126,7 @@ def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
 
 
 def _split(network: OpNetwork, region: Region, level: str) -> Iterator[tuple[str, list[int]]]:
-    """Yield the blocks or layers of a region with their nodes, as tables of costs have them."""
+    """Yield the names of the blocks or layers of a region, with their nodes, as in a cost table."""
     for item in region.items:
         if isinstance(item, int):
             yield network.node(item).name, [item]
@@ -138,12 +137,12 @@ def _split(network: OpNetwork, region: Region, level: str) -> Iterator[tuple[str
 
 
 def held(memory: Memory, checkpointed: Iterable[Region]) -> tuple[int, int]:
-    """Bytes that are kept if regions are checkpointed, and of the largest of these while it is computed again."""
+    """Return the bytes saved with some regions checkpointed, and those of the largest one while it is recomputed."""
     pieces = list(checkpointed)
     inside = {n for region in pieces for n in region.nodes()}
     kept = memory.of(n for n in memory.kept if n not in inside)
     for region in pieces:
         for value in externals(memory.network, region):
             kept |= memory.value(value)
-    again = (sum(v for k, v in memory.of(region.nodes()).items() if k not in kept) for region in pieces)
-    return sum(kept.values()), max(again, default=0)
+    recomputed = (sum(v for k, v in memory.of(region.nodes()).items() if k not in kept) for region in pieces)
+    return sum(kept.values()), max(recomputed, default=0)

@@ -1,4 +1,4 @@
-"""The class of the model as a tree: its constructor, its starts, and its forward pass in two parts."""
+"""Syntax tree of the model's class: constructor, weight initialisation, and the forward pass in two parts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MODULES = Literal("list[nn.Module]")
 
 @dataclass(frozen=True)
 class Model:
-    """All that decides about the class of a model."""
+    """The inputs for the code of a model's class."""
 
     network: Network
     plan: ModelPlan
@@ -49,9 +49,9 @@ class Model:
     init: list[Stmt]  # of `init_weights`
     inner: list[Stmt]  # of `inside_layers`
     trains: bool
-    has_rates: bool  # whether the factory changes rates
-    is_channels_last: bool  # whether weights for inference have their channels last
-    is_folded: bool  # whether it takes weights of training, which it has fewer of
+    has_rates: bool  # the factory sets dropout rates
+    is_channels_last: bool  # the weights of an inference module are stored channels-last
+    is_folded: bool  # it loads a state dict of training, with batch norms that are folded here
 
     def tree(self) -> Class:
         """Return the code of the class."""
@@ -78,7 +78,7 @@ class Model:
         return Function("__init__", [_SELF, *choice], _NONE, body)
 
     def _starts(self) -> list[Stmt]:
-        """Return the methods that begin the weights."""
+        """Return the methods that initialise the weights."""
         made: list[Stmt] = []
         if self.init:
             doc = Docstring(["Initialise the weights as the spec says."])
@@ -118,7 +118,7 @@ class Model:
         return Function("forward", self._parameters(), Name("Tensor"), body)
 
     def _stages(self) -> Function:
-        """Return the method that computes the stages, of which only those values stay that the head reads."""
+        """Return the method that computes the stages and returns the values that the head reads."""
         body: list[Stmt] = [Docstring(docstring(self._stages_doc(), 8))]
         body += [Evaluate(called(f"check_{clip}", [Name(clip)])) for clip in self.network.clips]
         body += [*self._numbers(self.network.indices), *self.plan.stages]
@@ -133,20 +133,20 @@ class Model:
         return f"Compute the stages{given}; keep the output of each in `features`."
 
     def _parameters(self) -> list[Parameter]:
-        """Return the parameters of the forward pass; the numbers of frames can be left out."""
+        """Return the parameters of the forward pass; frame indices are optional."""
         clips = [Parameter(clip, Name("Tensor")) for clip in self.network.clips]
         indices = [Parameter(index, Literal("Tensor | None"), Name("None")) for index in self.network.indices]
         return [_SELF, *clips, *indices]
 
     def _numbers(self, names: Iterable[str]) -> list[Stmt]:
-        """Return statements that number the frames from 0 where nobody says their numbers."""
+        """Return the statements that default frame indices to 0, 1, 2, …."""
         device = dotted(f"{next(iter(self.network.clips))}.device")
         return [
             Assign([Name(name)], called("_frame_numbers", [Name(name), self._frames(name), device])) for name in names
         ]
 
     def _frames(self, index: str) -> Expr:
-        """Return the number of frames of an input of frame numbers: that of the first clip, if both have as many."""
+        """Return the length of an input of frame indices: that of the first clip if declared equal, or a number."""
         name, clip = next(iter(self.network.clips.items()))
         frames = self.network.node(self.network.indices[index]).shape.t
         is_same = frames == self.network.node(clip).shape.t

@@ -1,4 +1,4 @@
-"""Values as templates name them: they know how they bind, and count how often they are named."""
+"""Operands that templates print: they have a precedence, and count how often they are printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates that grow by equal steps with depth, as those of stochastic depth do (Huang et al. 2016, equation 4)."""
+"""Rates that grow linearly with depth, as in stochastic depth (Huang et al. 2016, equation 4)."""
 
 from __future__ import annotations
 

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class OpNode(Node):
-    """A layer at its place, and how torch computes it there."""
+    """A layer at its place, with its op."""
 
     op: Op[Layer] = field(kw_only=True)
     layout: str = GRID  # of its inputs in memory
-    inplace: bool = False  # whether it overwrites its input
+    inplace: bool = False  # it overwrites its input
 
     @property
     def is_module(self) -> bool:
-        """Whether it becomes a submodule."""
+        """True if it becomes a submodule."""
         return self.op.is_module
 
     @property
     def is_view(self) -> bool:
-        """Whether its output lies in the memory of its first input."""
+        """True if its output shares the memory of its first input."""
         return self.op.is_view
 
 
@@ -57,7 +57,7 @@ def op_of(layer: Layer, inputs: tuple[Grid, ...], output: Grid) -> Op[Layer]:
 
 
 def op_class(cls: type[Layer]) -> type[Op[Any]]:
-    """Return the op of a layer: that of its name, else that of the layer it is derived from, else the default."""
+    """Return the op class of a layer: that of its name, else that of its base layer, else the default."""
     return OPS.of(cls) or Op
 
 

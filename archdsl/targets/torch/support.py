@@ -1,4 +1,4 @@
-"""Functions and classes that the code of layers needs besides, each once, under names that nothing else has."""
+"""Support code of layers: functions and classes that templates define, each once, under a unique name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(NamedTuple):
-    """Names that the definitions of a layer are wanted to have."""
+    """Preferred names for the definitions of a layer."""
 
     main: str = ""  # the class of its module
     role: str = ""  # a word that stands before its name
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
 
 class Support:
-    """Gathers definitions from the text of templates. Where one differs from another of its name, it gets another."""
+    """Definitions collected from templates; one that differs from another of the same name is renamed."""
 
     def __init__(self) -> None:
         self.taken: set[str] = set()  # names that other classes of the module have

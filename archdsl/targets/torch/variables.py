@@ -36,7 +36,7 @@ def owner(region: Region) -> Block | None:
 
 
 class Variables:
-    """Gathers the variables that code needs, and finds among them constants, formulas of others, and twins.
+    """Variables that code needs, classified as constants, formulas of others, duplicates, or parameters.
 
     A variable is a parameter of the block that the regions are in, the channels that enter it, or a number that none of
     these explains.

@@ -1,4 +1,4 @@
-"""Modules with added layers, built on torch's meta device and held against the graph.
+"""Verification of modules with added layers, on torch's meta device: shapes and tensors as in the graph.
 
 The only file of the compiler that imports torch, and only networks with added layers come here: the layers of archdsl
 are held against the graph by its own tests.

@@ -1,1 +1,1 @@
-"""How torch writes, runs and remembers layers: one file for each layer that the default does not fit."""
+"""PyTorch code, execution and activation memory of layers: one file for each layer that needs more than the default."""

@@ -1,7 +1,7 @@
-"""Ops of added layers that declare no op: what torch needs to know stands on the class of the layer itself.
+"""Ops of added layers that declare no op: the members of an op are defined on the layer's class.
 
-Files of added layers import `Layer` from `archdsl.layers.base` and give it members under the names below. The first
-ones have the names of `Op`; the others are those that such files used before, and that they can go on using.
+Files of added layers derive from `Layer` of `archdsl.layers.base` and override the members below. The first ones have
+the names of `Op`; the others are earlier names, which remain supported.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ RENAMED = {
 
 
 class Use(NamedTuple):
-    """One place where a layer is applied: in code that is printed, or in a forward pass of training."""
+    """The call of a layer at one place, in generated code or in a forward pass of training."""
 
     inputs: tuple[Grid, ...]
     output: Grid
     layout: str = GRID  # of the inputs
-    inplace: bool = False  # whether the input's memory may be overwritten
-    examples: tuple[Grid, ...] = ()  # the inputs in one place, in whole numbers
-    channels_last: bool = True  # whether the first input has its channels last in memory, whatever its layout
+    inplace: bool = False  # the input may be overwritten
+    examples: tuple[Grid, ...] = ()  # input shapes of one call, as plain integers
+    channels_last: bool = True  # the first input's channels are last in memory, whatever its layout
     batch: int = 2  # clips, in training
     precision: Precision = PLAIN
-    element_size: int = FLOAT  # bytes of an element, as the layer computes
-    casts: bool = False  # whether the first input has elements of another size, so that autocast makes a copy
+    element_size: int = FLOAT  # of the layer's computation, in bytes
+    casts: bool = False  # autocast copies the first input to another dtype
 
     @property
     def number(self) -> int:
-        """The element size in bytes; the name before `element_size`."""
+        """The element size in bytes: the earlier name of `element_size`."""
         return self.element_size
 
     @property
     def cast(self) -> bool:
-        """Whether autocast copies the input; the name before `casts`."""
+        """True if autocast copies the input: the earlier name of `casts`."""
         return self.casts
 
 
 class AddedLayer(Layer):
-    """A layer that also says what an op says. The class of an added layer without an `Op` gets it as its base."""
+    """A layer with the members of an op: the base of an added layer's class that has no `Op`."""
 
     imports: tuple[str, ...] = ()
     layouts: tuple[str, ...] = (GRID,)
@@ -67,7 +67,7 @@ class AddedLayer(Layer):
     forms: frozenset[str] = frozenset()
 
     def is_module(self, *inputs: Grid) -> bool:
-        """Return whether it becomes a submodule."""
+        """Return True if it becomes a submodule."""
         return self.module or "module" in template_of(self).macros
 
     def variables(self, use: Use) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class AddedLayer(Layer):
         return self.copied(*inputs)
 
     def is_view(self, *inputs: Grid) -> bool:
-        """Return whether its output lies in the memory of its first input."""
+        """Return True if its output shares the memory of its first input."""
         return False
 
     def output_layout(self, layout: str, *inputs: Grid) -> str:
@@ -107,7 +107,7 @@ class AddedLayer(Layer):
         return layout
 
     def other_forms(self, *inputs: Grid) -> frozenset[str]:
-        """Return other forms of its code."""
+        """Return alternative forms of its code."""
         return frozenset()
 
     # --- names used before ---
@@ -142,7 +142,7 @@ class AddedLayer(Layer):
 
 
 class AddedOp(Op[AddedLayer]):
-    """The op of an added layer that says itself what an op says."""
+    """The op of an added layer that defines the members of an op itself."""
 
     def __init__(self, layer: AddedLayer, inputs: tuple[Grid, ...], output: Grid) -> None:
         super().__init__(layer, inputs, output)
@@ -191,6 +191,6 @@ class AddedOp(Op[AddedLayer]):
 
 
 def _reads_inplace(cls: type[AddedLayer]) -> bool:
-    """Return whether the variables of a layer depend on whether it may overwrite its input."""
+    """Return True if the template variables of a layer depend on `inplace`."""
     methods: list[Any] = [cls.plan, cls.variables]
     return any("inplace" in getattr(m, "__wrapped__", m).__code__.co_names for m in methods)

@@ -58,7 +58,7 @@ class AttentionOp(Op[Attention]):
         if layer.score == EMBEDDED_GAUSSIAN and layer.position == DECOMPOSED and kind in ("whole", "axes"):
             found.add("distances")
         if layer.score == EMBEDDED_GAUSSIAN and layer.scale and kind == "windows" and not x.token:
-            found.add("masks")  # 100 less; scores that are not scaled can differ by more
+            found.add("masks")  # lowers scores by 100; without scaling, scores can differ by more
         if layer.position == TABLE and kind == "windows":
             found.add("tables")
         if layer.pool == "conv" and layer.pool_modules() and all(p.keeps_frames for p in (layer.queries, layer.keys)):
@@ -207,7 +207,7 @@ class AttentionOp(Op[Attention]):
         }
 
     def _kernels(self, x: Grid) -> dict[str, Any]:
-        """The numbers of poolings that are modules."""
+        """Return the kernels and strides of the poolings that are modules."""
         layer = self.layer
         found: dict[str, Any] = {}
         if "q_pool" in layer.pool_modules(x.token):
@@ -217,7 +217,7 @@ class AttentionOp(Op[Attention]):
         return found
 
     def _row(self) -> tuple[str, str, str, str]:
-        """How a grid becomes rows of positions: both sides, and the sizes that each way needs to know."""
+        """Return both sides of the einops pattern from a grid to sequences, and the sizes for each direction."""
         layer = self.layer
         others = [a for a in "thw" if a not in layer.axes]
         sizes = ", ".join(f"{a}={a}" for a in others)

@@ -1,14 +1,14 @@
-"""What autograd keeps of attention until its backward pass, in each of its forms.
+"""Tensors that attention saves for its backward pass, in each of its forms.
 
-As torch 2.13 computes it. On a CPU, where a learned number is added to the weights, or some are dropped, where windows
-are shifted, or where channels lie apart in memory, all products of queries and keys are kept, and copies of what they
-are made of; else flash attention keeps its input, its result and one number for each query.
+As in torch 2.13. On a CPU, with a learned position bias, dropout, shifted windows or channels that are not contiguous,
+the attention weights are saved, with copies of queries and keys; otherwise flash attention saves its input, its output
+and one number (the log-sum-exp) per query.
 
-On a GPU (compute capability 8.0 and later) flash attention also drops weights, with each head's channels padded to a
-multiple of 8, and the memory-efficient kernel takes masks of any kind, which are kept. That one needs channels of each
-head by multiples of 8, in float32 of 4, and else all products are kept there, too (`ATen/native/transformers/cuda` has
-the rules). Under autocast all of it is in 16 bits, but for the products where they are all kept and, on a GPU, for the
-normalisation of what is pooled.
+On a GPU (compute capability 8.0 and later) flash attention also supports dropout, with each head's channels padded to a
+multiple of 8, and the memory-efficient kernel supports every mask, which is saved. The latter needs a multiple of 8
+channels per head (4 in float32); otherwise the attention weights are saved there, too (`ATen/native/transformers/cuda`
+has the rules). Under autocast all of it is in 16 bits, except attention weights that are saved and, on a GPU, the
+normalisation of pooled queries, keys and values.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.ops.sites import TrainingStep
 
-INDEX = 8  # bytes of the index of a largest value
-ALIGNED = 8  # channels, and keys of a mask, whose multiples the kernels of a GPU take
+INDEX = 8  # bytes of an index of max pooling
+ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
 
 
 def saved(op: Op[Attention], step: TrainingStep) -> SavedForBackward:
-    """What one attention keeps. Tensors have names here, so that those kept twice count once."""
+    """Return the tensors that one attention saves; a tensor saved twice under one name counts once."""
     (x,) = op.inputs
     if op.layer.half_over != SAME:
         kept = _Halves(op, step)
@@ -45,42 +45,42 @@ def saved(op: Op[Attention], step: TrainingStep) -> SavedForBackward:
 
 
 class _Kept:
-    """The bytes of each tensor that is kept, of one clip or frame."""
+    """Bytes of each saved tensor, for one clip (one frame, for a class token per frame)."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
         layer = op.layer
         self.layer, self.forms, self.x, self.packed = layer, op.forms, op.inputs[0], step.channels_last
         self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
-        self.wide: int = self.dim  # of queries, keys and values as they are multiplied
+        self.wide: int = self.dim  # channels of queries, keys and values in the products, padding included
         self.number, self.cast, self.precision = step.element_size, step.casts, step.precision
-        self.alone = step.batch == 1  # and views where several clips lie apart
+        self.alone = step.batch == 1  # some copies are views then
         self.own: dict[str, int] = {}
-        self.once = 0  # of all clips together
+        self.once = 0  # bytes, independent of the batch size
         self.keeps_input = False
 
     def keep(self, tensor: str, size: int, number: int = 0) -> None:
-        """Keeps a tensor of `size` numbers, with bytes of each where these are not those of the layer."""
+        """Add a tensor of `size` elements; `number` is the element size in bytes, by default that of the layer."""
         self.own[tensor] = int(size) * (number or self.number)
 
     def keep_once(self, size: int) -> None:
-        """The same of what all clips share."""
+        """Add a tensor of `size` elements that all clips share."""
         self.once += int(size) * self.number
 
     def keep_x(self, rows: int, *, copied: bool) -> None:
-        """The input of a projection."""
+        """Add the input of a projection: a copy of `rows` positions, or the input itself."""
         if copied or self.cast or not self.packed:
             self.keep("x", rows * self.x.channels)
         else:
             self.keeps_input = True
 
     def stays(self, over: str, size: Size3) -> bool:
-        """Whether a grid is in the order of its groups already."""
+        """Return True if the positions of a grid are in the order of its groups already."""
         order = [a for a in "thw" if a not in over] + [a for a in "thw" if a in over]
-        there = [a for a in order if size["thw".index(a)] > 1]
-        return there == sorted(there, key="thw".index)
+        longer = [a for a in order if size["thw".index(a)] > 1]
+        return longer == sorted(longer, key="thw".index)
 
     def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
-        """Softmax with all its weights. `pairs` are those of queries and keys that meet, of one head."""
+        """Add the tensors of softmax attention without a fused kernel; `pairs` counts query-key pairs per head."""
         heads = int(self.layer.heads)
         self.keep(f"{name} scaled queries", queries * self.wide, FLOAT)
         self.keep(f"{name} scaled keys", keys * self.wide, FLOAT)
@@ -90,15 +90,15 @@ class _Kept:
             self.keep(f"{name} left", pairs * heads, FLOAT)
 
     def sums(self, name: str, queries: int) -> None:
-        """What fused kernels keep beside their result."""
+        """Add the log-sum-exp per query and head, which fused kernels save."""
         self.keep(f"{name} sums", queries * int(self.layer.heads), FLOAT)
 
     def pads(self) -> bool:
-        """Whether flash attention on a GPU gets copies with more channels."""
+        """Return True if flash attention on a GPU pads the channels of each head, which makes copies."""
         return self.precision == (True, True) and self.wide // int(self.layer.heads) % ALIGNED > 0
 
     def is_fused(self, *, masked: bool, learned: bool) -> bool:
-        """Whether one kernel computes softmax and products, so that the weights are not kept."""
+        """Return True if a fused kernel computes the attention, so that the weights are not saved."""
         if not self.precision.cuda:
             return not (self.layer.dropout or masked or learned)
         width = self.wide // int(self.layer.heads)
@@ -122,9 +122,9 @@ class _Groups(_Kept):
         grid = Grid(1, *self.groups.grid)
         self.rows = prod(self.groups.grid) + self.token
         self.pooled_queries, self.few = (prod(p.of(grid)) + self.token for p in (layer.queries, layer.keys))
-        self.lies: dict[str, tuple[str, int]] = {}  # the tensors that queries, keys and values are parts of
-        self.apart = False  # whether one of them has its channels apart
-        self.headed = False  # whether each head of the queries lies on its own
+        self.lies: dict[str, tuple[str, int]] = {}  # the tensor that contains each of `q`, `k`, `v`, with its size
+        self.apart = False  # one of them has channels that are not contiguous
+        self.headed = False  # the heads of the queries are not interleaved in memory
         plain = not layer.pooled and layer.score == EMBEDDED_GAUSSIAN
         if plain:
             self._project()
@@ -143,7 +143,7 @@ class _Groups(_Kept):
             self.keep(*self.lies[name])
 
     def _in_order(self) -> bool:
-        """Whether positions come in the order of their groups, so that nothing has to be copied."""
+        """Return True if positions are in the order of their groups, so that grouping needs no copy."""
         if self.kind == "windows" or (self.token and self.kind == "axes"):
             return False
         return self.kind == "whole" or self.stays(self.layer.axes, self.groups.grid)
@@ -163,7 +163,7 @@ class _Groups(_Kept):
         for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
             if not pooling.is_there:
                 continue
-            if "taps" in self.forms and self.token and not self.alone:  # frames that lie apart are copied
+            if "taps" in self.forms and self.token and not self.alone:  # frames that are not contiguous are copied
                 self.keep(f"frames of {parts}", len(parts) * dim * (self.rows - self.token))
             else:
                 self.keep("qkv", 3 * dim * self.rows)
@@ -195,7 +195,7 @@ class _Groups(_Kept):
         self._lie("kv", "kv", 2 * few * self.dim)
 
     def _split(self) -> None:
-        """Queries, keys and values in groups are copies, unless they are in order."""
+        """Account for grouped queries, keys and values, which are copies unless they are in order."""
         if self._in_order():
             return
         self._lie("q", "q in groups", self.queries * self.dim)
@@ -207,7 +207,7 @@ class _Groups(_Kept):
         for pooling, names in ((layer.queries, "q"), (layer.keys, "kv")):
             for name in names if layer.pool_norm and pooling.is_there else "":
                 rows = self.queries if name == "q" else self.keys
-                if self.precision == (True, True):  # of queries in 16 bits, it makes a copy in 32
+                if self.precision == (True, True):  # layer norm casts 16-bit input to float32
                     self.keep(f"{name} to be normalised", rows * self.dim, FLOAT)
                 else:
                     self._keep(name)
@@ -224,7 +224,7 @@ class _Groups(_Kept):
                     self.keep_once(q * k * self.dim // self.layer.heads)
 
     def _widen(self) -> bool:
-        """Further channels of queries and keys, in place of a mask; whether there are some."""
+        """Account for channels of queries and keys that replace a mask; return True if there are any."""
         layer, shift = self.layer, self.groups.shift
         more = 0
         if "distances" in self.forms:
@@ -271,7 +271,7 @@ class _Groups(_Kept):
             self._lie("q", "padded q", self.queries * self.wide)
             self._lie("k", "padded k", self.keys * self.wide)
             self._lie("v", "padded v", self.keys * self.wide)
-        if masked:  # windows and heads become one axis
+        if masked:  # windows and heads are merged into one axis
             self._lie("q", "q of windows", self.queries * self.wide)
             self._lie("k", "k of windows", self.keys * self.wide)
             self._lie("v", "v of windows", self.keys * self.wide)
@@ -284,7 +284,7 @@ class _Groups(_Kept):
             self.keep("y", self.queries * self.dim)
 
     def _mask(self, *, masked: bool) -> None:
-        """What is added to the weights of each head: for each query by itself, for each window, or for all."""
+        """Add the additive mask, per head: for each query group, for each window, or one for all."""
         size = int(self.layer.heads) * (self.q + self.token) * _aligned(self.k + self.token)
         if self.layer.position == DECOMPOSED:
             self.keep("mask", self.groups.number * size)
@@ -297,7 +297,7 @@ def _aligned(number: int) -> int:
 
 
 class _Halves(_Kept):
-    """Two halves of the heads, each along axes of its own."""
+    """Attention whose two halves of the heads attend along different axes."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
         super().__init__(op, step)
@@ -328,7 +328,7 @@ class _Halves(_Kept):
 
 
 class _Band(_Kept):
-    """Attention within a distance along one axis, in chunks; a class token sees all, and all see it."""
+    """Banded attention along one axis, in chunks; a class token attends to all positions, and all attend to it."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
         super().__init__(op, step)
@@ -342,7 +342,7 @@ class _Band(_Kept):
         if banded:
             number, size, seen = number * -(-length // chunk), chunk, chunk + 2 * reach + token
         queries, keys = number * size, number * seen
-        # Flash attention on a CPU takes masks that are not learned.
+        # Flash attention on a CPU supports masks without a gradient.
         masked = banded and self.precision.cuda
         flash = self.is_fused(masked=masked, learned=layer.position != NONE)
         if not flash:

@@ -1,4 +1,4 @@
-"""Patterns of einops that cut a grid into the groups of an attention."""
+"""einops patterns that divide a grid into the groups of an attention."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ _APART = {"t": "p", "h": "q", "w": "r"}
 
 
 def patterns(over: str, *, windows: bool = False, apart: str = "") -> tuple[str, str, str]:
-    """How einops sees a grid cut into groups: the grid, what is the batch, and what is a group.
+    """Return the einops patterns of a grid divided into groups: the grid, the batch axes, and the axes of a group.
 
-    With `windows` the axes are cut into parts, whose positions lie apart on the axes in `apart`; else they are whole.
+    With `windows` the axes in `over` are divided into windows, which are dilated on the axes in `apart`.
     """
     whole: list[str] = []
     batch: list[str] = []

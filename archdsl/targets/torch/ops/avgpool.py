@@ -27,7 +27,7 @@ class AvgPoolOp(Op[AvgPool]):
 
     @property
     def _is_mean(self) -> bool:
-        """Whether it takes means over whole axes, and moves no window."""
+        """True if it averages over whole axes only, without a sliding window."""
         return all(k in (0, 1) for k in self.layer.kernel) and known_to_be(self.layer.stride, 1)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
@@ -38,7 +38,7 @@ class AvgPoolOp(Op[AvgPool]):
             copied = step.element_size * x.elements
             return SavedForBackward(own=copied) if step.casts else SavedForBackward(inputs=True)
         t, h, w = (n if k else 1 for n, k in zip(x.size, kernel, strict=True))
-        return SavedForBackward(own=step.element_size * x.channels * t * h * w)  # the mean, which is pooled then
+        return SavedForBackward(own=step.element_size * x.channels * t * h * w)  # the mean, which is then pooled
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         on_list = precision.half and not precision.cuda and not self._is_mean  # autocast's for CPUs

@@ -1,4 +1,4 @@
-"""An op: how torch writes, initialises, runs and remembers a layer at one place of a network."""
+"""Ops: the code, initialisation, execution and activation memory of a layer at one place of a network, in PyTorch."""
 
 from __future__ import annotations
 
@@ -26,31 +26,30 @@ OPS: Registry[Op[Any]] = Registry("archdsl.targets.torch.ops")
 
 
 class Op(Generic[L_co]):
-    """A layer as torch has it, at one place. A subclass says what is not as the defaults say.
+    """The PyTorch implementation of a layer at one place of a network; subclasses override the defaults.
 
-    `inputs` and `output` are the shapes there, in whole numbers. Uses of a block share a class, so `variables` is also
-    given the shapes in formulas of the parameters of that class, by the call site, and so are the attributes of the
-    layer.
+    `inputs` and `output` are the shapes at this place, as plain integers. Calls of a block share a class, so that for
+    `variables` the shapes of the call site and the attributes of the layer are formulas of that class's parameters.
     """
 
     kind: ClassVar[str] = ""
-    imports: tuple[str, ...] = ()  # lines that its code needs beyond `torch` and `nn`
-    layouts: tuple[str, ...] = ()  # that its code takes its inputs in, the best first; see `accepted_layouts`
-    torch_class: str = ""  # of its module, for the initialisation
-    keeps_order: bool = True  # whether its output has its channels last in memory if its inputs have
-    prefers_channels_last: bool = False  # whether it is faster on clips whose channels lie last in memory
-    uses_tf32: bool = False  # whether torch computes it in TensorFloat-32 where float32 is asked for
-    puts_channels_last: bool = False  # whether its output has its channels last in memory, whatever its input has
-    overwrites: bool = False  # whether its code can put its output where its input is
+    imports: tuple[str, ...] = ()  # import statements that its code needs besides `torch` and `nn`
+    layouts: tuple[str, ...] = ()  # layouts that its code accepts, the best first; see `accepted_layouts`
+    torch_class: str = ""  # class of its module, for weight initialisation
+    keeps_order: bool = True  # its output is channels-last in memory if its inputs are
+    prefers_channels_last: bool = False  # it is faster on clips that are channels-last in memory
+    uses_tf32: bool = False  # torch computes it in TensorFloat-32 where float32 is requested
+    puts_channels_last: bool = False  # its output is channels-last in memory, whatever its input
+    overwrites: bool = False  # its code can work in place
 
     def __init__(self, layer: L_co, inputs: tuple[Grid, ...], output: Grid) -> None:
         self._layer = layer
         self.inputs, self.output = inputs, output
-        self.forms: frozenset[str] = frozenset()  # of `other_forms`, those that passes chose for its code
+        self.forms: frozenset[str] = frozenset()  # those of `other_forms` that passes have chosen
 
     @property
     def layer(self) -> L_co:
-        """The layer that it is the code of."""
+        """The layer that it implements."""
         return self._layer
 
     def of(self, layer: Layer) -> Self:
@@ -69,53 +68,53 @@ class Op(Generic[L_co]):
 
     @property
     def is_heavy(self) -> bool:
-        """Whether it is a convolution or a matrix product, which starts a line of generated code."""
+        """True for a convolution or a matrix product, which starts a line of generated code."""
         return self.layer.heavy
 
     @property
     def is_module(self) -> bool:
-        """Whether it becomes a submodule, under its label: if its template has the macro `module()`."""
+        """True if it becomes a submodule, under its label: if its template has the macro `module()`."""
         return "module" in template_of(self.layer).macros
 
     @property
     def role(self) -> str:
-        """A word for what it does here, such as the axis that it works along; its code differs where this differs."""
+        """The role of the op, such as the axes that it attends over; ops with different roles have different code."""
         return ""
 
     def variables(self, site: CallSite) -> dict[str, Any]:
-        """Return the variables of the template: numbers, texts, flags, None, and tuples of these.
+        """Return the variables of the template: numbers, strings, flags, None, and tuples of these.
 
-        By default those of its attributes that the template names, and `channels`: those of the input.
+        By default the attributes that the template names, and `channels`, those of the input.
         """
         return variables_of(self.layer, site.inputs)
 
     def class_signature(self) -> tuple[Any, ...]:
-        """Return what its numbers decide about the form of its code: uses that differ in it share no class.
+        """Return the values that determine the form of its code: calls that differ in them do not share a class.
 
-        The code of a layer without a module stands in a `forward`, which knows no parameters of a constructor.
+        The code of a layer without a module is part of a `forward`, where constructor parameters are not available.
         """
         return () if self.is_module else tuple(plain(v) for v in self.layer.values().values())
 
     def shape_arguments(self) -> Mapping[str, Any]:
-        """Return the arguments of its constructor that follow from the shape of its input, by parameter.
+        """Return the constructor arguments that follow from its input shape, by parameter.
 
-        Numbers, tuples of them, or `SharedModule`s. They are variables of the template, too.
+        Values are numbers, tuples of them, or `SharedModule`s. They are variables of the template, too.
         """
         return {}
 
     def other_forms(self) -> frozenset[str]:
-        """Return other forms of its code, which compute the same, by the names of the passes that choose them."""
+        """Return alternative, equivalent forms of its code, by the names of the passes that choose them."""
         return frozenset()
 
     def submodule_classes(self) -> Mapping[str, str]:
-        """Return the torch class of each submodule that `inits` speaks of; "" is the layer's own module."""
+        """Return the torch class of each submodule that `inits` names; "" is the layer's own module."""
         return {"": self.torch_class} if self.torch_class else {}
 
     # --- memory ---
 
     @property
     def accepted_layouts(self) -> tuple[str, ...]:
-        """The layouts that its code takes its inputs in: any, for a layer that works element by element."""
+        """The layouts of inputs that its code accepts: any, for an elementwise layer."""
         return self.layouts or (ANY_LAYOUT if self.layer.elementwise else (GRID,))
 
     def output_layout(self, layout: str) -> str:
@@ -124,21 +123,21 @@ class Op(Generic[L_co]):
 
     @property
     def is_view(self) -> bool:
-        """Whether its output lies in the memory of its first input."""
+        """True if its output shares the memory of its first input."""
         return False
 
     def output_is_free(self, *, trains: bool) -> bool:
-        """Return whether its output is a new tensor that its own backward pass does not need."""
+        """Return True if its output is a new tensor that its own backward pass does not need."""
         return False
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        """Return what autograd keeps of it in training: by default, its inputs."""
+        """Return the tensors that autograd saves for its backward pass; by default its inputs."""
         return SavedForBackward(inputs=True)
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         """Return the element size of its computation and output, in bytes, for inputs of element sizes `sizes`.
 
-        Autocast computes products in 16 bits. Where it names none of the operations, they take the widest input's type.
+        Autocast computes products in 16 bits. Operations on none of its lists compute in their widest input dtype.
         """
         return precision.product if self.is_heavy else max(sizes)
 
@@ -161,12 +160,12 @@ def op(kind: str) -> Callable[[O], O]:
 def variables_of(layer: Layer, inputs: Sequence[Grid]) -> dict[str, Any]:
     """Return the attributes that the template of a layer names, and `channels`, those of the input, if it does so."""
     words = template_of(layer).words
-    found = {"channels": inputs[0].channels} if "channels" in words else {}
-    return found | {name: value for name, value in layer.values().items() if name in words}
+    channels = {"channels": inputs[0].channels} if "channels" in words else {}
+    return channels | {name: value for name, value in layer.values().items() if name in words}
 
 
 def compact(size: tuple[int, int, int]) -> int | tuple[int, int, int]:
-    """Return a size as torch takes it: one number where all three are known to be the same."""
+    """Return a size as an argument for torch: one number if all three are known to be equal."""
     same = len({formula_of(n) for n in size}) == 1
     return size[0] if same and formula_of(size[0])[0] != "item" else size
 

@@ -6,7 +6,7 @@ from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
 
 
 class ChannelsLast(Layer):
-    """Puts the channels of a clip last in memory; its shape stays. The pass of the same name puts it in."""
+    """Conversion of a clip to the channels-last memory format, inserted by the pass of the same name."""
 
     kind, category, internal = "channels_last", "layout", True
 

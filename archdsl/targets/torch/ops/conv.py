@@ -23,7 +23,7 @@ class ConvOp(Op[Conv]):
 
     @property
     def _pads(self) -> bool:
-        """Whether a function pads, which works out how much from the size of its input."""
+        """True if padding depends on the input size, so that a function computes it."""
         return depends_on_grid(self.layer.padding, self.layer.kernel, self.layer.stride)
 
     def output_is_free(self, *, trains: bool) -> bool:
@@ -32,7 +32,7 @@ class ConvOp(Op[Conv]):
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x, size = self.inputs[0], step.element_size
         if FRAMES in self.forms and not step.channels_last and step.batch > 1:
-            return SavedForBackward(own=size * x.elements)  # a copy, in which frames lie apart
+            return SavedForBackward(own=size * x.elements)  # a copy with contiguous frames
         if self._pads:
             return SavedForBackward(own=size * padded(x, self.layer.kernel, self.layer.stride))
         return SavedForBackward(own=size * x.elements) if step.casts else SavedForBackward(inputs=True)

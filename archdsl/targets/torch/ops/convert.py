@@ -9,7 +9,7 @@ from archdsl.targets.torch.ops.sites import CallSite, SavedForBackward, Training
 
 
 class Conversion(Layer):
-    """Brings a value from one layout in memory to another. No word of the language: the pass `layouts` puts it in."""
+    """Conversion of a value to another memory layout, inserted by the pass `layouts`, not available in specs."""
 
     kind, category, internal = "convert", "layout", True
     takes_tokens = True

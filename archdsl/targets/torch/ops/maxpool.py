@@ -23,7 +23,7 @@ class MaxPoolOp(Op[MaxPool]):
 
     @property
     def _pads(self) -> bool:
-        """Whether a function pads, which works out how much from the size of its input."""
+        """True if padding depends on the input size, so that a function computes it."""
         return depends_on_grid(self.layer.padding, self.layer.kernel, self.layer.stride)
 
     @property

@@ -1,4 +1,4 @@
-"""What an op is told of the place where it stands, and what it answers: records without rules of their own."""
+"""Arguments and results of an op's methods, as plain records: its call site, a training step, saved tensors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HALF = 2  # bytes of an element in bfloat16 or float16
 
 
 class Precision(NamedTuple):
-    """The dtypes and the kernels of training: what decides how much is kept."""
+    """The precision and the device of training, which determine dtypes and kernels."""
 
-    half: bool = False  # whether torch.autocast is on, with bfloat16 or float16
-    cuda: bool = False  # on a GPU; else on a CPU
+    half: bool = False  # torch.autocast is on, with bfloat16 or float16
+    cuda: bool = False  # on a GPU, otherwise on a CPU
 
     @property
     def product(self) -> int:
-        """Element size in bytes of convolutions, linear layers and attention."""
+        """Element size in bytes of the outputs of convolutions, linear layers and attention."""
         return HALF if self.half else FLOAT
 
 
@@ -30,40 +30,40 @@ PLAIN = Precision()
 
 
 class CallSite(NamedTuple):
-    """The call of a layer in generated code, for all uses of its class.
+    """The call of a layer in generated code, for all calls that share its class.
 
-    The numbers in the shapes are formulas of the parameters of the class where the uses differ.
+    Sizes in the shapes are formulas of the class's parameters where the calls differ.
     """
 
     inputs: tuple[Grid, ...]
     output: Grid
     layout: str = GRID  # of the inputs
-    inplace: bool = False  # whether the input's memory may be overwritten
+    inplace: bool = False  # the input may be overwritten
 
 
 class TrainingStep(NamedTuple):
-    """The forward pass of an op in training, where autograd decides what it keeps."""
+    """The forward pass of an op in training, in which autograd saves tensors."""
 
     layout: str = GRID  # of the inputs
-    channels_last: bool = True  # whether the first input has its channels last in memory, whatever its layout
+    channels_last: bool = True  # the first input's channels are last in memory, whatever its layout
     batch: int = 2  # clips
     precision: Precision = PLAIN
-    element_size: int = FLOAT  # bytes of an element, as the op computes
-    casts: bool = False  # whether the first input has elements of another size, so that autocast makes a copy
+    element_size: int = FLOAT  # of the op's computation, in bytes
+    casts: bool = False  # autocast copies the first input to another dtype
 
 
 class SavedForBackward(NamedTuple):
-    """The tensors that autograd keeps of an op until its backward pass, besides weights and buffers."""
+    """The tensors that autograd saves for the backward pass of an op, without weights and buffers."""
 
-    inputs: bool = False  # as they are, in memory that another op may keep, too
+    inputs: bool = False  # without a copy; several ops may share them
     output: bool = False
-    own: int = 0  # bytes of tensors of its own, for each clip
-    once: int = 0  # bytes of tensors of its own, however many clips there are
+    own: int = 0  # bytes of internal tensors, per clip
+    once: int = 0  # bytes of internal tensors, independent of the batch size
 
 
 @dataclass(frozen=True)
 class SharedModule:
-    """A module that several layers use, such as the windows of a stage: the model makes it once, and hands it on.
+    """A module that several layers share, such as the windows of a stage; the model constructs it once.
 
     `template` prints its class with `options`; the class `name` is that of `base` or one derived from it.
     """

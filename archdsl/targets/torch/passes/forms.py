@@ -1,4 +1,4 @@
-"""Chooses among the forms that a layer's code can have: all compute the same, one is faster."""
+"""Choice among equivalent forms of a layer's code, one of which is faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which activations may overwrite their input: it saves the memory of one map for each."""
+"""Choice of activations that may work in place, which saves the memory of one feature map each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def choose_inplace(network: OpNetwork) -> int:
-    """Marks an activation in place if it alone uses its input and that is a tensor made just for it; how many."""
+    """Mark activations that may work in place: those that alone read their input, a new tensor; return their number."""
     trains = not network.folded
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     for region in network.regions:
-        uses[region.exit] += isinstance(region, Featured)  # a feature that the module gives out
+        uses[region.exit] += isinstance(region, Featured)  # returned as a feature
     for node in network.all_nodes():
         if node.op.overwrites and len(node.inputs) == 1:
             source = network.node(node.inputs[0])

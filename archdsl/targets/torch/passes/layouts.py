@@ -1,8 +1,8 @@
-"""Where the numbers of each value live, and the fewest conversions between layouts.
+"""Assignment of memory layouts to values, with few conversions between layouts.
 
-A spec never speaks of layouts. Each layer names those that it takes; a value stays in the one it has as long as the
-next layer takes it. The output of a stage whose channels lie last is there with its channels first, too, for what reads
-it so; generated code leaves out the conversions that nothing reads.
+A spec does not mention layouts. Each op declares those that it accepts; a value keeps its layout as long as the next
+op accepts it. The output of a stage that is channels-last is also converted to channels-first, for readers that need
+it; generated code leaves out conversions that nothing reads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def assign_layouts(network: OpNetwork) -> int:
-    """Sets the layout of every node's inputs; puts conversions where a layer does not take what it gets. How many."""
+    """Set the layout of every node's inputs, insert conversions where they are needed, and return their number."""
     conversions = _Conversions(network)
     given = conversions.given
     for node in list(network.all_nodes()):
@@ -45,7 +45,7 @@ def assign_layouts(network: OpNetwork) -> int:
 
 
 def _choose(node: OpNode, given: Mapping[int, str]) -> str:
-    """The first input's layout if the layer takes it, else the layer's own favourite that the shape allows."""
+    """Return the first layout among the inputs that the op accepts, or else the op's first choice for the shape."""
     accepted = _accepted(node)
     present = [given[i] for i in node.inputs if given[i] in accepted]
     return present[0] if present else accepted[0]
@@ -59,16 +59,16 @@ def _accepted(node: OpNode) -> list[str]:
 
 
 class _Conversions:
-    """The layout of every value so far, and the nodes that change it."""
+    """The layout of every value so far, and the conversions inserted."""
 
     def __init__(self, network: OpNetwork) -> None:
         self.network = network
         self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
-        self.outside: dict[int, int] = {}  # the last value of a part of a stage, and the same with its channels first
-        self.entered: dict[tuple[int, Region], int] = {}  # as what a region sees a value from outside
+        self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
+        self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
 
     def entering(self, node: OpNode, source: int) -> int:
-        """An input as the region sees it that it comes into: all layers in that see it in one layout."""
+        """Return the value that the entered region reads for an input, the same for all layers inside."""
         if self.network.node(source).layer.holds_indices:
             return source
         place, child = _border(self.network.node(source).region, node.region)
@@ -79,7 +79,7 @@ class _Conversions:
         return self.entered[source, child]
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
-        """A value out of a part of a stage has two layouts; a row of blocks is given the one that it keeps."""
+        """Choose between both layouts of a part's output; convert before a region that is channels-last inside."""
         accepted = _accepted(node)
         deep = node.region is not child.top and isinstance(child, Block | Stage)
         wants = CHANNELS_LAST in accepted and GRID not in accepted
@@ -91,7 +91,7 @@ class _Conversions:
         return source
 
     def _converted_before(self, source: int, place: Region | None, child: Region) -> int:
-        """Convert a value before a region; at its beginning, if it is a block in a row, which holds blocks only."""
+        """Convert a value before a region, or inside at its start, if it is a block in a row, which has blocks only."""
         if place is not None and stage_row(place) is not None:
             made = self._convert(source, CHANNELS_LAST, child, 0)
             for inner in child.inner:
@@ -105,28 +105,28 @@ class _Conversions:
         return made
 
     def _keeps(self, region: Region, source: int, layout: str) -> bool:
-        """Whether a region that is given a value in a layout gives its own value in the same one."""
+        """Return True if a region that reads `source` in a layout returns its output in the same layout."""
         given = {**self.given, source: layout}
         for number in region.nodes():
             node = self.network.node(number)
             if any(i not in given for i in node.inputs):
-                return False  # it also needs what is computed later, from a value in the middle of it
+                return False  # it also reads a value that is not computed yet
             given[number] = node.op.output_layout(_choose(node, given))
         return given.get(region.exit) == layout
 
     def give_out(self, node: OpNode) -> None:
-        """Keeps the last value of a part of a stage with its channels first, too."""
+        """Also convert the output of a part to channels-first."""
         self.outside[node.id] = self.behind(node, GRID)
 
     def give_out_again(self) -> None:
-        """Do the same for parts of stages that do nothing, and so give what they are given."""
+        """Do the same for parts without layers, whose output is their input."""
         for region in list(self.network.regions):
             idle = isinstance(region, Featured) and not region.items
             if idle and self.given[region.exit] == CHANNELS_LAST and region.exit not in self.outside:
                 self.outside[region.exit] = self._beside(region.exit, GRID, region, 1)
 
     def before(self, node: OpNode, source: int) -> int:
-        """An input of a node in the layout that the node wants; beside class tokens, a grid without has them last."""
+        """Return an input in the node's layout, converted if needed; beside tokens, a plain grid is channels-last."""
         if self.network.node(source).layer.holds_indices:
             return source
         given = self.network.node(source).shape
@@ -136,11 +136,11 @@ class _Conversions:
         return self._convert(source, wanted, node.region, node.region.items.index(node.id))
 
     def behind(self, node: OpNode, layout: str) -> int:
-        """A conversion of the last value of a part of a stage, in a region of its own behind that part."""
+        """Insert a conversion of a part's output, in a region of its own after that part."""
         return self._beside(node.id, layout, node.region.top, 1)
 
     def _beside(self, source: int, layout: str, part: Part | InputPlace, place: int) -> int:
-        """A conversion in a region of its own, before another one or behind it."""
+        """Insert a conversion in a region of its own, before a part (`place` is 0) or after it (1)."""
         made = Conversion(path=part.path, stage=part.stage, entry=source)
         made.exit = self._convert(source, layout, made, 0)
         at = next(i for i, other in enumerate(self.network.regions) if other is part)
@@ -148,7 +148,7 @@ class _Conversions:
         return made.exit
 
     def end(self) -> None:
-        """What a module returns: a vector without empty axes, else a grid with its channels first."""
+        """Convert the output of the module: a vector to (B, C), a grid to channels-first; tokens stay."""
         network = self.network
         network.output = self.outside.get(network.output, network.output)
         node = network.node(network.output)
@@ -170,14 +170,14 @@ class _Conversions:
 
 
 def _see(region: Region, source: int, made: int) -> None:
-    """Let a region and all inside of it see another value in the place of one from outside."""
+    """Make a region and all regions inside read `made` in place of `source`."""
     for inner in walk([region]):
-        if not isinstance(inner, Stage):  # which gives out a value as it was, where one of its lines begins with it
+        if not isinstance(inner, Stage):  # a stage may also return its input, in the original layout
             inner.redirect(lambda value: made if value == source else value)
 
 
 def _border(source: Region, user: Region) -> tuple[Region | None, Region | None]:
-    """The innermost region that holds both, and the one in it that holds the user alone; None where there is none."""
+    """Return the innermost region that contains both, and its child that contains only the user; None for neither."""
     above = set(around(source))
     child: Region | None = None
     for region in around(user):

@@ -1,4 +1,4 @@
-"""Where the channels of convolutions lie in memory: last, as libraries are fastest, and as frames are views."""
+"""Memory format of convolutions: channels-last, for which libraries are fastest and single frames are views."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 
 def put_channels_last(network: OpNetwork) -> int:
-    """Puts the channels of each clip last, if more than one convolution follows; what these give has them there, too.
-
-    How many clips there are.
-    """
+    """Convert each clip to channels-last if more than one convolution follows, and return the number of conversions."""
     if sum(n.op.prefers_channels_last for n in network.all_nodes()) < 2:
         return 0
     converted = {
@@ -25,9 +22,9 @@ def put_channels_last(network: OpNetwork) -> int:
 
 
 def _put_behind(network: OpNetwork, clip: OpNode) -> int:
-    """Convert a clip for all its users but the head, which is given the clip itself.
+    """Convert a clip for all its users but the head, which reads the clip itself.
 
-    The number of the conversion; 0 if there are no others.
+    Return the node id of the conversion; 0 if there are no such users.
     """
     users = [n for n in map(network.node, network.graph.successors(clip.id)) if not isinstance(n.region.top, Head)]
     if not users:
