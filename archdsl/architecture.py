@@ -276,16 +276,24 @@ class Architecture:
         return diagram(without_identities(self._analysis.network), level)
 
     def build(
-        self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
+        self,
+        without: Collection[str] = (),
+        target: str = "train",
+        fitted: Fitted | None = None,
+        *,
+        num_classes: int | None = None,
     ) -> torch.nn.Module:
         """Return the PyTorch module, initialised: clips (B, C, T, H, W) in, logits (B, classes) out. Needs torch.
 
-        The arguments are those of `source`. A module for inference loads the state dict of the one for training.
+        The arguments but for the last are those of `source`. A module for inference loads the state dict of the one for
+        training. `num_classes` is the width of the output in place of the spec's; there is no such argument (TypeError)
+        where the output comes from other layers than linear ones and convolutions.
 
         `torch.save(model, file)` keeps the text of the module in the file, and `torch.load(file, weights_only=False)`
         gives the model back wherever torch and archdsl are installed; the spec is not needed.
         """
-        return getattr(load_module(self.name, self.source(without, target, fitted)), self.name)()
+        given = {} if num_classes is None else {"num_classes": num_classes}
+        return getattr(load_module(self.name, self.source(without, target, fitted)), self.name)(**given)
 
     def __repr__(self) -> str:
         figures = f"{self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"

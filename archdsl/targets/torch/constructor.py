@@ -10,6 +10,7 @@ from archdsl.ir.regions import Block
 from archdsl.ir.signature import IN_CHANNELS
 from archdsl.targets.python.printer import text
 from archdsl.targets.python.tree import Assign, Items, Literal, Name
+from archdsl.targets.torch.class_count import NUM_CLASSES, ClassCount
 from archdsl.targets.torch.formulas import formula_tree
 from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.variables import Variables, arguments_of, owner
@@ -40,6 +41,9 @@ class Constructor:
         A rate of regularisation is written with four digits; other numbers as they are.
         """
         first = values[0]
+        if isinstance(first, ClassCount):
+            self.variables.extra[NUM_CLASSES] = values
+            return first
         if is_list(first):
             whole = {self.variables.whole_list(v) for v in values}
             if len(whole) == 1 and "" not in whole and any(v != first for v in values):
@@ -121,7 +125,7 @@ class Constructor:
         return self.variables.value(region, parameter.variable)
 
     def _outer(self, region: Region, value: Any) -> Any:
-        if not isinstance(value, Sym) or not isinstance(region, Block):
+        if not isinstance(value, Sym) or isinstance(value, ClassCount) or not isinstance(region, Block):
             return value
         try:
             return substitute(value.formula, {**region.arguments.values, IN_CHANNELS: region.entering.channels})

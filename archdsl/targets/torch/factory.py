@@ -21,10 +21,13 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )  # fmt: skip
+from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.init import modules_of
 from archdsl.targets.torch.text import docstring, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.ir.network import Network
 
 
@@ -65,17 +68,17 @@ def _is_a(cls: str) -> Expr:
     return called("isinstance", [Name("module"), dotted(cls)])
 
 
-def factory(network: Network, rates: Rates, checkpointing: Parameter | None, *, has_inner: bool) -> Function:
+def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_inner: bool) -> Function:
     """Return the function, named as the spec.
 
-    `checkpointing` is the model's parameter of that name, if it has one; `has_inner` is whether layers make modules
+    `given` are the parameters of the model; `has_inner` is whether layers make modules
     inside of their own, whose rates stay.
     """
-    chosen = [checkpointing] if checkpointing is not None else []
-    parameters = [*rates.parameters, *chosen]
-    choices = in_words([f"`{p.name}`" for p in parameters])
-    doc = "Return an initialised model" + (f"; training may choose {choices}." if parameters else ".")
-    made = called(network.family, [Name(p.name) for p in chosen])
+    classes = [p for p in given if p.name == NUM_CLASSES]
+    parameters = [*classes, *rates.parameters, *(p for p in given if p not in classes)]
+    choices = in_words([f"`{p.name}`" for p in parameters if p not in classes])
+    doc = "Return an initialised model" + (f"; training may choose {choices}." if choices else ".")
+    made = called(network.family, [Name(p.name) for p in given])
     body: list[Stmt] = [Docstring(docstring(doc))]
     if rates:
         model = Name("model")

@@ -24,6 +24,7 @@ from archdsl.targets.python.tree import (
     dotted,
 )
 from archdsl.targets.torch.body import POOL, Body, Step
+from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.class_names import snake
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
@@ -63,7 +64,7 @@ class _Outermost(Constructor):
         super().__init__(Group(-1, [Head()]))
         self.layers = layers
         self.shared: dict[SharedModule, str] = {}
-        self.names = FreeNames()
+        self.names = FreeNames([NUM_CLASSES])
         self.stage = ""  # that is printed
 
     def place(self, values: list[Any], hint: str) -> Any:

@@ -23,6 +23,7 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )  # fmt: skip
+from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.text import docstring
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Model:
     init: list[Stmt]  # of `init_weights`
     inner: list[Stmt]  # of `inside_layers`
     trains: bool
+    classes: int | None  # the default number of classes, if that can be chosen
     has_rates: bool  # the factory sets dropout rates
     is_channels_last: bool  # the weights of an inference module are stored channels-last
     is_folded: bool  # it loads a state dict of training, with batch norms that are folded here
@@ -74,8 +76,13 @@ class Model:
         if self.plan.frozen:
             fixed = called("stage.requires_grad_", [Literal("False")])
             body.append(For(Name("stage"), called("self.frozen"), [Evaluate(fixed)]))
-        choice = [self.recompute.parameter] if self.recompute is not None else []
-        return Function("__init__", [_SELF, *choice], _NONE, body)
+        return Function("__init__", [_SELF, *self.parameters], _NONE, body)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The parameters of the constructor."""
+        classes = [] if self.classes is None else [Parameter(NUM_CLASSES, Name("int"), Literal(self.classes))]
+        return classes + ([self.recompute.parameter] if self.recompute is not None else [])
 
     def _starts(self) -> list[Stmt]:
         """Return the methods that initialise the weights."""
@@ -113,9 +120,14 @@ class Model:
     def _forward(self) -> Function:
         network = self.network
         numbers = "".join(f", {name} (B, T) or (T,)" for name in network.indices)
-        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → logits {_output(network)}."
-        body = [Docstring([doc]), *self._numbers(self.plan.head_indices), *self.plan.forward]
+        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → logits {self._output()}."
+        body = [Docstring(docstring(doc, 8)), *self._numbers(self.plan.head_indices), *self.plan.forward]
         return Function("forward", self._parameters(), Name("Tensor"), body)
+
+    def _output(self) -> str:
+        shape = self.network.node(self.network.output).shape
+        width = int(shape.channels) if self.classes is None else NUM_CLASSES
+        return f"(B, {width})" if shape.is_vector else "(B, C, T, H, W)"
 
     def _stages(self) -> Function:
         """Return the method that computes the stages and returns the values that the head reads."""
@@ -151,8 +163,3 @@ class Model:
         frames = self.network.node(self.network.indices[index]).shape.t
         is_same = frames == self.network.node(clip).shape.t
         return Literal(f"{name}.shape[2]") if is_same else Literal(int(frames))
-
-
-def _output(network: Network) -> str:
-    shape = network.node(network.output).shape
-    return f"(B, {int(shape.channels)})" if shape.is_vector else "(B, C, T, H, W)"

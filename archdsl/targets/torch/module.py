@@ -12,6 +12,7 @@ from archdsl.core.table import aligned
 from archdsl.targets.python.printer import lines, module_text
 from archdsl.targets.python.tree import Assign, Docstring, Items, Literal, Module, Name, Stmt, Verbatim, reads
 from archdsl.targets.torch.checks import clip_checks
+from archdsl.targets.torch.class_count import mark_class_count
 from archdsl.targets.torch.class_names import name_classes
 from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.factory import Rates, factory
@@ -59,6 +60,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     defined = layers.defined(lowered.all_nodes())
     name_classes(grouping, {network.family, network.name, *defined})
     layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
+    classes_given = mark_class_count(lowered, grouping)
     regions = RegionPrinter(lowered, grouping, layers)
     classes = [regions.plan(group) for group in grouping.groups]
     plan = ModelPrinter(lowered, regions, layers, trains=trains).plan()
@@ -73,6 +75,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
         init=init_statements(lowered, grouping, layers.renamed, has_inner=bool(inner)) if trains else [],
         inner=inner,
         trains=trains,
+        classes=classes_given,
         has_rates=bool(rates),
         is_channels_last=not trains and any(n.op.puts_channels_last for n in lowered.all_nodes()),
         is_folded=bool(lowered.folded),
@@ -84,8 +87,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     definitions += [fragments(name.lstrip("_")) for name in plan.features.functions]
     definitions += clip_checks(network, origin.spec, fragments)
     if network.name != network.family:
-        choice = again.parameter if again is not None else None
-        definitions.append(factory(network, rates, choice, has_inner=bool(inner)))
+        definitions.append(factory(network, rates, model.parameters, has_inner=bool(inner)))
     used = layers.names | {n for s in model.init for n in reads(s)}
     used |= {"torch"} | (again.names if again is not None else set())
     standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []

@@ -10,6 +10,7 @@ from archdsl.core.sym import Formula, Sym, formula_of, variables
 from archdsl.core.values import is_list
 from archdsl.ir.regions import Block, around
 from archdsl.ir.signature import IN_CHANNELS, BlockArguments, BlockParameter
+from archdsl.targets.torch.class_count import ClassCount
 from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.sites import SharedModule
 
@@ -148,7 +149,8 @@ class Variables:
                 found.append(Parameter(name, name, kind, default, declared.default is None))
         for name, values in ((n, v) for n, v in self.extra.items() if n in self.asked):
             shared = values[0] if isinstance(values[0], SharedModule) else None
-            found.append(Parameter(name, name, _type(values[0]), None, False, shared))
+            default = int(values[0]) if isinstance(values[0], ClassCount) else None
+            found.append(Parameter(name, name, _type(values[0]), default, False, shared))
         return sorted(found, key=lambda p: p.default is not None)
 
 
@@ -172,4 +174,4 @@ def _type(value: Any) -> str:
         return value.base
     if is_list(value):
         return f"tuple[{', '.join(['int'] * len(value))}]"
-    return "float" if isinstance(value, float) else type(value).__name__.replace("Sym", "int")
+    return "float" if isinstance(value, float) else "int" if isinstance(value, Sym) else type(value).__name__
