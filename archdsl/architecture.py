@@ -42,9 +42,9 @@ def load(
     Args:
         path: the `.arch` file, or the name of a bundled spec, such as `"slowfast_r50"` (`archdsl list` shows them).
         clip: (channels, frames, height, width) in place of the declared size of the input.
-        like: a source of published weights, as `"torchvision"`: the parameters that are not given take the values that
+        like: a source of published weights, such as `"torchvision"`: parameters that are not set take the values that
             its checkpoints need.
-        recipe: values for how it is trained, such as `{"lr": 0.01}`, given as those for parameters are.
+        recipe: hyperparameters of training, such as `{"lr": 0.01}`; values as in `params`.
         params: values for parameters of the spec: numbers, bools, lists, or text as in `--set`.
 
     Raises:
@@ -52,26 +52,26 @@ def load(
         UsageError: if there is no such file and no such bundled spec.
     """
     settings = [setting(name, value) for name, value in params.items()]
-    told = [setting(name, value, "--recipe") for name, value in (recipe or {}).items()]
-    return Architecture(analyse(read_spec(path), FileLibrary(), settings, clip, like, told))
+    hyperparameters = [setting(name, value, "--recipe") for name, value in (recipe or {}).items()]
+    return Architecture(analyse(read_spec(path), FileLibrary(), settings, clip, like, hyperparameters))
 
 
 def convert_weights(
     arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl", key: str = ""
 ) -> dict[str, torch.Tensor]:
-    """A state dict of another code base with the names of this one, for `load_state_dict(…, strict=True)`.
+    """Convert a state dict of another code base to our names, for `load_state_dict(…, strict=True)`.
 
     Args:
         arch: the network that the weights are for.
-        state_dict: the tensors by the names of the source, or what `torch.load` gives of a checkpoint that holds them.
-        source: whose names they are, such as `"torchvision"`; `"archdsl"` means our own.
-        to: the source whose names they get.
-        key: the part of a checkpoint to take, such as `"model_ema"`; empty for the model's, and a Python warning says
-            where there are averages beside it.
+        state_dict: the tensors by the names of the source, or a checkpoint with them, as `torch.load` returns it.
+        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
+        to: the code base to convert to.
+        key: the entry of a checkpoint to read, such as `"model_ema"`; empty for the model's state dict, with a Python
+            warning if the checkpoint also has averages of the weights.
 
     Raises:
-        SpecError: if a tensor of either side is left over or has another shape, the network is not what the source
-            needs, or there are no tensors of real numbers in it.
+        SpecError: if a tensor is missing, not needed or of another shape, the network is not the one that the source
+            needs, or tensors are not real numbers.
     """
     from archdsl.weights.convert import convert
 
@@ -84,21 +84,21 @@ _STATE_DICT = "the state dict"
 
 
 def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint; what there is to say about them becomes Python warnings."""
+    """Return the tensors of a checkpoint, and issue its warnings as Python warnings."""
     import warnings
 
     from archdsl.weights.checkpoint import state_dict_of
     from archdsl.weights.convert import not_finite
 
-    tensors, told = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
-    for diagnostic in (*plan.warnings, *told, *not_finite(tensors, _STATE_DICT)):
+    tensors, diagnostics = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
+    for diagnostic in (*plan.warnings, *diagnostics, *not_finite(tensors, _STATE_DICT)):
         text = "; ".join(filter(None, (diagnostic.label, diagnostic.help)))
         warnings.warn(f"{diagnostic.code}: {text}", stacklevel=3)
     return tensors
 
 
 def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
-    """A state dict of our own with the names of another code base: `convert_weights` the other way round."""
+    """Convert a state dict with our names to those of another code base: the inverse of `convert_weights`."""
     return convert_weights(arch, state_dict, "archdsl", source)
 
 
@@ -110,22 +110,22 @@ def transfer_weights(
     key: str = "",
     **rules: Any,
 ) -> dict[str, torch.Tensor]:
-    """The weights of a variant, made of those of a base, for `load_state_dict(…, strict=True)`.
+    """Initialise the weights of a variant from those of a base, for `load_state_dict(…, strict=True)`.
 
-    What is new begins as in `arch.build()`, with torch's generator as it is.
+    Tensors without an origin are initialised as in `arch.build()`, with the current state of torch's generator.
 
     Args:
         base: the network that the weights are of.
-        state_dict: its tensors, or what `torch.load` gives of a checkpoint that holds them.
-        arch: the network that they shall be for.
-        source: whose names the state dict has, such as `"torchvision"`; `"archdsl"` means our own.
-        key: the part of a checkpoint to take; empty for the model's.
-        rules: as of `Architecture.plan_transfer`.
+        state_dict: its tensors, or a checkpoint with them, as `torch.load` returns it.
+        arch: the network to initialise.
+        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
+        key: the entry of a checkpoint to read; empty for the model's state dict.
+        rules: as in `Architecture.plan_transfer`.
 
     Raises:
-        SpecError: if the tensors are not those of the base, but for what the plan does not use, or hold no real
+        SpecError: if the tensors are not those of the base (unused ones may be missing), or not real
             numbers, or a map of names has faults.
-        ValueError: if a rule is none of those.
+        ValueError: if a rule has an unknown value.
     """
     from archdsl.transfer.apply import transfer
     from archdsl.transfer.plan import unneeded
@@ -139,31 +139,31 @@ def transfer_weights(
 
 
 def diff(base: Architecture, arch: Architecture) -> Difference:
-    """What differs between two networks: parameters, inputs, stages, layers, tensors, cost.
+    """Compare two networks: parameters, inputs, stages, layers, tensors, cost.
 
-    Its `differ` says whether they are not the same, `difference_json` of `archdsl.analysis.compare` gives plain data.
+    The result's `differ` is True unless they are the same; `difference_json` of `archdsl.analysis.compare` exports it.
 
     Args:
-        base: the network to begin from.
-        arch: the other one, of the same family or not.
+        base: the network to compare with.
+        arch: the other network, which need not be of the same family.
     """
     return arch.difference_from(base)
 
 
 class Architecture:
-    """A checked architecture: its graph, its cost, its code."""
+    """A checked architecture: its graph, its cost, its generated code."""
 
     def __init__(self, analysis: Analysis) -> None:
         self._analysis = analysis
 
     @property
     def name(self) -> str:
-        """The name that the spec gives it."""
+        """The name in the spec's header."""
         return self._analysis.network.name
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What may be wrong with the spec, though it compiles."""
+        """Warnings about the spec."""
         return self._analysis.warnings
 
     @property
@@ -173,12 +173,12 @@ class Architecture:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds for one clip, counted as the papers do."""
+        """Multiply-adds (FLOPs / 2) for one clip, counted as in the papers."""
         return total_cost(self._analysis.network).macs
 
     @property
     def recipe(self) -> Recipe:
-        """How it is trained, as the spec says it; what the spec leaves out is as most papers have it."""
+        """Hyperparameters of training and testing from the spec, with common defaults for the others."""
         return self._analysis.network.recipe
 
     @cached_property
@@ -187,28 +187,36 @@ class Architecture:
         return tensors(self._analysis.network)
 
     def plan_weights(self, source: str) -> Plan:
-        """Which tensors of a source of weights are which of ours; its `theirs` has the names and shapes of theirs."""
+        """Return the correspondence of our tensors with those of a source of weights.
+
+        `moves` has the corresponding tensors, `theirs` the names and shapes of the source's tensors.
+
+        Raises:
+            SpecError: if the source has no map for the spec, or needs another network.
+        """
         return plan_weights(self._analysis, FileLibrary(), source, "--from")
 
     def plan_transfer(self, base: Architecture, **rules: Any) -> TransferPlan:
-        """How each tensor comes from those of another network: its `entries`, and what is `unused` of the other one.
+        """Plan the initialisation of each tensor from those of another network.
+
+        `entries` has the origin of each tensor, `unused` the remaining tensors of the other network.
 
         Args:
-            base: the network that there are weights of: one that this is a variant of, or of images.
-            rules: `inflate="average"` or `"centre"`: how a filter of one frame gets several; `width="repeat"` or
-                `"new"`, `depth="repeat"` or `"new"`: where channels and blocks come from that the base lacks;
-                `new=("head.*",)`: patterns of names to initialise anew.
+            base: the network that the weights are of: the base of this variant, or an image network.
+            rules: `inflate="average"` or `"centre"`: inflation of filters of one frame to several; `width="repeat"` or
+                `"new"`, `depth="repeat"` or `"new"`: initialisation of channels and blocks that the base lacks;
+                `new=("head.*",)`: name patterns of tensors to initialise anew.
 
         Raises:
             SpecError: if a map of names between the two has faults.
-            ValueError: if a rule is none of these.
+            ValueError: if a rule has an unknown value.
         """
         from archdsl.transfer.plan import Rules
 
         return plan_transfer(base._analysis, self._analysis, FileLibrary(), Rules(**rules))
 
     def difference_from(self, base: Architecture) -> Difference:
-        """What differs from another network: `archdsl.diff(base, self)`."""
+        """Compare with another network: `archdsl.diff(base, self)`."""
         from archdsl.analysis.compare import compare
 
         one, other = base._analysis, self._analysis
@@ -216,47 +224,47 @@ class Architecture:
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The layers as a networkx graph, named as in the module: `slow.res3.0.conv2`.
+        """The network as a networkx graph, whose nodes are layers by their names in the module: `slow.res3.0.conv2`.
 
-        Nodes carry `kind`, `attributes`, `path`, `stage`, `shape` (C, T, H, W), `params` and `macs`; edges `shape`.
+        Nodes have `kind`, `attributes`, `path`, `stage`, `shape` (C, T, H, W), `params`, `macs`, edges `shape`.
         """
         from archdsl.analysis.export import as_networkx
 
         return as_networkx(self._analysis.network)
 
     def cost(self, by: str = "stage") -> dict[str, Any]:
-        """Parameters, multiply-adds and activations as `archdsl cost --json` gives them; `by` stage, block or layer."""
+        """Return parameters, multiply-adds and activations as `archdsl cost --json`; `by` stage, block or layer."""
         return cost_json(self._analysis.network, by)
 
     def memory(self, batch: int) -> int:
-        """Bytes of activations that training keeps until the backward pass, for so many clips in float32."""
+        """Return the activation memory of training (bytes saved for backward), for `batch` clips in float32."""
         from archdsl.targets.torch.lower import lower
         from archdsl.targets.torch.memory import memory_of
 
         return memory_of(lower(self._analysis.network), batch).total
 
     def fit_memory(self, max_activation: str | int, batch: int, without: Collection[str] = ()) -> Fitted:
-        """The stages to compute again in training, so that activations fit into memory, for `source` and `build`.
+        """Choose the stages to checkpoint so that activations fit into memory; pass the result to `source` or `build`.
 
         Args:
-            max_activation: memory for what is kept until the backward pass: `"8GiB"`, or bytes.
+            max_activation: limit of the activation memory: `"8GiB"`, or bytes.
             batch: the number of clips.
             without: passes of the lowering to leave out.
 
         Raises:
-            ValueError: if that is no size.
-            TooLarge: if no choice of stages is enough.
+            ValueError: if `max_activation` is not a size.
+            TooLarge: if activations exceed the limit even with every stage checkpointed.
         """
         limit = max_activation if isinstance(max_activation, int) else parse_size(max_activation)
         return fit_memory(self._analysis, limit, batch, without)
 
     def source(self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None) -> str:
-        """The text of the PyTorch module.
+        """Return the source code of the PyTorch module.
 
         Args:
             without: passes of the lowering to leave out, as `--no-pass`.
-            target: `"train"`, or `"infer"`: batch norms are part of their convolutions, dropout and drop path are gone.
-            fitted: what `fit_memory` gave, as `--max-activation` has it; for training.
+            target: `"train"`, or `"infer"`: batch norms folded into convolutions, no dropout and drop path.
+            fitted: the result of `fit_memory`, as for `--max-activation`; for training.
 
         Raises:
             ValueError: if there is no such target, or no such pass.
@@ -269,7 +277,7 @@ class Architecture:
         return module_text(self._analysis)
 
     def diagram(self, level: str = "stage") -> graphviz.Source:
-        """A diagram, at the level of stages, blocks or layers; a notebook shows it."""
+        """Return a diagram of stages, blocks or layers, which a notebook renders."""
         from archdsl.lowering import without_identities
         from archdsl.targets.dot.writer import diagram
 
@@ -289,8 +297,8 @@ class Architecture:
         training. `num_classes` is the width of the output in place of the spec's; there is no such argument (TypeError)
         where the output comes from other layers than linear ones and convolutions.
 
-        `torch.save(model, file)` keeps the text of the module in the file, and `torch.load(file, weights_only=False)`
-        gives the model back wherever torch and archdsl are installed; the spec is not needed.
+        `torch.save(model, file)` saves the module's source code, too, so that `torch.load(file, weights_only=False)`
+        restores the model wherever torch and archdsl are installed, without the spec.
         """
         given = {} if num_classes is None else {"num_classes": num_classes}
         return getattr(load_module(self.name, self.source(without, target, fitted)), self.name)(**given)

@@ -1,14 +1,13 @@
-"""Read this first: how a text becomes a module. Each step is a function from one form to the next.
+"""Read this first: the compilation of a spec to a module. Each step is a function from one form to the next.
 
     text ── parse ──▶ syntax tree ── resolve ──▶ program ── expand ──▶ network ── lower ──▶ lowered ── print ──▶ code
             frontend               elaborate              elaborate               lowering             targets
 
-`expand` makes the networkx graph and infers the shapes in it; a fault in any step is a `Diagnostic`, and all that could
-be found are raised together in a `SpecError`. Nothing here reads or writes a file; a `Library` finds the other files
-that a spec names.
+`expand` builds the networkx graph and infers its shapes. A fault in any step is a `Diagnostic`; all of them are raised
+together in a `SpecError`. Nothing here reads or writes a file; a `Library` finds the other files that a spec names.
 
-Weights come from the side: `weights` binds the names of another code base to the tensors of the network, `transfer`
-makes them of the weights of another network.
+Weights: `weights` binds the names of another code base to the tensors of the network, `transfer` initialises them from
+the weights of another network.
 """
 
 from __future__ import annotations
@@ -57,10 +56,10 @@ class Analysis:
     settings: tuple[Binding, ...] = ()
     clip: Clip | None = None
     like: WeightMap | None = None
-    taken_on: tuple[Binding, ...] = ()  # what the checkpoints of that source need
+    taken_on: tuple[Binding, ...] = ()  # parameters adopted from `like`
 
 
-def analyse(  # noqa: PLR0913, PLR0917  # all that a user can say of a spec
+def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     source: Source,
     library: Library,
     settings: Sequence[Binding] = (),
@@ -68,18 +67,18 @@ def analyse(  # noqa: PLR0913, PLR0917  # all that a user can say of a spec
     like: str | None = None,
     recipe: Sequence[Binding] = (),
 ) -> Analysis:
-    """Text to network.
+    """Check a spec, and expand it to a network.
 
     Args:
         source: the spec.
         library: finds the files that it names.
         settings: values for its parameters.
-        clip: the size of its input, if it is not the declared one.
-        like: a source of published weights; what these need of the parameters counts where nothing is set.
+        clip: the size of its input, instead of the declared one.
+        like: a source of published weights, whose parameter values apply unless `settings` override them.
         recipe: values for its recipe.
 
     Raises:
-        SpecError: with every fault that could be found.
+        SpecError: with every fault of the spec.
     """
     reporter = Reporter()
     work = Work()
@@ -90,13 +89,13 @@ def analyse(  # noqa: PLR0913, PLR0917  # all that a user can say of a spec
     scope = ParameterScope(program.declarations, chosen, evaluator, reporter)
     scope.check()
     warn_unused(program, reporter)
-    told = read_recipe(program, recipe, evaluator, scope)
-    given = {b.span.source for b in (*chosen.values(), *recipe)}
-    if any(d.span.source in given for d in reporter.diagnostics):
+    hyperparameters = read_recipe(program, recipe, evaluator, scope)
+    options = {b.span.source for b in (*chosen.values(), *recipe)}
+    if any(d.span.source in options for d in reporter.diagnostics):
         raise SpecError(reporter.diagnostics)
     network = expand(program, scope, evaluator, reporter, clip)
     network.published = read_published(program, evaluator, scope)
-    network.recipe = told
+    network.recipe = hyperparameters
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
     values = {name: b.value for name in program.declarations if (b := scope.find(name)) is not None}
@@ -112,10 +111,10 @@ def _needs(program: Program, library: Library, like: str) -> tuple[WeightMap, li
 
 
 def plan_weights(analysis: Analysis, library: Library, source: str, option: str) -> Plan:
-    """Which tensors of a source are which of the network; `option` is where the user has named the source.
+    """Return the correspondence of a network's tensors with a source's; `option` named the source, for diagnostics.
 
     Raises:
-        SpecError: if there is no map for it, the map has faults or does not fit, or the network is not what it needs.
+        SpecError: if there is no map for it, the map has faults or does not fit, or the source needs another network.
     """
     from dataclasses import replace
     from functools import partial
@@ -151,7 +150,7 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
 
 @dataclass(frozen=True)
 class _Suggestions:
-    """Other networks that a checkpoint could be of, made only where it does not fit."""
+    """Other networks that a checkpoint could be for, computed only if it does not fit."""
 
     analysis: Analysis
     library: Library
@@ -159,18 +158,18 @@ class _Suggestions:
     option: str
 
     def changed(self, name: str, value: int) -> Plan | None:
-        """Return the plan with another value of a parameter; None if that is not possible."""
+        """Return the plan with another value of a parameter; None if the value is invalid."""
         like = self.analysis.like.source.text if self.analysis.like is not None else None
         own = self.analysis.program.files[0].source
         try:
             settings = [*self.analysis.settings, setting(name, value)]
-            found = analyse(own, self.library, settings, self.analysis.clip, like)
-            return plan_weights(found, self.library, self.source, self.option)
+            analysis = analyse(own, self.library, settings, self.analysis.clip, like)
+            return plan_weights(analysis, self.library, self.source, self.option)
         except SpecError:
             return None
 
     def alike(self, given: Mapping[str, Any]) -> str:
-        """Return what to say of other specs whose tensors these are; of our own names, of this spec without `like`."""
+        """Return a hint that names other specs with these tensors, or, for our own names, this spec without `like`."""
         from archdsl.weights.plan import OWN
         from archdsl.weights.siblings import alike
 
@@ -188,12 +187,12 @@ class _Suggestions:
 
         own = spec is self.analysis.program.files[0].source
         like = None if self.source == OWN else self.source
-        found = analyse(spec, self.library, self.analysis.settings if own else (), like=like)
-        return plan_weights(found, self.library, self.source, self.option)
+        analysis = analyse(spec, self.library, self.analysis.settings if own else (), like=like)
+        return plan_weights(analysis, self.library, self.source, self.option)
 
 
 def plan_transfer(base: Analysis, analysis: Analysis, library: Library, rules: Rules) -> TransferPlan:
-    """How the tensors of a network come from those of another one, which it is a variant of.
+    """Plan the initialisation of a network's tensors from those of its base.
 
     Raises:
         SpecError: if a map between the two specs has faults.
@@ -208,7 +207,7 @@ def plan_transfer(base: Analysis, analysis: Analysis, library: Library, rules: R
 
 
 def _is_with(analysis: Analysis, library: Library, settings: Sequence[Binding]) -> bool:
-    """Return whether other settings of the spec make the same network."""
+    """Return True if the spec with other settings is the same network."""
     try:
         other = analyse(analysis.program.files[0].source, library, settings, analysis.clip).network
     except SpecError:
@@ -217,7 +216,7 @@ def _is_with(analysis: Analysis, library: Library, settings: Sequence[Binding]) 
 
 
 def _same(one: Network, other: Network) -> bool:
-    """Whether two networks compute the same: a parameter can have another value and change nothing."""
+    """Return True if two networks are the same: not every change of a parameter has an effect."""
 
     def nodes(network: Network) -> list[Any]:
         return [(n.name, n.layer.kind, n.layer.values(), n.inputs, n.shape) for n in network.all_nodes()]
@@ -226,16 +225,16 @@ def _same(one: Network, other: Network) -> bool:
 
 
 def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[str] = ()) -> Fitted:
-    """The stages whose blocks training computes again, so that activations fit into memory.
+    """Choose the stages to checkpoint, so that activations fit into memory.
 
     Args:
         analysis: the spec.
-        limit: bytes for the activations that are kept until the backward pass.
+        limit: limit of the activation memory, in bytes.
         batch: the number of clips.
         without: passes of the lowering to leave out.
 
     Raises:
-        TooLarge: if no choice of stages is enough.
+        TooLarge: if activations exceed the limit even with every stage checkpointed.
     """
     from archdsl.targets.torch.checkpoints import fit
     from archdsl.targets.torch.lower import lower
@@ -246,9 +245,9 @@ def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[s
 def module_text(
     analysis: Analysis, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
 ) -> str:
-    """Network to code: the text of the PyTorch module for a target, without passes of the lowering if they are named.
+    """Return the source code of the PyTorch module for a target.
 
-    What is `fitted` becomes the default of checkpointing.
+    `without` names passes of the lowering to leave out; the stages in `fitted` become the default of checkpointing.
 
     Raises:
         ValueError: if there is no such target, or no such pass.
@@ -263,13 +262,13 @@ def module_text(
     spec = PurePath(program.files[0].source.name).name
     network = analysis.network
     check_options(without, target)
-    told = command(spec, analysis) + (f" --target {target}" if target != "train" else "")
-    told += "".join(f" --no-pass {name}" for name in without)
+    options = command(spec, analysis) + (f" --target {target}" if target != "train" else "")
+    options += "".join(f" --no-pass {name}" for name in without)
     lowered = lower(network, without, target)
     if fitted is not None:
         lowered.fitted = fitted
-        told += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
-    origin = Origin(spec, digest(sources), told)
+        options += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
+    origin = Origin(spec, digest(sources), options)
     text = generate(network, lowered, origin, trains=target == TRAIN)
     if any(node.layer.added_by for node in lowered.all_nodes()):
         _verify(network, lowered, text)
@@ -277,7 +276,7 @@ def module_text(
 
 
 def _verify(network: Network, lowered: OpNetwork, text: str) -> None:
-    """Hold a module with added layers against the graph, where torch is installed."""
+    """Verify a module with added layers against the graph, if torch is installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is not None:
@@ -287,7 +286,7 @@ def _verify(network: Network, lowered: OpNetwork, text: str) -> None:
 
 
 def digest(sources: Sequence[Source]) -> str:
-    """One sha256 of all texts that a module is made of."""
+    """Return one sha256 of all sources of a module."""
     import hashlib
 
     total = hashlib.sha256()
@@ -297,7 +296,7 @@ def digest(sources: Sequence[Source]) -> str:
 
 
 def command(spec: str, analysis: Analysis) -> str:
-    """The command that makes the same text again, whatever folder it is called from."""
+    """Return the command line that reproduces the module, independent of the current folder."""
     import shlex
 
     options = [f" --like {analysis.like.source.text}"] if analysis.like is not None else []

@@ -1,4 +1,4 @@
-"""Where what is slow to make and the same for everybody is kept: parse tables, compiled templates."""
+"""The cache folder for parse tables and compiled templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path | None:
-    """Beside Python's own compiled files, else in the user's cache; None where nothing can be written."""
+    """Return the package's `__pycache__`, or else a folder in the user's cache; None if neither is writable."""
     beside = Path(__file__).parent.parent / "__pycache__"
     if beside.is_dir() and os.access(beside, os.W_OK):
         return beside

@@ -1,4 +1,4 @@
-"""Faults as data. How they are shown is the renderers' business."""
+"""Diagnostics as data, which the renderers print."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _is_part(one: str, other: str) -> bool:
 
 
 def _distance(one: str, other: str) -> int:
-    """Letters to insert, delete, change or swap with their neighbours until one word is the other."""
+    """Return the edit distance of two words, with transpositions of neighbouring letters."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one):

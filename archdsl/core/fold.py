@@ -51,7 +51,7 @@ def _written(parts: tuple[tuple[str, ...], ...]) -> str:
 
 
 def _runs(inner: tuple[str, ...]) -> list[str]:
-    """Numbers that follow each other, three or more, as `0..3`."""
+    """Return numbers as text, with three or more consecutive ones as a range `0..3`."""
     found: list[list[str]] = []
     for part in inner:
         last = found[-1] if found else [""]

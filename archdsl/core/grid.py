@@ -1,4 +1,4 @@
-"""The one tensor type of the language."""
+"""The tensor type of the language."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ NO_TOKEN, CLIP, FRAME = "", "clip", "frame"
 _TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token a frame"}
 
 
-MAX_ELEMENTS = 10**12  # of one tensor, for one clip: 4 TB in float32, and far from what torch's own sizes can hold
+MAX_ELEMENTS = 10**12  # of one tensor, for one clip: 4 TB in float32, far below the limits of torch's sizes
 SIZE_HINT = "look for a wrong size of the clip, kernel, width or repeat"
 
 
 class Grid(NamedTuple):
-    """`channels` values at each of `t` × `h` × `w` positions, perhaps with class tokens beside them.
+    """A tensor shape: `channels` values at each of `t` × `h` × `w` positions, optionally with class tokens.
 
-    The batch is left out. A vector is a grid of 1×1×1 without a class token.
+    The batch axis is omitted. A vector is a grid of 1×1×1 without a class token.
     """
 
     channels: int
@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """How many class tokens there are."""
+        """Number of class tokens."""
         return {NO_TOKEN: 0, CLIP: 1, FRAME: self.t}[self.token]
 
     @property
@@ -57,19 +57,19 @@ class Grid(NamedTuple):
 
 
 def count_text(count: int) -> str:
-    """A number of elements, as a person reads it: large ones rounded."""
+    """Format a number of elements; very large ones are rounded."""
     return f"{int(count):,}" if count <= 10 * MAX_ELEMENTS else f"{float(min(int(count), 10**300)):.1e}"
 
 
 def grid_text(size: tuple[int, int, int]) -> str:
-    """`T×H×W` as people write it."""
+    """Format a size (T, H, W) as `T×H×W`."""
     return "×".join(str(int(n)) for n in size)
 
 
 def fixed(grid: Grid) -> tuple[int, int, int]:
-    """The size of a grid as plain numbers, for code that is right for this size only."""
+    """Return the size (T, H, W) of a grid as plain integers, for code that is valid for this size only."""
     for n in grid.size:
-        fix: Any = getattr(n, "fix", None)  # of a size whose limits are being found out
+        fix: Any = getattr(n, "fix", None)  # of a symbolic size, in the analysis of clip limits
         if fix is not None:
             fix()
     return int(grid.t), int(grid.h), int(grid.w)

@@ -1,7 +1,7 @@
-"""Documents with choices of line ends, laid out in lines of a given width: for specs and for Python.
+"""Pretty printer: documents with optional line breaks, laid out in lines of a maximum width, for specs and Python.
 
-A document says where a line may end; `layout` decides. Everything is indented relative to the line on which its
-opening bracket stands, so a closing bracket stands under the beginning of that line.
+A document says where a line may break; `layout` decides. Everything is indented relative to the line of its opening
+bracket, so that a closing bracket is aligned with the start of that line.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ INDENT = 4
 Kind = Literal["", "statement", "block", "close"]
 
 # --- documents -------------------------------------------------------------------------------------------------------
-# Written out, not made by `dataclass`: that costs start-up for each class.
+# Plain classes: `dataclass` would cost start-up time for each.
 
 
 class Text:
-    """Words as they are; `at` is where they stand in the source, if known, `kind` what a line that they begin is."""
+    """Text; `at` is its position in the source, if known, `kind` the kind of a line that begins with it."""
 
     __slots__ = ("at", "kind", "text")
     breaks = False
@@ -30,7 +30,7 @@ class Text:
 
 
 class Line:
-    """A line end, or `flat` while the group around it stays on one line."""
+    """A line break, or `flat` if the enclosing group is on one line."""
 
     __slots__ = ("breaks", "flat")
 
@@ -39,7 +39,7 @@ class Line:
 
 
 class Concat:
-    """Documents after each other."""
+    """A sequence of documents."""
 
     __slots__ = ("breaks", "parts")
 
@@ -48,7 +48,7 @@ class Concat:
 
 
 class Indent:
-    """A document one level deeper."""
+    """A document indented by one level."""
 
     __slots__ = ("body", "breaks")
 
@@ -57,7 +57,7 @@ class Indent:
 
 
 class Either:
-    """One of two words: in a group on one line, in a group on several."""
+    """Text that depends on the enclosing group: `flat` on one line, `broken` on several."""
 
     __slots__ = ("broken", "flat")
     breaks = False
@@ -67,7 +67,7 @@ class Either:
 
 
 class Group:
-    """Stays on one line if it can; one that `breaks` cannot."""
+    """A document that stays on one line if it fits, unless it `breaks`."""
 
     __slots__ = ("body", "breaks")
 
@@ -76,7 +76,7 @@ class Group:
 
 
 class Fill:
-    """As many items on a line as fit; before those in `forced` always a new line, with `before` and `after` around."""
+    """As many items per line as fit; a break, between `before` and `after`, always precedes the items in `forced`."""
 
     __slots__ = ("after", "before", "breaks", "extra", "forced", "items")
 
@@ -86,7 +86,7 @@ class Fill:
 
 
 class Rows:
-    """Lines of their own if each of them fits, else `otherwise`."""
+    """One row per line if each of them fits, otherwise `otherwise`."""
 
     __slots__ = ("otherwise", "rows")
     breaks = True
@@ -96,7 +96,7 @@ class Rows:
 
 
 class Choice:
-    """`first` if what it puts in front of its first line end fits on the line, else `otherwise`."""
+    """`first` if its text up to the first break fits on the line, otherwise `otherwise`."""
 
     __slots__ = ("breaks", "first", "otherwise")
 
@@ -105,7 +105,7 @@ class Choice:
 
 
 class _Separator:
-    """What stands before an item of a `Fill`."""
+    """The separator before an item of a `Fill`."""
 
     __slots__ = ("fill", "item")
     breaks = False
@@ -119,28 +119,28 @@ HARD = Line(breaks=True)
 
 
 def concat(*parts: Doc | str) -> Doc:
-    """Documents after each other."""
+    """Concatenate documents."""
     docs = tuple(Text(p) if isinstance(p, str) else p for p in parts)
     return docs[0] if len(docs) == 1 else Concat(docs)
 
 
 def join(separator: Doc | str, parts: Sequence[Doc]) -> Doc:
-    """Documents with a separator between each two."""
+    """Join documents with a separator."""
     return concat(*[d for i, part in enumerate(parts) for d in ((separator, part) if i else (part,))])
 
 
 def indent(*parts: Doc | str) -> Doc:
-    """Documents one level deeper."""
+    """Indent documents by one level."""
     return Indent(concat(*parts))
 
 
 def group(body: Doc, *, broken: bool) -> Doc:
-    """A document that stays on one line if it can and is not `broken`."""
+    """Return a document that stays on one line if it fits, unless it is `broken`."""
     return Group(body, breaks=broken or body.breaks)
 
 
 def fill(items: Sequence[Doc], forced: frozenset[int], before: str, after: str, extra: int) -> Doc:
-    """Items that fill lines; lines after the first stand `extra` columns deeper."""
+    """Return a document of items that fill lines; lines after the first are indented by `extra` columns."""
     return Fill(tuple(items), forced, before, after, extra)
 
 
@@ -148,7 +148,7 @@ def fill(items: Sequence[Doc], forced: frozenset[int], before: str, after: str, 
 
 
 class Row:
-    """A line of the result; its first and last known places in the source say which comments belong to it."""
+    """A line of the result; its first and last known positions in the source determine its comments."""
 
     __slots__ = ("first", "indent", "kind", "last", "text")
 
@@ -164,7 +164,7 @@ class Row:
         return len(tail) + (0 if newline else self.indent)
 
 
-_Command = tuple[int, bool, Doc]  # indentation, on one line, what
+_Command = tuple[int, bool, Doc]  # indentation, flat, document
 
 
 class _Writer:
@@ -178,7 +178,7 @@ class _Writer:
 
     @property
     def room(self) -> int:
-        """Columns that are left on the line."""
+        """Remaining columns of the line."""
         return self.width - self.row.width
 
     def text(self, text: str, at: int = -1, kind: Kind = "") -> None:
@@ -198,7 +198,7 @@ class _Writer:
 
 
 def layout(doc: Doc, width: int, indentation: int = 0) -> list[Row]:
-    """Return the lines of a document, each of at most `width` columns where its line ends allow."""
+    """Return the lines of a document, each of at most `width` columns where its breaks allow."""
     out = _Writer(width, indentation)
     stack: list[_Command] = [(indentation, False, doc)]
     while stack:
@@ -221,7 +221,7 @@ def layout(doc: Doc, width: int, indentation: int = 0) -> list[Row]:
 
 
 def _opened(doc: Concat | Indent | Fill, mode: tuple[int, bool], row: Row) -> list[_Command]:
-    """Return the commands for the parts of a document, the first last."""
+    """Return the commands for the parts of a document, in reverse order."""
     at, flat = mode
     match doc:
         case Concat():
@@ -256,7 +256,7 @@ def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list
 
 
 def _chosen(doc: Rows | Choice, out: _Writer, stack: list[_Command]) -> Doc:
-    """Return what a document of several forms is on this line, with what follows it."""
+    """Return the alternative of a document that fits the line, together with the text after it."""
     if isinstance(doc, Choice):
         fits = any(_fits(out.room, doc.first, stack, flat=flat) for flat in (True, False))
         return doc.first if fits else doc.otherwise
@@ -268,7 +268,7 @@ def _chosen(doc: Rows | Choice, out: _Writer, stack: list[_Command]) -> Doc:
 
 
 def flat(doc: Doc) -> str:
-    """Return a document on one line, whatever its width."""
+    """Return the text of a document on one line, whatever its width."""
     words: list[str] = []
     todo = [doc]
     while todo:
@@ -279,9 +279,9 @@ def flat(doc: Doc) -> str:
 
 
 def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None, *, flat: bool = True) -> bool:
-    """Tell whether a document on one line, with what follows up to the next place for a line end, takes no more room.
+    """Return True if a document on one line, with the text up to the next possible break, fits `room` columns.
 
-    What follows are the last commands of `rest`, or the last before `left`.
+    The text after it is that of the last commands of `rest`, or the last before `left`.
     """
     left = len(rest) if left is None else left
     todo: list[tuple[bool, Doc]] = [(flat, doc)]
@@ -299,7 +299,7 @@ def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None, *,
 
 
 def _words(doc: Doc, *, flat: bool) -> tuple[str, bool]:
-    """Return what a document without parts puts on the line, and whether it may end the line after that."""
+    """Return the text of a document without parts, and True if a line break may follow it."""
     match doc:
         case Text():
             words, newline, _ = doc.text.partition("\n")
@@ -315,7 +315,7 @@ def _words(doc: Doc, *, flat: bool) -> tuple[str, bool]:
 
 
 def _inside(doc: Doc, *, flat: bool) -> list[tuple[bool, Doc]]:
-    """The parts of a document, the first last."""
+    """Return the parts of a document, in reverse order."""
     match doc:
         case Group() | Indent():
             return [(flat and not doc.breaks, doc.body)]

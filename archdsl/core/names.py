@@ -1,10 +1,10 @@
-"""Which names a spec may give: they become attributes of modules, keys of a state dict and variables of Python."""
+"""Validity of names in a spec, which become attributes of modules, keys of a state dict and Python variables."""
 
 from __future__ import annotations
 
 from keyword import iskeyword
 
-# Attributes of nn.Module, nn.Sequential and nn.ModuleDict, which a submodule must not hide. A test compares the list
+# Attributes of nn.Module, nn.Sequential and nn.ModuleDict, which a submodule must not shadow. A test compares the list
 # with torch's classes.
 _MODULE = frozenset(
     """
@@ -33,7 +33,7 @@ _USED = "`{}` is used by the generated code itself"
 
 
 def why_refused(name: str) -> str:
-    """The reason why a name cannot be given to a stage, path, block or layer; empty if it can."""
+    """Return the reason why a stage, path, block or layer cannot have a name; empty if it can."""
     if name in _MODULE:
         return f"`{name}` belongs to torch's nn.Module"
     if name in _VARIABLES:
@@ -42,7 +42,7 @@ def why_refused(name: str) -> str:
 
 
 def why_no_parameter(name: str) -> str:
-    """The reason why a name cannot be given to a parameter of a block, which becomes one of a constructor."""
+    """Return the reason why a parameter of a block, and so of a constructor, cannot have a name; empty if it can."""
     if name.startswith("_"):
         return f"`{name}`: a name begins with a letter"
     if iskeyword(name):
@@ -51,5 +51,5 @@ def why_no_parameter(name: str) -> str:
 
 
 def why_no_input(name: str) -> str:
-    """The reason why a name cannot be given to an input."""
+    """Return the reason why an input cannot have a name; empty if it can."""
     return _USED.format(name) if name in _OF_CHECKS else why_refused(name)

@@ -1,4 +1,4 @@
-"""Diagnostics as text for a terminal: the place, the line, carets under what is wrong, and what is known about it."""
+"""Diagnostics as text for a terminal: location, source line, carets under the fault, notes and help."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import Diagnostic, Note
     from archdsl.core.source import Source, Span
 
-MAX_WIDTH = 160  # columns of a source line; of a longer one the part around the fault is shown
-BEFORE = 60  # columns of a longer line that are kept on the left of the fault
+MAX_WIDTH = 160  # columns of a source line; of a longer line, the part around the fault is shown
+BEFORE = 60  # columns shown to the left of a fault in a longer line
 MAX_MESSAGE = 600
 TAB = 4
 
@@ -25,21 +25,21 @@ _RESET = "\x1b[0m"
 
 
 def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
-    """All diagnostics, a blank line between them, and how many there are."""
+    """Return all diagnostics, separated by blank lines, and their counts."""
     kept = list(diagnostics)
     texts = ["\n".join(_Renderer(color).diagnostic(d)) for d in kept]
     return "\n\n".join([*texts, count_text(kept)]) + "\n" if texts else ""
 
 
 def count_text(diagnostics: Sequence[Diagnostic]) -> str:
-    """`2 errors, 1 warning`."""
+    """Return the counts by severity: `2 errors, 1 warning`."""
     errors = sum(d.is_error for d in diagnostics)
     counts = [(errors, "error"), (len(diagnostics) - errors, "warning")]
     return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n)
 
 
 def visible(text: str, limit: int = MAX_MESSAGE) -> str:
-    """A text with everything escaped that a terminal would obey or not show, cut where it is very long."""
+    """Return text with control and unprintable characters escaped, truncated to `limit` characters."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(_shown(char) for char in cut)
 
@@ -51,7 +51,7 @@ def _shown(char: str) -> str:
 
 
 def _width(shown: str) -> int:
-    """Columns that a character takes on a terminal, as it is shown."""
+    """Return the columns of a displayed character on a terminal."""
     if len(shown) > 1:
         return len(shown)
     if combining(shown):
@@ -60,14 +60,14 @@ def _width(shown: str) -> int:
 
 
 class _Marked(NamedTuple):
-    """A source line as it is shown, with the column and width of each mark; None for marks that are cut off."""
+    """A source line as displayed, with the column and width of each mark; None for marks outside the shown part."""
 
     text: str
     marks: list[tuple[int, int] | None]
 
 
 def _mark(line: str, marks: Sequence[tuple[int, int]]) -> _Marked:
-    """The part of a line around its first mark. Marks are ranges of characters."""
+    """Return the part of a line around its first mark; marks are ranges of characters."""
     first, last = _window(line, marks[0][0])
     shown = [_shown(char) for char in line[first:last]]
     lead = "…" if first else ""
@@ -80,7 +80,7 @@ def _mark(line: str, marks: Sequence[tuple[int, int]]) -> _Marked:
 
 
 def _window(line: str, at: int) -> tuple[int, int]:
-    """Which characters of a line are shown so that the one at `at` is among them."""
+    """Return the range of characters of a line to show, which includes the one at `at`."""
     if len(line) <= MAX_WIDTH and sum(_width(_shown(c)) for c in line) <= MAX_WIDTH:
         return 0, len(line)
     first, used = min(at, len(line)), 0
@@ -122,7 +122,7 @@ class _Renderer:
         return [head, *self.excerpt(note.span, "", "note", [])] if note.span is not None else [head]
 
     def excerpt(self, span: Span, label: str, role: str, beside: Sequence[Note]) -> list[str]:
-        """The place, its line, and what is said about it; notes about the same line stand below."""
+        """Return the lines for a location: source line, underline with label, and notes about the same line."""
         source, empty = span.source, self.bar("")
         arrow = " " * self.gutter + self.paint("--> ", "gutter")
         if not source.text.strip():
@@ -150,7 +150,7 @@ def _line_of(span: Span) -> int:
 
 
 def _on_one_line(first: Span, second: Span) -> bool:
-    """Whether two places can share an excerpt: on one line, which is short enough to be shown whole."""
+    """Return True if two spans can share an excerpt: on the same line, if that is shown completely."""
     if first.source is not second.source or _line_of(first) != _line_of(second):
         return False
     line = _text(first.source, first)
@@ -162,7 +162,7 @@ def _text(source: Source, span: Span) -> str:
 
 
 def _range(span: Span) -> tuple[int, int]:
-    """The characters of the span's first line that it covers, from 0, without space at the end."""
+    """Return the range of characters, from 0, that a span covers on its first line, without trailing space."""
     line = _text(span.source, span)
     start = span.source.position(span.start)[1] - 1
     end = min(start + span.end - span.start, len(line))

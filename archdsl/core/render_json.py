@@ -1,4 +1,4 @@
-"""Diagnostics as JSON, for programs."""
+"""Diagnostics as JSON."""
 
 from __future__ import annotations
 

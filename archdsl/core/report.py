@@ -1,4 +1,4 @@
-"""Where the passes put the faults that they find."""
+"""The collector of diagnostics from all passes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
 
 MAX_DIAGNOSTICS = 200  # errors, and warnings
-MAX_HINTS = 20  # that are worked out
-# What nothing seems to use may be what an unknown name was meant to be.
+MAX_HINTS = 20  # diagnostics after which hints are no longer computed
+# Pairs of an error and the warning that it explains: an unused name may be the target of a misspelt one.
 _EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"), ("E0202", "W0104"))
 
 
 class Reporter:
-    """Collects diagnostics; the same fault at the same place, found again in a repetition, is kept once."""
+    """Collector of diagnostics; a fault that is reported again at the same span is kept once."""
 
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
@@ -28,7 +28,7 @@ class Reporter:
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
-        """Errors, then warnings, in the order of each file, without the warnings that an error explains."""
+        """Errors, then warnings, by position in each file, without warnings that an error explains."""
         codes = {d.code for d in self._found}
         explained = {warning for error, warning in _EXPLAINS if error in codes}
         files = list(dict.fromkeys(id(d.span.source) for d in self._found))
@@ -40,7 +40,11 @@ class Reporter:
         return kept
 
     def report(self, code: str, span: Span, label: str = "", notes: Notes = (), hint: Hint = "") -> None:
-        """Keep a fault, if it is new. After the last of MAX_DIAGNOSTICS errors, SpecError is raised."""
+        """Add a diagnostic, unless it is known.
+
+        Raises:
+            SpecError: after MAX_DIAGNOSTICS errors.
+        """
         if self.knows(code, span):
             return
         self._seen.add((code, id(span.source), span.start, span.end))
@@ -58,11 +62,11 @@ class Reporter:
             raise self.fatal("E0706", span, label, hint="mend the first ones: others may follow from them")
 
     def extend(self, error: SpecError) -> None:
-        """Takes over the faults of a pass that stopped."""
+        """Add the diagnostics of a pass that stopped."""
         self._found.extend(error.diagnostics)
 
     def fatal(self, code: str, span: Span, label: str = "", notes: Notes = (), hint: Hint = "") -> SpecError:
-        """Reports a fault after which nothing sensible can be found, to be raised by the caller."""
+        """Report a fault after which checking cannot go on, and return the error for the caller to raise."""
         self.report(code, span, label, notes, hint)
         return SpecError(self.diagnostics)
 
@@ -72,12 +76,12 @@ class Reporter:
         return sum(d.is_error for d in self._found)
 
     def knows(self, code: str, span: Span) -> bool:
-        """Tell whether a fault was found at its place before."""
+        """Return True if the fault was already reported at this span."""
         return (code, id(span.source), span.start, span.end) in self._seen
 
     @property
     def is_crowded(self) -> bool:
-        """Tell whether so many faults are known that hints for further ones are not worked out."""
+        """True if so many faults are known that no more hints are computed."""
         return len(self._found) >= MAX_HINTS
 
     @property

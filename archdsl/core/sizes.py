@@ -1,4 +1,4 @@
-"""Sizes of memory as people write them."""
+"""Parsing and formatting of memory sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**
 
 
 def parse_size(text: str) -> int:
-    """The bytes of a size such as `8GiB` or `1.5 GB`. Raises ValueError for what is none."""
+    """Return the bytes of a size such as `8GiB` or `1.5 GB`.
+
+    Raises:
+        ValueError: if the text is not a size.
+    """
     match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([A-Za-z]+)\s*", text)
     if match is None or match[2] not in _UNITS or float(match[1]) == 0.0:
         raise ValueError(f"{text!r} is not a size of memory, as in 8GiB or 500MB")
@@ -18,12 +22,12 @@ def parse_size(text: str) -> int:
 
 
 def size_text(size: int) -> str:
-    """Bytes as a person reads them: `7.61 GiB`."""
+    """Format bytes, rounded: `7.61 GiB`."""
     unit = next(u for u in ("GiB", "MiB", "KiB", "B") if size >= _UNITS[u] or u == "B")
     return f"{size / _UNITS[unit]:.3g} {unit}" if size < 1000 * _UNITS[unit] else f"{size / _UNITS[unit]:.0f} {unit}"
 
 
 def exact_size(size: int) -> str:
-    """Bytes as `parse_size` reads them: `8GiB`."""
+    """Format bytes exactly, for `parse_size`: `8GiB`."""
     count, unit = min((size // n, unit) for unit, n in _UNITS.items() if size % n == 0)
     return f"{count}{unit}"

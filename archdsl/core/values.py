@@ -1,4 +1,4 @@
-"""The values that expressions of the language give."""
+"""Values of expressions of the language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A word that stands for itself (`concat`, `msra`), perhaps with numbers: `normal(0.01)`."""
+    """A word as a value (`concat`, `msra`), optionally with arguments: `normal(0.01)`."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -20,13 +20,13 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Endless:
-    """The numbers from `start` on, for a `zip` with lists that end."""
+    """The infinite range from `start`, for a `zip` with finite lists."""
 
     start: int
 
 
 class Unknown:
-    """What a faulty expression or layer gives: everything computed from it is unknown too, and no further fault."""
+    """The value of a faulty expression or layer, which propagates without further faults."""
 
     def __repr__(self) -> str:
         return "unknown"
@@ -36,16 +36,16 @@ UNKNOWN = Unknown()
 
 MAX_SHOWN = 40  # characters of a string, in messages
 MAX_ELEMENTS = 12  # of a list, in messages
-MAX_LEVELS = 3  # of lists inside each other, in messages
+MAX_LEVELS = 3  # of nested lists, in messages
 
 # bool, int, Fraction, str, Symbol, Endless, Unknown, or a tuple of values
 Value = Any
 
 
 class Items(tuple[Value, ...]):
-    """A list that an expression gave, with its extent: two names for one list do not make it cheaper to read.
+    """A list value with its extent, so that the cost of reading shared sublists is known.
 
-    `size` counts its elements, those of lists in it included; `depth` is how far lists stand inside each other.
+    `size` counts its elements, including those of nested lists; `depth` is the depth of nesting.
     """
 
     size: int
@@ -60,36 +60,36 @@ class Items(tuple[Value, ...]):
 
 
 def size_of(value: Value) -> int:
-    """Return the number of elements of a value, those of inner lists included; 1 for what is no list."""
+    """Return the number of elements of a value, including those of nested lists; 1 if it is not a list."""
     if isinstance(value, Items):
         return value.size
     return len(value) if is_list(value) else 1
 
 
 def equal(one: Value, other: Value) -> bool:
-    """Tell whether two values are the same. A condition is no number, so `on` is not 1."""
+    """Return True if two values are equal; bools are not numbers, so `on` is not 1."""
     if is_list(one) and is_list(other):
         return len(one) == len(other) and all(map(equal, one, other))
     return isinstance(one, bool) is isinstance(other, bool) and one == other
 
 
 def is_number(value: Value) -> TypeGuard[int | Fraction]:
-    """Whether a value is a number; `on` and `off` are none."""
+    """Return True for a number, but not for `on` and `off`."""
     return isinstance(value, (int, Fraction)) and not isinstance(value, bool)
 
 
 def is_list(value: Value) -> TypeGuard[tuple[Value, ...]]:
-    """Whether a value is a list that ends."""
+    """Return True for a finite list."""
     return isinstance(value, tuple)
 
 
 def normal(value: Fraction) -> int | Fraction:
-    """A fraction, as an `int` where it is whole."""
+    """Return a fraction, as an `int` if it is whole."""
     return value.numerator if value.denominator == 1 else value
 
 
 def describe(value: Value, levels: int = MAX_LEVELS) -> str:
-    """A value as a person would write it in a spec; of a long or deep list, its beginning."""
+    """Format a value for messages, as written in a spec; long or deep lists are truncated."""
     if isinstance(value, bool):
         return "`on`" if value else "`off`"
     if isinstance(value, int):
@@ -109,7 +109,7 @@ def describe(value: Value, levels: int = MAX_LEVELS) -> str:
 
 
 def written(value: Value) -> str:
-    """A value in full and without marks, as a spec or `--set` has it."""
+    """Format a value completely, as text that a spec or `--set` accepts."""
     if is_list(value):
         return f"[{', '.join(map(written, value))}]"
     if isinstance(value, Symbol) and value.arguments:
@@ -120,13 +120,13 @@ def written(value: Value) -> str:
 
 
 def _decimal(value: Fraction) -> str:
-    """`0.5` or `21/2`: a decimal where that is exact and short."""
+    """Format a fraction as `0.5` or `21/2`: a decimal if that is exact and short."""
     text = f"{float(value):g}"
     return text if Fraction(text) == value else f"{value.numerator}/{value.denominator}"
 
 
 def type_name(value: Value) -> str:
-    """What kind of value it is, in the words of the language's types."""
+    """Return the name of a value's type in the language."""
     kinds: list[tuple[type, str]] = [
         (bool, "bool"), (int, "int"), (Fraction, "number"), (str, "string"), (Symbol, "symbol"), (Endless, "range"),
     ]  # fmt: skip

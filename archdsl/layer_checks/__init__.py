@@ -1,1 +1,1 @@
-"""Checks of added layers with values: all that `archdsl layers check` computes. Needs torch."""
+"""Numerical checks of added layers, for `archdsl layers check`. Needs torch."""

@@ -1,4 +1,4 @@
-"""What an added layer computes, against what it declares: one function for each line of the report."""
+"""Checks of an added layer's computation against its declarations, one function for each line of the report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Skipped(Exception):
 
 
 def tensors(cases: Sequence[Case]) -> str:
-    """Hold parameters, buffers and parts against `weights`, `buffers` and `parts`; axes against shapes."""
+    """Compare parameters, buffers and submodules with `weights`, `buffers` and `parts`; axes with shapes."""
     count = 0
     for case in cases:
         fault = tensor_fault(_alone(case, case.layouts[0]), case.op)
@@ -50,7 +50,7 @@ def tensors(cases: Sequence[Case]) -> str:
 
 
 def shapes(cases: Sequence[Case]) -> str:
-    """Hold the shape of the output against `infer`, in every layout."""
+    """Compare the shape of the output with `infer`, in every layout."""
     seen: set[str] = set()
     for case in cases:
         for layout in case.layouts:
@@ -64,7 +64,7 @@ def shapes(cases: Sequence[Case]) -> str:
 
 
 def layouts(cases: Sequence[Case]) -> str:
-    """Hold values in every declared layout against those in the first."""
+    """Compare values in every declared layout with those in the first."""
     compared: set[str] = set()
     for case in cases:
         if case.inputs[0].token:
@@ -88,7 +88,7 @@ _LAYOUT_HINT = "leave out `layouts`, so that inputs are (B, C, T, H, W); or ask 
 
 
 def _beside_tokens(case: Case) -> set[str]:
-    """Hold the positions beside class tokens against a grid without, for a layer that takes both in any layout."""
+    """Compare positions beside class tokens with a grid without tokens, for a layer that accepts both in any layout."""
     alone = [Grid(*x.shape) for x in case.inputs]
     if GRID not in case.op.accepted_layouts or not case.output.token:
         return set()
@@ -106,7 +106,7 @@ def _beside_tokens(case: Case) -> set[str]:
 
 
 def gradients(cases: Sequence[Case]) -> str:
-    """Hold gradients of inputs and parameters against finite differences in float64."""
+    """Compare gradients of inputs and parameters with finite differences in float64."""
     for case in cases:
         layout = case.layouts[0]
         model = _alone(case, layout)
@@ -144,7 +144,7 @@ def gradients(cases: Sequence[Case]) -> str:
 
 
 def cost(cases: Sequence[Case]) -> str:
-    """Hold `macs` against the multiply-adds that torch counts, for one clip."""
+    """Compare `macs` with the multiply-adds that torch counts, for one clip."""
     uncounted, total = 0, 0
     for case in cases:
         layout = case.layouts[0]
@@ -166,7 +166,7 @@ def cost(cases: Sequence[Case]) -> str:
 
 
 def memory(cases: Sequence[Case]) -> str:
-    """Hold `saved` against the tensors that autograd keeps for the backward pass, in float32."""
+    """Compare `saved` with the tensors that autograd saves for the backward pass, in float32."""
     for case in cases:
         layout = case.layouts[0]
         model = build_alone(case.op, case.site(layout), CPU).train()
@@ -201,7 +201,7 @@ def memory(cases: Sequence[Case]) -> str:
 
 
 def seed(number: int) -> None:
-    """Set torch's generator."""
+    """Seed torch's generator."""
     cast("Any", torch).manual_seed(number)  # its annotation is incomplete
 
 
@@ -210,7 +210,7 @@ def _alone(case: Case, layout: str) -> torch.nn.Module:
     model = build_alone(case.op, case.site(layout), CPU).double().eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in model.parameters():  # what begins at 0 would hide faults
+        for parameter in model.parameters():  # zero-initialised parameters would hide faults
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
     return model
 
@@ -235,7 +235,7 @@ def _inputs(case: Case, layout: str) -> list[torch.Tensor]:
 
 
 def _on_grid(case: Case, layout: str, found: torch.Tensor) -> torch.Tensor:
-    """Return an output as (B, C, T, H, W), or with class tokens as it is."""
+    """Return an output as (B, C, T, H, W); one with class tokens is unchanged."""
     after = case.op.output_layout(layout)
     if after == CHANNELS_LAST or (after == TOKENS and not case.output.token):
         return found.movedim(-1, 1)

@@ -26,7 +26,7 @@ from archdsl.layers.groups import AXES, Groups, groups
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
 
-LEAST_CHUNK = 32  # queries of a band that are computed together, at least
+LEAST_CHUNK = 32  # minimum number of queries in a chunk of banded attention
 
 
 @layer("attention", category="attention")
@@ -113,30 +113,30 @@ class Attention(Layer):
 
     @property
     def names_windows(self) -> bool:
-        """Whether the settings ask for groups that are not just whole axes, or for what depends on their size."""
+        """True if groups are windows or dilated, or have a position table, which depends on their size."""
         cut = any(self.window[i] for i, a in enumerate("thw") if a in self.axes)
         return cut or any(d != 1 for d in self.dilation) or self.position == TABLE
 
     def inner(self, x: Grid) -> int:
-        """Channels of the values, all heads together."""
+        """Return the channels of the values, of all heads together."""
         return self.dim or x.channels
 
     def groups(self, x: Grid) -> Groups:
-        """The groups of the unpooled grid; with a class token a frame, those of one frame."""
+        """Return the groups of the unpooled grid; with a class token per frame, those of one frame."""
         size = (1, x.h, x.w) if x.token == FRAME else x.size
         return groups(self.axes, size, self.window, self.dilation, self.shift)
 
     def is_banded(self, x: Grid) -> bool:
-        """Whether the band leaves something out."""
+        """Return True if the band is narrower than the axis."""
         if not self.band:
             return False
-        if self.position == TABLE:  # which is said band by band
+        if self.position == TABLE:  # which is indexed by distance in the band
             return True
         at = "thw".index(self.axes)
         return self.band // 2 < int(x.size[at]) // int(self.dilation[at]) - 1
 
     def arrangement(self, x: Grid) -> str:
-        """The form of its code: one group, groups of whole axes, windows, a band, or two halves of heads."""
+        """Return the form of its code: `whole` (one group), `axes`, `windows`, `band`, or `halves` of the heads."""
         if self.half_over != SAME:
             return "halves"
         apart = any(d != 1 for d in self.dilation)
@@ -149,15 +149,15 @@ class Attention(Layer):
         return "whole" if alone else "axes"
 
     def is_sized(self, x: Grid) -> bool:
-        """Whether its code is for one size of the grid only."""
+        """Return True if its code is for one size of the grid only."""
         return bool(x.token or self.band or self.position != NONE) or self.names_windows
 
     def context(self, x: Grid) -> Grid:
-        """What keys and values are made of."""
+        """Return the (pooled) grid from which keys and values are computed."""
         return Grid(x.channels, *self.keys.of(x))
 
     def projections(self, x: Grid) -> dict[str, tuple[int, int]]:
-        """The linear layers, each with its outputs and inputs. Those that see the same value are one."""
+        """Return the output and input channels of each linear layer; projections of the same value are fused."""
         dim = self.inner(x)
         shapes = {name: (len(name) * dim, x.channels) for name in self._inward()}
         shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (self.out or x.channels, dim)}
@@ -165,7 +165,7 @@ class Attention(Layer):
         return {name: shapes[name] for name in self.projection_names()}
 
     def _inward(self) -> list[str]:
-        """What comes before the weights are found: a letter for each of queries, keys and values in one product."""
+        """Return the names of the input projections, with a letter for each of queries, keys and values in one."""
         if self.score == GAUSSIAN:
             return ["v"]
         return ["q", "kv"] if self.keys.is_there and self.kv_pool_first else ["qkv"]
@@ -175,13 +175,13 @@ class Attention(Layer):
         return [*self._inward(), *token, *(["pair"] if self.score == CONCATENATION else []), "proj"]
 
     def pool_modules(self, token: str = "") -> list[str]:
-        """Poolings that are modules: those with weights, and those that a class token passes by."""
+        """Return the names of poolings that are modules: those with weights, and those that skip a class token."""
         if self.pool != "conv" and not token:
             return []
         return [*(["q_pool"] if self.queries.is_there else []), *(["kv_pool"] if self.keys.is_there else [])]
 
     def _norms(self) -> list[str]:
-        """The normalisations behind poolings."""
+        """Return the names of the normalisations after pooling."""
         q, kv = (self.pool_norm and p.is_there for p in (self.queries, self.keys))
         return [*(["q_norm"] if q else []), *(["k_norm", "v_norm"] if kv else [])]
 
@@ -189,14 +189,14 @@ class Attention(Layer):
         return {"proj": self.proj_bias, "pair": False}.get(projection, self.bias)
 
     def extents(self, x: Grid) -> tuple[Size3, Size3]:
-        """Queries and keys of one group, over t, h and w."""
+        """Return the numbers of queries and keys of one group, each over (t, h, w)."""
         found = self.groups(x)
         grid = Grid(1, *found.grid)
         q, k = (p.of_window(found.window, found.grid, p.of(grid)) for p in (self.queries, self.keys))
         return q, k
 
     def table(self, x: Grid) -> Size3:
-        """The window whose distances the table holds."""
+        """Return the window (t, h, w) whose relative positions the table has rows for."""
         t, h, w = (k or n for k, n in zip(self.window, self.groups(x).window, strict=True))
         if self.band:
             reach = self.band // 2 + 1
@@ -222,7 +222,7 @@ class Attention(Layer):
         width = self.inner(x) // self.heads
         for name in self.pool_modules():
             kernel = self.q_pool if name == "q_pool" else self.kv_pool
-            filters = width if name == "q_pool" else 2 * width  # those of keys, then those of values
+            filters = width if name == "q_pool" else 2 * width  # of keys, then of values
             found |= {f"{name}.conv.weight": (filters, 1, *kernel)}
         for name in self._norms():
             found |= dict.fromkeys((f"{name}.weight", f"{name}.bias"), (width,))
@@ -236,7 +236,7 @@ class Attention(Layer):
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         dim, width = Inner(1, self.heads), Inner()
         found: dict[str, tuple[Axis, ...]] = {"proj.weight": (OUT, dim), "proj.bias": (OUT,)}
-        for name in self.projection_names()[:-1]:  # of its letters each is a part
+        for name in self.projection_names()[:-1]:  # each letter is a part
             parts = Inner(2 if name == "token_kv" else 1 if name == "token_q" else len(name), self.heads)
             found |= {f"{name}.weight": (parts, IN), f"{name}.bias": (parts,)}
         found["pair.weight"] = (Axis(), Inner(2))
@@ -249,7 +249,7 @@ class Attention(Layer):
         return found | {f"relative.{axis}": (Offsets(axis), width) for axis in "thw"}
 
     def position_rows(self, x: Grid) -> Size3:
-        """The rows of decomposed tables; those of another grid are stretched over this one's (PySlowFast)."""
+        """Return the rows of the decomposed tables; those for another grid are interpolated (PySlowFast)."""
         rows = zip(self.position_grid, *self.extents(x), self.queries.step, self.keys.step, strict=True)
         t, h, w = (2 * (max(n // s, n // r) if n else max(q, k)) - 1 for n, q, k, s, r in rows)
         return int(t), int(h), int(w)
@@ -261,7 +261,7 @@ class Attention(Layer):
         return macs(self, inputs[0])
 
     def chunks(self, x: Grid) -> tuple[int, int, int]:
-        """Positions in a row, how far each sees, and how many are computed together."""
+        """Return the length of a sequence, the reach of the band to each side, and the number of queries in a chunk."""
         at = "thw".index(self.axes)
         length, reach = int(x.size[at]) // int(self.dilation[at]), int(self.band) // 2
         return length, reach, min(max(2 * reach, LEAST_CHUNK), length)

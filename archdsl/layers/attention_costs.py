@@ -1,4 +1,4 @@
-"""What attention costs, in each of its forms."""
+"""Multiply-adds (FLOPs / 2) of attention, in each of its forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def macs(layer: Attention, x: Grid) -> int:
-    """Multiply-adds of the projections, of the weights and of what they gather, for one clip."""
+    """Return the multiply-adds of projections, attention weights and weighted sums, for one clip."""
     if layer.half_over != SAME:
         return _macs_of_halves(layer, x)
     if layer.arrangement(x) == "band":
@@ -23,7 +23,7 @@ def macs(layer: Attention, x: Grid) -> int:
     found, (q, k) = layer.groups(x), layer.extents(x)
     queries, keys = found.number * (prod(q) + token), found.number * (prod(k) + token)
     one = Grid(1, *found.grid)
-    rows = few = prod(found.grid) + token  # that are projected
+    rows = few = prod(found.grid) + token  # projected positions, for queries and for keys
     if not layer.pooled and layer.score != GAUSSIAN:
         rows = few = queries
     elif layer.keys.is_there and layer.kv_pool_first:

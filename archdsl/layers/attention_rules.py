@@ -1,4 +1,4 @@
-"""What the settings of an attention mean together, and which of them cannot: every fault with its reason."""
+"""Consistency checks of attention's attributes with each other and with the grid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NONE, TABLE, DECOMPOSED, SAME = "none", "table", "decomposed", "same"
 
 @dataclass(frozen=True)
 class Pooling:
-    """A window that moves over the grid, of queries or of keys and values."""
+    """Pooling of queries, or of keys and values."""
 
     attribute: str
     kernel: Size3
@@ -38,18 +38,18 @@ class Pooling:
 
     @property
     def padding(self) -> Size3:
-        """None where the windows lie side by side, else half of an odd window."""
+        """Padding over (t, h, w): 0 for adjacent or even windows, otherwise half of an odd window."""
         ends = zip(self.kernel, self.step, strict=True)
         t, h, w = (0 if k == s else k // 2 * (k % 2) for k, s in ends)
         return t, h, w
 
     @property
     def keeps_frames(self) -> bool:
-        """Whether it leaves as many frames as there were, each in the middle of those that it is made of."""
+        """True if the number of frames is preserved, with windows centred on their frame."""
         return self.step[0] == 1 and self.kernel[0] % 2 == 1
 
     def of(self, x: Grid) -> Size3:
-        """The grid that it leaves."""
+        """Return the size (t, h, w) of the pooled grid."""
         if not self.is_there:
             return x.size
         ends = zip(x.size, self.kernel, self.step, self.padding, strict=True)
@@ -57,19 +57,23 @@ class Pooling:
         return t, h, w
 
     def of_window(self, window: Size3, grid: Size3, left: Size3) -> Size3:
-        """The positions that it leaves of a window: all of an axis that the window covers."""
+        """Return the pooled size of a window: the whole pooled axis (`left`) if the window covers the axis."""
         ends = zip(window, grid, left, self.step, strict=True)
         t, h, w = (m if k == n else k // s for k, n, m, s in ends)
         return int(t), int(h), int(w)
 
     def of_shift(self, shift: Size3) -> Size3:
-        """How far the windows of what it leaves are moved."""
+        """Return the shift of windows on the pooled grid."""
         t, h, w = (n // s for n, s in zip(shift, self.step, strict=True))
         return t, h, w
 
 
 def check(layer: Attention, x: Grid) -> None:
-    """Raises ShapeError for settings that do not fit each other or the grid."""
+    """Check attributes against each other and the grid.
+
+    Raises:
+        ShapeError: for the first contradiction.
+    """
     _check_heads(layer, x)
     _check_axes(layer)
     _check_pooling(layer, x)
@@ -99,7 +103,7 @@ def _check_heads(layer: Attention, x: Grid) -> None:
 
 
 def _check_axes(layer: Attention) -> None:
-    """What is said of an axis must be of one that is looked along."""
+    """Check that pooling, windows, shifts and dilations are on axes of `over` only."""
     hint = "on this axis, or look along it, too"
     for index, axis in enumerate("thw"):
         if axis in layer.axes:
@@ -161,7 +165,7 @@ def _check_windows(layer: Attention, x: Grid) -> None:
 
 
 def _check_mean(pooling: Pooling, x: Grid) -> None:
-    """A mean is of windows that the grid without its padding can hold."""
+    """Check that average pooling has windows no larger than the unpadded grid."""
     for index, (n, k) in enumerate(zip(x.size, pooling.kernel, strict=True)):
         if n < k:
             message = f"a mean of {int(k)} over {'thw'[index]} is larger than the grid of {grid_text(x.size)}"
@@ -180,7 +184,7 @@ def _check_position(layer: Attention) -> None:
 
 
 def _check_pooled_windows(layer: Attention, x: Grid) -> None:
-    """Windows are cut out of pooled grids: every number must come out whole."""
+    """Check that windows, shifts and strides divide the pooled grid without remainder."""
     found = layer.groups(x)
     if any(d != 1 for d in found.dilation):
         raise _fault("pooled positions cannot lie apart", "dilation", "E0510", "leave out `dilation` or the pooling")
@@ -249,7 +253,7 @@ def _check_token(layer: Attention, x: Grid) -> None:
 
 
 def _check_score(layer: Attention, x: Grid) -> None:
-    """The pairwise functions of non-local blocks are for whole axes; only a softmax can leave positions out."""
+    """Check that other pairwise functions than `embedded_gaussian`, those of non-local blocks, have whole axes."""
     asked: dict[str, Any] = {
         "position": layer.position != NONE,
         "band": layer.band,

@@ -1,4 +1,4 @@
-"""The types of a layer's attributes: each checks and converts what a spec gives."""
+"""Types of layer attributes, which check and convert the values in a spec."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 Size3 = tuple[int, int, int]
 
 
-MAX_WHOLE = 10**9  # of a kernel, a stride, a width: libraries take many of them as 32 bits
+MAX_WHOLE = 10**9  # of a kernel, a stride, a width: many are 32-bit integers in libraries
 
 
 class AttributeFault(Exception):
@@ -25,14 +25,14 @@ class AttributeFault(Exception):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.hint = code, message, hint
-        self.index: int | None = None  # of the element of a list that does not suit
+        self.index: int | None = None  # of the faulty element of a list
 
 
 class Attribute(Generic[T]):
-    """A declared attribute of a layer: its type, its default if it may be left out, and one line on what it means."""
+    """A declared attribute of a layer: its type, its default if it is optional, and a line of documentation."""
 
     expects = "a value"
-    words: tuple[str, ...] = ()  # of the language, that it can be given
+    words: tuple[str, ...] = ()  # words of the language that it accepts
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         self.default = default
@@ -54,10 +54,10 @@ class Attribute(Generic[T]):
         return self.default is ...
 
     def convert(self, value: Value) -> T:
-        """The value in the attribute's type.
+        """Convert a value to the attribute's type.
 
         Raises:
-            AttributeFault: if it has another type or lies outside the limits.
+            AttributeFault: if it has another type or is out of range.
         """
         raise NotImplementedError
 
@@ -66,7 +66,11 @@ class Attribute(Generic[T]):
 
 
 def whole(value: Value, expects: str) -> int:
-    """A whole number, or the fault that tells what was found."""
+    """Return a value as an integer.
+
+    Raises:
+        AttributeFault: if it is not an integer, or too large.
+    """
     if isinstance(value, Fraction):
         raise AttributeFault("E0302", f"{describe(value)} is not a whole number", "use floor(), ceil() or round()")
     if isinstance(value, bool) or not isinstance(value, int):
@@ -77,7 +81,7 @@ def whole(value: Value, expects: str) -> int:
 
 
 class Integer(Attribute[int]):
-    """A whole number, not below `minimum`, or one of a few."""
+    """An integer of at least `minimum`, or one of `among`."""
 
     expects = "a whole number"
 
@@ -96,7 +100,7 @@ class Integer(Attribute[int]):
 
 
 class Real(Attribute[float]):
-    """A number between `low` and `high`, both included."""
+    """A number from `low` to `high`, inclusive."""
 
     expects = "a number"
 
@@ -116,7 +120,7 @@ class Real(Attribute[float]):
 
 
 class Numbers(Attribute[tuple[float, ...]]):
-    """A list of numbers between `low` and `high`, both included, of one of the lengths `counts` if there are any."""
+    """A list of numbers from `low` to `high`, inclusive, of one of the lengths in `counts`, if any."""
 
     expects = "a list of numbers"
 
@@ -196,7 +200,7 @@ class Size(Attribute[Size3]):
 
 
 class Window(Size):
-    """A size in which the word `all` stands for the whole of an axis; it becomes 0."""
+    """A size in which `all`, converted to 0, is the whole axis."""
 
     expects = "a number, `all` or a list [t, h, w] of these"
     words = ("all",)
@@ -220,7 +224,7 @@ class Choice(Attribute[str]):
 
 
 class Reference(Attribute[str]):
-    """The name of an input of frame numbers, which the layer takes beside the value in hand."""
+    """The name of an input of frame indices, which the layer reads in addition to its input."""
 
     expects = "an input of frame numbers"
 
@@ -230,19 +234,19 @@ class Reference(Attribute[str]):
         return value
 
 
-# --- initialisers: every one, with its arguments and the tensors that it suits ---
+# --- initialisers, with their arguments and requirements ---
 
 STD = Real(low=0.0, high=1e6)
-POSITIVE_STD = Real(low=1e-12, high=1e6)  # the limits of a truncated distribution are divided by it
+POSITIVE_STD = Real(low=1e-12, high=1e6)  # a divisor of the limits of a truncated distribution
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A word for the first values of a tensor: they are drawn, or computed."""
+    """The signature of an initialiser."""
 
     arguments: tuple[Real, ...] = ()
-    axes: int = 0  # that a tensor has at least: fans need two, frames of a kernel five
-    internal: bool = False  # chosen by the compiler, not to be written in a spec
+    axes: int = 0  # minimum number of axes of a tensor: two for fans, five for the frames of a kernel
+    internal: bool = False  # chosen by the compiler, not available in specs
 
 
 RULES = {
@@ -258,12 +262,12 @@ RULES = {
 
 
 class Initialiser(Attribute[Symbol]):
-    """How a tensor begins: a word, or a word with numbers, as in `normal(0.01)`.
+    """The initialiser of a tensor: a word, or a word with arguments, as in `normal(0.01)`.
 
-    Whether it suits the tensors of its layer is known when their shapes are: `unsuited` tells.
+    `unsuited` checks it against the tensors of its layer when their shapes are known.
     """
 
-    axes = 2  # of a tensor, for the words that are known here
+    axes = 2  # of a tensor; initialisers that need more are not accepted
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         super().__init__(default, doc)
@@ -288,17 +292,17 @@ class Initialiser(Attribute[Symbol]):
 
 
 class KernelInitialiser(Initialiser):
-    """How a kernel over time begins, too: as one of images, in its central frame or in all of them (ViViT, 3.4)."""
+    """An initialiser that can also inflate a 2D kernel over time: central frame or average (ViViT, section 3.4)."""
 
     axes = 5
 
 
 def unsuited(inits: Mapping[str, Symbol], tensors: Mapping[str, tuple[int, ...]]) -> tuple[Symbol, str] | None:
-    """The first initialiser that does not suit its tensor, and why; None if all do.
+    """Return the first initialiser that does not suit its tensor, and the reason; None if all do.
 
     Args:
-        inits: how tensors begin, by name.
-        tensors: the shapes of the tensors, by name.
+        inits: the initialisers of tensors, by name.
+        tensors: the shapes of tensors, by name.
     """
     for name, symbol in inits.items():
         rule, shape = RULES[symbol.name], tensors.get(name)

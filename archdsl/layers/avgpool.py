@@ -19,7 +19,7 @@ class AvgPool(Layer):
 
     @property
     def whole(self) -> bool:
-        """Whether it takes the mean over all positions."""
+        """True for global average pooling."""
         return known_to_be(self.kernel, 0)
 
     def infer(self, *inputs: Grid) -> Grid:
@@ -33,5 +33,5 @@ class AvgPool(Layer):
 
     @property
     def is_mean(self) -> bool:
-        """Whether it takes means over whole axes and nothing else."""
+        """True if it averages over whole axes only, without a sliding window."""
         return all(k in (0, 1) for k in self.kernel) and known_to_be(self.stride, 1)

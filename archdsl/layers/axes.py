@@ -1,4 +1,4 @@
-"""What the axes of a tensor stand for, which decides how it is brought to the size that it has elsewhere."""
+"""Meanings of tensor axes, which determine how a weight transfer adapts their size."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ Size3 = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis that is the same in all networks, if nothing else is said."""
+    """An axis of any other meaning, whose size is the same in all networks."""
 
 
 @dataclass(frozen=True)
 class Out(Axis):
-    """The channels that the layer gives."""
+    """The output channels of the layer."""
 
 
 @dataclass(frozen=True)
 class In(Axis):
-    """The channels of its input."""
+    """The input channels of the layer."""
 
 
 @dataclass(frozen=True)
 class Inner(Axis):
-    """Channels inside the layer: `parts` behind each other, such as queries, keys and values, each of equal `heads`."""
+    """Inner channels of the layer: concatenated `parts`, such as queries, keys and values, each of equal `heads`."""
 
     parts: int = 1
     heads: int = 1
@@ -32,12 +32,12 @@ class Inner(Axis):
 
 @dataclass(frozen=True)
 class Heads(Axis):
-    """A number for each head."""
+    """One element per head."""
 
 
 @dataclass(frozen=True)
 class Extent(Axis):
-    """The extent of a filter over `t`, `h` or `w`. A filter that moves by its own extent cuts `patches`."""
+    """The extent of a filter over `t`, `h` or `w`; `patches` if its stride equals its extent."""
 
     axis: str
     patches: bool = False
@@ -45,7 +45,7 @@ class Extent(Axis):
 
 @dataclass(frozen=True)
 class Places(Axis):
-    """A row for each position of a grid over t, h and w, behind those of `tokens`."""
+    """One row per position of a grid (t, h, w), after the rows of `tokens`."""
 
     grid: Size3
     tokens: int = 0
@@ -53,21 +53,21 @@ class Places(Axis):
 
 @dataclass(frozen=True)
 class Distances(Axis):
-    """A row for each distance between two positions in a window over t, h and w: 2n - 1 along an axis of n."""
+    """One row per relative position in a window (t, h, w): 2n - 1 along an axis of n."""
 
     window: Size3
 
 
 @dataclass(frozen=True)
 class Offsets(Axis):
-    """A row for each distance along one of the axes."""
+    """One row per relative position along one axis."""
 
     axis: str
 
 
 @dataclass(frozen=True)
 class Frames(Axis):
-    """A row for each frame of a video, then `others` that are no frame's."""
+    """One row per frame of a video, then `others` rows for no frame."""
 
     others: int = 0
 

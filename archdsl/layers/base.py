@@ -1,4 +1,4 @@
-"""A layer: one class that says its attributes, its shapes, its tensors, its cost and its traits."""
+"""Base class of layers, which declare attributes, shape inference, tensors, cost and traits."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ L = TypeVar("L", bound="type[Layer]")
 S = TypeVar("S", bound="Layer")
 
 # Meanings of `Layer.joins`.
-CHANNELS = "channels"  # the channels of all inputs stand behind each other
-VALUES = "values"  # inputs of one shape are combined element by element
+CHANNELS = "channels"  # the channels of all inputs are concatenated
+VALUES = "values"  # inputs of one shape are combined elementwise
 
-REGULARISATION = "regularisation"  # the category of layers that do nothing outside of training
+REGULARISATION = "regularisation"  # the category of layers without an effect in inference
 
 
 class ShapeError(Exception):
-    """A layer cannot be applied to its input. Authors of layers raise it; the shape pass adds the places.
+    """A layer cannot be applied to its input. Authors of layers raise it; shape inference adds the locations.
 
-    `attribute` names the attribute to point at, `code` the kind of fault, `hint` a way to mend it.
+    `attribute` names the attribute to point at, `code` is the code of the diagnostic, `hint` a remedy.
     """
 
     def __init__(self, message: str, attribute: str = "", code: str = "E0506", hint: str = "") -> None:
         super().__init__(message)
         self.message, self.attribute, self.code, self.hint = message, attribute, code, hint
-        self.index: int | None = None  # of the element to point at, where the attribute is a list
+        self.index: int | None = None  # of the element to point at, if the attribute is a list
 
 
 class Layer:
-    """A primitive of the language. Subclasses declare what is not as the defaults say.
+    """A primitive of the language. Subclasses override the defaults.
 
-    Shapes are `Grid`s without the batch. The numbers in them may be `Sym`s, which compute as numbers do, so a rule is
-    written once, for checking, for the sizes that a module takes, and for the classes that are generated.
+    Shapes are `Grid`s without the batch. Sizes may be symbolic (`Sym`), so that one shape rule serves the check, the
+    clip sizes that a module accepts, and generated classes.
     """
 
     kind: ClassVar[str] = ""
-    category: ClassVar[str] = ""  # in diagrams, and in lists of what there is
+    category: ClassVar[str] = ""  # in diagrams and listings
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
-    added_by: ClassVar[str] = ""  # the file of a layer that is none of archdsl's own
+    added_by: ClassVar[str] = ""  # the file of an added layer; empty for archdsl's own
 
-    # Traits: what other parts need to know of a layer, in place of its name.
-    many: ClassVar[bool] = False  # takes the results of several branches: `concat { a, b }`
-    internal: ClassVar[bool] = False  # made by the compiler, not to be written in a spec
-    heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts among the activations
-    elementwise: ClassVar[bool] = False  # works element by element, whatever the shape
-    takes_tokens: bool = False  # can be applied to a value with class tokens; so can what is elementwise
-    training_only: ClassVar[bool] = False  # does nothing outside of training; so are those of `REGULARISATION`
-    holds_indices: ClassVar[bool] = False  # its value holds numbers of frames, and is no grid
-    joins: ClassVar[str] = ""  # what a layer with `many` does with its inputs: CHANNELS or VALUES
-    hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is that of the output, or a part of it
-    drawn_as: ClassVar[str] = ""  # the sign for it in diagrams, if it joins values
-    is_affine_in_inference: ClassVar[bool] = False  # with fixed statistics, a factor and a shift for each channel
+    # Traits: properties by which other code treats layers, instead of their names.
+    many: ClassVar[bool] = False  # has several branches as inputs: `concat { a, b }`
+    internal: ClassVar[bool] = False  # inserted by the compiler, not available in specs
+    heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts as activations
+    elementwise: ClassVar[bool] = False  # computes elementwise, for any shape
+    takes_tokens: bool = False  # accepts a value with class tokens; so do elementwise layers
+    training_only: ClassVar[bool] = False  # has no effect in inference; so do layers of `REGULARISATION`
+    holds_indices: ClassVar[bool] = False  # its value is frame indices, not a grid
+    joins: ClassVar[str] = ""  # how a layer with `many` joins its inputs: CHANNELS or VALUES
+    hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is that of the output, or a slice of it
+    drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it joins values
+    is_affine_in_inference: ClassVar[bool] = False  # with fixed statistics, a scale and a shift per channel
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -89,15 +89,14 @@ class Layer:
         return {}
 
     def buffers(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes of the other tensors that a checkpoint holds, such as running statistics."""
+        """Return the shapes of its other tensors in the state dict, such as running statistics."""
         return {}
 
     def tensor_axes(self, *inputs: Grid) -> Mapping[str, tuple[Axis, ...]]:
         """Return the meaning of each axis of its tensors, by the tensors' names.
 
-        A tensor that is named here can be brought to another size, so that a variant takes it over from another
-        network. One that is not is copied where both shapes are equal, and otherwise begins as in a new module, except
-        a vector with one number for each output channel.
+        A weight transfer can adapt the tensors that are named here to another size. Other tensors are copied if both
+        shapes are equal, and initialised anew otherwise, except vectors with one element per output channel.
         """
         return {}
 
@@ -113,30 +112,30 @@ class Layer:
         return 0
 
     def widest(self, *inputs: Grid) -> int:
-        """Return the elements of the largest tensor inside, for one clip, if neither output nor weights bound it."""
+        """Return the elements of the largest internal tensor for one clip, if neither output nor weights bound it."""
         return 0
 
     def for_inference(self) -> Layer:
-        """Return the layer as it is in inference."""
+        """Return the layer for inference."""
         return self
 
     def is_identity(self, *inputs: Grid) -> bool:
-        """Return whether it changes nothing, so that no code is needed for it."""
+        """Return True if its output is its input, so that no code is needed for it."""
         return False
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         """Return the initialisers of its tensors by their names, as in `{"weight": Symbol("msra")}`.
 
-        A tensor that is not named begins in the target's usual way.
+        A tensor that is not named has the target's default initialisation.
         """
         return {}
 
     def with_affine(self) -> Layer | None:
-        """Return the layer that also multiplies each channel of its output and adds to it; None if there is none."""
+        """Return the layer with a scale and a shift per output channel folded in; None if that is impossible."""
         return None
 
     def maps_positions(self) -> bool:
-        """Return whether it is a linear map of the channels of each position."""
+        """Return True if it is a linear map of the channels of each position."""
         return False
 
 
@@ -160,13 +159,13 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
 
 
 def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
-    """Return whether a number, or all of several, is `number` in every use of a generated class."""
+    """Return True if a value, or each of several, is `number` in every use of a generated class."""
     values = value if isinstance(value, tuple) else (value,)
     return all(not isinstance(v, Sym) and v == number for v in values)
 
 
 def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]) -> Any:
-    """The grid that a window of `kernel` leaves when it moves by `stride`: (n + 2p - k) // s + 1 on each axis.
+    """Return the output size (t, h, w) of a sliding window: (n + 2p - k) // s + 1 on each axis.
 
     Raises:
         ShapeError: if the window is larger than the padded grid.
@@ -184,14 +183,14 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
 
 
 def grids_differ(first: Grid, other: Grid) -> str:
-    """How the grids of two values differ; the shape pass adds which side can change, and how."""
+    """Return text with the sizes in which two grids differ, as in `8 and 4 frames`."""
     words = ("frames", "rows", "columns")
     pairs = [(int(a), int(b), w) for a, b, w in zip(first.size, other.size, words, strict=True) if a != b]
     return ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
 
 
 def divisors(what: str, *numbers: int) -> str:
-    """A help line: what divides all of some numbers."""
+    """Return a hint that lists the common divisors of some numbers."""
     common = gcd(*map(int, numbers))
     fit = [n for n in range(1, min(common, 4096) + 1) if common % n == 0]
     shown = [str(n) for n in fit] if len(fit) <= 12 else [*map(str, fit[:9]), "…", str(common)]
@@ -199,7 +198,7 @@ def divisors(what: str, *numbers: int) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name that authors of added layers import from here and that belongs to a target.
+    """Return a name of a target that authors of added layers import from here.
 
     Raises:
         AttributeError: if no target has it.

@@ -9,9 +9,9 @@ from archdsl.layers.base import Layer, layer
 
 @layer("class_token", category="position")
 class ClassToken(Layer):
-    """Puts a learned vector beside the positions, which attention fills with what the clip, or a frame, shows.
+    """A learned class token beside the positions, in which attention gathers a feature of the clip, or of a frame.
 
-    (Devlin et al. 2019; Dosovitskiy et al. 2021.) `select(token)` takes it out again.
+    (Devlin et al. 2019; Dosovitskiy et al. 2021.) `select(token)` extracts it.
     """
 
     scope = Choice(CLIP, FRAME, default=CLIP, doc="what has one: the clip, or each frame")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @layer("concat", category="merge")
 class Concat(Layer):
-    """Puts the channels of several values of one grid behind each other."""
+    """Concatenation of the channels of several values of one grid."""
 
     many = True
     takes_tokens = True

@@ -1,7 +1,7 @@
-"""Which positions an attention looks at together: the grid as groups, each an attention of its own.
+"""Groups of positions that attend to each other: the partition of a grid into windows.
 
-A group is a window of every axis: all of an axis that is looked along, one position of an axis that is not, or a part
-of it, whose positions can lie `dilation` apart.
+A group is a window over (t, h, w): on an axis that is attended along, the whole axis or a part of it, whose positions
+can be `dilation` apart; on another axis, one position.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width":
 class Groups:
     """The windows of a grid; sizes are over t, h and w."""
 
-    over: str  # the axes that are looked along, such as `hw`
+    over: str  # the axes that are attended along, such as `hw`
     grid: Size3
     window: Size3  # positions of a group
     dilation: Size3
@@ -28,13 +28,13 @@ class Groups:
 
     @property
     def counts(self) -> Size3:
-        """Windows behind each other, on each axis."""
+        """Number of windows along each axis."""
         t, h, w = (-(-n // (k * d)) for n, k, d in zip(self.grid, self.window, self.dilation, strict=True))
         return t, h, w
 
     @property
     def padded(self) -> Size3:
-        """The grid that the windows cover."""
+        """Size of the grid that the windows cover, with padding."""
         t, h, w = (c * k * d for c, k, d in zip(self.counts, self.window, self.dilation, strict=True))
         return t, h, w
 
@@ -44,7 +44,7 @@ class Groups:
 
     @property
     def positions(self) -> int:
-        """Of one group."""
+        """Number of positions of a group."""
         return prod(self.window)
 
     @property
@@ -57,13 +57,13 @@ class Groups:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every axis is looked along from end to end or not at all, so that there are no windows."""
+        """True if every group is a product of whole axes, so that there are no windows."""
         ends = zip("thw", self.grid, self.window, strict=True)
         return all(k == (n if axis in self.over else 1) for axis, n, k in ends)
 
 
 def groups(over: str, grid: Size3, window: Size3, dilation: Size3, shift: Size3) -> Groups:
-    """The groups of a grid for a window as written, in which 0 is a whole axis.
+    """Return the groups of a grid for the attributes of a layer; 0 in `window` is a whole axis.
 
     A window that covers an axis becomes as small as the axis, and is not shifted there (Liu et al. 2022).
     """

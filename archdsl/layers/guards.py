@@ -1,4 +1,4 @@
-"""Guards around the methods of added layers: whatever they raise or return wrongly is a fault of the layer's file."""
+"""Wrappers of added layers' methods that report exceptions and wrong return values in the layer's file."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
     from archdsl.layers.base import Layer
 
-Fault = str  # what a value is instead of what it should be; empty if it is right
+Fault = str  # a description of a wrong value; empty if the value is right
 _GUARDED = "guarded_by_archdsl"
 
 
 class Returned(NamedTuple):
-    """What a method must return: in words, and as a check of the layer, the value and the method's arguments."""
+    """The contract of a method's return value: a description, and a check given layer, value and arguments."""
 
     expected: str
     fault: Callable[[Layer, Any, tuple[Any, ...]], Fault]
 
 
 class Guard(NamedTuple):
-    """The layer and the file that faults are reported of."""
+    """The layer and the file in which faults are reported."""
 
     kind: str
     file: str
     layer_of: Callable[[Any], Layer] = lambda layer: layer  # from the object whose method it is
 
     def methods(self, cls: type, base: type, returns: Mapping[str, Returned]) -> None:
-        """Guard the methods of a class that it does not have from `base`."""
+        """Guard the methods of a class that it does not inherit from `base`."""
         for name, returned in returns.items():
             if getattr(cls, name) is not getattr(base, name):
                 setattr(cls, name, self._method(getattr(cls, name), returned))
 
     def _method(self, method: Callable[..., Any], returned: Returned) -> Callable[..., Any]:
-        """Return a method that reports faults of the layer; a ShapeError of `infer` is one of the spec."""
+        """Return a method that reports faults of the layer; a ShapeError of `infer` is a fault of the spec."""
         if hasattr(method, _GUARDED):  # inherited from another added layer
             return method
         if isinstance(method, property):
@@ -72,7 +72,7 @@ class Guard(NamedTuple):
         return call
 
     def _raised(self, error: BaseException, place: str, arguments: tuple[Any, ...], first: int) -> LayerError:
-        """Return the fault of a method, whose first line is given, that raised an exception."""
+        """Return the fault for an exception in a method, whose first line is `first`."""
         line = line_of(error, self.file) or first
         if isinstance(error, ShapeError):
             fault = _shape_error(error) or "a ShapeError is for `infer` to raise"
@@ -98,7 +98,7 @@ def _shape_error(error: ShapeError) -> Fault:
 
 
 def line_of_class(cls: type, fault: str) -> int:
-    """Return the line of a class that declares the first name in backquotes behind its own; else that of the class."""
+    """Return the line of a class that declares the first name in backquotes in a fault, or the line of the class."""
     import inspect
 
     try:
@@ -116,17 +116,17 @@ def line_of_class(cls: type, fault: str) -> int:
 
 
 def found(value: Any) -> Fault:
-    """Return what a value is, in words."""
+    """Return a description of a value."""
     return "None" if value is None else f"{value!r}, of type {type(value).__name__}"
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether a value is a whole number."""
+    """Return True for an integer that is not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_printable(value: Any) -> bool:
-    """Return whether a value can be printed as Python: a number, a text, a flag, None, or a tuple of these."""
+    """Return True if a value can be printed as Python: a number, a string, a bool, None, or a tuple of these."""
     if isinstance(value, tuple):
         return all(map(is_printable, cast("tuple[Any, ...]", value)))
     if isinstance(value, float):

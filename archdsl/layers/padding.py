@@ -1,4 +1,4 @@
-"""How a grid is padded before a window moves over it."""
+"""Padding of a grid for a sliding window."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ HALF, SAME, VALID = "half", "same", "valid"
 
 
 def around(kind: str, kernel: Size3) -> Size3:
-    """The positions added on either side of each axis; of `same` padding, where they do not depend on the grid."""
+    """Return the padding on either side of each axis; for `same`, only if it does not depend on the grid."""
     t, h, w = (0 if kind == VALID else k // 2 for k in kernel)
     return t, h, w
 
 
 def depends_on_grid(kind: str, kernel: Size3, stride: Size3) -> bool:
-    """Whether how much is added, and on which side, follows from the size of the grid."""
+    """Return True if the amount of padding on each side depends on the size of the grid."""
     return kind == SAME and not (all(s == 1 for s in stride) and all(k % 2 for k in kernel))
 
 
 def padded(x: Grid, kernel: Size3, stride: Size3) -> int:
-    """The numbers of a grid with its `same` padding."""
+    """Return the number of elements of a grid with `same` padding."""
     ends = zip(x.size, kernel, stride, strict=True)
     t, h, w = (max((n - 1) // s * s + k, n) for n, k, s in ends)
     return x.channels * t * h * w
 
 
 def moved(size: Grid, kernel: Size3, stride: Size3, kind: str, padding: Size3) -> Any:
-    """The grid that a window of `kernel` leaves when it moves by `stride`; `same` padding keeps n / s, rounded up.
+    """Return the output size (t, h, w) of a sliding window; with `same` padding, n / s rounded up.
 
     Raises:
         ShapeError: if the window is larger than the padded grid.

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 SPACE_TIME, SPACE, TIME = "space_time", "space", "time"
 LEARNED, SINUSOID = "learned", "sinusoid"
-OTHERS = 2  # rows of a `table` that are no frame's: that of the class token, and one for padding
+OTHERS = 2  # rows of a `table` for no frame: one for the class token, and one for padding
 
 
 @layer("position", category="position")
 class Position(Layer):
-    """Adds to each position a vector of its own: learned, or sines and cosines of its frame (Vaswani et al. 2017).
+    """Position embedding, added to each position: learned, or sines and cosines of its frame (Vaswani et al. 2017).
 
     Over `space` all frames share the vectors of their positions, over `time` all positions of a frame share one. With
-    `apart`, space, time and the class token have tensors of their own, which are added (MViT, section 3.2). With
-    `frames`, another input says which frames of a longer video the clip holds: frame i has row i % n of a table of n
-    rows; beside a class token the last two rows of the table are for it and for padding (VTN).
+    `apart`, space, time and the class token have separate tensors, which are added (MViT, section 3.2). With `frames`,
+    another input has the indices of the clip's frames in a longer video: frame i has row i % n of a table of n rows;
+    with a class token the last two rows of the table are for it and for padding (VTN).
     """
 
     takes_tokens = True
@@ -70,7 +70,7 @@ class Position(Layer):
             raise ShapeError(f"a table of {int(self.table)} rows has none for frames", "table", "E0305", hint)
 
     def has_token_vector(self, x: Grid) -> bool:
-        """Whether the class token has a vector of its own."""
+        """Return True if the class token has its own vector."""
         return bool(x.token) and self.token and self.vectors == LEARNED
 
     def _rows(self, x: Grid) -> int:

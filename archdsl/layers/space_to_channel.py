@@ -7,10 +7,10 @@ from archdsl.layers.base import Layer, known_to_be, layer
 
 @layer("space_to_channel", category="sampling")
 class SpaceToChannel(Layer):
-    """Packs `n` × `n` neighbouring positions of a frame into the channels of one, column by column.
+    """Concatenation of the channels of `n` × `n` neighbouring positions of a frame, column by column.
 
-    C channels of H×W become n²·C of ⌈H / n⌉ × ⌈W / n⌉; what is missing behind the grid is 0 (the patch merging of Swin,
-    Liu et al. 2021).
+    C channels of H×W become n²·C of ⌈H / n⌉ × ⌈W / n⌉, with zero padding at the end (the patch merging of Swin, Liu et
+    al. 2021).
     """
 
     n = Integer(2, doc="rows, and columns, that become one")
@@ -25,5 +25,5 @@ class SpaceToChannel(Layer):
         return known_to_be(self.n, 1)
 
     def _behind(self, x: Grid) -> tuple[int, int]:
-        """Columns and rows that are missing."""
+        """Return the columns and rows of padding."""
         return -int(x.w) % int(self.n), -int(x.h) % int(self.n)

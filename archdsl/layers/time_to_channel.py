@@ -7,7 +7,7 @@ from archdsl.layers.base import Layer, ShapeError, divisors, known_to_be, layer
 
 @layer("time_to_channel", category="sampling")
 class TimeToChannel(Layer):
-    """Packs `n` neighbouring frames into the channels of one: C of T frames become n·C of T / n (SlowFast 3.3)."""
+    """Concatenation of the channels of `n` neighbouring frames: C of T frames become n·C of T / n (SlowFast 3.3)."""
 
     n = Integer(doc="frames that become one")
 

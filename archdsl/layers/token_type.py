@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @layer("token_type", category="position")
 class TokenType(Layer):
-    """Adds one learned vector to all positions, and another to the class token of the clip (Devlin et al. 2019)."""
+    """Learned type embeddings, added: one to all positions, one to the clip's class token (Devlin et al. 2019)."""
 
     takes_tokens = True
 
