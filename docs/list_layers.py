@@ -12,7 +12,7 @@ sys.path.insert(0, str(PAGE.parent.parent))
 
 from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
 from archdsl.core import grid, report, source, work  # noqa: E402
-from archdsl.elaborate import calls, evaluate, graph, shapes  # noqa: E402
+from archdsl.elaborate import budget, calls, evaluate, graph, shapes  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
@@ -31,7 +31,7 @@ BUDGETS = (
     (attributes.MAX_WHOLE, "size of a whole number that a layer is given: a width, a kernel, a stride"),
     (evaluate.MAX_LIST, "elements of a list, with those of lists in it"),
     (evaluate.MAX_LIST_DEPTH, "lists inside each other"),
-    (evaluate.MAX_DEPTH, "expressions and chains inside each other, those that names stand for included"),
+    (budget.MAX_DEPTH, "expressions and chains inside each other, those that names stand for included"),
     (calls.MAX_BLOCK_DEPTH, "blocks inside each other"),
     (graph.MAX_LAYERS, "layers"),
     (grid.MAX_ELEMENTS, "numbers in a tensor: a clip, the result of a layer, the weights of a layer"),

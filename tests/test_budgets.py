@@ -28,22 +28,18 @@ EXEMPT = ("archdsl/layers/attention*", "archdsl/targets/torch/ops/attention*", "
 EXCEPTIONS: dict[str, dict[str, int]] = {
     # modules of a package that import each other in a circle
     "circle": {
-        "archdsl.elaborate": 5,
+        "archdsl.elaborate": 3,
     },
     "class": {
-        "archdsl/elaborate/evaluate.py::Evaluator": 340,
         "archdsl/elaborate/program.py::Resolver": 202,
         "archdsl/frontend/build.py::_Builder": 222,
         "archdsl/frontend/format.py::_Printer": 208,
         "archdsl/targets/dot/writer.py::Writer": 241,
     },
     "file": {
-        "archdsl/elaborate/evaluate.py": 434,
     },
     "function": {},
     "complexity": {
-        "archdsl/elaborate/evaluate.py::_binary": 9,
-        "archdsl/elaborate/membership.py::_rounds": 9,
         "archdsl/elaborate/merge.py::merge": 10,
         "archdsl/elaborate/published.py::read_published": 9,
         "archdsl/elaborate/unused_blocks.py::_called_names": 10,

@@ -45,18 +45,18 @@ class ChainApplier:
         self.reporter = evaluator.reporter
         self.layers = layers
         self.binder = Binder(evaluator)
-        self.names = LayerNames(layers, self.binder.indices, evaluator)
+        self.names = LayerNames(layers, self.binder.indices, evaluator.faults)
         self.calls = BlockCalls(self.binder, globals_)
         self.repeats = 0
         self.read: set[str] = set()
 
     def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
         """Return the value at the end of a chain; without a `flow` it must begin with a value of its own."""
-        self.evaluator.enter(chain.span)
+        self.evaluator.budget.enter(chain.span)
         for index, step in enumerate(chain.steps):
-            self.evaluator.step(step.span)
+            self.evaluator.budget.step(step.span)
             flow = self._step(step, flow, context, first=index == 0)
-        self.evaluator.leave()
+        self.evaluator.budget.leave()
         return self._need(flow, chain, context)
 
     # --- steps: repeated, named ---
@@ -77,12 +77,12 @@ class ChainApplier:
             return LOST
         if number > MAX_LAYERS:
             label = f"{int(number):,} repeats, at most {MAX_LAYERS:,} layers are made"
-            self.evaluator.unfit("E0701", count, context.scope, label)
+            self.evaluator.faults.report_value("E0701", count, context.scope, label)
             return LOST
         before = len(context.region.items)
         rounds = Round("index", step.span, number, is_index=True)
         for index in range(number):
-            self.evaluator.step(step.span, COPY)
+            self.evaluator.budget.step(step.span, COPY)
             inner = replace(context, scope=context.scope.child())
             inner.scope.names["index"] = Binding(index, rounds=rounds)
             flow = self._link(step.link, flow, inner, first=False)
@@ -154,7 +154,7 @@ class ChainApplier:
         referred = [self.binder.indices[name] for name in names if name]
         if referred and isinstance(context.region, Block | Shortcut):
             hint = "put this layer into a line of a stage, beside the block"
-            self.evaluator.fault("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
+            self.evaluator.faults.report("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
             return LOST
         return self.nodes.apply(layer, (flow, *referred), context, link)
 
@@ -171,7 +171,7 @@ class ChainApplier:
         call = self.calls.open(definition, link, flow, context)
         if call is None:
             return LOST
-        with self.evaluator.within(link):
+        with self.evaluator.faults.within(link):
             result = self.apply(definition.block.chain, call.entering, call.inside)
         return self.calls.close(call, result, context)
 

@@ -32,6 +32,7 @@ class Binder:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        self.faults = evaluator.faults
         self.indices: dict[str, Flow] = {}  # inputs of frame numbers, which layers refer to by name
 
     # --- layers ---
@@ -63,7 +64,7 @@ class Binder:
         value = self._value(argument.value, scope, words)
         if isinstance(value, Unknown):
             return UNKNOWN
-        self.evaluator.step(argument.span, size_of(value))
+        self.evaluator.budget.step(argument.span, size_of(value))
         try:
             return attribute.convert(value)
         except AttributeFault as fault:
@@ -74,9 +75,9 @@ class Binder:
                 fractions = fraction_notes(argument.value, scope) if is_fraction else []
                 return fractions + used_notes(place, argument.span)
 
-            word = "" if attribute.words else word_hint(argument.value, value, self.evaluator.places)
+            word = "" if attribute.words else word_hint(argument.value, value, self.faults.places)
             hint = fault.hint or word or partial(attribute_hint, attribute.name, value)
-            return self.evaluator.fault(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
+            return self.faults.report(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
         """The name of an input of frame numbers, or UNKNOWN after a fault."""
@@ -85,7 +86,7 @@ class Binder:
             return name
         label = f"`{attribute.name}`: expected {attribute.expects}, found `{argument.value.span.text}`"
         hint = did_you_mean(name, self.indices) or "`input frame_index: index[frames]` declares one"
-        return self.evaluator.fault("E0301", argument.value.span, label, hint)
+        return self.faults.report("E0301", argument.value.span, label, hint)
 
     # --- blocks ---
 
@@ -106,7 +107,7 @@ class Binder:
                 value = arguments.values[name] = self._value(*place, choice_words(parameter.type))
             elif parameter.default is not None:
                 place = parameter.default, inside
-                with self.evaluator.within(call):
+                with self.faults.within(call):
                     value = arguments.defaults[name] = self.evaluator.evaluate(*place)
                 arguments.values[name] = _outside(value, arguments.values)
             else:
@@ -114,7 +115,7 @@ class Binder:
                 inside.names[name] = Binding(UNKNOWN, parameter.name.span)
                 complete = False
                 continue
-            self.evaluator.step(place[0].span, PARAMETER + size_of(value))
+            self.evaluator.budget.step(place[0].span, PARAMETER + size_of(value))
             value = self._typed(value, parameter, place)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return arguments if complete else None
@@ -127,7 +128,7 @@ class Binder:
         if not problem:
             return value
         note = Note("its type comes from here", parameter.type.span)
-        return self.evaluator.fault("E0301", origin(*place).span, f"`{parameter.name.id}` {problem}", notes=[note])
+        return self.faults.report("E0301", origin(*place).span, f"`{parameter.name.id}` {problem}", notes=[note])
 
     # --- both ---
 
@@ -145,15 +146,15 @@ class Binder:
             else:
                 names = ", ".join(f"`{k}`" for k in known)
                 most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
-                self.evaluator.fault("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
+                self.faults.report("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
                 return None
             if key not in possible:
                 hint = ATTRIBUTES.get(key) or partial(did_you_mean, key, known)
-                self.evaluator.fault("E0401", place, f"`{name}` has no `{key}`", hint)
+                self.faults.report("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False
             elif key in given:
                 note = Note("first here", given[key].span)
-                self.evaluator.fault("E0404", argument.span, f"`{key}` again", notes=[note])
+                self.faults.report("E0404", argument.span, f"`{key}` again", notes=[note])
                 fine = False
             else:
                 given[key] = argument
@@ -163,7 +164,7 @@ class Binder:
         return self.evaluator.choice(expr, scope, words) if words else self.evaluator.evaluate(expr, scope)
 
     def _missing(self, name: ast.Name, wanted: str, *notes: Note, hint: str = "") -> None:
-        self.evaluator.fault("E0402", name.span, f"`{name.id}` needs `{wanted}`", hint, notes)
+        self.faults.report("E0402", name.span, f"`{name.id}` needs `{wanted}`", hint, notes)
 
 
 def argument_of(link: ast.Layer | ast.Merge, layer: Layer, attribute: str) -> ast.Argument | None:

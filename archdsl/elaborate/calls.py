@@ -57,7 +57,7 @@ class BlockCalls:
     def open(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> OpenCall | None:
         """Give a block its arguments; return None after a fault in them."""
         block = definition.block
-        self.evaluator.step(link.span, CALL)
+        self.evaluator.budget.step(link.span, CALL)
         self.called.add(definition)
         entering = _entering(flow.shape)
         scope = self.outer(definition).child(entering)
@@ -68,7 +68,7 @@ class BlockCalls:
             parent=context.region, label=block.name.id, signature=definition.signature, arguments=arguments,
             entry=flow.node, entering=flow.shape, span=link.span,
         )  # fmt: skip
-        with self.evaluator.within(link):
+        with self.evaluator.faults.within(link):
             for let in block.lets:
                 self.evaluator.bind(let, scope)
         inside = Context(scope, region, definition.module, (*context.opened, definition))

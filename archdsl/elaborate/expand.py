@@ -12,6 +12,7 @@ from archdsl.elaborate.faults import declared_inside
 from archdsl.elaborate.finish import check_names, check_values, find_output, network_of
 from archdsl.elaborate.inputs import InputDeclarer
 from archdsl.elaborate.labels import assign_labels
+from archdsl.elaborate.membership import Memberships
 from archdsl.elaborate.replaced import Replacements
 from archdsl.elaborate.scope import Round
 from archdsl.elaborate.stages import StageExpander
@@ -41,7 +42,9 @@ def expand(
     """
     parameters_hold = scope.holds  # else loops over them may have made too few stages
     scopes = [*(scope.child() for _ in program.files[:-1]), scope]  # of each file
-    evaluator.places.declared = dict(declared_inside(placed.statement for placed in program.statements))
+    evaluator.faults.places.declared = dict(declared_inside(placed.statement for placed in program.statements))
+    memberships = Memberships(evaluator)
+    evaluator.on_membership = memberships.record
     replacements = Replacements(program, scopes, evaluator, reporter)
     expansion = Expansion(program, scope, evaluator)
     StatementExpander(expansion, replacements, clip).run(scopes)
@@ -50,7 +53,8 @@ def expand(
         replacements.check(expansion.stages)
     output = find_output(expansion)
     if output is not None and not reporter.failed:
-        check_values(expansion, output, scope.places())
+        memberships.report(scope.places())
+        check_values(expansion, output)
     check_unused_blocks(program, expansion.applier, reporter)
     if reporter.failed or output is None:
         raise SpecError(reporter.diagnostics)

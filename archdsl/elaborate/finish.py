@@ -18,8 +18,6 @@ from archdsl.frontend import ast
 from archdsl.ir.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from archdsl.core.source import Span
     from archdsl.elaborate.context import Flow
     from archdsl.elaborate.expansion import Expansion
@@ -62,16 +60,13 @@ def find_output(expansion: Expansion) -> Flow | None:
     return output
 
 
-def check_values(expansion: Expansion, output: Flow, parameters: Collection[Span]) -> None:
-    """Report inputs, paths, lines and elements of lists that nothing reads, and a dense head that gives no grid.
+def check_values(expansion: Expansion, output: Flow) -> None:
+    """Report inputs, paths and lines that nothing reads, and a dense head that gives no grid.
 
     Args:
         expansion: without faults: what would have read a value may be faulty else.
         output: the value that the network gives.
-        parameters: the places of the values of parameters.
     """
-    evaluator = expansion.evaluator
-    evaluator.memberships.report(parameters, evaluator)
     _check_read(expansion, output)
     if expansion.head is not None:
         check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)

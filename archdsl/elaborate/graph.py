@@ -62,7 +62,7 @@ class GraphBuilder:
         self.count += 1
         if number > MAX_LAYERS:
             raise self.reporter.fatal("E0701", span, f"more than {MAX_LAYERS:,} layers")
-        self.evaluator.step(span, LAYER)
+        self.evaluator.budget.step(span, LAYER)
         inputs, input_shapes = tuple(f.node for f in flows), tuple(f.shape for f in flows)
         self.graph.add_node(number, node=Node(number, layer, inputs, input_shapes, shape, region, span))
         for flow in flows:
@@ -98,7 +98,7 @@ class GraphBuilder:
                 notes = lambda: made() + used  # noqa: E731  # worked out for a new fault alone
         if code == "E0502" and isinstance(link, (ast.Merge, ast.Lateral)):
             hint = hint or grids_hint([f.shape for f in flows], link)
-        self.evaluator.fault(code, place, error.message, hint, notes)
+        self.evaluator.faults.report(code, place, error.message, hint, notes)
 
     def _sources(self, flows: tuple[Flow, ...], region: Region) -> list[Note]:
         """Return the places that the shapes of values come from."""

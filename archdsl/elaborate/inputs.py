@@ -94,4 +94,4 @@ class InputDeclarer:
         if shape.elements <= MAX_ELEMENTS:
             return shape
         label = f"a clip of {shape} has {count_text(shape.elements)} numbers, at most {MAX_ELEMENTS:,}"
-        return self.evaluator.fault("E0707", statement.shape.span, label, SIZE_HINT)
+        return self.evaluator.faults.report("E0707", statement.shape.span, label, SIZE_HINT)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from archdsl.elaborate.context import Context
-    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.layers.base import Layer
 
 
@@ -23,10 +23,10 @@ class LayerNames:
     drops, `indices` those of the inputs of frame numbers: who writes one of them in a chain is told why it is unknown.
     """
 
-    def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], evaluator: Evaluator) -> None:
+    def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], faults: FaultReporter) -> None:
         self.layers = layers
         self.indices = indices
-        self.evaluator = evaluator
+        self.faults = faults
         self.hidden: set[str] = set()
         self.dropped: Mapping[str, ast.Name] = {}
 
@@ -38,10 +38,10 @@ class LayerNames:
     def report_unknown(self, link: ast.Layer, context: Context, *, first: bool) -> None:
         """Report a name in a chain that no layer, block or value has; `first` where it begins the chain."""
         name, span = link.name.id, link.name.span
-        if self.evaluator.knows("E0202", span):
+        if self.faults.knows("E0202", span):
             return
-        if self.evaluator.reporter.is_crowded:
-            self.evaluator.fault("E0202", span, f"no layer, block or value is called `{name}`")
+        if self.faults.reporter.is_crowded:
+            self.faults.report("E0202", span, f"no layer, block or value is called `{name}`")
             return
         could_be_value = first and link.arguments is None
         what = "layer, block or value" if could_be_value else "layer or block"
@@ -51,7 +51,7 @@ class LayerNames:
         if name in self.dropped:
             hint = "the variant needs a line, or a `head`, of its own that does without the path"
             notes = [*notes, Note("the path is dropped here", self.dropped[name].span)]
-        self.evaluator.fault("E0202", span, f"no {what} is called `{name}`", hint, notes)
+        self.faults.report("E0202", span, f"no {what} is called `{name}`", hint, notes)
 
     def _meaning(self, name: str, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""
@@ -70,18 +70,18 @@ class LayerNames:
         """Report the name of a value behind `->`."""
         hint = "to join values, write `concat { a, b }` or `add { a, b }`"
         label = f"the value `{link.name.id}` can only begin a chain"
-        self.evaluator.reporter.report("E0105", link.span, label, hint=hint)
+        self.faults.reporter.report("E0105", link.span, label, hint=hint)
 
     def report_without_branches(self, link: ast.Layer) -> None:
         """Report a layer that joins values, in a chain without the braces of its branches."""
         name = link.name.id
         inside = ", ".join(a.span.text for a in link.arguments or ()) if link.arguments else "a -> …, b -> …"
         hint = f"braces hold the branches: `{name} {{ {inside} }}`"
-        self.evaluator.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
+        self.faults.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
 
     def report_no_join(self, link: ast.Merge, context: Context) -> None:
         """Report that a name before braces is none of a layer that joins values."""
-        if self.evaluator.knows("E0202", link.name.span):
+        if self.faults.knows("E0202", link.name.span):
             return
         name = link.name.id
         joins = [k for k, c in self._written().items() if c.many]
@@ -90,11 +90,11 @@ class LayerNames:
             hint = (
                 f"branches are joined by {known}; `{name}` stands in one of them, or behind: `concat {{ … }} -> {name}`"
             )
-            self.evaluator.fault("E0405", link.name.span, f"`{name}` takes one value, not several branches", hint)
+            self.faults.report("E0405", link.name.span, f"`{name}` takes one value, not several branches", hint)
             return
         hint, could_be_added = layer_meaning(name, {k: self.layers[k] for k in joins}, joins)
         notes = [Note(ADDING)] if could_be_added else []
-        self.evaluator.fault("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
+        self.faults.report("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
 
     def report_nothing_in_hand(self, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> None:
         """Report a chain, or a link of one, that has no value to be applied to."""
@@ -106,7 +106,7 @@ class LayerNames:
         label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
         if isinstance(link, ast.Chain):
             label = "this begins with no value, and makes none"
-        self.evaluator.reporter.report("E0602", link.span, label, hint=hint)
+        self.faults.reporter.report("E0602", link.span, label, hint=hint)
 
     def _written(self) -> dict[str, type[Layer]]:
         """Return the layers that a spec can name."""

@@ -11,8 +11,9 @@ from archdsl.elaborate.scope import Round, Scope, origin, traced
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from archdsl.core.report import Reporter
     from archdsl.core.source import Span
     from archdsl.elaborate.evaluate import Evaluator
 
@@ -33,49 +34,48 @@ class Memberships:
     computed lists are conditions rather than choices and are not looked at.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
         self._tested: dict[int, _Tested] = {}
 
-    def record(
-        self, test: ast.Binary, found: Value, elements: tuple[Value, ...], scope: Scope, work: Evaluator
-    ) -> None:
+    def record(self, test: ast.Binary, found: Value, elements: tuple[Value, ...], scope: Scope) -> None:
         """Note what a test has found: `found` is the value on the left, `elements` are those of the list."""
         if not elements:
             return
-        written = _written_list(test.right, scope, work)
-        rounds = _rounds(test.left, scope, work) if written is not None else None
+        evaluator = self._evaluator
+        written = _written_list(test.right, scope, evaluator)
+        rounds = _rounds(test.left, scope, evaluator) if written is not None else None
         if written is None or rounds is None:
             return
         text, inner = written
         tested = self._tested.get(id(text))
         if tested is None:
-            work.step(test.span, len(elements))
+            evaluator.budget.step(test.span, len(elements))
             places = {v: origin(item, inner).span for item, v in zip(text.items, elements, strict=True)}
             tested = self._tested[id(text)] = _Tested(text, places, rounds)
         tested.unmatched.pop(found, None)
         if rounds.count > tested.rounds.count:
             tested.rounds = rounds
 
-    def report(self, parameters: Collection[Span], work: Evaluator) -> None:
+    def report(self, parameters: Collection[Span]) -> None:
         """Report elements that no round has had.
 
         Args:
             parameters: the places of the values of parameters. Lists in them are choices of the spec's user: faults.
                 Other lists may be meant for rows of other lengths: warnings.
-            work: takes the reports.
         """
         for tested in self._tested.values():
             is_chosen = any(_holds(place, tested.text.span) for place in parameters)
             for value, place in tested.unmatched.items():
                 if tested.rounds.is_index or (is_chosen and isinstance(value, int)):
-                    _report(value, place, tested.rounds, work, is_chosen=is_chosen)
+                    _report(value, place, tested.rounds, self._evaluator.reporter, is_chosen=is_chosen)
 
 
 def _holds(place: Span, part: Span) -> bool:
     return place.source is part.source and place.start <= part.start and part.end <= place.end
 
 
-def _report(value: Value, place: Span, rounds: Round, work: Evaluator, *, is_chosen: bool) -> None:
+def _report(value: Value, place: Span, rounds: Round, reporter: Reporter, *, is_chosen: bool) -> None:
     note = f"`{rounds.name}` runs from 0 to {rounds.count - 1} here" if rounds.is_index else "by no round of this loop"
     hint = "blocks are counted from 0; an empty list stands for none of them"
     if isinstance(value, int) and value < 0:
@@ -83,21 +83,21 @@ def _report(value: Value, place: Span, rounds: Round, work: Evaluator, *, is_cho
     if not rounds.is_index:
         hint = "delete it, or correct it"
     code = "E0609" if is_chosen else "W0109"
-    work.reporter.report(code, place, f"{describe(value)} is never reached", [Note(note, rounds.span)], hint)
+    reporter.report(code, place, f"{describe(value)} is never reached", [Note(note, rounds.span)], hint)
 
 
-def _written_list(expr: ast.Expr, scope: Scope, work: Evaluator) -> tuple[ast.List, Scope] | None:
-    """A list as it stands in the spec, with the scope of its elements; None if it is computed."""
+def _written_list(expr: ast.Expr, scope: Scope, evaluator: Evaluator) -> tuple[ast.List, Scope] | None:
+    """Return a list as it stands in the spec, with the scope of its elements; None if it is computed."""
     while not isinstance(expr, ast.List):
-        work.step(expr.span)
+        evaluator.budget.step(expr.span)
         before = expr
         expr, scope = traced(expr, scope)
         match expr:
             case ast.Conditional():
-                expr = expr.then if work.truth(expr.test, scope) is True else expr.otherwise
+                expr = expr.then if evaluator.truth(expr.test, scope) is True else expr.otherwise
             case ast.Index():
-                outer = _written_list(expr.value, scope, work)
-                number = work.evaluate(expr.index, scope)
+                outer = _written_list(expr.value, scope, evaluator)
+                number = evaluator.evaluate(expr.index, scope)
                 if outer is None or not isinstance(number, int):
                     return None
                 expr, scope = outer[0].items[number], outer[1]
@@ -108,8 +108,8 @@ def _written_list(expr: ast.Expr, scope: Scope, work: Evaluator) -> tuple[ast.Li
     return expr, scope
 
 
-def _rounds(expr: ast.Expr, scope: Scope, work: Evaluator) -> Round | None:
-    """The rounds that the value of an expression depends on, if it does."""
+def _rounds(expr: ast.Expr, scope: Scope, evaluator: Evaluator) -> Round | None:
+    """Return the rounds that the value of an expression depends on, if it does."""
     pending: list[tuple[ast.Expr, Scope]] = [(expr, scope)]
     seen: set[int] = set()
     while pending:
@@ -117,20 +117,24 @@ def _rounds(expr: ast.Expr, scope: Scope, work: Evaluator) -> Round | None:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        work.step(part.span)
-        match part:
-            case ast.Name():
-                binding = at.find(part.id)
-                if binding is not None and binding.rounds is not None:
-                    return binding.rounds
-                if binding is not None and binding.expr is not None:
-                    pending.append((binding.expr, binding.scope or at))
-            case ast.Binary():
-                pending += [(part.left, at), (part.right, at)]
-            case ast.Unary():
-                pending.append((part.operand, at))
-            case ast.Call():
-                pending += [(a.value, at) for a in part.arguments]
-            case _:
-                pass
+        evaluator.budget.step(part.span)
+        binding = at.find(part.id) if isinstance(part, ast.Name) else None
+        if binding is None:
+            pending += [(inner, at) for inner in _operands(part)]
+        elif binding.rounds is not None:
+            return binding.rounds
+        elif binding.expr is not None:
+            pending.append((binding.expr, binding.scope or at))
     return None
+
+
+def _operands(expr: ast.Expr) -> Sequence[ast.Expr]:
+    match expr:
+        case ast.Binary():
+            return expr.left, expr.right
+        case ast.Unary():
+            return (expr.operand,)
+        case ast.Call():
+            return [a.value for a in expr.arguments]
+        case _:
+            return ()

@@ -102,7 +102,7 @@ class ParameterScope(Scope):
         value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
         if isinstance(value, Unknown):
             return value
-        self.evaluator.step(expr.span, size_of(value))
+        self.evaluator.budget.step(expr.span, size_of(value))
         if kind is not None:
             problem = mismatch(value, kind)
             place = kind.span

@@ -55,9 +55,9 @@ class StageExpander:
         around = scope
         at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
         statement, scope, self.expansion.module = at.stage, at.scope, self.program.modules[at.level]
-        self.evaluator.places.replaced = around if at.level != root else None
+        self.evaluator.faults.places.replaced = around if at.level != root else None
         self._stage_at(statement, scope, label)
-        self.evaluator.places.replaced = None
+        self.evaluator.faults.places.replaced = None
         self.expansion.module = self.program.modules[root]
 
     def _path_name(self) -> str:

@@ -190,9 +190,7 @@ class _Evaluator(Evaluator):
         then, otherwise = self.evaluate(expr.then, scope), self.evaluate(expr.otherwise, scope)
         return UNKNOWN if isinstance(test, Unknown) else then if test else otherwise
 
-    def _binary(self, expr: ast.Binary, scope: Scope) -> Value:
-        if expr.operator not in ("and", "or"):
-            return super()._binary(expr, scope)
+    def _junction(self, expr: ast.Binary, scope: Scope) -> Value:
         left, right = self.truth(expr.left, scope), self.truth(expr.right, scope)
         if isinstance(left, Unknown) or isinstance(right, Unknown):
             return UNKNOWN

@@ -1,0 +1,124 @@
+"""Expressions read where a value of a certain kind is expected: a whole number, a condition, a list, a word."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import did_you_mean, one_of
+from archdsl.core.values import UNKNOWN, Unknown, Value, describe, is_list
+from archdsl.core.work import Work
+from archdsl.elaborate.budget import Budget
+from archdsl.elaborate.fault_reporter import FaultReporter
+from archdsl.elaborate.scope import Binding, Scope, traced
+from archdsl.frontend import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.report import Reporter
+
+CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": False}
+
+
+class ExpressionReader(ABC):
+    """Holds values of expressions against what is expected of them."""
+
+    def __init__(self, reporter: Reporter, symbols: set[str], work: Work | None = None) -> None:
+        self.reporter = reporter
+        self.symbols = symbols
+        self.work = work or Work()
+        self.budget = Budget(self.work, reporter)
+        self.faults = FaultReporter(reporter, self.budget, symbols)
+
+    @abstractmethod
+    def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
+        """Return the value of an expression, or UNKNOWN after a fault was reported."""
+
+    def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
+        """Return a value where one of a few words is expected, so that a misspelt one can be told."""
+        if isinstance(expr, ast.Name) and expr.id not in self.symbols and not _knows(expr.id, scope):
+            close = did_you_mean(expr.id, words)
+            label = f"expected {one_of(words)}, found `{expr.id}`"
+            return self.faults.report("E0301", expr.span, label, close if close.startswith("did you mean") else "")
+        return self.evaluate(expr, scope)
+
+    def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:
+        """Return a whole number that is at least `minimum`."""
+        value = self.evaluate(expr, scope)
+        if isinstance(value, Unknown):
+            return UNKNOWN
+        if isinstance(value, Fraction):
+            hint = "use floor(), ceil() or round()"
+            label = f"{describe(value)} is not a whole number"
+            return self.faults.report_value("E0302", expr, scope, label, hint)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return self.faults.report_value("E0301", expr, scope, f"expected a whole number, found {describe(value)}")
+        if value < minimum:
+            label = f"expected at least {minimum}, found {int(value)}"
+            return self.faults.report_value("E0305", expr, scope, label)
+        return value
+
+    def truth(self, expr: ast.Expr, scope: Scope) -> bool | Unknown:
+        """Return the value of a condition."""
+        value = self.evaluate(expr, scope)
+        if isinstance(value, (bool, Unknown)):
+            return value
+        return self.faults.report_value("E0301", expr, scope, f"expected a condition, found {describe(value)}")
+
+    def items(self, expr: ast.Expr, scope: Scope) -> tuple[Value, ...] | Unknown:
+        """Return the elements of a list that ends."""
+        value = self.evaluate(expr, scope)
+        if is_list(value) or isinstance(value, Unknown):
+            return value
+        return self.faults.report_value("E0301", expr, scope, f"expected a list, found {describe(value)}")
+
+    def bind(self, let: ast.Let, scope: Scope) -> None:
+        """Give the names of a `let` their values in a scope."""
+        for binding in let.bindings:
+            value = self.evaluate(binding.value, scope)
+            scope.names[binding.name.id] = Binding(value, binding.name.span, binding.value, scope)
+
+    def loop(
+        self, names: tuple[ast.Name, ...], iterable: ast.Expr, scope: Scope, in_hand: Grid | Unknown | None = None
+    ) -> Iterator[Scope]:
+        """Yield a scope for each round of a `for`."""
+        values = self.items(iterable, scope)
+        if isinstance(values, Unknown):
+            return
+        written = [_written(part, scope) for part in _parts(iterable, len(names))]
+        for index, value in enumerate(values):
+            self.budget.step(iterable.span)
+            parts = value if len(names) > 1 else (value,)
+            if not is_list(parts) or len(parts) != len(names):
+                label = f"{len(names)} names for elements such as {describe(value)}"
+                self.faults.report("E0301", iterable.span, label, "`zip(a, b)` gives elements of two values")
+                return
+            inner = scope.child(in_hand)
+            for name, part, place in zip(names, parts, written, strict=True):
+                expr, origin_scope = place[index] if index < len(place) else (None, None)
+                inner.names[name.id] = Binding(part, name.span, expr, origin_scope)
+            yield inner
+
+
+def _knows(name: str, scope: Scope) -> bool:
+    return name in CONSTANTS or scope.find(name) is not None
+
+
+def _parts(iterable: ast.Expr, count: int) -> Sequence[ast.Expr | None]:
+    """Return the list that each of the names of a loop runs through, as it is written; None if it is computed."""
+    if count == 1:
+        return [iterable]
+    if isinstance(iterable, ast.Call) and iterable.name.id == "zip" and len(iterable.arguments) == count:
+        return [a.value for a in iterable.arguments]
+    return [None] * count
+
+
+def _written(part: ast.Expr | None, scope: Scope) -> list[tuple[ast.Expr, Scope]]:
+    """Return the elements of a list as they stand in the spec; none if it is computed."""
+    if part is None:
+        return []
+    expr, inner = traced(part, scope)
+    return [(item, inner) for item in expr.items] if isinstance(expr, ast.List) else []
