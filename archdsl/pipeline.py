@@ -24,9 +24,9 @@ from archdsl.core.work import Work
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.expand import expand
 from archdsl.elaborate.parameters import ParameterScope, setting
-from archdsl.elaborate.program import Program, Resolver
 from archdsl.elaborate.published import read_published
 from archdsl.elaborate.recipe import read_recipe
+from archdsl.elaborate.resolve import Resolver
 from archdsl.elaborate.symbols import known_symbols
 from archdsl.elaborate.unused import warn_unused
 from archdsl.ir.tensors import tensors
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.source import Source
     from archdsl.elaborate.inputs import Clip
-    from archdsl.elaborate.program import Library
+    from archdsl.elaborate.program import Library, Program
     from archdsl.frontend.ast import Binding
     from archdsl.ir.network import Fitted, Network
     from archdsl.targets.torch.select import OpNetwork

@@ -12,7 +12,7 @@ sys.path.insert(0, str(PAGE.parent.parent))
 
 from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
 from archdsl.core import grid, report, source, work  # noqa: E402
-from archdsl.elaborate import budget, calls, evaluate, graph, shapes  # noqa: E402
+from archdsl.elaborate import budget, calls, functions, graph, shapes  # noqa: E402
 from archdsl.frontend import build, parse  # noqa: E402
 from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
@@ -27,10 +27,10 @@ BUDGETS = (
     (parse.MAX_NESTING, "brackets inside each other"),
     (build.MAX_DEPTH, "operations inside each other"),
     (2 * build.MAX_EXPONENT, "digits of a number as written"),
-    (evaluate.MAX_MAGNITUDE, "size of a number, or of a fraction's denominator, that is computed"),
+    (functions.MAX_MAGNITUDE, "size of a number, or of a fraction's denominator, that is computed"),
     (attributes.MAX_WHOLE, "size of a whole number that a layer is given: a width, a kernel, a stride"),
-    (evaluate.MAX_LIST, "elements of a list, with those of lists in it"),
-    (evaluate.MAX_LIST_DEPTH, "lists inside each other"),
+    (functions.MAX_LIST, "elements of a list, with those of lists in it"),
+    (functions.MAX_LIST_DEPTH, "lists inside each other"),
     (budget.MAX_DEPTH, "expressions and chains inside each other, those that names stand for included"),
     (calls.MAX_BLOCK_DEPTH, "blocks inside each other"),
     (graph.MAX_LAYERS, "layers"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archdsl.commands.common import spec_source
 from archdsl.core.report import Reporter
 from archdsl.core.values import describe
-from archdsl.elaborate.program import Resolver
+from archdsl.elaborate.resolve import Resolver
 from archdsl.files import FileLibrary, UsageError
 from archdsl.weights.plan import OWN
 from archdsl.weights.sources import changing, find_map

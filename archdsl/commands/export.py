@@ -13,7 +13,7 @@ from archdsl.commands.common import analysed, missing_packages, spec_source
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.report import Reporter
-from archdsl.elaborate.program import Resolver
+from archdsl.elaborate.resolve import Resolver
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError
 from archdsl.pipeline import plan_weights
 from archdsl.train.formats import ONNX, SUFFIXES

@@ -24,8 +24,8 @@ from archdsl.core.values import (
 )
 from archdsl.core.work import FRACTION, MAX_STEPS, Work
 from archdsl.elaborate.budget import MAX_DEPTH
-from archdsl.elaborate.faults import function_hint, unknown_name
-from archdsl.elaborate.functions import FUNCTIONS, MAX_MAGNITUDE, FunctionFault
+from archdsl.elaborate.faults import function_hint
+from archdsl.elaborate.functions import FUNCTIONS, MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
 from archdsl.elaborate.operators import calculate
 from archdsl.elaborate.reading import CONSTANTS, ExpressionReader
 from archdsl.elaborate.scope import Scope, origin
@@ -37,11 +37,9 @@ if TYPE_CHECKING:
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
+    from archdsl.elaborate.fault_reporter import FaultReporter
 
     OnMembership = Callable[[ast.Binary, Value, tuple[Value, ...], Scope], None]
-
-MAX_LIST = 100_000  # elements, those of lists in it included
-MAX_LIST_DEPTH = 20
 
 _SIZES = ("channels", "t", "h", "w")  # what `in` has
 
@@ -98,13 +96,7 @@ class Evaluator(ExpressionReader):
             return CONSTANTS[expr.id]
         if expr.id in self.symbols:
             return Symbol(expr.id)
-        if self.faults.knows("E0201", expr.span) or self.faults.knows("E0210", expr.span):
-            return UNKNOWN
-        if self.reporter.is_crowded:
-            return self.faults.report("E0201", expr.span, f"nothing is called `{expr.id}` here")
-        words = {*CONSTANTS, *self.symbols}
-        said = unknown_name(expr, scope, words, self.faults.places, in_block=bool(self.faults.calls))
-        return self.faults.report(said.code, expr.span, said.label, said.hint, said.notes)
+        return self.faults.report_name(expr, scope, {*CONSTANTS, *self.symbols})
 
     def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
         value = scope.find_in_hand()
@@ -133,7 +125,12 @@ class Evaluator(ExpressionReader):
     def _collected(self, items: Sequence[Value], span: Span) -> Value:
         """A list of values, unless one of them is not known."""
         self.budget.step(span, len(items))
-        return UNKNOWN if any(isinstance(i, Unknown) for i in items) else self._bounded(Items(items), span)
+        if any(isinstance(i, Unknown) for i in items):
+            return UNKNOWN
+        try:
+            return bounded_list(Items(items))
+        except FunctionFault as fault:
+            return self.faults.report(fault.code, span, fault.message)
 
     def _range(self, expr: ast.Range, scope: Scope) -> Value:
         start = self.whole(expr.start, scope, minimum=-MAX_MAGNITUDE)
@@ -233,31 +230,23 @@ class Evaluator(ExpressionReader):
         if name in FUNCTIONS:
             try:
                 value = FUNCTIONS[name](*values)
-                return self._bounded(value, expr.span) if is_list(value) else value
+                return bounded_list(value) if is_list(value) else value
             except FunctionFault as fault:
                 label = _lengths(expr, values) if fault.code == "E0307" else fault.message
                 return self.faults.report(fault.code, expr.span, label)
             except TypeError:
                 kinds = ", ".join(type_name(v) for v in values)
                 return self.faults.report("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
-        return self._word(expr, values, scope)
+        return _word(expr, values, scope, self.faults)
 
-    def _word(self, expr: ast.Call, values: tuple[Value, ...], scope: Scope) -> Value:
-        """A word with numbers, as in `normal(0.01)`."""
-        for argument, value in zip(expr.arguments, values, strict=True):
-            if not is_number(value):
-                label = f"`{expr.name.id}` takes numbers, found {describe(value)}"
-                return self.faults.report_value("E0301", argument.value, scope, label)
-        return Symbol(expr.name.id, values)
 
-    def _bounded(self, items: tuple[Value, ...], span: Span) -> Value:
-        """A list, if it is not too long, too large with all that is in it, or too deep."""
-        if size_of(items) > MAX_LIST:
-            label = f"a list of more than {MAX_LIST:,} elements, with those of lists in it"
-            return self.faults.report("E0703", span, label)
-        if isinstance(items, Items) and items.depth > MAX_LIST_DEPTH:
-            return self.faults.report("E0702", span, f"more than {MAX_LIST_DEPTH} lists inside each other")
-        return items
+def _word(expr: ast.Call, values: tuple[Value, ...], scope: Scope, faults: FaultReporter) -> Value:
+    """Return a word with numbers, as in `normal(0.01)`."""
+    for argument, value in zip(expr.arguments, values, strict=True):
+        if not is_number(value):
+            label = f"`{expr.name.id}` takes numbers, found {describe(value)}"
+            return faults.report_value("E0301", argument.value, scope, label)
+    return Symbol(expr.name.id, values)
 
 
 def _lengths(call: ast.Call, values: Sequence[Value]) -> str:

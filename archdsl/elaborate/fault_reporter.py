@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import Note
 from archdsl.core.values import UNKNOWN, Symbol, Unknown
 from archdsl.core.work import FAULT
-from archdsl.elaborate.faults import Places, fraction_notes, trail, word_hint
+from archdsl.elaborate.faults import Places, fraction_notes, trail, unknown_name, word_hint
 from archdsl.elaborate.scope import origin
 from archdsl.frontend import ast
 
@@ -71,3 +71,12 @@ class FaultReporter:
         if isinstance(first, ast.Name) and first.id in self.symbols:
             hint = hint or word_hint(first, Symbol(first.id), self.places)
         return self.report(code, first.span, label, hint, notes)
+
+    def report_name(self, name: ast.Name, scope: Scope, words: Collection[str]) -> Unknown:
+        """Report a name that nothing has in a scope; `words` are those that mean themselves."""
+        if self.knows("E0201", name.span) or self.knows("E0210", name.span):
+            return UNKNOWN
+        if self.reporter.is_crowded:
+            return self.report("E0201", name.span, f"nothing is called `{name.id}` here")
+        told = unknown_name(name, scope, words, self.places, in_block=bool(self.calls))
+        return self.report(told.code, name.span, told.label, told.hint, told.notes)

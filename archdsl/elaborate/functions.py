@@ -6,13 +6,15 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from archdsl.core.values import Endless, Items, Value, describe, is_list, is_number, normal
+from archdsl.core.values import Endless, Items, Value, describe, is_list, is_number, normal, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 MAX_MAGNITUDE = 10**15
+MAX_LIST = 100_000  # elements, those of lists in it included
+MAX_LIST_DEPTH = 20
 
 
 class FunctionFault(Exception):
@@ -24,7 +26,7 @@ class FunctionFault(Exception):
 
 
 def bounded(number: int | Fraction) -> int | Fraction:
-    """A result of arithmetic, within the limits of numbers.
+    """Return a result of arithmetic, within the limits of numbers.
 
     Raises:
         FunctionFault: if it is beyond them.
@@ -34,6 +36,19 @@ def bounded(number: int | Fraction) -> int | Fraction:
     if number.denominator > MAX_MAGNITUDE:
         raise FunctionFault(f"a denominator larger than {MAX_MAGNITUDE:,}", "E0703")
     return number
+
+
+def bounded_list(items: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Return a list that is not too long, too large with all that is in it, or too deep.
+
+    Raises:
+        FunctionFault: if it is.
+    """
+    if size_of(items) > MAX_LIST:
+        raise FunctionFault(f"a list of more than {MAX_LIST:,} elements, with those of lists in it", "E0703")
+    if isinstance(items, Items) and items.depth > MAX_LIST_DEPTH:
+        raise FunctionFault(f"more than {MAX_LIST_DEPTH} lists inside each other", "E0702")
+    return items
 
 
 def _numbers(values: tuple[Value, ...]) -> tuple[int | Fraction, ...]:

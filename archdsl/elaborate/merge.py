@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.source import Span
+from archdsl.elaborate.program import Placed
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import Program
 
 _Key = tuple[str, str]  # the kind of a thing and its name
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """A statement with the number of its file: 0 is the spec itself, 1 its base, 2 the base of that, and so on."""
-
-    statement: ast.Statement
-    level: int
 
 
 class Merger:
@@ -45,14 +37,8 @@ class Merger:
         is_root = file.header is None or file.header.base is None
         for statement in file.statements:
             match statement:
-                case ast.Param():
-                    for declaration in statement.declarations:
-                        self._declare(declaration, seen)
-                case ast.Recipe():
-                    for binding in statement.bindings:
-                        self._recipe(binding, seen)
-                case ast.Drop():
-                    self._drop(statement, seen, is_root=is_root)
+                case ast.Param() | ast.Recipe() | ast.Drop():
+                    self._set(statement, seen, is_root=is_root)
                 case ast.Published() | ast.Head() | ast.Input() | ast.Path():
                     if self._is_first(*_named(statement), seen) and not isinstance(statement, ast.Published):
                         self._place(statement, level, is_root=is_root)
@@ -62,6 +48,18 @@ class Merger:
                 case _:
                     pass  # headers, imports, blocks and texts are the resolver's
         self._check_dropped(file.statements)
+
+    def _set(self, statement: ast.Param | ast.Recipe | ast.Drop, seen: dict[_Key, Span], *, is_root: bool) -> None:
+        """Declare parameters, take values of the recipe, or drop a path."""
+        match statement:
+            case ast.Param():
+                for declaration in statement.declarations:
+                    self._declare(declaration, seen)
+            case ast.Recipe():
+                for binding in statement.bindings:
+                    self._recipe(binding, seen)
+            case ast.Drop():
+                self._drop(statement, seen, is_root=is_root)
 
     def _declare(self, declaration: ast.Declaration, seen: dict[_Key, Span]) -> None:
         name = declaration.name
@@ -149,7 +147,7 @@ class Merger:
 
 
 def _named(statement: ast.Published | ast.Head | ast.Input | ast.Path) -> tuple[_Key, Span]:
-    """The kind and name of a statement that is there once, and the place to show."""
+    """Return the kind and name of a statement that is there once, and the place to show."""
     if isinstance(statement, (ast.Published, ast.Head)):
         word = type(statement).__name__.lower()
         return (word, ""), Span(statement.span.source, statement.span.start, statement.span.start + len(word))
@@ -157,7 +155,7 @@ def _named(statement: ast.Published | ast.Head | ast.Input | ast.Path) -> tuple[
 
 
 def _path_names(statements: Sequence[ast.Statement]) -> Iterator[ast.Name]:
-    """The names of the paths that statements declare, or that lines and laterals of stages run on."""
+    """Yield the names of the paths that statements declare, or that lines and laterals of stages run on."""
     for statement in statements:
         match statement:
             case ast.Path():

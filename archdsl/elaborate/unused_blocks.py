@@ -18,7 +18,7 @@ from archdsl.ir.regions import NO_VALUE, Block, Stage
 from archdsl.ir.signature import BlockArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.elaborate.program import BlockDef, Module, Program
@@ -75,24 +75,31 @@ def _called_names(part: object) -> Iterator[str]:
     pending = [part]
     while pending:
         match pending.pop():
-            case ast.Chain() as chain:
-                pending += [step.link for step in chain.steps]
             case ast.Layer() as layer:
                 yield layer.name.id
-            case ast.Merge() as merge:
-                pending += merge.branches
-            case ast.Residual() as residual:
-                pending += [residual.chain, residual.shortcut]
-            case ast.Choose() as choose:
-                pending += [choose.then, choose.otherwise]
-            case ast.Stage() | ast.For() as body:
-                pending += body.body
-            case ast.If() as condition:
-                pending += (*condition.body, *condition.otherwise)
-            case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head() as line:
-                pending.append(line.chain)
-            case _:
-                pass
+            case other:
+                pending += _members(other)
+
+
+def _members(part: object) -> Sequence[object]:
+    """Return the statements or links that a part of a spec holds, without layers' arguments."""
+    match part:
+        case ast.Chain():
+            return [step.link for step in part.steps]
+        case ast.Merge():
+            return part.branches
+        case ast.Residual():
+            return part.chain, part.shortcut
+        case ast.Choose():
+            return part.then, part.otherwise
+        case ast.Stage() | ast.For():
+            return part.body
+        case ast.If():
+            return (*part.body, *part.otherwise)
+        case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head():
+            return (part.chain,)
+        case _:
+            return ()
 
 
 class _Names(Scope):

@@ -21,7 +21,7 @@ from repository import ROOT
 import archdsl
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
-from archdsl.elaborate.program import Resolver
+from archdsl.elaborate.resolve import Resolver
 from archdsl.files import FileLibrary, read_source
 from archdsl.ir.tensors import tensors
 from archdsl.pipeline import analyse, plan_weights
