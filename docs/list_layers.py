@@ -13,7 +13,7 @@ sys.path.insert(0, str(PAGE.parent.parent))
 from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
 from archdsl.core import grid, report, source, work  # noqa: E402
 from archdsl.elaborate import budget, calls, functions, graph, shapes  # noqa: E402
-from archdsl.frontend import build, parse  # noqa: E402
+from archdsl.frontend import build_values, parse  # noqa: E402
 from archdsl.ir.recipe import Recipe  # noqa: E402
 from archdsl.layers import attributes, vocabulary  # noqa: E402
 
@@ -25,8 +25,8 @@ BUDGETS = (
     (parse.MAX_TOKENS, "words, numbers and signs in a file"),
     (parse.MAX_NAME, "characters in a name"),
     (parse.MAX_NESTING, "brackets inside each other"),
-    (build.MAX_DEPTH, "operations inside each other"),
-    (2 * build.MAX_EXPONENT, "digits of a number as written"),
+    (build_values.MAX_DEPTH, "operations inside each other"),
+    (2 * build_values.MAX_EXPONENT, "digits of a number as written"),
     (functions.MAX_MAGNITUDE, "size of a number, or of a fraction's denominator, that is computed"),
     (attributes.MAX_WHOLE, "size of a whole number that a layer is given: a width, a kernel, a stride"),
     (functions.MAX_LIST, "elements of a list, with those of lists in it"),

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
+from lark import Lark, Token, UnexpectedCharacters
 
 from archdsl.core.cache import cache_folder
 from archdsl.core.diagnostics import Diagnostic, SpecError
@@ -17,18 +17,8 @@ from archdsl.core.source import MAX_CHARACTERS, Source, Span
 from archdsl.core.work import MAX_STEPS, TOKEN
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
-from archdsl.frontend.syntax_faults import (
-    CLOSE,
-    OPEN,
-    STATEMENTS,
-    diagnostic,
-    foreign_character,
-    not_closed,
-    opened_brackets,
-    span_of,
-    unexpected,
-)
-from archdsl.frontend.unexpected import Unexpected
+from archdsl.frontend.recovery import MAX_SYNTAX_ERRORS, TolerantParser
+from archdsl.frontend.syntax_faults import CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +28,13 @@ if TYPE_CHECKING:
 MAX_TOKENS = 50_000
 MAX_NAME = 100  # characters of a name: of modules, files and classes that are called as it
 MAX_NESTING = 60
-MAX_SYNTAX_ERRORS = 20
-MAX_PENDING = 2_000  # parts of a text whose end the parser still waits for; it copies the list of them at each token
 
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
 _NAMES = {"NAME", "LABEL"}
 
 
 def _tokens(source: Source, text: str) -> list[Token]:
-    """The tokens of a text, without the line ends that do not separate statements.
+    """Return the tokens of a text, without the line ends that do not separate statements.
 
     Raises:
         SpecError: at a character that begins no token, or where brackets stand too deep inside each other.
@@ -76,7 +64,7 @@ def _tokens(source: Source, text: str) -> list[Token]:
 
 
 def lexed(lark: Any, source: Source, text: str) -> list[Token]:
-    """The tokens of a text that stands at the same place in the source. Raises SpecError with what begins no token."""
+    """Return the tokens of a text at the same place in the source. Raise SpecError with what begins no token."""
     faults: list[Diagnostic] = []
     while True:
         try:
@@ -93,6 +81,12 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
             break
     if faults:
         raise SpecError(faults)
+    _check_tokens(source, tokens)
+    return tokens
+
+
+def _check_tokens(source: Source, tokens: list[Token]) -> None:
+    """Refuse too many tokens, and names that are too long."""
     if len(tokens) > MAX_TOKENS:
         label = f"more than {MAX_TOKENS:,} words, numbers and signs; the rest begins here"
         raise SpecError([diagnostic("E0704", span_of(source, tokens[-1]), label)])
@@ -100,11 +94,10 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
     if long is not None:
         label = f"a name of {len(long):,} characters, at most {MAX_NAME} are allowed"
         raise SpecError([diagnostic("E0204", span_of(source, long), label)])
-    return tokens
 
 
 def _without(text: str, whole: str, start: int, fault: str) -> str:
-    """A part of a text with spaces for each word, from `start` on, that holds what begins no token.
+    """Return a part of a text with spaces for each word, from `start` on, that holds what begins no token.
 
     The rest of such a word would be a fault of its own, which says no more. `whole` has the words as they were.
     """
@@ -127,7 +120,7 @@ def _in_word(character: str) -> bool:
 
 
 def make_parser(grammar: Path, start: list[str]) -> Any:  # Lark, whose types are incomplete
-    """An LALR(1) parser; its tables are kept in the cache, under the name of the grammar."""
+    """Return an LALR(1) parser; its tables are kept in the cache, under the name of the grammar."""
     options: dict[str, Any] = {"parser": "lalr", "lexer": "basic", "start": start, "propagate_positions": True}
     folder = cache_folder()
     if folder is not None:
@@ -137,12 +130,12 @@ def make_parser(grammar: Path, start: list[str]) -> Any:  # Lark, whose types ar
 
 @cache
 def parser() -> Any:
-    """The one parser of specs of the process, made when it is first asked for."""
+    """Return the one parser of specs of the process, made when it is first asked for."""
     return make_parser(Path(__file__).with_name("grammar.lark"), ["file", "binding", "bindings"])
 
 
 def parse(source: Source, work: Work | None = None) -> ast.File:
-    """The syntax tree of a spec or a block library; what it takes to parse counts as `work`.
+    """Return the syntax tree of a spec or a block library; what it takes to parse counts as `work`.
 
     Raises:
         SpecError: with every fault of the text that could be told apart.
@@ -156,7 +149,7 @@ def parse(source: Source, work: Work | None = None) -> ast.File:
 
 
 def parse_binding(source: Source) -> ast.Binding:
-    """A setting as `--set` has it: `NAME=VALUE`.
+    """Return a setting as `--set` has it: `NAME=VALUE`.
 
     Raises:
         SpecError: if the text is not a name and one value.
@@ -165,7 +158,7 @@ def parse_binding(source: Source) -> ast.Binding:
 
 
 def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
-    """Settings in a part of another text: `NAME=VALUE, NAME=VALUE`.
+    """Return settings in a part of another text: `NAME=VALUE, NAME=VALUE`.
 
     Raises:
         SpecError: if that part is something else.
@@ -175,104 +168,27 @@ def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
 
 
 def _run(source: Source, start: str, text: str, work: Work | None = None) -> Any:
-    """Parse; after a fault go on behind its line, so that one run shows every line that is wrong."""
+    """Return the parse tree of a text; one run shows every line that is wrong."""
     if len(text) > MAX_CHARACTERS:
         raise _fault("E0704", source, f"{len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
-    faults: list[Diagnostic] = []
-    interactive: Any = parser().parse_interactive(start=start)
     tokens = _tokens(source, text)
     if work is not None and not work.spend(TOKEN * len(tokens)):
         raise _fault("E0705", source, f"with the files that it names, more than {MAX_STEPS:,} steps of work")
-    balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
-    position, resumed = 0, -1
-    while position < len(tokens) and len(faults) < MAX_SYNTAX_ERRORS:
-        if len(interactive.parser_state.state_stack) > MAX_PENDING:
-            label = "too many parts inside each other"
-            raise SpecError([diagnostic("E0702", span_of(source, tokens[position]), label)])
-        stacks = interactive.parser_state.state_stack[:], interactive.parser_state.value_stack[:]
-        try:
-            interactive.feed_token(tokens[position])
-            position += 1
-        except UnexpectedToken as error:
-            # the parser has reduced for a token that then did not fit; what fits is known before that
-            interactive.parser_state.state_stack, interactive.parser_state.value_stack = stacks
-            if position == resumed:  # the line end fits a part of what is open, but not what that is a part of
-                position = resumed = _retreat(interactive, position, len(tokens))
-                continue
-            before = tokens[position - 1] if position else None
-            opened = opened_brackets(interactive.parser_state.value_stack)
-            token: Token = error.token
-            begins_line = before is not None and before.type == "_NL" and token.type in STATEMENTS
-            if begins_line and opened and not balanced:
-                faults.append(not_closed(source, opened[-1], token))
-                position = _unwind(interactive, len(opened) - 1, position - 1, len(tokens))
-            else:
-                fault = Unexpected(token, interactive.accepts(), tokens, position, opened)
-                faults.append(unexpected(source, fault, _words()))
-                position = _skip_line(tokens, position, interactive, len(opened))
-            resumed = position
-    if not faults:
-        try:
-            return interactive.feed_eof(tokens[-1] if tokens else None)
-        except UnexpectedToken as error:
-            faults.append(_at_end(source, error, interactive.accepts(), tokens))
-    raise SpecError(faults)
-
-
-def _skip_line(tokens: list[Token], position: int, interactive: Any, opened: int) -> int:
-    """Where to go on after a fault: at the next line end that is not in brackets opened since."""
-    depth = opened
-    while position < len(tokens) and not (tokens[position].type == "_NL" and depth <= opened):
-        depth += (tokens[position].type in OPEN) - (tokens[position].type in CLOSE)
-        position += 1
-    return _unwind(interactive, max(0, min(depth, opened)), position, len(tokens))
-
-
-def _unwind(interactive: Any, depth: int, position: int, end: int) -> int:
-    """Brings the parser back to where a line can end inside of `depth` brackets; gives `end` if it never could."""
-    state = interactive.parser_state
-    table = state.parse_conf.parse_table.states
-    while state.state_stack:
-        if len(opened_brackets(state.value_stack)) <= depth and "_NL" in table[state.state_stack[-1]]:
-            return position
-        state.state_stack.pop()
-        if state.value_stack:
-            state.value_stack.pop()
-    return end
-
-
-def _retreat(interactive: Any, position: int, end: int) -> int:
-    """Brings the parser back by at least one part, to where a line can end; gives `end` if it never could."""
-    state = interactive.parser_state
-    depth = len(opened_brackets(state.value_stack))
-    state.state_stack.pop()
-    if state.value_stack:
-        state.value_stack.pop()
-    return _unwind(interactive, depth, position, end)
-
-
-def _at_end(source: Source, error: UnexpectedToken, accepted: set[str], tokens: list[Token]) -> Diagnostic:
-    opened = opened_brackets(tokens)
-    if opened:
-        return not_closed(source, opened[-1])
-    written = [t for t in tokens if t.type != "_NL"]
-    token: Token = error.token
-    fault = Unexpected(token, accepted, written, len(written), [])
-    return unexpected(source, fault, _words())
+    return TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
 
 
 def _words() -> dict[str, str]:
-    """How terminals of one spelling are written."""
+    """Return the spelling of each terminal that has one alone."""
     return {t.name: f"`{t.pattern.value}`" for t in parser().terminals if t.pattern.type == "str"}
 
 
 def _comments(source: Source) -> Iterator[ast.Comment]:
-    """The comments of a text that parses: `#` outside strings."""
+    """Yield the comments of a text that parses: `#` outside strings."""
     for match in re.finditer(r'"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|(#[^\n]*)', source.text, re.DOTALL):
         if match[1] is not None:
             yield ast.Comment(Span(source, match.start(1), match.end(1)), match[1].rstrip())
 
 
 def _fault(code: str, source: Source, label: str) -> SpecError:
-    """A fault of the whole text."""
+    """Return a fault of the whole text."""
     return SpecError([diagnostic(code, Span(source, 0, 0), label)])

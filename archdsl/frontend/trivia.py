@@ -1,4 +1,4 @@
-"""What a syntax tree does not hold: where the author ended lines, left lines blank and wrote comments."""
+"""The author's line ends, blank lines and comments, which a syntax tree does not hold."""
 
 from __future__ import annotations
 
@@ -41,31 +41,31 @@ class Places:
                 self._closing[opened.pop()] = start
 
     def find(self, token: str, after: int) -> int:
-        """Where the next such token stands; -1 if there is none."""
+        """Return the place of the next such token; -1 if there is none."""
         for i in range(bisect_left(self._starts, after), len(self._starts)):
             if self._kinds[i] == token:
                 return self._starts[i]
         return -1
 
     def next(self, at: int) -> int:
-        """Where the token behind the one at `at` stands; -1 behind the last."""
+        """Return the place of the token behind the one at `at`; -1 behind the last."""
         i = bisect_left(self._starts, at + 1)
         return self._starts[i] if i < len(self._starts) else -1
 
     def closing(self, bracket: int) -> int:
-        """Where the bracket that closes this one stands; -1 if it is not in the text."""
+        """Return the place of the bracket that closes this one; -1 if it is not in the text."""
         return self._closing.get(bracket, -1)
 
     def is_broken(self, start: int, end: int) -> bool:
-        """Whether the author ended a line between two places."""
+        """Return whether the author ended a line between two places."""
         return 0 <= start < end and "\n" in self._text[start:end]
 
     def is_broken_after(self, at: int) -> bool:
-        """Whether the author ended the line behind the token at `at`."""
+        """Return whether the author ended the line behind the token at `at`."""
         return at >= 0 and self.is_broken(at, self.next(at))
 
     def comments(self, start: int, end: int) -> int:
-        """How many comments stand between two places."""
+        """Return the number of comments between two places."""
         return max(0, bisect_left(self._comments, end) - bisect_left(self._comments, max(start, 0)))
 
 
@@ -85,19 +85,8 @@ class _Entry:
 
 
 def weave(rows: Sequence[Row], comments: Sequence[Comment], source: Source) -> str:
-    """The lines of a tree with its comments and blank lines."""
-    own: list[list[_Entry]] = [[] for _ in range(len(rows) + 1)]
-    behind: dict[int, Comment] = {}
-    firsts = [r.first for r in rows]
-    for comment in comments:
-        at = comment.span.start
-        row = bisect_left(firsts, at) - 1
-        if row >= 0 and rows[row].last > at:  # between words that now stand on one line
-            own[row].append(_Entry(0, comment.text, rows[row].first, is_moved=True))
-        elif row >= 0 and row not in behind and not own[row + 1] and _is_behind(source, at):
-            behind[row] = comment
-        else:
-            own[row + 1].append(_Entry(0, comment.text, at))
+    """Return the lines of a tree with its comments and blank lines."""
+    own, behind = _placed(rows, comments, source)
     entries: list[_Entry] = []
     after_block = False
     for i, new in enumerate(own):
@@ -116,6 +105,25 @@ def weave(rows: Sequence[Row], comments: Sequence[Comment], source: Source) -> s
             after_block = row.kind == "block"
     _align(entries)
     return "".join(_shown(e) for e in entries)
+
+
+def _placed(
+    rows: Sequence[Row], comments: Sequence[Comment], source: Source
+) -> tuple[list[list[_Entry]], dict[int, Comment]]:
+    """Return the comments on lines of their own, above each row and behind the last, and those behind a row."""
+    own: list[list[_Entry]] = [[] for _ in range(len(rows) + 1)]
+    behind: dict[int, Comment] = {}
+    firsts = [r.first for r in rows]
+    for comment in comments:
+        at = comment.span.start
+        row = bisect_left(firsts, at) - 1
+        if row >= 0 and rows[row].last > at:  # between words that now stand on one line
+            own[row].append(_Entry(0, comment.text, rows[row].first, is_moved=True))
+        elif row >= 0 and row not in behind and not own[row + 1] and _is_behind(source, at):
+            behind[row] = comment
+        else:
+            own[row + 1].append(_Entry(0, comment.text, at))
+    return own, behind
 
 
 def _is_behind(source: Source, at: int) -> bool:

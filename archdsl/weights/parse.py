@@ -57,7 +57,7 @@ def parse_map(source: Source) -> WeightMap:
     statements: list[Any] = []
     for tokens in _lines(lexed(_parser(), source, source.text)):
         try:
-            statements.append(_Builder(source).transform(_statement(source, tokens)))
+            statements.append(_MapBuilder(source).transform(_statement(source, tokens)))
         except SpecError as error:
             reporter.extend(error)
     if reporter.failed:
@@ -181,12 +181,19 @@ def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
             if index:
                 reporter.report("E0105", statement.span, "a description stands right below the header")
             parts.doc = statement.text
-        case Need():
-            parts.needs.append(statement)
         case Words():
             _once(parts.words.setdefault(statement.name.text, statement), statement, "list of words", reporter)
         case Number():
             _once(parts.numbers.setdefault(statement.name.text, statement), statement, "`number`", reporter)
+        case _:
+            _add_line(parts, statement)
+
+
+def _add_line(parts: _Parts, statement: Any) -> None:
+    """Add what a map can have any number of."""
+    match statement:
+        case Need():
+            parts.needs.append(statement)
         case Rule():
             parts.rules.append(statement)
         case Alias():
@@ -208,7 +215,7 @@ def _place(statement: Any) -> Span:
     return statement.bindings[0].span if isinstance(statement, Need) else statement.span
 
 
-class _Builder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeArgument]  # Lark's takes none at run time
+class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeArgument]  # Lark's takes none at run time
     """Builder of the syntax tree (`tree.py`) from Lark's parse tree, bottom-up."""
 
     def __init__(self, source: Source) -> None:
