@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 
-from archdsl.ir.regions import Fusion, Lateral
-from archdsl.targets.dot.boxes import Box, Frame, first_id, last_id
+from archdsl.targets.dot.arrange import Arranger, add_point, free_place, free_rows
+from archdsl.targets.dot.boxes import Box, Frame, first_id
 from archdsl.targets.dot.labels import box_label, frame_label, title_label
 from archdsl.targets.dot.layout import Edge, Layout, lay_out, trunk
 from archdsl.targets.dot.marks import UNMARKED
 from archdsl.targets.dot.render import render
-from archdsl.targets.dot.style import DASHED, FONT, INK, LANE, LINE, colour, identifier, plain, shape_text
+from archdsl.targets.dot.style import DASHED, FONT, INK, LANE, LINE, colour, identifier, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 LEVELS = ("stage", "block", "layer")
 FRAMES = {"stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"), "repeat": ("rounded,dashed", LINE)}
-BOTTOM = ".bottom"  # an invisible point that keeps the lanes in order
 
 
 class Diagram(graphviz.Source):
@@ -92,8 +90,7 @@ class Writer:
         self.layout = layout
         self.marks = marks
         self.prefix = layout.boxes.prefix
-        self.bottom = self.prefix + BOTTOM
-        self.flat: set[frozenset[str]] = set()  # pairs of nodes of one rank
+        self.bottom = ""  # the box below all lanes
         self.trunk = trunk(network, [c.nodes for c in layout.cells])
 
     def write(self) -> None:
@@ -109,9 +106,7 @@ class Writer:
                 self._items(self.dot, cell.items, "")
                 self.bottom = first_id(cell.items)
         self._output()
-        self._ranks()
-        self._order()
-        self._edges()
+        Arranger(self.dot, self.layout, self.bottom).arrange()
 
     def categories(self) -> list[str]:
         """Return the categories of the drawn boxes and cells, in the order of drawing."""
@@ -210,22 +205,10 @@ class Writer:
             return
         with self.dot.subgraph(name=f"cluster_{self.prefix}between_{identifier(str(lane))}") as inside:
             inside.attr(label="", peripheries="0", margin="2", **{"class": "between"})
-            for row in self._spine(lane):
-                self._point(inside, self._gap(lane, row))
+            for row in free_rows(self.layout, lane):
+                add_point(inside, free_place(self.layout, lane, row))
             for cell in cells:
                 self._items(inside, cell.items, "")
-
-    def _spine(self, lane: float) -> list[int]:
-        """Return the rows that are empty between two lanes, and row 0, that of the lanes' titles."""
-        own = {c.row for c in self.layout.cells if c.lane == lane}
-        return [0, *sorted({c.row for c in self.layout.cells if c.lane is not None} - own)] if own else []
-
-    def _gap(self, lane: float, row: int) -> str:
-        """Return the name of the point in an empty row between two lanes."""
-        return f"{self.prefix}.{lane}.{row}"
-
-    def _point(self, into: Any, name: str) -> None:
-        into.node(name, "", style="invis", shape="point", width="0.01", height="0.01", fixedsize="true")
 
     def _output(self) -> None:
         node = self.network.node(self.network.output)
@@ -234,90 +217,3 @@ class Writer:
         name = f"{self.prefix}output"
         self.dot.node(name, "output", **looks)
         self.layout.edges.append(Edge(box.id, name, shape_text(node.shape)))
-
-    # --- places ---
-
-    def _ranks(self) -> None:
-        """Align the cells of each row, and each lateral with the joint at its start and the fusion at its end."""
-        gaps = [lane + 0.5 for lane in range(len(self.layout.lanes))]
-        if len(self.layout.inputs) > 1:
-            self._side_by_side([b.id for b in self.layout.inputs])
-        heads = [f.id for f in self.layout.lanes if f.entry >= 0 and len(self.layout.lanes) > 1]
-        self._side_by_side([*heads, *(self._gap(g, 0) for g in gaps if self._spine(g))])
-        for row in sorted({c.row for c in self.layout.cells}):
-            cells = [c for c in self.layout.cells if c.row == row and c.lane is not None]
-            if any(isinstance(c.part, Lateral | Fusion) for c in cells):
-                ends = [last_id(c.items) for c in cells if isinstance(c.part, Lateral)]
-                begins = [first_id(c.items) for c in cells if isinstance(c.part, Lateral)]
-                joints = [j.id for j in self.layout.joints if j.row == row]
-                fusions = [first_id(c.items) for c in cells if isinstance(c.part, Fusion)]
-                if begins == ends:
-                    self._side_by_side([*fusions, *begins, *joints])
-                else:
-                    self._side_by_side([*begins, *joints])
-                    self._side_by_side([*fusions, *ends])
-            else:
-                points = [self._gap(g, row) for g in gaps if row in self._spine(g)]
-                self._side_by_side([*(first_id(c.items) for c in cells), *points])
-
-    def _side_by_side(self, names: list[str]) -> None:
-        self.flat |= {frozenset((a, b)) for a in names for b in names if a != b}
-        if len(names) > 1:
-            with self.dot.subgraph() as same:
-                same.attr(rank="same")
-                for name in names:
-                    same.node(name)
-
-    def _order(self) -> None:
-        """Add invisible edges from the inputs to each lane and each gap between lanes, from left to right."""
-        if len(self.layout.lanes) == 1:
-            return
-        if self.bottom == self.prefix + BOTTOM:
-            self._point(self.dot, self.bottom)
-        sources = [self._source(lane) for lane in self.layout.lanes]
-        for index, lane in enumerate(self.layout.lanes):
-            self._down(sources[index], lane.first)
-            gap = index + 0.5
-            spine = self._spine(gap)
-            if not spine:
-                continue
-            for source in dict.fromkeys(sources[index : index + 2]):
-                self._hidden(source, self._gap(gap, 0))
-            column = {row: (self._gap(gap, row),) * 2 for row in spine}
-            column |= {c.row: (first_id(c.items), last_id(c.items)) for c in self.layout.cells if c.lane == gap}
-            ends = [*(column[row] for row in sorted(column)), (self.bottom, self.bottom)]
-            for (_, above), (below, _) in pairwise(ends):
-                self._hidden(above, below)
-
-    def _source(self, lane: Frame) -> str:
-        """Return the input above a lane."""
-        return next((b.id for b in self.layout.inputs if lane.entry in b.nodes), self.layout.inputs[0].id)
-
-    def _down(self, above: str, below: str) -> None:
-        """Write the layout's edge between two nodes, or an invisible one if it has none."""
-        real = next((e for e in self.layout.edges if (e.source, e.target) == (above, below)), None)
-        if real is None:
-            self._hidden(above, below)
-        else:
-            self._edge(real)
-            self.layout.edges.remove(real)
-
-    def _hidden(self, source: str, target: str) -> None:
-        self.dot.edge(source, target, style="invis")
-
-    # --- edges ---
-
-    def _edges(self) -> None:
-        for edge in self.layout.edges:
-            self._edge(edge)
-
-    def _edge(self, edge: Edge) -> None:
-        settings = {"label": f" {plain(edge.label)} "} if edge.label else {}
-        if not edge.arrow:
-            settings["arrowhead"] = "none"
-        if frozenset((edge.source, edge.target)) in self.flat:
-            settings["weight"] = "0"
-            settings.pop("label", None)
-        elif not edge.main:
-            settings["weight"] = "3" if edge.top else "1"
-        self.dot.edge(edge.source, edge.target, **settings)
