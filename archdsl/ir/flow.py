@@ -64,15 +64,6 @@ def pieces(network: Network) -> list[Piece]:
         opened |= closed
 
 
-def in_order(network: Network) -> list[int]:
-    """Return the ids of all nodes of a network, which may be lowered, in the order of data flow."""
-    order = list(network.inputs.values())
-    for piece in pieces(network):
-        inside = piece.region if piece.member is None else piece.member
-        order.extend([inside] if isinstance(inside, int) else inside.nodes())
-    return order
-
-
 def _read_in_the_middle(network: Network) -> set[Part]:
     ends: dict[Part | InputPlace, int] = {part: part.exit for part in network.regions}
     reads: list[_Read] = [

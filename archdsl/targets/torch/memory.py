@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archdsl.ir.flow import externals, in_order
+from archdsl.ir.flow import externals
 from archdsl.ir.regions import BlockRow
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import FLOAT, PLAIN, Precision, TrainingStep
@@ -61,7 +61,7 @@ class Memory:
 def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> Memory:
     """Return the tensors that autograd saves in a forward pass of a lowered network, for `batch` clips."""
     memory = Memory(network, batch, {}, {}, {}, precision)
-    for node in map(network.node, in_order(network)):
+    for node in network.all_nodes():
         place = node.inputs and (node.inplace or node.is_view)
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
         sizes = [memory.numbers[i] for i in node.inputs]
