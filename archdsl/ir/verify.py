@@ -26,15 +26,29 @@ def verify(network: Network) -> None:
         BrokenNetwork: where something is not so.
     """
     _verify_order(network)
-    _verify_names(network)
     for node in network.all_nodes():
         _verify_inputs(network, node)
+    _verify_names(network)
     _verify_places(network)
     _verify_items(network)
     for region in walk(network.regions):
         _verify_region(network, region)
+    _verify_output(network)
+
+
+def _verify_output(network: Network) -> None:
+    """Hold that the output is computed from an input."""
     if network.output not in network.graph:
         raise BrokenNetwork(f"the output is node {network.output}, which is not in the network")
+    seen: set[int] = set()
+    pending = [network.output]
+    while pending:
+        number = pending.pop()
+        if number not in seen:
+            seen.add(number)
+            pending.extend(network.node(number).inputs)
+    if seen.isdisjoint(network.inputs.values()):
+        raise BrokenNetwork(f"the output `{network.node(network.output).name}` is computed from no input")
 
 
 def _verify_order(network: Network) -> None:

@@ -29,7 +29,7 @@ path a = clip -> conv(4)
 path b = clip -> conv(4)
 block unit(width) { conv(width) -> relu }
 stage one { a: conv(4) -> unit(4) * 2 -> bn
-            b: conv(4)
+            b: conv(4) -> attention(2)
             lateral b => a: conv(4) }
 head: concat { a -> avgpool, b -> avgpool } -> linear(2)
 """
@@ -100,6 +100,26 @@ def forget(network: Network) -> None:
     network.order.pop()
 
 
+def read_nothing(network: Network) -> None:
+    network.node(number(network, "head.linear")).inputs = (99,)
+
+
+def call_tensors_alike(network: Network) -> None:
+    network.node(number(network, "b.one.conv")).label = "attention.proj"
+
+
+def lose_shape(network: Network) -> None:
+    network.node(number(network, "a.one.bn")).input_shapes = ()
+
+
+def hold_nothing(network: Network) -> None:
+    network.regions[-1].items.append(99)
+
+
+def lose_inputs(network: Network) -> None:
+    network.inputs.clear()
+
+
 def move_away(network: Network) -> None:
     inner = network.node(number(network, "a.one.bn")).region.inner[0]
     inner.parent = network.regions[-1]
@@ -110,10 +130,14 @@ def move_away(network: Network) -> None:
     [
         (forget, "the order does not have each node once"),
         (swap, "`head.linear` stands before its input `head.concat`"),
+        (read_nothing, "`head.linear` stands before its input node 99, which does not exist"),
         (rename, "two nodes are called `a.one.conv`"),
+        (call_tensors_alike, "two tensors are called `b.one.attention.proj.weight`"),
         (cut, "the edges into `head.linear` come from"),
+        (lose_shape, "`a.one.bn` has 1 inputs and 0 shapes of them"),
         (reshape, "`a.one.bn` takes 4×99×8×8 from"),
         (hold_twice, "`a.one.bn` lies in two regions"),
+        (hold_nothing, "Head `head` holds node 99, which does not exist"),
         (let_go, "`a.one.bn` does not lie in Stage `a.one`"),
         (turn_round, "the items of Stage `a.one` do not stand in the order of data flow"),
         (number_blocks, "the blocks of BlockRow `a.one.blocks` are not numbered from 0: 7, 1"),
@@ -121,6 +145,7 @@ def move_away(network: Network) -> None:
         (lose_entry, "the entry of Lateral `b_to_a.one` is node 99"),
         (fuse_nothing, "Fusion `a.one` joins nothing"),
         (lose_output, "the output is node 99"),
+        (lose_inputs, "the output `head.linear` is computed from no input"),
         (move_away, "a region in Stage `a.one` names another one"),
     ],
     ids=lambda v: getattr(v, "__name__", ""),
