@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archdsl.targets.python.definitions import definitions, refitted, renamed
-from archdsl.targets.torch.support import Support
+from archdsl.targets.torch.support import Support, Wanted
 
 # As a template prints it: lines of any length, broken where its conditions made that handy.
 PRINTED = '''
@@ -106,14 +106,15 @@ def own(Pool: int) -> int:
     )
 
 
-def test_a_definition_that_differs_gets_a_number_and_so_does_what_reads_it() -> None:
+def test_a_definition_that_differs_gets_another_name_and_so_does_what_reads_it() -> None:
     text = "def a() -> int:\n    return f(1)\n\n\ndef f(n: int) -> int:\n    return n{}"
     support = Support()
-    support.taken = {"f2"}
-    assert support.add(text.format("")) == {}
-    assert support.add(text.format("")) == {}
-    assert support.add(text.format(" + 1")) == {"f": "f3", "a": "a2"}
+    support.taken = {"f_of_stage"}
+    wanted = Wanted(words=("Stage",))
+    assert support.add(text.format(""), wanted) == {}
+    assert support.add(text.format(""), wanted) == {}
+    assert support.add(text.format(" + 1"), wanted) == {"f": "second_f", "a": "a_of_stage"}
     printed = "\n\n\n".join("\n".join(s.lines) for s in support.statements())
     scope: dict[str, Any] = {}
     exec(printed, scope)
-    assert (scope["a"](), scope["a2"]()) == (1, 2)
+    assert (scope["a"](), scope["a_of_stage"]()) == (1, 2)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
-MOST_BY_POSITION = 3  # arguments; of more, only the first one has no name
+MOST_BY_POSITION = 3  # parameters of a class; of more, only the first one is given without its name
 
 
 @dataclass(eq=False)
@@ -161,7 +161,7 @@ class RegionPrinter:
                 continue
             is_rate = type(value) is float and parameter.variable not in inner.exact
             given.append((parameter, self.ramps.tree(value) if is_rate else constructor.tree(value)))
-        most = 1 if len(given) > MOST_BY_POSITION else len(given)
+        most = 1 if len(plan.parameters) > MOST_BY_POSITION else len(given)
         arguments = [code for parameter, code in given[:most] if parameter.by_position]
         keywords = [Keyword(parameter.name, code) for parameter, code in given[len(arguments) :]]
         return Call(Name(plan.name), arguments, keywords)

@@ -32,6 +32,10 @@ WEIGHTS = {
     DOT_PRODUCT: "q·k/N",
     CONCATENATION: "relu(w·[q,k])/N",
 }
+BIASES = {
+    DECOMPOSED: ", b the decomposed relative position bias",
+    TABLE: ", b the relative position bias from a table",
+}
 _WRITTEN = {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}
 
 
@@ -230,9 +234,14 @@ class AttentionOp(Op[Attention]):
     def _doc(self) -> str:
         layer = self.layer
         axes = layer.over.replace("_", " and ")
-        pooled = ", to max-pooled keys and values" if layer.keys.is_there and not layer.pool_modules() else ""
+        where = {"windows": " in windows"}.get(layer.arrangement(self.inputs[0]), "")
+        where = " along a band" if layer.is_banded(self.inputs[0]) else where
+        pooled = ", to pooled keys and values" if layer.keys.is_there else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
-        return f"Self-attention over {axes}{pooled}, weighted by {weights}."
+        bias = BIASES.get(layer.position, "")
+        if bias:
+            weights = f"{weights.removesuffix(')')} + b){bias}" if weights.endswith(")") else f"{weights} + b{bias}"
+        return f"Self-attention over {axes}{where}{pooled}, weighted by {weights}."
 
 
 def _arguments(pooling: Pooling) -> str:
