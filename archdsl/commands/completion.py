@@ -58,7 +58,7 @@ ZSH = "#compdef archdsl\n# Completion of archdsl in zsh. Add to .zshrc: source <
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("shell", choices=SHELLS, help="Shell to print a script for.")
 
 
@@ -70,10 +70,10 @@ class Options:
 
 
 class Words(NamedTuple):
-    """All that can stand behind a command."""
+    """The possible words after a command."""
 
     options: dict[str, tuple[str, tuple[str, ...]]]  # help and choices
-    specs: bool  # whether it takes specs
+    specs: bool  # it has specs as arguments
 
 
 def run(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""A difference between two networks, as a person reads it: counts first, and rows that are alike in one."""
+"""A comparison of two networks as text: counts first, then tables in which equal rows are folded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTHING = "–"
 
 
 def difference_lines(difference: Difference, base: str, arch: str) -> list[str]:
-    """The text; `base` and `arch` say what the networks were made of."""
+    """Return the lines of the text; `base` and `arch` describe the specs of the networks."""
     names = [("base", difference.base.name, base), ("spec", difference.arch.name, arch)]
     lines = aligned(names, numbers=0)
     lines += _section("parameters of the spec", _parameters(difference))
@@ -49,11 +49,11 @@ def _section(heading: str, lines: list[str]) -> list[str]:
 
 
 def _heading(what: str, same: str, entries: Sequence[Entry[Any]]) -> str:
-    """`layers: 2 changed, 1 new, 5 the same`."""
+    """Return the heading of a table: `layers: 2 changed, 1 new, 5 the same`."""
     counts = Counter(e.status for e in entries)
     words = ((CHANGED, CHANGED), (NEW, NEW), (GONE, GONE), (SAME, same))
-    told = ", ".join(f"{counts[status]:,} {word}" for status, word in words if counts[status])
-    return f"{what if len(entries) == 1 else what + 's'}: {told}"
+    summary = ", ".join(f"{counts[status]:,} {word}" for status, word in words if counts[status])
+    return f"{what if len(entries) == 1 else what + 's'}: {summary}"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def _costs(difference: Difference) -> list[str]:
 
 
 def percentage(base: int, arch: int) -> str:
-    """How much a number has grown or shrunk; empty where it has not."""
+    """Format the relative change of a number, as in `+12.5%`; empty if it is the same."""
     if base == arch or not base:
         return ""
     change = arch / base - 1
@@ -136,7 +136,7 @@ def _grown(entry: Entry[Row], base: int, arch: int) -> str:
 
 
 def _layers(difference: Difference) -> list[str]:
-    """First what is set otherwise, then what follows from that in other layers, then what is new or gone."""
+    """Return the table of layers: changed settings, then changed outputs or costs, then new and gone layers."""
     changed = [(e, e.base, e.arch) for e in difference.layers if e.base is not None and e.arch is not None]
     settings = [(e, _reset(one, other)) for e, one, other in changed if one != other]
     rows = [_row(e, text) for e, text in settings if text]
@@ -154,13 +154,13 @@ def _row(entry: Entry[Any], text: Callable[[Any], str] | str) -> tuple[str, str,
 
 
 def _folded(rows: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Rows that say the same of several names, in one."""
+    """Return the rows of a table, with equal rows of similar names folded into one."""
     cells = [(sign, name, text) for name, (sign, text), _ in folded((name, (sign, text)) for sign, name, text in rows)]
     return aligned(cells, numbers=0) if cells else []
 
 
 def _both(entry: Entry[Any], text: Callable[[Any], str]) -> str:
-    """`a → b`, or the one text where both sides have it or there is only one."""
+    """Return `a → b`, or a single text if both sides are equal or one is missing."""
     sides = [text(side) for side in (entry.base, entry.arch) if side is not None]
     return " → ".join(dict.fromkeys(sides))
 
@@ -170,46 +170,46 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _reset(one: LayerForm, other: LayerForm) -> str:
-    """What a layer is set to on either side, where that differs: its kind, its attributes, its inputs."""
-    told: list[str] = []
+    """Return the differences of a layer's kind, attributes, frozen state and inputs; empty if they are equal."""
+    parts: list[str] = []
     if one.kind != other.kind:
-        told.append(f"{_layer(one)} → {_layer(other)}")
+        parts.append(f"{_layer(one)} → {_layer(other)}")
     else:
         pairs = ((name, value, other.attributes[name]) for name, value in one.attributes.items())
-        told += [f"{n} {_value(one.kind, n, a)} → {_value(one.kind, n, b)}" for n, a, b in pairs if a != b]
+        parts += [f"{n} {_value(one.kind, n, a)} → {_value(one.kind, n, b)}" for n, a, b in pairs if a != b]
     if one.frozen != other.frozen:
-        told.append("frozen" if other.frozen else "no longer frozen")
+        parts.append("frozen" if other.frozen else "no longer frozen")
     if one.inputs != other.inputs:
         word = "input" if len(one.inputs) == len(other.inputs) == 1 else "inputs"
-        told.append(f"{word} {', '.join(one.inputs)} → {', '.join(other.inputs)}")
-    return "; ".join(told)
+        parts.append(f"{word} {', '.join(one.inputs)} → {', '.join(other.inputs)}")
+    return "; ".join(parts)
 
 
 def _reshaped(one: LayerForm, other: LayerForm) -> str:
-    """What differs in a layer that is set to the same: its output, else its tensors, else its cost."""
+    """Return the difference of a layer with equal settings: its output shape, or else its tensors, or its cost."""
     if one.shape != other.shape:
         return f"{shape_text(one.shape)} → {shape_text(other.shape)}"
     names = [n for n in dict.fromkeys([*one.tensors, *other.tensors]) if one.tensors.get(n) != other.tensors.get(n)]
     sides = [(n, *(_shape(t[n]) if n in t else NOTHING for t in (one.tensors, other.tensors))) for n in names]
     costs = (("multiply-adds", one.cost.macs, other.cost.macs), ("parameters", one.cost.params, other.cost.params))
-    told = [f"{name} {a} → {b}" for name, a, b in sides]
-    return "; ".join(told or [f"{what} {a:,} → {b:,}" for what, a, b in costs if a != b])
+    changes = [f"{name} {a} → {b}" for name, a, b in sides]
+    return "; ".join(changes or [f"{what} {a:,} → {b:,}" for what, a, b in costs if a != b])
 
 
 def _layer(layer: LayerForm) -> str:
-    """`conv(out 64, kernel 1×3×3)`: its kind, and what is not as it is if nobody says otherwise."""
+    """Format a layer as its kind and the attributes that differ from defaults: `conv(out 64, kernel 1×3×3)`."""
     declared = vocabulary()[layer.kind].attributes
-    told = [
+    settings = [
         f"{name} {_value(layer.kind, name, value)}"
         for name, value in layer.attributes.items()
         if declared[name].required or value not in (declared[name].default, written(declared[name].default))
     ]
-    told += ["frozen"] if layer.frozen else []
-    return f"{layer.kind}({', '.join(told)})" if told else layer.kind
+    settings += ["frozen"] if layer.frozen else []
+    return f"{layer.kind}({', '.join(settings)})" if settings else layer.kind
 
 
 def _value(kind: str, name: str, value: object) -> str:
-    """What an attribute is set to; where 0 stands for the whole of an axis, that word."""
+    """Format the value of an attribute; 0 in a window, a whole axis, is `all`."""
     if value is None:
         return NOTHING
     text = value_text(value)

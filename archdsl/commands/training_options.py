@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Videos, and the names of their classes."""
+    """Options for videos and the names of their classes."""
 
     val: str | None = None
     root: str | None = None
@@ -24,7 +24,7 @@ class DataOptions:
 
 
 def data_arguments(group: Any) -> None:
-    """Declare where videos for validation, paths of lists and names of classes come from."""
+    """Declare the options for validation videos, the root of paths in lists, and class names."""
     group.add_argument("--val", metavar="DIR|LIST", help="Videos for validation (default: a share of the videos).")
     group.add_argument(
         "--root", metavar="DIR", help="Folder that the paths of lists are relative to (default: that of the list)."
@@ -36,7 +36,7 @@ def data_arguments(group: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How a run is carried out; None: as the run was, or the default."""
+    """Options for devices, precision and data loading; None for the setting of the run, or the default."""
 
     devices: int | None = None
     nodes: int | None = None
@@ -47,7 +47,7 @@ class EngineOptions:
 
 
 def engine_arguments(group: Any) -> None:
-    """Declare how a run is carried out."""
+    """Declare the options for devices, precision and data loading."""
     group.add_argument(
         "--devices", type=values.count, metavar="N",
         help="Number of GPUs, or of processes on a CPU, of each node (default: 1).",
@@ -66,7 +66,7 @@ def engine_arguments(group: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewOptions:
-    """Weights of a trained run, and the views of each video to look at."""
+    """Options for the weights of a trained run, and the views of each video."""
 
     weights: str | None
     clips: int | None
@@ -75,7 +75,7 @@ class ViewOptions:
 
 
 def view_arguments(parser: Parser) -> None:
-    """Declare weights and views, and the form of the output."""
+    """Declare the options for weights, views and the output format."""
     group = parser.group("weights and views")
     group.add_argument("--weights", metavar="FILE", help="Weights to load (default: those of the last epoch).")
     group.add_argument(

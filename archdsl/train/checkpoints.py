@@ -1,6 +1,6 @@
-"""Checkpoints that are there whole or not at all."""
+"""Atomic writing of checkpoints."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PREFIX = "model."
 
 
 class WholeFiles(CheckpointIO):
-    """Writes beside the file, lets the disk take all of it, and only then puts it in place of the last one."""
+    """Checkpoint IO that writes to a temporary file, syncs it to disk, and then replaces the previous checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes a checkpoint.
+        """Write a checkpoint.
 
         Raises:
-            TrainingError: if the disk does not take it; the last one is still there.
+            TrainingError: if writing fails; the previous checkpoint is kept.
         """
         del storage_options
 
@@ -42,12 +42,12 @@ class WholeFiles(CheckpointIO):
         _write(Path(path), save)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """What was written."""
+        """Read a checkpoint."""
         del weights_only
         return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Not asked for: there is one, which the next one replaces."""
+        """Remove a checkpoint; unused, as each replaces the previous one."""
         Path(path).unlink(missing_ok=True)
 
 
@@ -73,28 +73,28 @@ def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:
 
 
 class Keep(Checkpoint):
-    """Writes a checkpoint at the end of every epoch, and every few steps.
+    """Callback that writes a checkpoint at the end of every epoch, and every few steps.
 
     Args:
-        folder: of the run.
-        every: steps between two; 0: only at the end of an epoch.
-        loader: whose place each of them has; Lightning itself forgets it between two epochs.
+        folder: the folder of the run.
+        every: steps between two checkpoints; 0 for the end of an epoch only.
+        loader: the loader, whose position is saved; Lightning itself does not save it between epochs.
     """
 
     def __init__(self, folder: Path, every: int, loader: TrainLoader) -> None:
         self.folder, self.every, self.loader = folder, every, loader
-        self.last = -1  # the step of the last one
+        self.last = -1  # the step of the last checkpoint
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader is."""
+        """Return the position of the loader."""
         return self.loader.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The loader goes on from there."""
+        """Set the position of the loader."""
         self.loader.load_state_dict(state_dict)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        """Every few steps, once for each."""
+        """Write a checkpoint every few steps."""
         del pl_module
         step = trainer.global_step
         ends = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
@@ -102,7 +102,7 @@ class Keep(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Behind the measurements of the epoch."""
+        """Write a checkpoint, after the metrics of the epoch."""
         del pl_module
         self._save(trainer)
 
@@ -112,7 +112,7 @@ class Keep(Checkpoint):
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """The state dict of the module, whole, in the first process; elsewhere nothing. All processes must ask."""
+    """Return the full state dict of the module in the first process, and nothing elsewhere; a collective operation."""
     state = trainer.strategy.lightning_module_state_dict()
     if not trainer.is_global_zero:
         return {}
@@ -120,7 +120,7 @@ def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 
 def save_weights(weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Writes a state dict as safetensors."""
+    """Write a state dict as safetensors."""
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()})

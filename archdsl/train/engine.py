@@ -1,4 +1,4 @@
-"""How a run is carried out: devices, processes, precision, loading."""
+"""Engine settings of a run: devices, processes, precision, data loading."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ DECODERS = ("auto", "pyav", "torchcodec")  # of videos
 
 @dataclass(frozen=True)
 class Engine:
-    """How a run is carried out."""
+    """Engine settings: properties of a run other than the model, the recipe and the data."""
 
-    batch: int = 16  # clips for one step of the optimiser, over all devices
-    accumulate: int = 1  # parts that each device takes its share of a batch in
-    devices: int = 1  # of each node
+    batch: int = 16  # clips per optimizer step, over all devices
+    accumulate: int = 1  # gradient accumulation steps
+    devices: int = 1  # per node
     nodes: int = 1
     strategy: str = "ddp"  # one of planning.memory.STRATEGIES
     device: str = "auto"  # one of DEVICES
@@ -23,10 +23,10 @@ class Engine:
     compile: bool = False
     checkpointing: str = "none"  # one of planning.memory.CHECKPOINTINGS
     sync_bn: bool = False
-    workers: int = 2  # processes that read videos, for each device
+    workers: int = 2  # processes that read videos, per device
     decoder: str = "auto"  # one of DECODERS
     seed: int = 0
-    save_every: int = 0  # steps between checkpoints, beside the one of each epoch
+    save_every: int = 0  # steps between checkpoints, in addition to the one of each epoch
 
     @property
     def world(self) -> int:

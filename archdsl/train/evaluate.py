@@ -1,4 +1,4 @@
-"""Tests of what was trained: several views of each video, their probabilities averaged."""
+"""Testing of a trained network: probabilities averaged over several views of each video."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Views:
-    """How each video is looked at: so many moments, and at each so many parts of the picture."""
+    """Test-time views of each video: `clips` temporal clips, with `crops` spatial crops each."""
 
     clips: int
     crops: int
-    shuffle_frames: bool = False  # whether the frames of each clip come in a random order
+    shuffle_frames: bool = False  # shuffle the frames of each clip
 
     @property
     def text(self) -> str:
-        """For people."""
+        """The views as text: `10 × 3 views`."""
         views = f"{self.clips} × {self.crops} view{'s' * (self.clips * self.crops > 1)}"
         return views + (", frames shuffled" if self.shuffle_frames else "")
 
 
 def look(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views) -> Result:
-    """Looks at views of videos, and averages what is found for each.
+    """Classify videos, with probabilities averaged over views.
 
     Args:
-        run: what was trained, and how it shall be carried out.
-        model: its module.
+        run: the run, with engine settings for the test.
+        model: the module with trained weights.
         samples: the videos.
-        folder: of the run.
-        views: how each is looked at.
+        folder: the folder of the run.
+        views: the views of each video.
 
     Raises:
-        TrainingError: if it cannot go on.
+        TrainingError: if the test fails.
     """
     began = time.perf_counter()
     clips = clips_of(

@@ -1,6 +1,6 @@
-"""Runs: a trainer of Lightning is set up for one, trains or tests, and what goes wrong becomes one clear error."""
+"""Training and testing of a run with Lightning's trainer, whose failures are converted to clear errors."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def split_of(data: Data, seed: int) -> Split:
-    """The videos of a run."""
+    """Read the videos of a run."""
     paths = [None if p is None else Path(p) for p in (data.val, data.root, data.classes)]
     return read_split(Path(data.data), *paths, val_share=data.val_share, seed=seed)
 
 
 def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:
-    """Clips of videos, cut as the recipe says: for training, or `clips` × `crops` views of each for a test."""
+    """Return the dataset of clips by the recipe: for training, or with `clips` × `crops` views each for a test."""
     recipe = run.recipe
     _, frames, height, width = run.clip
     sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
@@ -54,21 +54,21 @@ def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any
 
 
 def _pair(limits: Sequence[float]) -> tuple[float, float] | None:
-    """Two limits, or none."""
+    """Return two limits, or None for an empty range."""
     return (limits[0], limits[1]) if limits else None
 
 
 def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None:
-    """Trains, and leaves all that `archdsl.train.run` tells of in a folder.
+    """Train a network, and write the files that `archdsl.train.run` lists.
 
     Args:
-        run: what is done.
-        folder: where to; it has the run's files already.
-        split: the videos; `check` has seen them.
-        resume: goes on from the last checkpoint, if there is one.
+        run: the run.
+        folder: the folder of the run, with the run's files.
+        split: the videos, after `check`.
+        resume: resume from the last checkpoint, if there is one.
 
     Raises:
-        TrainingError: if it cannot go on.
+        TrainingError: if training fails.
     """
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
@@ -85,7 +85,7 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
 
 
 def begin(run: Run, folder: Path) -> torch.nn.Module:
-    """The module with the weights that the run begins with: the same in every process."""
+    """Return the module with the run's initial weights, the same in every process."""
     torch.manual_seed(run.engine.seed)
     model = run.model()
     if run.weights is not None:
@@ -96,7 +96,7 @@ def begin(run: Run, folder: Path) -> torch.nn.Module:
 
 
 def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Keep | None = None) -> Trainer:
-    """A trainer for a run; with a journal, one that writes down what it does, and keeps what it has learned."""
+    """Return the trainer of a run; with a journal, it logs metrics and writes checkpoints."""
     engine, recipe = run.engine, run.recipe
     cuda = device_of(run) == "cuda"
     if not cuda and engine.devices > 1:
@@ -132,7 +132,7 @@ def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Kee
 
 
 def strategy_of(run: Run, cuda: bool) -> Any:
-    """How several processes share the work."""
+    """Return Lightning's strategy for the run: single process, DDP or FSDP."""
     if run.engine.world == 1:
         return "auto"
     backend = "nccl" if cuda else "gloo"
@@ -145,7 +145,12 @@ def strategy_of(run: Run, cuda: bool) -> Any:
 
 
 def check(run: Run, split: Split) -> None:
-    """Raises UsageError for options that cannot be, DataError without videos."""
+    """Check the options of a run.
+
+    Raises:
+        UsageError: for options that contradict each other or the machine.
+        DataError: without videos for training or validation.
+    """
     engine, recipe = run.engine, run.recipe
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
@@ -164,10 +169,10 @@ def check(run: Run, split: Split) -> None:
 
 
 def device_of(run: Run) -> str:
-    """`cuda` or `cpu`.
+    """Return `cuda` or `cpu`.
 
     Raises:
-        EnvironmentFault: if there are fewer GPUs than asked for.
+        EnvironmentFault: if there are fewer GPUs than requested.
     """
     wanted, count = run.engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cuda" and not count:
@@ -180,7 +185,7 @@ def device_of(run: Run) -> str:
 
 
 def rank_of() -> int:
-    """The number of this process among those of a run, known before they meet."""
+    """Return the rank of this process, from the environment, before the process group is initialised."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
         if name in os.environ:
             return int(os.environ[name])
@@ -188,7 +193,7 @@ def rank_of() -> int:
 
 
 def quiet() -> None:
-    """Lightning's hints are for people who write their own loops."""
+    """Silence Lightning's hints and warnings."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
@@ -198,7 +203,7 @@ def quiet() -> None:
 
 @contextmanager
 def told_clearly(folder: Path) -> Generator[None]:
-    """What torch, Lightning and the system say of a run that ends, as a TrainingError that tells what to do."""
+    """Convert errors of torch, Lightning and the system to TrainingErrors that say what to do."""
     try:
         yield
     except VideoError as error:

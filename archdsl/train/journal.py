@@ -1,6 +1,6 @@
-"""What a run tells on its way: lines and a bar for people, tables for what comes after."""
+"""Logging of a run: a line per epoch, a progress bar, and CSV tables."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SKIPPED = "skipped.csv"
 
 
 class Table:
-    """A CSV file that grows by a row at a time, and can be cut back to what a checkpoint knows of."""
+    """A CSV file to which rows are appended, and which can be truncated to the state of a checkpoint."""
 
     def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
         self.path, self.columns = path, columns
 
     def begin(self, key: str, last: int) -> None:
-        """Keeps the rows whose `key` is not above `last`."""
+        """Start the file, with the previous rows whose `key` is at most `last`."""
         kept = [row for row in self.rows() if int(row[key]) <= last]
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
@@ -43,12 +43,12 @@ class Table:
             writer.writerows(kept)
 
     def add(self, row: dict[str, Any]) -> None:
-        """One more row."""
+        """Append a row."""
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
 
     def rows(self) -> list[dict[str, str]]:
-        """All rows that are whole."""
+        """Return all complete rows."""
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
@@ -56,48 +56,48 @@ class Table:
 
 
 def steps_table(folder: Path) -> Table:
-    """One row for each step of the optimiser."""
+    """Return the table with one row per optimizer step."""
     columns = "step", "epoch", "loss", "lr", "gradient_norm", "clips_per_second", "data_wait", "memory"
     return Table(folder / STEPS, columns)
 
 
 def epochs_table(folder: Path) -> Table:
-    """One row for each epoch: the mean loss in training, and what the validation found."""
+    """Return the table with one row per epoch: mean training loss, and validation metrics."""
     columns = "epoch", "step", "loss", "val_loss", "val_top1", "val_top5", "clips_per_second", "data_wait", "memory"
     return Table(folder / EPOCHS, columns)
 
 
 class Journal(Callback):
-    """Measures each step, writes the tables and says a line for each epoch."""
+    """Callback that measures each step, writes the tables and prints a line for each epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.steps, self.epochs = steps_table(folder), epochs_table(folder)
         self.folder = folder
-        self.began = self.ended = 0.0  # of the last part of a batch
+        self.began = self.ended = 0.0  # times of the last part of a batch
         self.waited = self.worked = 0.0  # seconds of this step
-        self.now: dict[str, Any] = {}  # the last step
-        self.told = 0  # videos that could not be used
+        self.now: dict[str, Any] = {}  # metrics of the last step
+        self.reported = 0  # number of skipped videos that were reported
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Cuts the tables back to where the run goes on from."""
+        """Truncate the tables to the step from which the run resumes."""
         del pl_module
         if trainer.is_global_zero:
             self.steps.begin("step", trainer.global_step)
             self.epochs.begin("epoch", trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What lies between two epochs is no waiting for data."""
+        """Exclude the time between two epochs from the waiting time."""
         del trainer, pl_module
         self.ended = time.perf_counter()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        """The data is there."""
+        """Measure the time spent waiting for data."""
         del trainer, pl_module
         self.began = time.perf_counter()
         self.waited += self.began - self.ended
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        """A part of a batch is done, and perhaps a step."""
+        """Measure the time of a part of a batch; log the metrics if it completes a step."""
         task = cast("Task", pl_module)
         self.ended = time.perf_counter()
         self.worked += self.ended - self.began
@@ -122,25 +122,25 @@ class Journal(Callback):
                 trainer.logger.log_metrics({k: v for k, v in self.now.items() if k != "step"}, trainer.global_step)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Judges the epoch, and keeps its weights: those of the moving average, where there is one."""
+        """Log the validation metrics, and save the weights (of the moving average, if any)."""
         task = cast("Task", pl_module)
         _, labels, shares = task.tested()
         self._skipped(trainer, task)
-        found = accuracy(labels, shares)
+        metrics = accuracy(labels, shares)
         weights = weights_of(trainer)
         if not trainer.is_global_zero:
             return
         best = max((float(row["val_top1"]) for row in self.epochs.rows()), default=-1.0)
         save_weights(weights, self.folder / WEIGHTS)
-        if not found["top1"] < best:
+        if not metrics["top1"] < best:
             save_weights(weights, self.folder / BEST)
         rows = [row for row in self.steps.rows() if int(row["epoch"]) == trainer.current_epoch + 1]
         mean = {k: sum(float(r[k]) for r in rows) / len(rows) for k in ("loss", "clips_per_second", "data_wait")}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **mean, "memory": memory()}
-        row |= {f"val_{name}": value for name, value in found.items()}
+        row |= {f"val_{name}": value for name, value in metrics.items()}
         self.epochs.add(row)
         if trainer.logger is not None:
-            trainer.logger.log_metrics({f"val_{k}": v for k, v in found.items()}, trainer.global_step)
+            trainer.logger.log_metrics({f"val_{k}": v for k, v in metrics.items()}, trainer.global_step)
         say(trainer, self._line(row, trainer.max_epochs))
 
     def _line(self, row: dict[str, Any], epochs: int | None) -> str:
@@ -151,34 +151,34 @@ class Journal(Callback):
         )
 
     def _skipped(self, trainer: Trainer, task: Task) -> None:
-        """Writes down which videos could not be used."""
-        found = task.skipped()
-        if len(found) <= self.told or not trainer.is_global_zero:
+        """Write the table of skipped videos."""
+        skipped = task.skipped()
+        if len(skipped) <= self.reported or not trainer.is_global_zero:
             return
-        self.told = len(found)
+        self.reported = len(skipped)
         table = Table(self.folder / SKIPPED, ("path", "reason"))
         known = {row["path"]: row["reason"] for row in table.rows()}
         with table.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(table.columns)
-            writer.writerows(sorted((known | found).items()))
-        say(trainer, f"{len(found)} videos could not be used and were skipped: {table.path} tells why")
+            writer.writerows(sorted((known | skipped).items()))
+        say(trainer, f"{len(skipped)} videos could not be used and were skipped: {table.path} tells why")
 
 
 class Bar(TQDMProgressBar):
-    """The bar of an epoch, with clips/s, the share of time that is spent waiting for data, and memory."""
+    """The progress bar of an epoch, with clips/s, the share of time spent waiting for data, and memory."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self.journal = journal
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Counts epochs from 1."""
+        """Set the title of the bar, with epochs counted from 1."""
         super().on_train_epoch_start(trainer)
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """What stands behind the bar."""
+        """Return the metrics beside the bar."""
         del trainer, pl_module
         now = self.journal.now
         if not now:
@@ -192,7 +192,7 @@ class Bar(TQDMProgressBar):
 
 
 def say(trainer: Trainer, line: str) -> None:
-    """A line for people, above the bar where there is one."""
+    """Print a line, above the progress bar if there is one."""
     if not trainer.is_global_zero:
         return
     bar = trainer.progress_bar_callback
@@ -203,7 +203,7 @@ def say(trainer: Trainer, line: str) -> None:
 
 
 def memory() -> int:
-    """The most that this process has held, in bytes: on the GPU where there is one, else in RAM."""
+    """Return the peak memory of this process in bytes: on the GPU if there is one, otherwise in RAM."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     try:

@@ -1,6 +1,6 @@
-"""Which clip comes when: batches that a seed alone decides, whatever the number of processes, workers and restarts."""
+"""Data loaders whose batches depend on the seed only, not on the number of processes, workers and restarts."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class Order:
-    """The batches of training, an epoch at a time: lists of (epoch, index of the clip) for one of several processes.
+    """Batch sampler of training for one of several processes: per epoch, lists of (epoch, index of the clip).
 
-    A step of the optimiser takes `engine.batch` clips of a random order; each process takes an equal share of them, in
-    `engine.accumulate` parts. What is left over at the end of an epoch waits for the next one.
+    An optimizer step has `engine.batch` clips in random order; each process has an equal share of them, in
+    `engine.accumulate` parts. An incomplete batch at the end of an epoch is dropped.
     """
 
     def __init__(self, clips: int, engine: Engine, rank: int) -> None:
         self.clips, self.engine, self.rank = clips, engine, rank
         self.part = engine.batch // (engine.world * engine.accumulate)
-        self.epoch = self.done = 0  # batches of this epoch that have been taken
+        self.epoch = self.done = 0  # `done`: batches of this epoch that have been used
 
     def __len__(self) -> int:
-        """Batches of one epoch."""
+        """Return the number of batches of one epoch."""
         return max(1, self.clips // self.engine.batch) * self.engine.accumulate
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         generator = torch.Generator().manual_seed(seed_of(self.engine.seed, self.epoch))
         order = torch.randperm(self.clips, generator=generator).tolist()
-        while len(order) < self.engine.batch:  # fewer videos than a batch has clips
+        while len(order) < self.engine.batch:  # fewer videos than clips in a batch
             order += order
         for number in range(self.done, len(self)):
             begin = (number * self.engine.world + self.rank) * self.part
@@ -45,7 +45,7 @@ class Order:
 
 
 class TrainLoader(DataLoader[Any]):
-    """Batches of clips for training, which goes on where its state says."""
+    """Loader of training batches, which can resume from its state dict."""
 
     def __init__(self, clips: Clips, engine: Engine, rank: int) -> None:
         self.order = Order(len(clips), engine, rank)
@@ -59,16 +59,16 @@ class TrainLoader(DataLoader[Any]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How far it is."""
+        """Return the position: epoch and number of batches."""
         return {"epoch": self.order.epoch, "done": self.order.done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on from there."""
+        """Set the position."""
         self.order.epoch, self.order.done = state["epoch"], state["done"]
 
 
 def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoader[Any]:
-    """All clips in turn, shared out among processes. Where they do not come out even, some are given twice."""
+    """Return the loader of a test: all clips in order, in equal shares per process, for which some are repeated."""
     each = -(-len(clips) // engine.world)
     mine = [(0, (rank * each + i) % len(clips)) for i in range(each)]
     parts = [mine[i : i + batch] for i in range(0, each, batch)]
@@ -76,5 +76,5 @@ def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoad
 
 
 def workers_of(engine: Engine) -> dict[str, Any]:
-    """How a loader of torch does its work. Workers are told apart from nothing: each clip has its own seed."""
+    """Return the worker options of torch's DataLoader; workers need no seeds, as each clip has its own."""
     return {"num_workers": engine.workers, "collate_fn": collate, "pin_memory": torch.cuda.is_available()}

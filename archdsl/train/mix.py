@@ -1,4 +1,4 @@
-"""What is done to a batch of clips on the device: mixing of two clips and their labels, and erasing."""
+"""Batch augmentation on the device: mixup, CutMix and random erasing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clips (B, C, T, H, W) and their labels (B,), mixed as the recipe says; labels become shares (B, classes).
+    """Apply mixup, CutMix and erasing to clips (B, C, T, H, W) and labels (B,).
 
-    Each clip meets the one at the mirrored place of the batch. With both mixup (Zhang et al. 2018) and CutMix (Yun et
-    al. 2019) one of them is thrown for, as in timm and PySlowFast.
+    Return the clips, and target probabilities (B, classes). Each clip is mixed with the one at the mirrored index. With
+    both mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) one is chosen at random, as in timm and PySlowFast.
     """
     targets = functional.one_hot(labels, classes).to(clips.dtype)
     if not recipe.mixup and not recipe.cutmix:
@@ -37,7 +37,7 @@ def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recip
 
 
 def _rectangle(height: int, width: int, area: float) -> tuple[int, int, int, int]:
-    """Top, left, height and width of one around any point, cut off by the picture, as CutMix has it."""
+    """Return top, left, height and width of a random rectangle, clipped to the frame, as in CutMix."""
     h, w = int(height * math.sqrt(area)), int(width * math.sqrt(area))
     y, x = int(torch.randint(height, ()).item()), int(torch.randint(width, ()).item())
     top, left = max(y - h // 2, 0), max(x - w // 2, 0)
@@ -45,7 +45,7 @@ def _rectangle(height: int, width: int, area: float) -> tuple[int, int, int, int
 
 
 def erased(clips: torch.Tensor, probability: float) -> torch.Tensor:
-    """Clips with noise in a rectangle of them, the same in all frames (Zhong et al. 2020)."""
+    """Fill a random rectangle of clips, the same in all frames, with noise (Zhong et al. 2020)."""
     if not probability:
         return clips
     clips = clips.clone()
@@ -64,5 +64,5 @@ def erased(clips: torch.Tensor, probability: float) -> torch.Tensor:
 
 
 def loss_of(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Cross entropy (Szegedy et al. 2016 for the smoothing) of logits (B, classes) and shares (B, classes)."""
+    """Return the cross entropy of logits and target probabilities (B, classes), with label smoothing."""
     return functional.cross_entropy(logits.float(), targets.float(), label_smoothing=smoothing)

@@ -1,6 +1,6 @@
-"""The optimiser of a recipe: groups of parameters with a rate and a decay of their own, and the schedule over steps."""
+"""Optimizer and learning-rate schedule of a recipe, with parameter groups for weight decay and layer decay."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ HEAD = "head"
 
 
 def optimiser(model: nn.Module, recipe: Recipe, blocks: Sequence[str], batch: int) -> torch.optim.Optimizer:
-    """The optimiser for what of a model is trained.
+    """Return the optimizer of a model's trainable parameters.
 
     Args:
         model: the generated module.
-        recipe: says how.
-        blocks: names of its blocks in the order of data flow, for the decay of learning rates by layer.
-        batch: clips that one step sees, over all devices.
+        recipe: the hyperparameters.
+        blocks: names of its blocks in the order of data flow, for layer-wise learning-rate decay.
+        batch: clips per step, over all devices.
     """
     rate = recipe.lr * (batch / recipe.lr_batch if recipe.lr_batch else 1.0)
     groups = [{**group, "lr": rate * group["scale"]} for group in groups_of(model, recipe, blocks)]
@@ -37,7 +37,7 @@ def optimiser(model: nn.Module, recipe: Recipe, blocks: Sequence[str], batch: in
 
 
 def groups_of(model: nn.Module, recipe: Recipe, blocks: Sequence[str]) -> list[dict[str, Any]]:
-    """Parameters that share a decay and a factor of the learning rate, `scale`; frozen ones are in none."""
+    """Return groups of trainable parameters with equal weight decay and learning-rate factor (`scale`)."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for owner, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -45,19 +45,19 @@ def groups_of(model: nn.Module, recipe: Recipe, blocks: Sequence[str]) -> list[d
                 decay = recipe.weight_decay if recipe.decay_norms or _decays(module, name) else 0.0
                 key = decay, rate_scale(f"{owner}.{name}", recipe, blocks)
                 groups.setdefault(key, []).append(parameter)
-    return [{"params": found, "weight_decay": decay, "scale": scale} for (decay, scale), found in groups.items()]
+    return [{"params": group, "weight_decay": decay, "scale": scale} for (decay, scale), group in groups.items()]
 
 
 def _decays(module: nn.Module, name: str) -> bool:
-    """Filters and matrices do; norms, biases, positions, tables and class tokens do not."""
+    """Return True for weights of convolutions and linear layers: others, such as biases and norms, do not decay."""
     filters = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
     return name == "weight" and isinstance(module, filters)
 
 
 def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
-    """The factor of a parameter's learning rate: less before the head, and less for each block further from it.
+    """Return the factor of a parameter's learning rate: lower before the head, and for each block further from it.
 
-    Layers are counted as in BEiT (Bao et al. 2022): what comes before the first block is one, the head the last.
+    Layers are counted as in BEiT (Bao et al. 2022): everything before the first block is the first, the head the last.
     """
     if name.split(".", maxsplit=1)[0] == HEAD:
         return 1.0
@@ -69,20 +69,20 @@ def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
 
 
 def factor(recipe: Recipe, epoch: float, epochs: float) -> float:
-    """What the learning rate is multiplied by, `epoch` (with a fraction) into a run of `epochs`.
+    """Return the schedule's factor of the learning rate, at a (fractional) epoch of a run of `epochs`.
 
-    The warm-up is linear (Goyal et al. 2017), the cosine that of Loshchilov and Hutter 2017, cut off by the warm-up as
-    in the code of SlowFast and MViT.
+    The warm-up is linear (Goyal et al. 2017), the cosine that of Loshchilov and Hutter 2017; the warm-up replaces its
+    start, as in the code of SlowFast and MViT.
     """
     if recipe.schedule == "cosine":
         share = min(1.0, epoch / epochs) if epochs else 1.0
-        found = recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * share)) / 2
+        scale = recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * share)) / 2
     elif recipe.schedule == "steps":
-        found = recipe.gamma ** sum(epoch >= step for step in recipe.steps)
+        scale = recipe.gamma ** sum(epoch >= step for step in recipe.steps)
     else:
-        found = 1.0
+        scale = 1.0
     warmup = min(recipe.warmup, epochs)
     if epoch < warmup:
         end = factor(recipe.replace(warmup=0), warmup, epochs)
         return recipe.warmup_start + (end - recipe.warmup_start) * epoch / warmup
-    return found
+    return scale

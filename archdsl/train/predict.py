@@ -1,6 +1,6 @@
-"""What videos show: their classes, the likeliest first."""
+"""Prediction of the classes of videos."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Answer = list[tuple[str, float]]
 def predict(
     run: Run, model: torch.nn.Module, videos: Sequence[str], folder: Path, views: Views
 ) -> list[Answer | VideoError]:
-    """For each video its classes and their probabilities, the likeliest first; or why it cannot be read."""
+    """Return the classes of each video with their probabilities, the most likely first, or the error in reading it."""
     result = look(run, model, [Sample(path, 0) for path in videos], folder, views)
     found = dict(zip(result.indices.tolist(), result.shares, strict=True))
     answers: list[Answer | VideoError] = []

@@ -1,16 +1,16 @@
-"""What came of a run, as a folder to look at.
+"""The report of a test: a folder with metrics, predictions and figures.
 
-    summary.md        the figures, and the pictures below
-    metrics.json      the same figures for programs
-    predictions.csv   each video: its class, what was found, and how sure
+    summary.md        the metrics, and the figures below
+    metrics.json      the metrics as JSON
+    predictions.csv   for each video: its class, the predicted class, and probabilities
     curves.png        loss and accuracy over the epochs, the learning rate
-    confusion.png     what is taken for what
-    worst.png         film strips of the videos that were judged most wrongly
+    confusion.png     confusion matrix
+    worst.png         film strips of the worst misclassified videos
 
-Without a run there are no curves, and without a wrong answer no film strips.
+Without a run there are no curves, and without a misclassified video no film strips.
 """
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ if TYPE_CHECKING:
     from archdsl.train.data.listing import Sample
 
 WORST = 8  # film strips
-STRIP = 8  # pictures of each
-MOST = 60  # classes that a confusion matrix can show with their names
+STRIP = 8  # frames per film strip
+MOST = 60  # classes up to which a confusion matrix has labels
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a test found."""
+    """The result of a test."""
 
     samples: Sequence[Sample]
     classes: Sequence[str]
     indices: torch.Tensor  # (N,) into samples
     labels: torch.Tensor  # (N,)
     shares: torch.Tensor  # (N, classes): probabilities
-    problems: dict[str, str]  # videos that could not be read, by path
-    views: str  # how each was looked at
+    problems: dict[str, str]  # videos that could not be read: path -> reason
+    views: str  # the views of each video, as text
     seconds: float
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures."""
-        found = accuracy(self.labels, self.shares)
+        """The metrics as JSON data."""
+        scores = accuracy(self.labels, self.shares)
         return {
             "videos": len(self.labels),
             "skipped": len(self.problems),
             "views": self.views,
-            **{name: None if math.isnan(value) else value for name, value in found.items()},
+            **{name: None if math.isnan(value) else value for name, value in scores.items()},
             "classes": len(self.classes),
             "seconds": round(self.seconds, 2),
         }
 
 
 def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, Any]:
-    """Writes the report; with the folder of the run, its curves too. Returns the figures."""
+    """Write the report, with training curves if `run` is the folder of a run, and return the metrics."""
     folder.mkdir(parents=True, exist_ok=True)
     metrics = result.metrics
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
@@ -88,7 +88,7 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
 
 
 def line(metrics: dict[str, Any]) -> str:
-    """The figures in one line."""
+    """Format the metrics as one line."""
     if metrics["top1"] is None:
         return f"no video could be read ({metrics['skipped']} skipped)"
     skipped = f", {metrics['skipped']} skipped" if metrics["skipped"] else ""
@@ -124,7 +124,7 @@ def _predictions(result: Result, path: Path) -> None:
 
 
 def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:
-    """A figure that needs no screen, and its axes."""
+    """Return a figure for a headless backend, and its axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -177,7 +177,7 @@ def _confusion(result: Result, path: Path) -> None:
 
 
 def _worst(result: Result, path: Path) -> bool:
-    """Film strips of the videos whose class was found least likely, of those that were judged wrongly."""
+    """Draw film strips of the misclassified videos whose class has the lowest probability; False if there are none."""
     own = result.shares.gather(1, result.labels[:, None])[:, 0]
     wrong = (result.shares.argmax(1) != result.labels).nonzero()[:, 0]
     order = wrong[own[wrong].argsort(stable=True)][:WORST].tolist()
@@ -199,7 +199,7 @@ def _worst(result: Result, path: Path) -> bool:
     figure, axes = _figure(len(strips), STRIP, figsize=(1.5 * STRIP, 1.75 * len(strips)))
     rows = np.asarray(axes).reshape(len(strips), STRIP)
     for row, (title, frames) in zip(rows, strips, strict=True):
-        # No title: a long one, which the layout counts, would push the other pictures away.
+        # Not a title of the axes: a long one would shrink the other axes in the layout.
         row[0].text(0, 1.04, title, transform=row[0].transAxes, fontsize=9).set_in_layout(False)
         for place, frame in zip(row, frames, strict=True):
             place.imshow(frame.numpy())

@@ -1,16 +1,16 @@
-"""What a training run is, as plain data: a folder with the compiled module and `run.json`, which tell all there is.
+"""Training runs as plain data: a folder with the compiled module and `run.json`, which describe the run completely.
 
-    NAME.py               the module, as `archdsl compile` writes it: for itself, without archdsl
+    NAME.py               the module, as `archdsl compile` writes it, independent of archdsl
     run.json              everything else that the run depends on: `Run`
-    classes.txt           the names of the classes, one a line, in the order of the logits
-    steps.csv epochs.csv  what was measured on the way; TensorBoard's files stand beside them
-    skipped.csv           videos that could not be used, and why
-    checkpoints/last.ckpt where it goes on from
-    weights.safetensors   of the last epoch: `load_state_dict` of the module takes them
-    best.safetensors      of the epoch that did best in validation
-    report/               what came out
+    classes.txt           the names of the classes, one per line, in the order of the logits
+    steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
+    skipped.csv           videos that could not be used, with the reason
+    checkpoints/last.ckpt the checkpoint to resume from
+    weights.safetensors   weights of the last epoch, for `load_state_dict` of the module
+    best.safetensors      weights of the epoch with the best validation accuracy
+    report/               the report of the test
 
-Nothing else is needed to go on, to test, to predict or to export.
+Nothing else is needed to resume, test, predict or export.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ LAST = "checkpoints/last.ckpt"
 
 
 class TrainingError(CommandError):
-    """A run cannot go on; what it has written so far is whole."""
+    """A run fails; the files written so far are intact."""
 
     kind = "training"
 
 
 @dataclass(frozen=True)
 class Data:
-    """Where videos come from: what `archdsl.train.data.listing.read_split` needs."""
+    """The source of videos: arguments of `archdsl.train.data.listing.read_split`."""
 
     data: str
     val: str | None = None
@@ -57,7 +57,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """All that a run depends on."""
+    """Everything that a run depends on."""
 
     name: str
     command: str
@@ -67,16 +67,16 @@ class Run:
     classes: tuple[str, ...]
     data: Data
     engine: Engine
-    weights: str | None = None  # what it began with, by our names; a file beside run.json
-    frozen: bool = False  # whether all but the head stays as it began
-    dropout: float | None = None  # in place of the spec's
-    source: str = field(default="", repr=False)  # the text of the module
+    weights: str | None = None  # initial weights, by our names: a file beside run.json
+    frozen: bool = False  # train the head only
+    dropout: float | None = None  # overrides the spec's
+    source: str = field(default="", repr=False)  # source code of the module
 
     def model(self) -> torch.nn.Module:
-        """Return a new module, its weights at their start.
+        """Return a new module, with initialised weights.
 
         Raises:
-            TrainingError: if NAME.py is none that `archdsl compile` has written.
+            TrainingError: if NAME.py was not written by `archdsl compile`.
         """
         from torch import nn
 
@@ -89,7 +89,7 @@ class Run:
         return model
 
     def save(self, folder: Path) -> None:
-        """Writes it down."""
+        """Write the files of the run."""
         data: dict[str, Any] = {**asdict(self), "recipe": self.recipe.as_dict()}
         write_atomically(folder / f"{self.name}.py", data.pop("source"))
         write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
@@ -97,10 +97,10 @@ class Run:
 
 
 def load_run(folder: Path) -> Run:
-    """The run in a folder.
+    """Load the run of a folder.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if the folder has no run.
         DataError: if its files are damaged.
     """
     try:

@@ -1,13 +1,12 @@
-"""A small set of videos whose class is in the order of their frames alone.
+"""A small synthetic data set of videos whose class depends on the order of frames only.
 
 Each class has a twin whose videos are those of the class, played backwards: a shape that moves right or left, grows or
-shrinks, turns one way or the other, is first red and then blue or the reverse. What a video shows in all, and
-how long, is the same for both of a pair. Whoever sees the frames without their order can tell the pair, and no more:
-half of the answers are right at best, and so is one of eight without any look. Every frame is coded on its own and in
-the same quality, so that no trace of the compression tells where in the video it stood.
+shrinks, turns clockwise or anticlockwise, changes from red to blue or back. The set of frames has the same distribution
+for both of a pair, so that a model without temporal order reaches 50 % accuracy at best; chance is 1 of 8. Every frame
+is an intra frame of the same quality, so that compression artefacts do not reveal its position.
 """
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownMemberType=false
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ SIZE = 64  # pixels, both ways
 FRAMES = 24
 FPS = 12
 
-# How a network learns them in minutes, whatever its family: small clips that must not be mirrored and are all there is
-# to see of a video, looked at once.
+# A recipe with which networks of every family learn the classes in minutes: small clips of the whole video, not
+# mirrored, with a single view in tests.
 RECIPE: dict[str, Any] = {
     "optimizer": "adamw", "lr": 2e-3, "lr_batch": 16, "weight_decay": 0.05, "decay_norms": False, "schedule": "cosine",
     "steps": (), "epochs": 6, "warmup": 1, "warmup_start": 0.1, "final_lr": 0, "layer_decay": 1, "backbone_lr": 1,
@@ -38,9 +37,9 @@ RECIPE: dict[str, Any] = {
     "sampling": "segments", "jitter": (1, 1), "area": (), "flip": False, "test_scale": 1,
     "test_clips": 1, "test_crops": 1,
 }  # fmt: skip
-CLIP = 64  # height and width, where the user does not say
+CLIP = 64  # default height and width
 
-# A class, and the one whose videos are its own played backwards.
+# Pairs of a class and its twin, whose videos are played backwards.
 PAIRS = (
     ("right", "left"),
     ("grow", "shrink"),
@@ -53,7 +52,7 @@ TWINS = {a: b for one, other in PAIRS for a, b in ((one, other), (other, one))}
 
 @dataclass(frozen=True)
 class Shape:
-    """What one frame shows: centre, half width and half height in shares of the picture, angle, roundness, colour."""
+    """The shape in one frame: centre, half width and half height (fractions of the frame), angle, roundness, colour."""
 
     x: float
     y: float
@@ -64,17 +63,17 @@ class Shape:
     colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
-Motion = Callable[[float], Shape]  # what is seen at a share of the video, from 0 to 1
+Motion = Callable[[float], Shape]  # the shape at a fraction of the video, from 0 to 1
 
 
 def make(folder: Path, videos: int, seed: int = 0, frames: int = FRAMES) -> None:
-    """Writes `folder/train/CLASS/N.mp4`, and a quarter as many to `folder/val`, unless they are there.
+    """Write `folder/train/CLASS/N.mp4`, and a quarter as many to `folder/val`; existing files are kept.
 
     Args:
-        folder: where to.
-        videos: the number in each class for training.
-        seed: of all that is random.
-        frames: of each video.
+        folder: the folder of the data set.
+        videos: number of training videos per class.
+        seed: seed of the random numbers.
+        frames: frames per video.
     """
     for part, (split, count) in enumerate((("train", videos), ("val", max(1, videos // 4)))):
         for label, name in enumerate(CLASSES):
@@ -86,7 +85,7 @@ def make(folder: Path, videos: int, seed: int = 0, frames: int = FRAMES) -> None
 
 
 def video(name: str, random: np.random.Generator, frames: int = FRAMES) -> NDArray[np.uint8]:
-    """A video of a class: (frames, height, width, 3)."""
+    """Return a video of a class: uint8 (frames, height, width, 3)."""
     first = next(pair[0] for pair in PAIRS if name in pair)
     motion = _MOTIONS[first](random)
     shapes = [motion(share) for share in np.linspace(0, 1, frames).tolist()]
@@ -98,7 +97,7 @@ def video(name: str, random: np.random.Generator, frames: int = FRAMES) -> NDArr
 
 
 def write(path: Path, frames: NDArray[np.uint8]) -> None:
-    """Encodes frames (T, H, W, 3) as an mp4 of H.264 in which each is a picture of its own."""
+    """Encode frames (T, H, W, 3) as an H.264 mp4 of intra frames only."""
     import av
 
     temporary = path.with_suffix(".part")
@@ -153,12 +152,12 @@ _MOTIONS: dict[str, Callable[[np.random.Generator], Motion]] = {
 
 
 def _look(random: np.random.Generator) -> dict[str, Any]:
-    """A square or a circle, of any bright colour."""
+    """Return the roundness and colour of a random shape: a square or a circle, of a bright colour."""
     return {"round": float(random.integers(2)), "colour": tuple(random.uniform(0.6, 1.0, 3))}
 
 
 def _cover(shape: Shape) -> NDArray[np.float64]:
-    """How much of each pixel a shape covers: (H, W) from 0 to 1."""
+    """Return the coverage of each pixel by a shape: (H, W), from 0 to 1."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1)
     cos, sin = math.cos(shape.angle), math.sin(shape.angle)
     u = cos * (x - shape.x) + sin * (y - shape.y)

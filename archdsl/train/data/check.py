@@ -1,4 +1,4 @@
-"""Reads every video once, before a training does: what there is, what is too short for a clip, what is damaged."""
+"""Check of a data set before training: statistics of its videos, and which are damaged or too short for a clip."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SHOWN = 20  # resolutions to show, the most frequent first
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known of a video once it has been read; `problem` is empty where there is none."""
+    """The result of reading one video; `problem` is empty if there is none."""
 
     sample: Sample
     part: str  # `train` or `val`
     video: Video | None = None
     problem: str = ""
-    short: bool = False  # the problem is that a clip needs more frames
+    short: bool = False  # the problem: fewer frames than a clip
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings, in the order of the split."""
+    """The findings for all videos, in the order of the split."""
 
     split: Split
     findings: tuple[Finding, ...]
@@ -56,11 +56,11 @@ class Report:
 
     @property
     def in_both(self) -> list[str]:
-        """Files that are for training and for validation."""
+        """The files that are both in the training and the validation set."""
         return sorted({s.path for s in self.split.train} & {s.path for s in self.split.val})
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON has it."""
+        """Return the report as JSON data."""
         videos = [f.video for f in self.findings if f.video is not None]
         return {
             "note": self.split.note,
@@ -78,7 +78,7 @@ class Report:
         }
 
     def as_text(self) -> str:
-        """All of it for a person."""
+        """Return the report as text."""
         data = self.as_dict()
         counts = [["class", "train", "val"]]
         counts += [[c["name"], str(c["train"]), str(c["val"])] for c in data["classes"]]
@@ -115,14 +115,14 @@ def check_data(
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Reads the first, the middle and the last frame of every video, whatever is wrong with some.
+    """Read the first, the middle and the last frame of every video, and report all faults.
 
     Args:
         split: the videos.
-        sampling: the clips that they shall have frames enough for.
-        full: whether all frames are read.
-        workers: processes; 0: this one, which a decoder that crashes takes along.
-        progress: is told how many videos have been read, of how many.
+        sampling: the sampling of clips, for which videos need enough frames.
+        full: read all frames.
+        workers: number of processes; with 0, a crash of the decoder ends this process.
+        progress: called with the number of videos read and their total.
     """
     samples = [("train", s) for s in split.train] + [("val", s) for s in split.val]
     look = partial(_look, frames=sampling.frames if sampling is not None else None, full=full)
@@ -149,7 +149,7 @@ def _one_by_one(
     numbers: Sequence[int],
     note: Callable[[int, Finding], None],
 ) -> None:
-    """Read some samples, each in a process of its own: one of them has crashed the decoder."""
+    """Read some samples, one of which has crashed the decoder, each in a separate process."""
     for number in numbers:
         if _in_pool(look, samples, [number], 1, note):
             note(number, Finding(samples[number][1], samples[number][0], problem="makes the decoder crash"))
@@ -162,7 +162,7 @@ def _in_pool(
     workers: int,
     note: Callable[[int, Finding], None],
 ) -> bool:
-    """Looks at some samples in processes; whether one of these has crashed, so that some are left over."""
+    """Read some samples in worker processes; return True if one has crashed, so that some samples are not read."""
     crashed = False
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         futures: dict[Any, int] = {}
@@ -180,19 +180,19 @@ def _in_pool(
 
 
 def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Finding:
-    """Reads one video."""
+    """Read one video."""
     video = None
     try:
         with Reader(sample.path) as reader:
             video = reader.video
             begin, end, count = part_of(sample, video)
             places = range(count) if full else sorted({0, count // 2, count - 1})
-            # a corner of each frame is enough: it has been decoded as a whole
+            # a corner of each frame is enough: the whole frame has been decoded
             times = [begin + (n + 0.5) * (end - begin) / count for n in places]
             reader.read(times, lambda frame: frame[:1, :1].clone())
     except MemoryError:
         raise
-    except Exception as error:  # whatever one video does, the others are read
+    except Exception as error:  # the other videos are still read
         return Finding(sample, part, video, str(error) or type(error).__name__)
     if video.missing:
         promised = video.frames + video.missing

@@ -1,4 +1,4 @@
-"""Which moments of a video make a clip, and which part of the picture."""
+"""Temporal sampling and spatial cropping of clips."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RULES = ("dense", "segments")
-ASPECTS = (3 / 4, 4 / 3)  # of a random crop by area, as Szegedy et al. (2015) have them
+ASPECTS = (3 / 4, 4 / 3)  # aspect ratios of a random crop by area (Szegedy et al. 2015)
 TRIES = 10  # to find such a crop, as in torchvision
 
 
-# --- moments ---------------------------------------------------------------------------------------------------------
+# --- times -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the frames of a clip are chosen.
+    """Temporal sampling: the choice of a clip's frames.
 
     `dense`: `interval / fps` seconds apart, as `temporal_sampling` of PySlowFast; `segments`: one of each of as many
     equal parts of the video, as TSN (Wang et al. 2016) and the models of Something-Something.
     """
 
     frames: int
-    interval: float  # frames of a video of `fps` from one to the next
+    interval: float  # frames, at `fps`, from one frame of a clip to the next
     fps: float
     rule: str = "dense"
 
@@ -45,13 +45,13 @@ class Sampling:
 
 
 def training_times(sampling: Sampling, duration: float, frame_count: int, generator: torch.Generator) -> list[float]:
-    """Random moments for a clip: a random begin, or a random moment in each part.
+    """Return random times of a clip's frames, in seconds: a random start, or a random time in each segment.
 
     Args:
-        sampling: how they are chosen.
+        sampling: the temporal sampling.
         duration: seconds of the video.
-        frame_count: its frames.
-        generator: of what is random.
+        frame_count: frames of the video.
+        generator: the random number generator.
 
     Raises:
         VideoError: if the video has fewer frames than the clip.
@@ -64,14 +64,14 @@ def training_times(sampling: Sampling, duration: float, frame_count: int, genera
 
 
 def test_times(sampling: Sampling, duration: float, frame_count: int, index: int, clips: int) -> list[float]:
-    """The moments of one of some clips, evenly over the video; of a single one the middle.
+    """Return the times of one of several test clips, in seconds; clips are spread evenly, a single one is central.
 
     Args:
-        sampling: how they are chosen.
+        sampling: the temporal sampling.
         duration: seconds of the video.
-        frame_count: its frames.
-        index: of the clip, from 0. Of several clips by segments, each takes its own moment of every part.
-        clips: how many there are.
+        frame_count: frames of the video.
+        index: index of the clip, from 0. With `segments`, each clip has a different time in every segment.
+        clips: number of clips.
 
     Raises:
         VideoError: if the video has fewer frames than the clip.
@@ -84,7 +84,7 @@ def test_times(sampling: Sampling, duration: float, frame_count: int, index: int
 
 
 def _draws(count: int, generator: torch.Generator) -> list[float]:
-    """Random numbers from 0 to below 1."""
+    """Draw uniform random numbers in [0, 1)."""
     drawn: Any = torch.rand(count, generator=generator, dtype=torch.float64)
     return drawn.tolist()
 
@@ -96,25 +96,25 @@ def _check_length(sampling: Sampling, frame_count: int) -> None:
 
 
 def _dense(sampling: Sampling, duration: float, frame_count: int, share: float) -> list[float]:
-    """Moments at equal distances, which begin at a share of what the clip leaves free of the video.
+    """Return equidistant times; the start is `share` of the way between the earliest and the latest possible start.
 
-    They aim at the middle of what each frame is shown for, so that none is missed for a rounding error.
+    Times are in the middle of a frame's display interval, so that rounding errors do not change frames.
     """
     shown = duration / frame_count
     step = sampling.interval / sampling.fps
     free = duration - shown - (sampling.frames - 1) * step
-    if free < 0:  # it spans less time than the clip asks: all of it
+    if free < 0:  # the video is shorter than the clip: use all of it
         step = duration / sampling.frames
         return [(i + 0.5) * step for i in range(sampling.frames)]
     return [share * free + shown / 2 + i * step for i in range(sampling.frames)]
 
 
-# --- the part of the picture -----------------------------------------------------------------------------------------
+# --- crops -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the picture, in pixels of the video, which need not be whole; `flip` mirrors left and right."""
+    """A crop of the frame, in (fractional) pixels; `flip` mirrors left and right."""
 
     top: float
     left: float
@@ -132,18 +132,18 @@ def training_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
     flip: bool,
     generator: torch.Generator,
 ) -> Box:
-    """A random part of a picture, of whole pixels.
+    """Return a random crop of a frame, in whole pixels.
 
     Args:
-        height: of the picture.
-        width: of the picture.
+        height: height of the frame.
+        width: width of the frame.
         crop: height and width of the clip.
-        jitter: the picture is scaled to cover the crop, times a random number from here to there (Simonyan and
-            Zisserman 2015), all as likely; the crop is a random part of that. SlowFast: 224 of 256 to 320.
-        area: the share of the picture, from here to there, with a random aspect (Szegedy et al. 2015; torchvision's
-            `RandomResizedCrop`); it counts in place of `jitter`.
-        flip: whether it is mirrored half of the time.
-        generator: of what is random.
+        jitter: range of the scale jitter (Simonyan and Zisserman 2015): the frame is scaled to cover the crop, times a
+            uniform random number; the crop is at a random place. SlowFast: 224 of 256 to 320.
+        area: range of the crop's share of the frame's area, with a random aspect ratio (Szegedy et al. 2015;
+            torchvision's `RandomResizedCrop`); it replaces `jitter`.
+        flip: mirror half of the crops.
+        generator: the random number generator.
     """
     draws = _draws(4 + 2 * TRIES, generator)
     flipped = flip and draws[0] < 0.5
@@ -159,31 +159,31 @@ def training_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
 def _shape_of_area(
     height: int, width: int, crop: tuple[int, int], area: tuple[float, float], draws: Sequence[float]
 ) -> tuple[float, float] | None:
-    """Height and width of a random share and aspect, or None if none is found that fits."""
+    """Return height and width for a random area and aspect ratio; None if no draw fits the frame."""
     low, high = (math.log(a * crop[1] / crop[0]) for a in ASPECTS)
     for share, shape in zip(draws[::2], draws[1::2], strict=True):
         pixels = height * width * (area[0] + (area[1] - area[0]) * share)
         aspect = math.exp(low + (high - low) * shape)
-        found = math.sqrt(pixels / aspect), math.sqrt(pixels * aspect)
-        if found[0] <= height and found[1] <= width:
-            return found
+        size = math.sqrt(pixels / aspect), math.sqrt(pixels * aspect)
+        if size[0] <= height and size[1] <= width:
+            return size
     return None
 
 
 def test_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
     height: int, width: int, crop: tuple[int, int], scale: float, index: int, crops: int
 ) -> Box:
-    """One of some parts of a picture along its longer side, at equal distances; a single one is in the middle.
+    """Return one of several equidistant crops along the longer side of a frame; a single one is in the centre.
 
     Three are left, centre and right, or top, centre and bottom: `uniform_crop` of PySlowFast.
 
     Args:
-        height: of the picture.
-        width: of the picture.
+        height: height of the frame.
+        width: width of the frame.
         crop: height and width of the clip.
-        scale: the picture is scaled to cover the crop, times this.
-        index: of the part, from 0.
-        crops: how many there are.
+        scale: the frame is scaled to cover the crop, times this.
+        index: index of the crop, from 0.
+        crops: number of crops.
     """
     box_height, box_width = _covering(height, width, crop, scale)
     down, right = height - box_height, width - box_width
@@ -194,20 +194,20 @@ def test_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
 
 
 def _covering(height: int, width: int, crop: tuple[int, int], scale: float) -> tuple[float, float]:
-    """Of the picture that is scaled to cover the crop, times a scale of at least 1, the size of the crop."""
+    """Return a crop's height and width in pixels of the unscaled frame, which is scaled to cover it, times `scale`."""
     ratio = max(scale, 1.0) * max(crop[0] / height, crop[1] / width)
     return min(crop[0] / ratio, height), min(crop[1] / ratio, width)
 
 
 def cut(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
-    """The box of some frames, scaled: bilinear, as `F.interpolate(align_corners=False)` does it, without a low-pass.
+    """Crop frames and resize: bilinear, as `F.interpolate(align_corners=False)`, without antialiasing.
 
-    A box of whole pixels, as all random ones are, is several times as fast.
+    A box of whole pixels, such as every random one, is several times faster.
 
     Args:
         frames: uint8 (T, H, W, 3).
-        box: the part.
-        size: height and width of what it becomes.
+        box: the crop.
+        size: height and width of the result.
 
     Returns:
         uint8 (3, T, height, width).
@@ -223,7 +223,7 @@ def cut(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _sampled(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
-    """A box of parts of pixels: uint8 (T, 3, height, width). Past the border of the picture its last pixel counts."""
+    """Return a crop of fractional pixels as uint8 (T, 3, height, width); the border is replicated."""
     bottom, right = math.ceil(box.top + box.height) + 1, math.ceil(box.left + box.width) + 1
     top, left = max(0, math.floor(box.top) - 1), max(0, math.floor(box.left) - 1)
     part = frames[:, top:bottom, left:right].permute(0, 3, 1, 2).float()
@@ -235,6 +235,6 @@ def _sampled(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Ten
 
 
 def _places(begin: float, length: float, size: int, pixels: int) -> torch.Tensor:
-    """The middles of `size` equal parts of a length, on an axis of so many pixels that runs from −1 to 1."""
+    """Return the centres of `size` equal parts of an interval, in the coordinates of `grid_sample` (−1 to 1)."""
     middles = begin + (torch.arange(size, dtype=torch.float64) + 0.5) * (length / size)
     return (middles * (2 / pixels) - 1).float()

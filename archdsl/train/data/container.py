@@ -1,4 +1,4 @@
-"""An open video file: its stream, its measures and its packets."""
+"""An open video file: its stream, its properties and its packets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ class Container:
 
     @property
     def video(self) -> Video:
-        """What there is of it."""
+        """The properties of the video; computed on first use.
+
+        Raises:
+            VideoError: if it has no frames.
+        """
         if self._measured is None:
             try:
                 self._measured = self._measure()
@@ -51,11 +55,11 @@ class Container:
         return self._measured
 
     def _open(self) -> None:
-        """Opens the file, or opens it anew to stand at its beginning."""
+        """Open the file, or reopen it at its start."""
         logging.set_level(None)
         logging.set_libav_level(logging.PANIC)
         try:
-            # a list of videos is no place to reach the network from
+            # paths in a list of videos must not access the network
             self._container: InputContainer = av.open(
                 os.path.abspath(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
             )
@@ -75,7 +79,7 @@ class Container:
         self._tick = float(self._stream.time_base or 1)
         rate = self._stream.average_rate or self._stream.guessed_rate or 25
         self._step = max(1, round(1 / (float(rate) * self._tick)))
-        # AVI has no times of showing: those that are guessed for B-frames are wrong, while frames come out in order
+        # AVI has no presentation timestamps: the guesses for B-frames are wrong, but frames are decoded in order
         self._by_dts = self._container.format.name == "avi"
         self._seekable = self._container.format.name != "mpeg"  # program streams do not time every frame
         self._fresh, self._sought = True, False
@@ -98,7 +102,7 @@ class Container:
         return Video(*self._shape, frames, duration, frames / duration, context.name, missing)
 
     def _counted(self) -> tuple[int, float]:
-        """Frames and seconds, by the packets."""
+        """Return the number of frames and the duration in seconds, by counting packets."""
         frames, begin, end = 0, math.inf, -math.inf
         if not self._fresh:
             self._open()
@@ -112,7 +116,7 @@ class Container:
         return frames, ticks * self._tick
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The packets of the stream, from where the container stands to its end or to where it cannot be read."""
+        """Yield the packets of the stream, from the current position to the end, or to the first that is unreadable."""
         packets = self._container.demux(self._stream)
         while True:
             try:

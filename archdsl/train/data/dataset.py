@@ -1,7 +1,7 @@
 """Clips of videos, for a DataLoader.
 
-What is random comes from a generator that the seed, the epoch and the index alone determine: neither the number of
-workers nor the order of loading changes a clip.
+Random numbers depend on the seed, the epoch and the index only: neither the number of workers nor the order of loading
+changes a clip.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Item(TypedDict):
-    """One sample: `clip` is uint8 (V, 3, T, h, w), of V views; `problems` are paths with reasons."""
+    """One sample: `clip` is uint8 (V, 3, T, h, w), with V views; `problems` are paths with reasons."""
 
     clip: torch.Tensor
     label: int
@@ -33,7 +33,7 @@ class Item(TypedDict):
 
 
 class Batch(TypedDict):
-    """Several samples: uint8 (B, V, 3, T, h, w), int64 (B,), int64 (B,), and all their problems."""
+    """A batch of samples: uint8 (B, V, 3, T, h, w), int64 (B,), int64 (B,), and all their problems."""
 
     clip: torch.Tensor
     label: torch.Tensor
@@ -42,26 +42,26 @@ class Batch(TypedDict):
 
 
 class Clips(torch.utils.data.Dataset[Item]):
-    """The clips of some samples, by (epoch, index).
+    """Dataset of the clips of some samples, by (epoch, index).
 
     In training it has one random view of each sample; a faulty video is replaced by the next good one, and listed in
-    `problems`. Else it has `clips` times `crops` views, in this order, and a faulty video gives zeros and the label −1.
+    `problems`. In tests it has `clips` times `crops` views, in this order; a faulty video has zeros and the label −1.
 
     Args:
         samples: the videos, with their labels.
-        sampling: which moments make a clip.
+        sampling: the temporal sampling.
         size: height and width of a clip.
-        training: whether the views are random.
-        seed: of what is random.
-        jitter: random scales in training: `training_box` of `clips.py`.
-        area: random areas in training, likewise.
-        flip: whether half of the views are mirrored in training.
-        test_scale: the scale of the picture in test: `test_box`.
-        clips: moments of a video to begin a clip at, in test.
-        crops: parts of the picture, in test.
+        training: random views.
+        seed: seed of the random numbers.
+        jitter: scale jitter in training: see `training_box` of `clips.py`.
+        area: range of random areas in training, likewise.
+        flip: mirror half of the views in training.
+        test_scale: scale of the frame in tests: see `test_box`.
+        clips: clips per video in tests.
+        crops: crops per clip in tests.
         decoder: `pyav`, `torchcodec` or `auto`.
-        device: where torchcodec decodes.
-        shuffle_frames: whether each clip has its frames in a random order.
+        device: device on which torchcodec decodes.
+        shuffle_frames: shuffle the frames of each clip.
     """
 
     def __init__(  # noqa: PLR0913  # what a recipe says of it
@@ -97,7 +97,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """One sample. In training its index and label are those of the video that stands in for a faulty one.
+        """Return one sample; in training, index and label are those of the video that replaces a faulty one.
 
         Raises:
             VideoError: in training, if all videos are faulty.
@@ -111,7 +111,7 @@ class Clips(torch.utils.data.Dataset[Item]):
                 clip = self._views(sample, _generator(self.seed, epoch, index, tried))
             except MemoryError:
                 raise
-            except Exception as error:  # whatever one video does, the others go on
+            except Exception as error:  # the other videos are still used
                 problems.append((sample.path, str(error) or type(error).__name__))
             else:
                 return {"clip": clip, "label": sample.label, "index": number, "problems": problems}
@@ -122,16 +122,16 @@ class Clips(torch.utils.data.Dataset[Item]):
         return {"clip": empty, "label": -1, "index": index, "problems": problems}
 
     def _views(self, sample: Sample, generator: torch.Generator) -> torch.Tensor:
-        """All views of a sample: uint8 (V, 3, T, h, w)."""
+        """Return all views of a sample: uint8 (V, 3, T, h, w)."""
         with Reader(sample.path) as reader:
             video = reader.video
             begin, end, frames = part_of(sample, video)
             clips = [self._times(end - begin, frames, index, generator) for index in range(self.clips)]
-            found = self._read(reader, [begin + t for times in clips for t in times], self._boxes(generator))
+            views = self._read(reader, [begin + t for times in clips for t in times], self._boxes(generator))
         if self.shuffle_frames:
-            orders = [torch.randperm(self.sampling.frames, generator=generator) for _ in range(len(found))]
-            found = torch.stack([view[:, order] for view, order in zip(found, orders, strict=True)])
-        return found
+            orders = [torch.randperm(self.sampling.frames, generator=generator) for _ in range(len(views))]
+            views = torch.stack([view[:, order] for view, order in zip(views, orders, strict=True)])
+        return views
 
     def _times(self, duration: float, frames: int, index: int, generator: torch.Generator) -> list[float]:
         if self.training:
@@ -139,7 +139,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         return test_times(self.sampling, duration, frames, index, self.clips)
 
     def _boxes(self, generator: torch.Generator) -> Boxes:
-        """The parts of a picture whose size is known once a frame is there; always the same ones."""
+        """Return the function from a frame's size to its crops, which are drawn once."""
         known: list[Box] = []
 
         def boxes(height: int, width: int) -> list[Box]:
@@ -153,7 +153,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         return boxes
 
     def _read(self, reader: Reader, times: Sequence[float], boxes: Boxes) -> torch.Tensor:
-        """The views at the times of all clips: uint8 (V, 3, T, h, w). A frame of several clips is decoded once."""
+        """Return the views for the times of all clips, uint8 (V, 3, T, h, w); shared frames are decoded once."""
 
         def view(frame: torch.Tensor) -> torch.Tensor:  # (crops, 3, h, w)
             parts = boxes(frame.shape[0], frame.shape[1])
@@ -168,10 +168,10 @@ class Clips(torch.utils.data.Dataset[Item]):
 
 
 def part_of(sample: Sample, video: Video) -> tuple[float, float, int]:
-    """Where the part of a video that is a sample begins and ends, in seconds, and how many frames it has.
+    """Return start and end, in seconds, of a sample in its video, and its number of frames.
 
     Raises:
-        VideoError: if the video ends before.
+        VideoError: if the video ends before the sample starts.
     """
     begin, end = sample.start, video.duration if sample.end is None else min(sample.end, video.duration)
     if begin >= end:
@@ -180,7 +180,7 @@ def part_of(sample: Sample, video: Video) -> tuple[float, float, int]:
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """The batch of some items."""
+    """Collate items into a batch."""
     return {
         "clip": torch.stack([item["clip"] for item in items]),
         "label": torch.tensor([item["label"] for item in items]),
@@ -190,11 +190,11 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    """A generator that depends on some numbers, and differs for others."""
+    """Return a generator seeded with some numbers."""
     return torch.Generator().manual_seed(seed_of(*numbers))
 
 
 def seed_of(*numbers: int) -> int:
-    """One seed that depends on some numbers, and differs for others."""
+    """Return one seed, a hash of some numbers."""
     digest = hashlib.blake2b(struct.pack(f"<{len(numbers)}q", *numbers), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

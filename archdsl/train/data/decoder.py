@@ -1,4 +1,4 @@
-"""Frames of an open video, in the order of showing, from where its container stands."""
+"""Decoding of an open video's frames, in presentation order, from the container's current position."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-AHEAD = 32  # packets to look at before one is decoded: frames are shown at most 16 later than their place
+AHEAD = 32  # packets of lookahead before one is decoded: reordering delays a frame by at most 16
 
 
 class Decoder(Container):
-    """A container whose frames are decoded where they may be wanted."""
+    """A container that decodes frames, skipping those that are not wanted where possible."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.decoded = 0  # frames that have been decoded
-        self._delay: int | None = None  # ticks from the first packet's decoding to its frame's showing
+        self.decoded = 0  # number of decoded frames
+        self._delay: int | None = None  # ticks from the first packet's decoding time to its presentation time
         self._wanted: Sequence[int] = ()
         super().__init__(path)
 
@@ -38,19 +38,19 @@ class Decoder(Container):
         self._forget()
 
     def _forget(self) -> None:
-        """Nothing has been read from here on."""
-        self._due: list[int] = []  # stamps of packets whose frames have not come out
-        self._lost: list[tuple[int, str]] = []  # stamps of those that were refused, and why
-        self._at: int | None = None  # stamp of the last frame that came out
-        self._read: int | None = None  # of the last packet, in the order of decoding
-        self._end: int | None = None  # where the last packet's frame ends
+        """Reset the decoding state, after a seek."""
+        self._due: list[int] = []  # timestamps of packets whose frames are not decoded yet
+        self._lost: list[tuple[int, str]] = []  # timestamps of rejected packets, with the reason
+        self._at: int | None = None  # timestamp of the last decoded frame
+        self._read: int | None = None  # decoding timestamp of the last packet
+        self._end: int | None = None  # end of the last packet's frame
 
     def _decode(self, *, after_key: bool) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames in the order of showing, with their stamps, from where the container stands.
+        """Yield frames in presentation order, with their timestamps, from the container's current position.
 
         Args:
-            after_key: leave out packets before the first key frame, and what is shown before it but coded after it: for
-                these frames something is missing.
+            after_key: skip packets before the first key frame, and frames that are coded after it but shown before it,
+                which lack a reference.
         """
         self._fresh = False
         since: int | None = None
@@ -79,7 +79,7 @@ class Decoder(Container):
         yield from self._stamped(self._given(None, self._end), since)
 
     def _is_needed(self, packet: Packet[VideoStream], stamps: Iterable[int]) -> bool:
-        """Whether the frame of a packet may be wanted; others need no decoding unless more frames depend on them."""
+        """Return True if the frame of a packet may be wanted; other frames are decoded only as references."""
         stamp = packet.pts
         if stamp is None or self._by_dts or not self._wanted:
             return True
@@ -96,7 +96,7 @@ class Decoder(Container):
                 self._due.append(stamp)
 
     def _given(self, packet: Packet[VideoStream] | None, stamp: int | None) -> list[VideoFrame]:
-        """What comes out of the decoder for a packet, or at the end."""
+        """Return the frames that the decoder outputs for a packet, or at the end (None)."""
         try:
             return cast("Any", self._stream).decode(packet)
         except EndOfFile:
@@ -110,7 +110,7 @@ class Decoder(Container):
         for number, frame in enumerate(frames):
             self.decoded += 1
             stamp = frame.pts if not self._by_dts and frame.pts is not None else frame.dts
-            if stamp is None and self._by_dts and self._read is not None:  # no packet has brought the last ones out
+            if stamp is None and self._by_dts and self._read is not None:  # flushed without a packet
                 stamp = self._read + (self._delay or 0) - (len(frames) - 1 - number)
             elif stamp is None:
                 stamp = self._at + self._step if self._at is not None else 0
@@ -120,7 +120,7 @@ class Decoder(Container):
                 yield stamp, frame
 
     def _picture(self, frame: VideoFrame) -> torch.Tensor:
-        """A frame as uint8 (H, W, 3), of the size that the header says, upright."""
+        """Return a frame as uint8 (H, W, 3), of the size in the header, rotated upright."""
         width, height = self._shape  # a stream can change its size
         pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)

@@ -1,6 +1,6 @@
-"""Which videos there are, of which class, and which of them are kept for validation.
+"""Data sets: videos, their classes, and the split into training and validation.
 
-Folders with a subfolder for each class, lists of several forms, and the lists of Kinetics and Something-Something.
+Sources are folders with a subfolder per class, lists of several formats, and those of Kinetics and Something-Something.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".
 LISTS = (".csv", ".tsv", ".txt", ".json")
 TRAIN = ("train", "training")
 VAL = ("val", "validation", "validate", "valid", "test")
-LOOKED_AT = 100  # entries of a list, to see whether its paths begin in the right folder
+LOOKED_AT = 100  # entries of a list that are checked for an existing file
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A video, or its part from `start` to `end` seconds, and its class by number; −1 is unknown."""
+    """A video, or its part from `start` to `end` seconds, with its class index; −1 if unknown."""
 
     path: str
     label: int
@@ -35,7 +35,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Split:
-    """What is for training and what for validation; `note` says in one line where that comes from."""
+    """The samples for training and validation; `note` describes their source in one line."""
 
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
@@ -51,19 +51,19 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
     val_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
-    """The videos of a folder or list, for training and for validation.
+    """Read the videos of a folder or list, for training and for validation.
 
     Args:
-        data: a folder with a subfolder for each class; one that has such folders as `train` and `val`; or a list.
-        val: the same for validation. Without it, and if `data` says nothing of it, a share of each class is taken.
-        root: where the paths of lists begin; by default in the folder of the list.
-        classes: a file with the name of each class in a line, in the order of their numbers.
+        data: a folder with a subfolder per class, a folder with `train` and `val` of this form, or a list.
+        val: the same for validation. Without it, and without a split in `data`, a share of each class is used.
+        root: folder that paths in lists are relative to; by default that of the list.
+        classes: a file with one class name per line, in the order of their indices.
         val_share: the share of each class for validation.
-        seed: of its choice, which does not depend on the order of files.
+        seed: seed of that random choice, which does not depend on the order of files.
 
     Raises:
         UsageError: if there is no such file or folder.
-        DataError: with file and line, if there are no videos, or what there is contradicts itself.
+        DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; it must be between 0 and 1")
@@ -95,7 +95,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
 
 
 def loose_videos(folder: Path) -> Split | None:
-    """The videos right in a folder, of no class: to be looked at, not to be learned. None where there are none."""
+    """Return the videos directly in a folder, without classes, for checks only; None if there are none."""
     if not folder.is_dir():
         return None
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
@@ -130,7 +130,7 @@ def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Lis
 
 
 def _parts(folder: Path) -> tuple[Path, Path] | None:
-    """The folders, or else the lists, for training and for validation in a folder; None if these are no such names."""
+    """Return the folders, or else the lists, for training and validation in a folder; None if there are none."""
     found = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True) if p.is_dir()}
     lists = [p for p in sorted(folder.iterdir(), reverse=True) if p.is_file() and p.suffix.lower() in LISTS]
     if not any(name in found for name in TRAIN):
@@ -172,7 +172,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _by_column(listed: Listed) -> tuple[Listed, Listed | None]:
-    """The two parts that a column tells, if one does."""
+    """Divide a list by its column `split`, if it has one; the second part is None otherwise."""
     train = [e for e in listed.entries if e.split in TRAIN]
     val = [e for e in listed.entries if e.split in VAL[:-1]] or [e for e in listed.entries if e.split in VAL]
     if not train or not val:
@@ -187,7 +187,7 @@ def _names(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 
 def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) -> tuple[Sample, ...]:
-    """The samples, with the numbers of their classes."""
+    """Return the samples, with the indices of their classes."""
     samples: list[Sample] = []
     for entry in entries:
         if entry.label not in numbers:
@@ -207,7 +207,7 @@ def _unknown(label: str, classes: Sequence[str], data: Path) -> str:
 
 
 def _divided(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """A share of each class for validation: one video at least where there are two, and never all."""
+    """Split off a share of each class for validation: at least one video of two or more, and never all."""
     kept: set[Sample] = set()
     for label in sorted({s.label for s in samples}):
         own = sorted({s for s in samples if s.label == label}, key=lambda s: (_draw(s, seed), s.path))
@@ -216,6 +216,6 @@ def _divided(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[
 
 
 def _draw(sample: Sample, seed: int) -> bytes:
-    """What orders the samples of a class at random. The name of the file decides, not where its folder stands."""
+    """Return a sort key that orders the samples of a class at random, by file name only, not its folder."""
     text = f"{seed}\0{sample.label}\0{Path(sample.path).name}\0{sample.start}\0{sample.end}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()

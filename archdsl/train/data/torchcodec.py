@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def chosen_decoder(name: str) -> str:
-    """`pyav` or `torchcodec`, for a name that may be `auto`.
+    """Return `pyav` or `torchcodec`, for a name that may be `auto`.
 
     Raises:
         ValueError: if there is no such decoder, or it is not installed.
@@ -32,7 +32,7 @@ def chosen_decoder(name: str) -> str:
 
 
 def _why_no_torchcodec() -> str:
-    """Why torchcodec cannot be imported; empty if it can."""
+    """Return the reason why torchcodec cannot be imported; empty if it can."""
     try:
         import_module("torchcodec.decoders")
     except ModuleNotFoundError:
@@ -43,7 +43,7 @@ def _why_no_torchcodec() -> str:
 
 
 def read_by_torchcodec(path: str, times: Sequence[float], device: str, view: View | None) -> torch.Tensor:
-    """Return the frames that a video shows at some times, as `read_frames` has them."""
+    """Return the frames of a video at some times, as `read_frames`."""
     file_size(path)
     try:
         codec: Any = import_module("torchcodec.decoders")

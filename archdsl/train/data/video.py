@@ -1,4 +1,4 @@
-"""Videos: what is known of one, why one cannot be used, and its stream."""
+"""Properties, errors and stream of a video."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from av.video.stream import VideoStream
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-LARGEST = 2**26  # pixels of a frame; a header that says more is damaged, or meant to fill the memory
-FAULTS = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError)  # what PyAV raises of damaged videos
+LARGEST = 2**26  # pixels of a frame; a larger size in a header is damage, or an attack on memory
+FAULTS = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError)  # raised by PyAV for damaged videos
 
 
 class VideoError(Exception):
@@ -26,26 +26,26 @@ class VideoError(Exception):
 
 @dataclass(frozen=True)
 class Video:
-    """What there is of a video."""
+    """The properties of a video."""
 
-    width: int  # as coded: before the turn that a phone may ask for
+    width: int  # as coded, before the rotation in the metadata of a phone's video
     height: int
     frames: int
     duration: float  # seconds, from the first frame to the end of the last one
     fps: float  # on average
     codec: str
-    missing: int = 0  # frames that the header promises, and the file does not hold
+    missing: int = 0  # frames in the header's count that the file does not have
 
 
 def file_size(path: str) -> int:
-    """The bytes of a file.
+    """Return the size of a file in bytes.
 
     Raises:
-        VideoError: if it is none, or empty.
+        VideoError: if there is no such file, or it is empty.
     """
     try:
         os.fsencode(path).decode("utf-8")
-        found = os.stat(path)
+        status = os.stat(path)
     except UnicodeDecodeError:
         raise VideoError("has a name that is not UTF-8", path) from None
     except FileNotFoundError:
@@ -54,16 +54,16 @@ def file_size(path: str) -> int:
         raise VideoError(f"cannot be opened: {reason_of(error)}", path) from None
     if not os.path.isfile(path):
         raise VideoError("is a folder" if os.path.isdir(path) else "is not a file", path)
-    if not found.st_size:
+    if not status.st_size:
         raise VideoError("is empty (0 bytes)", path)
-    return found.st_size
+    return status.st_size
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The stream to decode, ready to be.
+    """Return the video stream, configured for decoding.
 
     Raises:
-        VideoError: if there is none.
+        VideoError: if there is none, or it cannot be decoded.
     """
     from av.stream import Disposition
 
@@ -82,6 +82,6 @@ def video_stream(container: InputContainer) -> VideoStream:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, in one line and without the path."""
+    """Return the message of an error in one line, without the path."""
     text = error.strerror if isinstance(error, (FFmpegError, OSError)) else str(error)
     return " ".join((text or type(error).__name__).split())

@@ -1,4 +1,4 @@
-"""Decoding: how long a video is, and the frames that it shows at given moments.
+"""Video decoding: properties of a video, and its frames at given times.
 
 Times are seconds from the first frame. PyAV decodes; torchcodec can, where it is installed.
 """
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "Video", "VideoError", "chosen_decoder", "probe", "read_frames"]
 
-PATIENCE = 2.0  # seconds that are decoded rather than sought where no index tells the key frames
-INVISIBLE = 2  # packets in a row that may hold no frame to show, as VP8 has them
+PATIENCE = 2.0  # seconds up to which decoding is preferred to seeking, without an index of key frames
+INVISIBLE = 2  # consecutive packets that may have no visible frame, as in VP8
 
 
 def probe(path: str | os.PathLike[str]) -> Video:
-    """How many frames a video has and how long it is: by its header, else by counting packets. Decodes nothing.
+    """Return the properties of a video, from its header or by counting packets, without decoding.
 
     Raises:
-        VideoError: if it is no video with a frame in it.
+        VideoError: if it is not a video, or has no frames.
     """
     with Reader(path) as reader:
         return reader.video
@@ -46,23 +46,23 @@ def read_frames(
     device: str = "cpu",
     view: View | None = None,
 ) -> torch.Tensor:
-    """The frames that a video shows at some times, in any order, some perhaps the same.
+    """Return the frames of a video at some times, in any order and possibly repeated.
 
-    Only what lies between a key frame and a wanted frame is decoded. Times past the end give the last frame.
+    Only frames between a key frame and a wanted frame are decoded. Times past the end return the last frame.
 
     Args:
         path: the video.
         times: seconds from its first frame.
         decoder: `pyav`, `torchcodec`, or `auto`: torchcodec where it is installed and there is a GPU, else pyav.
-        device: where torchcodec decodes, such as `cuda`.
-        view: what to keep of each frame, uint8 (H, W, 3), so that large ones need not stay in memory; by default all.
+        device: device on which torchcodec decodes, such as `cuda`.
+        view: function applied to each frame, uint8 (H, W, 3), to save memory; by default the identity.
 
     Returns:
-        uint8 (T, H, W, 3), on the CPU, or what `view` gives, stacked.
+        uint8 (T, H, W, 3), on the CPU, or the results of `view`, stacked.
 
     Raises:
         VideoError: if a wanted frame cannot be decoded.
-        ValueError: if there is no such decoder, or it is not installed, or no time is given.
+        ValueError: if the decoder is unknown or not installed, or `times` is empty.
     """
     if not times:
         raise ValueError("no times are given")
@@ -73,7 +73,7 @@ def read_frames(
 
 
 class Reader(Decoder):
-    """An open video: its `video`, and `read` for some of its frames.
+    """An open video: properties (`video`), and frames at some times (`read`).
 
     Raises:
         VideoError: if it cannot be opened.
@@ -81,15 +81,15 @@ class Reader(Decoder):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._patience = PATIENCE
-        self._origin: int | None = None  # the stamp of the first frame
+        self._origin: int | None = None  # timestamp of the first frame
         self._index: tuple[list[int], int, int] = ([], 0, 0)
         super().__init__(path)
 
     def read(self, times: Sequence[float], view: View | None = None) -> torch.Tensor:
-        """The frames shown at some times, as `read_frames` has them."""
+        """Return the frames at some times, as `read_frames`."""
         try:
             origin = self._first_stamp()
-            # a time may be a frame's own that was rounded to a tick, which can be as long as a frame
+            # a time may be a frame's timestamp rounded to a tick, which can be as long as a frame
             slack = min(0.5, self._step / 32) + 1e-6
             stamps = [origin + math.floor(max(t, 0.0) / self._tick + slack) for t in times]
             wanted = sorted(set(stamps))
@@ -121,7 +121,7 @@ class Reader(Decoder):
         return self._origin
 
     def _shown_at(self, wanted: Sequence[int]) -> Iterator[VideoFrame]:
-        """For each stamp, in order, the last frame that does not come after it."""
+        """Yield for each timestamp, in ascending order, the last frame that is not after it."""
         shown = ahead = None
         self._wanted = wanted
         frames: Iterator[tuple[int, VideoFrame]] = iter(())
@@ -136,7 +136,7 @@ class Reader(Decoder):
             yield shown[1]
 
     def _check(self, shown: tuple[int, VideoFrame] | None, stamp: int) -> None:
-        """Whether it is the frame that was asked for, and not only the last that could be decoded.
+        """Check that the frame is the one at a timestamp, not just the last that could be decoded.
 
         Raises:
             VideoError: if it is not.
@@ -156,7 +156,7 @@ class Reader(Decoder):
             raise VideoError(f"ends after {held:.2f} s of {promised * self._tick:.2f} s")
 
     def _seeking_pays(self, stamp: int) -> bool:
-        """Whether a key frame lies between what has been read and what is wanted."""
+        """Return True if seeking is faster than decoding: a key frame is between the position and the wanted frame."""
         if not self._seekable:
             return False
         at = self._at if self._at is not None else self._first_stamp()
@@ -164,16 +164,16 @@ class Reader(Decoder):
         key = self._key_before(stamp, keys)
         if key is not None and key > (self._read if self._read is not None else keys[0]):
             return True
-        # the index of Matroska has key frames alone, once one has sought; that of others perhaps what has been read
+        # Matroska's index has all key frames after a seek; other indices may only cover the part that was read
         matroska = "matroska" in self._container.format.name
         complete = bool(keys) and (self._sought if matroska else last >= stamp - self._step - keys[0])
         return not complete and (stamp - at) * self._tick > (0 if self._fresh else self._patience)
 
     def _keys(self) -> tuple[list[int], int]:
-        """The stamps of the key frames in the index, in the order of decoding, and that of its last entry."""
+        """Return the timestamps of the key frames in the index, in decoding order, and that of its last entry."""
         entries = cast("Any", self._stream).index_entries
         keys, last, count = self._index
-        if len(entries) != count:  # it can grow while one reads
+        if len(entries) != count:  # it can grow while reading
             listed = list(entries)
             keys, last = sorted(e.timestamp for e in listed if e.is_keyframe), listed[-1].timestamp
             self._index = keys, last, len(listed)
@@ -185,7 +185,7 @@ class Reader(Decoder):
         return keys[found - 1] if found else None
 
     def _jump(self, stamp: int) -> tuple[Iterator[tuple[int, VideoFrame]], tuple[int, VideoFrame] | None]:
-        """Goes to a key frame that is shown no later than a stamp; the frames from there, the first one apart."""
+        """Seek to a key frame at or before a timestamp; return the frames after it, and the first frame separately."""
         before = self._at
         back = 0
         while True:
@@ -199,7 +199,7 @@ class Reader(Decoder):
         return frames, first
 
     def _frames_from(self, stamp: int, back: int) -> tuple[Iterator[tuple[int, VideoFrame]], bool]:
-        """Frames from a key frame that should come before a stamp, less a way back, and if that is the beginning."""
+        """Seek to a key frame before `stamp - back`; return the frames from there, and True at the video's start."""
         target = stamp - back
         first = self._first_stamp()
         key = self._key_before(target, self._keys()[0]) if self._by_dts else None
