@@ -133,7 +133,7 @@ class Binder:
     # --- both ---
 
     def _match(self, link: ast.Layer | ast.Merge, known: Sequence[str]) -> dict[str, ast.Argument] | None:
-        """Which argument is meant for which of the known names, or None after a fault."""
+        """Return the argument of each of the known names that has one, or None after a fault."""
         name = link.name.id
         given: dict[str, ast.Argument] = {}
         possible = set(known)
@@ -175,7 +175,7 @@ def argument_of(link: ast.Layer | ast.Merge, layer: Layer, attribute: str) -> as
 
 
 def written(argument: ast.Argument, scope: Scope, index: int | None = None) -> Span:
-    """Where the value of an argument, or an element of it, was first written down."""
+    """Return the span where the value of an argument, or an element of it, is written, behind names and parameters."""
     value = argument.value
     if index is not None and isinstance(value, ast.List):
         return origin(value.items[index], scope).span

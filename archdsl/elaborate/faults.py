@@ -1,4 +1,4 @@
-"""What is said of a fault beside the fault itself: the blocks it lies in, and the layers that gave the shapes."""
+"""Notes and hints for faults: calls of enclosing blocks, origins of values, and layers that computed shapes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN_CALLS = 3
 
 
 def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
-    """The calls of blocks, the innermost first, that lead to a place outside of themselves."""
+    """Return notes on the calls of enclosing blocks, the innermost first, unless they contain the place."""
     return [
         Note(f"in the block `{call.name.id}`, called here", call.span)
         for call in reversed(calls[-SHOWN_CALLS:])
@@ -40,13 +40,13 @@ def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
 
 
 def used_notes(first: Span, used: Span) -> list[Note]:
-    """Where a value is used that was first written elsewhere."""
-    is_there = used.source is first.source and used.start <= first.start < used.end
-    return [] if is_there else [Note("used here", used)]
+    """Return a note on the use of a value, unless the use contains the place where the value is written."""
+    is_inside = used.source is first.source and used.start <= first.start < used.end
+    return [] if is_inside else [Note("used here", used)]
 
 
 def fraction_notes(expr: ast.Expr, scope: Scope) -> list[Note]:
-    """Where the fractions come from that an expression is computed of."""
+    """Return notes on the origins of fractions in an expression."""
     expr, scope = traced(expr, scope)
     notes: dict[str, Note] = {}
     for name in _names(expr):
@@ -66,7 +66,7 @@ def _names(part: Any) -> Iterator[ast.Name]:
 
 
 class Words(NamedTuple):
-    """What is said of a fault: its code, its label, a hint and notes."""
+    """The text of a fault: its code, its label, a hint and notes."""
 
     code: str
     label: str
@@ -75,14 +75,14 @@ class Words(NamedTuple):
 
 
 def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Places, *, in_block: bool) -> Words:
-    """Return what is said of a name that nothing has in a scope.
+    """Return the text for a name that is unknown in a scope.
 
     Args:
-        name: as it stands in an expression.
-        scope: where it was looked for.
-        words: those that mean themselves.
-        places: where else in the program names are known.
-        in_block: whether the expression stands in a block.
+        name: the name in the expression.
+        scope: the scope of the expression.
+        words: words of the language that are values.
+        places: names that are known elsewhere in the program.
+        in_block: the expression is in a block.
     """
     if name.id == "index":
         return Words("E0210", "`index` is known only in what is repeated", _INDEX_IN_BLOCK if in_block else _INDEX)
@@ -107,14 +107,14 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
 
 @dataclass
 class Places:
-    """Where names are known that an expression may have meant."""
+    """Names that are known elsewhere in a program, for hints on unknown names."""
 
-    declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # by a `for`, or a `let` in braces
-    replaced: Scope | None = None  # around the stage that the present one takes the place of
+    declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # in a `for`, or a `let` in braces
+    replaced: Scope | None = None  # around the stage that the current one replaces
 
 
 def declared_inside(statements: Iterable[ast.Statement], depth: int = 0) -> Iterator[tuple[str, Span]]:
-    """Yield the names that are known in some braces alone, with their places."""
+    """Yield the names that are declared inside braces, with their spans."""
     for statement in statements:
         match statement:
             case ast.For():
@@ -137,7 +137,7 @@ _INDEX_IN_BLOCK = (
 
 
 def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
-    """Return what is said of a word that layers know, where a value of that name was meant; empty for all else."""
+    """Return a hint for a word of a layer that is used like a variable; empty for other values."""
     if not (isinstance(expr, ast.Name) and isinstance(value, Symbol) and value.name == expr.id):
         return ""
     known = "is known only inside the braces that declare it" if expr.id in places.declared else "is not declared"
@@ -145,7 +145,7 @@ def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
 
 
 def attribute_hint(name: str, value: Value) -> str:
-    """Return what is said of a value that PyTorch would take for an attribute of that name."""
+    """Return a hint for a value that PyTorch accepts for an attribute of that name; empty for others."""
     if name == "padding":
         return "`half` pads by half of the kernel, so that a stride of 1 keeps the grid; `valid` does not pad"
     if name == "bias" and is_number(value):
@@ -154,7 +154,7 @@ def attribute_hint(name: str, value: Value) -> str:
 
 
 def nested_hint(argument: ast.Argument, name: str) -> str:
-    """Return what is said of a layer that is given to another one as an argument."""
+    """Return a hint for a layer that is an argument of another layer; empty for other values."""
     value = argument.value
     if isinstance(value, ast.Call) and value.name.id not in FUNCTIONS:
         return f"layers are joined by `->`: `{value.span.text} -> {name}`"
@@ -162,7 +162,7 @@ def nested_hint(argument: ast.Argument, name: str) -> str:
 
 
 def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
-    """Return what is said of a function that there is not."""
+    """Return a hint for an unknown function."""
     name = call.name.id
     if name in ("range", "arange") and 0 < len(call.arguments) < 3:
         *first, last = [a.value for a in call.arguments]
@@ -173,7 +173,7 @@ def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
 
 
 def producer(graph: nx.DiGraph[int], number: int, region: Region) -> Span:
-    """What gave a value its shape, as it is seen from a region: a layer, or the call of a block that it lies in."""
+    """Return the span of what gave a value its shape, seen from a region: a layer, or the call of its outer block."""
     node: Node = graph.nodes[number]["node"]
     while len(node.inputs) == 1 and node.inputs[0] >= 0:
         before: Node = graph.nodes[node.inputs[0]]["node"]
@@ -192,7 +192,7 @@ def producer(graph: nx.DiGraph[int], number: int, region: Region) -> Span:
 def residual_notes(
     graph: nx.DiGraph[int], body: tuple[int, Grid], around: tuple[int, Grid], region: Region, is_taken: bool
 ) -> list[Note]:
-    """Where the two sides of a residual come from."""
+    """Return notes on the origins of the shapes of both sides of a residual."""
     other = "the shortcut ends in" if is_taken else "the input is"
     return [
         Note(f"the body ends in {body[1]}, which comes from here", producer(graph, body[0], region)),
@@ -201,11 +201,11 @@ def residual_notes(
 
 
 def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
-    """Return which of two values whose grids differ can be brought to the other, how, and which cannot.
+    """Return a hint for values whose grids differ: the strides that bring one to the other.
 
     Args:
-        shapes: of the values; those of a lateral are the path that it joins, and what it brings.
-        link: what joins them.
+        shapes: the shapes of the values; for a lateral, of the target path and of the lateral.
+        link: the merge or lateral that joins them.
     """
     number = next(i for i, s in enumerate(shapes) if s.size != shapes[0].size)
     lateral = isinstance(link, ast.Lateral)
@@ -229,7 +229,7 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
 
 
 def _stride(large: Sequence[int], small: Sequence[int]) -> list[int] | None:
-    """The stride on each axis that leaves `small` of `large`, padded by half of the kernel; None if there is none."""
+    """Return the strides (t, h, w) from `large` to `small`, with `half` padding; None if there are none."""
     strides = [-(-int(a) // int(b)) for a, b in zip(large, small, strict=True)]
     fits = all(-(-int(a) // s) == b for a, b, s in zip(large, small, strides, strict=True))
     return strides if fits else None
@@ -240,7 +240,7 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool) -> str:
-    """How the two sides of a residual can be made to agree."""
+    """Return a hint for making the two sides of a residual equal in shape."""
     if has_shortcut and is_taken:
         return "the shortcut must end in the channels of the body, and stride as the body does"
     if has_shortcut:

@@ -1,11 +1,11 @@
-"""Words of other libraries and languages, and what a spec says in their place.
+"""Words of other libraries and languages, with their equivalents in a spec.
 
-`LAYERS` has layers as PyTorch, TensorFlow, timm and papers call them, `FUNCTIONS` functions of Python and NumPy,
-`VALUES` words for values. Their keys are in the form of `plain`. A meaning is one of:
+`LAYERS` has names of layers in PyTorch, TensorFlow, timm and papers, `FUNCTIONS` functions of Python and NumPy,
+`VALUES` words for values. Their keys are normalised by `plain`. A meaning is one of:
 
 - the name of a layer that computes the same: it is suggested;
-- a category of layers (`Layer.category`) that has nothing like it: the layers of that category are listed;
-- a sentence: the way that the language says it.
+- a category of layers (`Layer.category`) without an equivalent: the layers of that category are listed;
+- a sentence: how to write it in the language.
 """
 
 from __future__ import annotations
@@ -171,18 +171,18 @@ VALUES: Mapping[str, str] = {
 
 
 def plain(name: str) -> str:
-    """Return a name without what libraries decorate it with: `BatchNorm3d` and `batch_norm` are `batchnorm`."""
+    """Normalise a name without prefixes and suffixes of libraries: `BatchNorm3d` and `batch_norm` are `batchnorm`."""
     bare = re.sub(r"^(nn|f|tf|keras|torch)_", "", name.lower()).replace("_", "")
     return re.sub(r"(?<=[a-z]{2})[123]d$", "", bare)
 
 
 def layer_meaning(name: str, layers: Mapping[str, type[Layer]], known: Collection[str]) -> tuple[str, bool]:
-    """What a name that no layer has was meant to be, and whether it could be a layer that someone adds.
+    """Return a hint for an unknown layer, and True if it is a layer that the user could add.
 
     Args:
-        name: as the spec has it.
-        layers: all that can be written in a spec, by name.
-        known: these, and blocks and values that the place knows.
+        name: the name in the spec.
+        layers: the layers that are available in specs, by name.
+        known: names of layers, and of the blocks and values in scope.
     """
     bare = plain(name)
     alike = [k for k in sorted(known) if plain(k) == bare]
@@ -200,7 +200,7 @@ def layer_meaning(name: str, layers: Mapping[str, type[Layer]], known: Collectio
     return (f"{_PLURAL.get(meaning, meaning)} here: {_listed(category)}" if category else _overview(layers)), True
 
 
-# Ends and beginnings of names, and the category that they speak of; the first that a name has counts.
+# Prefixes and suffixes of names, with the category that they indicate; the first match has precedence.
 _PARTS = {
     "norm": "norm", "attention": "attention", "attn": "attention", "drop": "regularisation", "relu": "activation",
     "lu": "activation", "sigmoid": "activation", "pool": "pool", "conv": "convolution", "linear": "linear",
@@ -221,7 +221,7 @@ def _by_part(bare: str) -> str | None:
 
 
 def _overview(layers: Mapping[str, type[Layer]]) -> str:
-    """All layers of the kinds that a network is made of."""
+    """Return a list of all layers, by category, as text."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name, cls in sorted(layers.items()):
         groups[cls.category].append(name)

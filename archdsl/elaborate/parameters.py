@@ -1,4 +1,4 @@
-"""The parameters of an architecture: defaults, what the user sets, types and constraints."""
+"""The parameters of a spec: defaults, the user's settings, types and constraints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TYPES = ("int", "number", "bool", "string", "symbol", "list")
 
 
 class ParameterScope(Scope):
-    """The outermost names of a spec. A parameter is worked out when it is first used, so order does not matter."""
+    """The outermost scope of a spec. Parameters are evaluated on first use, so that their order does not matter."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ParameterScope(Scope):
         self.evaluator = evaluator
         self.reporter = reporter
         self.pending: list[str] = []
-        self.holds = True  # whether each parameter has a value that it may have
+        self.holds = True  # every parameter has a valid value
 
     def lazy(self, name: str) -> Binding | None:
         declaration = self.declarations.get(name)
@@ -68,7 +68,7 @@ class ParameterScope(Scope):
         yield from self.declarations
 
     def check(self) -> None:
-        """Works out every parameter and holds it against its constraint."""
+        """Evaluate every parameter and check its constraint."""
         before = self.reporter.errors
         for name, given in self.settings.items():
             if name not in self.declarations:
@@ -85,11 +85,11 @@ class ParameterScope(Scope):
         self.holds = self.reporter.errors == before
 
     def places(self) -> list[Span]:
-        """Where the values of the parameters are written."""
+        """Return the spans of the parameters' values."""
         return [self._given(declaration).span for declaration in self.declarations.values()]
 
     def _given(self, declaration: ast.Declaration) -> ast.Expr:
-        """The expression that counts: what the user set, else the default."""
+        """Return the effective expression: the user's setting, or else the default."""
         binding = self.settings.get(declaration.name.id)
         expr = binding.value if binding is not None else declaration.default
         if expr is None:
@@ -120,12 +120,12 @@ class ParameterScope(Scope):
 
 
 def choice_words(kind: ast.Type | None) -> list[str]:
-    """The words that a declared choice is between; none for another type."""
+    """Return the words of a declared choice; none for other types."""
     return [n.id for n in kind.names] if kind is not None and kind.is_choice else []
 
 
 def mismatch(value: Value, kind: ast.Type) -> str:
-    """How a value fails to be of a type; empty if it is."""
+    """Return the reason why a value is not of a type; empty if it is."""
     if kind.is_choice:
         words = choice_words(kind)
         if isinstance(value, Symbol) and value.name in words:
@@ -155,7 +155,7 @@ def _is(found: str, wanted: str) -> bool:
 
 
 def _unlike(value: Value, default: Value) -> str:
-    """How a value differs in type from the default that it replaces."""
+    """Return the difference in type between a value and the default that it replaces; empty if there is none."""
     found, wanted = type_name(value), type_name(default)
     if _is(found, wanted):
         return ""
@@ -167,7 +167,7 @@ def _unlike(value: Value, default: Value) -> str:
 
 
 def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:
-    """What a user gives for a parameter in Python, or another `option`; text is read as there.
+    """Convert a Python value of a parameter to a binding, as if given by `option`; a string is parsed as its text.
 
     Raises:
         SpecError: if the text is not a value.
@@ -178,7 +178,11 @@ def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:
 
 
 def as_text(value: Any) -> str:
-    """A Python value in the language's own spelling."""
+    """Format a Python value as text of the language.
+
+    Raises:
+        TypeError: if it has no counterpart.
+    """
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, (int, Fraction)):

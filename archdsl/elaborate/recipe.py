@@ -1,4 +1,4 @@
-"""How a paper trained a network: the `recipe` lines of a spec."""
+"""Evaluation of the `recipe` lines of a spec: hyperparameters of training and testing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read_recipe(program: Program, settings: Sequence[ast.Binding], evaluator: Evaluator, scope: Scope) -> Recipe:
-    """The recipe of a spec: what its lines, those of its bases and the user's settings say, name by name."""
+    """Return the recipe of a spec, by its own lines, those of its bases and the user's settings."""
     binder = Binder(evaluator)
     said = dict(program.recipe)
     for binding in settings:

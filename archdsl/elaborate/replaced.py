@@ -1,4 +1,4 @@
-"""The stages of variants: which take the place of which, and what their replacements leave out."""
+"""Stages of variants, which replace those of their bases, with warnings about left-out parts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class StageAt:
-    """A stage with the scope that its body sees and the file that it stands in, 0 for the spec itself."""
+    """A stage with the scope of its body and the level of its file, 0 for the spec itself."""
 
     stage: ast.Stage
     scope: Scope
@@ -30,7 +30,7 @@ class StageAt:
 
 
 def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
-    """`res{i}` with the values in place of the names, or None after a fault."""
+    """Return a label with values in place of the names in braces, as in `res{i}`; None after a fault."""
     parts: list[str] = []
     for match in re.finditer(r"\{(\w+)\}|([^{}]+)", label.text):
         if match[1] is None:
@@ -54,7 +54,7 @@ class Replacements:
         self.program = program
         self.evaluator = evaluator
         self.reporter = reporter
-        self.stages: dict[str, list[StageAt]] = {}  # of one label, the oldest first
+        self.stages: dict[str, list[StageAt]] = {}  # versions by label, the oldest first
         for placed in program.replacements:
             self._collect((placed.statement,), scopes[placed.level], placed.level)
 
@@ -96,12 +96,12 @@ class Replacements:
                 self.reporter.report("E0604", place, f"the base has no stage `{label}`", hint=hint)
 
     def replace(self, label: str, base: StageAt, only_path: str) -> StageAt:
-        """The stage that runs in place of one of the root, with a warning of what it leaves out.
+        """Return the stage that replaces one of the root, and warn about parts that it leaves out.
 
         Args:
-            label: of the stage.
-            base: what the root has.
-            only_path: the path that lines without a name run on; empty if there are several or it has no name.
+            label: the label of the stage.
+            base: the root's stage.
+            only_path: the path of lines without a name; empty if there are several paths, or it is unnamed.
         """
         versions = [base, *self.stages.get(label, ())]
         new = versions[-1]
@@ -141,7 +141,7 @@ class Replacements:
         self.reporter.report("W0106", new.stage.label.span, text, notes, hint)
 
     def _parts(self, at: StageAt, only_path: str) -> _Parts:
-        """What a stage runs, as its conditions have it; faults in them are reported where it is expanded."""
+        """Return the paths and laterals of a stage, by its conditions, whose faults are reported in the expansion."""
         silent = Evaluator(Reporter(), self.evaluator.symbols, self.evaluator.work)
         parts = _Parts()
         self._gather(at.stage.body, at.scope.child(), silent, only_path, parts)
@@ -177,7 +177,7 @@ class Replacements:
 
 @dataclass(eq=False)
 class _Parts:
-    """What a stage runs, with the place of each."""
+    """The paths and laterals of a stage, with their spans."""
 
     paths: dict[str, Span] = field(default_factory=dict[str, "Span"])
     laterals: dict[tuple[str, str], Span] = field(default_factory=dict[tuple[str, str], "Span"])
@@ -185,7 +185,7 @@ class _Parts:
 
 
 def has_lines(body: Iterable[ast.Statement]) -> bool:
-    """Return whether a stage can run anything under some condition."""
+    """Return True if a stage has lines, under any condition."""
     return any(
         isinstance(s, (ast.PathLine, ast.Lateral))
         or (isinstance(s, ast.If) and (has_lines(s.body) or has_lines(s.otherwise)))
@@ -194,7 +194,7 @@ def has_lines(body: Iterable[ast.Statement]) -> bool:
 
 
 def _runs_on(line: ast.PathLine | ast.Lateral) -> set[str]:
-    """The paths that a line of a stage names."""
+    """Return the paths that a line of a stage names."""
     names = (line.path,) if isinstance(line, ast.PathLine) else (line.source, line.target)
     return {name.id for name in names if name is not None}
 
@@ -204,5 +204,5 @@ def _arrow(source: str, target: str) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    """`a`, `b` and `c`."""
+    """Join words as `a`, `b` and `c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

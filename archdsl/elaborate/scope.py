@@ -1,4 +1,4 @@
-"""Names and what they stand for while a spec is expanded."""
+"""Scopes of names during the expansion of a spec."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from archdsl.frontend.ast import Expr
 
 
-MAX_TRACED = 100  # names that stand for each other; beyond them a place on the way is shown
+MAX_TRACED = 100  # names followed to the origin of a value; beyond them an intermediate place is shown
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The repeat or loop that gives a variable its values: where it stands, and how many rounds it has."""
+    """The repeat or loop that a variable counts, with its span and number of rounds."""
 
     name: str
     span: Span
     count: int
-    is_index: bool  # of a repeat, so that the values are 0, 1, 2 and so on
+    is_index: bool  # the index of a repeat, with values 0, 1, 2, …
 
 
 @dataclass(slots=True)
 class Binding:
-    """A value with the expression, and the scope of that expression, that it came from."""
+    """A value with its expression, and the scope of that expression."""
 
     value: Value
     span: Span | None = None
@@ -40,7 +40,7 @@ class Binding:
 
 @dataclass(slots=True)
 class Scope:
-    """Names of one region; what is not here is looked for further out."""
+    """The names of one region; other names are looked up in the enclosing scope."""
 
     parent: Scope | None = None
     names: dict[str, Binding] = field(default_factory=dict[str, Binding])
@@ -56,11 +56,11 @@ class Scope:
         return None
 
     def lazy(self, _name: str, /) -> Binding | None:
-        """A name that is worked out when it is first asked for."""
+        """Return the binding of a name that is evaluated on first use; None for none."""
         return None
 
     def known(self) -> Iterator[str]:
-        """Every name that can be used here."""
+        """Yield every name that can be used in this scope."""
         yield from self.names
         if self.parent is not None:
             yield from self.parent.known()
@@ -69,7 +69,7 @@ class Scope:
         return Scope(self, {}, in_hand)
 
     def sees_parameters(self) -> bool:
-        """Whether the parameters of the spec are known here; they are not in the blocks of a library."""
+        """Return True if the spec's parameters are visible; they are not in blocks of a library."""
         return self.parent is not None and self.parent.sees_parameters()
 
     def find_in_hand(self) -> Grid | Unknown | None:
@@ -82,12 +82,12 @@ class Scope:
 
 
 def origin(expr: Expr, scope: Scope) -> Expr:
-    """The expression that an argument was first written as, followed out of the blocks that passed it on by name."""
+    """Return the expression in which a value is written, followed through names and parameters of blocks."""
     return traced(expr, scope)[0]
 
 
 def traced(expr: Expr, scope: Scope) -> tuple[Expr, Scope]:
-    """The same, with the scope that it was written in."""
+    """Return the expression in which a value is written, with its scope."""
     from archdsl.frontend.ast import Name
 
     for _ in range(MAX_TRACED):

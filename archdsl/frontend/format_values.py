@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from archdsl.frontend.trivia import Places
 
-# How tightly an operator binds, as in grammar.lark: from `expr` to `atom`.
+# Operator precedence, as in grammar.lark, from `expr` to `atom`.
 _CONDITIONAL, _RANGE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _UNARY, _POSTFIX = range(10)
 _LEVELS = {
     "or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT,
@@ -35,23 +35,23 @@ class ValuePrinter:
         return join(", ", [self.name(n) for n in nodes])
 
     def string(self, node: ast.String) -> Doc:
-        """A string; one between three quotes on several lines is left as it is."""
+        """Return a string; one in triple quotes on several lines is unchanged."""
         text = node.span.text
         if not (text.startswith('"""') and "\n" in text):
             text = '"' + re.sub(r'[\\"\n\t]', lambda m: _ESCAPES[m[0]], node.value) + '"'
         return Text(text.replace("\r\n", "\n"), node.span.start)
 
     def value(self, node: ast.Expr, level: int = _CONDITIONAL) -> Doc:
-        """A value where the grammar wants one that binds at least as tightly as `level`."""
+        """Return a value, in parentheses if its precedence is below `level`."""
         bare = self._operation(node)
         return concat("(", bare, ")") if _level(node) < level else bare
 
     def values(self, nodes: Sequence[ast.Expr]) -> Doc:
-        """Values on one line."""
+        """Return values on one line."""
         return join(", ", [self.value(n) for n in nodes])
 
     def count(self, node: ast.Expr) -> Doc:
-        """How often a step is repeated: the grammar has few values there without parentheses."""
+        """Return the count of a repeat, in parentheses unless the grammar allows it without."""
         if isinstance(node, ast.Index):
             return concat(self.count(node.value), "[", self.value(node.index), "]")
         bare = self.value(node)
@@ -116,14 +116,14 @@ class ValuePrinter:
     # --- brackets ---
 
     def arguments(self, name: ast.Name, nodes: Sequence[ast.Argument] | None) -> Doc:
-        """The arguments of what is called `name`; without parentheses there is nothing."""
+        """Return the arguments of a call of `name`; empty for one without parentheses."""
         if nodes is None:
             return concat("")
         docs = [concat(*([self.name(n.name), " = "] if n.name else []), self.value(n.value)) for n in nodes]
         return self.brackets("(", self.places.find("(", name.span.end), docs, nodes)
 
     def declaration(self, node: ast.Declaration) -> Doc:
-        """A parameter of a spec or a block."""
+        """Return the declaration of a parameter of a spec or a block."""
         parts = [self.name(node.name)]
         if node.type:
             first, *others = [self.name(n) for n in node.type.names]
@@ -137,7 +137,7 @@ class ValuePrinter:
         return concat(*parts)
 
     def brackets(self, opening: str, start: int, docs: Sequence[Doc], nodes: Sequence[ast.Syntax]) -> Doc:
-        """Items between brackets, open if the author had them open."""
+        """Return items between brackets, one per line if the author broke the line after the opening bracket."""
         first = Text(opening, start)
         last = Text(")" if opening == "(" else "]", self.places.closing(start))
         if not docs:
@@ -157,7 +157,7 @@ class ValuePrinter:
         return self.places.is_broken_after(start) or self.places.comments(start, self.places.closing(start)) > 0
 
     def _shares(self, start: int, nodes: Sequence[ast.Syntax]) -> bool:
-        """Whether the only item has brackets of its own around every comment."""
+        """Return True if the only item has brackets that contain every comment, so that both pairs share lines."""
         item = nodes[0].value if isinstance(nodes[0], ast.Argument) else nodes[0]
         if len(nodes) > 1 or not isinstance(item, _BRACKETED):
             return False

@@ -1,7 +1,7 @@
-"""Habits of Python, C and other languages, told apart from what else does not parse, and how each is written here.
+"""Hints for syntax of Python, C and other languages.
 
-`cure` asks the rules one by one; each looks at a token that cannot stand where it does, at its neighbours, and at what
-the parser would have accepted, and knows one habit. `STATEMENTS` has words that begin a line in other languages.
+`cure` tries the rules one by one. Each recognises one habit by the unexpected token, its neighbours, and the tokens
+that the parser would have accepted. `STATEMENTS` has words that begin a statement in other languages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VALUE_ENDS = {"NAME", "NUMBER", "STRING", "RPAR", "RSQB"}
 _VALUE_BEGINS = {"NAME", "NUMBER", "STRING", "LSQB", "IN"}
 _DECLARE = "`param {0} = …` declares what users can set, `let {0} = …` names a value"
 
-# Words that begin a line elsewhere, and what is written here.
+# Words that begin a statement in other languages, with the equivalent.
 STATEMENTS: dict[str, str] = {
     word: text
     for words, text in (
@@ -48,7 +48,7 @@ STATEMENTS: dict[str, str] = {
     for word in words.split()
 }  # fmt: skip
 
-# How each statement is written, for what no rule knows.
+# The form of each statement, for faults that no rule recognises.
 FORMS = {
     "ARCH": "`arch NAME [as FAMILY] [extends BASE]`", "IMPORT": "`import NAME`", "CITE": "`cite \"REFERENCE\"`",
     "PUBLISHED": "`published params = 34.5M, gflops = 65.7 at [3, 32, 256, 256]`",
@@ -62,10 +62,10 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Cure:
-    """Message and hint for a habit of another language."""
+    """The message and hint for a habit of another language."""
 
     hint: str
-    label: str = ""  # in place of what is expected
+    label: str = ""  # replaces the list of expected tokens
     code: str = OTHER_LANGUAGE
 
 
@@ -75,7 +75,7 @@ def cure(fault: Unexpected) -> Cure | None:
 
 
 def form(fault: Unexpected) -> str:
-    """How the statement is written that a line begins with, if its own form is what does not hold."""
+    """Return a hint with the form of the statement in this line, if the fault is not inside brackets or braces."""
     first = fault.first if fault.line else ""
     inside = sum((t.type in ("LPAR", "LSQB", "LBRACE")) - (t.type in ("RPAR", "RSQB", "RBRACE")) for t in fault.line)
     return f"it is written {FORMS[first]}" if first in FORMS and inside <= 0 else ""
@@ -107,7 +107,7 @@ def _power(fault: Unexpected) -> Cure | None:
 
 
 def _assignment(fault: Unexpected) -> Cure | None:
-    """`a = 4` as a line, and `a += 1`."""
+    """Recognise assignments: `a = 4` as a line, and `a += 1`."""
     name, sign = fault.token, fault.after
     if fault.token.type == "EQUAL" and len(fault.phrase) == 1 and fault.previous == "NAME":
         name, sign = fault.phrase[0], fault.token
@@ -129,7 +129,7 @@ def _string_prefix(fault: Unexpected) -> Cure | None:
 
 
 def _name_in_quotes(fault: Unexpected) -> Cure | None:
-    """`extends "x.arch"`, `import lib/x`, `stage "conv1"`, `arch my-net`."""
+    """Recognise quoted and invalid names: `extends "x.arch"`, `import lib/x`, `stage "conv1"`, `arch my-net`."""
     text = str(fault.token)
     if fault.previous in ("EXTENDS", "IMPORT") and fault.token.type == "STRING":
         stem = re.sub(r"\.arch$", "", text.strip('"')).replace("\\", "/").rsplit("/", 1)[-1]
@@ -155,22 +155,22 @@ def _name_in_quotes(fault: Unexpected) -> Cure | None:
 
 @dataclass(frozen=True)
 class _Row:
-    """A habit that is told by the kinds of tokens alone: where all that is given holds, `hint` is said.
+    """A habit that is recognised by the kinds of tokens alone: `hint` applies if all given fields match.
 
-    `hint` can name the token, and the tokens before and behind it.
+    `hint` can refer to the token, and to the tokens before and after it.
     """
 
-    kinds: str  # of the token, as `COLON EQUAL`
+    kinds: str  # of the token, separated by spaces
     hint: str
-    accepts: str = ""  # kinds of which the parser would have accepted each
+    accepts: str = ""  # kinds that the parser would have accepted, all of them
     before: str = ""  # kinds of the token before it
     after: str = ""
     first: str = ""  # kinds of the first token of the line
-    inside: str = ""  # kinds of the innermost bracket; `-` is none
+    inside: str = ""  # kinds of the innermost bracket; `-` for none
     code: str = OTHER_LANGUAGE
 
     def holds(self, fault: Unexpected) -> bool:
-        """Whether the fault is this habit."""
+        """Return True if the fault is this habit."""
         inner = fault.opened[-1].type if fault.opened else "-"
         after = fault.after.type if fault.after is not None else ""
         asked = (
@@ -180,7 +180,7 @@ class _Row:
         return set(self.accepts.split()) <= fault.accepted and all(found in w.split() for w, found in asked if w)
 
     def cure(self, fault: Unexpected) -> Cure:
-        """What is said of it."""
+        """Return the message for the habit."""
         return Cure(self.hint.format(token=fault.token, before=fault.before, after=fault.after), code=self.code)
 
 
@@ -270,7 +270,7 @@ def _row(fault: Unexpected) -> Cure | None:
 
 
 def _spelling(fault: Unexpected) -> Cure | None:
-    """Habits that are told by how a token is written, not by its kind alone."""
+    """Recognise habits by the text of a token, not by its kind alone."""
     text, before = str(fault.token), str(fault.before)
     if text == "=" and fault.previous == "COLON" and fault.adjoins:
         return Cure("a value is given by `=`, without `:`")
@@ -288,7 +288,7 @@ def _spelling(fault: Unexpected) -> Cure | None:
 
 
 def _missing(fault: Unexpected) -> Cure | None:
-    """A colon behind the name of a path, a comma between values."""
+    """Recognise a missing colon after the name of a path, or a missing comma between values."""
     kind = fault.token.type
     begins_chain = kind in ("NAME", "LPAR", "RESIDUAL", "ARROW") and "COLON" in fault.accepted
     if begins_chain and len(fault.phrase) == 1 and _is_path(fault, fault.phrase[0]):
@@ -306,7 +306,7 @@ def _missing(fault: Unexpected) -> Cure | None:
 
 
 def _statement(fault: Unexpected) -> Cure | None:
-    """A word, or a layer, where a statement should begin."""
+    """Recognise a word of another language, or a layer, at the start of a statement."""
     begins = not fault.line or fault.previous in ("RBRACE", "LBRACE")
     text = str(fault.token)
     if text in STATEMENTS and begins and ({"STAGE", "ELSE", "RBRACE"} & fault.accepted):
@@ -323,7 +323,7 @@ def _statement(fault: Unexpected) -> Cure | None:
 
 
 def _header(fault: Unexpected) -> Cure | None:
-    """`arch net extend base`, `arch net: base`."""
+    """Recognise wrong headers: `arch net extend base`, `arch net: base`."""
     if fault.first != "ARCH" or len(fault.line) != 2 or "EXTENDS" not in fault.accepted:
         return None
     if (
@@ -336,7 +336,7 @@ def _header(fault: Unexpected) -> Cure | None:
 
 
 def _is_path(fault: Unexpected, name: Token) -> bool:
-    """Whether the text declares a path of that name."""
+    """Return True if the text declares a path of that name."""
     pairs = zip(fault.tokens, fault.tokens[1:], strict=False)
     return any(a.type == "PATH" and b == name for a, b in pairs)
 

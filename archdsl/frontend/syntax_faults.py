@@ -1,4 +1,4 @@
-"""What is said of a text that does not parse."""
+"""Diagnostics for syntax errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
-# Words that begin a statement and can be nothing else; never inside parentheses or a list.
+# Reserved words that begin a statement, and so never occur inside parentheses or a list.
 STATEMENTS = {
     "ARCH", "IMPORT", "CITE", "PUBLISHED", "RECIPE", "PARAM", "INPUT", "PATH", "DROP", "BLOCK", "HEAD", "STAGE", "FOR",
     "LET", "LATERAL",
@@ -45,7 +45,7 @@ _READABLE = {
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF"}
 _VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}
-# What is said in place of many tokens: those that must all be expected, and those that are then left out.
+# Names for groups of expected tokens: the tokens that must all be expected, and those that the name covers.
 _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
     ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING", "_NL", "$END"}),
     ("a value", _VALUES, {*_VALUES, "LPAR", "MINUS", "IN", "NOT"}),
@@ -70,12 +70,12 @@ _FOREIGN = {
 
 
 def diagnostic(code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Diagnostic:
-    """A fault of the text."""
+    """Return a syntax diagnostic."""
     return Diagnostic(code, TITLES[code], span, label, tuple(notes), hint)
 
 
 def foreign_character(source: Source, at: int) -> Diagnostic:
-    """A character that begins no token."""
+    """Return the diagnostic for a character that begins no token."""
     char = source.text[at]
     if char == '"':
         long = source.text.startswith('"""', at)
@@ -94,7 +94,7 @@ def foreign_character(source: Source, at: int) -> Diagnostic:
 
 
 def _number(source: Source, at: int) -> Diagnostic:
-    """Digits with letters behind them, which are no number and no name."""
+    """Return the diagnostic for digits followed by letters, which are neither a number nor a name."""
     start = at
     while start and (source.text[start - 1].isalnum() or source.text[start - 1] == "_"):
         start -= 1
@@ -111,13 +111,13 @@ def _number(source: Source, at: int) -> Diagnostic:
 
 
 def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Diagnostic:
-    """A bracket that is still open where something stands that cannot be inside it, or at the end."""
+    """Return the diagnostic for a bracket that is not closed before `token`, or before the end."""
     notes = [Note("this cannot stand inside of it", span_of(source, token))] if token is not None else []
     return diagnostic("E0107", span_of(source, bracket), f"no `{OPEN[bracket.type]}` closes this", notes=notes)
 
 
 def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> Diagnostic:
-    """A token that cannot stand where it does; `words` are how the kinds of one spelling are written."""
+    """Return the diagnostic for an unexpected token; `words` has the text of token kinds with a single spelling."""
     from archdsl.frontend.habits import cure  # no other text pays for it
 
     token, opened = fault.token, fault.opened
@@ -142,7 +142,7 @@ def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> D
 
 
 def span_of(source: Source, token: Token) -> Span:
-    """The place of a token."""
+    """Return the span of a token."""
     return Span(source, token.start_pos or 0, token.end_pos or 0)
 
 
@@ -171,7 +171,7 @@ def _hint(fault: Unexpected) -> str:
 
 
 def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:
-    """`expected a value or `]``."""
+    """Return the list of expected tokens as text: `expected a value or `]``."""
     names, shown = set(accepted), list[str]()
     for group, needed, covered in _GROUPS:
         if needed <= names:
@@ -184,7 +184,7 @@ def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:
 
 
 def opened_brackets(stack: Sequence[Any]) -> list[Token]:
-    """The brackets on a parser's stack that are not closed."""
+    """Return the brackets on a parser's stack that are not closed."""
     opened: list[Token] = []
     for value in stack:
         kind = getattr(value, "type", "")
