@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class ChainApplier:
-    """Applies chains to values, link by link.
+    """Application of chains to values, link by link.
 
     `read` are the names of the values that chains have begun with. The parts have one job each: `nodes` adds layers to
     the graph, `names` knows the layers, `calls` opens blocks, `binder` gives both their arguments.

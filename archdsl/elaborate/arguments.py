@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Binder:
-    """Binds arguments to the attributes of layers and to the parameters of blocks."""
+    """Binder of arguments to the attributes of layers and the parameters of blocks."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator

@@ -16,7 +16,7 @@ MAX_DEPTH = 120  # expressions and chains inside each other, those that names st
 
 
 class Budget:
-    """Counts steps and depths, so that no spec takes longer, or more memory, than is allowed."""
+    """Counter of steps and depths, which limits the time and memory that a spec takes."""
 
     def __init__(self, work: Work, reporter: Reporter) -> None:
         self.work = work

@@ -30,7 +30,7 @@ class OpenCall(NamedTuple):
 
 
 class BlockCalls:
-    """Opens a region for each call of a block; `called` are the blocks that were."""
+    """Expansion of calls of blocks, with a region for each; `called` are the blocks called so far."""
 
     def __init__(self, binder: Binder, globals_: Scope) -> None:
         self.binder = binder

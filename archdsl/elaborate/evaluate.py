@@ -45,7 +45,7 @@ _SIZES = ("channels", "t", "h", "w")  # what `in` has
 
 
 class Evaluator(ExpressionReader):
-    """Works out expressions, by one rule for each kind. A fault is reported once and gives UNKNOWN.
+    """Evaluator of expressions, with one rule for each kind. The value after a fault, reported once, is UNKNOWN.
 
     `sizes_used` are the axes whose size decided something: the network is right for that size only. `on_membership` is
     called with each test `x in LIST`, the value of `x`, the elements of the list and the scope.

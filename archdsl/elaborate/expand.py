@@ -66,7 +66,7 @@ def expand(
 
 
 class StatementExpander:
-    """Expands the statements of a program, each in the names of its own file."""
+    """Expansion of the statements of a program, each in the scope of its own file."""
 
     def __init__(self, expansion: Expansion, replacements: Replacements, clip: Clip | None) -> None:
         self.expansion = expansion

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FaultReporter:
-    """Reports a fault once and gives UNKNOWN, which spreads without further faults.
+    """Reporter of faults, each once, whose value is UNKNOWN, which propagates without further faults.
 
     `calls` are those of the blocks that are open, `symbols` the words that mean themselves.
     """

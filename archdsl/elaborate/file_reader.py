@@ -19,7 +19,7 @@ OF_A_LIBRARY = (ast.Import, ast.Block, ast.Doc, ast.Cite)  # statements that a l
 
 
 class FileReader:
-    """Reads the files that specs name, and knows which library holds a block."""
+    """Reader of the files that specs name, and index of the blocks in libraries."""
 
     def __init__(self, library: Library, reporter: Reporter, work: Work | None = None) -> None:
         self.library = library

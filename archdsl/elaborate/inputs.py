@@ -23,7 +23,7 @@ _INDEX_HINT = "`input frame_index: index[frames]`, behind that of the video"
 
 
 class InputDeclarer:
-    """Adds inputs to an expansion; `clip` is the size that the user has set for the first of them."""
+    """Expansion of inputs; `clip` is the user's size for the first of them."""
 
     def __init__(self, expansion: Expansion, clip: Clip | None) -> None:
         self.expansion = expansion

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def assign_labels(network: Network, reporter: Reporter) -> None:
-    """Labels every node and region."""
+    """Label every node and region."""
     for region in network.regions:
         if row := row_of_blocks(region):
             _number_row(region)
@@ -72,7 +72,7 @@ def _label_members(network: Network, region: Region, reporter: Reporter) -> None
 
 
 def _gather_rows(region: Region) -> None:
-    """Puts blocks that a `*` repeats into a region of their own, but for one that `as` has named."""
+    """Group the blocks that a `*` repeats into a region, except for blocks named by `as`."""
     items: list[Item] = []
     for item in region.items:
         if not isinstance(item, Block) or not item.repeat or item.explicit:

@@ -20,7 +20,7 @@ _Key = tuple[str, str]  # the kind of a thing and its name
 
 
 class Merger:
-    """Merges files into a program, the root of the family first.
+    """Merger of files into a program, the root of the family first.
 
     Each statement of one file may be there once: two of a kind with one name are a fault in variants and roots alike.
     Labels of stages are known only when names in them are filled in; expansion checks these.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ModuleReader:
-    """Makes a module of each file, once, and of all that it imports."""
+    """Builder of the modules of files and of their imports, each once."""
 
     def __init__(self, files: FileReader) -> None:
         self.files = files

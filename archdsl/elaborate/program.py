@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Library(Protocol):
-    """Finds the files that a spec names. It does the reading; the compiler itself does none."""
+    """Provider of the files that a spec names; the compiler itself reads no files."""
 
     def find(self, name: str, importer: Source) -> Source | None:
         """Return the file `name.arch` as seen from another file, or None."""

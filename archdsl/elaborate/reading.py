@@ -24,7 +24,7 @@ CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": 
 
 
 class ExpressionReader(ABC):
-    """Holds values of expressions against what is expected of them."""
+    """Evaluation of expressions whose value must be of a certain kind."""
 
     def __init__(self, reporter: Reporter, symbols: set[str], work: Work | None = None) -> None:
         self.reporter = reporter

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Resolver:
-    """Reads a spec, its imports and its bases."""
+    """Resolver of a spec with its imports and its bases."""
 
     def __init__(self, library: Library, reporter: Reporter, work: Work | None = None) -> None:
         self.reporter = reporter

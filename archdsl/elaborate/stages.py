@@ -34,7 +34,7 @@ class _StageParts:
 
 
 class StageExpander:
-    """Adds stages to an expansion, those of variants in place of their bases'."""
+    """Expansion of stages, in which those of variants replace those of their bases."""
 
     def __init__(self, expansion: Expansion, replacements: Replacements) -> None:
         self.expansion = expansion

@@ -21,7 +21,7 @@ _NOT_USES = {"name", "names", "path", "source", "target", "base", "family", "kin
 
 
 def warn_unused(program: Program, reporter: Reporter) -> None:
-    """Warns of every parameter that no expression of the spec or its bases names."""
+    """Warn of every parameter that no expression of the spec or its bases names."""
     used: set[str] = set()
     for file in program.files:
         for statement in file.statements:

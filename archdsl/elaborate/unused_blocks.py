@@ -121,14 +121,14 @@ class _Names(Scope):
 
 
 class _NoGraph(GraphBuilder):
-    """Adds nothing, as no shape is known."""
+    """Add nothing, as no shape is known."""
 
     def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: object) -> Flow:  # noqa: ARG002
         return LOST
 
 
 class _Checker(ChainApplier):
-    """Goes through the bodies of blocks with unknown arguments and shapes, both sides of each condition.
+    """Check of the bodies of blocks with unknown arguments and shapes, on both sides of each condition.
 
     Only literals have values then, so what is reported is wrong whatever the block is called with.
     """
@@ -190,7 +190,7 @@ class _Checker(ChainApplier):
 
 
 class _Evaluator(Evaluator):
-    """Evaluates all parts of expressions, those too that an unknown condition may leave out."""
+    """Evaluator of all parts of expressions, including those that depend on an unknown condition."""
 
     def _conditional(self, expr: ast.Conditional, scope: Scope) -> Value:
         test = self.truth(expr.test, scope)

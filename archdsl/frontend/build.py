@@ -37,7 +37,7 @@ def _transformed(tree: Any, source: Source) -> Any:
 
 
 class _StatementBuilder(ValueBuilder):
-    """Makes chains and statements, of the values in them."""
+    """Builder of chains and statements."""
 
     # --- chains ---
 

@@ -30,7 +30,7 @@ def split(items: Sequence[Any], kind: type) -> tuple[Any, ...]:
 
 
 class ValueBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTypeArgument]  # Lark's takes none
-    """Makes a node of each rule that has a method `on_RULE`, of its span and its parts, from the leaves up."""
+    """Builder of a node for each grammar rule with a method `on_RULE`, from its span and its parts, bottom-up."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(visit_tokens=False)

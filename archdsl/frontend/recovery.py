@@ -29,7 +29,7 @@ MAX_PENDING = 2_000  # parts of a text whose end the parser still waits for; it 
 
 
 class TolerantParser:
-    """Feeds the tokens of a text to Lark's interactive parser, and brings that back to where a line can end.
+    """Error recovery with Lark's interactive parser, which is rewound to a state in which a line can end.
 
     `words` gives the spelling of each terminal that has one alone; messages need it.
     """

@@ -33,7 +33,7 @@ class ExportError(CommandError):
 def export(
     model: torch.nn.Module, clip_shapes: Sequence[tuple[int, ...]], format: str, path: Path, batch: int | None = None
 ) -> float:
-    """Writes a module as a file, and holds what the file computes against the module.
+    """Export a module to a file, and compare the file's outputs with the module's.
 
     Args:
         model: takes a clip of each shape.

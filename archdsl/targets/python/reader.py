@@ -61,7 +61,7 @@ def statements(text: str) -> list[Stmt]:
 
 
 class Reader:
-    """Reads the parts of one text by their places in it."""
+    """Reader of the parts of one text by their positions."""
 
     def __init__(self, text: str) -> None:
         self.lines = [line.encode() for line in text.split("\n")]

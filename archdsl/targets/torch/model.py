@@ -85,7 +85,7 @@ class _Outermost(Constructor):
 
 
 class ModelPrinter:
-    """Prints a network's outermost class."""
+    """Printer of the model's class."""
 
     def __init__(
         self, network: OpNetwork, regions: RegionPrinter, layers: LayerPrinter, *, trains: bool = True

@@ -72,7 +72,7 @@ class ClassPlan:
 
 
 class RegionPrinter:
-    """Prints the classes of a network, inner ones first."""
+    """Printer of the classes of a network, inner ones first."""
 
     def __init__(self, network: OpNetwork, grouping: Grouping, layers: LayerPrinter) -> None:
         self.network = network
