@@ -75,7 +75,7 @@ def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_i
     inside of their own, whose rates stay.
     """
     classes = [p for p in given if p.name == NUM_CLASSES]
-    parameters = [*classes, *rates.parameters, *(p for p in given if p not in classes)]
+    parameters = [*rates.parameters, *(p for p in given if p not in classes), *classes]
     choices = in_words([f"`{p.name}`" for p in parameters if p not in classes])
     doc = "Return an initialised model" + (f"; training may choose {choices}." if choices else ".")
     made = called(network.family, [Name(p.name) for p in given])

@@ -82,7 +82,7 @@ class Model:
     def parameters(self) -> list[Parameter]:
         """The parameters of the constructor."""
         classes = [] if self.classes is None else [Parameter(NUM_CLASSES, Name("int"), Literal(self.classes))]
-        return classes + ([self.recompute.parameter] if self.recompute is not None else [])
+        return ([self.recompute.parameter] if self.recompute is not None else []) + classes
 
     def _starts(self) -> list[Stmt]:
         """Return the methods that initialise the weights."""
