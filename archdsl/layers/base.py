@@ -57,6 +57,7 @@ class Layer:
     elementwise: ClassVar[bool] = False  # computes elementwise, for any shape
     takes_tokens: bool = False  # accepts a value with class tokens; so do elementwise layers
     training_only: ClassVar[bool] = False  # has no effect in inference; so do layers of `REGULARISATION`
+    width: ClassVar[str] = ""  # the attribute that says how many channels it gives, where this is free
     holds_indices: ClassVar[bool] = False  # its value is frame indices, not a grid
     joins: ClassVar[str] = ""  # how a layer with `many` joins its inputs: CHANNELS or VALUES
     hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is that of the output, or a slice of it

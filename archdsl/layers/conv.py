@@ -21,6 +21,7 @@ class Conv(Layer):
     """
 
     heavy = True
+    width = "out"
 
     out = Integer(doc="output channels")
     kernel = Size(1, doc="its extent over t, h and w")

@@ -18,6 +18,7 @@ class Linear(Layer):
     takes_tokens = True
 
     heavy = True
+    width = "out"
 
     out = Integer(doc="output channels")
     bias = Flag(True, doc="whether a number is added to each output channel")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-NET = "arch net\ninput clip: video[3, 4, 16, 16]\nBLOCKstage one { conv(8, 3) }\nhead: HEAD\n"
+NET = "arch net\ninput clip: video[3, 4, 16, 16]\nBLOCKstage one { conv(8, 3) as one }\nhead: HEAD\n"
 
 
 def shapes(model: torch.nn.Module) -> dict[str, tuple[int, ...]]:
@@ -46,7 +46,7 @@ def test_only_the_last_layers_have_another_width(path: Path) -> None:
         ("linear(5) -> layernorm -> avgpool", "", False),
         ("concat { one -> avgpool -> linear(2), one -> maxpool(2) -> avgpool -> linear(3) }", "", False),
         ("conv(8) -> conv(8, groups = 2) -> avgpool", "", False),
-        ("avgpool", "", False),
+        ("avgpool", "", True),
     ],
 )
 def test_the_argument_is_there_where_the_width_is_free(tmp_path: Path, head: str, block: str, takes: bool) -> None:

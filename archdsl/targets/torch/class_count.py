@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
 NUM_CLASSES = "num_classes"
-_LAST = ("linear", "conv")  # layers that give as many channels as `out` says
 
 
 class ClassCount(Sym):
@@ -32,7 +31,8 @@ def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
     if not last or any(not _same_places(grouping, node) <= numbers for node in last):
         return None
     for node in last:
-        node.layer = node.layer.changed(out=ClassCount(int(node.shape.channels), ("var", NUM_CLASSES)))
+        number = ClassCount(int(node.shape.channels), ("var", NUM_CLASSES))
+        node.layer = node.layer.changed(**{node.layer.width: number})
     return int(last[0].shape.channels)
 
 
@@ -41,7 +41,7 @@ def _last_layers(network: OpNetwork) -> list[OpNode]:
     waiting = [network.output]
     while waiting:
         node = network.node(waiting.pop())
-        if node.layer.kind in _LAST and not node.layer.added_by and node.layer.values().get("groups", 1) == 1:
+        if node.layer.width and not node.layer.added_by and node.layer.values().get("groups", 1) == 1:
             found[node.id] = node
         elif node.inputs and _keeps_channels(node):
             waiting += node.inputs
