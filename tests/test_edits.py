@@ -241,8 +241,8 @@ def test_a_clip_is_for_every_input_of_its_size(tmp_path: Path) -> None:
 
 def test_a_block_with_another_inside_says_so_in_its_class() -> None:
     source = archdsl.load(SPECS / "c2d_r50_nl1.arch").source()
-    assert "class BottleneckNonLocal(nn.Module):" in source
-    assert "to the input. With `non_local`." in " ".join(source.split())
+    assert "class BottleneckWithNonLocal(nn.Module):" in source
+    assert "to the input. With NonLocal." in " ".join(source.split())
 
 
 def test_non_local_blocks_on_a_single_frame() -> None:

@@ -113,7 +113,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["--batch", "8"], 2, "--max-activation and --batch go together"),
         (["--max-activation", "1kB", "--batch", "8"], 1, "tiny.arch: activations of 8 clips take"),
         (["--max-activation", "8G", "--batch", "8"], 2, "'8G' is not a size of memory, as in 8GiB or 500MB"),
-        (["--max-activation", "8GiB", "--batch", "0"], 2, "'0' is not a number of clips"),
+        (["--max-activation", "8GiB", "--batch", "0"], 2, "'0' is not a whole number from 1"),
     ],
 )
 def test_faults_of_the_command(

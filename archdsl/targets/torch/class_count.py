@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
-from archdsl.layers.base import CHANNELS
+from archdsl.layers.base import CHANNELS, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +70,11 @@ def _keeps_channels(node: OpNode) -> bool:
     if layer.internal:
         return True
     more = [shape._replace(channels=int(shape.channels) + 1) for shape in shapes]
-    return layer.infer(*shapes).channels == shapes[0].channels and layer.infer(*more).channels == more[0].channels
+    try:
+        outputs = layer.infer(*shapes), layer.infer(*more)
+    except ShapeError:  # it does not take any number
+        return False
+    return all(made.channels == taken[0].channels for made, taken in zip(outputs, (shapes, more), strict=True))
 
 
 def _same_places(grouping: Grouping, node: OpNode) -> set[int]:
