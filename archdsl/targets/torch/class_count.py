@@ -24,11 +24,12 @@ def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
     """Mark the number of classes where layers have it as their width, and return it; None if there is none.
 
     The output comes from these layers, perhaps through others that have no weights and keep channels. A class that
-    such layers share with others takes no number of classes, and so neither does the network.
+    such layers share with others takes no number of classes, and so neither does the network; nor does one
+    that is called as the argument.
     """
     last = _last_layers(network)
     numbers = {node.id for node in last}
-    if not last or any(not _same_places(grouping, node) <= numbers for node in last):
+    if not last or network.family == NUM_CLASSES or any(not _same_places(grouping, node) <= numbers for node in last):
         return None
     for node in last:
         number = ClassCount(int(node.shape.channels), ("var", NUM_CLASSES))
