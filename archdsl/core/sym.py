@@ -107,6 +107,14 @@ def variables(formula: Formula) -> set[str]:
     return set() if formula[0] == "lit" else variables(formula[1]) | variables(formula[2])
 
 
+def renamed(formula: Formula, names: Mapping[str, str]) -> Formula:
+    """The formula with variables under other names."""
+    head = formula[0]
+    if head in ("var", "item"):
+        return (head, names.get(formula[1], formula[1]), *formula[2:])
+    return formula if head == "lit" else (head, *(renamed(side, names) for side in formula[1:]))
+
+
 def substitute(formula: Formula, values: Mapping[str, Any]) -> int:
     """The number that a formula gives for other values, which may be formulas themselves.
 

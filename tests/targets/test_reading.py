@@ -50,6 +50,10 @@ def remarks(analysis: Analysis, text: str) -> Iterator[str]:
         yield from _about_calls(cls, tree)
     if found := next(_lists_of_rates(tree), ""):
         yield f"rates that grow by equal steps are listed: {found}"
+    for node in ast.walk(tree):
+        names = [n.id for n in getattr(node, "elts", ()) if isinstance(n, ast.Name)]
+        if len(names) == 3 and len(set(names)) == 1 and names[0] != "int":
+            yield f"{ast.unparse(node)}: one number, three times"
 
 
 def _about_calls(cls: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
@@ -105,6 +109,13 @@ def test_programs(chunk: int) -> None:
         text = module_text(analysis)
         assert not list(remarks(analysis, text)), f"seed {seed}\n{case.text}"
     assert accepted > CHUNK / 2
+
+
+def test_of_equal_parameters_the_plain_name_stays() -> None:
+    tree = ast.parse(module_text(analyse(read_source(str(ROOT / "specs" / "r3d_18.arch")), FileLibrary())))
+    basic = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Basic")
+    init = next(n for n in basic.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
+    assert [a.arg for a in init.args.args] == ["self", "channels", "width", "stride"]  # not `t_stride`, as large
 
 
 WORDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.sym import Sym, Varying, formula_of, substitute
+from archdsl.core.sym import Sym, Varying, formula_of, renamed, substitute
 from archdsl.core.values import is_list, is_number
 from archdsl.ir.regions import Block
 from archdsl.ir.signature import IN_CHANNELS
@@ -16,6 +16,8 @@ from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.variables import Variables, arguments_of, owner
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archdsl.core.sym import Formula
     from archdsl.ir.regions import Region
     from archdsl.targets.python.tree import Expr, Stmt
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 class Constructor:
     """Decides, number by number, whether it is a parameter or a constant of the class."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, stand_ins: Mapping[str, str] | None = None) -> None:
         self.regions = group.regions
-        self.variables = Variables(group)
+        self.variables = Variables(group, stand_ins or {})
         self.words = (*(q.before for q in group.qualifiers), group.name)  # that tell the class from others
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
@@ -56,7 +58,7 @@ class Constructor:
             return self._fraction(values, hint, is_rate=is_rate)
         if all(v == first for v in values) or not isinstance(first, int):
             return int(first) if isinstance(first, Sym) else first
-        formulas = {formula_of(v) for v in values if isinstance(v, int)}
+        formulas = {renamed(formula_of(v), self.variables.stand_ins) for v in values if isinstance(v, int)}
         if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
             return Sym(first, formulas.pop())
         return Sym(int(first), ("var", self.variables.fresh(hint, values)))

@@ -15,6 +15,8 @@ from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archdsl.ir.regions import Region
     from archdsl.targets.torch.classes import Group
 
@@ -43,7 +45,7 @@ class Variables:
     these explains.
     """
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, stand_ins: Mapping[str, str]) -> None:
         self.regions = group.regions
         block = owner(group.example)
         self.declared: tuple[BlockParameter, ...] = block.signature.parameters if block is not None else ()
@@ -52,6 +54,7 @@ class Variables:
         self.derived: dict[str, Formula] = {}  # those computed from others in every region
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by region
         self.asked: dict[str, list[Any]] = {}  # those of them that the code needs
+        self.stand_ins = stand_ins
         self._twins: dict[str, str] = {}  # those that are always equal to another one, which stands for them
         self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by type and values
         self._names = FreeNames(p.name for p in self.declared)
@@ -73,6 +76,10 @@ class Variables:
         return formula
 
     def _note_variable(self, variable: str) -> None:
+        if variable in self.stand_ins:
+            self._twins[variable] = self.stand_ins[variable]
+            self.note(("var", self._twins[variable]))
+            return
         if variable in self.extra:
             self._need(variable, self.extra[variable], self.asked)
             return

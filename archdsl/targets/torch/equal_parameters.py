@@ -1,0 +1,58 @@
+"""Parameters of a block that are equal in all uses of a class: one of them stands for the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.sym import Sym, variables
+from archdsl.core.values import is_list
+from archdsl.ir.regions import Block
+from archdsl.targets.torch.variables import arguments_of, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archdsl.core.sym import Formula
+    from archdsl.ir.regions import Region
+    from archdsl.targets.torch.classes import Group
+    from archdsl.targets.torch.select import OpNetwork
+
+
+def stand_ins(network: OpNetwork, group: Group) -> dict[str, str]:
+    """Return, for parameters that the code of a class reads, the parameter that stands for each.
+
+    That is the one with the fewest words in its name among those that are equal in all uses: `stride` for `t_stride`.
+    """
+    block = owner(group.example)
+    if block is None:
+        return {}
+    read = {name for formula in _formulas(network, group.example) for name in variables(formula)}
+    equal: dict[tuple[Any, ...], list[str]] = {}
+    for name in (p.name for p in block.signature.parameters if p.name in read):
+        values = tuple(arguments_of(region).values[name] for region in group.regions)
+        equal.setdefault(values, []).append(name)
+    plain = {name: min(names, key=_words) for names in equal.values() for name in names}
+    return {name: stands for name, stands in plain.items() if stands != name}
+
+
+def _words(name: str) -> int:
+    return name.count("_")
+
+
+def _formulas(network: OpNetwork, region: Region) -> Iterator[Formula]:
+    """Yield the formulas of a region's code: of the attributes of its layers and of the arguments of its blocks."""
+    for item in region.items:
+        if isinstance(item, int):
+            yield from _of_values(network.node(item).layer.values().values())
+        elif isinstance(item, Block):
+            yield from _of_values(item.arguments.values.values())
+        else:
+            yield from _formulas(network, item)
+
+
+def _of_values(values: Any) -> Iterator[Formula]:
+    for value in values:
+        if isinstance(value, Sym):
+            yield value.formula
+        elif is_list(value):
+            yield from _of_values(value)
