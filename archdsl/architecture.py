@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cached_property
+from inspect import signature
+from os import PathLike, fspath
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from archdsl.analysis.cost import cost_json, total_cost
-from archdsl.core.sizes import parse_size
-from archdsl.elaborate.parameters import setting
-from archdsl.files import FileLibrary, read_spec
+from archdsl.analysis.cost import LEVELS, cost_json, total_cost
+from archdsl.core.arguments import names, one_of_words, positive, require, shown, unknown_argument
+from archdsl.core.sizes import parse_size, quantity
+from archdsl.core.source import TEXT
+from archdsl.elaborate.clip import clip_of
+from archdsl.elaborate.parameters import as_python, setting
+from archdsl.files import FileLibrary, UsageError, read_spec, source_of
 from archdsl.ir.tensors import tensors
 from archdsl.modules import load_module
 from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection
 
     import graphviz  # pyright: ignore[reportMissingTypeStubs]  # it has none
     import networkx as nx
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
 
     from archdsl.analysis.compare import Difference
     from archdsl.core.diagnostics import Diagnostic
-    from archdsl.elaborate.inputs import Clip
+    from archdsl.core.source import Source
+    from archdsl.elaborate.clip import Clip
     from archdsl.ir.network import Fitted
     from archdsl.ir.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
 
 def load(
     path: str | os.PathLike[str],
-    clip: Clip | None = None,
+    clip: Clip | str | None = None,
     like: str | None = None,
     recipe: Mapping[str, Any] | None = None,
     **params: Any,
@@ -41,7 +50,7 @@ def load(
 
     Args:
         path: the `.arch` file, or the name of a bundled spec, such as `"slowfast_r50"` (`archdsl list` shows them).
-        clip: (channels, frames, height, width) in place of the declared size of the input.
+        clip: (channels, frames, height, width) in place of the declared size of the input, or `"3x16x112x112"`.
         like: a source of published weights, such as `"torchvision"`: parameters that are not set take the values that
             its checkpoints need.
         recipe: hyperparameters of training, such as `{"lr": 0.01}`; values as in `params`.
@@ -50,104 +59,77 @@ def load(
     Raises:
         SpecError: if the spec has faults; its `diagnostics` hold all of them.
         UsageError: if there is no such file and no such bundled spec.
+        TypeError: if an argument has a wrong type.
+        ValueError: if `clip` is not a size, or a number not finite.
     """
-    settings = [setting(name, value) for name, value in params.items()]
-    hyperparameters = [setting(name, value, "--recipe") for name, value in (recipe or {}).items()]
-    return Architecture(analyse(read_spec(path), FileLibrary(), settings, clip, like, hyperparameters))
+    require("path", path, (str, PathLike), "a file or the name of a bundled spec")
+    if "\n" in fspath(path):
+        raise UsageError("load takes a file or the name of a bundled spec; archdsl.loads takes the text of a spec")
+    return _analysed(read_spec(path), clip, like, recipe, params)
 
 
-def convert_weights(
-    arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl", key: str = ""
-) -> dict[str, torch.Tensor]:
-    """Convert a state dict of another code base to our names, for `load_state_dict(…, strict=True)`.
+def loads(
+    text: str,
+    clip: Clip | str | None = None,
+    like: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    **params: Any,
+) -> Architecture:
+    """Return the checked architecture of a spec that is given as text.
+
+    Its imports and bases are looked for in the current folder, then among the bundled specs.
 
     Args:
-        arch: the network that the weights are for.
-        state_dict: the tensors by the names of the source, or a checkpoint with them, as `torch.load` returns it.
-        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
-        to: the code base to convert to.
-        key: the entry of a checkpoint to read, such as `"model_ema"`; empty for the model's state dict, with a Python
-            warning if the checkpoint also has averages of the weights.
+        text: the spec, from `arch NAME` to its head.
+        clip: as in `load`.
+        like: as in `load`.
+        recipe: as in `load`.
+        params: as in `load`.
 
     Raises:
-        SpecError: if a tensor is missing, not needed or of another shape, the network is not the one that the source
-            needs, or tensors are not real numbers.
+        SpecError: if the spec has faults; its `diagnostics` hold all of them.
+        TypeError: if an argument has a wrong type.
+        ValueError: if `clip` is not a size, or a number not finite.
     """
-    from archdsl.weights.convert import convert
-
-    plan = arch.plan_weights(source)
-    tensors = _loaded(state_dict, plan, key)
-    return convert(tensors, plan, arch.plan_weights(to), _STATE_DICT)
-
-
-_STATE_DICT = "the state dict"
+    require("text", text, str, "the text of a spec")
+    if text.strip() and not re.search(r"\s", text.strip()):
+        raise UsageError(f"loads takes the text of a spec; archdsl.load({text.strip()!r}) takes a file or a name")
+    return _analysed(source_of(TEXT, text.encode("utf-8", "surrogatepass")), clip, like, recipe, params)
 
 
-def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint, and issue its warnings as Python warnings."""
-    import warnings
-
-    from archdsl.weights.checkpoint import state_dict_of
-    from archdsl.weights.convert import not_finite
-
-    tensors, diagnostics = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
-    for diagnostic in (*plan.warnings, *diagnostics, *not_finite(tensors, _STATE_DICT)):
-        text = "; ".join(filter(None, (diagnostic.label, diagnostic.help)))
-        warnings.warn(f"{diagnostic.code}: {text}", stacklevel=3)
-    return tensors
-
-
-def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
-    """Convert a state dict with our names to those of another code base: the inverse of `convert_weights`."""
-    return convert_weights(arch, state_dict, "archdsl", source)
+def _analysed(
+    source: Source,
+    clip: Clip | str | None,
+    like: str | None,
+    recipe: Mapping[str, Any] | None,
+    params: Mapping[str, Any],
+) -> Architecture:
+    size = None if clip is None else clip_of(clip)
+    require("like", like, (str, NoneType), "the name of a source of weights, such as 'torchvision'")
+    require("recipe", recipe, (Mapping, NoneType), "a dict, as in {'lr': 0.01}")
+    settings = [setting(name, value, f"load({name}=…)") for name, value in params.items()]
+    hyperparameters = [setting(name, value, "load(recipe=…)") for name, value in (recipe or {}).items()]
+    return Architecture(analyse(source, FileLibrary(), settings, size, like, hyperparameters))
 
 
-def transfer_weights(
-    base: Architecture,
-    state_dict: Mapping[str, Any],
-    arch: Architecture,
-    source: str = "archdsl",
-    key: str = "",
-    **rules: Any,
-) -> dict[str, torch.Tensor]:
-    """Initialise the weights of a variant from those of a base, for `load_state_dict(…, strict=True)`.
-
-    Tensors without an origin are initialised as in `arch.build()`, with the current state of torch's generator.
-
-    Args:
-        base: the network that the weights are of.
-        state_dict: its tensors, or a checkpoint with them, as `torch.load` returns it.
-        arch: the network to initialise.
-        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
-        key: the entry of a checkpoint to read; empty for the model's state dict.
-        rules: as in `Architecture.plan_transfer`.
-
-    Raises:
-        SpecError: if the tensors are not those of the base (unused ones may be missing), or not real
-            numbers, or a map of names has faults.
-        ValueError: if a rule has an unknown value.
-    """
-    from archdsl.transfer.apply import transfer
-    from archdsl.transfer.plan import unneeded
-    from archdsl.weights.convert import convert
-
-    plan = arch.plan_transfer(base, **rules)
-    names = base.plan_weights(source)
-    tensors = _loaded(state_dict, names, key)
-    own = convert(tensors, names, base.plan_weights("archdsl"), _STATE_DICT, unneeded(plan, names))
-    return transfer(plan, own, arch.build().state_dict())
-
-
-def diff(base: Architecture, arch: Architecture) -> Difference:
+def diff(base: Architecture | str | os.PathLike[str], arch: Architecture | str | os.PathLike[str]) -> Difference:
     """Compare two networks: parameters, inputs, stages, layers, tensors, cost.
 
     The result's `differ` is True unless they are the same; `difference_json` of `archdsl.analysis.compare` exports it.
 
     Args:
-        base: the network to compare with.
+        base: the network to compare with: an architecture, or what `load` takes.
         arch: the other network, which need not be of the same family.
+
+    Raises:
+        SpecError: if a spec has faults.
+        UsageError: if there is no such spec.
     """
-    return arch.difference_from(base)
+    return _loaded_spec(arch).difference_from(_loaded_spec(base))
+
+
+def _loaded_spec(spec: Architecture | str | os.PathLike[str]) -> Architecture:
+    return spec if isinstance(spec, Architecture) else load(spec)
 
 
 class Architecture:
@@ -165,6 +147,11 @@ class Architecture:
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Warnings about the spec."""
         return self._analysis.warnings
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values of the spec's parameters by name, as `load` takes them: numbers, bools, lists, text for words."""
+        return {name: as_python(value) for name, value in self._analysis.parameters.items()}
 
     @property
     def params(self) -> int:
@@ -213,6 +200,9 @@ class Architecture:
         """
         from archdsl.transfer.plan import Rules
 
+        for name in rules:
+            if name not in (known := signature(Rules).parameters):
+                raise unknown_argument("plan_transfer()", name, known)
         return plan_transfer(base._analysis, self._analysis, FileLibrary(), Rules(**rules))
 
     def difference_from(self, base: Architecture) -> Difference:
@@ -234,14 +224,14 @@ class Architecture:
 
     def cost(self, by: str = "stage") -> dict[str, Any]:
         """Return parameters, multiply-adds and activations as `archdsl cost --json`; `by` stage, block or layer."""
-        return cost_json(self._analysis.network, by)
+        return cost_json(self._analysis.network, one_of_words("by", by, LEVELS))
 
     def memory(self, batch: int) -> int:
         """Return the activation memory of training (bytes saved for backward), for `batch` clips in float32."""
         from archdsl.targets.torch.lower import lower
         from archdsl.targets.torch.memory import memory_of
 
-        return memory_of(lower(self._analysis.network), batch).total
+        return memory_of(lower(self._analysis.network), positive("batch", batch)).total
 
     def fit_memory(self, max_activation: str | int, batch: int, without: Collection[str] = ()) -> Fitted:
         """Choose the stages to checkpoint so that activations fit into memory; pass the result to `source` or `build`.
@@ -255,8 +245,9 @@ class Architecture:
             ValueError: if `max_activation` is not a size.
             TooLarge: if activations exceed the limit even with every stage checkpointed.
         """
-        limit = max_activation if isinstance(max_activation, int) else parse_size(max_activation)
-        return fit_memory(self._analysis, limit, batch, without)
+        limit = parse_size(max_activation) if isinstance(max_activation, str) else max_activation
+        limit, batch = positive("max_activation", limit), positive("batch", batch)
+        return fit_memory(self._analysis, limit, batch, names("without", without))
 
     def source(self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None) -> str:
         """Return the source code of the PyTorch module.
@@ -269,8 +260,9 @@ class Architecture:
         Raises:
             ValueError: if there is no such target, or no such pass.
         """
-        default = not without and target == "train" and fitted is None
-        return self._source if default else module_text(self._analysis, without, target, fitted)
+        left_out = names("without", without)
+        default = not left_out and target == "train" and fitted is None
+        return self._source if default else module_text(self._analysis, left_out, target, fitted)
 
     @cached_property
     def _source(self) -> str:
@@ -290,19 +282,43 @@ class Architecture:
         fitted: Fitted | None = None,
         *,
         num_classes: int | None = None,
+        **arguments: Any,
     ) -> torch.nn.Module:
         """Return the PyTorch module, initialised: clips (B, C, T, H, W) in, logits (B, classes) out. Needs torch.
 
-        The arguments but for the last are those of `source`. A module for inference loads the state dict of the one for
-        training. `num_classes` is the width of the output in place of the spec's; there is no such argument (TypeError)
-        where the output comes from other layers than linear ones and convolutions.
+        A module for inference loads the state dict of the one for training.
 
         `torch.save(model, file)` saves the module's source code, too, so that `torch.load(file, weights_only=False)`
         restores the model wherever torch and archdsl are installed, without the spec.
+
+        Args:
+            without: as in `source`.
+            target: as in `source`.
+            fitted: as in `source`.
+            num_classes: the width of the output, in place of the spec's.
+            arguments: further arguments of the module's factory, such as `dropout=0.2`, `drop_path=False` or
+                `checkpointing="block"`; which there are depends on the network.
+
+        Raises:
+            TypeError: if the factory takes no such argument: `num_classes` is none of them where the output comes from
+                other layers than linear ones and convolutions.
+            ValueError: if a value is out of range.
         """
-        given = {} if num_classes is None else {"num_classes": num_classes}
-        return getattr(load_module(self.name, self.source(without, target, fitted)), self.name)(**given)
+        given = arguments if num_classes is None else {**arguments, "num_classes": positive("num_classes", num_classes)}
+        return _built(getattr(load_module(self.name, self.source(without, target, fitted)), self.name), given)
 
     def __repr__(self) -> str:
-        figures = f"{self.params / 1e6:.2f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"
+        figures = f"{quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds"
         return f"<Architecture {self.name}: {figures}>"
+
+
+def _built(factory: Callable[..., torch.nn.Module], arguments: Mapping[str, Any]) -> torch.nn.Module:
+    """Call the factory of a generated module with arguments that are checked by name, and rates by value."""
+    known = list(signature(factory).parameters)
+    for name, value in arguments.items():
+        if name not in known:
+            raise unknown_argument(f"{factory.__name__}()", name, [*known, "without", "target", "fitted"])
+        if name == "dropout" and not (isinstance(value, int | float) and 0 <= value <= 1):
+            message = f"dropout = {shown(value)}: expected a probability, 0 to 1"
+            raise ValueError(message)
+    return factory(**arguments)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.report import Reporter
 from archdsl.core.sizes import exact_size
-from archdsl.core.source import STDIN
+from archdsl.core.source import STDIN, TEXT
 from archdsl.core.work import Work
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.expand import expand
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.source import Source
-    from archdsl.elaborate.inputs import Clip
+    from archdsl.elaborate.clip import Clip
     from archdsl.elaborate.program import Library, Program
     from archdsl.frontend.ast import Binding
     from archdsl.ir.network import Fitted, Network
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from archdsl.weights.tree import WeightMap
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analysis:
     """A spec without faults, and the warnings about it."""
 
@@ -57,6 +57,9 @@ class Analysis:
     clip: Clip | None = None
     like: WeightMap | None = None
     taken_on: tuple[Binding, ...] = ()  # parameters adopted from `like`
+
+    def __repr__(self) -> str:
+        return f"<Analysis {self.network.name}>"
 
 
 def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
@@ -303,5 +306,5 @@ def command(spec: str, analysis: Analysis) -> str:
     options += [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
     if analysis.clip is not None:
         options.append(" --clip " + "x".join(map(str, analysis.clip)))
-    name = "-" if spec == STDIN else shlex.quote(spec)
+    name = "-" if spec in (STDIN, TEXT) else shlex.quote(spec)
     return f"archdsl compile {name}{''.join(options)}"

@@ -30,15 +30,17 @@ from archdsl.weights.plan import Plan
 # --- Python --------------------------------------------------------------------------------------------------------
 
 NAMES = (
-    "Architecture", "SpecError", "__version__", "convert_weights", "diff", "load", "revert_weights", "transfer_weights",
+    "Architecture", "SpecError", "UsageError", "__version__", "convert_weights", "diff", "load", "loads",
+    "revert_weights", "transfer_weights",
 )  # fmt: skip
 SIGNATURES = {
     "load": "path, clip=None, like=None, recipe=None, **params",
+    "loads": "text, clip=None, like=None, recipe=None, **params",
     "diff": "base, arch",
     "convert_weights": "arch, state_dict, source, to='archdsl', key=''",
     "revert_weights": "arch, state_dict, source",
     "transfer_weights": "base, state_dict, arch, source='archdsl', key='', **rules",
-    "Architecture.build": "self, without=(), target='train', fitted=None",
+    "Architecture.build": "self, without=(), target='train', fitted=None, num_classes=None, **arguments",
     "Architecture.cost": "self, by='stage'",
     "Architecture.diagram": "self, level='stage'",
     "Architecture.difference_from": "self, base",
@@ -49,7 +51,7 @@ SIGNATURES = {
     "Architecture.source": "self, without=(), target='train', fitted=None",
 }
 PROPERTIES = {
-    archdsl.Architecture: "name params macs recipe tensors graph warnings",
+    archdsl.Architecture: "name parameters params macs recipe tensors graph warnings",
     Difference: "differ parameters inputs stages layers tensors",
     TransferPlan: "entries unused is_complete",
     Plan: "theirs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -74,7 +75,7 @@ class Summary:
     output: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference:
     """Two networks compared by name; entries are in the order of data flow and include those that are the `same`.
 
@@ -95,6 +96,16 @@ class Difference:
         """Return True if the networks differ; spec parameters alone, without an effect on a network, do not count."""
         rows = (self.inputs, self.stages, self.layers, self.tensors)
         return any(e.status != SAME for entries in rows for e in entries) or self.base.output != self.arch.output
+
+    def __repr__(self) -> str:
+        counts: list[str] = []
+        for name in ("parameters", "inputs", "stages", "layers", "tensors"):
+            entries: tuple[Entry[Any], ...] = getattr(self, name)
+            by_status = Counter(e.status for e in entries)
+            found = [f"{by_status[status]:,} {status}" for status in (CHANGED, NEW, GONE) if by_status[status]]
+            counts += [f"{name}: {', '.join(found)}"] if found else []
+        names = f"{self.base.name} and {self.arch.name}"
+        return f"<Difference of {names}; {'; '.join(counts) or 'the two networks are the same'}>"
 
 
 def compare(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.commands.options import BaseOptions, PairOptions, SpecOptions
-    from archdsl.elaborate.inputs import Clip
+    from archdsl.elaborate.clip import Clip
     from archdsl.frontend.ast import Binding
 
 

@@ -8,12 +8,12 @@ from argparse import ArgumentTypeError
 
 def clip(text: str) -> tuple[int, int, int, int]:
     """Read the size of a clip: channels, frames, height, width."""
-    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})[x×](\d{1,6})[x×](\d{1,6})", text)
-    if match is None or 0 in map(int, match.groups()):
-        message = f"{text!r} is not CxTxHxW, as in 3x16x112x112"
-        raise ArgumentTypeError(message)
-    c, t, h, w = map(int, match.groups())
-    return c, t, h, w
+    from archdsl.elaborate.clip import parse_clip
+
+    try:
+        return parse_clip(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def size(text: str) -> int:

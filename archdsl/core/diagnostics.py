@@ -20,7 +20,7 @@ class Note:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Diagnostic:
     """One fault of a spec.
 
@@ -42,6 +42,9 @@ class Diagnostic:
     def severity(self) -> str:
         return "error" if self.is_error else "warning"
 
+    def __repr__(self) -> str:
+        return f"<{self.severity} {self.code} at {self.span.place}: {self.label or self.title}>"
+
 
 # What explains a fault; as a function, it is worked out only for a fault that is not known yet.
 Hint = str | Callable[[], str]
@@ -59,6 +62,10 @@ class SpecError(Exception):
         from archdsl.core.render import render_text
 
         return render_text(self.diagnostics)
+
+    def __repr__(self) -> str:
+        codes = dict.fromkeys(d.code for d in self.diagnostics)
+        return f"{type(self).__name__}({', '.join(codes)})"
 
 
 def one_of(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Parsing and formatting of memory sizes."""
+"""Parsing and formatting of memory sizes and of large counts."""
 
 from __future__ import annotations
 
@@ -31,3 +31,11 @@ def exact_size(size: int) -> str:
     """Format bytes exactly, for `parse_size`: `8GiB`."""
     count, unit = min((size // n, unit) for unit, n in _UNITS.items() if size % n == 0)
     return f"{count}{unit}"
+
+
+def quantity(count: int) -> str:
+    """Format a count: `34.57 M`, `65.71 G`; exactly if it is below a million."""
+    for unit, factor in (("G", 10**9), ("M", 10**6)):
+        if count >= factor:
+            return f"{count / factor:.2f} {unit}"
+    return f"{count:,}"

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 STDIN = "<stdin>"  # the name of a text from standard input
+TEXT = "<text>"  # of one that a Python program passes
 MAX_CHARACTERS = 1_000_000  # of a text that is read
 
 
@@ -14,7 +15,7 @@ class Source:
     """A named text: a spec file, or a value given on the command line."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
     starts: list[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -34,7 +35,7 @@ class Source:
         return self.text[start:end].rstrip("\r")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Span:
     """The characters from `start` up to, not including, `end` of a source."""
 
@@ -45,3 +46,12 @@ class Span:
     @property
     def text(self) -> str:
         return self.source.text[self.start : self.end]
+
+    def __repr__(self) -> str:
+        return f"<Span {self.place}>"
+
+    @property
+    def place(self) -> str:
+        """`FILE:LINE:COLUMN` of the first character."""
+        line, column = self.source.position(self.start)
+        return f"{self.source.name}:{line}:{column}"

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.report import Reporter
+    from archdsl.elaborate.clip import Clip
     from archdsl.elaborate.evaluate import Evaluator
-    from archdsl.elaborate.inputs import Clip
     from archdsl.elaborate.parameters import ParameterScope
     from archdsl.elaborate.program import Program
     from archdsl.elaborate.scope import Scope

@@ -12,13 +12,13 @@ from archdsl.ir.regions import InputPlace
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:
+    from archdsl.elaborate.clip import Clip
     from archdsl.elaborate.context import Flow
     from archdsl.elaborate.expansion import Expansion
     from archdsl.elaborate.scope import Scope
     from archdsl.frontend import ast
     from archdsl.ir.regions import Shape
 
-Clip = tuple[int, int, int, int]  # channels, frames, height, width
 _INDEX_HINT = "`input frame_index: index[frames]`, behind that of the video"
 
 

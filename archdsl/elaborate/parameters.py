@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
+from archdsl.core.arguments import shown
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
-from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, size_of, type_name
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, size_of, type_name, written
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend.parse import parse_binding
 
@@ -172,25 +174,53 @@ def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:
     Raises:
         SpecError: if the text is not a value.
         TypeError: if a Python value has no counterpart.
+        ValueError: if it is a number that is not finite.
     """
-    text = value if isinstance(value, str) else as_text(value)
+    try:
+        text = value if isinstance(value, str) else as_text(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} = {error}") from None
     return parse_binding(Source(option, f"{name}={text}"))
 
 
 def as_text(value: Any) -> str:
-    """Format a Python value as text of the language.
+    """Format a Python value, or one of NumPy or torch, as text of the language.
 
     Raises:
         TypeError: if it has no counterpart.
+        ValueError: if it is a number that is not finite.
     """
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, str):
+        return value
     if isinstance(value, (int, Fraction)):
         number = normal(Fraction(value))
         return str(number) if isinstance(number, int) else f"{number.numerator}/{number.denominator}"
     if isinstance(value, float):
-        return as_text(Fraction(repr(value)))
+        if not isfinite(value):
+            message = f"{value}: expected a finite number"
+            raise ValueError(message)
+        return as_text(Fraction(repr(float(value))))
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(as_text(v) for v in cast("Sequence[Any]", value)) + "]"
-    message = f"a parameter is a number, a bool, a word or a list of them, not {type(value).__name__}"
+    if hasattr(value, "tolist"):  # an array, a tensor or one of their numbers
+        return as_text(value.tolist())
+    message = f"{shown(value)}: expected a number, a bool, a word or a list of them, found {type(value).__name__}"
     raise TypeError(message)
+
+
+def as_python(value: Value) -> Any:
+    """Return a value of the language as a Python value, which `setting` converts back.
+
+    Numbers become ints, floats, or Fractions where no float is exact; words and strings become text, ranges and words
+    with arguments the text of the language.
+    """
+    if is_list(value):
+        return [as_python(v) for v in value]
+    if isinstance(value, Fraction):
+        nearest = float(value)
+        return nearest if Fraction(repr(nearest)) == value else value
+    if isinstance(value, (bool, str)):
+        return value
+    return int(value) if isinstance(value, int) else written(value)

@@ -66,7 +66,7 @@ class Placed:
     level: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Program:
     """A spec with its bases, merged."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Node:
     """A layer at one place of a network, with its inputs, its shapes, and its location in the spec."""
 
@@ -37,6 +37,9 @@ class Node:
     span: Span
     label: str = ""
     explicit: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Node {self.id} {self.layer.kind} {self.label}>"
 
     @property
     def is_module(self) -> bool:
@@ -77,7 +80,7 @@ class Fitted:
     macs: int  # multiply-adds that are recomputed, for one clip
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Network:
     """An expanded and checked architecture."""
 
@@ -95,6 +98,9 @@ class Network:
     fitted: Fitted | None = None  # checkpointed stages, if chosen for a memory limit
     fixed_axes: frozenset[str] = frozenset()  # axes `t`, `h`, `w` of the clip whose size the spec's values depend on
     folded: dict[str, str] = field(default_factory=dict[str, str])  # batch norms folded into convolutions, by name
+
+    def __repr__(self) -> str:
+        return f"<Network {self.name}: {len(self.order)} nodes>"
 
     @property
     def clips(self) -> dict[str, int]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from archdsl.architecture import load, transfer_weights
+from archdsl.architecture import load
 from archdsl.core.render import render_text
 from archdsl.files import UsageError, WeightsError
+from archdsl.state_dicts import transfer_weights
 from archdsl.train.run import WEIGHTS
 from archdsl.weights.checkpoint import read_checkpoints
 from archdsl.weights.plan import OWN

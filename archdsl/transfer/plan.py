@@ -92,7 +92,7 @@ class Entry:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TransferPlan:
     """The origin of every tensor of a variant, and the unused tensors of the base."""
 
@@ -108,6 +108,10 @@ class TransferPlan:
         for entry in self.entries:
             counts[entry.how] = counts.get(entry.how, 0) + 1
         return counts
+
+    def __repr__(self) -> str:
+        counts = "".join(f", {count:,} {how}" for how, count in self.counts.items())
+        return f"<TransferPlan of {self.network} from {self.base}{counts}; {len(self.unused):,} unused>"
 
     @property
     def is_complete(self) -> bool:

@@ -52,7 +52,7 @@ def _nothing(_given: Mapping[str, Shape]) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """The correspondence of all tensors between a network and a source of checkpoints."""
 
@@ -68,6 +68,10 @@ class Plan:
     changed: Callable[[str, int], Plan | None] = _unknown  # returns the plan with another value of a parameter
     alike: Callable[[Mapping[str, Shape]], str] = _nothing  # returns a hint about specs with a checkpoint's tensors
     warnings: tuple[Diagnostic, ...] = ()  # about parameters that differ from those of published checkpoints
+
+    def __repr__(self) -> str:
+        ours, theirs = f"{len(self.ours):,} tensors", f"{len(self.theirs):,} of {self.source}"
+        return f"<Plan of {self.network}: {ours}, {theirs}>"
 
     @cached_property
     def ours(self) -> dict[str, Shape]:

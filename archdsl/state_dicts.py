@@ -1,0 +1,100 @@
+"""The Python interface to weights: state dicts converted between code bases, and transferred to variants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.architecture import Architecture
+from archdsl.core.arguments import require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from archdsl.weights.plan import Plan
+
+_STATE_DICT = "the state dict"
+_ARCHITECTURE = "an architecture, as archdsl.load returns it"
+
+
+def convert_weights(
+    arch: Architecture, state_dict: Mapping[str, Any], source: str, to: str = "archdsl", key: str = ""
+) -> dict[str, torch.Tensor]:
+    """Convert a state dict of another code base to our names, for `load_state_dict(…, strict=True)`.
+
+    Args:
+        arch: the network that the weights are for.
+        state_dict: the tensors by the names of the source, or a checkpoint with them, as `torch.load` returns it.
+        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
+        to: the code base to convert to.
+        key: the entry of a checkpoint to read, such as `"model_ema"`; empty for the model's state dict, with a Python
+            warning if the checkpoint also has averages of the weights.
+
+    Raises:
+        SpecError: if a tensor is missing, not needed or of another shape, the network is not the one that the source
+            needs, or tensors are not real numbers.
+    """
+    from archdsl.weights.convert import convert
+
+    require("arch", arch, Architecture, _ARCHITECTURE)
+    plan = arch.plan_weights(source)
+    tensors = _loaded(state_dict, plan, key)
+    return convert(tensors, plan, arch.plan_weights(to), _STATE_DICT)
+
+
+def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint, and issue its warnings as Python warnings."""
+    import warnings
+
+    from archdsl.weights.checkpoint import state_dict_of
+    from archdsl.weights.convert import not_finite
+
+    tensors, diagnostics = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
+    for diagnostic in (*plan.warnings, *diagnostics, *not_finite(tensors, _STATE_DICT)):
+        text = "; ".join(filter(None, (diagnostic.label, diagnostic.help)))
+        warnings.warn(f"{diagnostic.code}: {text}", stacklevel=3)
+    return tensors
+
+
+def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
+    """Convert a state dict with our names to those of another code base: the inverse of `convert_weights`."""
+    return convert_weights(arch, state_dict, "archdsl", source)
+
+
+def transfer_weights(
+    base: Architecture,
+    state_dict: Mapping[str, Any],
+    arch: Architecture,
+    source: str = "archdsl",
+    key: str = "",
+    **rules: Any,
+) -> dict[str, torch.Tensor]:
+    """Initialise the weights of a variant from those of a base, for `load_state_dict(…, strict=True)`.
+
+    Tensors without an origin are initialised as in `arch.build()`, with the current state of torch's generator.
+
+    Args:
+        base: the network that the weights are of.
+        state_dict: its tensors, or a checkpoint with them, as `torch.load` returns it.
+        arch: the network to initialise.
+        source: the code base of the names, such as `"torchvision"`; `"archdsl"` for our own.
+        key: the entry of a checkpoint to read; empty for the model's state dict.
+        rules: as in `Architecture.plan_transfer`.
+
+    Raises:
+        SpecError: if the tensors are not those of the base (unused ones may be missing), or not real
+            numbers, or a map of names has faults.
+        ValueError: if a rule has an unknown value.
+    """
+    from archdsl.transfer.apply import transfer
+    from archdsl.transfer.plan import unneeded
+    from archdsl.weights.convert import convert
+
+    require("base", base, Architecture, _ARCHITECTURE)
+    require("arch", arch, Architecture, _ARCHITECTURE)
+    plan = arch.plan_transfer(base, **rules)
+    names = base.plan_weights(source)
+    tensors = _loaded(state_dict, names, key)
+    own = convert(tensors, names, base.plan_weights("archdsl"), _STATE_DICT, unneeded(plan, names))
+    return transfer(plan, own, arch.build().state_dict())
