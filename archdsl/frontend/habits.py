@@ -10,6 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archdsl.frontend.foreign_chains import translated
+from archdsl.frontend.rewrites import rewritten
+from archdsl.frontend.translate import chain_of
+from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,11 +22,9 @@ if TYPE_CHECKING:
 
     from archdsl.frontend.unexpected import Unexpected
 
-OTHER_LANGUAGE, NO_COMMA = "E0108", "E0109"
 _FAT_ARROW = "__ANON_0"
 _VALUE_ENDS = {"NAME", "NUMBER", "STRING", "RPAR", "RSQB"}
 _VALUE_BEGINS = {"NAME", "NUMBER", "STRING", "LSQB", "IN"}
-_DECLARE = "`param {0} = …` declares what users can set, `let {0} = …` names a value"
 
 # Words that begin a statement in other languages, with the equivalent.
 STATEMENTS: dict[str, str] = {
@@ -60,15 +63,6 @@ FORMS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Cure:
-    """The message and hint for a habit of another language."""
-
-    hint: str
-    label: str = ""  # replaces the list of expected tokens
-    code: str = OTHER_LANGUAGE
-
-
 def cure(fault: Unexpected) -> Cure | None:
     """Return the message for a habit of another language; None if none is known."""
     return next((found for rule in _RULES if (found := rule(fault)) is not None), None)
@@ -88,7 +82,8 @@ def _comment(fault: Unexpected) -> Cure | None:
     slashes = next((t for t in (*fault.line, fault.token) if t.type == "FLOOR"), None)
     begins_line = not fault.line
     if slashes is not None and (fault.token is slashes or fault.token.type == "NAME"):
-        return Cure("a comment begins with `#`; `//` divides and rounds down")
+        text = fault.source.text[slashes.end_pos or 0 :].partition("\n")[0].strip()
+        return Cure(f"a comment begins with `#`, as in `# {text}`; `//` divides and rounds down")
     if fault.token.type == "SLASH" and fault.after is not None and fault.after.type in ("STAR", "SLASH"):
         return Cure("a comment begins with `#`, and ends with the line")
     twice = fault.after is not None and fault.after.type == fault.token.type == "MINUS"
@@ -106,19 +101,10 @@ def _power(fault: Unexpected) -> Cure | None:
     return Cure("there are no powers: multiply, as in `x * x`")
 
 
-def _assignment(fault: Unexpected) -> Cure | None:
-    """Recognise assignments: `a = 4` as a line, and `a += 1`."""
-    name, sign = fault.token, fault.after
-    if fault.token.type == "EQUAL" and len(fault.phrase) == 1 and fault.previous == "NAME":
-        name, sign = fault.phrase[0], fault.token
-        if _is_path(fault, name):
-            return Cure(f"a line of a path is written `{name}: CHAIN`")
-    elif fault.line or fault.token.type != "NAME" or sign is None:
-        return None
-    if sign.type == "EQUAL":
-        return Cure(_DECLARE.format(name))
-    if sign.type in ("PLUS", "MINUS", "STAR", "SLASH"):
-        return Cure("values do not change: give the new one a name of its own, `let NAME = VALUE`")
+def _path_line(fault: Unexpected) -> Cure | None:
+    """Recognise `slow = stem(8)` in a stage."""
+    if fault.token.type == "EQUAL" and len(fault.phrase) == 1 and _is_path(fault, fault.phrase[0]):
+        return Cure(f"a line of a path is written `{fault.phrase[0]}: CHAIN`")
     return None
 
 
@@ -147,7 +133,8 @@ def _name_in_quotes(fault: Unexpected) -> Cure | None:
         and len(fault.line) == 2
         and fault.token.type in ("MINUS", "DOT")
     ):
-        return Cure(f"a name has letters, digits and `_`, as in `{fault.before}_{fault.after or ''}`")
+        name = re.sub(r"\W+", "_", fault.line_text.partition(" ")[2].split(" ")[0])
+        return Cure(f"a name has letters, digits and `_`: `{fault.line[0]} {name}`")
     if fault.token.type == "NUMBER" and fault.previous in ("ARCH", "STAGE", "PATH", "BLOCK", "PARAM"):
         return Cure(f"a name begins with a letter, as in `{fault.before} s{text}`")
     return None
@@ -186,8 +173,8 @@ class _Row:
 
 _ROWS = (
     # signs
-    _Row("EQUAL", "`==` compares; `=` gives a name its value", accepts="COMPARE"),
-    _Row("COLON", "an argument is given by `=`: `{before} = …`", accepts="EQUAL", inside="LPAR"),
+    _Row("EQUAL", "`==` compares, as in `{before} == {after}`; `=` gives a name its value", accepts="COMPARE"),
+    _Row("COLON", "an argument is given by `=`: `{before} = {after}`", accepts="EQUAL", inside="LPAR"),
     _Row("NUMBER", "a type stands behind `:`, a value behind `=`", before="COLON", first="PARAM BLOCK"),
     _Row("ARROW", "a lateral is written with `=>`: `lateral FROM => TO: CHAIN`", accepts=_FAT_ARROW),
     _Row(f"{_FAT_ARROW} VBAR COMPARE", "layers are joined by `->`", accepts="ARROW"),
@@ -311,14 +298,15 @@ def _statement(fault: Unexpected) -> Cure | None:
     text = str(fault.token)
     if text in STATEMENTS and begins and ({"STAGE", "ELSE", "RBRACE"} & fault.accepted):
         return Cure(STATEMENTS[text])
-    if str(fault.before) in ("return", "yield") and fault.in_chain:
-        return Cure(STATEMENTS["return"])
+    if fault.before is not None and fault.before in ("return", "yield") and fault.in_chain:
+        return Cure(STATEMENTS["return"], part=(fault.before.start_pos or 0, fault.before.end_pos or 0))
     if fault.line or "STAGE" not in fault.accepted or fault.token.type != "NAME" or fault.after is None:
         return None
     if fault.after.type == "COLON":
         return Cure("a line of a path stands in a stage: `stage NAME { PATH: CHAIN }`", code="E0103")
     if fault.after.type in ("LPAR", "ARROW", "_NL", "STAR"):
-        return Cure("layers stand in stages, `stage NAME { conv(64, 3) -> relu }`, or in the `head`", code="E0103")
+        chain = chain_of(fault.line_text) or fault.line_text
+        return Cure(f"layers stand in stages, or in the `head`: `stage NAME {{ {chain} }}`", code="E0103", run="layers")
     return None
 
 
@@ -342,5 +330,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _comment, _power, _assignment, _string_prefix, _name_in_quotes, _spelling, _missing, _header, _statement, _row,
+    _comment, _power, _path_line, rewritten, translated, _string_prefix, _name_in_quotes, _spelling, _missing, _header,
+    _statement, _row,
 )  # fmt: skip

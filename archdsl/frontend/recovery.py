@@ -43,6 +43,7 @@ class TolerantParser:
         self.words = words
         self.faults: list[Diagnostic] = []
         self.balanced = sum((t.type in OPEN) - (t.type in CLOSE) for t in tokens) <= 0
+        self.run: tuple[str, int] = "", 0  # the run of faults that the last one belongs to, and its line
         self.resumed = -1  # the token that parsing went on with after the last fault
 
     def tree(self) -> Any:
@@ -80,18 +81,40 @@ class TolerantParser:
         if begins_line and opened and not self.balanced:
             self.faults.append(not_closed(self.source, opened[-1], token))
             return self._unwind(len(opened) - 1, position - 1)
-        fault = Unexpected(token, self.interactive.accepts(), self.tokens, position, opened)
-        self.faults.append(unexpected(self.source, fault, self.words()))
-        return self._skip_line(position, len(opened))
+        fault = Unexpected(self.source, token, self.interactive.accepts(), self.tokens, position, opened)
+        found = unexpected(self.source, fault, self.words())
+        line = token.line or 0
+        if not (found.run and self.run == (found.run, line - 1)):
+            self.faults.append(found.diagnostic)
+        self.run = found.run, line
+        return self._skip_line(position, len(opened), fault)
 
-    def _skip_line(self, position: int, opened: int) -> int:
-        """Go on at the next line end that is not in brackets opened since a fault."""
+    def _skip_line(self, position: int, opened: int, fault: Unexpected) -> int:
+        """Go on at the next line end that is not in brackets opened since a fault.
+
+        Lines below one that ends in `:` or lacks its braces, and deeper than it, belong to it: they are skipped, too.
+        """
         depth = opened
         tokens = self.tokens
-        while position < len(tokens) and not (tokens[position].type == "_NL" and depth <= opened):
-            depth += (tokens[position].type in OPEN) - (tokens[position].type in CLOSE)
+        margin = (fault.line[0] if fault.line else fault.token).column or 1
+        while position < len(tokens):
+            token = tokens[position]
+            if (
+                token.type == "_NL"
+                and depth <= opened
+                and not (depth == opened and self._owns(position, fault, margin))
+            ):
+                break
+            depth += (token.type in OPEN) - (token.type in CLOSE)
             position += 1
         return self._unwind(max(0, min(depth, opened)), position)
+
+    def _owns(self, position: int, fault: Unexpected, margin: int) -> bool:
+        """Return True if the line behind a line end belongs to the faulty line, as its indentation tells."""
+        if position + 1 >= len(self.tokens) or (self.tokens[position + 1].column or 1) <= margin:
+            return False
+        ends = next((i for i in range(fault.position, len(self.tokens)) if self.tokens[i].type == "_NL"), position)
+        return ends == fault.position or self.tokens[ends - 1].type == "COLON"
 
     def _unwind(self, depth: int, position: int) -> int:
         """Bring the parser back to where a line can end inside of `depth` brackets, or go to the end of the text."""
@@ -127,5 +150,5 @@ class TolerantParser:
         if opened:
             return not_closed(self.source, opened[-1])
         written = [t for t in self.tokens if t.type != "_NL"]
-        fault = Unexpected(token, accepted, written, len(written), [])
-        return unexpected(self.source, fault, self.words())
+        fault = Unexpected(self.source, token, accepted, written, len(written), [])
+        return unexpected(self.source, fault, self.words()).diagnostic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.codes import TITLES
 from archdsl.core.diagnostics import Diagnostic, Note, did_you_mean
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Source
     from archdsl.frontend.unexpected import Unexpected
 
+MAX_SHOWN = 40  # characters of the text in a label
 OPEN = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSE = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 # Reserved words that begin a statement, and so never occur inside parentheses or a list.
@@ -52,21 +53,6 @@ _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
     ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF"}),
     ("an operator", {"PLUS", "STAR"}, _OPERATORS),
 )
-_FOREIGN = {
-    "×": "sizes are written as a list, as in `[1, 7, 7]`; a product is `*`",
-    ";": "a line end separates statements",
-    "→": "layers are joined by `->`",
-    "−": "a minus is `-`", "–": "a minus is `-`", "—": "a minus is `-`",
-    "'": 'strings stand in "…"', "“": 'strings stand in "…"', "”": 'strings stand in "…"',
-    "&": "write `and`", "|": "write `or`", "!": "write `not`", "?": "write `a if test else b`",
-    "^": "there are no powers: multiply, or write the number",
-    "≤": "write `<=`", "≥": "write `>=`", "≠": "write `!=`", "÷": "write `/`", "·": "a product is `*`",
-    "‘": 'strings stand in "…"', "’": 'strings stand in "…"', "„": 'strings stand in "…"',
-    "«": 'strings stand in "…"', "`": 'strings stand in "…"',
-    "\\": "leave it out: inside `( )` and `[ ]`, and before `->`, a line goes on by itself",
-    "…": "write out what is left out, or a range `a..b`", "⇒": "a lateral is written with `=>`",
-    "@": "there are no decorators", "$": "parameters are named without a sign",
-}  # fmt: skip
 
 
 def diagnostic(code: str, span: Span, label: str, hint: str = "", notes: Sequence[Note] = ()) -> Diagnostic:
@@ -87,7 +73,11 @@ def foreign_character(source: Source, at: int) -> Diagnostic:
     if source.text.startswith("<!--", at - 1):
         return diagnostic("E0106", span, f"`{char}` is not part of the language", "a comment begins with `#`")
     if char.isprintable():
-        return diagnostic("E0106", span, f"`{char}` is not part of the language", _FOREIGN.get(char, ""))
+        from archdsl.frontend.foreign_characters import foreign_text
+
+        foreign = foreign_text(source, at)
+        span = Span(source, at, foreign.end)
+        return diagnostic("E0106", span, f"`{_short(span.text)}` is not part of the language", foreign.hint)
     name = unicodedata.name(char, "a control character")
     label = f"U+{ord(char):04X} ({name.lower()}) is not part of the language"
     return diagnostic("E0106", span, label, "delete it; it may look like a space, or like nothing")
@@ -101,7 +91,11 @@ def _number(source: Source, at: int) -> Diagnostic:
     match = re.compile(r"\w+").match(source.text, start)
     text = match[0] if match is not None else source.text[at]
     hint = "a name begins with a letter, as in `s3d`; a number is written `64`, `0.5`, `1e-5` or `64K`"
-    if re.fullmatch(r"\d+([xX]\d+)+", text) and not text.startswith("0x"):
+    digits = re.fullmatch(r"(\d[^\W_]*)_?(\w*)", text)
+    if digits and re.search(r"(^|\n)[ \t]*(arch|stage|path|block|param|let)[ \t]+$", source.text[:start]):
+        word = source.text[:start].split()[-1]
+        hint = f"a name begins with a letter, as in `{word} {digits[2] or 'net'}_{digits[1]}`"
+    elif re.fullmatch(r"\d+([xX]\d+)+", text) and not text.startswith("0x"):
         hint = f"sizes are written as a list: `[{', '.join(re.split('[xX]', text))}]`"
     elif re.fullmatch(r"0[xX][0-9a-fA-F]{1,8}", text):
         hint = f"numbers are decimal: `{int(text, 16)}`"
@@ -116,7 +110,14 @@ def not_closed(source: Source, bracket: Token, token: Token | None = None) -> Di
     return diagnostic("E0107", span_of(source, bracket), f"no `{OPEN[bracket.type]}` closes this", notes=notes)
 
 
-def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> Diagnostic:
+class SyntaxFault(NamedTuple):
+    """The diagnostic for an unexpected token, and the run of faults that it belongs to, if any."""
+
+    diagnostic: Diagnostic
+    run: str = ""
+
+
+def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> SyntaxFault:
     """Return the diagnostic for an unexpected token; `words` has the text of token kinds with a single spelling."""
     from archdsl.frontend.habits import cure  # no other text pays for it
 
@@ -128,17 +129,27 @@ def unexpected(source: Source, fault: Unexpected, words: Mapping[str, str]) -> D
     if token.type in ("_NL", "$END"):
         what = "the line ends here" if token.type == "_NL" else "the text ends here"
         end = (fault.before.end_pos or 0) if fault.before is not None else 0
-        return diagnostic(code, Span(source, end, end), f"{what}; {expected}", hint)
+        return SyntaxFault(diagnostic(code, Span(source, end, end), f"{what}; {expected}", hint))
     if token.type in CLOSE and not opened:
         label = f"`{token}` closes nothing"
     else:
         label = f"`{token}` cannot stand here; {expected}"
+    span = span_of(source, token)
+    if habit is not None and habit.part is not None:
+        span = Span(source, *habit.part)
+        label = f"`{_short(span.text)}` cannot stand here"
     if habit is not None and habit.code != "E0103":
-        label = habit.label or f"`{token}` cannot stand here"
+        label = habit.label or f"`{_short(span.text)}` cannot stand here"
     notes: list[Note] = []
     if opened and opened[-1].type != "LBRACE" and opened[-1].line != token.line:
         notes.append(Note("this is still open", span_of(source, opened[-1])))
-    return diagnostic(code, span_of(source, token), label, hint, notes)
+    return SyntaxFault(diagnostic(code, span, label, hint, notes), habit.run if habit is not None else "")
+
+
+def _short(text: str) -> str:
+    """Return the beginning of a text, for a label."""
+    line = text.partition("\n")[0]
+    return line if line == text and len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN].rstrip()}…"
 
 
 def span_of(source: Source, token: Token) -> Span:
@@ -156,7 +167,7 @@ def _hint(fault: Unexpected) -> str:
     if token.type == "ARROW" and previous == "RBRACE" and "ELSE" in accepted:
         return "a line that begins with `if` is a condition on lines; a chain goes in parentheses: `(if … { … }) -> …`"
     if "ARROW" in accepted and token.type in ("NAME", "LPAR", "RESIDUAL"):
-        return "layers are joined by `->`"
+        return f"layers are joined by `->`: write `-> {token}`"
     if token.type == "COMMA" and ("RPAR" in accepted or not accepted & {"_NL", "RSQB", "RBRACE"}):
         return "a list stands in square brackets, as in `[1, 7, 7]`"
     if "NAME" in accepted and token.type not in _READABLE and re.fullmatch(r"[a-z]+", token):

@@ -1,0 +1,367 @@
+"""Code of Python and PyTorch as text of the language, for the cures in messages.
+
+Python's own parser reads the code. What has no equivalent here gives None: the message then does without.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from typing import NamedTuple, NoReturn
+
+_OPEN, _CLOSE = {"(", "[", "{"}, {")", "]", "}"}
+MAX_CODE = 300  # characters; longer code is no slip of the pen
+
+
+class _Signature(NamedTuple):
+    """A layer's parameters in PyTorch, in order, each with the attribute here behind `=` if there is one."""
+
+    layer: str
+    parameters: str
+    unnamed: int = 0  # attributes that are written without their names
+
+
+_POOL = "kernel_size=kernel stride=stride padding=padding"
+# By names as `plain` returns them.
+SIGNATURES = {
+    "conv": _Signature(
+        "conv", "in_channels out_channels=out kernel_size=kernel stride=stride padding=padding dilation groups=groups "
+        "bias=bias padding_mode", 2,
+    ),
+    "linear": _Signature("linear", "in_features out_features=out bias=bias", 1),
+    "batchnorm": _Signature("bn", "num_features eps=eps momentum=momentum affine track_running_stats"),
+    "layernorm": _Signature("layernorm", "normalized_shape eps=eps"),
+    "relu": _Signature("relu", "inplace"),
+    "gelu": _Signature("gelu", "approximate"),
+    "dropout": _Signature("dropout", "p=p inplace", 1),
+    "maxpool": _Signature("maxpool", _POOL, 1),
+    "avgpool": _Signature("avgpool", _POOL, 1),
+    "adaptiveavgpool": _Signature("avgpool", "output_size"),
+    "multiheadattention": _Signature("attention", "embed_dim num_heads=heads dropout=dropout bias=bias", 1),
+}  # fmt: skip
+_OWN = {s.layer for s in SIGNATURES.values()}
+# What a chain does without, and what joins values.
+NOTHING = set(
+    "flatten view reshape permute transpose squeeze unsqueeze contiguous identity softmax logsoftmax unflatten".split()
+)
+_JOINS = {"cat": "concat", "concat": "concat", "concatenate": "concat", "stack": "concat", "add": "add"}
+_SEQUENCES = {"sequential", "modulelist"}
+_FUNCTIONAL = {"F", "torch", "nn.functional", "functional", "torch.nn.functional"}
+_OF_VALUES = {"int", "len", "min", "max", "sum", "round", "floor", "ceil", "abs"}
+_FUNCTIONS = {"int": "floor", "abs": "max"}
+_PURE = (
+    ast.Name, ast.Constant, ast.List, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call,
+    ast.Subscript, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
+
+
+class _Untranslatable(Exception):
+    """A part of the code has no equivalent."""
+
+
+def plain(name: str) -> str:
+    """Normalise a name without prefixes and suffixes of libraries: `BatchNorm3d` and `batch_norm` are `batchnorm`."""
+    bare = re.sub(r"^(nn|f|tf|keras|torch)_", "", name.rpartition(".")[2].lower()).replace("_", "")
+    return re.sub(r"(?<=[a-z]{2})[123]d$", "", bare)
+
+
+def value_of(code: str) -> str | None:
+    """Return a value of Python as one of the language: `(1, 3, 3)` is `[1, 3, 3]`, `True` is `on`."""
+    node = _parsed(code)
+    try:
+        return None if node is None else _value(node)
+    except _Untranslatable:
+        return None
+
+
+def chain_of(code: str) -> str | None:
+    """Return layers of Python code as a chain: `F.relu(nn.Conv3d(3, 64, 3))` is `conv(64, 3) -> relu`.
+
+    Links that `->` joins already are translated one by one; a chain that needs no translation returns as it is.
+    """
+    try:
+        links = [_chain(_known(_parsed(link))) for link in _links(code)]
+    except _Untranslatable:
+        return None
+    return " -> ".join(link for link in links if link) or None
+
+
+def named_chain(code: str) -> str | None:
+    """Return an assignment of layers as a chain with a name: `self.conv1 = nn.Conv3d(3, 64, 3)`."""
+    name, _, layers = code.partition("=")
+    chain = chain_of(layers)
+    found = re.fullmatch(r"\s*(?:self\.)?([A-Za-z_]\w*)\s*", name)
+    return f"{chain} as {found[1]}" if chain is not None and found else None
+
+
+def dictionary_of(code: str) -> dict[str, str] | None:
+    """Return the values of a dictionary by their names."""
+    node = _parsed(code)
+    if not isinstance(node, ast.Dict):
+        return None
+    try:
+        found = {_text(key): _value(value) for key, value in zip(node.keys, node.values, strict=True)}
+    except _Untranslatable:
+        return None
+    return found if all(name.isidentifier() for name in found) else None
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _parsed(code: str) -> ast.expr | None:
+    if len(code) > MAX_CODE:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _links(code: str) -> list[str]:
+    """Return the parts of a chain between the arrows that stand in no brackets."""
+    links, depth = [""], 0
+    for part in re.split(r"(->|[()\[\]{}])", code):
+        depth += (part in _OPEN) - (part in _CLOSE)
+        if part == "->" and depth == 0:
+            links.append("")
+        else:
+            links[-1] += part
+    return links
+
+
+def _known(node: ast.expr | None) -> ast.expr:
+    return node if node is not None else _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise _Untranslatable
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else _refuse()
+
+
+def _literal(node: ast.expr | None) -> object:
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+class _Values(ast.NodeTransformer):
+    """Translator of values; what the language spells differently becomes a name with that spelling."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if isinstance(node.value, bool):
+            return ast.Name("on" if node.value else "off")
+        if isinstance(node.value, str):
+            return ast.Name('"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"')
+        return node if isinstance(node.value, (int, float)) else _refuse()
+
+    def visit_Tuple(self, node: ast.Tuple) -> ast.expr:
+        return self.visit(ast.List(node.elts, ast.Load()))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        if not isinstance(node.op, ast.Pow):
+            return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
+        base, power = _literal(node.left), _literal(node.right)
+        if isinstance(base, int) and isinstance(power, int) and 0 <= power < 16 and abs(base) < 1000:
+            return ast.Constant(base**power)
+        return _refuse()
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        if len(node.ops) > 1:
+            return _refuse()
+        sign = node.ops[0]
+        if isinstance(sign, (ast.Is, ast.IsNot)):
+            sign = ast.Eq() if isinstance(sign, ast.Is) else ast.NotEq()
+        return ast.Compare(self.visit(node.left), [sign], [self.visit(c) for c in node.comparators])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        name = _name(node.func).rpartition(".")[2]
+        if node.keywords:
+            return _refuse()
+        if name in ("range", "arange"):
+            return ast.Name(_range(node.args))
+        arguments = [self.visit(a) for a in node.args]
+        if name == "abs":
+            arguments.append(ast.UnaryOp(ast.USub(), arguments[0]))
+        return ast.Call(ast.Name(_FUNCTIONS.get(name, name)), arguments, [])
+
+
+def _value(node: ast.expr) -> str:
+    translated = _Values().visit(node)
+    if not all(isinstance(part, _PURE) for part in ast.walk(translated)):
+        return _refuse()
+    return ast.unparse(ast.fix_missing_locations(translated))
+
+
+def _range(arguments: list[ast.expr]) -> str:
+    """Return the range of `range(…)`, whose end belongs to it."""
+    if not 1 <= len(arguments) <= 2:
+        return _refuse()
+    *first, last = arguments
+    count = _literal(last)
+    end = str(count - 1) if isinstance(count, int) else f"{_value(last)} - 1"
+    return f"{_value(first[0]) if first else '0'}..{end}"
+
+
+def _name(node: ast.expr) -> str:
+    """Return a name, with those of modules before it."""
+    if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+        return f"{_name(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else _refuse()
+
+
+# --- chains ----------------------------------------------------------------------------------------------------------
+
+
+def _chain(node: ast.expr) -> str:
+    """Return an expression of layers as a chain; empty if nothing of it is left."""
+    if isinstance(node, ast.Name):
+        return "" if plain(node.id) in NOTHING else node.id
+    if isinstance(node, ast.ListComp):
+        return _repeated(node)
+    if isinstance(node, ast.BinOp):
+        return _combined(node)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return _joined(*map(_chain, node.elts))
+    return _call(node) if isinstance(node, ast.Call) else _refuse()
+
+
+def _call(node: ast.Call) -> str:
+    function, inner = node.func, node.args
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Call):  # a method of a layer
+        return _joined(_chain(function.value), _layer(function.attr, inner, node.keywords))
+    if isinstance(function, ast.Call):  # a layer that is called with its input
+        return _joined(*map(_input, inner), _chain(function))
+    name = _name(function)
+    if plain(name) in _JOINS and inner:
+        branches = inner[0].elts if isinstance(inner[0], (ast.List, ast.Tuple)) else inner
+        return f"{_JOINS[plain(name)]} {{ {', '.join(_chain(b) or _refuse() for b in branches)} }}"
+    if plain(name) in _SEQUENCES:
+        return _joined(*(_chain(a.value if isinstance(a, ast.Starred) else a) for a in inner))
+    if inner and (name.rpartition(".")[0] in _FUNCTIONAL or (isinstance(inner[0], ast.Call) and _is_layer(inner[0]))):
+        return _joined(_input(inner[0]), _layer(name, inner[1:], node.keywords))
+    return _layer(name, inner, node.keywords)
+
+
+def _is_layer(call: ast.Call) -> bool:
+    """Return True if a call cannot be one of a function of values."""
+    return not isinstance(call.func, ast.Name) or call.func.id not in _OF_VALUES
+
+
+def _joined(*links: str) -> str:
+    return " -> ".join(filter(None, links))
+
+
+def _input(node: ast.expr) -> str:
+    """Return what a layer is called with; a chain goes on from an input without naming it."""
+    return "" if isinstance(node, ast.Name) else _chain(node)
+
+
+def _repeated(node: ast.ListComp) -> str:
+    """Return `[LAYER for i in range(n)]` as a repeat."""
+    loop = node.generators[0]
+    counted, variable = loop.iter, loop.target
+    if len(node.generators) > 1 or loop.ifs or not isinstance(counted, ast.Call) or not isinstance(variable, ast.Name):
+        return _refuse()
+    if _name(counted.func) != "range" or len(counted.args) != 1:
+        return _refuse()
+    return repeat(re.sub(rf"\b{variable.id}\b", "index", _chain(node.elt)), _value(counted.args[0]))
+
+
+def repeat(chain: str, count: str) -> str:
+    """Return a chain that is repeated."""
+    grouped = f"({chain})" if " -> " in chain else chain
+    return f"{grouped} * {count if re.fullmatch(r'[A-Za-z0-9_]+', count) else f'({count})'}"
+
+
+def _combined(node: ast.BinOp) -> str:
+    """Return a sum of values as a residual, or as a join, and a product as a repeat."""
+    if isinstance(node.op, ast.Mult):
+        return repeat(_chain(node.left), _value(node.right))
+    if not isinstance(node.op, ast.Add):
+        return _refuse()
+    names = [isinstance(side, ast.Name) for side in (node.left, node.right)]
+    if any(isinstance(side, ast.Name) and side.id in _OWN for side in (node.left, node.right)):
+        return _refuse()  # a sign between layers, which may stand for an arrow
+    left, right = _chain(node.left), _chain(node.right)
+    if names in ([True, False], [False, True]):
+        return f"residual {{ {left if names[1] else right} }}"
+    return f"add {{ {left}, {right} }}"
+
+
+def _layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> str:
+    """Return a call of a layer with the attributes that it has here."""
+    bare, last = plain(name), name.rpartition(".")[2]
+    signature = SIGNATURES.get(bare)
+    if bare in NOTHING:
+        return ""
+    if signature is not None and name != name.lower().rpartition(".")[2]:
+        return _adapted(bare, signature, _given(signature, arguments, keywords))
+    return _own_layer(last, arguments, keywords) if last == last.lower() else _refuse()
+
+
+def _given(signature: _Signature, arguments: list[ast.expr], keywords: list[ast.keyword]) -> dict[str, ast.expr]:
+    """Return the arguments by the names of PyTorch's parameters."""
+    names = [w.partition("=")[0] for w in signature.parameters.split()]
+    if len(arguments) > len(names) or any(isinstance(a, ast.Starred) for a in arguments):
+        return _refuse()
+    return dict(zip(names, arguments, strict=False)) | {k.arg or _refuse(): k.value for k in keywords}
+
+
+def _adapted(bare: str, signature: _Signature, given: dict[str, ast.expr]) -> str:
+    """Return the call of a layer with arguments of PyTorch's."""
+    ours = dict(w.split("=") for w in signature.parameters.split() if "=" in w)
+    values = {ours[k]: _value(node) for k, node in given.items() if k in ours}
+    _pad(given, values)
+    if isinstance(_literal(given.get("dilation")), int) and _literal(given["dilation"]) != 1:
+        return _refuse()
+    if bare == "adaptiveavgpool" and _literal(given.get("output_size")) not in (None, 1, (1, 1, 1)):
+        return _refuse()
+    if bare in ("maxpool", "avgpool") and "kernel" in values:
+        values.setdefault("stride", values["kernel"])
+    if bare == "conv" and values.get("bias") == "off":
+        del values["bias"]
+    if bare == "dropout":
+        values.setdefault("p", "0.5")
+    order = list(ours.values())
+    parts: list[str] = []
+    for attribute in sorted(values, key=order.index):
+        is_bare = len(parts) < signature.unnamed and order.index(attribute) == len(parts)
+        parts.append(values[attribute] if is_bare else f"{attribute} = {values[attribute]}")
+    return f"{signature.layer}({', '.join(parts)})" if parts else signature.layer
+
+
+def _own_layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> str:
+    """Return a call of a layer or block that is called by its name here."""
+    parts = [*map(_value, arguments), *(f"{k.arg or _refuse()} = {_value(k.value)}" for k in keywords)]
+    return f"{name}({', '.join(parts)})" if parts else name
+
+
+def _pad(given: dict[str, ast.expr], values: dict[str, str]) -> None:
+    """Change a padding of PyTorch's into a word; the default, half of the kernel, is left out."""
+    kernel, padding = _literal(given.get("kernel_size")), _literal(given.get("padding"))
+    if "padding" not in values:
+        return
+    if padding == _half(kernel):
+        del values["padding"]
+    elif padding in ("same", "valid", 0):
+        values["padding"] = str(padding or "valid")
+    else:
+        _refuse()
+
+
+def _half(kernel: object) -> object:
+    """Return the padding that keeps the grid under an odd kernel."""
+    if isinstance(kernel, int):
+        return kernel // 2
+    return tuple(int(k) // 2 for k in re.findall(r"\d+", str(kernel))) if kernel else None
