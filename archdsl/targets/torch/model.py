@@ -156,7 +156,8 @@ class ModelPrinter:
         if len(given) == 1 and uses[given[0]] <= 1:
             return Body(head, {**inputs, given[0]: stages}, self.network.output).write()
         names = self._variables(given)
-        call = Assign([Items(names.values(), "")], stages) if given else Evaluate(stages)
+        targets = [*names.values()] if len(given) == 1 else [Items(names.values(), "")]
+        call = Assign(targets, stages) if given else Evaluate(stages)
         return [call, *Body(head, {**inputs, **names}, self.network.output).write()]
 
     def _variables(self, values: Iterable[int]) -> dict[int, Name]:
