@@ -18,100 +18,146 @@ Kind = Literal["", "statement", "block", "close"]
 # Plain classes: `dataclass` would cost start-up time for each.
 
 
-class Text:
+class _Document:
+    """A document; `breaks` if it cannot be on one line."""
+
+    __slots__ = ("breaks",)
+    breaks: bool
+
+    def words(self, *, flat: bool) -> tuple[str, bool]:  # noqa: ARG002  as the documents with text need it
+        """Return its own text, without that of its parts, and True if a line break may follow it."""
+        return "", False
+
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:  # noqa: ARG002  as the documents with parts need it
+        """Return its parts in reverse order, each with True if it is to be on one line."""
+        return []
+
+
+class Text(_Document):
     """Text; `at` is its position in the source, if known, `kind` the kind of a line that begins with it."""
 
     __slots__ = ("at", "kind", "text")
-    breaks = False
 
     def __init__(self, text: str, at: int = -1, kind: Kind = "") -> None:
-        self.text, self.at = text, at
+        self.text, self.at, self.breaks = text, at, False
         self.kind: Kind = kind
 
+    def words(self, *, flat: bool) -> tuple[str, bool]:  # noqa: ARG002  the same on one line and on several
+        words, newline, _ = self.text.partition("\n")
+        return words, bool(newline)
 
-class Line:
+
+class Line(_Document):
     """A line break, or `flat` if the enclosing group is on one line."""
 
-    __slots__ = ("breaks", "flat")
+    __slots__ = ("flat",)
 
     def __init__(self, flat: str = " ", *, breaks: bool = False) -> None:
         self.flat, self.breaks = flat, breaks
 
+    def words(self, *, flat: bool) -> tuple[str, bool]:
+        return (self.flat, False) if flat and not self.breaks else ("", True)
 
-class Concat:
+
+class Concat(_Document):
     """A sequence of documents."""
 
-    __slots__ = ("breaks", "parts")
+    __slots__ = ("parts",)
 
     def __init__(self, parts: tuple[Doc, ...]) -> None:
         self.parts, self.breaks = parts, any(p.breaks for p in parts)
 
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat, p) for p in reversed(self.parts)]
 
-class Indent:
+
+class Indent(_Document):
     """A document indented by one level."""
 
-    __slots__ = ("body", "breaks")
+    __slots__ = ("body",)
 
     def __init__(self, body: Doc) -> None:
         self.body, self.breaks = body, body.breaks
 
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat and not self.breaks, self.body)]
 
-class Either:
+
+class Either(_Document):
     """Text that depends on the enclosing group: `flat` on one line, `broken` on several."""
 
     __slots__ = ("broken", "flat")
-    breaks = False
 
     def __init__(self, flat: str, broken: str) -> None:
-        self.flat, self.broken = flat, broken
+        self.flat, self.broken, self.breaks = flat, broken, False
+
+    def words(self, *, flat: bool) -> tuple[str, bool]:
+        return (self.flat if flat else self.broken), False
 
 
-class Group:
+class Group(_Document):
     """A document that stays on one line if it fits, unless it `breaks`."""
 
-    __slots__ = ("body", "breaks")
+    __slots__ = ("body",)
 
     def __init__(self, body: Doc, *, breaks: bool) -> None:
         self.body, self.breaks = body, breaks
 
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat and not self.breaks, self.body)]
 
-class Fill:
+
+class Fill(_Document):
     """As many items per line as fit; a break, between `before` and `after`, always precedes the items in `forced`."""
 
-    __slots__ = ("after", "before", "breaks", "extra", "forced", "items")
+    __slots__ = ("after", "before", "extra", "forced", "items")
 
     def __init__(self, items: tuple[Doc, ...], forced: frozenset[int], before: str, after: str, extra: int) -> None:
         self.items, self.forced, self.before, self.after, self.extra = items, forced, before, after, extra
         self.breaks = any(i.breaks for i in items)
 
+    def separated(self) -> list[Doc]:
+        """Return the items with the separators between them."""
+        return [p for i, item in enumerate(self.items) for p in ((_Separator(self, i), item) if i else (item,))]
 
-class Rows:
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat, p) for p in reversed(self.separated())]
+
+
+class Rows(_Document):
     """One row per line if each of them fits, otherwise `otherwise`."""
 
     __slots__ = ("otherwise", "rows")
-    breaks = True
 
     def __init__(self, rows: tuple[Doc, ...], otherwise: Doc) -> None:
-        self.rows, self.otherwise = rows, otherwise
+        self.rows, self.otherwise, self.breaks = rows, otherwise, True
+
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat, self.otherwise)]
 
 
-class Choice:
+class Choice(_Document):
     """`first` if its text up to the first break fits on the line, otherwise `otherwise`."""
 
-    __slots__ = ("breaks", "first", "otherwise")
+    __slots__ = ("first", "otherwise")
 
     def __init__(self, first: Doc, otherwise: Doc) -> None:
         self.first, self.otherwise, self.breaks = first, otherwise, first.breaks
 
+    def parts_reversed(self, *, flat: bool) -> list[tuple[bool, Doc]]:
+        return [(flat, self.otherwise)]
 
-class _Separator:
+
+class _Separator(_Document):
     """The separator before an item of a `Fill`."""
 
     __slots__ = ("fill", "item")
-    breaks = False
 
     def __init__(self, fill: Fill, item: int) -> None:
-        self.fill, self.item = fill, item
+        self.fill, self.item, self.breaks = fill, item, False
+
+    def words(self, *, flat: bool) -> tuple[str, bool]:
+        return (f"{self.fill.before} {self.fill.after}", False) if flat else (self.fill.before, True)
 
 
 Doc = Text | Line | Concat | Indent | Either | Group | Fill | Rows | Choice | _Separator
@@ -229,7 +275,7 @@ def _opened(doc: Concat | Indent | Fill, mode: tuple[int, bool], row: Row) -> li
         case Indent():
             return [(at + INDENT, flat, doc.body)]
         case Fill():
-            return [(row.indent + doc.extra, flat, p) for p in reversed(_filled(doc))]
+            return [(row.indent + doc.extra, flat, p) for p in reversed(doc.separated())]
 
 
 def _write(out: _Writer, doc: Line | Either, at: int, *, flat: bool) -> None:
@@ -237,10 +283,6 @@ def _write(out: _Writer, doc: Line | Either, at: int, *, flat: bool) -> None:
         out.newline(at)
     else:
         out.text(doc.flat if flat or isinstance(doc, Line) else doc.broken)
-
-
-def _filled(doc: Fill) -> list[Doc]:
-    return [p for i, item in enumerate(doc.items) for p in ((_Separator(doc, i), item) if i else (item,))]
 
 
 def _separate(out: _Writer, doc: _Separator, mode: tuple[int, bool], stack: list[_Command]) -> None:
@@ -273,8 +315,11 @@ def flat(doc: Doc) -> str:
     todo = [doc]
     while todo:
         doc = todo.pop()
-        words.append(_words(doc, flat=True)[0])
-        todo.extend(part for _, part in _inside(doc, flat=True))
+        if isinstance(doc, Concat):
+            todo.extend(reversed(doc.parts))
+        else:
+            words.append(doc.words(flat=True)[0])
+            todo.extend([part for _, part in doc.parts_reversed(flat=True)])
     return "".join(words)
 
 
@@ -290,40 +335,9 @@ def _fits(room: int, doc: Doc, rest: list[_Command], left: int | None = None, *,
             left -= 1
             todo.append(rest[left][1:])
         flat, doc = todo.pop()
-        words, ends = _words(doc, flat=flat)
+        words, ends = doc.words(flat=flat)
         room -= len(words)
         if ends:
             break
-        todo.extend(_inside(doc, flat=flat))
+        todo.extend(doc.parts_reversed(flat=flat))
     return room >= 0
-
-
-def _words(doc: Doc, *, flat: bool) -> tuple[str, bool]:
-    """Return the text of a document without parts, and True if a line break may follow it."""
-    match doc:
-        case Text():
-            words, newline, _ = doc.text.partition("\n")
-            return words, bool(newline)
-        case Either():
-            return (doc.flat if flat else doc.broken), False
-        case Line():
-            return (doc.flat, False) if flat and not doc.breaks else ("", True)
-        case _Separator():
-            return (f"{doc.fill.before} {doc.fill.after}", False) if flat else (doc.fill.before, True)
-        case _:
-            return "", False
-
-
-def _inside(doc: Doc, *, flat: bool) -> list[tuple[bool, Doc]]:
-    """Return the parts of a document, in reverse order."""
-    match doc:
-        case Group() | Indent():
-            return [(flat and not doc.breaks, doc.body)]
-        case Rows() | Choice():
-            return [(flat, doc.otherwise)]
-        case Concat():
-            return [(flat, p) for p in reversed(doc.parts)]
-        case Fill():
-            return [(flat, p) for p in reversed(_filled(doc))]
-        case _:
-            return []
