@@ -23,18 +23,23 @@ class Template(NamedTuple):
 def template_of(layer: Layer) -> Template:
     """Return what the template of a layer defines and names; nothing if there is none."""
     if not layer.added_by:
-        return _read(str(resource("templates") / "layers" / f"{layer.kind}.py.j2"), 0)
+        return _bundled(layer.kind)
     file = Path(layer.added_by).with_name(f"{layer.kind}.py.j2")
     try:
-        return _read(str(file), file.stat().st_mtime_ns)
+        return _read(file, file.stat().st_mtime_ns)
     except OSError:
         return Template()
 
 
 @cache
-def _read(file: str, _changed: int) -> Template:
+def _bundled(kind: str) -> Template:
+    return _read(resource("templates") / "layers" / f"{kind}.py.j2", 0)
+
+
+@cache
+def _read(file: Path, _changed: int) -> Template:
     try:
-        text = Path(file).read_text("utf-8", errors="replace")
+        text = file.read_text("utf-8", errors="replace")
     except OSError:
         return Template()
     macros = frozenset(re.findall(r"{%-?\s*macro\s+(\w+)", text))
