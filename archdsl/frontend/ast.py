@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from archdsl.core.record import record
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -11,70 +13,45 @@ if TYPE_CHECKING:
     from archdsl.core.source import Source, Span
 
 
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def part(cls: type[T]) -> type[T]:
-    """A dataclass with the comparison and representation of `Syntax`: made for each class, they cost start-up.
-
-    For the same reason type checkers alone see that it is frozen.
-    """
-    return dataclass(eq=False, repr=False)(cls)
-
-
-@part
+@record
 class Syntax:
     """A part of a spec. Trees that say the same compare equal wherever they stand."""
 
     span: Span = field(compare=False, repr=False)
 
-    def _said(self) -> tuple[Any, ...]:
-        fields = getattr(self, "__dataclass_fields__").values()  # noqa: B009  unknown to type checkers
-        return tuple(getattr(self, f.name) for f in fields if f.compare)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._said() == other._said()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._said()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self._said()))})"
-
 
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@record
 class Number(Syntax):
     value: Fraction
     text: str = field(compare=False)
 
 
-@part
+@record
 class String(Syntax):
     value: str
 
 
-@part
+@record
 class Name(Syntax):
     id: str
 
 
-@part
+@record
 class InHand(Syntax):
     """`in.channels`: an attribute of the value that a layer is applied to."""
 
     attribute: str
 
 
-@part
+@record
 class List(Syntax):
     items: tuple[Expr, ...]
 
 
-@part
+@record
 class Comprehension(Syntax):
     item: Expr
     names: tuple[Name, ...]
@@ -82,7 +59,7 @@ class Comprehension(Syntax):
     test: Expr | None
 
 
-@part
+@record
 class Range(Syntax):
     """`a..b`, both ends included; without `b` it goes on for as long as its partners in a `zip`."""
 
@@ -90,39 +67,39 @@ class Range(Syntax):
     stop: Expr | None
 
 
-@part
+@record
 class Unary(Syntax):
     operator: str
     operand: Expr
 
 
-@part
+@record
 class Binary(Syntax):
     operator: str
     left: Expr
     right: Expr
 
 
-@part
+@record
 class Conditional(Syntax):
     then: Expr
     test: Expr
     otherwise: Expr
 
 
-@part
+@record
 class Index(Syntax):
     value: Expr
     index: Expr
 
 
-@part
+@record
 class Argument(Syntax):
     name: Name | None
     value: Expr
 
 
-@part
+@record
 class Call(Syntax):
     name: Name
     arguments: tuple[Argument, ...]
@@ -134,7 +111,7 @@ Expr = Number | String | Name | InHand | List | Comprehension | Range | Unary | 
 # --- chains ----------------------------------------------------------------------------------------------------------
 
 
-@part
+@record
 class Layer(Syntax):
     """A layer, a block, or a named value, with its arguments: which of them is known when names are resolved."""
 
@@ -142,7 +119,7 @@ class Layer(Syntax):
     arguments: tuple[Argument, ...] | None
 
 
-@part
+@record
 class Merge(Syntax):
     """A layer of several inputs: `concat { a -> b, c }`."""
 
@@ -151,19 +128,19 @@ class Merge(Syntax):
     branches: tuple[Chain, ...]
 
 
-@part
+@record
 class Shortcut(Syntax):
     test: Expr | None
     chain: Chain
 
 
-@part
+@record
 class Residual(Syntax):
     chain: Chain
     shortcut: Shortcut | None
 
 
-@part
+@record
 class Choose(Syntax):
     """`if test { chain } else { chain }` inside a chain; without `else` the value passes unchanged."""
 
@@ -172,7 +149,7 @@ class Choose(Syntax):
     otherwise: Chain | Choose | None
 
 
-@part
+@record
 class Group(Syntax):
     chain: Chain
 
@@ -180,7 +157,7 @@ class Group(Syntax):
 Link = Layer | Merge | Residual | Choose | Group
 
 
-@part
+@record
 class Step(Syntax):
     """A link, perhaps repeated (`* 3`) and named (`as x`)."""
 
@@ -189,7 +166,7 @@ class Step(Syntax):
     label: Name | None
 
 
-@part
+@record
 class Chain(Syntax):
     steps: tuple[Step, ...]
 
@@ -197,47 +174,47 @@ class Chain(Syntax):
 # --- statements ------------------------------------------------------------------------------------------------------
 
 
-@part
+@record
 class Header(Syntax):
     name: Name
     family: Name | None
     base: Name | None
 
 
-@part
+@record
 class Doc(Syntax):
     text: String
 
 
-@part
+@record
 class Import(Syntax):
     name: Name
 
 
-@part
+@record
 class Cite(Syntax):
     text: String
 
 
-@part
+@record
 class Binding(Syntax):
     name: Name
     value: Expr
 
 
-@part
+@record
 class Published(Syntax):
     figures: tuple[Binding, ...]
     clip: List | None
     source: String | None
 
 
-@part
+@record
 class Recipe(Syntax):
     bindings: tuple[Binding, ...]
 
 
-@part
+@record
 class Type(Syntax):
     """`int`, `list[int]`, or a choice of symbols `a | b`."""
 
@@ -245,7 +222,7 @@ class Type(Syntax):
     is_choice: bool = False
 
 
-@part
+@record
 class Declaration(Syntax):
     """One parameter; only a block's may lack a default."""
 
@@ -255,35 +232,35 @@ class Declaration(Syntax):
     where: Expr | None
 
 
-@part
+@record
 class Param(Syntax):
     declarations: tuple[Declaration, ...]
 
 
-@part
+@record
 class Let(Syntax):
     bindings: tuple[Binding, ...]
 
 
-@part
+@record
 class Input(Syntax):
     name: Name
     kind: Name
     shape: List
 
 
-@part
+@record
 class Path(Syntax):
     name: Name
     chain: Chain
 
 
-@part
+@record
 class Drop(Syntax):
     name: Name
 
 
-@part
+@record
 class Head(Syntax):
     """`head: chain`; a `dense` one gives its output at each position of a grid."""
 
@@ -291,20 +268,20 @@ class Head(Syntax):
     dense: bool
 
 
-@part
+@record
 class Label(Syntax):
     """A stage's label; `res{i}` holds names that are filled in when it is expanded."""
 
     text: str
 
 
-@part
+@record
 class PathLine(Syntax):
     path: Name | None
     chain: Chain
 
 
-@part
+@record
 class Lateral(Syntax):
     source: Name
     target: Name
@@ -312,7 +289,7 @@ class Lateral(Syntax):
     chain: Chain
 
 
-@part
+@record
 class If(Syntax):
     """A condition on statements, at the top or in a stage."""
 
@@ -321,26 +298,26 @@ class If(Syntax):
     otherwise: tuple[Statement, ...]
 
 
-@part
+@record
 class For(Syntax):
     names: tuple[Name, ...]
     iterable: Expr
     body: tuple[Statement, ...]
 
 
-@part
+@record
 class Frozen(Syntax):
     test: Expr | None
 
 
-@part
+@record
 class Stage(Syntax):
     label: Label
     frozen: Frozen | None
     body: tuple[Statement, ...]
 
 
-@part
+@record
 class Block(Syntax):
     name: Name
     parameters: tuple[Declaration, ...]
@@ -355,13 +332,13 @@ Statement = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Comment:
     span: Span
     text: str
 
 
-@dataclass(frozen=True)
+@record
 class File:
     """One parsed file. `comments` stand in the order of the text, apart from the tree."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from archdsl.core.record import record
 
 if TYPE_CHECKING:
     from archdsl.core.sym import Formula
 
 
-@dataclass(frozen=True)
+@record
 class Comparison:
     """Two whole numbers compared by `==`, `!=`, `<`, `<=`, `>` or `>=`."""
 
@@ -18,14 +19,14 @@ class Comparison:
     right: Formula
 
 
-@dataclass(frozen=True)
+@record
 class Negation:
     """`not` before a condition."""
 
     operand: Condition
 
 
-@dataclass(frozen=True)
+@record
 class Junction:
     """Two conditions joined by `and` or `or`."""
 
@@ -34,7 +35,7 @@ class Junction:
     right: Condition
 
 
-@dataclass(frozen=True)
+@record
 class Opaque:
     """A condition that compares no whole numbers, such as `kind == plain`, with its value at this call of the block.
 

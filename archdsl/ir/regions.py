@@ -21,7 +21,7 @@ Shape = Any  # a Grid, or UNKNOWN while a faulty spec is checked
 NO_VALUE = -1  # the id of no node
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class _Region:
     items: list[Item] = field(default_factory=list["Item"])
     exit: int = NO_VALUE
@@ -47,7 +47,7 @@ class _Region:
 # --- parts of the network ---
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class _Part(_Region):
     path: str = ""  # empty for the unnamed path, and for parts that are on no path
     stage: str = ""
@@ -63,19 +63,19 @@ class _Part(_Region):
         return self
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class InputPlace(_Part):
     """The region of an input, which is in no part of the network."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class PathStart(_Part):
     """The first layers of a path, before the stages."""
 
     stage: str = "input"
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Stage(_Part):
     """The lines of a stage on one path."""
 
@@ -83,7 +83,7 @@ class Stage(_Part):
     frozen: bool = False  # its weights are not trained
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Lateral(_Part):
     """A lateral connection from one path to another, without the fusion."""
 
@@ -101,19 +101,19 @@ class Lateral(_Part):
         self.entry = instead(self.entry)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Fusion(_Part):
     """The layer that fuses the output of a lateral connection with its target path."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Head(_Part):
     """The head, which reads the ends of the paths."""
 
     stage: str = "head"
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Conversion(_Part):
     """A conversion of the memory layout, next to the part whose path and stage it has."""
 
@@ -127,7 +127,7 @@ class Conversion(_Part):
 # --- regions inside of others ---
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class _Inner(_Region):
     parent: Region
     label: str
@@ -143,7 +143,7 @@ class _Inner(_Region):
         return self.parent.top
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Block(_Inner):
     """A call of a block."""
 
@@ -165,7 +165,7 @@ class Block(_Inner):
         self.entry = instead(self.entry)
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class BlockRow(_Inner):
     """A row of repeated blocks (`*`) that is not the whole of its stage."""
 
@@ -180,7 +180,7 @@ class BlockRow(_Inner):
         return self.blocks[0].entry
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Shortcut(_Inner):
     """The projection shortcut of a residual; without items if its condition does not hold."""
 

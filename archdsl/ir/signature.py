@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.record import record
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
 IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
 
 
-@dataclass(frozen=True)
+@record
 class BlockParameter:
     """A parameter of a block."""
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from archdsl.core.record import record
 
 Size3 = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+@record
 class Axis:
     """An axis of any other meaning, whose size is the same in all networks."""
 
 
-@dataclass(frozen=True)
+@record
 class Out(Axis):
     """The output channels of the layer."""
 
 
-@dataclass(frozen=True)
+@record
 class In(Axis):
     """The input channels of the layer."""
 
 
-@dataclass(frozen=True)
+@record
 class Inner(Axis):
     """Inner channels of the layer: concatenated `parts`, such as queries, keys and values, each of equal `heads`."""
 
@@ -30,12 +30,12 @@ class Inner(Axis):
     heads: int = 1
 
 
-@dataclass(frozen=True)
+@record
 class Heads(Axis):
     """One element per head."""
 
 
-@dataclass(frozen=True)
+@record
 class Extent(Axis):
     """The extent of a filter over `t`, `h` or `w`; `patches` if its stride equals its extent."""
 
@@ -43,7 +43,7 @@ class Extent(Axis):
     patches: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Places(Axis):
     """One row per position of a grid (t, h, w), after the rows of `tokens`."""
 
@@ -51,21 +51,21 @@ class Places(Axis):
     tokens: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Distances(Axis):
     """One row per relative position in a window (t, h, w): 2n - 1 along an axis of n."""
 
     window: Size3
 
 
-@dataclass(frozen=True)
+@record
 class Offsets(Axis):
     """One row per relative position along one axis."""
 
     axis: str
 
 
-@dataclass(frozen=True)
+@record
 class Frames(Axis):
     """One row per frame of a video, then `others` rows for no frame."""
 
