@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.layers.added import layers_of_file, layers_of_folders
 from archdsl.layers.base import DECLARED, Layer
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def added_layers_of(file: Path) -> Mapping[str, type[Layer]]:
     Raises:
         LayerError: if a layer of the file cannot be used.
     """
+    from archdsl.layers.added import layers_of_file  # here, since few commands meet added layers
+
     return layers_of_file(file, _bundled())
 
 
@@ -60,6 +61,10 @@ _chosen: list[Mapping[str, type[Layer]]] = []  # in place of what ARCHDSL_LAYERS
 
 @cache
 def _vocabulary(setting: str, _current_folder: str) -> Mapping[str, type[Layer]]:
+    if not setting:
+        return _bundled()
+    from archdsl.layers.added import layers_of_folders
+
     return {**_bundled(), **layers_of_folders(VARIABLE, setting, _bundled())}
 
 

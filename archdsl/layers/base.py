@@ -204,9 +204,11 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: if no target has it.
     """
-    from archdsl.layers.targets import author_names
+    names: Mapping[str, Any] = {}
+    if not name.startswith("__"):  # those are asked for by every import from here
+        from archdsl.layers.targets import author_names
 
-    names = author_names()
+        names = author_names()
     if name not in names:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
