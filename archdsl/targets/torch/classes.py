@@ -61,7 +61,7 @@ class Grouping:
         self.network = network
         self.groups: list[Group] = []
         self.of: dict[int, Group] = {}
-        self._opened = interleaved(network)
+        self.opened = interleaved(network)
         for level in self._by_height():
             self._group(level)
         self._order()
@@ -103,7 +103,7 @@ class Grouping:
     def _needs_class(self, region: Region) -> bool:
         if isinstance(region, Block | Shortcut):
             return bool(region.items)
-        if isinstance(region, BlockRow) or region in self._opened:
+        if isinstance(region, BlockRow) or region in self.opened:
             return False
         return stage_row(region) is None and sole_block(region) is None
 

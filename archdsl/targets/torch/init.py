@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from archdsl.ir.regions import Block, BlockRow, Head, Shortcut, Stage, around
+from archdsl.ir.rows import sole_block
 from archdsl.targets.python.printer import lines, text
 from archdsl.targets.python.reader import statements
 from archdsl.targets.python.tree import (
@@ -23,6 +25,7 @@ from archdsl.targets.python.tree import (
     Literal,
     Name,
     Stmt,
+    Verbatim,
     called,
     dotted,
 )  # fmt: skip
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from archdsl.core.values import Symbol
+    from archdsl.ir.regions import Region
     from archdsl.targets.torch.classes import Grouping
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
@@ -46,6 +50,7 @@ class _Part:
     name: str  # in the region of the node
     torch_class: str
     inits: dict[str, Symbol]
+    order: int  # of its node in the network
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class _Exception:
     group: str  # the class; empty for a layer that the model itself calls
     torch_class: str
     code: str
+    order: int = 0  # in the network, of one that the model can name
 
 
 def inner_statements(network: OpNetwork, grouping: Grouping) -> list[Stmt]:
@@ -89,7 +95,7 @@ def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
     return group.name, dotted(f"module.{name}")
 
 
-def modules_of(model: Name, *, has_inner: bool) -> Expr:
+def modules_of(model: Expr, *, has_inner: bool) -> Expr:
     """Return the modules of a model, without those in the variable `inside` if there are such."""
     modules = Call(Attribute(model, "modules"))
     item = Name("m")
@@ -117,33 +123,95 @@ def init_statements(network: OpNetwork, grouping: Grouping, names: Names, *, has
     by_class: dict[str, list[_Part]] = {}
     for part in _parts(network, names):
         by_class.setdefault(part.torch_class, []).append(part)
-    rules: dict[str, list[Stmt]] = {}
-    exceptions: list[_Exception] = []
+    starts = _Starts(grouping, has_inner=has_inner)
     for torch_class, parts in by_class.items():
+        starts.add(torch_class, parts)
+    return starts.statements()
+
+
+class _Starts:
+    """The rules for kinds of layers, in the whole model or in some stages, and the exceptions from them."""
+
+    def __init__(self, grouping: Grouping, *, has_inner: bool) -> None:
+        self.grouping = grouping
+        self.has_inner = has_inner
+        self.rules: dict[str, list[Stmt]] = {}
+        self.of_stages: dict[tuple[str, ...], dict[str, list[Stmt]]] = {}
+        self.exceptions: list[_Exception] = []
+
+    def add(self, torch_class: str, parts: list[_Part]) -> None:
+        """Add all layers of one kind. An only one is named; kinds that begin otherwise by stage have rules by stage."""
+        if len(parts) == 1 and _attribute(self.grouping, parts[0].node.region) is not None:
+            self.exceptions += _exceptions(self.grouping, parts, None)
+            return
         common = _common([p.inits for p in parts])
-        made = _rule(torch_class, common, [p.inits for p in parts])
-        if made:
-            rules[torch_class] = made
-        exceptions += _exceptions(grouping, parts, common)
-    exceptions = list({(e.group, e.torch_class, e.code): e for e in exceptions}.values())
-    modules = modules_of(Name("self"), has_inner=has_inner)
-    special = [(e.group, made) for e in exceptions for made in statements(e.code)]
-    # A block is met before the layers in it, so a rule for them would undo what is set for the block.
-    if any(not e.group or e.torch_class in rules for e in exceptions):
-        return _loop(rules, modules) + _by_class(special, modules)
-    for group, statement in special:
-        rules.setdefault(group, []).append(statement)
-    return _loop(rules, modules)
+        exceptions = list(dict.fromkeys(_exceptions(self.grouping, parts, common)))
+        stages = _stages(parts) if len(exceptions) > 1 else {}
+        for names, members in stages.items():
+            made = _rule(torch_class, members[0].inits, members)
+            self.of_stages.setdefault(names, {}).update({torch_class: made} if made else {})
+        if not stages:
+            self.exceptions += exceptions
+            made = _rule(torch_class, common, parts)
+            self.rules.update({torch_class: made} if made else {})
+
+    def statements(self) -> list[Stmt]:
+        """Return the loops over modules, and the statements for those that the model can name."""
+        exceptions = sorted(dict.fromkeys(self.exceptions), key=lambda e: e.order)
+        special = [(e.group, made) for e in exceptions for made in statements(e.code)]
+        rules = {torch_class: list(made) for torch_class, made in self.rules.items()}
+        # A block is met before the layers in it, so a rule for them would undo what is set for the block.
+        if any(e.group and e.torch_class in rules for e in self.exceptions):
+            behind = _by_class(special, self._modules(Name("self")))
+        else:
+            for group, statement in special:
+                if group:
+                    rules.setdefault(group, []).append(statement)
+            behind = [statement for group, statement in special if not group]
+        by_stage = [s for names, made in self.of_stages.items() for s in self._in_stages(names, made)]
+        return _loop(rules, self._modules(Name("self"))) + by_stage + behind
+
+    def _in_stages(self, names: tuple[str, ...], rules: dict[str, list[Stmt]]) -> list[Stmt]:
+        """Return the loop over the modules of one stage, or of several."""
+        if len(names) == 1:
+            return _loop(rules, self._modules(dotted(f"self.{names[0]}")))
+        loop = _loop(rules, self._modules(Name("stage")))
+        return [For(Name("stage"), Items(dotted(f"self.{name}") for name in names), loop)] if loop else []
+
+    def _modules(self, model: Expr) -> Expr:
+        return modules_of(model, has_inner=self.has_inner)
+
+
+def _attribute(grouping: Grouping, region: Region) -> Expr | None:
+    """Return a region as attributes of the model, such as `self.head`; None for one in a row, dictionary or option."""
+    outer = list(around(region))
+    if any(isinstance(r, BlockRow | Shortcut) or (isinstance(r, Block) and r.label.isdigit()) for r in outer):
+        return None
+    top = region.top
+    is_called = id(top) in grouping.of or (sole_block(top) is not None and top not in grouping.opened)
+    return dotted(f"self.{region.name}") if is_called and not top.path else None
+
+
+def _stages(parts: list[_Part]) -> dict[tuple[str, ...], list[_Part]]:
+    """Return parts by the stages in which all of them begin alike; empty if a stage has several ways, or no name."""
+    tops = {p.node.region.top.name: p.node.region.top for p in parts}
+    by_inits: dict[Any, dict[str, list[_Part]]] = {}
+    for part in parts:
+        by_inits.setdefault(tuple(part.inits.items()), {}).setdefault(part.node.region.top.name, []).append(part)
+    names = [name for found in by_inits.values() for name in found]
+    if len(set(names)) < len(names) or any(not isinstance(t, Stage | Head) or t.path for t in tops.values()):
+        return {}
+    return {tuple(found): [p for members in found.values() for p in members] for found in by_inits.values()}
 
 
 def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
-    for node in network.all_nodes():
+    for order, node in enumerate(network.all_nodes()):
         if node.is_module:
             inits = node.layer.inits(*node.input_shapes)
             for name, torch_class in node.op.submodule_classes().items():
                 own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
                 called = names.get(node.id, {}).get(torch_class, torch_class)
-                yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own)
+                yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own, order)
 
 
 def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
@@ -153,24 +221,45 @@ def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
     return dict(Counter(tuple(i.items()) for i in inits).most_common(1)[0][0])
 
 
-def _rule(torch_class: str, common: dict[str, Symbol], inits: list[dict[str, Symbol]]) -> list[Stmt]:
+def _rule(torch_class: str, common: dict[str, Symbol], parts: list[_Part]) -> list[Stmt]:
     module = Name("module")
     made = [s for name, symbol in common.items() if name != "bias" for s in statements(_code(module, name, symbol))]
-    with_bias = {"bias" in i for i in inits}
-    if with_bias == {True} and common and torch_class != "nn.Conv3d":
-        made += statements(_code(module, "bias", common["bias"]))
+    with_bias = {"bias" in part.inits for part in parts}
+    if with_bias == {True}:
+        made.append(_zero_bias(module, torch_class))
     elif True in with_bias:
         bias = Attribute(module, "bias")
+        if torch_class != "nn.Conv3d":  # to a checker of types, every linear layer has one
+            made += [Verbatim('bias = dict(module.named_parameters()).get("bias")')]
+            bias = Name("bias")
         made.append(If(Binary(bias, "is not", Name("None")), [Evaluate(called("nn.init.zeros_", [bias]))]))
     return made
 
 
-def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol]) -> Iterator[_Exception]:
+def _zero_bias(module: Expr, torch_class: str) -> Stmt:
+    """Return the statement for a bias that is there: of a convolution, the type of the attribute has None, too."""
+    bias = Call(Attribute(module, "get_parameter"), [Literal('"bias"')])
+    return Evaluate(called("nn.init.zeros_", [bias if torch_class == "nn.Conv3d" else Attribute(module, "bias")]))
+
+
+def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol] | None) -> Iterator[_Exception]:
+    """Yield what the rule of a kind of layers does not say: everything if there is no rule.
+
+    A layer in the only region of its class is named by its place in the model.
+    """
     for part in parts:
         group, place = _place(grouping, part.node, part.name)
+        region = part.node.region
+        own = _attribute(grouping, region) if group and len(grouping.of[id(region)].regions) == 1 else None
+        if own is not None:
+            group, place = "", dotted(f"{text(own)}.{part.name}")
+        order = 0 if group else part.order
         for name, symbol in part.inits.items():
-            if name != "bias" and common.get(name) != symbol:
-                yield _Exception(group, part.torch_class, _code(place, name, symbol))
+            if name != "bias" and (common or {}).get(name) != symbol:
+                yield _Exception(group, part.torch_class, _code(place, name, symbol), order)
+            elif name == "bias" and common is None:
+                code = "\n".join(lines([_zero_bias(place, part.torch_class)]))
+                yield _Exception(group, part.torch_class, code, order)
 
 
 def _code(owner: Expr, name: str, symbol: Symbol) -> str:
