@@ -1,6 +1,7 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
 # make test    style, types, canonical specs, up-to-date generated code, and the tests: some minutes
 # make records the records of published networks at full size, and all specs where `make test` takes one of each kind
+# make docs    the site of the documentation, in out/docs/index.html
 # make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
 # make bounds  texts near the budgets and far beyond them, each command within 10 s of CPU time and 1 GiB
 # make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
@@ -15,13 +16,13 @@ NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: help demo test records fuzz plant bounds lint types pytest format generated bench clean
+.PHONY: help demo test records docs pictures fuzz plant bounds lint types pytest format generated bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: lint types pytest format generated bench clean"
+	@echo "also: lint types pytest format generated pictures bench clean"
 
 demo: $(VENV)/.installed
 	$(BIN)/archdsl check $(SPEC)
@@ -43,6 +44,14 @@ pytest: $(VENV)/.installed-dev
 
 records: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m records --numprocesses auto --dist worksteal
+
+# Warnings are errors; nothing is read from the network.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto -d out/doctrees docs out/docs
+	@echo "out/docs/index.html"
+
+pictures: $(VENV)/.installed
+	$(BIN)/python docs/pictures/draw.py
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/support/fuzz.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
@@ -74,8 +83,8 @@ format: $(VENV)/.installed-dev
 
 generated: $(VENV)/.installed-dev
 	$(BIN)/archdsl compile $(SPECS)
-	$(BIN)/python docs/list_layers.py
 	$(BIN)/python docs/list_specs.py
+	$(BIN)/python docs/pictures/draw.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/tool_speed.py

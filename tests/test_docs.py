@@ -5,20 +5,24 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import generate
 import pytest
-import torch
-from documents import LANGUAGE, PAGES, examples, rows, whole
+from documents import LANGUAGE, PAGES, examples, page_id, rows, whole
 from error_documents import Fence, fences, write_files
+from generate import tables
+from page_commands import SITE_PARTS, Reader, run_page, steps
+from page_folders import prepare
 from repository import ROOT
 
 import archdsl
 from archdsl.cli import main
+from archdsl.commands import SUMMARIES
+from archdsl.core.codes import TITLES
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
 from archdsl.core.values import describe
@@ -28,6 +32,7 @@ from archdsl.files import FileLibrary, read_source
 from archdsl.frontend.parse import parse_binding
 from archdsl.layers import vocabulary
 from archdsl.pipeline import analyse
+from archdsl.resources import bundled_specs
 
 
 @pytest.mark.parametrize(("fence", "files"), examples())
@@ -48,20 +53,10 @@ def test_value(expression: str, value: str) -> None:
     assert describe(found).strip("`") == value.strip("`")
 
 
-def test_tables_made_from_the_code_are_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("list_layers", ROOT / "docs" / "list_layers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    text = LANGUAGE.read_text("utf-8")
-    assert module.page(text) == text, "python docs/list_layers.py brings it up to date"
-
-
 def test_every_layer_and_attribute_is_listed() -> None:
-    text = LANGUAGE.read_text("utf-8").split("<!-- layers -->")[1].split("<!-- end of layers -->")[0]
+    text = tables.layer_tables()
     for kind, cls in vocabulary().items():
-        section = re.search(rf"^### `{kind}\b.*?(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+        section = re.search(rf"^## `{kind}\b.*?(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
         assert (section is None) is cls.internal, kind
         assert section is None or re.findall(r"^\| `(\w+)`", section[0], re.MULTILINE) == list(cls.attributes)
 
@@ -74,7 +69,17 @@ def test_words_of_the_language_are_listed() -> None:
     assert set(re.findall(r"`(\w+)`", listed)) == words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def load_script(path: str) -> Any:
+    """A script of the repository, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     anchors = {anchor(h) for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
@@ -90,132 +95,156 @@ def anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_readme_lists_every_spec() -> None:
-    spec = importlib.util.spec_from_file_location("list_specs", ROOT / "docs" / "list_specs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    text = (ROOT / "README.md").read_text("utf-8")
-    listed = {row[0].strip("`") for row in rows(ROOT / "README.md", "specs")}
-    assert listed == {p.stem for p in (ROOT / "specs").glob("*.arch")}
-    assert module.page(text) == text, "python docs/list_specs.py brings it up to date"
+def test_the_index_of_specs_is_up_to_date() -> None:
+    module = load_script("docs/list_specs.py")
     assert module.index() == (ROOT / "specs" / "index.json").read_text("utf-8"), "python docs/list_specs.py"
 
 
-README = fences((ROOT / "README.md").read_text("utf-8"))
+def test_the_pictures_are_up_to_date() -> None:
+    """They are drawn from the same DOT text; what Graphviz makes of it differs between its versions."""
+    for name, text in load_script("docs/pictures/draw.py").pictures().items():
+        committed = (ROOT / "docs" / "pictures" / name).read_text("utf-8")
+        assert MARK.search(text)[0] == MARK.search(committed)[0], "make pictures"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("fence", [f for f in README if "excerpt" in f.options], ids=lambda f: f.options["excerpt"])
-def test_readme_quotes_word_for_word(fence: Fence) -> None:
-    text = (ROOT / fence.options["excerpt"]).read_text("utf-8")
-    for part in re.split(r"^…\n", fence.text, flags=re.MULTILINE):
-        assert part in text
+MARK = re.compile(r"<!-- drawn from \w+ -->")
+EXCERPTS = [
+    pytest.param(page, fence, id=f"{page.stem}-{fence.options['excerpt']}")
+    for page in PAGES
+    for fence in fences(page.read_text("utf-8"))
+    if "excerpt" in fence.options
+]
 
 
-def test_python_of_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    code = next(f.text for f in README if f.kind == "python" and not f.options)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    assert names["model"].head.linear.out_features == 51
+@pytest.mark.parametrize(("page", "fence"), EXCERPTS)
+def test_a_page_quotes_word_for_word(page: Path, fence: Fence, tmp_path: Path) -> None:
+    """An excerpt is of a file of the repository, or of the module of a spec on the page."""
+    origin = fence.options["excerpt"]
+    written = {f.options.get("file"): f.text for f in fences(page.read_text("utf-8"))}
+    if origin in written:
+        (tmp_path / origin).write_text(written[origin], "utf-8")
+        text = archdsl.load(tmp_path / origin).source()
+    else:
+        text = (ROOT / origin).read_text("utf-8")
+    place = 0
+    for part in re.split(r"^ *…\n", fence.text, flags=re.MULTILINE):
+        assert part in text[place:]
+        place = text.index(part, place) + len(part)
 
 
-def test_layer_of_the_readme(tmp_path: Path) -> None:
-    """One Python file and one template make a layer, here in a folder of their own."""
-    own = tmp_path / "own"
-    own.mkdir()
-    for fence in README:
-        if fence.options.get("file", "").startswith("silu."):
-            (own / fence.options["file"]).write_text(fence.text, "utf-8")
-    (tmp_path / "spec.arch").write_text(
-        whole("stage one { conv(4) -> silu }\nstage two { conv(4) -> silu(hard = on) }")
-    )
-
-    def run(*command: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARCHDSL_LAYERS": str(own), "PYTHONUTF8": "1"}
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run("-m", "archdsl", "check", "spec.arch")
-    run("-m", "archdsl", "compile", "spec.arch", "-o", "example.py")
-    code = (tmp_path / "example.py").read_text("utf-8")
-    assert "F.silu(" in code
-    assert "F.hardswish(" in code
-    use = "import torch, example; print(*example.example()(torch.randn(1, 3, 4, 8, 8)).shape)"
-    assert run("-c", use) == "1 10\n"
-
-
-def test_readme_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    commands = re.findall(r"^    (\w+(?: \w+)?)  ", capsys.readouterr().out, re.MULTILINE)
-    assert commands
+def test_the_readme_counts_the_specs() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert all(f"| `archdsl {c}" in readme for c in commands)
+    assert f" {len(list((ROOT / 'specs').glob('*.arch')))} video networks" in " ".join(readme.split())
+    assert len(readme.splitlines()) < 150
 
 
-# --- the examples of docs/variants.md --------------------------------------------------------------------------------
-
-VARIANTS = fences((ROOT / "docs" / "variants.md").read_text("utf-8"))
-CHECKPOINTS = {
-    "MVIT_B_16x4.pyth": ("mvit_b_16x4", "pytorchvideo"),
-    "resnet50.pth": ("images/resnet50", "torchvision"),
-    "vit_b16.pth": ("images/vit_b16", "timm"),
-}
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def commands() -> list[Any]:
-    """Each command with what it prints, as the page shows it."""
-    found: list[Any] = []
-    for fence in VARIANTS:
-        if fence.kind == "console":
-            for part in re.split(r"^\$ archdsl ", fence.text, flags=re.MULTILINE)[1:]:
-                command, _, shown = part.partition("\n")
-                found.append(pytest.param(command, shown.splitlines(), id=command))
-    return found
-
-
-@pytest.fixture(scope="module", name="checkout")
-def specs_and_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a user has it: the specs, one of one's own, and checkpoints of others."""
-    folder = tmp_path_factory.mktemp("variants")
-    (folder / "specs").symlink_to(ROOT / "specs")
-    for fence in VARIANTS:
-        if "file" in fence.options:
-            (folder / fence.options["file"]).write_text(fence.text, "utf-8")
-    for file, (spec, source) in CHECKPOINTS.items():
-        arch = archdsl.load(ROOT / "specs" / f"{spec}.arch", like=source)
-        theirs = archdsl.revert_weights(arch, arch.build().state_dict(), source)
-        torch.save(theirs, folder / file)
-    return folder
-
-
-@pytest.mark.parametrize(("command", "shown"), commands())
-def test_command_prints_what_the_page_shows(
-    command: str, shown: list[str], checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+@pytest.mark.parametrize(
+    "records", [pytest.param(False, id=""), pytest.param(True, id="records", marks=pytest.mark.records)]
+)
+def test_commands_of_a_page(
+    page: Path,
+    records: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(checkout)
-    assert main(shlex.split(command)) == 0
-    printed = iter(capsys.readouterr().out.splitlines())
-    at_once = True
-    for line in shown:
-        if line == "…":
-            at_once = False
-            continue
-        pattern = re.compile(r"\s+".join(re.escape(p) for p in line.split()).replace("…", ".*"))
-        found = next((p for p in printed if at_once or pattern.fullmatch(p.strip())), "")
-        assert pattern.fullmatch(found.strip()), line
-        at_once = True
-    assert not at_once or next(printed, "") == ""
+    if records and not any(f.options.get("tested") == "records" for f in steps(page)):
+        pytest.skip("the tests have all of it")
+    if records:
+        prepare(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {}
+
+    def run(words: list[str]) -> tuple[int, str]:
+        capsys.readouterr()
+        try:
+            code = main(words)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, "".join(capsys.readouterr())
+
+    reader = Reader(run, lambda code: exec(code, names), monkeypatch.setenv)
+    run_page(page, tmp_path, reader, records=records)
+    for module in tmp_path.glob("*.py"):
+        sys.modules.pop(module.stem, None)  # another page may have one of this name
+
+
+def test_what_a_page_must_not_show_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    for text in ("$ archdsl chek x", "$ archdsl check --colour red x", "$ make nothing", "$ unknown"):
+        page.write_text(f"```console tested=read\n{text}\n```\n", "utf-8")
+        with pytest.raises((AssertionError, SystemExit)):
+            run_page(page, tmp_path, Reader(lambda _: (0, ""), exec, os.putenv), records=False)
+    page.write_text("```console\n$ archdsl list\nnothing\n```\n", "utf-8")
+    with pytest.raises(AssertionError, match="is on the page"):
+        run_page(page, tmp_path, Reader(lambda _: (0, "something"), exec, os.putenv), records=False)
+
+
+# --- the site ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_linked() -> None:
+    """From README or a page that it leads to, and from a list of contents of the site."""
+    docs = ROOT / "docs"
+    listed: set[str] = {"index"}
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for entries in re.findall(r"^:::\{toctree\}\n(.*?)^:::$", text, re.MULTILINE | re.DOTALL):
+            listed |= set(re.findall(r"^(?:.*<)?([\w/]+)>?$", entries, re.MULTILINE))
+    pages = {p.relative_to(docs).with_suffix("").as_posix() for p in PAGES[1:]}
+    assert listed >= pages
+    reached, new = {PAGES[0]}, [PAGES[0]]
+    while new:
+        page = new.pop()
+        targets = re.findall(r"\]\(([^)\s#]+\.md)", page.read_text("utf-8"))
+        for target in {(page.parent / t).resolve() for t in targets} - reached:
+            reached.add(target)
+            new += [target] if target in PAGES else []
+    assert reached >= set(PAGES)
+
+
+def test_parts_of_pages_are_made_from_the_code() -> None:
+    for name in SITE_PARTS:
+        assert name in generate.PARTS
+    names = [page_id(p) for p in PAGES for n in SITE_PARTS if f"<!-- {n} -->" in p.read_text("utf-8")]
+    assert len(names) == len(SITE_PARTS)
+    assert all(f"### `archdsl {name}`" in generate.PARTS["commands"]() for name in SUMMARIES)
+    assert re.findall(r"^### (\w\d{4}): ", generate.PARTS["errors"](), re.MULTILINE) == list(TITLES)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "python_reference.md").read_text("utf-8")
+    names = set(re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE))
+    assert names == {n for n in archdsl.__all__ if not n.startswith("__")}
+
+
+def test_the_citation_is_of_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {archdsl.__version__}\n" in text
+    assert f'\nversion = "{archdsl.__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+@pytest.mark.records
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "doctrees"), str(ROOT / "docs"), str(tmp_path / "site")],
+        capture_output=True, encoding="utf-8", check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > len(PAGES) + len(bundled_specs())
+    for page in pages:
+        text = page.read_text("utf-8")
+        assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=\"(?:https?:)?//", text), page.name
+        assert text.count("<!--") == 0 or "<!-- end of" not in text
+    for name in bundled_specs():
+        assert "<img" in (tmp_path / "site" / "gallery" / f"{name}.html").read_text("utf-8")
 
 
 def test_the_design_names_files_that_there_are() -> None:

@@ -114,7 +114,7 @@ def test_calls_in_the_documents_can_be_made(code: str) -> None:
             arguments = [*receiver, *call.args], {str(k.arg): k.value for k in call.keywords}
             inspect.signature(function).bind(*arguments[0], **arguments[1])
             tried += 1
-    assert tried > 3
+    assert tried >= 2
 
 
 def test_graph_of_an_architecture(tmp_path_factory: pytest.TempPathFactory) -> None:

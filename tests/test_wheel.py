@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pytest
 from repository import ROOT
 
+import archdsl
+
 WITH_LIBRARY = """\
 arch my_c2d as C2D
 "A small residual network of the blocks that archdsl brings along."
@@ -100,7 +102,7 @@ def test_the_wheel_holds_what_is_needed_and_no_more(installed: Installed) -> Non
     assert {"archdsl/frontend/grammar.lark", "archdsl/core/explain.md", "archdsl/py.typed"} <= names
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert not [n for n in names if "__pycache__" in n or n.endswith((".tables", ".pyc"))]
-    assert {n.split("/")[0] for n in names} == {"archdsl", "archdsl-0.1.0.dist-info"}
+    assert {n.split("/")[0] for n in names} == {"archdsl", f"archdsl-{archdsl.__version__}.dist-info"}
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -52,7 +52,7 @@ def test_help_of_each_command(shell: Shell, command: str) -> None:
 
 def test_version(shell: Shell) -> None:
     ran = shell("--version")
-    assert (ran.code, ran.out) == (0, "archdsl 0.1.0\n")
+    assert (ran.code, ran.out) == (0, "archdsl 0.2.0\n")
 
 
 def test_module_and_script_are_the_same_program(tmp_path: Path) -> None:

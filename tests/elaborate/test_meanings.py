@@ -93,8 +93,8 @@ def test_layer_of_another_library(name: str) -> None:
 @pytest.mark.parametrize("name", ["swish", "groupnorm", "ConvTranspose3d", "se", "TimeMixer"])
 def test_what_is_missing_can_be_added(name: str) -> None:
     *_, notes = hint_of(SPEC.format(name))
-    assert any("README.md, “Add a layer”" in note for note in notes)
-    assert "## Add a layer" in (ROOT / "README.md").read_text("utf-8")
+    assert any("docs/layers.md, “Add a layer”" in note for note in notes)
+    assert "## Add a layer" in (ROOT / "docs" / "layers.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("word", LAYERS)

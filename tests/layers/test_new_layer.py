@@ -47,15 +47,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a spec and, in `own`, three layers: `silu` word for word as README has it."""
+    """A folder with a spec and, in `own`, three layers: `silu` word for word as docs/layers.md has it."""
     path = tmp_path_factory.mktemp("new_layer")
     own = path / "own"
     own.mkdir()
-    found = fences((ROOT / "README.md").read_text("utf-8"))
-    readme = [f for f in found if f.options.get("file", "").startswith("silu.")]
-    assert [f.options["file"] for f in readme] == ["silu.py", "silu.py.j2"]
-    for fence in readme:
-        (own / fence.options["file"]).write_text(fence.text, "utf-8")
+    found = fences((ROOT / "docs" / "layers.md").read_text("utf-8"))
+    written = [f for f in found if f.options.get("file", "").startswith("my_layers/")]
+    assert [f.options["file"] for f in written] == ["my_layers/silu.py", "my_layers/silu.py.j2"]
+    for fence in written:
+        (own / fence.options["file"].removeprefix("my_layers/")).write_text(fence.text, "utf-8")
     texts = {
         "scale.py": SCALE,
         "scale.py.j2": SCALE_TEMPLATE,

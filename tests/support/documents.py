@@ -12,8 +12,17 @@ from repository import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# All but the pages of single specs, which the site's build makes.
+PAGES = [
+    ROOT / "README.md",
+    *sorted(p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "gallery"),
+]
 LANGUAGE = ROOT / "docs" / "language.md"
+
+
+def page_id(page: Path) -> str:
+    """A page in the names of tests."""
+    return page.stem
 
 
 def examples() -> list[Any]:

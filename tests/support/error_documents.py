@@ -43,7 +43,7 @@ FOLDER = TESTS / "errors"
 REWRITTEN = pytest.StashKey[list[str]]()  # what `--update-errors` has changed
 DOCUMENTS = sorted(FOLDER.glob("*.md"))
 
-_FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```(\w+)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Fence:
 def fences(document: str) -> list[Fence]:
     """The fences of a document, in order."""
     return [
-        Fence(kind, dict(o.split("=", 1) for o in info.split()), text) for kind, info, text in _FENCE.findall(document)
+        Fence(kind, dict(o.split("=", 1) for o in info.split()), re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
+        for indent, kind, info, text in _FENCE.findall(document)
     ]
 
 

@@ -1,21 +1,16 @@
-"""Writes the tables of docs/language.md that follow from the code: `python docs/list_layers.py`."""
+"""Tables of the language: layers with their attributes, names of a recipe, budgets."""
 
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-PAGE = Path(__file__).with_name("language.md")
-sys.path.insert(0, str(PAGE.parent.parent))
-
-from archdsl.commands.vocabulary_text import default_text, type_text  # noqa: E402
-from archdsl.core import grid, report, source, work  # noqa: E402
-from archdsl.elaborate import budget, calls, functions, graph, shapes  # noqa: E402
-from archdsl.frontend import build_values, parse  # noqa: E402
-from archdsl.ir.recipe import Recipe  # noqa: E402
-from archdsl.layers import attributes, vocabulary  # noqa: E402
+from archdsl.commands.vocabulary_text import default_text, type_text
+from archdsl.core import grid, report, source, work
+from archdsl.elaborate import budget, calls, functions, graph, shapes
+from archdsl.frontend import build_values, parse
+from archdsl.ir.recipe import Recipe
+from archdsl.layers import attributes, vocabulary
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Attribute
@@ -53,7 +48,7 @@ def layer_tables() -> str:
         if cls.internal:
             continue
         braces = f"`{kind} {{ …, … }}`" if cls.many else f"`{kind}`"
-        parts.append(f"### {braces}\n\n{doc_text(cls)}")
+        parts.append(f"## {braces}\n\n{doc_text(cls)}")
         if cls.attributes:
             rows = "\n".join(attribute_row(n, a) for n, a in cls.attributes.items())
             parts.append(f"| attribute | kind | default | meaning |\n|---|---|---|---|\n{rows}")
@@ -75,16 +70,3 @@ def recipe_table() -> str:
 def budget_table() -> str:
     """The limits."""
     return "| at most | |\n|---|---|\n" + "\n".join(f"| {limit:,} | {what} |" for limit, what in BUDGETS)
-
-
-def page(text: str) -> str:
-    """The page with its tables as they should be."""
-    for name, table in (("recipe", recipe_table()), ("layers", layer_tables()), ("budgets", budget_table())):
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, rest = text.split(begin)
-        text = before + begin + table + "\n" + end + rest.split(end)[1]
-    return text
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
