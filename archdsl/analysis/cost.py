@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from archdsl.ir.regions import Part, Region
 
 LEVELS = ("stage", "block", "layer")
-CONVENTION = "one multiply-add counts 1; convolutions, linear layers and attention products count, for one clip"
+CONVENTION = (
+    "Multiply-adds are those of convolutions, linear layers and attention products for one clip, counted as in the "
+    "papers. FLOPs are 2 × multiply-adds."
+)
 
 
 @dataclass(frozen=True)

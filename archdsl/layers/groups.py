@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
 
 
+def spanned(over: str, grid: Size3) -> str:
+    """Return the name of those axes of `over` that have more than one position, if they have a name; else `over`."""
+    axes = "".join(a for a, n in zip("thw", grid, strict=True) if a in AXES[over] and n > 1)
+    return next((name for name, letters in AXES.items() if letters == axes), over)
+
+
 @dataclass(frozen=True)
 class Groups:
     """The windows of a grid; sizes are over t, h and w."""

@@ -308,7 +308,7 @@ def test_cost_as_a_table(shell: Shell) -> None:
     ran = shell("cost", SLOWFAST)
     assert ran.code == 0
     assert "34,566,488" in ran.out
-    assert "one multiply-add counts 1" in ran.out
+    assert "FLOPs are 2 × multiply-adds." in ran.out
     assert "34.57 M published" in ran.out
     assert not any(line.endswith(" ") for line in ran.out.splitlines())
 

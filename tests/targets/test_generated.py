@@ -238,10 +238,34 @@ def test_wrong_clips_are_refused_with_a_remedy() -> None:
     model = built("slowfast_r50", frames=8, depths=[1, 1, 1, 1])
     with pytest.raises(ValueError, match=r"expected \(B, 3, T, H, W\), found \(1, 2, 8, 32, 32\)"):
         model(torch.empty(1, 2, 8, 32, 32))
-    with pytest.raises(ValueError, match=r"multiple of 4 frames, found 6.*--clip"):
+    with pytest.raises(ValueError, match=r"multiple of 4 frames, found 6$"):
         model(torch.empty(1, 3, 6, 32, 32))
     with pytest.raises(ValueError, match=r"found \(3, 8, 32, 32\)"):
         model(torch.empty(3, 8, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("index", "found"),
+    [
+        (torch.arange(3), r"\(3,\) of torch.int64"),
+        (torch.zeros(3, 4, dtype=torch.int64), r"\(3, 4\) of torch.int64"),
+        (torch.arange(4.0), r"\(4,\) of torch.float32"),
+    ],
+)
+def test_wrong_numbers_of_frames_are_refused(index: torch.Tensor, found: str, tmp_path: Path) -> None:
+    path = tmp_path / "longer.arch"
+    path.write_text(
+        "arch longer\ninput clip: video[3, 4, 2, 3]\ninput frame_index: index[4]\n"
+        "stage s { linear(8) -> position(time, table = 7, frames = frame_index) }\nhead: avgpool -> linear(2)\n"
+    )
+    model = archdsl.load(path).build()
+    clip = torch.randn(2, 3, 4, 2, 3)
+    for fine in (None, torch.arange(4), torch.zeros(2, 4, dtype=torch.int32)):
+        assert model(clip, fine).shape == (2, 2)
+    with pytest.raises(
+        ValueError, match=rf"expected numbers of frames \(4,\) or \(2, 4\) of torch.int64, found {found}"
+    ):
+        model(clip, index)
 
 
 @pytest.mark.parametrize(("t", "h", "w"), [(4, 1, 1), (12, 33, 65), (8, 64, 48)])

@@ -27,19 +27,23 @@ def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]
     ]
 
 
-def _axes(limits: dict[str, Limits]) -> Iterator[tuple[str, int, str, str]]:
-    """Yield for each axis with a condition: the axis, its place, the condition that fails, and what is wanted."""
+def _axes(limits: dict[str, Limits]) -> Iterator[tuple[str, int, str, str, bool]]:
+    """Yield for each axis with a condition: the axis, its place, the condition that fails, what is wanted.
+
+    And whether the module takes one size alone, so that another clip needs another module.
+    """
     for place, (axis, limit) in enumerate(limits.items(), start=2):
         tests = _tests(axis, limit)
         if tests:
-            yield axis, place, " or ".join(tests), ", ".join(tests.values())
+            yield axis, place, " or ".join(tests), " and ".join(tests.values()), limit.exact
 
 
 def _tests(axis: str, limit: Limits) -> dict[str, str]:
     """Return the conditions that fail, and what is wanted by each."""
     what = _AXES[axis]
     if limit.exact:
-        return {f"{axis} != {limit.declared}": f"{limit.declared} {what}"}
+        noun = what.removesuffix("s") if limit.declared == 1 else what
+        return {f"{axis} != {limit.declared}": f"{limit.declared} {noun}"}
     found: dict[str, str] = {}
     if limit.multiple > 1:
         found[f"{axis} % {limit.multiple}"] = f"a multiple of {limit.multiple} {what}"

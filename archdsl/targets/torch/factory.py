@@ -52,6 +52,12 @@ class Rates:
             found.append(Parameter("drop_path", Name("bool"), Literal("True")))
         return found
 
+    @property
+    def doc(self) -> str:
+        """Sentences on the parameters."""
+        rate = " `dropout` is the rate of every dropout layer." if self.dropout is not None else ""
+        return rate + (" `drop_path=False` turns stochastic depth off." if self.has_drop_path else "")
+
     def statements(self) -> list[Stmt]:
         """Return the statements for one module."""
         rate = dotted("module.p")
@@ -76,8 +82,8 @@ def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_i
     """
     classes = [p for p in given if p.name == NUM_CLASSES]
     parameters = [*rates.parameters, *(p for p in given if p not in classes), *classes]
-    choices = in_words([f"`{p.name}`" for p in parameters if p not in classes])
-    doc = "Return an initialised model" + (f"; training may choose {choices}." if choices else ".")
+    choices = in_words([f"`{p.name}`" for p in given if p not in classes])
+    doc = "Return an initialised model" + (f"; training may choose {choices}." if choices else ".") + rates.doc
     made = called(network.family, [Name(p.name) for p in given])
     body: list[Stmt] = [Docstring(docstring(doc))]
     if rates:

@@ -92,7 +92,7 @@ class LayerPrinter:
         self.support = Support()
         self.imports: set[str] = set()  # lines that make names known
         self.names: set[str] = set()  # of those that are imported, which the code of layers reads
-        self.roles: dict[str, set[str]] = {}  # of the uses of a layer in the network
+        self.roles: dict[str, dict[str, set[str]]] = {}  # of the uses of a layer in the network, with those by axes
         self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
 
     def defined(self, nodes: Iterable[OpNode]) -> set[str]:
@@ -103,7 +103,8 @@ class LayerPrinter:
         layers: list[Layer] = []
         for node in nodes:
             layers.append(node.layer)
-            self.roles.setdefault(node.layer.kind, set()).add(node.op.role)
+            roles = self.roles.setdefault(node.layer.kind, {})
+            roles.setdefault(node.op.role, set()).add(node.op.spanned_role)
         found: set[str] = set()
         loader: Any = self.environment.loader
         for kind in {layer.kind for layer in layers if not layer.added_by}:
@@ -196,8 +197,15 @@ class LayerPrinter:
         return PrintedLayer(label, Leaf(module, Precedence.PRIMARY, code.names) if module else None, code, changed)
 
     def _role(self, op: Op[Layer]) -> str:
-        """Return the word for what a layer does here, where the network has it in several roles."""
-        return camel(op.role) if len(self.roles.get(op.layer.kind, ())) > 1 else ""
+        """Return the word for what a layer does here, where the network has it in several roles.
+
+        That is the role by the axes with more than one position, if these are the same in all uses of the role.
+        """
+        roles = self.roles.get(op.layer.kind, {})
+        words = {role: min(spanned) if len(spanned) == 1 else role for role, spanned in roles.items()}
+        if len(set(words.values())) < len(words):
+            words = {role: role for role in roles}
+        return camel(words[op.role]) if len(roles) > 1 else ""
 
     def _supported(self, code: str, wanted: Wanted) -> dict[str, str]:
         """Keep functions and classes that code needs. Return other names for those whose names others have already."""

@@ -152,9 +152,9 @@ class Model:
 
     def _numbers(self, names: Iterable[str]) -> list[Stmt]:
         """Return the statements that default frame indices to 0, 1, 2, …."""
-        device = dotted(f"{next(iter(self.network.clips))}.device")
+        clip = Name(next(iter(self.network.clips)))
         return [
-            Assign([Name(name)], called("_frame_numbers", [Name(name), self._frames(name), device])) for name in names
+            Assign([Name(name)], called("_frame_numbers", [Name(name), clip, self._frames(name)])) for name in names
         ]
 
     def _frames(self, index: str) -> Expr:

@@ -156,7 +156,7 @@ def _docstring(network: Network, imports: Iterable[str], *, trains: bool) -> lis
     for citation in network.citations:
         found += ["", *paragraph(citation, _WIDTH)]
     found += ["", *_stage_table(network), ""]
-    found += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}; {CONVENTION}.", _WIDTH)
+    found += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}. {CONVENTION}", _WIDTH)
     if not trains:
         found += ["", *paragraph(_FOR_INFERENCE, _WIDTH)]
     found += ["", f"B clips, C channels, T frames, H × W positions. Needs {_packages(imports)}.", ""]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals
-from archdsl.ir.regions import Block, BlockRow, Shortcut
+from archdsl.ir.regions import BlockRow, Shortcut
 from archdsl.targets.python import tree
 from archdsl.targets.python.tree import (
     Assign,
@@ -26,17 +26,17 @@ from archdsl.targets.python.tree import (
     dotted,
 )  # fmt: skip
 from archdsl.targets.torch.body import Body, Step
+from archdsl.targets.torch.class_docs import class_doc
 from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.equal_parameters import stand_ins
 from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.ramps import Ramps
-from archdsl.targets.torch.text import docstring, sentence
 from archdsl.targets.torch.variables import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from archdsl.ir.regions import Inner, Region
     from archdsl.targets.python.tree import Expr, Stmt
@@ -86,7 +86,7 @@ class RegionPrinter:
         """The class of a group. The groups of the regions inside it were planned before."""
         region = group.example
         constructor = Constructor(group, stand_ins(self.network, group))
-        plan = ClassPlan(group.name, constructor, self._doc(group), inputs=self._input_names(region))
+        plan = ClassPlan(group.name, constructor, class_doc(self.network, group), inputs=self._input_names(region))
         self.plans[group.number] = plan
         init: list[Stmt] = []
         steps: list[Step] = []
@@ -201,29 +201,6 @@ class RegionPrinter:
             chosen.append(name if uses[name] == 1 else next(c for c in candidates if c not in taken))
             taken.add(chosen[-1])
         return chosen
-
-    def _doc(self, group: Group) -> list[str]:
-        region = group.example
-        if isinstance(region, Block):
-            signature = region.signature
-            if signature.doc is None:
-                return docstring(f"The block `{signature.name}`.")
-            return docstring(" ".join([sentence(signature.doc), *(q.note for q in group.qualifiers if q.note)]))
-        layers = " → ".join(self._members(region))
-        if isinstance(region, Shortcut):
-            return docstring(f"The projection on a shortcut: {layers}.")
-        stage = region.top.stage
-        return docstring(f"{stage}: {layers}." if layers else stage)
-
-    def _members(self, region: Region) -> Iterator[str]:
-        """The layers and blocks of a region, by their names in the language."""
-        for item in region.items:
-            if isinstance(item, Block):
-                yield item.signature.name
-            elif isinstance(item, BlockRow):
-                yield from self._members(item)
-            elif isinstance(item, int) and not self.network.node(item).layer.internal:
-                yield self.network.node(item).layer.kind
 
 
 def _member(label: str, module: Expr) -> Stmt:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import CLIP, FRAME, Grid
+from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_rules import (
     CONCATENATION,
@@ -15,7 +15,7 @@ from archdsl.layers.attention_rules import (
     SAME,
     TABLE,
 )
-from archdsl.layers.groups import AXES
+from archdsl.layers.groups import AXES, spanned
 from archdsl.targets.torch.ops.attention_memory import saved
 from archdsl.targets.torch.ops.attention_patterns import patterns
 from archdsl.targets.torch.ops.base import Op, compact, op, plain
@@ -47,6 +47,10 @@ class AttentionOp(Op[Attention]):
     @property
     def role(self) -> str:
         return self.layer.over
+
+    @property
+    def spanned_role(self) -> str:
+        return spanned(self.layer.over, fixed(self.inputs[0]))
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return saved(self, step)

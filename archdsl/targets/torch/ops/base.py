@@ -81,6 +81,11 @@ class Op(Generic[L_co]):
         """The role of the op, such as the axes that it attends over; ops with different roles have different code."""
         return ""
 
+    @property
+    def spanned_role(self) -> str:
+        """The role by the axes that have more than one position here, where `role` says axes."""
+        return self.role
+
     def variables(self, site: CallSite) -> dict[str, Any]:
         """Return the variables of the template: numbers, strings, flags, None, and tuples of these.
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, FRAME, fixed
+from archdsl.layers.groups import spanned
 from archdsl.layers.position import SINUSOID, TIME, Position
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -23,6 +24,10 @@ class PositionOp(Op[Position]):
     @property
     def role(self) -> str:
         return self.layer.over
+
+    @property
+    def spanned_role(self) -> str:
+        return spanned(self.layer.over, fixed(self.inputs[0]))
 
     def shape_arguments(self) -> dict[str, Any]:
         x = self.inputs[0]

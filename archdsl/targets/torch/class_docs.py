@@ -1,0 +1,45 @@
+"""Docstrings of generated classes: what a block's own says, or the role of a part of the network and its shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.ir.flow import externals
+from archdsl.ir.regions import Block, Head, Lateral, PathStart, Shortcut
+from archdsl.targets.torch.text import docstring, in_words, sentence
+
+if TYPE_CHECKING:
+    from archdsl.ir.regions import InputPlace, Part
+    from archdsl.targets.torch.classes import Group
+    from archdsl.targets.torch.select import OpNetwork
+
+
+def class_doc(network: OpNetwork, group: Group) -> list[str]:
+    """Return the lines of the docstring of a class."""
+    region = group.example
+    if isinstance(region, Block):
+        signature = region.signature
+        if signature.doc is None:
+            return docstring(f"The block `{signature.name}`.")
+        return docstring(" ".join([sentence(signature.doc), *(q.note for q in group.qualifiers if q.note)]))
+    if isinstance(region, Shortcut):
+        return docstring("Projection on a shortcut, to the shape of the output that it is added to.")
+    roles = list(dict.fromkeys(_role(u.top) for u in group.regions))
+    if len(group.regions) > 1:
+        return docstring(in_words(roles))
+    entering = [network.node(v) for v in externals(network, region) if v not in network.indices.values()]
+    end = network.node(region.exit).shape
+    made = "logits" if isinstance(region, Head) and end.is_vector else str(end)
+    return docstring(f"{roles[0]}: {in_words([str(node.shape) for node in entering])} → {made}")
+
+
+def _role(part: Part | InputPlace) -> str:
+    match part:
+        case Head():
+            return "Head"
+        case Lateral():
+            return f"Lateral connection {part.stage} from {part.source} to {part.target}"
+        case PathStart():
+            return f"Layers of {part.path} before its stages" if part.path else "Layers before the stages"
+        case _:
+            return f"Stage {part.stage} of {part.path}" if part.path else f"Stage {part.stage}"
