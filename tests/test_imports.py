@@ -63,10 +63,11 @@ ALLOWED: dict[str, set[str]] = {
 
 # What generated code needs, and what only one or two commands need.
 NEVER = ("torch", "einops", "numpy", "safetensors", "lightning", "av", "matplotlib")
-# What returns a module, moves tensors, or holds a module with added layers against the graph.
+# What draws plots, returns a module, moves tensors, or holds a module with added layers against the graph.
 # `train` and `layer_checks` are for tensors alone, and only commands that train, test, export or check layers import
 # them: `layers check` computes with a layer, which is what it is for.
 OF_TENSORS = (
+    "commands/cost_plot.py",
     "architecture.py",
     "state_dicts.py",
     "targets/torch/verify.py",

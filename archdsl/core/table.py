@@ -1,11 +1,33 @@
-"""Tables as text."""
+"""Tables as text, CSV, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "–": "--", "−": "$-$", "·": r"$\cdot$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; the last `numbers` columns hold numbers, which end below each other."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: int
+    total: tuple[str, ...] | None = None  # the last row, which sums up the others
+
+    @property
+    def lines(self) -> tuple[tuple[str, ...], ...]:
+        """The rows and the total."""
+        return (*self.rows, self.total) if self.total is not None else self.rows
 
 
 def aligned(rows: Sequence[Sequence[str]], numbers: int) -> list[str]:
@@ -17,3 +39,69 @@ def aligned(rows: Sequence[Sequence[str]], numbers: int) -> list[str]:
         cells = [c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def as_text(table: Table) -> str:
+    """Format a table for a terminal, with rules below its head and above its total."""
+    lines = aligned([table.head, *table.lines], table.numbers)
+    rule = "─" * max(map(len, lines))
+    end = [rule, lines[-1]] if table.total is not None else []
+    return "\n".join([lines[0], rule, *lines[1 : 1 + len(table.rows)], *end])
+
+
+def as_markdown(table: Table) -> str:
+    """Format a table as Markdown."""
+    rule = ["---" if i < len(table.head) - table.numbers else "---:" for i in range(len(table.head))]
+    rows = ([cell.replace("|", r"\|") for cell in row] for row in (table.head, rule, *table.lines))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def as_latex(table: Table) -> str:
+    """Format a table as a tabular of LaTeX's booktabs package."""
+    columns = "l" * (len(table.head) - table.numbers) + "r" * table.numbers
+    head = [_stacked(cell) if i >= len(table.head) - table.numbers else latex_text(cell)
+            for i, cell in enumerate(table.head)]  # fmt: skip
+    rows = [f"  {' & '.join(row)} \\\\" for row in (head, *(map(latex_text, row) for row in table.lines))]
+    total = [r"  \midrule", rows.pop()] if table.total is not None else []
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"  \toprule", rows[0], r"  \midrule", *rows[1:], *total]
+    return "\n".join([r"% needs \usepackage{booktabs}", *lines, r"  \bottomrule", r"\end{tabular}"])
+
+
+def _stacked(head: str) -> str:
+    """Put the unit of a head below its words: the column is as wide as its numbers need."""
+    words, bracket, unit = head.partition(" (")
+    return rf"\shortstack[r]{{{latex_text(words)}\\({latex_text(unit)}}}" if bracket else latex_text(head)
+
+
+def latex_text(text: str) -> str:
+    """Escape text for LaTeX."""
+    return re.sub(r"[\\{}_%&#$~^×–−·]", lambda match: _LATEX[match[0]], text)
+
+
+def as_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Format rows as CSV; None is an empty cell."""
+    import csv
+    import io
+
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue().rstrip("\n")
+
+
+def as_html(table: Table) -> str:
+    """Format a table as HTML."""
+    from html import escape
+
+    def row(cells: Sequence[str], kind: str) -> str:
+        words = len(cells) - table.numbers
+        sides = ["left" if i < words else "right" for i in range(len(cells))]
+        inside = [
+            f'<{kind} style="text-align:{side}">{escape(c)}</{kind}>' for c, side in zip(cells, sides, strict=True)
+        ]
+        return f"<tr>{''.join(inside)}</tr>"
+
+    total = [row(table.total, "th")] if table.total is not None else []
+    rows = [row(cells, "td") for cells in table.rows]
+    return "\n".join(
+        ["<table>", f"<thead>{row(table.head, 'th')}</thead>", "<tbody>", *rows, *total, "</tbody></table>"]
+    )
