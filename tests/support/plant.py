@@ -144,6 +144,8 @@ def planted_and_sought(fault: Fault, first: int, most: int) -> str:
     seed = re.search(r"\(seed (\d+)\)", found)
     if seed is not None and (sound := seek(int(seed[1]), 1)):
         return f"error: without the fault, too, {sound}"
+    if "NameError" in found:
+        return f"error: the edit names what is not there any more: {found}"
     return found
 
 
