@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from documents import PAGES, page_id
+from page_commands import Reader, has_commands, run_page
 from repository import ROOT
 
 import archdsl
@@ -134,6 +136,24 @@ def test_command(installed: Installed, name: str, command: tuple[str, ...], said
     assert said in done.stdout
     if command[0] == "draw":
         assert "<svg" in (installed.folder / f"{name}.svg").read_text("utf-8")
+
+
+@pytest.mark.records
+@pytest.mark.parametrize("page", [p for p in PAGES if has_commands(p)], ids=page_id)
+def test_commands_of_a_page(installed: Installed, page: Path, tmp_path: Path) -> None:
+    """What pages say holds without the checkout; their Python is run at the end, as one script."""
+    variables: dict[str, str] = {}
+    code: list[str] = []
+
+    def archdsl(words: list[str]) -> tuple[int, str]:
+        done = run([str(installed.scripts / "archdsl"), *words], tmp_path, **variables)
+        return done.returncode, done.stdout + done.stderr
+
+    count = run_page(page, tmp_path, Reader(archdsl, code.append, variables.__setitem__), records=False)
+    assert count
+    (tmp_path / "page.py").write_text("\n".join(code), "utf-8")
+    done = run([str(installed.scripts / "python"), "page.py"], tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
 
 
 def test_explain(installed: Installed) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # All but the pages of single specs, which the site's build makes.
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if p.parent.name != "gallery"),
 ]
 LANGUAGE = ROOT / "docs" / "language.md"

@@ -65,6 +65,15 @@ def commands(fence: Fence) -> list[Command]:
     return found
 
 
+def has_commands(page: Path) -> bool:
+    """Return True if the tests run a command of `archdsl`, or Python, on a page."""
+    return any(
+        fence.kind == "python" or any(c.words[0] == "archdsl" for c in commands(fence))
+        for fence in steps(page)
+        if "file" not in fence.options and is_run(fence, records=False)
+    )
+
+
 def is_run(fence: Fence, *, records: bool) -> bool:
     """Return True if a fence is run, in the tests or in the records."""
     return fence.options.get("tested") in ((None, "records") if records else (None,))
@@ -88,6 +97,14 @@ def read(words: list[str]) -> None:
 
 
 OTHER_PROGRAMS = ("cd", "export", "git", "pip", "torchrun", "srun", "pre-commit")
+
+
+def read_inline(text: str) -> None:
+    """Hold what a sentence calls a command: there is one of that name, with these options."""
+    words = shlex.split(text)[1:]
+    parser = parser_of(find(words))
+    unknown = {w.split("=")[0] for w in words if w.startswith("-")} - set(parser.options())
+    assert not unknown, (text, unknown)
 
 
 class Reader(NamedTuple):
