@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.commands.parser import suggestion
 from archdsl.commands.vocabulary_text import default_text, type_text
 from archdsl.core.table import aligned
+from archdsl.elaborate.meanings import layer_meaning
 from archdsl.files import UsageError
 from archdsl.layers import vocabulary
 
@@ -41,7 +41,8 @@ def run(options: Options) -> int:
         print("\n".join(_listed(known)))
         return 0
     if options.name not in known:
-        raise UsageError(f"{options.name}: no such layer{suggestion(options.name, known)}; `archdsl layers` lists all")
+        hint, _ = layer_meaning(options.name, known, known)
+        raise UsageError(f"{options.name}: no such layer; {hint}; `archdsl layers` lists all")
     print("\n".join(_shown(known[options.name])))
     return 0
 

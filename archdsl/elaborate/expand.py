@@ -11,8 +11,8 @@ from archdsl.elaborate.expansion import Expansion
 from archdsl.elaborate.faults import declared_inside
 from archdsl.elaborate.finish import check_names, check_values, find_output, network_of
 from archdsl.elaborate.inputs import InputDeclarer
-from archdsl.elaborate.labels import assign_labels
 from archdsl.elaborate.membership import Memberships
+from archdsl.elaborate.module_names import assign_labels
 from archdsl.elaborate.replaced import Replacements
 from archdsl.elaborate.scope import Round
 from archdsl.elaborate.stages import StageExpander

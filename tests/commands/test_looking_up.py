@@ -108,10 +108,14 @@ def test_layers_shows_each_attribute(shell: Shell, kind: str) -> None:
         assert attribute.doc in ran.out
 
 
-def test_an_unknown_layer(shell: Shell) -> None:
-    ran = shell("layers", "convv")
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("convv", "did you mean `conv`?"), ("BatchNorm3d", "did you mean `bn`?"), ("swish", "`gelu`, `relu`")],
+)
+def test_an_unknown_layer(name: str, hint: str, shell: Shell) -> None:
+    ran = shell("layers", name)
     assert ran.code == 2
-    assert "did you mean conv?" in ran.err
+    assert hint in ran.err
 
 
 # --- help ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from archdsl.targets.torch.ops.layouts import ANY_LAYOUT
 from archdsl.targets.torch.ops.sites import CallSite, SavedForBackward, TrainingStep
 
 
-class Conversion(Layer):
+class Convert(Layer):
     """Conversion of a value to another memory layout, inserted by the pass `layouts`, not available in specs."""
 
     kind, category, internal = "convert", "layout", True
@@ -17,7 +17,7 @@ class Conversion(Layer):
 
 
 @op("convert")
-class ConvertOp(Op[Conversion]):
+class ConvertOp(Op[Convert]):
     layouts = ANY_LAYOUT
 
     def output_layout(self, layout: str) -> str:

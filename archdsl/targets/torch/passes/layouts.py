@@ -41,7 +41,7 @@ def assign_layouts(network: OpNetwork) -> int:
             conversions.give_out(node)
     conversions.give_out_again()
     conversions.end()
-    return sum(isinstance(node.layer, convert.Conversion) for node in network.all_nodes())
+    return sum(isinstance(node.layer, convert.Convert) for node in network.all_nodes())
 
 
 def _choose(node: OpNode, given: Mapping[int, str]) -> str:
@@ -160,7 +160,7 @@ class _Conversions:
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
         given = self.network.node(source)
         number, shape = new_number(self.network), given.shape
-        layer = convert.Conversion(after=layout)
+        layer = convert.Convert(after=layout)
         op = op_of(layer, (shape,), shape)
         node = OpNode(number, layer, (source,), (shape,), shape, region, given.span, "convert", op=op)
         node.layout = self.given[source]
