@@ -307,6 +307,13 @@ class Architecture:
         given = arguments if num_classes is None else {**arguments, "num_classes": positive("num_classes", num_classes)}
         return _built(getattr(load_module(self.name, self.source(without, target, fitted)), self.name), given)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
+        """Return what a notebook shows: the diagram, where Graphviz can run, and the cost by stage."""
+        from archdsl.notebook import bundle
+
+        del include, exclude  # the notebook chooses among all
+        return bundle(self._analysis.network, repr(self))
+
     def __repr__(self) -> str:
         figures = f"{quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds"
         return f"<Architecture {self.name}: {figures}>"

@@ -39,9 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": {
         "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "weights", "transfer",
     },
+    "notebook": {"core", "ir", "analysis", "lowering", "targets"},
     "architecture": {
         "modules", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files",
-        "weights", "transfer", "pipeline",
+        "weights", "transfer", "pipeline", "notebook",
     },
     "state_dicts": {"core", "weights", "transfer", "architecture"},
     "train": {
