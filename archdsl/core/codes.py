@@ -99,6 +99,7 @@ TITLES = {
     "W0107": "scores on a grid, or a `dense` head without one",
     "W0108": "an input or a path is never read",
     "W0109": "a position of a list is never reached",
+    "W0110": "numbers in the order of another library",
     "W0801": "the network is not the one that is published",
     "W0802": "the checkpoint holds averages of weights",
     "W0803": "weights that are not finite",

@@ -9,8 +9,8 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
-from archdsl.elaborate.faults import attribute_hint, fraction_notes, nested_hint, used_notes, word_hint
-from archdsl.elaborate.meanings import ATTRIBUTES
+from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure
+from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.parameters import choice_words, mismatch
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
@@ -46,17 +46,17 @@ class Binder:
         fine = True
         for key, attribute in cls.attributes.items():
             if key in given:
-                value = self.converted(attribute, given[key], scope)
+                value = self.converted(attribute, given[key], scope, link.name.id)
                 if isinstance(value, Unknown):
                     fine = False
                 else:
                     values[key] = value
             elif attribute.required:
-                self._missing(link.name, key, hint=f"`{key}`: {attribute.doc}" if attribute.doc else "")
+                self._missing(link.name, key, hint=missing_cure(link.name.id, key, attribute))
                 fine = False
         return cls(**values) if fine else None
 
-    def converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope) -> Any:
+    def converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope, layer: str) -> Any:
         """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
         if isinstance(attribute, Reference):
             return self._referred(attribute, argument)
@@ -76,7 +76,7 @@ class Binder:
                 return fractions + used_notes(place, argument.span)
 
             word = "" if attribute.words else word_hint(argument.value, value, self.faults.places)
-            hint = fault.hint or word or partial(attribute_hint, attribute.name, value)
+            hint = fault.hint or word or partial(attribute_cure, attribute, argument, value, layer)
             return self.faults.report(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
@@ -146,10 +146,10 @@ class Binder:
             else:
                 names = ", ".join(f"`{k}`" for k in known)
                 most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
-                self.faults.report("E0403", argument.span, f"`{name}` takes {most}", nested_hint(argument, name))
+                self.faults.report("E0403", argument.span, f"`{name}` takes {most}", nested_cure(link, argument))
                 return None
             if key not in possible:
-                hint = ATTRIBUTES.get(key) or partial(did_you_mean, key, known)
+                hint = partial(argument_cure, key, argument, known)
                 self.faults.report("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False
             elif key in given:

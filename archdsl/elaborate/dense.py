@@ -26,9 +26,19 @@ def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head
     if head.dense and shape.is_vector:
         reporter.report("W0107", head.span, f"the head is `dense`, and its output is one vector, {shape}")
     elif not head.dense and not shape.is_vector and _ends_in_scores(graph, output):
-        hint = "pool or select before the linear layer, as `avgpool -> linear(…)` does, or declare `head dense: …`"
+        hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, or declare `head dense: …`"
         label = f"a linear layer gives scores at every position: the output is {shape}"
         reporter.report("W0107", head.chain.steps[-1].span, label, hint=hint)
+
+
+def _pooled(head: ast.Head) -> str:
+    """Return the head with a pool before its linear layer, where it is one line."""
+    steps = [step.span.text for step in head.chain.steps]
+    linear = [i for i, text in enumerate(steps) if text.startswith("linear")]
+    if not linear or "\n" in head.chain.span.text:
+        return "avgpool -> linear(…)"
+    steps.insert(linear[-1], "avgpool")
+    return f"head: {' -> '.join(steps)}"
 
 
 def _ends_in_scores(graph: nx.DiGraph[int], output: int) -> bool:

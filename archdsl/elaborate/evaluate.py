@@ -24,7 +24,7 @@ from archdsl.core.values import (
 )
 from archdsl.core.work import FRACTION, MAX_STEPS, Work
 from archdsl.elaborate.budget import MAX_DEPTH
-from archdsl.elaborate.faults import function_hint
+from archdsl.elaborate.cures import function_cure, list_cure
 from archdsl.elaborate.functions import FUNCTIONS, MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
 from archdsl.elaborate.operators import calculate
 from archdsl.elaborate.reading import CONSTANTS, ExpressionReader
@@ -106,6 +106,7 @@ class Evaluator(ExpressionReader):
             )
         if expr.attribute not in _SIZES:
             hint = did_you_mean(expr.attribute, _SIZES)
+            hint = hint if hint.startswith("did") else "its sizes are `in.channels`, `in.t`, `in.h` and `in.w`"
             return self.faults.report("E0201", expr.span, f"a value has no `{expr.attribute}`", hint)
         if expr.attribute != "channels":
             self.sizes_used.add(expr.attribute)
@@ -186,7 +187,8 @@ class Evaluator(ExpressionReader):
         for value, part in ((left, expr.left), (right, expr.right)):
             if not is_number(value):
                 label = f"expected a number, found {describe(value)}"
-                return self.faults.report_value("E0301", part, scope, label)
+                hint = list_cure(expr) if is_list(value) and expr.operator == "*" else ""
+                return self.faults.report_value("E0301", part, scope, label, hint)
             if isinstance(value, Fraction):
                 self.budget.step(expr.span, FRACTION)
         if expr.operator in ("/", "//", "%") and right == 0:
@@ -222,7 +224,7 @@ class Evaluator(ExpressionReader):
             return self.faults.report("E0401", named.span, f"`{name}` takes its arguments by position")
         values = tuple([self.evaluate(a.value, scope) for a in expr.arguments])
         if name not in FUNCTIONS and name not in self.symbols:
-            hint = partial(function_hint, expr, Initialiser().words)
+            hint = partial(function_cure, expr, Initialiser().words)
             return self.faults.report("E0209", expr.name.span, f"no function `{name}`", hint)
         if any(isinstance(v, Unknown) for v in values):
             return UNKNOWN

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import grid_text
-from archdsl.core.values import Symbol, Value, describe, is_number
-from archdsl.elaborate.functions import FUNCTIONS
-from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
-from archdsl.elaborate.meanings import VALUES
+from archdsl.core.values import Symbol, Value, describe
+from archdsl.elaborate.cures import nothing_cure
+from archdsl.elaborate.meanings import NOTHING, VALUES
 from archdsl.elaborate.scope import traced
 from archdsl.frontend import ast
 from archdsl.ir.regions import Block, around
@@ -97,10 +96,13 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
         if name.span.text != name.id:
             hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
         return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
-    hint = VALUES.get(name.id) or did_you_mean(name.id, {*scope.known(), *words})
+    hint = nothing_cure(name.span) if name.id in NOTHING else VALUES.get(name.id, "")
+    hint = hint or did_you_mean(name.id, {*scope.known(), *words})
+    if not hint and not name.span.source.name.startswith("--"):  # the value of an option
+        hint = f"`param {name.id} = …` declares it"
     if name.span.source.text[: name.span.start].rstrip(" \t").endswith("//"):
         hint = "`//` divides and rounds down; a comment begins with `#`"
-    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write")):
+    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write", "there")):
         hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
     return Words("E0201", f"nothing is called `{name.id}` here", hint)
 
@@ -144,34 +146,6 @@ def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
     return f"`{expr.id}` is a word of a layer here; a parameter or variable of that name {known}"
 
 
-def attribute_hint(name: str, value: Value) -> str:
-    """Return a hint for a value that PyTorch accepts for an attribute of that name; empty for others."""
-    if name == "padding":
-        return "`half` pads by half of the kernel, so that a stride of 1 keeps the grid; `valid` does not pad"
-    if name == "bias" and is_number(value):
-        return "the channels that enter are known and never given: `linear(400)`, `conv(64, 3)`"
-    return ""
-
-
-def nested_hint(argument: ast.Argument, name: str) -> str:
-    """Return a hint for a layer that is an argument of another layer; empty for other values."""
-    value = argument.value
-    if isinstance(value, ast.Call) and value.name.id not in FUNCTIONS:
-        return f"layers are joined by `->`: `{value.span.text} -> {name}`"
-    return ""
-
-
-def function_hint(call: ast.Call, symbols: Iterable[str]) -> str:
-    """Return a hint for an unknown function."""
-    name = call.name.id
-    if name in ("range", "arange") and 0 < len(call.arguments) < 3:
-        *first, last = [a.value for a in call.arguments]
-        start = first[0].span.text if first else "0"
-        end = str(int(last.value) - 1) if isinstance(last, ast.Number) else f"{last.span.text} - 1"
-        return f"write `{start}..{end}`: `b` belongs to the range `a..b`"
-    return FUNCTION_MEANINGS.get(name.lower()) or did_you_mean(name, {*FUNCTIONS, *symbols})
-
-
 def producer(graph: nx.DiGraph[int], number: int, region: Region) -> Span:
     """Return the span of what gave a value its shape, seen from a region: a layer, or the call of its outer block."""
     node: Node = graph.nodes[number]["node"]
@@ -209,6 +183,9 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
     """
     number = next(i for i, s in enumerate(shapes) if s.size != shapes[0].size)
     lateral = isinstance(link, ast.Lateral)
+    if isinstance(link, ast.Merge) and _is_head(link):
+        pooled = ", ".join(f"{b.span.text} -> avgpool" for b in link.branches)
+        return f"in a head each branch is pooled: `{link.name.id} {{ {pooled} }}`"
     names = (f"the path `{link.target.id}`", "the lateral") if lateral else ("branch 1", f"branch {number + 1}")
     sides = sorted(((s.size, n) for s, n in zip((shapes[0], shapes[number]), names, strict=True)), reverse=True)
     (large, its_name), (small, other_name) = sides
@@ -221,11 +198,19 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
     if small != smallest:
         ways = f"{its_name} a stride of {_listed(stride)}, {other_name} one of {_listed(back)}"
         return f"each is the larger along some axis: give {ways}"
-    if other_name == "the lateral":
+    if isinstance(link, ast.Lateral) and other_name == "the lateral":
         way = f"leave out a stride of {_listed(stride)} on its way, or bring {its_name} to it"
-        return f"the lateral is the smaller, and no layer makes a grid larger: {way}"
-    way = f"{its_name} is the larger: a stride, or a pool, of {_listed(stride)} brings it to {grid_text(small)}"
+        other = f"`lateral {link.target.id} => {link.source.id}: …` goes the other way"
+        return f"the lateral is the smaller, and no layer makes a grid larger: {way}; {other}"
+    way = f"{its_name} is the larger: `stride = {_listed(stride)}` in a layer or a pool brings it to {grid_text(small)}"
     return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _is_head(link: ast.Merge) -> bool:
+    """Return True if a join stands in the line of a head, with branches that end in no pool."""
+    text = link.span.source.text
+    line = text[text.rfind("\n", 0, link.span.start) + 1 : link.span.start]
+    return line.lstrip().startswith("head") and all("pool" not in b.span.text for b in link.branches)
 
 
 def _stride(large: Sequence[int], small: Sequence[int]) -> list[int] | None:
@@ -236,7 +221,7 @@ def _stride(large: Sequence[int], small: Sequence[int]) -> list[int] | None:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    return f"[{', '.join(map(str, numbers))}]"
+    return str(numbers[0]) if len(set(numbers)) == 1 else f"[{', '.join(map(str, numbers))}]"
 
 
 def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool) -> str:
@@ -250,6 +235,7 @@ def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool
     ratios = [e / b for e, b in zip(entering.size, body.size, strict=True)]
     if any(r != int(r) for r in ratios):
         return "a `shortcut { … }` behind the residual must change the grid as the body does"
-    stride = "" if all(r == 1 for r in ratios) else f", stride = [{', '.join(str(int(r)) for r in ratios)}]"
+    step = _listed([int(r) for r in ratios])
+    stride = "" if step == "1" else f", stride = {step}"
     shortcut = f"`shortcut {{ conv({int(body.channels)}, 1{stride}) -> bn }}` behind the residual"
     return shortcut if stride else f"end the body in {int(entering.channels)} channels, or put {shortcut}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, SpecError, did_you_mean
 from archdsl.core.work import Work
+from archdsl.elaborate.cures import import_cure
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 
@@ -62,7 +63,7 @@ class FileReader:
         key = name.id, importer.name
         found = self.found.get(key) or self.library.find(name.id, importer)
         if found is None:
-            hint = did_you_mean(name.id, self.library.names(importer))
+            hint = import_cure(name.id) or did_you_mean(name.id, self.library.names(importer))
             raise self.reporter.fatal("E0205", name.span, f"no file `{name.id}.arch` here or in the library", hint=hint)
         self.found[key] = found
         return found

@@ -44,7 +44,8 @@ def check_names(expansion: Expansion) -> None:
 
 def find_output(expansion: Expansion) -> Flow | None:
     """Return the value that the network gives: the end of its head or of its only path; None after a fault."""
-    header, reporter = expansion.program.header, expansion.reporter
+    program, reporter = expansion.program, expansion.reporter
+    header = program.header
     if not expansion.inputs:
         reporter.report("E0601", header.span, "this architecture has no input", hint=INPUT_HINT)
         return None
@@ -55,7 +56,9 @@ def find_output(expansion: Expansion) -> Flow | None:
     output = expansion.output or expansion.only_path()
     if output is None:
         names = ", ".join(f"`{p}`" for p in expansion.paths)
-        hint = "`head: concat { a -> avgpool, b -> avgpool } -> linear(classes)`"
+        classes = "classes" if "classes" in program.declarations else "400"
+        pooled = ", ".join(f"{p} -> avgpool" for p in expansion.paths)
+        hint = f"the head joins them: `head: concat {{ {pooled} }} -> linear({classes})`"
         reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
     return output
 

@@ -12,6 +12,7 @@ from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import LAYER
 from archdsl.elaborate.arguments import argument_of, written
 from archdsl.elaborate.context import Context, Flow
+from archdsl.elaborate.cures import order_cure
 from archdsl.elaborate.faults import grids_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.elaborate.shapes import infer
 from archdsl.frontend import ast
@@ -52,9 +53,18 @@ class GraphBuilder:
                 shape = infer(layer, self.sound, *(f.shape for f in flows))
             except ShapeError as error:
                 self._misfit(error, layer, flows, context, link)
+        if isinstance(link, ast.Layer) and len(flows) == 1:
+            self._check_order(layer, flows[0].shape, link)
         flow = self.add_node(layer, flows, shape, context.region, link.span)
         context.region.items.append(flow.node)
         return flow
+
+    def _check_order(self, layer: Layer, entering: Shape, link: ast.Layer) -> None:
+        """Warn of PyTorch's order of arguments: channels in, channels out, kernel."""
+        cure = order_cure(layer, entering, link)
+        if cure:
+            label = "three numbers, the first of them the channels that enter, as in PyTorch"
+            self.evaluator.faults.report("W0110", link.span, label, cure)
 
     def add_node(self, layer: Layer, flows: tuple[Flow, ...], shape: Shape, region: Region, span: Span) -> Flow:
         """Put a node into the graph. Raise SpecError when there are more than the budget allows."""

@@ -8,6 +8,7 @@ from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.grid import MAX_ELEMENTS, SIZE_HINT, Grid, count_text
 from archdsl.core.names import why_no_input
 from archdsl.core.values import UNKNOWN, Unknown
+from archdsl.elaborate.clip_order import usual_order, video_cure
 from archdsl.ir.regions import InputPlace
 from archdsl.layers import vocabulary
 
@@ -75,8 +76,12 @@ class InputDeclarer:
         sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
         if len(sizes) != 4:
             label = f"a video has four sizes [channels, frames, height, width], found {len(sizes)}"
-            self.reporter.report("E0301", statement.shape.span, label)
+            self.reporter.report("E0301", statement.shape.span, label, hint=video_cure(statement.shape, sizes))
             return UNKNOWN
+        order = usual_order(sizes)
+        if order is not None and statement.shape.items[0].span.source is statement.span.source:
+            hint = f"sizes are [channels, frames, height, width]: `video{order}`"
+            self.reporter.report("W0110", statement.shape.span, "a clip in an unusual order", hint=hint)
         c, t, h, w = sizes
         first = not self.expansion.inputs
         if first:

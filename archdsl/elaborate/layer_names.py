@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
+from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.frontend import ast
 
@@ -46,6 +47,8 @@ class LayerNames:
         could_be_value = first and link.arguments is None
         what = "layer, block or value" if could_be_value else "layer or block"
         hint, notes = self._meaning(name, context, could_be_value=could_be_value)
+        cure = layer_cure(link)
+        hint, notes = (cure, []) if cure else (with_arguments(hint, link), notes)
         if name in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
         if name in self.dropped:
@@ -77,6 +80,8 @@ class LayerNames:
         name = link.name.id
         inside = ", ".join(a.span.text for a in link.arguments or ()) if link.arguments else "a -> …, b -> …"
         hint = f"braces hold the branches: `{name} {{ {inside} }}`"
+        if any(a.name is not None and a.name.id in ("dim", "axis", "keepdim") for a in link.arguments or ()):
+            hint = "`avgpool` takes the mean over all positions; " + f"`{name} {{ a, b }}` that of several values"
         self.faults.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
 
     def report_no_join(self, link: ast.Merge, context: Context) -> None:

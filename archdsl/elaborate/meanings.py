@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import closest, did_you_mean
+from archdsl.frontend.translate import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ADDING = "a layer is one Python file and one template: docs/layers.md, “Add a layer”"
 
-_SHAPE = "shapes need no layers: between layers, permutations and reshapes are the compiler's business"
+_SHAPE = "leave it out; shapes need no layers: between layers, permutations and reshapes are the compiler's business"
 _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
 _NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
 _RESIZE = "no layer makes a grid larger; `avgpool`, `maxpool` and strides make it smaller"
@@ -35,7 +35,7 @@ _BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of
 _ENCODER = "`import transformer` brings `encoder(heads)`; the one layer in it that attends is `attention`"
 _SHORTCUT = "`residual { … }` adds its input to the result; `residual { … } shortcut { … }` takes it through layers"
 _LOSS = "a spec ends in the logits; the loss is training's: `recipe label_smoothing = 0.1`"
-_OUTPUT = "a spec ends in the logits: training and `archdsl predict` apply the softmax"
+_OUTPUT = "leave it out; a spec ends in the logits: training and `archdsl predict` apply the softmax"
 _PATHS = "a path begins with `path NAME = CHAIN`; its lines in a stage begin with `NAME:`"
 _VALUE = "a layer's input has no name: a chain goes on from what stands left of `->`, in a stage from the path"
 
@@ -144,36 +144,51 @@ FUNCTIONS = _by_word(
     ("bool isinstance type print dict set", "values are numbers, `on` and `off`, words and lists"),
 )
 
-# Arguments of layers elsewhere.
-ATTRIBUTES: Mapping[str, str] = {
-    "in_channels": "the channels that enter are known and never given",
-    "in_features": "the channels that enter are known and never given",
-    "num_features": "the channels that enter are known and never given",
-    "out_channels": "did you mean `out`?",
-    "out_features": "did you mean `out`?",
-    "filters": "did you mean `out`?",
+# Arguments of layers elsewhere that have no counterpart, with the reason.
+_ENTERING = "the channels that enter are known and never given"
+LEFT_OUT: Mapping[str, str] = {
+    "in_channels": _ENTERING,
+    "in_features": _ENTERING,
+    "num_features": _ENTERING,
+    "normalized_shape": _ENTERING,
+    "embed_dim": _ENTERING,
     "inplace": "whether memory is overwritten is the compiler's business",
     "padding_mode": "grids are padded with zeros",
-    "dilation": "a convolution has no dilation; `attention` has",
+    "dilation": "there is no dilated convolution; `attention` has a `dilation`",
     "output_size": "`avgpool` without arguments leaves one position",
+    "device": "a module is moved in Python, by `model.to(device)`",
+    "dtype": "a module is converted in Python, by `model.to(dtype)`",
+    "batch_first": "the batch is never written",
+}
+RENAMED: Mapping[str, str] = {
+    "out_channels": "out",
+    "out_features": "out",
+    "filters": "out",
+    "units": "out",
+    "kernel_size": "kernel",
+    "pool_size": "kernel",
+    "strides": "stride",
+    "num_heads": "heads",
+    "n_heads": "heads",
+    "rate": "p",
+    "use_bias": "bias",
+    "attn_drop": "dropout",
 }
 
+# Libraries of Python, which no spec imports.
+LIBRARIES = {"torch", "torchvision", "numpy", "math", "typing", "os", "sys", "timm", "einops", "pytorchvideo"}
+NOTHING = {"None", "null", "nil", "none", "Null"}
 VALUES: Mapping[str, str] = {
     "True": "write `on` or `true`",
     "False": "write `off` or `false`",
-    "None": "there is no `None`: leave the argument out, or give a number, `off` or a list",
-    "null": "there is no `null`: leave the argument out, or give a number, `off` or a list",
+    "in_channels": "write `in.channels`",
+    "in_features": "write `in.channels`",
+    "inplanes": "write `in.channels`",
     "yes": "write `on`",
     "no": "write `off`",
     "inf": "numbers are finite",
     "nan": "numbers are finite",
 }
-
-
-def plain(name: str) -> str:
-    """Normalise a name without prefixes and suffixes of libraries: `BatchNorm3d` and `batch_norm` are `batchnorm`."""
-    bare = re.sub(r"^(nn|f|tf|keras|torch)_", "", name.lower()).replace("_", "")
-    return re.sub(r"(?<=[a-z]{2})[123]d$", "", bare)
 
 
 def layer_meaning(name: str, layers: Mapping[str, type[Layer]], known: Collection[str]) -> tuple[str, bool]:

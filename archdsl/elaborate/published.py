@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean
@@ -39,10 +40,23 @@ def _figures(bindings: Sequence[ast.Binding], evaluator: Evaluator, scope: Scope
             hint = did_you_mean(name.id, FIGURES)
             evaluator.reporter.report("E0401", name.span, f"`published` has no `{name.id}`", hint=hint)
         elif is_number(value):
+            _check_unit(binding, value, evaluator)
             figures[name.id] = float(value)
         elif not isinstance(value, Unknown):
             evaluator.reporter.report("E0301", binding.value.span, f"expected a number, found {describe(value)}")
     return figures
+
+
+def _check_unit(binding: ast.Binding, value: int | Fraction, evaluator: Evaluator) -> None:
+    """Report a count of parameters in millions, and multiply-adds that are not in billions."""
+    shown, text = describe(value), binding.value.span.text
+    if binding.name.id == "params" and isinstance(value, Fraction):
+        label = f"{shown} is no whole number of parameters"
+        evaluator.reporter.report("E0302", binding.value.span, label, hint=f"millions have an `M`: `params = {text}M`")
+    elif binding.name.id == "gflops" and value >= 10**6:
+        label = f"`gflops` counts billions, found {shown}"
+        hint = f"`gflops = {describe(value / Fraction(10**9))}`"
+        evaluator.reporter.report("E0305", binding.value.span, label, hint=hint)
 
 
 def _clip(shape: ast.List, evaluator: Evaluator, scope: Scope) -> tuple[int, int, int, int] | None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean, one_of
-from archdsl.core.values import UNKNOWN, Unknown, Value, describe, is_list
+from archdsl.core.values import UNKNOWN, Unknown, Value, describe, is_list, is_number
 from archdsl.core.work import Work
 from archdsl.elaborate.budget import Budget
 from archdsl.elaborate.fault_reporter import FaultReporter
@@ -66,7 +66,9 @@ class ExpressionReader(ABC):
         value = self.evaluate(expr, scope)
         if isinstance(value, (bool, Unknown)):
             return value
-        return self.faults.report_value("E0301", expr, scope, f"expected a condition, found {describe(value)}")
+        return self.faults.report_value(
+            "E0301", expr, scope, f"expected a condition, found {describe(value)}", _compared(expr, value)
+        )
 
     def items(self, expr: ast.Expr, scope: Scope) -> tuple[Value, ...] | Unknown:
         """Return the elements of a list that ends."""
@@ -122,3 +124,9 @@ def _written(part: ast.Expr | None, scope: Scope) -> list[tuple[ast.Expr, Scope]
         return []
     expr, inner = traced(part, scope)
     return [(item, inner) for item in expr.items] if isinstance(expr, ast.List) else []
+
+
+def _compared(expr: ast.Expr, value: Value) -> str:
+    """Return what to write for a number as a condition."""
+    sign = "==" if "%" in expr.span.text else ">"
+    return f"compare it, as in `{expr.span.text} {sign} 0`" if is_number(value) else ""

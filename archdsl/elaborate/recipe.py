@@ -33,7 +33,7 @@ def read_recipe(program: Program, settings: Sequence[ast.Binding], evaluator: Ev
         else:
             attribute = Recipe.fields[name]
             words = {word: Binding(Symbol(word)) for word in attribute.words}  # known in this value alone
-            values[name] = binder.converted(attribute, _argument(binding), Scope(scope, words))
+            values[name] = binder.converted(attribute, _argument(binding), Scope(scope, words), "recipe")
     known = {name: value for name, value in values.items() if not isinstance(value, Unknown)}
     recipe = Recipe(**known)
     for clash in recipe.clashes() if len(known) == len(values) else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean, one_of
@@ -69,16 +70,24 @@ class StageExpander:
         if refused:
             self.reporter.report("E0204", statement.label.span, refused)
         if self.expansion.output is not None:
-            self.reporter.report("E0105", statement.label.span, "a stage stands before the `head`, which reads it")
+            text, hint = "a stage stands before the `head`, which reads it", "move it above the `head`"
+            self.reporter.report("E0105", statement.label.span, text, hint=hint)
         if label in self.expansion.stages or label in ("head", "input"):
             notes = [Note("first here", self.expansion.stages[label].span)] if label in self.expansion.stages else []
-            self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes)
+            self.reporter.report("E0203", statement.label.span, f"a second stage `{label}`", notes, self._free(label))
         self.expansion.stages[label] = statement.label
         parts = _StageParts(label)
         self._stage_body(statement.body, scope.child(), parts)
         frozen = self._is_frozen(statement.frozen, scope)
         for part in (*parts.stages.values(), *parts.laterals):
             part.frozen = frozen
+
+    def _free(self, label: str) -> str:
+        """Return a hint with a label that no stage has."""
+        stem = label.rstrip("0123456789")
+        number = label[len(stem) :]
+        free = next(f"{stem}{n}" for n in count(int(number or 1) + 1) if f"{stem}{n}" not in self.expansion.stages)
+        return f"give it a label of its own, such as `{free}`"
 
     def _is_frozen(self, frozen: ast.Frozen | None, scope: Scope) -> bool:
         if frozen is None or frozen.test is None:
@@ -122,7 +131,9 @@ class StageExpander:
         if line.path is None:
             if len(self.paths) == 1:
                 return next(iter(self.paths))
-            hint = "begin the line with " + " or ".join(f"`{p}:`" for p in self.paths)
+            first = next(iter(self.paths))
+            lines = " or ".join(f"`{p}: {line.span.text if p == first else '…'}`" for p in self.paths)
+            hint = f"begin the line with its path: {lines}"
             self.reporter.report("E0602", line.span, f"{len(self.paths)} paths run through this stage", hint=hint)
             return None
         if line.path.id in self.program.dropped:

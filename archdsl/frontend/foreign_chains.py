@@ -52,7 +52,11 @@ def _dotted(fault: Unexpected) -> Cure | None:
     chain = chain_of(text[start:end])
     if chain is not None:
         return Cure(f"write `{chain}`{remark(chain)}", part=(start, end))
-    return None
+    bare = re.match(r"(?:nn|F|torch(?:\.nn(?:\.functional)?)?)\.(\w+)", text[start:end])
+    if bare is None:
+        return None
+    hint = f"layers have one name, without a module: `{bare[1]}` may be one; `archdsl layers` lists them"
+    return Cure(hint, part=(start, end))
 
 
 def _sum(fault: Unexpected) -> Cure | None:

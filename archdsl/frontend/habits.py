@@ -284,6 +284,8 @@ def _missing(fault: Unexpected) -> Cure | None:
         return Cure("there are no functions of one's own; `[EXPRESSION for x in list]` makes a list of another")
     if kind == "COMMA" and fault.previous == "COMMA":
         return Cure("leave out one of the two commas", code="E0103")
+    if fault.previous == "NUMBER" and fault.token in ("K", "M", "G", "k", "m", "g"):
+        return Cure(f"write `{fault.before}{fault.token.upper()}`, without a space")
     if "COMMA" in fault.accepted and fault.previous in _VALUE_ENDS and kind in _VALUE_BEGINS and not fault.in_chain:
         return Cure(f"write `{fault.before}, {fault.token}`", "a `,` is missing before this", NO_COMMA)
     if kind == "_NL" and fault.previous == "COMMA" and fault.first in ("PARAM", "LET", "RECIPE", "PUBLISHED", "IMPORT"):
@@ -330,6 +332,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _comment, _power, _path_line, rewritten, translated, _string_prefix, _name_in_quotes, _spelling, _missing, _header,
+    _path_line, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling, _missing, _header,
     _statement, _row,
 )  # fmt: skip

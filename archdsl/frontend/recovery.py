@@ -114,7 +114,9 @@ class TolerantParser:
         if position + 1 >= len(self.tokens) or (self.tokens[position + 1].column or 1) <= margin:
             return False
         ends = next((i for i in range(fault.position, len(self.tokens)) if self.tokens[i].type == "_NL"), position)
-        return ends == fault.position or self.tokens[ends - 1].type == "COLON"
+        line = [t.type for t in (*fault.line, *self.tokens[fault.position : ends])]
+        is_stage = line[:1] == ["STAGE"] and "LBRACE" not in line
+        return is_stage or ends == fault.position or self.tokens[ends - 1].type == "COLON"
 
     def _unwind(self, depth: int, position: int) -> int:
         """Bring the parser back to where a line can end inside of `depth` brackets, or go to the end of the text."""

@@ -24,6 +24,7 @@ _PYTHON = {
 _TYPES = {"float": "number", "str": "string", "tuple": "list", "Tuple": "list", "List": "list", "dict": "list"}
 _NAMES = {"name", "model", "arch", "architecture", "network"}  # keys of YAML whose value is the name of a spec
 _STAGES = {"stages", "layers", "backbone", "blocks", "modules", "body", "net", "features", "neck"}
+_INPUTS = {"input", "inputs", "input_size", "input_shape", "clip", "clip_size", "shape", "in_shape"}
 _BRACED = ("STAGE", "FOR", "IF", "ELSE", "BLOCK")
 _WORDS = {"yes": "on", "Yes": "on", "True": "on", "no": "off", "No": "off", "False": "off"}
 _BELOW = "and `}` below what belongs to it"
@@ -87,6 +88,49 @@ def _import(fault: Unexpected) -> Cure | None:
     if fault.first == "IMPORT" and fault.token.type not in ("DOT", "AS"):
         return None
     return Cure(f"write `import {path[-1]}`: its blocks are known by their own names")
+
+
+def _assertion(fault: Unexpected) -> Cure | None:
+    found = re.match(r"(?:assert|require)\s+(.*\b([A-Za-z_]\w*)\b.*)", fault.line_text)
+    if fault.line or not found or not re.search(r"[=!<>]=|[<>]|\bin\b", found[1]):
+        return None
+    condition = found[1].partition(",")[0]
+    name = re.search(r"[A-Za-z_]\w*", condition)
+    hint = f"`param {name[0]} = … where {condition}`" if name else "`param NAME = VALUE where CONDITION`"
+    return Cure(f"a condition stands behind its parameter: {hint}")
+
+
+def _sign(fault: Unexpected) -> Cure | None:
+    """Recognise `head = …`, `path slow: …`, `stage conv1 = …`, `stage: conv1` and `extends BASE` alone."""
+    text = fault.line_text
+    head = re.fullmatch(r"head\s*=\s*(.+)", text)
+    if head:
+        return Cure(f"write `head: {chain_of(head[1]) or head[1]}`")
+    given = re.fullmatch(r"(path|let|recipe)\s+(\w+)\s*:\s*(.+)", text)
+    if given and fault.token.type == "COLON":
+        return Cure(f"write `{given[1]} {given[2]} = {given[3]}`")
+    stage = re.fullmatch(r"stage\s+([\w{}]+)\s*=\s*([^{}]+)", text)
+    if stage and fault.token.type == "EQUAL":
+        return Cure(f"braces hold what belongs to it: `stage {stage[1]} {{ {chain_of(stage[2]) or stage[2]} }}`")
+    key = re.fullmatch(r"stage\s*:\s*(\w+)", text)
+    if key:
+        return Cure(f"braces hold what belongs to it: `stage {key[1]} {{`, {_BELOW}")
+    base = re.fullmatch(r"(?:extends|inherits|base:)\s+(\w+)", text)
+    return Cure(f"a variant has a name of its own: `arch NAME extends {base[1]}`") if base else None
+
+
+def _computed_label(fault: Unexpected) -> Cure | None:
+    found = re.match(r"stage\s+(\w*)\{\s*([^{}]*[^{}\w][^{}]*?)\s*\}", fault.source.text[_stage_start(fault) :])
+    if not found or not fault.opened or fault.token.type not in ("PLUS", "MINUS", "STAR", "FLOOR", "LSQB"):
+        return None
+    part = fault.opened[-1].start_pos or 0, closing(fault.source.text, fault.opened[-1].start_pos or 0)
+    label = f"`let n = {found[2]}` before it, and `stage {found[1]}{{n}} {{ … }}`"
+    return Cure(f"a label holds names in braces, and nothing else: {label}", part=part)
+
+
+def _stage_start(fault: Unexpected) -> int:
+    stages = [t.start_pos or 0 for t in fault.line if t.type == "STAGE"]
+    return stages[-1] if stages else len(fault.source.text)
 
 
 def _braces(fault: Unexpected) -> Cure | None:
@@ -200,7 +244,10 @@ def _key(fault: Unexpected) -> Cure | None:
     items = [i.lstrip("- ") for i in fault.below if i.startswith("-")]
     if key.lower() in _NAMES and re.fullmatch(r"\W*\w+\W*", value):
         return Cure(f"a spec begins with its name: `arch {value.strip(chr(34) + chr(39))}`")
-    if key.lower() in _STAGES:
+    sizes = re.fullmatch(r"[\[(](.*?)[\])]", value)
+    if key.lower() in _INPUTS and sizes and sizes[1].count(",") == 3:
+        return Cure(f"write `input clip: video[{sizes[1]}]`, with [channels, frames, height, width]")
+    if key.lower() in _STAGES and not value.startswith("["):
         layers = [*items, *fault.below][: len(items) or None]
         inside = " -> ".join(filter(None, map(_item_text, layers))) or value or "CHAIN"
         return Cure(f"layers stand in stages: `stage NAME {{ {inside} }}`")
@@ -241,11 +288,11 @@ def _item_text(item: str) -> str:
 
 def _item(fault: Unexpected) -> Cure | None:
     """Recognise `- item`, and the mark `---` between documents."""
-    if fault.line or fault.token.type != "MINUS":
+    if fault.line or fault.token.type not in ("MINUS", "ARROW"):
         return None
     if re.fullmatch(r"-{3,}", fault.line_text):
         return Cure("leave it out: a spec begins with `arch NAME`", part=_whole(fault))
-    if fault.after is None or fault.after.type != "NAME":
+    if fault.token.type == "ARROW" or fault.after is None or fault.after.type != "NAME":
         return None
     return Cure(f"lines have no `-` before them: `{_item_text(fault.line_text)}`", run="items")
 
@@ -284,6 +331,6 @@ def _head(fault: Unexpected) -> Cure | None:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _function, _class, _import, _braces, _else_if, _label, _repeated_stage, _assignment, _braced_value, _key,
-    _parameter_with_items, _item, _header, _merged, _input, _head,
+    _function, _class, _import, _assertion, _sign, _computed_label, _braces, _else_if, _label, _repeated_stage,
+    _assignment, _braced_value, _key, _parameter_with_items, _item, _header, _merged, _input, _head,
 )  # fmt: skip

@@ -163,7 +163,9 @@ def _hint(fault: Unexpected) -> str:
     if before is None and "ARCH" in accepted:
         return "a spec begins with `arch NAME`, a library with `block` or `import`"
     if token.type == "_NL" and previous == "ARROW":
-        return "a chain goes on in a line that begins with `->`"
+        following = fault.source.text[before.end_pos if before is not None else 0 :].split("\n")[1:2]
+        text = following[0].strip() if following and following[0].strip() else "…"
+        return f"a chain goes on in a line that begins with `->`: leave it out here, and write `-> {text}` there"
     if token.type == "ARROW" and previous == "RBRACE" and "ELSE" in accepted:
         return "a line that begins with `if` is a condition on lines; a chain goes in parentheses: `(if … { … }) -> …`"
     if "ARROW" in accepted and token.type in ("NAME", "LPAR", "RESIDUAL"):

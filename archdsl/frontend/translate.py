@@ -148,7 +148,7 @@ def _text(node: ast.expr | None) -> str:
 def _literal(node: ast.expr | None) -> object:
     try:
         return None if node is None else ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return None
 
 
@@ -191,7 +191,9 @@ class _Values(ast.NodeTransformer):
         if name in ("range", "arange"):
             return ast.Name(_range(node.args))
         arguments = [self.visit(a) for a in node.args]
-        if name == "abs":
+        if name == "enumerate" and len(arguments) == 1:
+            return ast.Name(f"zip(0.., {_value(node.args[0])})")
+        if name == "abs" and len(arguments) == 1:
             arguments.append(ast.UnaryOp(ast.USub(), arguments[0]))
         return ast.Call(ast.Name(_FUNCTIONS.get(name, name)), arguments, [])
 
@@ -302,12 +304,26 @@ def _combined(node: ast.BinOp) -> str:
 def _layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> str:
     """Return a call of a layer with the attributes that it has here."""
     bare, last = plain(name), name.rpartition(".")[2]
+    if last.endswith("1d"):
+        return _refuse()
     signature = SIGNATURES.get(bare)
     if bare in NOTHING:
         return ""
     if signature is not None and name != name.lower().rpartition(".")[2]:
-        return _adapted(bare, signature, _given(signature, arguments, keywords))
+        given = _given(signature, arguments, keywords)
+        return _adapted(bare, signature, _of_frames(given) if last.endswith("2d") else given)
     return _own_layer(last, arguments, keywords) if last == last.lower() else _refuse()
+
+
+def _of_frames(given: dict[str, ast.expr]) -> dict[str, ast.expr]:
+    """Return arguments of a layer of images as those of the layer of videos that does the same frame by frame."""
+    changed = dict(given)
+    for name, frame in (("kernel_size", 1), ("stride", 1), ("padding", 0)):
+        sizes = [int(n) for n in re.findall(r"\d+", str(_literal(given.get(name))))]
+        height, width = sizes * 2 if len(sizes) == 1 else sizes if len(sizes) == 2 else (frame, frame)
+        if (height, width) != (frame, frame):
+            changed[name] = ast.Tuple([ast.Constant(frame), ast.Constant(height), ast.Constant(width)])
+    return changed
 
 
 def _given(signature: _Signature, arguments: list[ast.expr], keywords: list[ast.keyword]) -> dict[str, ast.expr]:
@@ -322,17 +338,15 @@ def _adapted(bare: str, signature: _Signature, given: dict[str, ast.expr]) -> st
     """Return the call of a layer with arguments of PyTorch's."""
     ours = dict(w.split("=") for w in signature.parameters.split() if "=" in w)
     values = {ours[k]: _value(node) for k, node in given.items() if k in ours}
+    if bare in ("conv", "linear") and "out" not in values:  # as it is called here: `Linear(400)`
+        values["out"] = _value(next(iter(given.values()), None) or _refuse()) if len(given) == 1 else _refuse()
+    if bare == "conv" and "kernel" not in values and len(given) == 2:  # `Conv3d(64, 3)`: most likely as it is here
+        first, second = map(_literal, given.values())
+        if isinstance(first, int) and not (isinstance(second, int) and second >= first):
+            values |= {"out": str(first), "kernel": values["out"]}
+    _check_supported(bare, given)
     _pad(given, values)
-    if isinstance(_literal(given.get("dilation")), int) and _literal(given["dilation"]) != 1:
-        return _refuse()
-    if bare == "adaptiveavgpool" and _literal(given.get("output_size")) not in (None, 1, (1, 1, 1)):
-        return _refuse()
-    if bare in ("maxpool", "avgpool") and "kernel" in values:
-        values.setdefault("stride", values["kernel"])
-    if bare == "conv" and values.get("bias") == "off":
-        del values["bias"]
-    if bare == "dropout":
-        values.setdefault("p", "0.5")
+    _fill(bare, values)
     order = list(ours.values())
     parts: list[str] = []
     for attribute in sorted(values, key=order.index):
@@ -345,6 +359,24 @@ def _own_layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
     """Return a call of a layer or block that is called by its name here."""
     parts = [*map(_value, arguments), *(f"{k.arg or _refuse()} = {_value(k.value)}" for k in keywords)]
     return f"{name}({', '.join(parts)})" if parts else name
+
+
+def _check_supported(bare: str, given: dict[str, ast.expr]) -> None:
+    """Refuse a dilation of a convolution, and a pool to several positions."""
+    if _literal(given.get("dilation")) not in (None, 1, (1, 1, 1)):
+        _refuse()
+    if bare == "adaptiveavgpool" and _literal(given.get("output_size")) not in (None, 1, (1, 1, 1)):
+        _refuse()
+
+
+def _fill(bare: str, values: dict[str, str]) -> None:
+    """Write defaults of PyTorch's that differ from those here, and leave out those here."""
+    if bare in ("maxpool", "avgpool") and "kernel" in values:
+        values.setdefault("stride", values["kernel"])
+    if bare == "conv" and values.get("bias") == "off":
+        del values["bias"]
+    if bare == "dropout":
+        values.setdefault("p", "0.5")
 
 
 def _pad(given: dict[str, ast.expr], values: dict[str, str]) -> None:

@@ -96,7 +96,7 @@ def _check_heads(layer: Attention, x: Grid) -> None:
     for channels in (dim, x.channels) if layer.score == GAUSSIAN else (dim,):
         if channels % layer.heads:
             message = f"{int(channels)} channels cannot be split into {int(layer.heads)} heads"
-            raise _fault(message, "heads", "E0508", divisors("heads", channels))
+            raise _fault(message, "heads", "E0508", divisors("heads", channels, nearest=layer.heads))
     if layer.half_over != SAME and layer.heads % 2:
         message = f"{int(layer.heads)} {'head' if layer.heads == 1 else 'heads'} cannot be halved"
         raise _fault(message, "heads", "E0508", "an even number of heads")

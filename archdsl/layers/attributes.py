@@ -181,7 +181,8 @@ class Size(Attribute[Size3]):
             return number, number, number
         items: Sequence[Value] = cast("tuple[Value, ...]", value)
         if len(items) != 3:
-            raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {describe(value)}")
+            pair = f"`[1, {describe(items[0])}, {describe(items[1])}]` has one for t" if len(items) == 2 else ""
+            raise AttributeFault("E0301", f"expected three numbers [t, h, w], found {describe(value)}", pair)
         numbers: list[int] = []
         for index, item in enumerate(items):
             try:

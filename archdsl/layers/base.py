@@ -176,7 +176,8 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
         if o < 1:
             grid = grid_text(size.size) + (f", padded by {int(p)}" if p else "")
             message = f"a kernel of {int(k)} over {axis} is larger than the grid of {grid}"
-            hint = "use a smaller kernel or stride, fewer of them, or a larger clip"
+            fitting = [min(int(k), int(n + 2 * p)) for n, k, p in zip(size.size, kernel, padding, strict=True)]
+            hint = f"`kernel = {fitting}` fits; or use smaller strides before it, or a larger clip"
             error = ShapeError(message, "kernel", "E0503", hint)
             error.index = "thw".index(axis)
             raise error
@@ -190,12 +191,15 @@ def grids_differ(first: Grid, other: Grid) -> str:
     return ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
 
 
-def divisors(what: str, *numbers: int) -> str:
-    """Return a hint that lists the common divisors of some numbers."""
+def divisors(what: str, *numbers: int, nearest: int = 0) -> str:
+    """Return a hint that lists the common divisors of some numbers, and the attribute with those beside `nearest`."""
     common = gcd(*map(int, numbers))
     fit = [n for n in range(1, min(common, 4096) + 1) if common % n == 0]
     shown = [str(n) for n in fit] if len(fit) <= 12 else [*map(str, fit[:9]), "…", str(common)]
-    return f"{what} that divide {' and '.join(dict.fromkeys(str(int(n)) for n in numbers))}: {', '.join(shown)}"
+    listed = f"{what} that divide {' and '.join(dict.fromkeys(str(int(n)) for n in numbers))}: {', '.join(shown)}"
+    beside = [max((n for n in fit if n < nearest), default=0), min((n for n in fit if n > nearest), default=0)]
+    near = " or ".join(f"`{what} = {n}`" for n in beside if n)
+    return f"{listed}; the nearest: {near}" if nearest and near else listed
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,8 @@ class Conv(Layer):
         for what, channels in (("input", x.channels), ("output", self.out)):
             if channels % self.groups:
                 message = f"{int(channels)} {what} channels cannot be split into {int(self.groups)} groups"
-                raise ShapeError(message, "groups", "E0504", divisors("groups", x.channels, self.out))
+                hint = divisors("groups", x.channels, self.out, nearest=self.groups)
+                raise ShapeError(message, "groups", "E0504", hint)
         return Grid(self.out, *moved(x, self.kernel, self.stride, self.padding, around(self.padding, self.kernel)))
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:

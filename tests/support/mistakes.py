@@ -11,7 +11,6 @@ from repository import TESTS
 
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source
-from archdsl.elaborate.parameters import setting
 from archdsl.files import FileLibrary
 from archdsl.pipeline import analyse
 
@@ -32,7 +31,6 @@ class Mistake:
     right: str
     at: str
     cures: tuple[str, ...]
-    settings: tuple[str, ...] = ()
 
     def text(self, part: str) -> str:
         """Return the whole spec, with `part` in the place of the mistake."""
@@ -41,13 +39,14 @@ class Mistake:
     @property
     def place(self) -> int:
         """The character of the whole spec that the message must point at."""
-        return self.text(self.wrong).index(self.at, self.around.index("@@"))
+        text = self.text(self.wrong)
+        found = text.find(self.at, self.around.index("@@"))
+        return found if found >= 0 else text.index(self.at)
 
     def diagnose(self, part: str) -> tuple[Diagnostic, ...]:
         """Return the diagnostics, warnings included, of the spec with `part` in the place of the mistake."""
         try:
-            given = [setting(*s.split("=", 1)) for s in self.settings]
-            return analyse(Source("spec.arch", self.text(part)), FileLibrary(), given).warnings
+            return analyse(Source("spec.arch", self.text(part)), FileLibrary()).warnings
         except SpecError as error:
             return error.diagnostics
 
@@ -73,7 +72,6 @@ def _read(path: Path) -> list[Mistake]:
                 entry["right"].strip("\n"),
                 entry["at"],
                 tuple(cure) if isinstance(cure, list) else (cure,),
-                tuple(entry.get("settings", ())),
             )
         )
     return found

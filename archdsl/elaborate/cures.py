@@ -1,0 +1,157 @@
+"""Cures for arguments and calls: the text to write instead, from the user's own values."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import did_you_mean
+from archdsl.core.values import Unknown, describe, is_list, is_number
+from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
+from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, RENAMED
+from archdsl.frontend import ast
+from archdsl.frontend.foreign_chains import remark
+from archdsl.frontend.translate import SIGNATURES, chain_of, plain, value_of
+from archdsl.layers.attributes import Choice, Integer, Real, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from archdsl.core.source import Span
+    from archdsl.core.values import Value
+    from archdsl.ir.regions import Shape
+    from archdsl.layers.attributes import Attribute
+    from archdsl.layers.base import Layer
+
+LARGE_KERNEL = 16  # along an axis: with smaller steps, a number that is meant otherwise
+NEVER_GIVEN = "the channels that enter are known and never given"
+
+
+def attribute_cure(attribute: Attribute[object], argument: ast.Argument, value: Value, layer: str) -> str:
+    """Return what to write for a value that an attribute of a layer does not take; empty if nothing is known."""
+    name = attribute.name
+    if isinstance(attribute, Choice) and isinstance(value, str) and value in attribute.choices:
+        return f"a word has no quotes: `{name} = {value}`"
+    if isinstance(attribute, Size) and "all" in attribute.words and _is_below_one(value):
+        return "`all` is the whole axis"
+    if name == "padding":
+        return (
+            "`padding = half` pads by half of the kernel, so that a stride of 1 keeps the grid; `padding = valid` does "
+            "not pad"
+        )
+    if name == "bias" and is_number(value):
+        return f"{NEVER_GIVEN}: `linear(400)`, `conv(64, 3)`"
+    if argument.name is not None or not is_number(value) or not isinstance(attribute, Real):
+        return ""
+    if not attribute.required:
+        return f"{NEVER_GIVEN}: `{layer}`" if value > 1 else ""
+    is_percentage = attribute.high == 1 and 2 <= value <= 100
+    return f"it is a share, not a percentage: `{layer}({describe(Fraction(value) / 100)})`" if is_percentage else ""
+
+
+def _is_below_one(value: Value) -> bool:
+    items: tuple[Value, ...] = value if is_list(value) else (value,)
+    return any(is_number(i) and i < 1 for i in items)
+
+
+def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> str:
+    """Return what to write for an argument whose name a layer or block does not know."""
+    if key in LEFT_OUT and key not in known:
+        return f"leave out `{key}`: {LEFT_OUT[key]}"
+    text = value_of(argument.value.span.text) or argument.value.span.text
+    name = RENAMED.get(key)
+    if name in known:
+        return f"write `{name} = {text}`"
+    hint = did_you_mean(key, known)
+    return re.sub(r"`(\w+)`", rf"`\1 = {_escaped(text)}`", hint) if hint.startswith("did you mean") else hint
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\")
+
+
+def missing_cure(layer: str, key: str, attribute: Attribute[object]) -> str:
+    """Return a call with an example for an argument that is missing."""
+    example = "0.5"
+    if isinstance(attribute, Choice):
+        example = attribute.choices[0]
+    elif isinstance(attribute, Size):
+        example = "3"
+    elif isinstance(attribute, Integer):
+        example = "64" if key == "out" else "4"
+    meaning = f"`{key}`: {attribute.doc}" if attribute.doc else f"`{key}` has no default"
+    return f"{meaning}, as in `{layer}({example})`"
+
+
+def nested_cure(link: ast.Layer | ast.Merge, argument: ast.Argument) -> str:
+    """Return the chain for a layer that is an argument of another layer; empty for other values."""
+    value = argument.value
+    if not isinstance(value, ast.Call) or value.name.id in FUNCTIONS:
+        return ""
+    chain = chain_of(link.span.text)
+    return f"layers are joined by `->`: `{chain or f'{value.span.text} -> {link.name.id}'}`"
+
+
+def layer_cure(link: ast.Layer) -> str:
+    """Return the chain for a layer as PyTorch calls it, with its arguments; empty if it has none here."""
+    name = link.name.id
+    if not link.arguments or name == name.lower():
+        return ""
+    chain = chain_of(link.span.text)
+    return f"write `{chain}`{remark(chain)}" if chain else ""
+
+
+def with_arguments(hint: str, link: ast.Layer) -> str:
+    """Return a hint that names another layer with the arguments of the call, unless these are those of PyTorch."""
+    found = re.fullmatch(r"did you mean `(\w+)`\?", hint)
+    if not found or not link.arguments or plain(link.name.id) in SIGNATURES:
+        return hint
+    arguments = ", ".join(a.span.text for a in link.arguments)
+    return f"did you mean `{found[1]}({arguments})`?" if "\n" not in arguments else hint
+
+
+def function_cure(call: ast.Call, symbols: Iterable[str]) -> str:
+    """Return what to write for an unknown function."""
+    name = call.name.id
+    if name in ("range", "arange", "int", "abs", "enumerate"):
+        value = value_of(call.span.text)
+        more = "`b` belongs to the range `a..b`" if name.endswith("range") else FUNCTION_MEANINGS[name]
+        return f"write `{value}`: {more}" if value else FUNCTION_MEANINGS[name]
+    return FUNCTION_MEANINGS.get(name.lower()) or did_you_mean(name, {*FUNCTIONS, *symbols})
+
+
+def list_cure(product: ast.Binary) -> str:
+    """Return what to write for a list that is multiplied by a number."""
+    if not isinstance(product.left, ast.List):
+        return ""
+    items = ", ".join(item.span.text for item in product.left.items)
+    many = f"[{items}]" if len(product.left.items) > 1 else items
+    return f"a list of equal elements is `[{many} for i in 1..{product.right.span.text}]`"
+
+
+def nothing_cure(span: Span) -> str:
+    """Return what to write for `None` or `null`, as the value of an argument or another value."""
+    name = re.search(r"(\w+)\s*=\s*$", span.source.text[: span.start])
+    what = f"leave out `{name[1]}`" if name else "leave it out"
+    return f"there is no `{span.text}`: {what}, or give a number, `off` or a list"
+
+
+def import_cure(name: str) -> str:
+    """Return what to do about the import of a Python library; empty for other names."""
+    return "leave out this line: layers are known without an import" if name in LIBRARIES else ""
+
+
+def order_cure(layer: Layer, entering: Shape, link: ast.Layer) -> str:
+    """Return what to write for a layer whose arguments are channels in, channels out and kernel; else nothing."""
+    given = link.arguments or ()
+    if len(given) < 3 or not layer.width or isinstance(entering, Unknown) or any(a.name for a in given[:3]):
+        return ""
+    first, second, third = (a.value for a in given[:3])
+    if not (isinstance(first, ast.Number) and isinstance(second, ast.Number) and isinstance(third, ast.Number)):
+        return ""
+    if first.value != entering.channels or second.value < LARGE_KERNEL or third.value * 4 > second.value:
+        return ""
+    rest = ", ".join(a.span.text for a in given[1:])
+    return f"{NEVER_GIVEN}: `{link.name.id}({rest})`"
