@@ -1,7 +1,7 @@
 """Texts near the budgets and far beyond them, through each command: `make bounds`, or `python …/bounds.py NAME…`.
 
 `archdsl check`, `fmt`, `cost`, `compile` and `diff` of any text end within 10 s of CPU time and 1 GiB of memory, in
-success or in a diagnostic (docs/language.md, "Limits"). Each command runs in a process that the system ends beyond
+success or in a diagnostic (docs/language.md, "Budgets"). Each command runs in a process that the system ends beyond
 these, and its exit code must be 0 or 1. What is tried are texts that spend a budget in one place, each in another.
 """
 
