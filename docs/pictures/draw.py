@@ -17,13 +17,18 @@ import archdsl  # noqa: E402
 
 def pictures() -> dict[str, str]:
     """Return every picture by its file name."""
-    return themed(archdsl.load("slowfast_r50"), "slowfast_r50") | themed(of_page("tour.md", "net.arch"), "tour")
+    return {
+        **themed(archdsl.load("slowfast_r50"), "slowfast_r50"),
+        **themed(of_page("tour.md", "net.arch", 0), "tour1", "layer"),
+        **themed(of_page("tour.md", "net.arch", 1), "tour2", "block"),
+        **themed(of_page("tour.md", "net.arch", 3), "tour4"),
+    }
 
 
-def of_page(page: str, file: str) -> archdsl.Architecture:
-    """Return the network of a spec on a page; of several of one name, the last."""
+def of_page(page: str, file: str, index: int) -> archdsl.Architecture:
+    """Return the network of a spec on a page; of several with one file name, by index."""
     text = (FOLDER.parent / page).read_text("utf-8")
-    spec = re.findall(rf"^```arch file={re.escape(file)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[-1]
+    spec = re.findall(rf"^```arch file={re.escape(file)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[index]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file
         path.write_text(spec, "utf-8")
