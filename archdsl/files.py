@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 3  # of UTF-8, with a byte order mark
+_NO_SPECS = {".py", ".yaml", ".yml", ".json", ".pth", ".pt", ".onnx", ".ipynb"}
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 # Numbers of system errors that a wrong path causes; all others are faults of the machine.
@@ -110,10 +111,14 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     name = os.fspath(path)
     if not name:
         raise UsageError("the name of a file is empty; name a spec, as in `NAME.arch`")
+    if Path(name).suffix in _NO_SPECS and os.path.isfile(name):
+        stem = re.sub(r"\W", "_", Path(name).stem)
+        raise UsageError(f"{name}: is no spec, whose name ends in .arch; `archdsl new {stem}` writes one to start from")
     try:
         data = _read(Path(path))
     except IsADirectoryError:
-        message = f"{name}: is a directory; name a spec in it, as in `{name.rstrip('/')}/NAME.arch`"
+        beside = next((p.name for p in sorted(Path(path).glob("*.arch"))), "NAME.arch")
+        message = f"{name}: is a directory; name a spec in it, as in `{name.rstrip('/')}/{beside}`"
         raise UsageError(message) from None
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file{_nearest(Path(path))}") from None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from typing import TYPE_CHECKING
 
 import pytest
-from mistakes import Mistake, mistakes
+from mistakes import FOLDER, Mistake, mistakes
 
+from archdsl.cli import main
 from archdsl.core.diagnostics import Diagnostic, SpecError
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary
 from archdsl.pipeline import analyse
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPECS = mistakes("python", "pytorch", "yaml", "language", "more")
 STATEMENTS = "arch|import|cite|published|param|let|input|path|head|stage|block|for|if|else if|recipe|lateral"
@@ -55,6 +61,38 @@ def test_mistake(mistake: Mistake) -> None:
     assert all(cure in said for cure in mistake.cures), said
     assert found[0].span.start == mistake.place
     assert mistake.diagnose(mistake.right) == ()
+
+
+COMMANDS: list[dict[str, str]] = tomllib.loads((FOLDER / "commands.toml").read_text("utf-8"))["mistake"]
+SPEC = """\
+arch net
+param classes = 400
+input clip: video[3, 16, 112, 112]
+stage conv1 { conv(64, 3) -> bn -> relu }
+head: avgpool -> linear(classes)
+"""
+
+
+@pytest.mark.parametrize("mistake", COMMANDS, ids=[m["command"] for m in COMMANDS])
+def test_command(
+    mistake: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos").mkdir()
+    for name, text in (("net.arch", SPEC), ("net.py", "import torch\n"), ("net.yaml", "name: net\n")):
+        (tmp_path / name).write_text(text, "utf-8")
+    assert _exit_code(mistake["command"]) != 0
+    said = capsys.readouterr()
+    assert mistake["cure"] in said.out + said.err
+    if not mistake["instead"].startswith(("draw", "compile")):  # which take long, and have tests of their own
+        assert _exit_code(mistake["instead"]) == 0
+
+
+def _exit_code(words: str) -> int:
+    try:
+        return main(words.split())
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
 
 
 PRINTED = [(m, line) for m in SPECS for d in m.diagnose(m.wrong) for line in lines_in(d.help)]

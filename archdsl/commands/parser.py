@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
+# Commands and options of other tools, with ours.
+_COMMANDS = {
+    "build": "compile", "generate": "compile", "view": "draw", "plot": "draw", "visualize": "draw", "render": "draw",
+    "validate": "check", "lint": "check", "verify": "check", "summary": "cost", "params": "cost", "flops": "cost",
+    "info": "cost", "init": "new", "create": "new", "format": "fmt", "test": "eval", "fit": "train", "ls": "list",
+    "cat": "show", "compare": "diff",
+}  # fmt: skip
+_OPTIONS = {
+    "--batch-size": "--batch", "--bs": "--batch", "--dataset": "--data", "--data-dir": "--data",
+    "--input-size": "--clip", "--input-shape": "--clip", "--input": "--clip", "--shape": "--clip", "--size": "--clip",
+    "--out": "-o",
+    "--learning-rate": "--lr", "--num-epochs": "--epochs", "--pretrained": "--weights", "--checkpoint": "--weights",
+    "--num-gpus": "--gpus", "--param": "--set", "--override": "--set", "--variant": "--set",
+}  # fmt: skip
+_PARAMETERS = {"--num-classes": "classes", "--classes": "classes", "--num-frames": "frames", "--frames": "frames"}
 DESCRIPTION = "Architectures for video recognition: check, cost, draw, compile and train their specs."
 USAGE = "usage: archdsl [-h] [--version] COMMAND …"
 
@@ -45,6 +60,7 @@ class Parser(argparse.ArgumentParser):
         )
         self._positionals.title = "arguments"
         self._words: Sequence[str] = ()
+        self._example = examples[0][0]
 
     def group(self, title: str) -> Any:
         """Add a group of options, under a heading of its own in the help."""
@@ -74,8 +90,18 @@ class Parser(argparse.ArgumentParser):
                 break
             if name.startswith("--") and not any(known.startswith(name) for known in self.options()):
                 known = [option for option in self.options() if option.startswith("--")]
-                super().error(f"no option {name}{suggestion(name, known)}")
-        super().error(message)
+                super().error(f"no option {name}{self._instead(word) or suggestion(name, known)}")
+        required = message.startswith("the following arguments are required")
+        super().error(f"{message}, as in `archdsl {self._example}`" if required else message)
+
+    def _instead(self, word: str) -> str:
+        """Return `; write …` with the option of ours for one of another tool; empty if there is none."""
+        name, _, given = word.partition("=")
+        behind = self._words[self._words.index(word) + 1 :]
+        value = given or (behind[0] if behind and not behind[0].startswith("-") else "…")
+        if name in _PARAMETERS and "--set" in self.options():
+            return f"; write --set {_PARAMETERS[name]}={value}"
+        return f"; write {_OPTIONS[name]} {value}" if _OPTIONS.get(name) in self.options() else ""
 
 
 def _frozen(value: Any) -> Any:
@@ -111,16 +137,25 @@ def find(words: Sequence[str]) -> str:
 
         _end(f"archdsl {__version__}\n")
     if not first or first.startswith("-"):
-        _fail(USAGE, "archdsl", f"no option {first}" if first else "name a command; `archdsl help` lists them")
+        instead = f"; write `archdsl {first[2:]} …`" if first[2:] in SUMMARIES else ""
+        _fail(USAGE, "archdsl", f"no option {first}{instead}" if first else "name a command; `archdsl help` lists them")
     name = f"{first} {words[1]}" if len(words) > 1 else first
     if name in SUMMARIES:
         return name
     if first in SUMMARIES:
         return first
     if first not in FAMILIES:
-        known = dict.fromkeys(n.split()[0] for n in SUMMARIES)
-        _fail(USAGE, "archdsl", f"no command {first!r}{suggestion(first, known)}")
+        _fail(USAGE, "archdsl", f"no command {first!r}{_meant(first, words[1:])}")
     return _family(first, words[1] if len(words) > 1 else "")
+
+
+def _meant(first: str, rest: Sequence[str]) -> str:
+    """Return a hint with the command line that an unknown command most likely stands for."""
+    if first.endswith(".arch"):
+        return f"; write `archdsl check {first}`"
+    if first in _COMMANDS:
+        return f"; write `archdsl {' '.join([_COMMANDS[first], *rest])}`"
+    return suggestion(first, dict.fromkeys(n.split()[0] for n in SUMMARIES))
 
 
 def _family(first: str, action: str) -> NoReturn:

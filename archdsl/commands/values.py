@@ -69,7 +69,9 @@ def share(text: str) -> float:
 def setting(text: str) -> str:
     """Read NAME=VALUE, the value as text of the language."""
     if not re.match(r"\s*[A-Za-z_]\w*\s*=", text):
-        message = f"{text!r} is not NAME=VALUE, as in alpha=8"
+        found = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(?::=?|\s)?\s*(.*?)\s*", text)
+        example = f"{found[1]}={found[2] or '…'}" if found else "alpha=8"
+        message = f"{text!r} is not NAME=VALUE; write it with `=` and without spaces: --set {example}"
         raise ArgumentTypeError(message)
     return text
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generate import commands, errors, gallery, tables
+from generate import commands, errors, gallery, mistakes, tables
 from generate.lexer import ArchLexer, WeightsLexer
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ PARTS = {
     "budgets": tables.budget_table,
     "commands": commands.reference,
     "errors": errors.reference,
+    "mistakes": mistakes.tables,
     "gallery": gallery.overview,
 }
 # A picture that follows the reader's theme: on a code host by HTML, on the site by Furo's classes.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SITE_PARTS = ("layers", "recipe", "budgets", "commands", "errors", "gallery")
+SITE_PARTS = ("layers", "recipe", "budgets", "commands", "errors", "mistakes", "gallery")
 
 
 @dataclass(frozen=True)
