@@ -71,7 +71,7 @@ def _check_tokens(layer: Layer, *shapes: Grid) -> None:
     for shape in shapes:
         if shape.token and not layer.takes_tokens:
             message = f"`{layer.kind}` cannot be applied to the class token of {shape}"
-            if layer.kind == "class_token":
+            if layer.adds_token:
                 message = f"{shape} has a class token already"
             hint = "`select(grid)` leaves it out, `select(token)` takes it alone"
             raise ShapeError(message, code="E0511", hint=hint)

@@ -55,6 +55,7 @@ class Layer:
     internal: ClassVar[bool] = False  # inserted by the compiler, not available in specs
     heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts as activations
     elementwise: ClassVar[bool] = False  # computes elementwise, for any shape
+    adds_token: ClassVar[bool] = False  # gives its input a class token, which it must not have yet
     takes_tokens: bool = False  # accepts a value with class tokens; so do elementwise layers
     training_only: ClassVar[bool] = False  # has no effect in inference; so do layers of `REGULARISATION`
     width: ClassVar[str] = ""  # the attribute that says how many channels it gives, where this is free

@@ -14,6 +14,8 @@ class ClassToken(Layer):
     (Devlin et al. 2019; Dosovitskiy et al. 2021.) `select(token)` extracts it.
     """
 
+    adds_token = True
+
     scope = Choice(CLIP, FRAME, default=CLIP, doc="what has one: the clip, or each frame")
     init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how it begins")
 

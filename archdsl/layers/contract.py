@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # how many numbers each initialiser takes
 FLAGS = (
-    "many", "internal", "heavy", "elementwise", "takes_tokens", "training_only", "holds_indices", "hands_on_gradient",
-    "is_affine_in_inference",
+    "many", "internal", "heavy", "elementwise", "adds_token", "takes_tokens", "training_only", "holds_indices",
+    "hands_on_gradient", "is_affine_in_inference",
 )  # fmt: skip
 TEXTS = ("category", "joins", "drawn_as")
 

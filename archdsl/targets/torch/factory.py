@@ -29,44 +29,47 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.ir.network import Network
+    from archdsl.targets.torch.ops.base import RateArgument
+    from archdsl.targets.torch.select import OpNetwork
 
 
 class Rates:
     """The rates of regularisation that a caller of the factory can change."""
 
-    def __init__(self, network: Network) -> None:
-        kinds = [node.layer for node in network.all_nodes()]
-        rates = {layer.values()["p"] for layer in kinds if layer.kind == "dropout"}
-        self.dropout: float | None = rates.pop() if len(rates) == 1 else None  # the only one in the network
-        self.has_drop_path = any(layer.kind == "drop_path" for layer in kinds)
+    def __init__(self, network: OpNetwork) -> None:
+        rates: dict[RateArgument, set[float]] = {}
+        for node in network.all_nodes():
+            if node.op.rate_argument is not None:
+                rates.setdefault(node.op.rate_argument, set()).add(node.layer.values()["p"])
+        # A rate is an argument if all modules share it; a switch always is.
+        found = [a for a, p in rates.items() if a.switch or len(p) == 1]
+        self._shared = {a: rates[a].pop() for a in sorted(found, key=lambda a: (a.switch, a.name))}
 
     def __bool__(self) -> bool:
-        return self.dropout is not None or self.has_drop_path
+        return bool(self._shared)
 
     @property
     def parameters(self) -> list[Parameter]:
-        found: list[Parameter] = []
-        if self.dropout is not None:
-            found.append(Parameter("dropout", Name("float"), Literal(self.dropout)))
-        if self.has_drop_path:
-            found.append(Parameter("drop_path", Name("bool"), Literal("True")))
-        return found
+        return [
+            Parameter(a.name, Name("bool" if a.switch else "float"), Literal("True" if a.switch else rate))
+            for a, rate in self._shared.items()
+        ]
 
     @property
     def doc(self) -> str:
         """Sentences on the parameters."""
-        rate = " `dropout` is the rate of every dropout layer." if self.dropout is not None else ""
-        return rate + (" `drop_path=False` turns stochastic depth off." if self.has_drop_path else "")
+        return "".join(f" {a.doc}" for a in self._shared)
 
     def statements(self) -> list[Stmt]:
         """Return the statements for one module."""
         rate = dotted("module.p")
         found: list[Stmt] = []
-        if self.dropout is not None:
-            found.append(If(_is_a("nn.Dropout"), [Assign([rate], Name("dropout"))]))
-        if self.has_drop_path:
-            test = Binary(_is_a("DropPath"), "and", Unary("not", Name("drop_path")))
-            found.append(If(test, [Assign([rate], Literal(0.0))]))
+        for a in self._shared:
+            if a.switch:
+                test = Binary(_is_a(a.module), "and", Unary("not", Name(a.name)))
+                found.append(If(test, [Assign([rate], Literal(0.0))]))
+            else:
+                found.append(If(_is_a(a.module), [Assign([rate], Name(a.name))]))
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.base import Layer
@@ -25,6 +25,15 @@ O = TypeVar("O", bound="type[Op[Any]]")  # noqa: E741
 OPS: Registry[Op[Any]] = Registry("archdsl.targets.torch.ops")
 
 
+class RateArgument(NamedTuple):
+    """An argument of the factory: a choice of training about the rate `p` of all modules of a class."""
+
+    name: str
+    module: str  # the class
+    doc: str  # its effect, as a sentence
+    switch: bool = False  # it turns the rates off; otherwise it is the rate, which all modules share
+
+
 class Op(Generic[L_co]):
     """The PyTorch implementation of a layer at one place of a network; subclasses override the defaults.
 
@@ -41,6 +50,7 @@ class Op(Generic[L_co]):
     uses_tf32: bool = False  # torch computes it in TensorFloat-32 where float32 is requested
     puts_channels_last: bool = False  # its output is channels-last in memory, whatever its input
     overwrites: bool = False  # its code can work in place
+    rate_argument: ClassVar[RateArgument | None] = None
 
     def __init__(self, layer: L_co, inputs: tuple[Grid, ...], output: Grid) -> None:
         self._layer = layer

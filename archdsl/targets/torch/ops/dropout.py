@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.layers.dropout import Dropout
-from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.base import Op, RateArgument, op
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 @op("dropout")
 class DropoutOp(Op[Dropout]):
+    rate_argument = RateArgument("dropout", "nn.Dropout", "`dropout` is the rate of every dropout layer.")
+
     @property
     def is_view(self) -> bool:
         return self.layer.p == 0.0
