@@ -99,7 +99,7 @@ def test_without_the_folder_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (("silu(hard", "silu(har"), "did you mean `hard`"),
+        (("silu(hard", "silu(har"), "did you mean `hard = on`"),
         (("-> silu ->", "-> silo ->"), "did you mean `silu`"),
         (("begin = 0.5", "begin = 2"), "E0305"),
         (("unit(16) -> scale", "unit(1) -> scale"), "there is no scale of one channel"),
