@@ -12,6 +12,7 @@ from typing import Any
 
 import generate
 import pytest
+import yaml
 from documents import LANGUAGE, PAGES, examples, page_id, rows, whole
 from error_documents import Fence, fences, write_files
 from generate import tables
@@ -262,3 +263,12 @@ def test_the_design_names_files_that_there_are() -> None:
         folders = ("", "archdsl/", "archdsl/targets/", "archdsl/targets/torch/")
         places = [folder + pattern for folder in folders]
         assert path in files or any(any(ROOT.glob(place)) for place in places), path
+
+
+def test_hooks_and_forms_can_be_read() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
+    assert {h["entry"].split()[0] for h in hooks} == {"ruff", "archdsl"}
+    for form in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"):
+        fields = yaml.safe_load(form.read_text("utf-8"))
+        assert form.name == "config.yml" or {"name", "description", "body"} <= fields.keys(), form.name
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["cff-version"] == "1.2.0"
