@@ -17,6 +17,7 @@ from archdsl.core.source import TEXT
 from archdsl.elaborate.clip import clip_of
 from archdsl.elaborate.parameters import as_python, setting
 from archdsl.files import FileLibrary, UsageError, read_spec, source_of
+from archdsl.ir.network import Fitted
 from archdsl.ir.tensors import tensors
 from archdsl.modules import load_module
 from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from archdsl.core.diagnostics import Diagnostic
     from archdsl.core.source import Source
     from archdsl.elaborate.clip import Clip
-    from archdsl.ir.network import Fitted
     from archdsl.ir.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
@@ -132,6 +132,10 @@ def _loaded_spec(spec: Architecture | str | os.PathLike[str]) -> Architecture:
     return spec if isinstance(spec, Architecture) else load(spec)
 
 
+# Names of other libraries for what an architecture has.
+_HABITS = {"flops": "macs", "num_params": "params", "num_parameters": "params", "summary": "cost", "draw": "diagram"}
+
+
 class Architecture:
     """A checked architecture: its graph, its cost, its generated code."""
 
@@ -181,6 +185,7 @@ class Architecture:
         Raises:
             SpecError: if the source has no map for the spec, or needs another network.
         """
+        require("source", source, str, "the name of a source of weights, such as 'torchvision'")
         return plan_weights(self._analysis, FileLibrary(), source, "--from")
 
     def plan_transfer(self, base: Architecture, **rules: Any) -> TransferPlan:
@@ -200,6 +205,7 @@ class Architecture:
         """
         from archdsl.transfer.plan import Rules
 
+        require("base", base, Architecture, "an architecture, as archdsl.load returns it")
         for name in rules:
             if name not in (known := signature(Rules).parameters):
                 raise unknown_argument("plan_transfer()", name, known)
@@ -209,6 +215,7 @@ class Architecture:
         """Compare with another network: `archdsl.diff(base, self)`."""
         from archdsl.analysis.compare import compare
 
+        require("base", base, Architecture, "an architecture, as archdsl.load returns it")
         one, other = base._analysis, self._analysis
         return compare(one.network, other.network, one.parameters, other.parameters)
 
@@ -261,6 +268,7 @@ class Architecture:
             ValueError: if there is no such target, or no such pass.
         """
         left_out = names("without", without)
+        require("fitted", fitted, (Fitted, NoneType), "what fit_memory returns")
         default = not left_out and target == "train" and fitted is None
         return self._source if default else module_text(self._analysis, left_out, target, fitted)
 
@@ -313,6 +321,18 @@ class Architecture:
 
         del include, exclude  # the notebook chooses among all
         return bundle(self._analysis.network, repr(self))
+
+    if not TYPE_CHECKING:  # to a type checker there is no attribute that is not declared
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with the nearest name."""
+            from archdsl.core.diagnostics import closest
+
+            known = [word for word in dir(type(self)) if not word.startswith("_")]
+            close = _HABITS.get(name) or next(iter(closest(name, known)), "") if not name.startswith("_") else ""
+            hint = f"; did you mean {close!r}?" if close else ""
+            message = f"an Architecture has no attribute {name!r}{hint}"
+            raise AttributeError(message)
 
     def __repr__(self) -> str:
         figures = f"{quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from archdsl.architecture import Architecture
-from archdsl.core.arguments import require
+from archdsl.core.arguments import require, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,9 @@ def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, to
     from archdsl.weights.checkpoint import state_dict_of
     from archdsl.weights.convert import not_finite
 
+    if isinstance(state_dict, str | PathLike):
+        message = f"state_dict = {shown(state_dict)}: expected tensors by name, as torch.load of the file returns them"
+        raise TypeError(message)
     tensors, diagnostics = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
     for diagnostic in (*plan.warnings, *diagnostics, *not_finite(tensors, _STATE_DICT)):
         text = "; ".join(filter(None, (diagnostic.label, diagnostic.help)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import subprocess
@@ -103,6 +104,13 @@ def test_faults_of_a_text_are_shown_in_it() -> None:
         (lambda: archdsl.loads(TINY).fit_memory(1.5, 2), TypeError, "max_activation = 1.5: expected a whole number"),
         (lambda: archdsl.loads(TINY).source(without=3), TypeError, "without = 3: expected names"),
         (lambda: archdsl.load("r3d_18").plan_transfer(archdsl.load("r3d_18"), widht="new"), TypeError, "mean 'width'"),
+        (lambda: archdsl.loads(TINY).build("infer"), ValueError, "there is no pass 'infer' to leave out"),
+        (lambda: archdsl.loads(TINY).build(fitted="8GiB"), TypeError, "fitted = '8GiB': expected what fit_memory"),
+        (lambda: archdsl.loads(TINY).plan_weights(None), TypeError, "source = None: expected the name of a source"),
+        (lambda: archdsl.loads(TINY).difference_from("x"), TypeError, "base = 'x': expected an architecture"),
+        (lambda: archdsl.loads(TINY).flops, AttributeError, "no attribute 'flops'; did you mean 'macs'"),
+        (lambda: archdsl.loads(TINY).tensor, AttributeError, "did you mean 'tensors'"),
+        (lambda: archdsl.convert_weights(archdsl.loads(TINY), "a.pth", "archdsl"), TypeError, "as torch.load of the"),
         (lambda: archdsl.convert_weights("slow_r50", {}, "x"), TypeError, "arch = 'slow_r50': expected an arch"),
         (lambda: archdsl.transfer_weights("a", {}, archdsl.loads(TINY)), TypeError, "base = 'a'"),
     ],
@@ -110,6 +118,13 @@ def test_faults_of_a_text_are_shown_in_it() -> None:
 def test_an_error_names_the_argument(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_architecture_can_be_copied_and_sent_to_another_process() -> None:
+    arch = archdsl.load("mvitv2_s_16x4", clip="3x8x64x64")
+    for other in (copy.deepcopy(arch), pickle.loads(pickle.dumps(arch))):
+        assert other.source() == arch.source()
+        assert not archdsl.diff(arch, other).differ
 
 
 # --- parameters ----------------------------------------------------------------------------------------------------

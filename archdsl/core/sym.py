@@ -30,6 +30,10 @@ class Sym(int):
         self.size = size
         return self
 
+    def __reduce__(self) -> tuple[type[Sym], tuple[int, Formula, int]]:
+        """Return what makes a copy, for `copy` and `pickle`."""
+        return Sym, (int(self), self.formula, self.size)
+
     def _with(self, operator: str, other: object, value: Any, swapped: bool = False) -> Any:
         if value is NotImplemented or not isinstance(other, int) or isinstance(other, bool):
             return value

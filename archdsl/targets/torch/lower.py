@@ -69,7 +69,7 @@ def check_options(without: Collection[str], target: str) -> None:
     known = switchable(target)
     unknown = next((name for name in without if name not in known), None)
     if unknown is not None:
-        message = f"--no-pass {unknown}: the passes that can be left out are {', '.join(known)}"
+        message = f"there is no pass {unknown!r} to leave out; the passes that can be left out are {', '.join(known)}"
         others = [other for other in TARGETS if unknown in switchable(other)]
         raise ValueError(message + (f"; {unknown} is one of target {others[0]}" if others else ""))
 
