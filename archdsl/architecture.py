@@ -19,6 +19,7 @@ from archdsl.elaborate.parameters import as_python, setting
 from archdsl.files import FileLibrary, UsageError, read_spec, source_of
 from archdsl.ir.network import Fitted
 from archdsl.ir.tensors import tensors
+from archdsl.lowering import without_identities
 from archdsl.modules import load_module
 from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_transfer, plan_weights
 
@@ -276,12 +277,26 @@ class Architecture:
     def _source(self) -> str:
         return module_text(self._analysis)
 
-    def diagram(self, level: str = "stage") -> graphviz.Source:
-        """Return a diagram of stages, blocks or layers, which a notebook renders."""
-        from archdsl.lowering import without_identities
-        from archdsl.targets.dot.writer import diagram
+    def diagram(  # noqa: PLR0913  # the options of the command
+        self, level: str = "stage", *, direction: str = "tb", title: bool = True, costs: bool = True,
+        only: str | None = None, width: str | float | None = None, theme: str = "auto",
+    ) -> graphviz.Source:  # fmt: skip
+        """Return a diagram, which a notebook renders; the arguments are the options of `archdsl draw`.
 
-        return diagram(without_identities(self._analysis.network), level)
+        Args:
+            level: `"stage"`, `"block"` or `"layer"`.
+            direction: from top to bottom (`"tb"`) or from left to right (`"lr"`).
+            title: whether the name, the size and the legend stand above.
+            costs: whether parameters and multiply-adds are shown.
+            only: the stage to draw in place of the whole network.
+            width: the largest width, in points or as `"8.5cm"`, for which the diagram is laid out.
+            theme: `"light"`, `"dark"`, or `"auto"`: light, and in an SVG dark where the page is.
+
+        Raises:
+            ValueError: if one of them has a value that it cannot have.
+        """
+        choices = {"direction": direction, "title": title, "costs": costs, "only": only, "width": width, "theme": theme}
+        return _diagram(self._analysis, level, choices)
 
     def build(
         self,
@@ -349,3 +364,9 @@ def _built(factory: Callable[..., torch.nn.Module], arguments: Mapping[str, Any]
             message = f"dropout = {shown(value)}: expected a probability, 0 to 1"
             raise ValueError(message)
     return factory(**arguments)
+
+
+def _diagram(analysis: Analysis, level: str, choices: dict[str, Any]) -> graphviz.Source:
+    from archdsl.targets.dot.writer import diagram
+
+    return diagram(without_identities(analysis.network), level, **choices)

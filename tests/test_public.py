@@ -42,7 +42,9 @@ SIGNATURES = {
     "transfer_weights": "base, state_dict, arch, source='archdsl', key='', **rules",
     "Architecture.build": "self, without=(), target='train', fitted=None, num_classes=None, **arguments",
     "Architecture.cost": "self, by='stage'",
-    "Architecture.diagram": "self, level='stage'",
+    "Architecture.diagram": (
+        "self, level='stage', direction='tb', title=True, costs=True, only=None, width=None, theme='auto'"
+    ),
     "Architecture.difference_from": "self, base",
     "Architecture.fit_memory": "self, max_activation, batch, without=()",
     "Architecture.memory": "self, batch",

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.compare import compare, difference_json
-from archdsl.analysis.cost import LEVELS
 from archdsl.commands.common import analysed_pair
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import PairOptions, pair_arguments
-from archdsl.commands.pictures import picture_format, write_picture
+from archdsl.commands.pictures import PictureOptions, picture_arguments, picture_format, write_picture
 
 if TYPE_CHECKING:
     from archdsl.analysis.compare import Difference
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = (
-    ("diff slow_r50 slowfast_r50", "Compare two networks."),
+    ("diff slow_r50 slowfast_r50 --summary", "Compare two networks in a few lines."),
     (
         "diff my_model.arch --set width=96 -o wider.svg",
         "Compare a network with a wider one, and draw both.",
@@ -35,23 +34,23 @@ def arguments(parser: Parser) -> None:
     pair_arguments(parser, "The other network (default: BASE, with --set, --clip and --like).")
     output = parser.group("output")
     output.add_argument("--check", action="store_true", help="Exit with 1 if the networks differ.")
-    output.add_argument("--json", action="store_true", help="Print JSON in place of text.")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="Print JSON in place of text.")
+    form.add_argument("--summary", action="store_true", help="Print a few lines in place of all differences.")
     output.add_argument(
         "-o", "--output", metavar="FILE", help="Also draw both networks side by side: .svg, .png, .pdf or .dot."
     )
-    output.add_argument(
-        "--level", choices=LEVELS, default="stage", help="Draw stages, blocks or layers (default: stage)."
-    )
+    picture_arguments(parser)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PairOptions):
+class Options(PairOptions, PictureOptions):
     """Options of `archdsl diff`."""
 
     check: bool
     json: bool
+    summary: bool
     output: str | None
-    level: str
 
 
 def run(options: Options) -> int:
@@ -65,13 +64,18 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(_json(difference, *sides), indent=2, ensure_ascii=False))
     else:
-        from archdsl.commands.diff_text import difference_lines
+        from archdsl.commands.diff_text import difference_lines, summary_lines
 
-        print("\n".join(difference_lines(difference, *map(shlex.join, sides))))
+        lines = summary_lines if options.summary else difference_lines
+        print("\n".join(lines(difference, *map(shlex.join, sides))))
     if output is not None:
         from archdsl.targets.dot.diff import difference_diagram
 
-        write_picture(difference_diagram(difference, base.network, arch.network, options.level), output)
+        write_picture(
+            lambda: difference_diagram(difference, base.network, arch.network, **options.choices()),
+            output,
+            quiet=options.quiet,
+        )
     show_diagnostics(dict.fromkeys([*base.warnings, *arch.warnings]))
     return int(options.check and difference.differ)
 

@@ -13,7 +13,8 @@ from archdsl.core.table import aligned
 from archdsl.core.values import written
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Window
-from archdsl.targets.dot.style import shape_text, value_text
+from archdsl.targets.dot.edits import FOLLOWS, statuses_of
+from archdsl.targets.dot.style import multiply_adds, parameters, shape_text, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +43,51 @@ def difference_lines(difference: Difference, base: str, arch: str) -> list[str]:
     ):
         lines += ["", _heading(what, same, entries), *table(difference)] if entries else []
     return lines
+
+
+def summary_lines(difference: Difference, base: str, arch: str) -> list[str]:
+    """Return a few lines: the specs, the cost, and what was edited, follows, is new or gone, stage by stage."""
+    lines = aligned([("base", difference.base.name, base), ("spec", difference.arch.name, arch)], numbers=0)
+    edits = [f"{e.name} {_both(e, str)}" for e in difference.parameters if e.status == CHANGED]
+    rows = [("parameters of the spec", ", ".join(edits))] if edits else []
+    if not difference.differ:
+        return [*lines, *aligned(rows, numbers=0), SAME_NETWORK] if rows else [*lines, SAME_NETWORK]
+    one, other = difference.base.cost, difference.arch.cost
+    rows += [
+        ("parameters", _change(parameters, one.params, other.params)),
+        ("multiply-adds", _change(multiply_adds, one.macs, other.macs)),
+    ]
+    rows += [(word, names) for word, names in _by_status(difference) if names]
+    return [*lines, *aligned(rows, numbers=0)]
+
+
+def _change(form: Callable[[int], str], base: int, arch: int) -> str:
+    return f"{form(base)} → {form(arch)} ({percentage(base, arch)})" if base != arch else f"{form(base)}, the same"
+
+
+def _by_status(difference: Difference) -> list[tuple[str, str]]:
+    """Return the stages with layers of each status, as folded names; a stage is named once, for its largest change."""
+    statuses = statuses_of(difference)
+    stages = [e.name for e in difference.stages]
+    found: dict[str, set[str]] = {}
+    for name, status in statuses.items():
+        inside = [s for s in stages if name == s or name.startswith(f"{s}.")]
+        found.setdefault(max(inside, key=len) if inside else name, set()).add(status)
+    marks: dict[str, list[str]] = {}
+    for stage, inner in found.items():
+        marks.setdefault(_largest(inner), []).append(stage)
+    words = ((CHANGED, "changed"), (FOLLOWS, "follows"), (NEW, "new"), (GONE, "gone"))
+    return [
+        (word, ", ".join(name for name, *_ in folded((s, "") for s in marks.get(mark, ())))) for mark, word in words
+    ]
+
+
+def _largest(statuses: set[str]) -> str:
+    """Return the status of a stage by those of its layers."""
+    different = statuses - {SAME}
+    if different <= {FOLLOWS}:
+        return FOLLOWS if different else SAME
+    return next(iter(statuses)) if len(statuses) == 1 else CHANGED
 
 
 def _section(heading: str, lines: list[str]) -> list[str]:

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.analysis.cost import LEVELS
 from archdsl.commands.common import analysed
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
-from archdsl.commands.pictures import FORMAT_OF, draw, picture_format
+from archdsl.commands.pictures import FORMAT_OF, PictureOptions, draw, picture_arguments, picture_format
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
 
 EXAMPLES = (
     ("draw my_model.arch -o my_model.svg", "Draw the stages of a network."),
-    ("draw my_model.arch -o my_model.pdf --level block", "Draw its blocks, for a paper."),
+    ("draw my_model.arch -o my_model.pdf --level block --width 240pt", "Draw its blocks, for a column of a paper."),
 )
 
 
@@ -29,18 +28,17 @@ def arguments(parser: Parser) -> None:
     output.add_argument(
         "-o", "--output", required=True, metavar="FILE", help=f"File to write: {', '.join(FORMAT_OF)}.",
     )  # fmt: skip
-    output.add_argument(
-        "--level", choices=LEVELS, default="stage", help="Draw stages, blocks or layers (default: stage)."
-    )
+    picture_arguments(parser)
+    output.add_argument("--only", metavar="STAGE", help="Draw one stage, or the head, of all paths.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SpecOptions):
+class Options(SpecOptions, PictureOptions):
     """Options of `archdsl draw`."""
 
     spec: str
     output: str
-    level: str
+    only: str | None
 
 
 def run(options: Options) -> int:
@@ -48,6 +46,6 @@ def run(options: Options) -> int:
     output = Path(options.output)
     picture_format(output)
     analysis = analysed(options.spec, options)
-    draw(analysis.network, output, options.level)
+    draw(analysis.network, output, only=options.only, quiet=options.quiet, **options.choices())
     show_diagnostics(analysis.warnings)
     return 0

@@ -12,18 +12,14 @@ THEMES = ("light", "dark")
 
 
 def themed(arch: archdsl.Architecture, name: str, level: str = "stage") -> dict[str, str]:
-    """Return a diagram as SVG for each theme, by file name.
-
-    A diagram has a style sheet for dark pages, which asks the system; here it is always, or never, in force.
-    """
-    diagram = arch.diagram(level)
-    source = "".join(diagram.source)
-    svg = diagram.picture("svg").decode()
-    mark = f"<!-- drawn from {digest(source)} -->\n"
-    condition = "@media (prefers-color-scheme: dark)"
-    assert condition in svg
-    texts = {"light": svg.replace(condition, "@media not all"), "dark": svg.replace(condition, "@media all")}
-    return {f"{name}-{theme}.svg": text.replace("<svg", f"{mark}<svg", 1) for theme, text in texts.items()}
+    """Return a diagram as SVG for each theme, by file name."""
+    pictures: dict[str, str] = {}
+    for theme in THEMES:
+        diagram = arch.diagram(level, theme=theme)
+        svg = diagram.picture("svg").decode()
+        mark = f"<!-- drawn from {digest(''.join(diagram.source))} -->\n"
+        pictures[f"{name}-{theme}.svg"] = svg.replace("<svg", f"{mark}<svg", 1)
+    return pictures
 
 
 def digest(source: str) -> str:

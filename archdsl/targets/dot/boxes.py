@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import Cost, node_cost
-from archdsl.core.values import describe
 from archdsl.ir.regions import Block
+from archdsl.targets.dot.copies import Copies
 from archdsl.targets.dot.fold import Item, Run, flattened, nodes_of, runs
-from archdsl.targets.dot.style import identifier, layer_text, value_text
+from archdsl.targets.dot.settings import settings_of
+from archdsl.targets.dot.style import identifier, layer_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +33,9 @@ class Box:
     chain: bool = True  # `parts` are the layers or blocks inside, not the block's arguments
     above: str = ""  # name of the stage, if the box is the whole stage
     count: int = 1
-    look: str = "box"  # or "stack", "merge", "input"
+    look: str = "box"  # or "stack", "merge", "input", "bare"
+    block: Block | None = None  # whose settings are shown
+    settings: dict[str, str] = field(default_factory=dict[str, str])  # of the block, which `parts` list
 
 
 @dataclass(eq=False)
@@ -47,6 +50,7 @@ class Frame:
     entry: int = -1
     count: int = 1
     above: str = ""  # name of the stage, if the frame is the whole stage
+    parts: list[str] = field(default_factory=list[str])  # settings that all its boxes share
 
     @property
     def first(self) -> str:
@@ -68,16 +72,13 @@ class Boxes:
     """Builder of boxes and frames from the items of regions; records which box draws which layer."""
 
     def __init__(self, network: Network, level: str, prefix: str = "") -> None:
-        self.network = network
-        self.level = level
+        self.network, self.level = network, level
         self.prefix = prefix  # of all ids, where two networks are in one diagram
         self.home: dict[int, Box] = {}
         self.frames: dict[int, list[Frame]] = {}  # enclosing frames of each layer, the outermost first
-        self.varying: set[int] = set()  # drawn layers whose attributes differ between the folded copies
-        self._drawn: dict[int, int] = {}  # a folded layer -> the one in the first copy
-        self._copy: dict[int, list[tuple[int, int]]] = {}  # the runs of a layer, with the index of its copy in each
+        self.copies = Copies(network)
         self._ids: set[str] = set()
-        self._runs = 0
+        self._inside = 0  # how many frames of blocks are around what is being made
 
     # --- making ---
 
@@ -139,20 +140,38 @@ class Boxes:
                 result += self._stacks([item for run in group for item in run.items if isinstance(item, int)])
                 continue
             for run in group:
-                self._note(run)
-                if len(run.items) == 1 and isinstance(block := run.items[0], Block):
-                    result.append(self._block_box(block, run))
-                else:
+                self.copies.note(run)
+                if len(run.items) > 1 or not isinstance(block := run.items[0], Block):
                     result.append(self._repeat(run, self._blocks(run.items)))
+                elif self._is_composite(block):
+                    result.append(self._block_frame(block, run))
+                else:
+                    result.append(self._block_box(block, run))
         return result
+
+    def _is_composite(self, block: Block) -> bool:
+        """Return True if all weights of a block are in blocks inside of it, which are drawn then."""
+        inside = list(flattened(block.items))
+        own = [self.network.node(i) for i in inside if isinstance(i, int)]
+        return len(own) < len(inside) and len(inside) > 1 and not any(node.is_module for node in own)
+
+    def _block_frame(self, block: Block, run: Run) -> Frame:
+        self._inside += 1
+        inner = self._blocks(list(flattened(block.items)))
+        self._inside -= 1
+        name = self.unique(block.name or block.title)
+        return self._frame(Frame(name, block.title, inner, "block", run.copies[0], count=run.times))
 
     def _block_box(self, block: Block, run: Run) -> Box:
         inside = list(flattened(block.items))
-        values, defaults = block.arguments.values, block.arguments.defaults
-        shown = {k: v for k, v in values.items() if k not in defaults and not _is_usual(block, k, v)}
-        brief = len(inside) <= DETAILED or not shown
-        inner = self._summary(inside) if brief else [f"{k} {value_text(v)}" for k, v in shown.items()]
-        return self._box(Box(self.unique(block.name), run.copies[0], block.title, inner, brief, count=run.times))
+        settings = settings_of(self.network, block)
+        brief = not settings or (len(inside) <= DETAILED and not self._inside)
+        box = Box(self.unique(block.name), run.copies[0], block.title, chain=brief, count=run.times)
+        if brief:
+            box.parts = self._summary(inside)
+        else:
+            box.block = block
+        return self._box(box)
 
     def _layers(self, items: list[Item]) -> list[Box | Frame]:
         result: list[Box | Frame] = []
@@ -161,7 +180,7 @@ class Boxes:
                 result += self._stacks([item for run in group for item in run.items if isinstance(item, int)])
                 continue
             for run in group:
-                self._note(run)
+                self.copies.note(run)
                 result.append(self._layer_frame(run))
         return result
 
@@ -219,33 +238,20 @@ class Boxes:
         layer = self.network.node(item).layer
         return layer_text(layer, settings=detailed and (layer.heavy or layer.category == "sampling"))
 
-    # --- folding ---
-
-    def _note(self, run: Run) -> None:
-        """Record the layer of the first copy that is drawn for each layer of the other copies."""
-        if run.times == 1:
-            return
-        self._runs += 1
-        for index, copy in enumerate(run.copies):
-            for first, n in zip(run.copies[0], copy, strict=True):
-                self._copy.setdefault(n, []).append((self._runs, index))
-                if index:
-                    self._drawn[n] = first
-                    if str(self.network.node(n).layer.values()) != str(self.network.node(first).layer.values()):
-                        self.varying.add(first)
-
-    def drawn(self, number: int) -> int:
-        """Return the layer that is drawn for this one: itself, or its counterpart in the first copy of a run."""
-        while number in self._drawn:
-            number = self._drawn[number]
-        return number
-
-    def folded_away(self, source: int, target: int) -> bool:
-        """Return True if an edge is between two copies of a run, or inside a copy that is not drawn."""
-        copies = dict(self._copy.get(source, ()))
-        return any(run in copies and (index or copies[run]) for run, index in self._copy.get(target, ()))
-
     # --- figures ---
+
+    def complete(self) -> list[Box]:
+        """Fill in the settings of blocks, when all folds are known, and return all boxes."""
+        boxes = list(dict.fromkeys(self.home.values()))
+        for box in boxes:
+            if box.block is not None:
+                box.settings = settings_of(self.network, box.block, self.copies.represented[box.nodes[0]])
+                box.parts = list(box.settings.values())
+        return boxes
+
+    def home_of(self, number: int) -> Box:
+        """Return the box that draws a layer, or its counterpart in the first copy of a run."""
+        return self.home[self.copies.drawn(number)]
 
     def cost(self, nodes: Iterable[int]) -> Cost:
         """Return the total cost of some layers."""
@@ -262,15 +268,3 @@ class Boxes:
         if "attention" in totals:
             return "attention"
         return max(totals, key=lambda c: totals[c]) if totals else ""
-
-
-def _is_usual(block: Block, name: str, value: Any) -> bool:
-    """Return True if the argument of a block equals the default of its parameter."""
-    parameter = next((p for p in block.signature.parameters if p.name == name), None)
-    if parameter is None or parameter.default is None:
-        return False
-    if parameter.number is not None:
-        return parameter.number == value
-    if parameter.default in block.arguments.values:
-        return block.arguments.values[parameter.default] == value
-    return parameter.default == describe(value).strip("`")

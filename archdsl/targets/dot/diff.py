@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
-
+from archdsl.core.changes import CHANGED, GONE, NEW
 from archdsl.ir.regions import Stage
 from archdsl.lowering import without_identities
-from archdsl.targets.dot.boxes import first_id
-from archdsl.targets.dot.labels import legend, title_label
+from archdsl.targets.dot.drawing import Drawing
+from archdsl.targets.dot.edits import FOLLOWS, statuses_of
+from archdsl.targets.dot.labels import heading, notes
 from archdsl.targets.dot.layout import lay_out
-from archdsl.targets.dot.marks import mark_legend, marks_of
+from archdsl.targets.dot.look import Choices
+from archdsl.targets.dot.marks import marks_of
+from archdsl.targets.dot.page import Page, TooWide
 from archdsl.targets.dot.style import identifier
-from archdsl.targets.dot.writer import LEVELS, Diagram, Writer, set_looks
+from archdsl.targets.dot.writer import Diagram
 
 if TYPE_CHECKING:
     from archdsl.analysis.compare import Difference
     from archdsl.ir.network import Network
-    from archdsl.targets.dot.layout import Cell, Layout
+    from archdsl.targets.dot.boxes import Box, Frame
+    from archdsl.targets.dot.layout import Layout
+    from archdsl.targets.dot.look import Look
+    from archdsl.targets.dot.marks import Marks
 
 
 class Side(NamedTuple):
@@ -28,42 +33,49 @@ class Side(NamedTuple):
     network: Network
     layout: Layout
 
-    def stages(self) -> dict[str, Cell]:
-        """Return the first cell of each stage of each path, by the name of the part."""
-        stages: dict[str, Cell] = {}
+    def stages(self) -> dict[str, tuple[int, Box | Frame]]:
+        """Return the row and the first box of each stage of each path, by the name of the part."""
+        stages: dict[str, tuple[int, Box | Frame]] = {}
         for cell in self.layout.cells:
             if isinstance(cell.part, Stage):
-                stages.setdefault(self.network.node(cell.nodes[0]).region.top.name, cell)
+                name = self.network.node(cell.nodes[0]).region.top.name
+                stages.setdefault(name, (cell.row, cell.items[0]))
         return stages
 
 
-def difference_diagram(difference: Difference, base: Network, arch: Network, level: str = "stage") -> Diagram:
-    """Return the diagram of a comparison: the base on the left, the other network on the right.
+def difference_diagram(
+    difference: Difference, base: Network, arch: Network, level: str = "stage", **choices: Any
+) -> Diagram:
+    """Return the diagram of a comparison: the base first, the other network beside it. `choices` are as in `Choices`.
 
     Raises:
-        ValueError: if there is no such level.
+        ValueError: if there is no such level, direction or theme, or the picture cannot be as narrow as `width`.
     """
-    if level not in LEVELS:
-        message = f"`{level}` is not a level of a diagram; there are {', '.join(LEVELS)}"
-        raise ValueError(message)
-    left, right = _side("base", base, level), _side("spec", arch, level)
-    statuses = {e.name: e.status for e in difference.layers}
+    chosen = Choices(level=level, **choices)
+    sides = _side("base", base, level), _side("spec", arch, level)
+    (left, right), statuses = sides, statuses_of(difference)
     marks = marks_of((left.network, left.layout.boxes), (right.network, right.layout.boxes), statuses)
-    dot: Any = graphviz.Digraph(identifier(f"{base.name}_{arch.name}"))
-    set_looks(dot, level)
-    writers: list[Writer] = []
-    for side, own in zip((left, right), marks, strict=True):
-        with dot.subgraph(name=f"cluster_{side.name}") as inside:
-            inside.attr(label=title_label(side.network, (), side.name), style="rounded", color="#8c8c8c", margin="14")
-            inside.attr(**{"class": "side"})
-            writers.append(Writer(inside, side.network, side.layout, own))
-            writers[-1].write()
-    _side_by_side(dot, left, right)
-    categories = list(dict.fromkeys(c for w in writers for c in w.categories()))
-    tables = "".join(f"<tr><td>{table}</td></tr>" for table in (legend(categories), mark_legend()))
-    dot.attr(label=f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1">{tables}</table>>')
-    dot.attr(**{"class": "archdsl"})
-    return Diagram(dot.source)
+    narrowest = 0.0
+    for look in chosen.looks():
+        page = _page(sides, marks, chosen, look)
+        width = page.size[0]
+        if chosen.most is None or width <= chosen.most:
+            return Diagram(page.source(), page.size, chosen)
+        narrowest = min(narrowest or width, width)
+    raise TooWide(chosen, narrowest)
+
+
+def _page(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices, look: Look) -> Page:
+    """Return the page with both networks, their stages of one name level with each other."""
+    drawings = [Drawing(s.network, s.layout, look, own) for s, own in zip(sides, marks, strict=True)]
+    _align(sides, drawings)
+    page = Page(identifier("_".join(s.network.name for s in sides)), chosen, look)
+    for side, drawing in zip(sides, drawings, strict=True):
+        titles = heading(side.network, look, max(drawing.width, 160.0), side.name)
+        page.side(side.name, drawing, titles if chosen.title else ())
+    notes_ = list(dict.fromkeys(text for side in sides for text in side.layout.notes))
+    page.head((), notes(look, notes_, page.room, explained=chosen.title), (CHANGED, FOLLOWS, NEW, GONE))
+    return page
 
 
 def _side(name: str, network: Network, level: str) -> Side:
@@ -71,20 +83,17 @@ def _side(name: str, network: Network, level: str) -> Side:
     return Side(name, drawn, lay_out(drawn, level, f"{name}."))
 
 
-def _side_by_side(dot: Any, left: Side, right: Side) -> None:
-    """Align the first inputs, and the stages of the same name, as far as their order agrees on both sides."""
-    pairs = [(left.layout.inputs[0].id, right.layout.inputs[0].id)]
-    others = right.stages()
+def _align(sides: tuple[Side, Side], drawings: list[Drawing]) -> None:
+    """Move stages of the same name to the same level, as far as their order agrees on both sides."""
+    one, other = drawings
+    floors: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    right = sides[1].stages()
     done = taken = 0
-    for name, cell in left.stages().items():
-        other = others.get(name)
-        if other is not None and cell.row > done and other.row > taken:
-            pairs.append((first_id(cell.items), first_id(other.items)))
-            done, taken = cell.row, other.row
-    for index, (one, other) in enumerate(pairs):
-        with dot.subgraph() as same:
-            same.attr(rank="same")
-            same.node(one)
-            same.node(other)
-            if not index:
-                same.edge(one, other, style="invis", weight="0")
+    for name, (row, item) in sides[0].stages().items():
+        if name not in right or row < done or right[name][0] < taken:
+            continue
+        done, taken = row, right[name][0]
+        level = max(one.start(item), other.start(right[name][1]))
+        floors[0][item.id] = floors[1][right[name][1].id] = level
+        one.place(floors[0])
+        other.place(floors[1])

@@ -1,132 +1,179 @@
-"""HTML-like labels of the boxes and frames of a diagram, its title and its legend."""
+"""Content of the boxes and titles of a diagram, of its heading and its legend."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import Cost, total_cost
-from archdsl.targets.dot.marks import mark_cell, mark_text
+from archdsl.targets.dot.marks import mark_border, mark_span
 from archdsl.targets.dot.style import (
     COLOURS,
     DASHED,
+    INK,
+    LIGHT_INK,
     LINE,
     SOFT,
-    bold,
     colour,
     figures,
     layer_text,
-    markup,
     multiply_adds,
     parameters,
     shape_text,
-    small,
     wrapped,
 )
+from archdsl.targets.dot.text import Cell, Line, Span, Table, Text, broken, line_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.ir.network import Network
     from archdsl.targets.dot.boxes import Box, Boxes, Frame
+    from archdsl.targets.dot.look import Look
     from archdsl.targets.dot.marks import Marks
 
-LEGEND_COLUMNS = 5
-SLACK = "&#160;" * 3  # room for wider letters, if the viewer substitutes the font
+Content = Text | Table
+NARROW = 24  # characters of a line below which figures stand under the text
 
 
-def box_label(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
-    """Return the label of a box: lines of text, or the table of a stack."""
-    if box.look == "stack":
-        return _stack(network, boxes, box, marks)
-    word = mark_text(marks.box(box))
-    if box.look == "merge":
-        return f"<{' '.join(filter(None, (markup(box.title), word)))}>"
-    if box.look == "input":
-        return f"<{'<br/>'.join(filter(None, (bold(box.title), small('input'), word)))}>"
-    title = _times(box.title, box.count)
-    parts = wrapped(box.parts) if box.chain else wrapped(box.parts, ", ")
-    lines = [bold(box.above), *([markup(title)] if box.above and title else [bold(title)])]
-    lines += [markup(p) for p in parts]
-    lines.append(small(_total(boxes.cost(box.nodes), box.count)))
-    return "<" + "<br/>".join(line for line in (*lines, word) if line) + ">"
+class Labels:
+    """Writer of labels for the boxes of one network."""
+
+    def __init__(self, network: Network, boxes: Boxes, look: Look, marks: Marks) -> None:
+        self.network = network
+        self.boxes = boxes
+        self.look = look
+        self.marks = marks
+
+    def box(self, box: Box) -> Content:
+        """Return the content of a box: lines of text, or the table of a stack."""
+        size, mark = self.look.type_size, self._word(self.marks.box(box))
+        if box.look == "stack":
+            return self._stack(box)
+        if box.look == "merge":
+            word = (Span("\u00a0", size), *mark) if mark else ()
+            return Text(((Span(box.title, size), *word),), (size * 0.6, 2), (size * 2.6, size * 1.6))
+        if box.look == "input":
+            lines = [(Span(box.title, size, bold=True),), (Span("input", self.look.small, colour=SOFT),)]
+            return Text((*lines, *([mark] if mark else [])), (size * 0.7, 3), (size * 4, 0))
+        if box.look == "bare":
+            return Text(((Span(box.title, size, colour=self.outside),),), (3, 1))
+        lines = self._lines(box)
+        return Text((*lines, *([mark] if mark else [])), (size * 0.7, size * 0.35), (size * 6, size * 1.9))
+
+    @property
+    def outside(self) -> str:
+        """The colour of text outside of boxes."""
+        return LIGHT_INK if self.look.dark else INK
+
+    def _lines(self, box: Box) -> list[Line]:
+        size, length = self.look.type_size, self.look.line_length
+        title = _times(box.title, box.count)
+        parts = wrapped(box.parts, " → " if box.chain else ", ", length, min(14, length // 2))
+        lines = [(Span(t, size, bold=bold),) for t, bold in ((box.above, True), (title, not box.above)) if t]
+        lines = lines[:1] if box.above == title else lines
+        lines += [line for part in parts for line in broken(part, length, size)]
+        return lines + self._figures(self._cost(box.nodes, box.count))
+
+    def _cost(self, nodes: Sequence[int], count: int = 1) -> str:
+        cost = self.boxes.cost(nodes)
+        return figures(Cost(cost.params * count, cost.macs * count)) if self.look.costs else ""
+
+    def _figures(self, text: str) -> list[Line]:
+        return [(Span(text, self.look.small, colour=SOFT),)] if text else []
+
+    def _word(self, mark: str) -> Line:
+        return mark_span(mark, self.look.small) if mark else ()
+
+    def _stack(self, box: Box) -> Table:
+        size, length = self.look.cell, self.look.line_length
+        cells: list[Cell] = []
+        title = _times(box.title, box.count)
+        above = [Span(box.above, size, bold=True)] if box.above else []
+        above += [Span(("\u00a0\u00a0" if above else "") + title, size)] if title else []
+        if above:
+            cells.append(Cell((tuple(above),), looks=f'bgcolor="#ffffff" color="{LINE}"', head=True))
+        for number in box.nodes:
+            layer = self.network.node(number).layer
+            text = layer_text(layer, settings=number not in self.boxes.copies.varying) + self.boxes.copies.varied(
+                number
+            )
+            mark = self.marks.layer(self.network.node(number))
+            looks = f'bgcolor="{colour(layer.category)}" {mark_border(mark, dashed=layer.category in DASHED)}'
+            lines = broken(text, length + 4, size)
+            if mark:
+                lines = (*lines[:-1], (*lines[-1], Span("\u00a0\u00a0", size), *self._word(mark)))
+            numbers = self._figures(self._cost([number]))
+            cells.append(Cell(lines, numbers[0] if numbers else (), looks, below=length < NARROW))
+        return Table(tuple(cells))
+
+    def frame(self, frame: Frame) -> Text:
+        """Return the title of a frame: name, block, cost of the layers inside, and settings that its boxes share."""
+        size = self.look.type_size - 1
+        title = _times(frame.title, frame.count)
+        if not title and not frame.parts:
+            return Text(())
+        numbers = "" if frame.kind == "lane" else self._cost(frame.nodes)
+        numbers += " each" if numbers and frame.count > 1 else ""
+        name = Span(frame.above or title, size, bold=frame.kind in ("lane", "stage") or bool(frame.above))
+        spans = [name, *([Span(f"\u00a0\u00a0{title}", size)] if frame.above not in ("", title) else [])]
+        roomy = self.look.line_length >= NARROW
+        figure = Span(("\u00a0\u00a0" if roomy else "") + numbers, self.look.small, colour=SOFT)
+        first: Line = (*spans, figure) if numbers and roomy else tuple(spans)
+        lines: list[Line] = [first]
+        lines += [(figure,)] if numbers and not roomy else []
+        for part in wrapped(frame.parts, ", ", self.look.line_length, self.look.line_length):
+            lines += broken(part, self.look.line_length, self.look.small)
+        return Text(tuple(line for line in lines if line[0].text), (size * 0.6, 2))
+
+    def shape(self, text: str) -> Text:
+        """Return the label of an edge, above a horizontal line in two lines of text."""
+        parts = [text]
+        if self.look.wide and text.count("×") > 2:
+            channels, frames, rest = text.split("×", 2)
+            parts = [f"{channels}×{frames}×", *rest.split(" + ")]
+            parts[2:] = [f"+ {more}" for more in parts[2:]]
+        return Text(tuple((Span(part, self.look.small, colour=self.outside),) for part in parts))
 
 
-def frame_label(boxes: Boxes, frame: Frame) -> str:
-    """Return the title of a frame, with the cost of the layers inside."""
-    title = _times(frame.title, frame.count)
-    if not title:
-        return ""
-    numbers = figures(boxes.cost(frame.nodes))
-    if numbers and frame.count > 1:
-        numbers += " each"
-    if frame.kind == "lane":
-        return f"<{bold(title)}>"
-    text = bold(frame.above or title) + ("&#160;&#160;" + markup(title) if frame.above else "")
-    if frame.kind == "block":
-        text = markup(title)
-    return f"<{text}{'&#160;&#160;' + small(numbers) if numbers else ''}>"
-
-
-def title_label(network: Network, categories: Sequence[str], side: str = "") -> str:
-    """Return the diagram's title: name, size, input shape, legend; `side` labels one of two networks side by side."""
-    cost = total_cost(network)
+def heading(network: Network, look: Look, width: float, side: str = "") -> tuple[Text, Text]:
+    """Return the name and the size of a network, in lines of at most `width` points where the parts allow it."""
+    ink = LIGHT_INK if look.dark else INK
+    size = look.type_size
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
-    size = f"{parameters(cost.params)} parameters · {multiply_adds(cost.macs)} multiply-adds · input {clips}"
-    which = f'<font point-size="10" color="{SOFT}">{markup(side)}</font>&#160;&#160;' if side else ""
-    rows = [
-        f'<tr><td>{which}<font point-size="15">{bold(network.name)}</font></td></tr>',
-        f'<tr><td><font point-size="10">{markup(size)}</font></td></tr>',
-        *([] if side else [f"<tr><td>{legend(categories)}</td></tr>"]),
-    ]
-    return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1">{"".join(rows)}</table>>'
+    cost = total_cost(network)
+    parts = [f"{parameters(cost.params)} parameters", f"{multiply_adds(cost.macs)} multiply-adds"] if look.costs else []
+    name = Span(network.name, size + 4, bold=True, colour=ink)
+    first = (Span(f"{side}\u00a0\u00a0", size - 1, colour=ink), name) if side else (name,)
+    return Text((first,)), Text(tuple(flowing([*parts, f"input {clips}"], " · ", size - 1, ink, width)))
 
 
-def legend(categories: Sequence[str]) -> str:
-    """Return a table of the categories and their colours."""
+def notes(look: Look, common: Sequence[str], width: float, *, explained: bool) -> Text:
+    """Return the explanation of the figures, if asked for, and the settings that all blocks of a name share."""
+    ink, size = LIGHT_INK if look.dark else INK, look.small
+    figures_ = ["in boxes: parameters · multiply-adds"] if look.costs else []
+    lines = flowing([*figures_, "at arrows: channels×frames×height×width"], "; ", size, ink, width) if explained else []
+    for text in common:
+        lines += flowing(text.split(", "), ", ", size, ink, width)
+    return Text(tuple(lines))
+
+
+def flowing(parts: Sequence[str], between: str, size: float, ink: str, width: float) -> list[Line]:
+    """Return parts in as few lines of at most `width` points as they allow."""
+    lines: list[str] = []
+    for part in parts:
+        joined = f"{lines[-1]}{between}{part}" if lines else part
+        if lines and line_width((Span(joined, size),)) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(part)
+    return [(Span(line, size, colour=ink),) for line in lines]
+
+
+def legend(categories: Sequence[str]) -> list[str]:
+    """Return the categories of a legend, in order."""
     known = [c for c in COLOURS if c in categories and c != "input"]
-    ordered = known + [c for c in dict.fromkeys(categories) if c not in COLOURS]
-    cells = [
-        f'<td border="1" color="{LINE}" bgcolor="{colour(c)}"{_dashes(c)}><font point-size="9">{markup(c)}</font></td>'
-        for c in ordered
-    ]
-    lines = [cells[i : i + LEGEND_COLUMNS] for i in range(0, len(cells), LEGEND_COLUMNS)]
-    rows = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
-    return (
-        f'<table align="center" border="0" cellborder="1" cellspacing="4" cellpadding="2">{rows}</table>'
-        if rows
-        else ""
-    )
-
-
-def _dashes(category: str) -> str:
-    return ' style="dashed"' if category in DASHED else ""
+    return known + [c for c in dict.fromkeys(categories) if c and c not in COLOURS]
 
 
 def _times(title: str, count: int) -> str:
     return f"{title} ×{count}".strip() if count > 1 else title
-
-
-def _total(cost: Cost, count: int) -> str:
-    return figures(Cost(cost.params * count, cost.macs * count))
-
-
-def _stack(network: Network, boxes: Boxes, box: Box, marks: Marks) -> str:
-    title = _times(box.title, box.count)
-    above = "&#160;&#160;".join([bold(t) for t in (box.above,) if t] + [markup(t) for t in (title,) if t])
-    rows = [f'<tr><td colspan="2" bgcolor="#ffffff" color="{LINE}" align="left">{above}</td></tr>'] if above else []
-    for number in box.nodes:
-        node = network.node(number)
-        text = markup(layer_text(node.layer, settings=number not in boxes.varying)) + SLACK
-        mark = marks.layer(node)
-        text += mark_text(mark) + SLACK if mark else ""
-        look = f'bgcolor="{colour(node.layer.category)}" {mark_cell(mark, _dashes(node.layer.category))}'
-        numbers = small(figures(boxes.cost([number])))
-        if numbers:
-            rows.append(
-                f'<tr><td {look} sides="LTB" align="left">{text}</td>'
-                f'<td {look} sides="TRB" align="right">{numbers}</td></tr>'
-            )
-        else:
-            rows.append(f'<tr><td {look} colspan="2" align="left">{text}</td></tr>')
-    table = 'border="0" cellborder="1" cellspacing="0" cellpadding="2"'
-    return f'<<font point-size="10"><table {table}>{"".join(rows)}</table></font>>'

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.ir.regions import Conversion, Fusion, Head, Lateral, OnPath, PathStart, Shortcut, Stage
-from archdsl.layers.base import CHANNELS, VALUES
-from archdsl.targets.dot.boxes import Boxes
+from archdsl.layers.base import CHANNELS
+from archdsl.targets.dot.boxes import Box, Boxes
+from archdsl.targets.dot.common import share_settings
 from archdsl.targets.dot.fold import flattened, nodes_of
 from archdsl.targets.dot.style import shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from archdsl.ir.network import Network, Node
     from archdsl.ir.regions import InputPlace, Part
-    from archdsl.targets.dot.boxes import Box, Frame
+    from archdsl.targets.dot.boxes import Frame
     from archdsl.targets.dot.fold import Item
 
 
@@ -63,67 +64,99 @@ class Layout:
     inputs: list[Box]
     cells: list[Cell]
     joints: list[Joint]
+    outputs: list[Box] = field(default_factory=list["Box"])
     edges: list[Edge] = field(default_factory=list[Edge])
+    notes: list[str] = field(default_factory=list[str])  # settings that all boxes of a block share
 
 
-def lay_out(network: Network, level: str, prefix: str = "") -> Layout:
-    """Divide a network into boxes, whose ids begin with `prefix`, and place them in rows and lanes."""
+def lay_out(network: Network, level: str, prefix: str = "", only: str | None = None) -> Layout:
+    """Divide a network, or `only` one stage, into boxes, whose ids begin with `prefix`, in rows and lanes.
+
+    Raises:
+        ValueError: if there is no such stage.
+    """
+    parts = _kept(network, only)
     boxes = Boxes(network, level, prefix)
-    inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()]
-    lanes = _lanes(network)
-    placer = _Placer(network, boxes, lanes)
+    inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()] if only is None else []
+    inputs += _entries(network, boxes, parts) if only is not None else []
+    lanes = _lanes(parts)
+    placer = _Placer(network, boxes, lanes, parts)
     cells = placer.cells()
-    frames = [_lane(network, boxes, cells, lane, lanes) for lane in range(len(lanes))]
+    entering = {n for box in inputs for n in box.nodes} if len(lanes) > 1 else set[int]()
+    frames = [
+        _lane(network, boxes, name, [c for c in cells if c.lane == lane], entering) for lane, name in enumerate(lanes)
+    ]
     layout = Layout(boxes, frames, inputs, cells, placer.joints)
+    layout.notes = share_settings([i for c in cells for i in c.items], boxes.complete())
     layout.edges = _Edges(network, layout, placer.row_of).all()
+    _add_outputs(network, layout)
     return layout
 
 
-def _lanes(network: Network) -> list[str]:
+def _kept(network: Network, only: str | None) -> list[Part]:
+    """Return the parts to draw: all of them, or those of a stage."""
+    if only is None:
+        return network.regions
+    parts = [part for part in network.regions if part.stage == only and any(part.nodes())]
+    if not parts:
+        names = dict.fromkeys(p.stage for p in network.regions if isinstance(p, Stage | Head) and any(p.nodes()))
+        message = f"`{only}` is not a stage of {network.name}; there are {', '.join(names)}"
+        raise ValueError(message)
+    return parts
+
+
+def _entries(network: Network, boxes: Boxes, parts: Sequence[Part]) -> list[Box]:
+    """Return a box without a border for each value that enters the parts, with the name of what it comes from."""
+    inside = {n for part in parts for n in part.nodes()}
+    values = dict.fromkeys(u for n in sorted(inside) for u in network.node(n).inputs if u not in inside)
+    return [boxes.single(f"from.{_part_name(network, n)}", n, "bare", _part_name(network, n)) for n in values]
+
+
+def _part_name(network: Network, number: int) -> str:
+    node = network.node(number)
+    return node.region.top.stage or node.region.top.name or node.label
+
+
+def _add_outputs(network: Network, layout: Layout) -> None:
+    """Add a box without a border for the output, or for what reads the values of the drawn stage."""
+    boxes, found = layout.boxes, dict[str, Box]()
+    drawn = {n for cell in layout.cells for n in cell.nodes}
+    for n in sorted(drawn):
+        readers = [v for v in network.graph.successors(n) if v not in drawn]
+        names = [_part_name(network, v) for v in readers] + ["output"] * (n == network.output)
+        for name in dict.fromkeys(names):
+            if name not in found:
+                found[name] = Box(boxes.unique(name if name == "output" else f"to.{name}"), [], name, look="bare")
+                layout.outputs.append(found[name])
+            joints = [j.id for j in layout.joints if j.value == n]
+            source = joints[-1] if joints else boxes.home_of(n).id
+            layout.edges.append(Edge(source, found[name].id, shape_text(network.node(n).shape)))
+
+
+def _lanes(parts: Sequence[Part]) -> list[str]:
     """Return the paths with layers, in the order in which they begin."""
-    places = [u for u in network.regions if isinstance(u, OnPath)]
+    places = [u for u in parts if isinstance(u, OnPath)]
     filled = {u.path for u in places if any(u.nodes())}
     return [p for p in dict.fromkeys(u.path for u in places) if p in filled]
 
 
-def _lane(network: Network, boxes: Boxes, cells: list[Cell], lane: int, names: list[str]) -> Frame:
-    """Return the frame of a path; where there are several paths, its input enters at the frame's title."""
-    own = [c for c in cells if c.lane == lane]
-    nodes = [n for c in own for n in c.nodes]
+def _lane(network: Network, boxes: Boxes, name: str, cells: list[Cell], entering: Collection[int]) -> Frame:
+    """Return the frame of a path; its input enters at the frame's title, if it is one of `entering`."""
+    nodes = [n for c in cells for n in c.nodes]
     first = min(nodes, default=-1)
-    inputs = network.node(first).inputs if first >= 0 and len(names) > 1 else ()
-    entry = inputs[0] if len(inputs) == 1 and inputs[0] in network.inputs.values() else -1
-    return boxes.lane(names[lane], [i for c in own for i in c.items], nodes, entry)
-
-
-def trunk(network: Network, rows: list[list[int]]) -> set[int]:
-    """Return the layers to align vertically: those that every value passes, and the bodies of residuals."""
-    result: set[int] = set()
-    for nodes in rows:
-        last = {n: max(network.graph.successors(n), default=n) for n in nodes}
-        inside = set(nodes)
-        entering = {n for n in nodes if not inside.issuperset(network.node(n).inputs)}
-        reach = max(entering, default=-1)  # the last layer that reads a value from before this one
-        for n in nodes:
-            if reach <= n:
-                result.add(n)
-            reach = max(reach, last[n])
-        for n in reversed(nodes):
-            followers = [network.node(v) for v in network.graph.successors(n)]
-            if len(followers) == 1 and n not in result and followers[0].id in result:
-                (v,) = followers
-                if len(v.inputs) == 1 or (v.layer.joins == VALUES and v.inputs[0] == n):
-                    result.add(n)
-    return result
+    inputs = network.node(first).inputs if first >= 0 else ()
+    entry = inputs[0] if len(inputs) == 1 and inputs[0] in entering else -1
+    return boxes.lane(name, [i for c in cells for i in c.items], nodes, entry)
 
 
 class _Placer:
     """Assigns a row and a lane to each part."""
 
-    def __init__(self, network: Network, boxes: Boxes, lanes: list[str]) -> None:
+    def __init__(self, network: Network, boxes: Boxes, lanes: list[str], parts: Sequence[Part]) -> None:
         self.network = network
         self.boxes = boxes
         self.lanes = lanes
+        self.regions = parts
         self.joints: list[Joint] = []
         self.row_of: dict[int, int] = {}  # of each layer
         self._parts = list(self._divided())
@@ -140,11 +173,11 @@ class _Placer:
     def _divided(self) -> Iterator[tuple[tuple[str, ...], Part, list[Item]]]:
         """Yield the key, the part and the items of each row; a stage split by its lateral takes several rows."""
         fused: dict[str, list[int]] = {}
-        for part in self.network.regions:
+        for part in self.regions:
             if isinstance(part, Fusion):
                 fused.setdefault(part.stage, []).extend(part.nodes())
         seen = Counter[type]()
-        for part in self.network.regions:
+        for part in self.regions:
             items = list(flattened(part.items))
             if isinstance(part, Stage):
                 for above, inside in _split(items, fused.get(part.stage, [])).items():
@@ -179,7 +212,7 @@ class _Placer:
 
         It branches off at a joint, unless its source path has no layers.
         """
-        target = self.lanes.index(part.target)
+        target = self.lanes.index(part.target)  # its fusion is on it
         source = self.lanes.index(part.source) if part.source in self.lanes else None
         lane = target + (0.5 if source is None or source > target else -0.5)
         if source is not None:
@@ -222,16 +255,17 @@ class _Edges:
         """Return the edges between drawn nodes, without duplicates."""
         for node in self.network.all_nodes():
             for index, source in enumerate(node.inputs):
-                if not self.boxes.folded_away(source, node.id):
+                known = all(self.boxes.copies.drawn(n) in self.boxes.home for n in (source, node.id))
+                if known and not self.boxes.copies.folded_away(source, node.id):
                     self._draw(source, node, main=index == 0)
         return list(self._found.values())
 
     def _draw(self, source: int, target: Node, *, main: bool) -> None:
-        value, goal = self.boxes.drawn(source), self.boxes.drawn(target.id)
+        value, goal = self.boxes.copies.drawn(source), self.boxes.copies.drawn(target.id)
         start, end = self.boxes.home[value], self.boxes.home[goal]
         if start is end:
             return
-        at, label = start.id, shape_text(self.network.node(source).shape)
+        at, label = start.id, self._shape(source)
         around = {f.id for f in self.boxes.frames.get(value, ())}
         for joint in self._joints(source, target):
             lane = self.layout.lanes[joint.lane]
@@ -249,6 +283,16 @@ class _Edges:
         main = main and (goal not in self.below or value in self.below)
         main = main and (end.look == "merge" or target.layer.joins != CHANNELS)
         self._add(Edge(at, end.id, label, main and not beside, top=beside))
+
+    def _shape(self, source: int) -> str:
+        """Return the label of a value: its shape; between layers, only where the box that gives it changes it."""
+        node = self.network.node(source)
+        text = shape_text(node.shape)
+        box = self.boxes.home_of(source)
+        entering = self.network.node(box.nodes[0]).input_shapes
+        if box.look == "stack" and any(shape_text(shape) == text for shape in entering):
+            return ""
+        return text
 
     def _joints(self, source: int, target: Node) -> list[Joint]:
         """Return the joints on the way from a value to the layer that reads it, from top to bottom."""

@@ -6,28 +6,35 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.core.changes import CHANGED, GONE, NEW, SAME
+from archdsl.targets.dot.edits import FOLLOWS
 from archdsl.targets.dot.style import LINE
+from archdsl.targets.dot.text import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from archdsl.ir.network import Network, Node
     from archdsl.targets.dot.boxes import Box, Boxes
+    from archdsl.targets.dot.text import Line
 
-COLOUR = {CHANGED: "#b35806", NEW: "#1b7837", GONE: "#b2182b"}  # dark enough for text
-WIDTH = "2.2"
+COLOUR = {CHANGED: "#8f4400", FOLLOWS: "#4b5a6b", NEW: "#14602b", GONE: "#9c1724"}  # dark enough for text
+WIDTH = {CHANGED: "2.2", FOLLOWS: "1.4", NEW: "2.2", GONE: "2.2"}
+STYLE = {FOLLOWS: "dotted", GONE: "dashed"}
+EXPLAINED = {
+    CHANGED: "changed", FOLLOWS: "follows: only shapes or costs differ", NEW: "new", GONE: "gone",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Marks (`new`, `gone`, `changed`) by the id of a box, without prefix, and by the name of a layer in a stack."""
+    """Marks (`new`, `gone`, `changed`, `follows`) by a box's id without prefix, and by a layer's name in a stack."""
 
     prefix: str = ""
     boxes: Mapping[str, str] = field(default_factory=dict[str, str])
     layers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def box(self, box: Box) -> str:
-        """Return `new`, `gone` or `changed` for a box; empty if it is the same."""
+        """Return the mark of a box; empty if it is the same."""
         return self.boxes.get(box.id.removeprefix(self.prefix), "")
 
     def layer(self, node: Node) -> str:
@@ -38,46 +45,38 @@ class Marks:
         """Return the Graphviz attributes of a box, with those of its mark added."""
         if not mark:
             return settings
-        result = settings | {"color": COLOUR[mark], "penwidth": WIDTH, "class": f"{settings['class']} {mark}"}
-        if mark == NEW:
-            result["peripheries"] = "2"
-        if mark == GONE:
-            result["style"] = f"{settings.get('style', 'rounded,filled').removesuffix(',dashed')},dashed"
-        return result
+        return settings | border(mark, settings.get("style", "")) | {"class": f"{settings['class']} {mark}"}
 
 
 UNMARKED = Marks()
 
 
-def mark_text(mark: str) -> str:
-    """Return the word of a mark as part of an HTML-like label."""
-    return f'<font point-size="9" color="{COLOUR[mark]}"><b>{mark}</b></font>' if mark else ""
+def border(mark: str, style: str) -> dict[str, str]:
+    """Return the Graphviz attributes of a mark's border, for a box of some style."""
+    result = {"color": COLOUR[mark], "penwidth": WIDTH[mark]}
+    if mark == NEW:
+        result["peripheries"] = "2"
+    if mark in STYLE:
+        result["style"] = f"{style.removesuffix(',dashed')},{STYLE[mark]}"
+    return result
 
 
-def mark_cell(mark: str, dashes: str) -> str:
-    """Return the border attributes of a layer's cell; `dashes` is the border style of its category."""
+def mark_span(mark: str, size: float) -> Line:
+    """Return the word of a mark."""
+    return (Span(mark, size, bold=True, colour=COLOUR[mark]),)
+
+
+def mark_border(mark: str, *, dashed: bool) -> str:
+    """Return the border attributes of a layer's cell; `dashed` is the border of its category."""
     if not mark:
-        return f'color="{LINE}"{dashes}'
-    return f'color="{COLOUR[mark]}" border="2"' + (' style="dashed"' if mark == GONE else "")
-
-
-def mark_legend() -> str:
-    """Return a table with a sample of each mark."""
-    cells = [f'<td {mark_cell(mark, "")} bgcolor="#ffffff">{_sample(mark)}</td>' for mark in (CHANGED, NEW, GONE)]
-    return f'<table border="0" cellborder="2" cellspacing="4" cellpadding="2"><tr>{"".join(cells)}</tr></table>'
-
-
-def _sample(mark: str) -> str:
-    """Return the word of a mark, in a second border for `new`."""
-    word = f'<font point-size="9">{mark_text(mark)}</font>'
-    inner = f'<table border="1" color="{COLOUR[mark]}" cellborder="0" cellspacing="0" cellpadding="1">'
-    return f"{inner}<tr><td>{word}</td></tr></table>" if mark == NEW else word
+        return f'color="{LINE}"' + (' style="dashed"' if dashed else "")
+    return f'color="{COLOUR[mark]}" border="2"' + (f' style="{STYLE[mark]}"' if mark in STYLE else "")
 
 
 def marks_of(
     one: tuple[Network, Boxes], other: tuple[Network, Boxes], statuses: Mapping[str, str]
 ) -> tuple[Marks, Marks]:
-    """Return the marks of two networks; `statuses` has `new`, `gone`, `changed` or `same` for each layer's name.
+    """Return the marks of two networks; `statuses` has the mark of each layer, or `same`, by its name.
 
     A box is marked if one of its layers differs, or the box of its name on the other side has a layer that this
     side lacks.
@@ -95,7 +94,7 @@ class _Drawn:
         self.boxes: dict[str, list[str]] = {}
         self.layers: dict[str, list[str]] = {}
         for node in network.all_nodes():
-            number = boxes.drawn(node.id)
+            number = boxes.copies.drawn(node.id)
             box = boxes.home[number].id.removeprefix(boxes.prefix)
             self.boxes.setdefault(box, []).append(node.name)
             self.layers.setdefault(network.node(number).name, []).append(node.name)
@@ -113,4 +112,4 @@ class _Drawn:
         distinct = {statuses[name] for name in (*own, *lacking)}
         if distinct == {SAME} or (len(distinct) == 1 and theirs is None):
             return distinct.pop()
-        return CHANGED
+        return FOLLOWS if distinct <= {SAME, FOLLOWS} else CHANGED

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from archdsl.targets.dot.style import STYLE
+from archdsl.targets.dot.style import DARK_PAGE, PAGE, STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -41,8 +41,8 @@ class PictureTooLarge(RenderError):
     """A diagram has more arrows than Graphviz lays out in reasonable time."""
 
 
-def render(source: str, format: str) -> bytes:
-    """Render DOT text as svg, png, pdf or dot.
+def render(source: str, format: str, theme: str = "auto") -> bytes:
+    """Render DOT text as svg, png, pdf or dot; an SVG adapts to dark pages if the theme is `auto`.
 
     Raises:
         PictureTooLarge: if Graphviz would take minutes for it.
@@ -57,10 +57,13 @@ def render(source: str, format: str) -> bytes:
         cure = "`--level stage` draws less, and a name that ends in .dot keeps the text for other programs"
         raise PictureTooLarge(f"a picture of {arrows:,} arrows is too large, at most {MAX_ARROWS:,} are drawn; {cure}")
     if format == "svg":
-        return _with_style(_layout(source, "svg", {}))
+        svg = _layout(source, "svg", {})
+        return _with_style(svg) if theme == "auto" else svg
     if not _has_fonts():
         raise RenderError(NO_FONTS)
-    settings = {"bgcolor": "white"} | ({"dpi": str(PRINT_DPI)} if format == "png" else {})
+    settings = {"bgcolor": f'"{DARK_PAGE if theme == "dark" else PAGE}"'} | (
+        {"dpi": str(PRINT_DPI)} if format == "png" else {}
+    )
     return _layout(source, format, settings)
 
 

@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
 
 FONT = "Helvetica"  # nearly every machine has it, or a sans-serif with the same widths
-INK, SOFT, LINE, LANE = "#1a1a1a", "#555555", "#444444", "#f3f3f3"
-LIGHT_INK, LIGHT_LINE = "#e4e4e4", "#b8b8b8"  # on a dark page
+INK, SOFT, LINE, LANE = "#1a1a1a", "#2b2b2b", "#444444", "#f3f3f3"
+LIGHT_INK, LIGHT_LINE, DARK_LANE, DARK_FRAME = "#e4e4e4", "#b8b8b8", "#20262d", "#7a7a7a"  # on a dark page
+DARK_PAGE, PAGE = "#0d1117", "#ffffff"
 
-# After Paul Tol's light scheme: distinguishable with colour blindness, and pale enough for dark text.
+# Pale enough for dark text, distinguishable with colour blindness (after Paul Tol's light scheme), and of lightness
+# 62 to 100 in steps of about 5, so that they also differ in grey print.
 COLOURS = {
     "input": "#ffffff",
-    "convolution": "#9cc3e6",
-    "attention": "#f4a582",
-    "linear": "#ffbfcb",
-    "norm": "#f2e6a2",
-    "activation": "#d5e08a",
-    "pool": "#7fcdb4",
-    "sampling": "#c3ebfb",
-    "merge": "#dcdcdc",
-    "regularisation": "#f7f7f7",
+    "convolution": "#76a9db",
+    "attention": "#db7d5d",
+    "linear": "#fba7b8",
+    "norm": "#f3e59d",
+    "activation": "#f1f5c6",
+    "pool": "#92d9c0",
+    "sampling": "#d5f0fb",
+    "merge": "#d7d7d7",
+    "regularisation": "#fafafa",
 }
-OTHER = "#dccbe8"
+OTHER = "#bea9da"
 DASHED = ("sampling", "regularisation")  # drawn with a dashed border, for prints without colour
 
 # Boxes keep their pastel fills; text and lines outside of boxes turn light on a dark page.
-# Text of size 9.00 in the title is the text in the boxes of the legend.
 STYLE = f"""<style>
 @media (prefers-color-scheme: dark) {{
-  .archdsl > text, .archdsl .edge text, .archdsl .cluster text, .archdsl .bare text {{ fill: {LIGHT_INK}; }}
-  .archdsl > text[font-size="9.00"] {{ fill: {INK}; }}
+  .archdsl .edge text, .archdsl .bare text {{ fill: {LIGHT_INK}; }}
   .archdsl .edge path, .archdsl .joint ellipse {{ stroke: {LIGHT_LINE}; }}
   .archdsl .edge polygon, .archdsl .joint ellipse {{ fill: {LIGHT_LINE}; stroke: {LIGHT_LINE}; }}
   .archdsl .cluster path {{ stroke: #7a7a7a; fill: #ffffff; fill-opacity: 0.06; }}
@@ -50,7 +50,6 @@ STYLE = f"""<style>
 </style>
 """
 
-_MAX_TEXT = 40
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -75,16 +74,6 @@ def plain(text: str) -> str:
 def markup(text: str) -> str:
     """Escape text for an HTML-like label."""
     return html.escape(plain(text))
-
-
-def bold(text: str) -> str:
-    """Return bold text for an HTML-like label."""
-    return f"<b>{markup(text)}</b>" if text else ""
-
-
-def small(text: str) -> str:
-    """Return small grey text for an HTML-like label."""
-    return f'<font point-size="9" color="{SOFT}">{markup(text)}</font>' if text else ""
 
 
 def identifier(text: str) -> str:
@@ -142,14 +131,14 @@ def shape_text(shape: Any) -> str:
 # --- layers ---
 
 
-def value_text(value: Any) -> str:
-    """Format the value of an attribute."""
+def value_text(value: Any, digits: int = 6) -> str:
+    """Format the value of an attribute, a fraction with some significant digits."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, (float, Fraction)):
-        return f"{float(value):g}"
+        return f"{float(value):.{digits}g}"
     if isinstance(value, Symbol):
         inner = ", ".join(value_text(v) for v in value.arguments)
         return f"{value.name}({inner})" if inner else value.name
@@ -166,17 +155,16 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         value = getattr(layer, name)
         usual = not attribute.required and value == attribute.default
         if name == "kernel" and not (isinstance(attribute, Window) and usual):
-            text = value_text(value)
+            text = value_text(value, 3)
             first.insert(0, re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text)
         elif isinstance(attribute, Initialiser) or usual:
             continue
         elif name == "stride":
-            then.append("stride " + value_text(value))
+            then.append("stride " + value_text(value, 3))
         elif name == "padding":
             then.append(value)
         else:
             (first if attribute.required else then).append(
-                value_text(value) if attribute.required else f"{name}={value_text(value)}"
+                value_text(value, 3) if attribute.required else f"{name}={value_text(value, 3)}"
             )
-    text = " ".join([layer.kind, ", ".join([*first, *then])]).rstrip() if settings else layer.kind
-    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+    return " ".join([layer.kind, ", ".join([*first, *then])]).rstrip() if settings else layer.kind

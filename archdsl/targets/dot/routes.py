@@ -1,0 +1,218 @@
+"""Lines of the edges: straight, with a turn to or from a branch, or beside the boxes that they pass."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from archdsl.targets.dot.layout import Edge
+    from archdsl.targets.dot.pieces import Places, Rect
+
+Point = tuple[float, float]  # (u, v)
+MARGIN = 3.0  # between a line and a box that it passes
+NEAR = 0.5
+CLEAR = 13.0  # of a line that enters a box at its side
+TURN = 30.0  # length of a detour that costs as much as a turn
+
+
+class Router:
+    """Router of edges between placed boxes.
+
+    `entries` and `exits` give the u, from the top of a box, at which a line enters or leaves it at its side.
+    `around` gives the ids of the frames around a drawn node.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        around: Callable[[str], set[str]],
+        entry: Callable[[str], float],
+        leave: Callable[[str], float],
+    ) -> None:
+        self.places = places
+        self.around = around
+        self.entry = entry
+        self.leave = leave
+        self._tracks: list[tuple[float, float, float]] = []  # the u, and the v from and to, of lines that turn
+
+    def route(self, edge: Edge) -> list[Point]:
+        """Return the corners of an edge's line, from the border of its source to that of its target."""
+        obstacles = self._obstacles(edge)
+        blocked: list[Point] = []
+        for path in self._candidates(edge):
+            if not touches(path, obstacles):
+                return path
+            blocked = blocked or path
+        one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
+        return self._detour(edge, obstacles) or blocked or [(one.u1, one.cv), (other.u0, other.cv)]
+
+    def _obstacles(self, edge: Edge) -> list[Rect]:
+        """Return the boxes, the frames and the labels of other values that a line must not touch."""
+        ends = {edge.source, edge.target}
+        inside = self.around(edge.source) | self.around(edge.target)
+        boxes = [r for name, r in self.places.boxes.items() if name not in ends]
+        frames = [r for name, r in self.places.frames.items() if name not in inside and name not in ends]
+        axis = self.places.boxes[edge.source].cv
+        shared = {e for e, r in self.places.labels.items() if e.source == edge.source and abs(r.cv - axis) < NEAR}
+        labels = [r for other, r in self.places.labels.items() if other != edge and other not in shared]
+        return boxes + frames + labels
+
+    def _candidates(self, edge: Edge) -> Iterator[list[Point]]:
+        """Yield lines that an edge may have, the best first."""
+        one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
+        aim = other.u0 + self.entry(edge.target)
+        if edge in self.places.channels:
+            yield from self._beside(edge, one, other, aim)
+        elif abs(one.cu - aim) < NEAR or abs(one.cu - other.cu) < NEAR:
+            yield [(one.cu, _side(one, other.cv)), (one.cu, _side(other, one.cv))]
+        if other.u0 >= one.u1:
+            yield from self._onwards(edge, one, other, aim)
+
+    def _onwards(self, edge: Edge, one: Rect, other: Rect, aim: float) -> Iterator[list[Point]]:
+        """Yield lines to a box that begins behind the source's end."""
+        if _within(one.cv, other):
+            yield [(one.u1, one.cv), (other.u0, one.cv)]
+        elif _within(other.cv, one):
+            yield [(one.u1, other.cv), (other.u0, other.cv)]
+        if edge in self.places.dropping:
+            yield [(one.cu, _side(one, other.cv)), (one.cu, other.cv), (other.u0, other.cv)]
+        if edge in self.places.buses:
+            turn = self.places.buses[edge]
+            yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
+        if not other.v0 - CLEAR < one.cv < other.v1 + CLEAR:
+            yield [(one.u1, one.cv), (aim, one.cv), (aim, _side(other, one.cv))]
+        yield from self._around(edge, one, other)
+
+    def _beside(self, edge: Edge, one: Rect, other: Rect, aim: float) -> Iterator[list[Point]]:
+        channel = self.places.channels[edge]
+        begin = one.u0 + self.leave(edge.source)
+        yield [(begin, one.v1), (begin, channel), (aim, channel), (aim, other.v1)]
+        frames = [self.places.frames[name] for name in self.around(edge.source) - self.around(edge.target)]
+        if frames:  # from the line that leaves the frame
+            below = max(f.u1 for f in frames) + 5
+            yield [(one.u1, one.cv), (below, one.cv), (below, channel), (aim, channel), (aim, other.v1)]
+
+    def _around(self, edge: Edge, one: Rect, other: Rect) -> Iterator[list[Point]]:
+        """Yield lines with a turn before the target's frame."""
+        frames = [self.places.frames[name] for name in self.around(edge.target) - self.around(edge.source)]
+        top = min([f.u0 for f in frames] + [other.u0])
+        for k in range(4):
+            turn = top - 10 - 5 * k
+            low, high = sorted((one.cv, other.cv))
+            if all(abs(t - turn) > NEAR or b <= low or a >= high for t, a, b in self._tracks):
+                self._tracks.append((turn, low, high))
+                yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
+
+    def _detour(self, edge: Edge, obstacles: Sequence[Rect]) -> list[Point]:
+        """Return the line of fewest turns and length that meets no obstacle; empty if there is none."""
+        one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
+        aim, begin = other.u0 + self.entry(edge.target), one.u0 + self.leave(edge.source)
+        starts = [((one.u1, one.cv), 0), ((begin, one.v1), 1), ((begin, one.v0), 1)]
+        goals = {(other.u0, other.cv): 0, (aim, other.v1): 1, (aim, other.v0): 1}
+        rects = [*obstacles, *map(_shrunk, (one, other))]
+        ends = [p for p, _ in starts] + list(goals)
+        for near in ((6.0,), (6.0, 2.5)):  # distances of lines from what they pass
+            us = {x for r in rects for d in near for x in (r.u0 - d, r.u1 + d)}.union(u for u, _ in ends)
+            vs = {x for r in rects for d in near for x in (r.v0 - d, r.v1 + d)}.union(v for _, v in ends)
+            if path := _shortest(starts, goals, sorted(us), sorted(vs), rects):
+                return path
+        return []
+
+
+def interrupted(path: list[Point], label: Rect | None) -> list[list[Point]]:
+    """Return a line in parts: before and behind a label that stands on it."""
+    for k, ((u, v), (w, x)) in enumerate(pairwise(path)):
+        if label is not None and v == x and label.v0 < v < label.v1 and u < label.u1 and label.u0 < w:
+            before = [*path[: k + 1], (label.u0 - 0.6, v)]
+            return [*([before] if k or label.u0 - u > 2 else []), [(label.u1 + 0.6, v), *path[k + 1 :]]]
+    return [path]
+
+
+def _shortest(
+    starts: Sequence[tuple[Point, int]], goals: dict[Point, int], us: Sequence[float], vs: Sequence[float],
+    walls: Sequence[Rect],
+) -> list[Point]:  # fmt: skip
+    """Return the cheapest line through a grid of coordinates, by Dijkstra's algorithm; a turn costs `TURN`."""
+    queue: list[tuple[float, int, Point, int, list[Point]]] = []
+    count = 0
+    for point, way in starts:
+        heappush(queue, (0.0, count, point, way, [point]))
+        count += 1
+    done: set[tuple[Point, int]] = set()
+    where = {u: i for i, u in enumerate(us)}, {v: i for i, v in enumerate(vs)}
+    while queue:
+        cost, _, point, way, path = heappop(queue)
+        if (point, way) in done:
+            continue
+        done.add((point, way))
+        if goals.get(point) == way:
+            return _corners(path)
+        for step, turned in _neighbours(point, (us, vs), where):
+            if turned == way or len(path) > 1:
+                if touches([point, step], walls, 0.5):
+                    continue
+                length = abs(step[0] - point[0]) + abs(step[1] - point[1])
+                count += 1
+                heappush(queue, (cost + length + (TURN if turned != way else 0), count, step, turned, [*path, step]))
+    return []
+
+
+def _neighbours(
+    point: Point, lines: tuple[Sequence[float], Sequence[float]], where: tuple[dict[float, int], dict[float, int]]
+) -> Iterator[tuple[Point, int]]:
+    """Yield the next points of a grid, and 0 for those along the flow, 1 for those across it."""
+    for axis in (0, 1):
+        number = where[axis][point[axis]]
+        for near in (number - 1, number + 1):
+            if 0 <= near < len(lines[axis]):
+                value = lines[axis][near]
+                yield ((value, point[1]) if axis == 0 else (point[0], value)), axis
+
+
+def _corners(path: Sequence[Point]) -> list[Point]:
+    """Return a line without the points between its ends and turns."""
+    result = list(path[:2])
+    for point in path[2:]:
+        if any(result[-2][a] == result[-1][a] == point[a] for a in (0, 1)):
+            result[-1] = point
+        else:
+            result.append(point)
+    return result
+
+
+def _shrunk(box: Rect) -> Rect:
+    """Return a box without its border, at which lines begin and end."""
+    return box._replace(u0=box.u0 + 1, u1=box.u1 - 1, v0=box.v0 + 1, v1=box.v1 - 1)
+
+
+def _side(box: Rect, v: float) -> float:
+    """Return the border of a box on the side of `v`."""
+    return box.v0 if v < box.cv else box.v1
+
+
+def _within(v: float, box: Rect) -> bool:
+    """Return True if a line at `v` meets a box well inside its width."""
+    return abs(v - box.cv) < NEAR or box.v0 + 4 < v < box.v1 - 4
+
+
+def leaving_at(one: Rect, other: Rect) -> float:
+    """Return the v at which the line from one box to a later one leaves it."""
+    return other.cv if not _within(one.cv, other) and _within(other.cv, one) else one.cv
+
+
+def meet(one: Rect, other: Rect) -> bool:
+    """Return True if two rectangles have points in common."""
+    return one.u0 < other.u1 and other.u0 < one.u1 and one.v0 < other.v1 and other.v0 < one.v1
+
+
+def touches(path: Sequence[Point], rects: Sequence[Rect], margin: float = 1.0) -> bool:
+    """Return True if a line touches one of some rectangles."""
+    for (u, v), (w, x) in pairwise(path):
+        u0, u1, v0, v1 = min(u, w) - margin, max(u, w) + margin, min(v, x) - margin, max(v, x) + margin
+        if any(r.u0 < u1 and u0 < r.u1 and r.v0 < v1 and v0 < r.v1 for r in rects):
+            return True
+    return False

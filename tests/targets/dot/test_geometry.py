@@ -1,0 +1,207 @@
+"""Places in diagrams: lines stay in their frames, labels stand free, equal streams look equal, text fits its box."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+from geometry import Rect, faults, numbers, read_picture
+from repository import ROOT
+
+from archdsl.core.source import Source
+from archdsl.files import FileLibrary, read_source
+from archdsl.lowering import without_identities
+from archdsl.pipeline import analyse
+from archdsl.targets.dot.diff import difference_diagram
+from archdsl.targets.dot.look import LEVELS
+from archdsl.targets.dot.page import TooWide
+from archdsl.targets.dot.writer import diagram
+
+if TYPE_CHECKING:
+    from geometry import Picture
+
+    from archdsl.ir.network import Network
+
+pygraphviz: Any = pytest.importorskip("pygraphviz")
+
+SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.arch"))
+CHOSEN = (
+    "slowfast_r50", "vtn_r50", "mvitv2_s_16x4", "swin3d_t", "timesformer_ts", "vivit_b_fe", "i3d_inception_residual",
+    "r2plus1d_18",
+)  # fmt: skip
+SVG = "{http://www.w3.org/2000/svg}"
+
+# Values that are read by others than the next layer, across and inside of blocks.
+TANGLED = """
+arch tangled
+block twice(width) {
+    residual { conv(width, 3) -> residual { conv(width, 1) -> bn } -> relu } -> residual { conv(width, 1) }
+}
+input clip: video[3, 8, 16, 16]
+path a = clip
+path b = clip
+stage one {
+    a: conv(8, 3) as first -> twice(8) * 2
+    b: conv(8, 3) -> concat { conv(4, 1), conv(4, 3) -> conv(4, 3), maxpool(3) } -> conv(8, 1)
+    lateral b => a by sum: conv(8, 1) -> conv(8, 1)
+    lateral a => b: conv(8, 1)
+}
+stage two {
+    a: twice(8)
+    b: conv(8, 1) -> twice(8)
+}
+head: concat { b -> avgpool, a -> avgpool } -> linear(5)
+"""
+
+
+def network_of(name: str) -> Network:
+    source = Source("tangled.arch", TANGLED) if name == "tangled" else read_source(ROOT / "specs" / f"{name}.arch")
+    return without_identities(analyse(source, FileLibrary()).network)
+
+
+def picture_of(network: Network, level: str, **choices: Any) -> Picture:
+    return read_picture(pygraphviz.AGraph(string=diagram(network, level, **choices).source))
+
+
+@pytest.mark.parametrize("name", ["tangled", *CHOSEN])
+def test_lines_and_labels(name: str) -> None:
+    network = network_of(name)
+    for level in LEVELS:
+        for direction in ("tb", "lr") if name in ("tangled", "slowfast_r50", "vtn_r50") else ("tb",):
+            picture = picture_of(network, level, direction=direction)
+            assert picture.lines
+            assert picture.labels
+            assert faults(picture) == []
+
+
+@pytest.mark.records
+@pytest.mark.parametrize("name", SPECS)
+def test_lines_and_labels_of_every_spec(name: str) -> None:
+    network = network_of(name)
+    stages = list(dict.fromkeys(part.stage for part in network.regions if any(part.nodes())))
+    for level in LEVELS:
+        for choices in ({}, {"direction": "lr"}, *({"only": s} for s in stages if s != "input")):
+            assert faults(picture_of(network, level, **choices)) == []
+        for width in (600, 240):
+            try:
+                narrow = diagram(network, level, width=width)
+            except TooWide:
+                assert level != "stage" or width == 240
+            else:
+                assert narrow.size[0] <= width
+                assert faults(read_picture(pygraphviz.AGraph(string=narrow.source))) == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lines_and_labels_of_a_comparison(level: str) -> None:
+    from archdsl.analysis.compare import compare
+
+    one, other = network_of("slowfast_r50"), network_of("vtn_r50")
+    picture = difference_diagram(compare(one, other, {}, {}), one, other, level)
+    assert faults(read_picture(pygraphviz.AGraph(string=picture.source))) == []
+
+
+# --- what the check finds ---
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (r'(slow\.res2"? -> [^\n]*pos=")[^"]*', r"\1e,9000,0 9000,1 9000,2 9000,3 9000,4", "leaves"),
+        (r'(\t"?slow\.res2"? \[[^\n]*pos=")[^"]*', r"\g<1>0,0", "meet|crosses|sticks out"),
+        (r'(256×8×56×56.* lp=")[^"]*', r"\g<1>0,0", "the label"),
+    ],
+)
+def test_faults_are_found(old: str, new: str, fault: str) -> None:
+    source = diagram(network_of("slowfast_r50")).source
+    broken, count = re.subn(old, new, source)
+    assert count
+    found = faults(read_picture(pygraphviz.AGraph(string=broken)))
+    assert any(re.search(fault, text) for text in found), found
+
+
+# --- single places ---
+
+
+def test_a_line_enters_the_row_that_reads_it() -> None:
+    """The position embedding of VTN, the first row of its stack, reads the frame numbers."""
+    graph = pygraphviz.AGraph(string=diagram(network_of("vtn_r50"), "layer").source)
+    picture = read_picture(graph)
+    (line,) = [line for line in picture.lines if line.source == "frame_index"]
+    box, label = picture.boxes[line.target], graph.get_node(line.target).attr["label"]
+    heights = [int(h) for h in re.findall(r'<tr>.*?height="(\d+)"', label)]
+    assert "position" in label.split("</tr>")[0]
+    assert line.points[-1][0] == pytest.approx(box.x1, abs=0.5)
+    assert box.y1 - heights[0] < line.points[-1][1] < box.y1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("direction", ["tb", "lr"])
+def test_equal_streams_look_equal(level: str, direction: str) -> None:
+    picture = picture_of(network_of("i3d_two_stream"), level, direction=direction)
+    streams: dict[str, dict[str, Rect]] = {"appearance": {}, "motion": {}}
+    for name, box in (picture.boxes | picture.frames).items():
+        path, _, rest = name.partition(".")
+        if path in streams and rest != "path":
+            frame = picture.frames[f"{path}.path"]
+            streams[path][rest] = Rect(box.x0 - frame.x0, box.y0 - frame.y1, box.x1 - frame.x0, box.y1 - frame.y1)
+    one, other = streams.values()
+    assert one.keys() == other.keys()
+    assert len(one) > 4
+    for name, box in one.items():
+        if "conv1" not in name:  # which has another number of channels
+            assert box == pytest.approx(other[name], abs=0.1), name
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["slowfast_r50", "mvitv2_s_16x4", "i3d_inception_rgb"])
+def test_boxes_are_as_large_as_what_is_inside(name: str, level: str) -> None:
+    """Graphviz draws tables at least as large as their text; no table is larger than its node."""
+    drawn = diagram(network_of(name), level)
+    picture = read_picture(pygraphviz.AGraph(string=drawn.source))
+    svg = ElementTree.fromstring(drawn.picture("svg"))
+    seen = 0
+    for group in svg.iter(f"{SVG}g"):
+        title = group.findtext(f"{SVG}title")
+        if "box" not in group.attrib.get("class", "").split() or title not in picture.boxes:
+            continue
+        box = picture.boxes[title]
+        shapes = [numbers(p.attrib["points"]) for p in group.iter(f"{SVG}polygon")]
+        xs, ys = [x for s in shapes for x in s[::2]], [y for s in shapes for y in s[1::2]]
+        if shapes:
+            seen += 1
+            assert max(xs) - min(xs) == pytest.approx(box.x1 - box.x0, abs=1.1), title  # 1 for the border
+            assert max(ys) - min(ys) == pytest.approx(box.y1 - box.y0, abs=1.1), title
+    assert seen or level == "stage"
+
+
+# --- width ---
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("slowfast_r50", "stage"), ("slowfast_r50", "block"), ("mvitv2_s_16x4", "block"), ("swin3d_t", "layer")],
+)
+def test_a_column_of_a_paper(name: str, level: str) -> None:
+    """The picture fits into 240 pt in type of 6 pt or more."""
+    drawn = diagram(network_of(name), level, width="240pt")
+    svg = ElementTree.fromstring(drawn.picture("svg"))
+    assert float(svg.attrib["width"].removesuffix("pt")) <= 240.5
+    sizes = [float(text.attrib["font-size"]) for text in svg.iter(f"{SVG}text")]
+    assert min(sizes) >= 6
+    assert faults(read_picture(pygraphviz.AGraph(string=drawn.source))) == []
+
+
+def test_type_shrinks_with_the_width_and_no_further_than_needed() -> None:
+    network = network_of("slowfast_r50")
+    wide = diagram(network).size[0]
+    sizes = [
+        max(map(float, re.findall(r'fontsize="?([\d.]+)', diagram(network, width=w).source))) for w in (wide, 400, 240)
+    ]
+    assert all(a >= b for a, b in pairwise(sizes))
+    assert diagram(network, width=2 * wide).size[0] <= wide + 1
+    with pytest.raises(TooWide, match=r"too narrow.*--no-costs"):
+        diagram(network, width=100)
