@@ -233,6 +233,8 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_the_citation_is_of_this_version() -> None:
     text = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {archdsl.__version__}\n" in text
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.findall(r"^## \[(\d.*)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)[0] == archdsl.__version__
     assert f'\nversion = "{archdsl.__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
