@@ -25,7 +25,7 @@ from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_tr
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     import graphviz  # pyright: ignore[reportMissingTypeStubs]  # it has none
     import networkx as nx
@@ -137,7 +137,23 @@ def _loaded_spec(spec: Architecture | str | os.PathLike[str]) -> Architecture:
 _HABITS = {"flops": "macs", "num_params": "params", "num_parameters": "params", "summary": "cost", "draw": "diagram"}
 
 
-class Architecture:
+class _Suggesting:
+    """An object that suggests the nearest of its public names for one that it lacks."""
+
+    if not TYPE_CHECKING:  # to a type checker there is no attribute that is not declared
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with the nearest name."""
+            from archdsl.core.diagnostics import closest
+
+            known = [word for word in dir(type(self)) if not word.startswith("_")]
+            close = _HABITS.get(name) or next(iter(closest(name, known)), "") if not name.startswith("_") else ""
+            hint = f"; did you mean {close!r}?" if close else ""
+            message = f"{type(self).__name__} has no attribute {name!r}{hint}"
+            raise AttributeError(message)
+
+
+class Architecture(_Suggesting):
     """A checked architecture: its graph, its cost, its generated code."""
 
     def __init__(self, analysis: Analysis) -> None:
@@ -207,9 +223,7 @@ class Architecture:
         from archdsl.transfer.plan import Rules
 
         require("base", base, Architecture, "an architecture, as archdsl.load returns it")
-        for name in rules:
-            if name not in (known := signature(Rules).parameters):
-                raise unknown_argument("plan_transfer()", name, known)
+        _known("plan_transfer()", rules, signature(Rules).parameters)
         return plan_transfer(base._analysis, self._analysis, FileLibrary(), Rules(**rules))
 
     def difference_from(self, base: Architecture) -> Difference:
@@ -337,29 +351,22 @@ class Architecture:
         del include, exclude  # the notebook chooses among all
         return bundle(self._analysis.network, repr(self))
 
-    if not TYPE_CHECKING:  # to a type checker there is no attribute that is not declared
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError with the nearest name."""
-            from archdsl.core.diagnostics import closest
-
-            known = [word for word in dir(type(self)) if not word.startswith("_")]
-            close = _HABITS.get(name) or next(iter(closest(name, known)), "") if not name.startswith("_") else ""
-            hint = f"; did you mean {close!r}?" if close else ""
-            message = f"an Architecture has no attribute {name!r}{hint}"
-            raise AttributeError(message)
-
     def __repr__(self) -> str:
-        figures = f"{quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds"
-        return f"<Architecture {self.name}: {figures}>"
+        return f"<Architecture {self.name}: {quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds>"
+
+
+def _known(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError for the first keyword argument that a function does not take."""
+    for name in given:
+        if name not in known:
+            raise unknown_argument(function, name, known)
 
 
 def _built(factory: Callable[..., torch.nn.Module], arguments: Mapping[str, Any]) -> torch.nn.Module:
     """Call the factory of a generated module with arguments that are checked by name, and rates by value."""
-    known = list(signature(factory).parameters)
+    known = [*signature(factory).parameters, "without", "target", "fitted"]
+    _known(f"{factory.__name__}()", arguments, known)
     for name, value in arguments.items():
-        if name not in known:
-            raise unknown_argument(f"{factory.__name__}()", name, [*known, "without", "target", "fitted"])
         if name == "dropout" and not (isinstance(value, int | float) and 0 <= value <= 1):
             message = f"dropout = {shown(value)}: expected a probability, 0 to 1"
             raise ValueError(message)
