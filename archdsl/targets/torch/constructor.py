@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.sym import Sym, Varying, formula_of, renamed, substitute
+from archdsl.core.sym import Sym, Varying, formula_of, renamed, substitute, variables
 from archdsl.core.values import is_list, is_number
 from archdsl.ir.regions import Block
 from archdsl.ir.signature import IN_CHANNELS
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 class Constructor:
     """Decides, number by number, whether it is a parameter or a constant of the class."""
 
-    def __init__(self, group: Group, stand_ins: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, group: Group, stand_ins: Mapping[str, str] | None = None, varying: frozenset[str] = frozenset()
+    ) -> None:
         self.regions = group.regions
-        self.variables = Variables(group, stand_ins or {})
+        self.variables = Variables(group, stand_ins or {}, varying)
         self.words = (*(q.before for q in group.qualifiers), group.name)  # that tell the class from others
         self.exact: set[str] = set()  # numbers with a fraction that are no rates of regularisation
         self._places = {region: i for i, region in enumerate(self.regions)}
@@ -56,12 +58,16 @@ class Constructor:
             return tuple(map(self.resolve, columns, hints))
         if isinstance(first, float):
             return self._fraction(values, hint, is_rate=is_rate)
-        if all(v == first for v in values) or not isinstance(first, int):
-            return int(first) if isinstance(first, Sym) else first
         formulas = {renamed(formula_of(v), self.variables.stand_ins) for v in values if isinstance(v, int)}
+        if not isinstance(first, int) or (all(v == first for v in values) and not self._varies(formulas)):
+            return int(first) if isinstance(first, Sym) else first
         if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
             return Sym(first, formulas.pop())
         return Sym(int(first), ("var", self.variables.fresh(hint, values)))
+
+    def _varies(self, formulas: set[Formula]) -> bool:
+        """Return True for one formula of parameters that vary around the regions, though not in them."""
+        return len(formulas) == 1 and any(variables(f) & self.variables.varying for f in formulas)
 
     def _fraction(self, values: list[float], hint: str, *, is_rate: bool) -> float:
         """Do the same for numbers with a fraction."""

@@ -1,4 +1,4 @@
-"""Parameters of a block that are equal in all uses of a class: one of them stands for the others."""
+"""Parameters of a block that are equal in all uses of a class: which are constants, and which stand for others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Sym, variables
 from archdsl.core.values import is_list
-from archdsl.ir.regions import Block
+from archdsl.ir.regions import Block, Shortcut
+from archdsl.ir.signature import IN_CHANNELS
 from archdsl.targets.torch.variables import arguments_of, owner
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.sym import Formula
     from archdsl.ir.regions import Region
-    from archdsl.targets.torch.classes import Group
+    from archdsl.targets.torch.classes import Group, Grouping
     from archdsl.targets.torch.select import OpNetwork
 
 
@@ -33,6 +34,26 @@ def stand_ins(network: OpNetwork, group: Group) -> dict[str, str]:
         equal.setdefault(values, []).append(name)
     plain = {name: min(names, key=_words) for names in equal.values() for name in names}
     return {name: stands for name, stands in plain.items() if stands != name}
+
+
+def varying(grouping: Grouping, group: Group) -> frozenset[str]:
+    """Return the parameters that differ between the uses of a class.
+
+    For a class of shortcuts that some uses of a block lack, those are all uses of the block: its class lets callers
+    choose them.
+    """
+    groups = [group]
+    if isinstance(group.example, Shortcut):
+        blocks = [owner(region) for region in group.regions]
+        around = dict.fromkeys(grouping.of[id(b)] for b in blocks if b is not None and id(b) in grouping.of)
+        groups += [other for other in around if other.optional]
+    return frozenset(name for g in groups for name in _differing(g))
+
+
+def _differing(group: Group) -> Iterator[str]:
+    blocks = [b for b in map(owner, group.regions) if b is not None]
+    uses = [b.arguments.values | {IN_CHANNELS: b.entering.channels} for b in blocks]
+    return (name for name in (uses[0] if uses else ()) if any(use[name] != uses[0][name] for use in uses))
 
 
 def _words(name: str) -> int:

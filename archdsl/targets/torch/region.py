@@ -29,7 +29,7 @@ from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.class_docs import class_doc
 from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor
-from archdsl.targets.torch.equal_parameters import stand_ins
+from archdsl.targets.torch.equal_parameters import stand_ins, varying
 from archdsl.targets.torch.loops import looped
 from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.ramps import Ramps
@@ -85,7 +85,7 @@ class RegionPrinter:
     def plan(self, group: Group) -> ClassPlan:
         """The class of a group. The groups of the regions inside it were planned before."""
         region = group.example
-        constructor = Constructor(group, stand_ins(self.network, group))
+        constructor = Constructor(group, stand_ins(self.network, group), varying(self.grouping, group))
         plan = ClassPlan(group.name, constructor, class_doc(self.network, group), inputs=self._input_names(region))
         self.plans[group.number] = plan
         init: list[Stmt] = []

@@ -45,7 +45,7 @@ class Variables:
     these explains.
     """
 
-    def __init__(self, group: Group, stand_ins: Mapping[str, str]) -> None:
+    def __init__(self, group: Group, stand_ins: Mapping[str, str], varying: frozenset[str]) -> None:
         self.regions = group.regions
         block = owner(group.example)
         self.declared: tuple[BlockParameter, ...] = block.signature.parameters if block is not None else ()
@@ -55,6 +55,7 @@ class Variables:
         self.extra: dict[str, list[Any]] = {}  # numbers that no parameter of the block explains, by region
         self.asked: dict[str, list[Any]] = {}  # those of them that the code needs
         self.stand_ins = stand_ins
+        self.varying = varying  # parameters even if equal in all regions
         self._twins: dict[str, str] = {}  # those that are always equal to another one, which stands for them
         self._chosen: dict[tuple[Any, ...], str] = {}  # names of `extra`, by type and values
         self._names = FreeNames(p.name for p in self.declared)
@@ -85,7 +86,7 @@ class Variables:
             return
         values = [self.value(u, variable) for u in self.regions]
         default = self._derivation(variable)
-        if all(v == values[0] for v in values):
+        if variable not in self.varying and all(v == values[0] for v in values):
             self.known[variable] = values[0]
         elif default is None:
             self._need(variable, values, self.used)
