@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 # The scope of a class token: none, one for the whole clip, or one for each frame.
 NO_TOKEN, CLIP, FRAME = "", "clip", "frame"
-_TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token a frame"}
+_TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token per frame"}
 
 
 MAX_ELEMENTS = 10**12  # of one tensor, for one clip: 4 TB in float32, far below the limits of torch's sizes

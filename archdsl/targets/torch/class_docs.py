@@ -9,6 +9,8 @@ from archdsl.ir.regions import Block, Head, Lateral, PathStart, Shortcut
 from archdsl.targets.torch.text import docstring, in_words, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.ir.regions import InputPlace, Part
     from archdsl.targets.torch.classes import Group
     from archdsl.targets.torch.select import OpNetwork
@@ -20,26 +22,39 @@ def class_doc(network: OpNetwork, group: Group) -> list[str]:
     if isinstance(region, Block):
         signature = region.signature
         if signature.doc is None:
-            return docstring(f"The block `{signature.name}`.")
+            return docstring(f"Block `{signature.name}`.")
         return docstring(" ".join([sentence(signature.doc), *(q.note for q in group.qualifiers if q.note)]))
     if isinstance(region, Shortcut):
         return docstring("Projection on a shortcut, to the shape of the output that it is added to.")
     roles = list(dict.fromkeys(_role(u.top) for u in group.regions))
     if len(group.regions) > 1:
-        return docstring(in_words(roles))
+        return docstring(_together(roles))
     entering = [network.node(v) for v in externals(network, region) if v not in network.indices.values()]
     end = network.node(region.exit).shape
     made = "logits" if isinstance(region, Head) and end.is_vector else str(end)
-    return docstring(f"{roles[0]}: {in_words([str(node.shape) for node in entering])} → {made}")
+    return docstring(f"{_one(*roles[0])}: {in_words([str(node.shape) for node in entering])} → {made}")
 
 
-def _role(part: Part | InputPlace) -> str:
+def _role(part: Part | InputPlace) -> tuple[str, str, str]:
+    """Return the words before the name of the stage, that name, and those behind it."""
     match part:
         case Head():
-            return "Head"
+            return "Head", "", ""
         case Lateral():
-            return f"Lateral connection {part.stage} from {part.source} to {part.target}"
+            return "Lateral connection", part.stage, f" from {part.source} to {part.target}"
         case PathStart():
-            return f"Layers of {part.path} before its stages" if part.path else "Layers before the stages"
+            return "Layers", "", f" of {part.path} before its stages" if part.path else " before the stages"
         case _:
-            return f"Stage {part.stage} of {part.path}" if part.path else f"Stage {part.stage}"
+            return "Stage", part.stage, f" of {part.path}" if part.path else ""
+
+
+def _one(before: str, stage: str, behind: str) -> str:
+    return f"{before} {stage}".rstrip() + behind
+
+
+def _together(roles: Sequence[tuple[str, str, str]]) -> str:
+    """Return several roles in words: `Stages res2 and res3 of slow`."""
+    stages: dict[tuple[str, str], list[str]] = {}
+    for before, stage, behind in roles:
+        stages.setdefault((before, behind), []).append(stage)
+    return in_words([_one(b if len(s) == 1 else f"{b}s", in_words(s), behind) for (b, behind), s in stages.items()])

@@ -23,7 +23,7 @@ from archdsl.targets.python.tree import (
 )  # fmt: skip
 from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.init import modules_of
-from archdsl.targets.torch.text import docstring, in_words
+from archdsl.targets.torch.text import docstring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Rates:
     @property
     def doc(self) -> str:
         """Sentences on the parameters."""
-        return "".join(f" {a.doc}" for a in self._shared)
+        return " ".join(a.doc for a in self._shared)
 
     def statements(self) -> list[Stmt]:
         """Return the statements for one module."""
@@ -85,8 +85,10 @@ def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_i
     """
     classes = [p for p in given if p.name == NUM_CLASSES]
     parameters = [*rates.parameters, *(p for p in given if p not in classes), *classes]
-    choices = in_words([f"`{p.name}`" for p in given if p not in classes])
-    doc = "Return an initialised model" + (f"; training may choose {choices}." if choices else ".") + rates.doc
+    # By name alone: which there are differs between models, so no place in their order means the same.
+    signature = [Parameter("*"), *parameters] if parameters else []
+    again = "`checkpointing` is what the backward pass recomputes." if any(p not in classes for p in given) else ""
+    doc = " ".join(filter(None, ["Return an initialised model.", rates.doc, again]))
     made = called(network.family, [Name(p.name) for p in given])
     body: list[Stmt] = [Docstring(docstring(doc))]
     if rates:
@@ -96,4 +98,4 @@ def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_i
         body += [Assign([model], made), *inside, loop, Return(model)]
     else:
         body.append(Return(made))
-    return Function(network.name, parameters, Name(network.family), body)
+    return Function(network.name, signature, Name(network.family), body)

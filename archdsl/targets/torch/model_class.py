@@ -88,7 +88,7 @@ class Model:
         """Return the methods that initialise the weights."""
         made: list[Stmt] = []
         if self.init:
-            doc = Docstring(["Initialise the weights as the spec says."])
+            doc = Docstring(["Initialise weights and biases."])
             inside = [Assign([Name("inside")], called("self.inside_layers"))] if self.inner else []
             made.append(Function("init_weights", [_SELF], _NONE, [doc, *inside, *self.init]))
         if self.inner and (self.init or self.has_rates):

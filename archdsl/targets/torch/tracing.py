@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from archdsl.targets.python.tree import Stmt
 
-_COMMENT = "# torch.fx calls these as they are: they branch on sizes, or count them."
+_COMMENT = "# Leaves for torch.fx, which cannot trace code that depends on sizes."
 _TAKES_TENSORS = re.compile(r"^def (\w+)\([^)]*: Tensor", re.MULTILINE)
 
 
