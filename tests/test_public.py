@@ -142,7 +142,7 @@ def test_names_for_authors_of_layers() -> None:
 def test_what_layers_declare_is_a_member_of_the_layer() -> None:
     """Every name that docs/layers.md says a layer can declare has a default in the base of added layers."""
     page = (ROOT / "docs" / "layers.md").read_text("utf-8")
-    table = page.split("## What must be declared when")[1].split("## ")[0]
+    table = page.split("## Declarations")[1].split("## ")[0]
     cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| ")][1:]
     names = {name for cell in cells for name in re.findall(r"`(\w+)(?: = \w+)?`", cell)}
     assert {"infer", "weights", "macs", "class_signature"} <= names
