@@ -169,7 +169,7 @@ def _weights(entry: Entry) -> str:
         return "No published checkpoint has a map of names for this spec."
     rows = [f"| `{source}` | {doc} |" for source, doc in entry.sources]
     table = "\n".join(["| `--from` | checkpoints |", "|---|---|", *rows])
-    return f"{table}\n\n[Published weights](../weights.md) tells how to convert them."
+    return f"{table}\n\n[Published weights](../weights.md) has the steps to convert them."
 
 
 def _code(entry: Entry) -> str:
