@@ -232,6 +232,41 @@ def test_percentage(base: int, arch: int, text: str) -> None:
     assert percentage(base, arch) == text
 
 
+SUMMARY = """\
+base  small  small.arch
+spec  other  other.arch
+parameters     4.24 k → 4.53 k (+6.8%)
+multiply-adds  4.20 M → 4.46 M (+6.2%)
+changed        {res2,head}
+new            res3
+"""
+
+
+def test_a_summary_has_a_few_lines(shell: Shell) -> None:
+    """The activation of res2 is another, the head has a dropout, res3 is new."""
+    assert shell("diff", "small.arch", "other.arch", "--summary").out == SUMMARY
+    ran = shell("diff", "small.arch", "--set", "width=4", "--summary")
+    assert ran.out.splitlines()[2:] == [
+        "parameters of the spec  width 8 → 4",
+        "parameters              4.24 k → 2.18 k (−48.6%)",
+        "multiply-adds           4.20 M → 2.10 M (−50.0%)",
+        "changed                 conv1",
+        "follows                 res2",  # it reads fewer channels
+    ]
+    assert shell("diff", "small.arch", "--summary").out.endswith("small.arch\nthe two networks are the same\n")
+
+
+def test_what_was_written_is_reported(shell: Shell) -> None:
+    for command in (("draw", "small.arch"), ("diff", "small.arch", "other.arch", "--summary")):
+        told = shell(*command, "-o", "a.svg", "--level", "block").err
+        assert re.fullmatch(r"wrote a\.svg \(block level, \d+×\d+ pt\)\n", told)
+        size = re.search(r'<svg width="(\d+)pt" height="(\d+)pt"', Path("a.svg").read_text("utf-8"))
+        assert size is not None
+        said = [int(n) for n in re.findall(r"(\d+)×(\d+)", told)[0]]
+        assert said == pytest.approx([int(n) for n in size.groups()], abs=2)
+        assert shell(*command, "-o", "a.svg", "-q").err == ""
+
+
 # --- folding ---------------------------------------------------------------------------------------------------------
 
 

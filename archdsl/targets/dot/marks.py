@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.boxes import Box, Boxes
     from archdsl.targets.dot.text import Line
 
-COLOUR = {CHANGED: "#8f4400", FOLLOWS: "#4b5a6b", NEW: "#14602b", GONE: "#9c1724"}  # dark enough for text
+COLOUR = {CHANGED: "#8f4400", FOLLOWS: "#4b5a6b", NEW: "#14602b", GONE: "#9c1724"}
 WIDTH = {CHANGED: "2.2", FOLLOWS: "1.4", NEW: "2.2", GONE: "2.2"}
 STYLE = {FOLLOWS: "dotted", GONE: "dashed"}
 EXPLAINED = {
@@ -63,7 +63,7 @@ def border(mark: str, style: str) -> dict[str, str]:
 
 def mark_span(mark: str, size: float) -> Line:
     """Return the word of a mark."""
-    return (Span(mark, size, bold=True, colour=COLOUR[mark]),)
+    return (Span(mark, size, bold=True),)
 
 
 def mark_border(mark: str, *, dashed: bool) -> str:

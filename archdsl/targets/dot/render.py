@@ -30,7 +30,7 @@ NO_FONTS = (
 _PROBE = 'digraph {{ bgcolor=white; a [shape=none, label="{}", width=1, height=1, fixedsize=true] }}'
 
 
-MAX_ARROWS = 1_500  # Graphviz takes seconds for so many, and minutes for twice as many
+MAX_ARROWS = 1_500  # each is led past every box: seconds for so many, four times as long for twice as many
 
 
 class RenderError(Exception):
@@ -38,14 +38,14 @@ class RenderError(Exception):
 
 
 class PictureTooLarge(RenderError):
-    """A diagram has more arrows than Graphviz lays out in reasonable time."""
+    """A diagram has more arrows than are drawn in reasonable time."""
 
 
 def render(source: str, format: str, theme: str = "auto") -> bytes:
     """Render DOT text as svg, png, pdf or dot; an SVG adapts to dark pages if the theme is `auto`.
 
     Raises:
-        PictureTooLarge: if Graphviz would take minutes for it.
+        PictureTooLarge: if it has more than `MAX_ARROWS` arrows.
         RenderError: if Graphviz is not installed, rejects the text, or finds no fonts for a PNG or PDF.
     """
     if format not in FORMATS:

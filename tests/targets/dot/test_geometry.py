@@ -11,6 +11,7 @@ import pytest
 from geometry import Rect, faults, numbers, read_picture
 from repository import ROOT
 
+from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, read_source
 from archdsl.lowering import without_identities
@@ -21,6 +22,8 @@ from archdsl.targets.dot.page import TooWide
 from archdsl.targets.dot.writer import diagram
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geometry import Picture
 
     from archdsl.ir.network import Network
@@ -93,6 +96,18 @@ def test_lines_and_labels_of_every_spec(name: str) -> None:
             else:
                 assert narrow.size[0] <= width
                 assert faults(read_picture(pygraphviz.AGraph(string=narrow.source))) == []
+
+
+@pytest.mark.records
+@pytest.mark.parametrize("case", sorted((ROOT / "tests" / "cases").glob("*.arch")), ids=lambda path: path.stem)
+def test_lines_and_labels_of_unusual_networks(case: Path) -> None:
+    try:
+        network = without_identities(analyse(read_source(case), FileLibrary()).network)
+    except SpecError:
+        pytest.skip("it is refused")
+    for level in LEVELS:
+        for direction in ("tb", "lr"):
+            assert faults(picture_of(network, level, direction=direction)) == []
 
 
 @pytest.mark.parametrize("level", LEVELS)
