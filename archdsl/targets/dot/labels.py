@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.analysis.cost import Cost, total_cost
+from archdsl.analysis.cost import Cost, node_cost
 from archdsl.targets.dot.marks import mark_border, mark_span
 from archdsl.targets.dot.style import (
     COLOURS,
@@ -135,16 +135,19 @@ class Labels:
         return Text(tuple((Span(part, self.look.small, colour=self.outside),) for part in parts))
 
 
-def heading(network: Network, look: Look, width: float, side: str = "") -> tuple[Text, Text]:
-    """Return the name and the size of a network, in lines of at most `width` points where the parts allow it."""
+def heading(network: Network, look: Look, width: float, side: str = "", only: str | None = None) -> tuple[Text, Text]:
+    """Return the name and the size of a network or of `only` one stage, in lines of at most `width` points."""
     ink = LIGHT_INK if look.dark else INK
     size = look.type_size
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
-    cost = total_cost(network)
+    nodes = [n for part in network.regions if only in (None, part.stage) for n in part.nodes()]
+    cost = sum((node_cost(network.node(n)) for n in nodes), Cost())
     parts = [f"{parameters(cost.params)} parameters", f"{multiply_adds(cost.macs)} multiply-adds"] if look.costs else []
-    name = Span(network.name, size + 4, bold=True, colour=ink)
+    name = Span(network.name if only is None else f"{network.name}: {only}", size + 4, bold=True, colour=ink)
     first = (Span(f"{side}\u00a0\u00a0", size - 1, colour=ink), name) if side else (name,)
-    return Text((first,)), Text(tuple(flowing([*parts, f"input {clips}"], " · ", size - 1, ink, width)))
+    return Text((first,)), Text(
+        tuple(flowing([*parts, f"input {clips}"] if only is None else parts, " · ", size - 1, ink, width))
+    )
 
 
 def notes(look: Look, common: Sequence[str], width: float, *, explained: bool) -> Text:

@@ -77,5 +77,5 @@ def diagram(network: Network, level: str = "stage", **choices: Any) -> Diagram:
 
 def _heading(network: Network, chosen: Choices, look: Look, page: Page, layout: Layout) -> tuple[Sequence[Text], Text]:
     """Return the title, and the notes."""
-    title = heading(network, look, page.room) if chosen.title else ()
+    title = heading(network, look, page.room, only=chosen.only) if chosen.title else ()
     return title, notes(look, layout.notes, page.room, explained=chosen.title)
