@@ -97,13 +97,13 @@ def run(options: Options) -> int:
 
     missing_packages("torch", "safetensors")
     from archdsl.architecture import Architecture
-    from archdsl.transfer.apply import fresh
+    from archdsl.transfer.apply import initial_state_dict
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
     from archdsl.weights.convert import convert_all, not_finite
 
     origin = ", ".join(file for _, file in files)
     tensors, told = read_checkpoints(files, plans[0].theirs, options.key)
-    initial = partial(fresh, Architecture(analysis).build, HEAD_SEED)
+    initial = partial(initial_state_dict, Architecture(analysis).build, HEAD_SEED)
     converted, of_head = convert_all(tensors, plans[0], plans[1], origin, initial)
     show_diagnostics([*told, *of_head, *not_finite(converted, origin)])
     write_safetensors(output, converted, _metadata(analysis, options))

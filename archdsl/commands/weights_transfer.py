@@ -96,7 +96,7 @@ def run(options: Options) -> int:
 
 def _write(options: Options, output: Path, variant: Analysis, names: Plan, found: TransferPlan) -> None:
     from archdsl.architecture import Architecture
-    from archdsl.transfer.apply import fresh, transfer
+    from archdsl.transfer.apply import initial_state_dict, transfer
     from archdsl.weights.checkpoint import read_checkpoints, write_safetensors
     from archdsl.weights.convert import convert, not_finite
     from archdsl.weights.plan import own_plan
@@ -105,7 +105,7 @@ def _write(options: Options, output: Path, variant: Analysis, names: Plan, found
     target, absent = own_plan(names.network, names.ours), unneeded(found, names)
     own = convert(tensors, names, target, options.checkpoint, absent)
     show_diagnostics([*told, *not_finite(own, options.checkpoint)])
-    initial = fresh(Architecture(variant).build, options.seed)
+    initial = initial_state_dict(Architecture(variant).build, options.seed)
     metadata = {
         "format": "pt",  # what other readers of safetensors look for
         "spec": variant.network.name,

@@ -1,6 +1,6 @@
-"""From the weights of one network to those of another: a variant of it, or the video network that it becomes.
+"""Transfer of weights to another network: a variant, or a video network made from an image network.
 
-Both are networks of the language, so what a tensor is, and what each of its axes stands for, is known: `pairs` finds
-what each tensor begins from, `channels` which channels are which, `plan` the steps between the two shapes, and `apply`
-takes them.
+Both networks are written in the language, so the meaning of each tensor and of its axes is known. `pairs` matches
+tensors by name, `channels` matches their channels, `plan` derives the steps that adapt a shape, and `apply` executes
+them.
 """

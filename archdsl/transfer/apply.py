@@ -29,47 +29,48 @@ def transfer(
     Steps are computed in float32 or wider; every tensor has the dtype of the base's tensors.
     """
     kind = next((t.dtype for t in base.values() if t.is_floating_point()), torch.float32)
-    return {entry.name: _made(entry, base, initial[entry.name], kind) for entry in plan.entries}
+    return {entry.name: _make_tensor(entry, base, initial[entry.name], kind) for entry in plan.entries}
 
 
-def fresh(build: Callable[[], torch.nn.Module], seed: int) -> dict[str, torch.Tensor]:
+def initial_state_dict(build: Callable[[], torch.nn.Module], seed: int) -> dict[str, torch.Tensor]:
     """Return the state dict of a new module, deterministic for a seed; the global generator's state is preserved."""
-    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]  # nor have these
-        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]  # its argument has no type
+    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]  # untyped in torch
+        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]  # untyped in torch
         return build().state_dict()
 
 
-def _made(entry: Entry, base: Mapping[str, torch.Tensor], initial: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+def _make_tensor(
+    entry: Entry, base: Mapping[str, torch.Tensor], initial: torch.Tensor, kind: torch.dtype
+) -> torch.Tensor:
     if not entry.base or entry.base not in base:  # `num_batches_tracked` may be missing
-        fresh = initial.detach().clone()
-        return fresh.to(kind) if fresh.is_floating_point() else fresh
+        tensor = initial.detach().clone()
+        return tensor.to(kind) if tensor.is_floating_point() else tensor
     origin = base[entry.base].detach()
     if not entry.steps:
         return origin.clone(memory_format=torch.contiguous_format)
     exact = torch.promote_types(origin.dtype, torch.float32)
     tensor = origin.to(exact)
-    fresh = initial.detach().to(exact)
     for step in entry.steps:
-        tensor = _take(step, tensor)
-    tensor = _with_new(entry, tensor, fresh)
+        tensor = _apply_step(step, tensor)
+    tensor = _copy_new_rows(entry, initial.detach().to(exact), tensor)
     return tensor.to(origin.dtype).contiguous()
 
 
-def _with_new(entry: Entry, tensor: torch.Tensor, fresh: torch.Tensor) -> torch.Tensor:
-    """Copy the rows without an origin from a new module's tensor."""
+def _copy_new_rows(entry: Entry, initial: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """Replace the rows without an origin by those of a new module's tensor."""
     for step in entry.steps:
         if step.new:
             rows = torch.tensor(step.new)
-            tensor = tensor.index_copy(step.axis, rows, fresh.index_select(step.axis, rows))
+            tensor = tensor.index_copy(step.axis, rows, initial.index_select(step.axis, rows))
     return tensor
 
 
 @singledispatch
-def _take(step: Step, tensor: torch.Tensor) -> torch.Tensor:
+def _apply_step(step: Step, tensor: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError(type(step))
 
 
-@_take.register
+@_apply_step.register
 def _(step: Select, tensor: torch.Tensor) -> torch.Tensor:
     selected = tensor.index_select(step.axis, torch.tensor([max(s, 0) for s in step.sources]))
     if not step.share:
@@ -78,19 +79,19 @@ def _(step: Select, tensor: torch.Tensor) -> torch.Tensor:
     return selected / counts.view([-1 if a == step.axis else 1 for a in range(tensor.dim())])
 
 
-@_take.register
+@_apply_step.register
 def _(step: Inflate, tensor: torch.Tensor) -> torch.Tensor:
     if step.rule == AVERAGE:
         return tensor.repeat_interleave(step.size, step.axis) / step.size
     return _padded(tensor, step.axis, step.size)
 
 
-@_take.register
+@_apply_step.register
 def _(step: Sum, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.sum(step.axis, keepdim=True)
 
 
-@_take.register
+@_apply_step.register
 def _(step: Centre, tensor: torch.Tensor) -> torch.Tensor:
     if step.size > step.of:
         return _padded(tensor, step.axis, step.size)
@@ -107,19 +108,19 @@ def _padded(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
     return padded
 
 
-@_take.register
+@_apply_step.register
 def _(step: Stretch, tensor: torch.Tensor) -> torch.Tensor:
     return _linear(tensor, step.axis, step.size) * (step.of / step.size)
 
 
-@_take.register
+@_apply_step.register
 def _(step: Lengthen, tensor: torch.Tensor) -> torch.Tensor:
     return _linear(tensor, step.axis, step.size)
 
 
-@_take.register
+@_apply_step.register
 def _(step: Resample, tensor: torch.Tensor) -> torch.Tensor:
-    (t, h, w), kept = step.of, min(step.tokens, step.tokens_of)
+    (t, h, w), common = step.of, min(step.tokens, step.tokens_of)
     channels = tensor.shape[1]
     grid = tensor[step.tokens_of :].reshape(t, h, w, channels)
     if step.grid[1:] != step.of[1:]:
@@ -127,8 +128,8 @@ def _(step: Resample, tensor: torch.Tensor) -> torch.Tensor:
         grid = grid.permute(0, 2, 3, 1)
     if step.grid[0] != step.of[0]:
         grid = _linear(grid, 0, step.grid[0])
-    new = tensor.new_zeros(step.tokens - kept, channels)
-    return torch.cat([tensor[:kept], new, grid.reshape(-1, channels)])
+    new = tensor.new_zeros(step.tokens - common, channels)
+    return torch.cat([tensor[:common], new, grid.reshape(-1, channels)])
 
 
 def _linear(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:

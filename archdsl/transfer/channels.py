@@ -1,7 +1,7 @@
 """Correspondence between the channels of values in two networks.
 
-The channels of a value are identified by the layers that compute them: a normalisation, a pooling or a residual sum
-passes them on, `concat` concatenates those of several values.
+The channels of a value are identified by the layer that computes them. Normalisation, pooling and residual sums
+preserve channels; `concat` concatenates the channels of several values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
 
 
 class Channels:
-    """The origins of the channels of each value of a network."""
+    """The layers that compute the channels of each value of a network."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -43,7 +43,7 @@ class Channels:
             if node.layer.joins == CHANNELS:
                 origins[node.id] = tuple(s for segments in before for s in segments)
             elif before and (copies := _copies(node)):
-                # For a residual sum, use the shortcut: with different depths, it is still from the same layer.
+                # Follow the shortcut of a residual sum: it leads to the same layer in networks of different depth.
                 origins[node.id] = (before[-1] if node.layer.joins == VALUES else before[0]) * copies
             else:
                 origins[node.id] = (Segment(node.id, int(node.shape.channels)),)
@@ -51,9 +51,9 @@ class Channels:
 
 
 def _copies(node: Node) -> int:
-    """Return the number of times that a layer's output repeats its input channels; 0 if it computes new channels.
+    """Return how often a layer's output repeats its input channels: 0 if it computes new channels.
 
-    A layer that packs positions into channels concatenates the channels of several positions.
+    The result is above 1 for a layer that packs the channels of several positions into one.
     """
     if any(isinstance(a, In) for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes):
         return 0
@@ -61,17 +61,20 @@ def _copies(node: Node) -> int:
     return 0 if out % into else out // into
 
 
-def grown(count: int, of: int, rule: str) -> tuple[int, ...]:
-    """Return the source channel, below `of`, of each of `count` channels by a rule for the added ones; -1 for none."""
+def source_channels(count: int, of: int, rule: str) -> tuple[int, ...]:
+    """Return the index of the source channel, among `of`, of each of `count` channels; -1 for a new one.
+
+    `rule` decides about channels beyond `of`: `repeat` reuses the source's channels cyclically, `new` has no source.
+    """
     return tuple(i % of if rule == REPEAT or i < of else -1 for i in range(count))
 
 
-def along(
+def value_sources(
     ours: tuple[Segment, ...], theirs: tuple[Segment, ...], partners: Mapping[int, int], rule: str
 ) -> tuple[int, ...]:
-    """Return the source channel of each channel of a value, by the origins of both; -1 for none.
+    """Return the source channel of each channel of a value, from the segments of both values; -1 for a new one.
 
-    `partners` maps nodes of ours to the corresponding nodes of theirs.
+    `partners` maps node ids of the variant to node ids of the base.
     """
     starts: list[tuple[int, int]] = []
     places: dict[int, list[tuple[int, int]]] = {}
@@ -81,34 +84,38 @@ def along(
         places.setdefault(node, []).append((at, count))
         at += count
     matched: list[tuple[int, int] | None] = []
-    met: Counter[int] = Counter()
+    seen: Counter[int] = Counter()
     for node, _ in ours:
-        candidates, number = places.get(partners.get(node, -1), []), met[node]
+        candidates, number = places.get(partners.get(node, -1), []), seen[node]
         matched.append(candidates[number] if number < len(candidates) else None)
-        met[node] += 1
+        seen[node] += 1
     if not any(matched) and len(ours) == len(theirs):
         matched = [*starts]
     if not any(matched):
-        return grown(sum(count for _, count in ours), at, rule)
+        return source_channels(sum(count for _, count in ours), at, rule)
     sources: list[int] = []
     for (_, count), place in zip(ours, matched, strict=True):
         if place is None:
             sources += [-1] * count
         else:
             start, size = place
-            sources += [start + i if i >= 0 else -1 for i in grown(count, size, rule)]
+            sources += [start + i if i >= 0 else -1 for i in source_channels(count, size, rule)]
     return tuple(sources)
 
 
-def inside(count: int, of: int, parts: int, heads: tuple[int, int], rule: str) -> tuple[int, ...]:
-    """Return the source channels for inner channels of a layer: `parts` (queries, keys, values), each of `heads`."""
+def inner_sources(count: int, of: int, parts: int, heads: tuple[int, int], rule: str) -> tuple[int, ...]:
+    """Return the source channel of each inner channel of a layer; -1 for a new one.
+
+    The channels consist of `parts` (queries, keys, values), each divided into heads; `heads` has the numbers of heads
+    of the variant and of the base.
+    """
     (ours, theirs), sources = heads, list[int]()
     width, their_width = count // parts // ours, of // parts // theirs
     if (width, ours) == (their_width, theirs) or width * ours == their_width * theirs:
         return tuple(range(count))  # another division into heads has the same channels
     for part in range(parts):
-        for head in grown(ours, theirs, rule):
-            inner = grown(width, their_width, rule)
+        for head in source_channels(ours, theirs, rule):
+            inner = source_channels(width, their_width, rule)
             start = (part * theirs + head) * their_width
             sources += [start + i if head >= 0 <= i else -1 for i in inner]
     return tuple(sources)

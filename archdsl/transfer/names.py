@@ -1,4 +1,4 @@
-"""Names across specs: the name in another spec of the tensor that each tensor is initialised from."""
+"""Tensor names across specs: for each tensor, the name of its origin in another spec."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def renaming(weights: WeightMap | None, names: Iterable[str]) -> Callable[[str], str | None]:
-    """Return the function from a tensor's name to its name in the base.
+    """Return a function that maps the name of a tensor to the name of its origin in the base.
 
-    The name is the same unless a rule maps it; it is None if a rule maps another tensor to the same name.
+    Without a rule for a tensor the name is unchanged, or None if a rule maps another tensor to it.
 
     Args:
-        weights: the map between the two specs, if any.
-        names: the names of all our tensors.
+        weights: the weight map between the two specs, if any.
+        names: the names of all tensors of the variant.
     """
     if weights is None:
         return lambda name: name

@@ -1,8 +1,8 @@
-"""Correspondence between the tensors of a variant and of its base: by name, except for a map or another depth.
+"""Correspondence between the tensors of a variant and of its base: by name, by a weight map, or by similar blocks.
 
-Blocks in a row are numbered. If a row has another length than the base's, each block is initialised from the one of its
-number, or from a more similar one: the last block of a stage of MViT widens it, every other one of Swin has shifted
-windows.
+Repeated blocks are numbered. If the number of blocks differs from the base's, each block is initialised from the most
+similar block, preferably that of the same number: the last block of an MViT stage is wider, and every other block of
+Swin has shifted windows.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """A tensor of the variant, with the tensor of the base that it is initialised from, or the reason for none."""
+    """A tensor of the variant, and its origin in the base, or the reason why it has none."""
 
     name: str
     base: str = ""
     reason: str = ""
-    repeats: str = ""  # the block of the base that is used once more for this one
+    repeats: str = ""  # the block of the base that initialises this block and an earlier one
 
 
 @dataclass
 class _Rows:
-    """The blocks of each row, by prefix and number, with the form of each of their tensors by the rest of its name."""
+    """Repeated blocks, by name prefix and number: the form of each tensor, by the part of its name after the number."""
 
     blocks: dict[str, dict[int, dict[str, Form]]] = field(default_factory=dict[str, dict[int, dict[str, Form]]])
 
@@ -70,55 +70,56 @@ def places(network: Network) -> dict[str, Place]:
 def pairs(
     base: Mapping[str, Place], ours: Mapping[str, Place], rename: Callable[[str], str | None], depth: str
 ) -> list[Pair]:
-    """Pair each tensor of a network with the tensor of the base that it is initialised from.
+    """Pair each tensor of a network with its origin in the base.
 
     Args:
         base: the tensors of the base.
         ours: the tensors of the network.
-        rename: returns the name in the base, before blocks are renumbered, of a tensor; None for none.
+        rename: maps the name of a tensor to its name in the base, block numbers unchanged; None if it has no origin.
         depth: `repeat` to initialise added blocks from those of the base, or `new`.
     """
     names = {name: rename(name) for name in ours}
-    there, here = _Rows(), _Rows()
+    base_rows, rows = _Rows(), _Rows()
     for name, place in base.items():
-        there.add(name, _form(place))
+        base_rows.add(name, _form(place))
     for name, other in names.items():
         if other is not None:
-            here.add(other, _form(ours[name]))
-    counts = _Counts(there, here, depth)
-    return [_pair(name, other, base, counts) for name, other in names.items()]
+            rows.add(other, _form(ours[name]))
+    numbers = _BlockNumbers(base_rows, rows, depth)
+    return [_pair(name, other, base, numbers) for name, other in names.items()]
 
 
 def _form(place: Place) -> Form:
-    """Return the features by which blocks are compared: a tensor's shape and the attributes of its layer."""
+    """Return a tensor's features for the comparison of blocks: its shape, and the attributes of its layer."""
     values = plain_values(place.node.layer)
     return frozenset({("", str(place.shape)), *((k, repr(v)) for k, v in values.items())})
 
 
-def _pair(name: str, other: str | None, base: Mapping[str, Place], counts: _Counts) -> Pair:
+def _pair(name: str, other: str | None, base: Mapping[str, Place], numbers: _BlockNumbers) -> Pair:
     if other is None:
-        return Pair(name, reason="what BASE calls so begins another tensor")
-    found, repeats = counts.renumbered(other)
-    if found is None:
-        return Pair(name, reason=f"BASE has {counts.there.length(repeats)} blocks in `{repeats.rstrip('.')}`")
-    if found not in base:
-        return Pair(name, reason="BASE has none of this name" if found == name else f"BASE has no `{found}`")
-    return Pair(name, found, repeats=repeats)
+        return Pair(name, reason="BASE's tensor of this name initialises another one")
+    origin, repeats = numbers.renumbered(other)
+    if origin is None:
+        length = numbers.base_rows.length(repeats)
+        return Pair(name, reason=f"BASE has only {length} blocks in `{repeats.rstrip('.')}`")
+    if origin not in base:
+        return Pair(name, reason="BASE has no tensor of this name" if origin == name else f"BASE has no `{origin}`")
+    return Pair(name, origin, repeats=repeats)
 
 
-class _Counts:
+class _BlockNumbers:
     """Mapping of block numbers from the network to its base."""
 
-    def __init__(self, there: _Rows, here: _Rows, depth: str) -> None:
-        self.there = there
-        self.here = here
+    def __init__(self, base_rows: _Rows, rows: _Rows, depth: str) -> None:
+        self.base_rows = base_rows
+        self.rows = rows
         self.depth = depth
         self.row = cache(self._row)
 
     def renumbered(self, name: str) -> tuple[str | None, str]:
-        """Return a name with the block numbers of the base, and the block that it repeats, if any.
+        """Return a name with the block numbers of the base, and the name of the block that is repeated, if any.
 
-        If the base has no block for it, return None and the row.
+        If the base has no such block, return None and the prefix of the row.
         """
         prefix, rest, repeats = "", name, ""
         at = 0
@@ -134,19 +135,19 @@ class _Counts:
         return prefix + rest, repeats
 
     def _row(self, theirs: str, ours: str) -> dict[int, tuple[int, bool]]:
-        """Return the base's number of each block in a row (-1 for none), and True if an earlier block has it, too."""
-        before, row = self.there.blocks.get(theirs, {}), self.here.blocks[ours]
+        """Return the block number in the base (-1 for none) by ours, and True if an earlier block has the same."""
+        before, row = self.base_rows.blocks.get(theirs, {}), self.rows.blocks[ours]
         if not before or before.keys() == row.keys():
             return {}
         numbers: dict[int, tuple[int, bool]] = {}
         taken: set[int] = set()
         for number, block in sorted(row.items()):
-            best = max(before, key=lambda k, n=number, b=block: (_likeness(b, before[k]), k == n, k))
+            best = max(before, key=lambda k, n=number, b=block: (_similarity(b, before[k]), k == n, k))
             again = best in taken
             numbers[number] = (-1 if again and self.depth != REPEAT else best, again)
             taken.add(best)
         return numbers
 
 
-def _likeness(one: Mapping[str, Form], other: Mapping[str, Form]) -> int:
+def _similarity(one: Mapping[str, Form], other: Mapping[str, Form]) -> int:
     return sum(len(one[name] & other.get(name, frozenset())) for name in one)

@@ -20,7 +20,7 @@ from archdsl.layers.axes import (
     Out,
     Places,
 )  # fmt: skip
-from archdsl.transfer.channels import REPEAT, Channels, Segment, along, grown, inside
+from archdsl.transfer.channels import REPEAT, Channels, Segment, inner_sources, source_channels, value_sources
 from archdsl.transfer.pairs import Pair, Place, pairs, places
 from archdsl.transfer.steps import (
     AVERAGE,
@@ -70,9 +70,9 @@ class Rules:
             ("depth", self.depth, (REPEAT, NEW)),
         ):
             if value not in known:
-                raise ValueError(f"{name} = {value!r}: it is {' or '.join(map(repr, known))}")
+                raise ValueError(f"{name} = {value!r}: expected {' or '.join(map(repr, known))}")
         if isinstance(self.new, str):
-            raise TypeError(f"new = {self.new!r}: it is a tuple of patterns")  # iterating a string yields its letters
+            raise TypeError(f"new = {self.new!r}: expected a tuple of patterns")  # iterating a string yields letters
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def plan_transfer(
     Args:
         base: the network that the weights are of.
         network: the network to initialise.
-        rename: returns the name in the base, for the same block numbers, of a tensor; None for none.
+        rename: maps the name of a tensor to its name in the base, block numbers unchanged; None if it has no origin.
         rules: the user's options.
 
     Raises:
@@ -137,11 +137,11 @@ def plan_transfer(
     planner = _Planner(base, network, rename, rules)
     for pattern in rules.new:
         if not any(fnmatchcase(name, pattern) for name in planner.ours):
-            raise ValueError(f"new: no tensor of {network.name} is called like {pattern!r}")
+            raise ValueError(f"new: no tensor of {network.name} matches the pattern {pattern!r}")
     entries = tuple(planner.entry(pair) for pair in planner.pairs)
     used = {entry.base for entry in entries}
-    left = {name: place.shape for name, place in planner.theirs.items() if name not in used}
-    return TransferPlan(base.name, network.name, entries, left)
+    unused = {name: place.shape for name, place in planner.theirs.items() if name not in used}
+    return TransferPlan(base.name, network.name, entries, unused)
 
 
 class _Planner:
@@ -169,7 +169,7 @@ class _Planner:
             return Entry(pair.name, here.shape, "", None, NEW, pair.reason)
         pattern = next((p for p in self.rules.new if fnmatchcase(pair.name, p)), None)
         if pattern is not None:
-            return Entry(pair.name, here.shape, "", None, NEW, f"asked for by `{pattern}`")
+            return Entry(pair.name, here.shape, "", None, NEW, f"requested by `{pattern}`")
         there = self.theirs[pair.base]
         steps = self._steps(here, there)
         if isinstance(steps, str):
@@ -183,14 +183,14 @@ class _Planner:
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
         """Return the steps that adapt a tensor of the base to the shape of ours, or the reason why it is impossible."""
-        known = _axes_of_both(here, there)
-        if known is None:
+        axes = _axes_of_both(here, there)
+        if axes is None:
             if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
                 return []
-            return _nothing_known(here, there)
-        one, other = known
+            return _mismatch(here, there)
+        one, other = axes
         if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
-            return f"{there.shape[0]} classes there, {here.shape[0]} here"
+            return f"{there.shape[0]} classes in BASE, {here.shape[0]} here"
         steps: list[Step] = []
         for axis, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             size, of = here.shape[axis], there.shape[axis]
@@ -213,10 +213,10 @@ class _Planner:
                 values = places[0].node.inputs[0], places[1].node.inputs[0]
                 return self._channels(axis, values, sizes, "input channels", share=True)
             case Inner(parts=parts, heads=ours), Inner(heads=theirs):
-                sources = inside(size, of, parts, (ours, theirs), self.rules.width)
+                sources = inner_sources(size, of, parts, (ours, theirs), self.rules.width)
                 return self._select(axis, sources, of, "channels", share=axis > 0)
             case Heads(), Heads():
-                return self._select(axis, grown(size, of, self.rules.width), of, "heads")
+                return self._select(axis, source_channels(size, of, self.rules.width), of, "heads")
             case Extent() as extent, Extent():
                 return self._extent(axis, extent, size, of)
             case _:
@@ -225,12 +225,12 @@ class _Planner:
     def _channels(
         self, axis: int, values: tuple[int, int], sizes: tuple[int, int], what: str, *, share: bool = False
     ) -> Step | str | None:
-        """Return the step for an axis with one number for each channel of a value, here and in the base."""
+        """Return the step for an axis with one element per channel of a value, or the reason why there is none."""
         ours, theirs = self.channels.origins[values[0]], self.base_channels.origins[values[1]]
         size, of = sizes
         if (size, of) != (_count(ours), _count(theirs)):  # an added layer that names the wrong axis
-            return None if size == of else f"{of} there, {size} here, which are not its {what}"
-        return self._select(axis, along(ours, theirs, self.partners, self.rules.width), of, what, share=share)
+            return None if size == of else f"size {of} in BASE, {size} here, which is not the number of {what}"
+        return self._select(axis, value_sources(ours, theirs, self.partners, self.rules.width), of, what, share=share)
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:
         if sources == tuple(range(of)):
@@ -249,7 +249,7 @@ class _Planner:
 
 
 def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Step | str | None:
-    """Return the step for the rows of a table of positions, distances, offsets or frames."""
+    """Return the step for a table with one row per position, distance, offset or frame, or the reason for none."""
     size, of = sizes
     match meanings:
         case Places(grid=grid, tokens=tokens), Places(grid=old, tokens=old_tokens):
@@ -262,11 +262,11 @@ def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Ste
         case Offsets(), Offsets():
             return None if size == of else Lengthen(axis, size, of)
         case Frames(others=others), Frames():
-            kept = min(size, of) - others
-            sources = [*range(kept), *[-1] * (size - others - kept), *range(of - others, of)]
+            common = min(size, of) - others
+            sources = [*range(common), *[-1] * (size - others - common), *range(of - others, of)]
             return None if size == of else Select(axis, tuple(sources), of, "frames")
         case _:
-            return None if size == of else f"{of} there, {size} here"
+            return None if size == of else f"size {of} in BASE, {size} here"
 
 
 def _count(segments: tuple[Segment, ...]) -> int:
@@ -274,10 +274,10 @@ def _count(segments: tuple[Segment, ...]) -> int:
 
 
 def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
-    """Return the meanings of the axes of two tensors if they are known and agree, or else None.
+    """Return the meanings of the axes of two tensors; None if they are unknown or differ.
 
-    An undeclared vector is assumed to have one element per output channel if it is of that size, on both sides. Vectors
-    of equal size need no such assumption: they are copied.
+    A vector whose axis is not declared is assumed to have one element per output channel if its size is the number of
+    output channels in both networks. Tensors of equal shape need no such assumption: they are copied.
     """
     one, other = _axes(here), _axes(there)
     if one is None and other is None and here.shape != there.shape:
@@ -289,22 +289,25 @@ def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Ax
 
 
 def _axes(place: Place) -> tuple[Axis, ...] | None:
-    """Return the meaning of each axis of a tensor as its layer declares it; None if it does not."""
+    """Return the meaning of each axis of a tensor; None if its layer does not declare it."""
     axes = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
     return axes if axes is not None and len(axes) == len(place.shape) else None
 
 
-def _nothing_known(here: Place, there: Place) -> str:
-    """Return the reason why a tensor does not begin from one of another shape."""
+def _mismatch(here: Place, there: Place) -> str:
+    """Return the reason why a tensor cannot be initialised from the tensor of its name in the base."""
     kind, other = here.node.layer.kind, there.node.layer.kind
     if kind == other:
-        shapes = f"{shape_text(there.shape)} there, {shape_text(here.shape)} here"
-        return f"{shapes}; `{kind}` does not say what the axes of `{here.name}` are"
-    return f"`{kind}` of {shape_text(here.shape)} has nothing of `{other}` of {shape_text(there.shape)}"
+        shapes = f"{shape_text(there.shape)} in BASE, {shape_text(here.shape)} here"
+        return f"{shapes}; `{kind}` does not declare the axes of `{here.name}`"
+    return f"`{other}` ({shape_text(there.shape)}) in BASE, `{kind}` ({shape_text(here.shape)}) here"
 
 
 def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
-    """Return the names of a source's tensors from which nothing is initialised, so that they may be missing."""
+    """Return the names of a checkpoint's tensors that initialise nothing, so that they may be missing.
+
+    `names` maps the checkpoint to the base.
+    """
     needed = {entry.base for entry in plan.entries}
     return {t.name for move in names.moves if not any(o.name in needed for o in move.ours) for t in move.theirs}
 

@@ -1,4 +1,4 @@
-"""Steps that adapt a tensor to another shape, each along one axis, with a description."""
+"""Steps that adapt a tensor to another shape, each along one axis."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ AVERAGE, CENTRE = "average", "centre"
 
 @dataclass(frozen=True)
 class Step:
-    """A change of a tensor along one axis."""
+    """A change of a tensor along `axis`."""
 
     axis: int
 
     @property
     def new(self) -> tuple[int, ...]:
-        """The indices that are initialised anew."""
+        """The indices along the axis without an origin, initialised as in a new module."""
         return ()
 
     @property
@@ -43,11 +43,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Select(Step):
-    """Selection of slices by index. If a slice is repeated and its copies are summed later, `share` divides it."""
+    """Selection of slices by index. With `share`, copies of a slice are divided by their number, to preserve sums."""
 
-    sources: tuple[int, ...]  # -1: initialised anew
+    sources: tuple[int, ...]  # -1: no origin
     of: int  # size of the axis in the base
-    what: str
+    what: str  # meaning of the axis: `input channels`, `heads`, …
     share: bool = False
 
     @cached_property
@@ -68,11 +68,11 @@ class Select(Step):
     def text(self) -> str:
         size = len(self.sources)
         if self.new:
-            return f"{size - len(self.new)} of {size} {self.what} are BASE's, the others new"
+            return f"{size - len(self.new)} of {size} {self.what} from BASE, the others new"
         if self.verb == REPEATED:
             least, most = min(self.counts.values()), max(self.counts.values())
             times = f"{most} times" if least == most else f"{least} to {most} times"
-            return f"{self.what} each {times}" + ", in equal shares" * self.share
+            return f"{self.what} repeated {times}" + ", divided by the number of copies" * self.share
         first = "the first " if self.sources == tuple(range(size)) else ""
         return f"{first}{size} of {self.of} {self.what}"
 
@@ -96,7 +96,7 @@ class Inflate(Step):
 
 @dataclass(frozen=True)
 class Sum(Step):
-    """Sum of a filter over its frames, which gives the same output for a still clip."""
+    """Sum of a filter over its frames, which preserves the output for a clip of identical frames."""
 
     size: int
 
@@ -106,7 +106,7 @@ class Sum(Step):
 
     @property
     def text(self) -> str:
-        return f"{self.size} → 1 frames, added up"
+        return f"{self.size} → 1 frames, summed"
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ class Centre(Step):
 
     @property
     def text(self) -> str:
-        how = "zeros around them" if self.size > self.of else "the middle"
+        how = "padded with zeros" if self.size > self.of else "centre crop"
         return f"{self.of} → {self.size} {self.name}, {how}"
 
 
 @dataclass(frozen=True)
 class Stretch(Step):
-    """Linear interpolation of a patch-embedding filter to another patch size; sums over it are preserved."""
+    """Linear interpolation of a patch-embedding filter to another patch size, scaled to preserve its sum."""
 
     size: int
     of: int
@@ -146,7 +146,7 @@ class Stretch(Step):
 
 @dataclass(frozen=True)
 class Resample(Step):
-    """Interpolation of rows for a grid (t, h, w) over time and space; the first `tokens` rows are for class tokens."""
+    """Interpolation of a table with one row per position of a grid (t, h, w); its first rows are for class tokens."""
 
     grid: Size3
     of: Size3
@@ -168,19 +168,19 @@ class Resample(Step):
     def text(self) -> str:
         parts: list[str] = []
         if self.grid != self.of:
-            parts.append(f"{_grid(self.of)} → {_grid(self.grid)} {self.what}, {' and '.join(self._ways())}")
+            parts.append(f"{_grid(self.of)} → {_grid(self.grid)} {self.what}, {' and '.join(self._methods())}")
         if self.tokens != self.tokens_of:
-            parts.append(f"{'without' if self.tokens < self.tokens_of else 'a new one for'} the class token")
+            parts.append("without the class token" if self.tokens < self.tokens_of else "class token new")
         return ", ".join(parts)
 
-    def _ways(self) -> list[str]:
+    def _methods(self) -> list[str]:
         time = ["repeated over time" if self.of[0] == 1 else "linear over time"] * (self.grid[0] != self.of[0])
         return time + ["bicubic over space"] * (self.grid[1:] != self.of[1:])
 
 
 @dataclass(frozen=True)
 class Lengthen(Step):
-    """Linear interpolation of rows for relative positions along one axis, as PySlowFast does when it loads them."""
+    """Linear interpolation of a table of relative positions along one axis, as in PySlowFast's checkpoint loading."""
 
     size: int
     of: int

@@ -483,7 +483,7 @@ def test_a_deeper_stage_can_have_new_blocks() -> None:
     plan = arch.plan_transfer(base, depth="new")
     new = {e.name.split(".")[1] for e in plan.entries if e.how == "new"}
     assert new == {str(i) for i in range(6, 23)}
-    assert {e.why for e in plan.entries if e.how == "new"} == {"BASE has 6 blocks in `res4`"}
+    assert {e.why for e in plan.entries if e.how == "new"} == {"BASE has only 6 blocks in `res4`"}
     assert arch.plan_transfer(base).counts.keys() == {"copied", "repeated"}
 
 
@@ -504,7 +504,10 @@ def test_a_name_that_a_rule_gives_away_is_not_taken_twice() -> None:
         ("vivit_b_fsa", "blocks.3.layernorm2.weight", "blocks.3.layernorm3.weight"),
     ):
         entries = {e.name: e for e in loaded(name).plan_transfer(base).entries}
-        assert (entries[taken].how, entries[taken].why) == ("new", "what BASE calls so begins another tensor")
+        assert (entries[taken].how, entries[taken].why) == (
+            "new",
+            "BASE's tensor of this name initialises another one",
+        )
         assert (entries[given].how, entries[given].base) == ("copied", taken)
 
 
@@ -574,9 +577,9 @@ def test_types_stay() -> None:
 @pytest.mark.parametrize("rules", [{"inflate": "mean"}, {"width": "zero"}, {"depth": "skip"}])
 def test_other_rules_are_refused(rules: dict[str, str]) -> None:
     arch = loaded("r3d_18")
-    with pytest.raises(ValueError, match=f"{next(iter(rules))} = '.*': it is '.*' or 'new'|'average' or 'centre'"):
+    with pytest.raises(ValueError, match=f"{next(iter(rules))} = '.*': expected '.*' or 'new'|'average' or 'centre'"):
         arch.plan_transfer(arch, **rules)
-    with pytest.raises(ValueError, match="no tensor of r3d_18 is called like 'hed"):
+    with pytest.raises(ValueError, match="no tensor of r3d_18 matches the pattern 'hed"):
         arch.plan_transfer(arch, new=("hed.*",))
     with pytest.raises(TypeError, match="a tuple of patterns"):
         arch.plan_transfer(arch, new="head.*")
@@ -630,10 +633,10 @@ def test_plan_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (
         "net → net: 8 tensors: 1 copied, 4 repeated, 1 inflated, 2 new; 2 of net not used\n\n"
         "new\n"
-        "  head.linear.weight  7×6  5 classes there, 7 here\n"
-        "  head.linear.bias    7    5 classes there, 7 here\n\n"
+        "  head.linear.weight  7×6  5 classes in BASE, 7 here\n"
+        "  head.linear.bias    7    5 classes in BASE, 7 here\n\n"
         "inflated\n"
-        "  stem.conv.weight  4×3×1×3×3 → 6×3×3×3×3  output channels each 1 to 2 times; 1 → 3 frames, averaged\n\n"
+        "  stem.conv.weight  4×3×1×3×3 → 6×3×3×3×3  output channels repeated 1 to 2 times; 1 → 3 frames, averaged\n\n"
         "repeated\n"
         "  stem.bn.{weight,bias,running_mean,running_var}  4 → 6  output channels each 1 to 2 times\n\n"
         "copied\n"
@@ -692,7 +695,7 @@ def test_new_weights_follow_the_seed() -> None:
         (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "`--base-set classes=5` makes the network"),
         (["-o", "out.safetensors", "--set", "classes=6", "--strict"], 1, "not written, as --strict asks"),
         (["-o", "out.safetensors", "--from", "torchvision"], 1, "E0801"),
-        (["-o", "out.safetensors", "--new", "hed.*"], 2, "--new: no tensor of net is called like 'hed.*'"),
+        (["-o", "out.safetensors", "--new", "hed.*"], 2, "--new: no tensor of net matches the pattern 'hed.*'"),
         (["-o", "out.safetensors", "--set", "clases=6"], 1, "did you mean `classes`?"),
         (["-o", "out.safetensors", "--base-clip", "3x4x1x1", "--set", "kernel=0"], 1, "E0305"),
     ],
@@ -720,7 +723,7 @@ def test_a_map_between_specs_has_rules_and_words_alone(line: str, capsys: pytest
         f'transfer other for net\n"A map."\nstem.{{a*}} = trunk.{{a*}}\n{line}\n', "utf-8"
     )
     assert main(["weights", "plan", "net.arch"]) == 1
-    assert "between two specs there are `words` and rules" in capsys.readouterr().err
+    assert "between two specs can have `words` and rules" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("files")
