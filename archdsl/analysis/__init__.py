@@ -1,1 +1,1 @@
-"""Network to figures: cost, memory, clip sizes, and what differs between two networks."""
+"""Figures of a network: cost, accepted clip sizes, and the differences between two networks."""

@@ -1,8 +1,8 @@
 """Clip sizes that a network accepts, derived by symbolic shape inference with the layers' own shape rules.
 
-Every rule of the language divides, adds and compares whole numbers, and
-⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size stays of the form ⌊(n + a) / b⌋ of one size n of the clip.
-A comparison that decides whether a layer fits becomes a condition on n.
+Shape rules divide, add and compare integers, and ⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size has the
+form ⌊(n + a) / b⌋, n being one size of the clip. A comparison by which a layer accepts or rejects its input becomes a
+constraint on n.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 
-MAX_DIVISOR = 10**15  # of a formula; beyond it only the declared size is accepted
+MAX_DIVISOR = 10**15  # of a formula; above it only the declared size is accepted
 
 
 @dataclass
@@ -36,15 +36,15 @@ class Limits:
         self.minimum = max(self.minimum, divisor - offset)
 
     def same(self, divisor: int, one: int, other: int) -> None:
-        """Require ⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋, which holds for some remainders of n.
+        """Require ⌊(n + one) / divisor⌋ = ⌊(n + other) / divisor⌋, which depends on the remainder of n.
 
-        For `distance` between the two, it fails where a multiple of the divisor lies between n + one and n + other:
-        for `distance` of the remainders, or all.
+        It fails if a multiple of the divisor lies between n + one and n + other: for |one - other| of the remainders,
+        or for all if that is more.
         """
         distance = abs(one - other)
         if distance == 0:
             return
-        if distance == divisor - 1 and one // divisor == other // divisor:  # the one that is left is 0
+        if distance == divisor - 1 and one // divisor == other // divisor:  # it holds for the remainder 0 only
             self.multiple = lcm(self.multiple, divisor)
         else:
             self.exact = True
@@ -68,42 +68,43 @@ class Axis(int):
 
     def __add__(self, other: Any) -> Any:
         if type(other) is Axis:
-            return self._lost(int(self) + int(other))
+            return self._without_formula(int(self) + int(other))
         return Axis(self.limits, self.offset + self.divisor * int(other), self.divisor)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
         if type(other) is Axis:
-            return self._lost(int(self) - int(other))
+            return self._without_formula(int(self) - int(other))
         return Axis(self.limits, self.offset - self.divisor * int(other), self.divisor)
 
     def __floordiv__(self, other: Any) -> Any:
         if type(other) is Axis:
-            return self._lost(int(self) // int(other))
+            return self._without_formula(int(self) // int(other))
         divisor = self.divisor * int(other)
         if divisor > MAX_DIVISOR:
-            return self._lost(int(self) // int(other))
+            return self._without_formula(int(self) // int(other))
         return Axis(self.limits, self.offset, divisor)
 
     def __mod__(self, other: Any) -> Any:
-        """`size % k` asks whether k divides: ⌊m / k⌋ = ⌊(m + k - 1) / k⌋."""
+        """Return the remainder. Shape rules use it to test divisibility: ⌊m / k⌋ = ⌊(m + k - 1) / k⌋."""
         k = int(other)
         upper = self.offset + self.divisor * (k - 1)
         self.limits.same(self.divisor * k, self.offset, upper)
         return int(self) % k
 
-    def _lost(self, value: int) -> int:
+    def _without_formula(self, value: int) -> int:
+        """Return a size that has no formula in n, and require the declared size of the clip."""
         self.limits.exact = True
         return value
 
     def __mul__(self, other: Any) -> Any:
-        return self._lost(int(self) * int(other))
+        return self._without_formula(int(self) * int(other))
 
     __rmul__ = __mul__
 
     def __rsub__(self, other: Any) -> Any:
-        return self._lost(int(other) - int(self))
+        return self._without_formula(int(other) - int(self))
 
     def __lt__(self, other: Any) -> bool:
         if int(other) == 1:

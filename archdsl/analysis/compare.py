@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """An item of either network by its name, with its value on both sides; None on the side that lacks it."""
+    """An item of two networks by its name, with its value in each; None where a network lacks it."""
 
     name: str
     base: T | None
@@ -42,7 +42,7 @@ class Entry(Generic[T]):
 
 @dataclass(frozen=True)
 class Input:
-    """An input of a network: its kind (video or frame numbers), the position of its argument, and its shape."""
+    """An input of a network: its kind (video or frame indices), the position of its argument, and its shape."""
 
     kind: str
     place: int
@@ -51,10 +51,10 @@ class Input:
 
 @dataclass(frozen=True)
 class LayerForm:
-    """The properties of a layer by which it is compared, without its name.
+    """The compared properties of a layer, without its name.
 
-    `inputs` names the layers whose outputs it reads. Where the two networks do not have the same layers, a stage or
-    block that ends in such a layer is named instead, so that an added block changes nothing after its stage.
+    `inputs` names the layers whose outputs it reads. If the networks do not have the same layers, the stage or block
+    that ends in such a layer is named instead, so that an added block changes nothing after its stage.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class LayerForm:
 
 @dataclass(frozen=True)
 class Summary:
-    """One of the networks as a whole; `output` names the layer whose value it returns."""
+    """Totals of one of the networks; `output` names the layer whose value the network returns."""
 
     name: str
     cost: Cost
@@ -77,10 +77,10 @@ class Summary:
 
 @dataclass(frozen=True, repr=False)
 class Difference:
-    """Two networks compared by name; entries are in the order of data flow and include those that are the `same`.
+    """Comparison of two networks by name; entries are in the order of data flow and include unchanged items.
 
-    `parameters` are those of the specs, as text that `--set` accepts. `stages` are the rows of a cost table; their
-    names begin with the path: `slow.res3`. Shapes are (C, T, H, W).
+    `parameters` are the parameters of the specs, with values as text that `--set` accepts. `stages` are the rows of a
+    cost table; their names begin with the path: `slow.res3`. Shapes are (C, T, H, W).
     """
 
     base: Summary
@@ -93,7 +93,7 @@ class Difference:
 
     @property
     def differ(self) -> bool:
-        """Return True if the networks differ; spec parameters alone, without an effect on a network, do not count."""
+        """True if the networks differ; spec parameters without an effect on the network do not count."""
         rows = (self.inputs, self.stages, self.layers, self.tensors)
         return any(e.status != SAME for entries in rows for e in entries) or self.base.output != self.arch.output
 
@@ -102,8 +102,8 @@ class Difference:
         for name in ("parameters", "inputs", "stages", "layers", "tensors"):
             entries: tuple[Entry[Any], ...] = getattr(self, name)
             by_status = Counter(e.status for e in entries)
-            found = [f"{by_status[status]:,} {status}" for status in (CHANGED, NEW, GONE) if by_status[status]]
-            counts += [f"{name}: {', '.join(found)}"] if found else []
+            texts = [f"{by_status[status]:,} {status}" for status in (CHANGED, NEW, GONE) if by_status[status]]
+            counts += [f"{name}: {', '.join(texts)}"] if texts else []
         names = f"{self.base.name} and {self.arch.name}"
         return f"<Difference of {names}; {'; '.join(counts) or 'the two networks are the same'}>"
 
@@ -111,22 +111,22 @@ class Difference:
 def compare(
     base: Network, arch: Network, base_parameters: Mapping[str, Any], arch_parameters: Mapping[str, Any]
 ) -> Difference:
-    """Compare two networks, which need have no name in common, and the parameter values of their specs."""
+    """Compare two networks by name, and the parameter values of their specs. They may have no name in common."""
     texts = [{name: written(v) for name, v in p.items()} for p in (base_parameters, arch_parameters)]
-    alike = {n.name for n in base.all_nodes()} == {n.name for n in arch.all_nodes()}
+    same_layers = {n.name for n in base.all_nodes()} == {n.name for n in arch.all_nodes()}
     return Difference(
         _summary(base),
         _summary(arch),
         _entries(texts[0], texts[1]),
         _entries(_inputs(base), _inputs(arch)),
         _entries(_stages(base), _stages(arch)),
-        _entries(_layers(base, exact=alike), _layers(arch, exact=alike)),
+        _entries(_layers(base, exact=same_layers), _layers(arch, exact=same_layers)),
         _entries(tensors(base), tensors(arch)),
     )
 
 
 def _entries(base: Mapping[str, T], arch: Mapping[str, T]) -> tuple[Entry[T], ...]:
-    """Merge two mappings by name, in the order of the base; a new name follows the one that precedes it in `arch`."""
+    """Merge two mappings by name, in the order of the base; a new name follows its predecessor in `arch`."""
     after: dict[str, list[str]] = {}
     last = ""
     for name in arch:
@@ -164,8 +164,8 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
     layers: dict[str, LayerForm] = {}
     for node in network.all_nodes():
         layer, own = node.layer, own_tensors(node)
-        givers = [network.node(n) for n in node.inputs]
-        names = tuple(g.name if sources is None else sources.name(g, node) for g in givers)
+        producers = [network.node(n) for n in node.inputs]
+        names = tuple(p.name if sources is None else sources.name(p, node) for p in producers)
         frozen = bool(own) and node.is_frozen
         values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
         cost = node_cost(node)
@@ -174,24 +174,24 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
 
 
 class _Sources:
-    """Names for values: the outermost region that ends in a value, where this name is unambiguous."""
+    """Names of values: the name of the outermost region that ends in a value, if this name is unambiguous."""
 
     def __init__(self, network: Network) -> None:
-        self._meant: dict[str, set[int]] = {}
+        self._values: dict[str, set[int]] = {}  # the values that each name can denote
         for node in network.all_nodes():
-            self._meant.setdefault(node.name, set()).add(node.id)
+            self._values.setdefault(node.name, set()).add(node.id)
             for region in around(node.region):
                 if region.name and region.exit >= 0:
-                    self._meant.setdefault(region.name, set()).add(region.exit)
+                    self._values.setdefault(region.name, set()).add(region.exit)
 
-    def name(self, giver: Node, taker: Node) -> str:
-        """Return the name of the value of `giver` as an input of `taker`: a region's name, or else the layer's."""
-        result = giver.name
-        inside = set(around(taker.region))
-        for region in around(giver.region):
-            if region.exit != giver.id or region in inside:
+    def name(self, producer: Node, reader: Node) -> str:
+        """Return the name of the value of `producer` as an input of `reader`: a region's name, or else the layer's."""
+        result = producer.name
+        inside = set(around(reader.region))
+        for region in around(producer.region):
+            if region.exit != producer.id or region in inside:
                 break
-            if self._meant.get(region.name) == {giver.id}:
+            if self._values.get(region.name) == {producer.id}:
                 result = region.name
         return result
 
@@ -206,7 +206,7 @@ def _plain(grid: Grid) -> Grid:
 
 
 def difference_json(difference: Difference) -> dict[str, Any]:
-    """Return a difference as JSON data, with both sides of every entry."""
+    """Return a difference as JSON data, with the values of every entry in both networks."""
     base, arch = difference.base, difference.arch
     return {
         "differ": difference.differ,

@@ -1,7 +1,7 @@
 """Parameters, multiply-adds (FLOPs / 2) and activations of a network, from its graph alone.
 
-Counted as in the papers: one multiply-add counts 1, and only convolutions, linear layers and attention products
-count. Activations are the output elements of these layers (Radosavovic et al. 2020), for one clip.
+As in the papers, a multiply-add counts as one operation, and only convolutions, linear layers and matrix products of
+attention count. Activations are the output elements of these layers (Radosavovic et al. 2020), for one clip.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 
 
 def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
-    """Return the cost as JSON data: totals, stages, and blocks or layers for such a level."""
+    """Return the cost as JSON data: totals and stages; for the levels `block` and `layer` also those rows."""
     total = total_cost(network)
     inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
     c, *size = _shape(network, network.output)

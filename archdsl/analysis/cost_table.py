@@ -1,4 +1,4 @@
-"""Tables of costs, for people: the stages, blocks or layers of a network, and networks side by side."""
+"""Cost tables as text: the stages, blocks or layers of a network, and networks side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def level_table(network: Network, level: str, memory: Sequence[int] | None = Non
     Args:
         network: the network.
         level: `stage`, `block` or `layer`.
-        memory: activation memory of each row in bytes, behind it the total; None for a table without.
+        memory: activation memory of each row in bytes, then the total; None to omit the column.
     """
     rows = cost_rows(network, level)
     has_paths = any(row.path for row in rows)
@@ -48,10 +48,10 @@ def _figures(cost: Cost) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Figures:
-    """A network among others: its cost for one clip, and published figures for that clip."""
+    """The row of one network in a comparison: its cost for one clip, and published figures for a clip of that size."""
 
     spec: str
-    clip: str  # C×T×H×W; of several clips the one that is declared first
+    clip: str  # C×T×H×W; of several clips, the first one declared
     params: int
     macs: int
     published_params: float | None = None
@@ -60,7 +60,7 @@ class Figures:
 
 
 def figures_of(spec: str, network: Network, published: Published | None, memory: int | None = None) -> Figures:
-    """Return the figures of a network; `published` are those for its clip."""
+    """Return the figures of a network; `published` must be for a clip of its size."""
     cost = total_cost(network)
     clip = str(network.node(next(iter(network.clips.values()))).shape)
     params, macs = (published.params, published.macs) if published is not None else (None, None)
@@ -68,7 +68,7 @@ def figures_of(spec: str, network: Network, published: Published | None, memory:
 
 
 def comparison_table(figures: Sequence[Figures]) -> Table:
-    """Return the table of networks side by side; columns without any figure are left out."""
+    """Return a table with one row per network; empty columns are omitted."""
     columns = [
         ["parameters (M)", *(scaled(f.params, 10**6) for f in figures)],
         ["multiply-adds (G)", *(scaled(f.macs, 10**9) for f in figures)],
@@ -82,11 +82,11 @@ def comparison_table(figures: Sequence[Figures]) -> Table:
 
 
 def scaled(count: int, unit: int) -> str:
-    """Format a count in millions or billions: two decimals, or three digits where it is below 1."""
+    """Format a count in units of 10**6 or 10**9: two decimals, or three significant digits below 1."""
     value = count / unit
     return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
 
 def published(count: float | None, unit: int) -> str:
-    """Format a published count in millions or billions, with the digits that it was published with."""
+    """Format a published count in units of 10**6 or 10**9, with its published digits."""
     return NOTHING if count is None else f"{count / unit:.6g}"

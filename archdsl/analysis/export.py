@@ -1,4 +1,4 @@
-"""The graph as users get it: plain names, plain values."""
+"""Export of the graph to networkx, with plain names and values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def as_networkx(network: Network) -> nx.DiGraph[str]:
-    """A digraph whose nodes are the layers, called as in the generated module.
+    """Return a digraph of the layers. Its nodes are named as in the state dict of the generated module.
 
-    Layers without weights have a name too, of the same form; every name is unique.
+    Layers without weights have names of the same form; names are unique.
     """
     graph: nx.DiGraph[str] = nx.DiGraph(name=network.name)
     names = {node.id: node.name for node in network.all_nodes()}
@@ -40,7 +40,7 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
 
 
 def plain_values(layer: Layer) -> dict[str, object]:
-    """The settings of a layer without the formulas that numbers remember."""
+    """Return the attributes of a layer by name, with plain numbers in place of formulas."""
     return {k: _plain(v) for k, v in layer.values().items()}
 
 

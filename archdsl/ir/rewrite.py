@@ -1,4 +1,4 @@
-"""Changes of a network that keep it valid: nodes in the order of data flow, names unique, edges as inputs say."""
+"""Edits of a network that preserve its invariants: order of data flow, unique names, edges that equal the inputs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def new_number(network: Network) -> int:
 
 
 def insert(network: Network, node: Node, place: int) -> None:
-    """Put a new node into a network and its region, at a place among the region's items.
+    """Insert a new node into a network and its region, at an index among the region's items.
 
-    In the order of data flow it stands before the items behind that place, or else right behind its inputs. A number
-    is added to its label where another node of that name is there.
+    In the order of data flow it precedes the items after that index, or else directly follows its inputs. A number is
+    appended to its label if another node has the same name.
     """
-    behind = max(map(network.order.index, node.inputs)) + 1
+    earliest = max(map(network.order.index, node.inputs)) + 1
     following = (n for item in node.region.items[place:] for n in ([item] if isinstance(item, int) else item.nodes()))
     first = next(following, None)
-    network.order.insert(behind if first is None else max(behind, network.order.index(first)), node.id)
+    network.order.insert(earliest if first is None else max(earliest, network.order.index(first)), node.id)
     network.graph.add_node(node.id, node=node)
     _add_edges(network, node)
     taken = _labels(network, node.region)
@@ -39,14 +39,14 @@ def insert(network: Network, node: Node, place: int) -> None:
 
 
 def _labels(network: Network, region: Region) -> set[str]:
-    """Return the labels of the nodes whose names begin as those in a region do."""
+    """Return the labels of all nodes with the name prefix of a region."""
     same = walk(part for part in network.regions if part.name == region.top.name)
     items = [item for other in same if other.name == region.name for item in other.items]
     return {network.node(item).label for item in items if isinstance(item, int)}
 
 
 def reconnect(network: Network, node: Node, inputs: Iterable[int]) -> None:
-    """Give a node other inputs, which come before it."""
+    """Replace the inputs of a node by values that precede it."""
     node.inputs = tuple(inputs)
     network.graph.remove_edges_from(list(network.graph.in_edges(node.id)))
     _add_edges(network, node)
@@ -57,31 +57,31 @@ def _add_edges(network: Network, node: Node) -> None:
         network.graph.add_edge(source, node.id, shape=shape)
 
 
-def take_out(network: Network, stands_for: Mapping[int, int]) -> None:
-    """Remove nodes, each replaced by another one before it, which may be replaced, too."""
+def remove(network: Network, replacements: Mapping[int, int]) -> None:
+    """Remove nodes; each is replaced by a node that precedes it, which may be replaced as well."""
 
-    def instead(number: int) -> int:
-        while number in stands_for:
-            number = stands_for[number]
+    def replacement(number: int) -> int:
+        while number in replacements:
+            number = replacements[number]
         return number
 
     for node in list(network.all_nodes()):
-        if any(i in stands_for for i in node.inputs):
-            reconnect(network, node, map(instead, node.inputs))
-    network.graph.remove_nodes_from(stands_for)
-    network.order = [number for number in network.order if number not in stands_for]
+        if any(i in replacements for i in node.inputs):
+            reconnect(network, node, map(replacement, node.inputs))
+    network.graph.remove_nodes_from(replacements)
+    network.order = [number for number in network.order if number not in replacements]
     for region in walk(network.regions):
-        region.items = [i for i in region.items if not (isinstance(i, int) and i in stands_for)]
-        region.redirect(instead)
+        region.items = [i for i in region.items if not (isinstance(i, int) and i in replacements)]
+        region.redirect(replacement)
     for region in network.regions:
-        _drop_empty(region)
-    network.output = instead(network.output)
+        _remove_empty(region)
+    network.output = replacement(network.output)
 
 
-def _drop_empty(region: Region) -> None:
-    """Remove inner regions without nodes. Members of a row keep their numbers; a shortcut tells that it is absent."""
+def _remove_empty(region: Region) -> None:
+    """Remove inner regions without nodes, except blocks of a row, which are numbered, and shortcuts."""
     for inner in region.inner:
-        _drop_empty(inner)
+        _remove_empty(inner)
     if stage_row(region) is not None and any(True for _ in region.nodes()):
         return
     region.items = [i for i in region.items if isinstance(i, int | Shortcut) or i.items]

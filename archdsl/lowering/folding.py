@@ -1,21 +1,21 @@
-"""Batch-norm folding into the convolution before: with fixed statistics both are one affine map."""
+"""Batch-norm folding into the preceding convolution: in inference both together are one affine map."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from archdsl.ir.rewrite import take_out
+from archdsl.ir.rewrite import remove
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 
 def fold_norms(network: Network) -> int:
-    """Fold each batch norm that alone reads a convolution into it, and return the number of folded norms.
+    """Fold each batch norm into the preceding convolution if nothing else reads it; return the number of folded norms.
 
     Both must be in one stage: the output of a convolution at the end of a stage is a feature, and must not change.
-    `network.folded` then maps each norm's name to the convolution's.
+    `network.folded` maps the name of each folded norm to the name of the convolution.
     """
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
     uses[network.output] += 1
@@ -29,5 +29,5 @@ def fold_norms(network: Network) -> int:
             before.layer = combined
             network.folded[node.name] = before.name
             folded[node.id] = before.id
-    take_out(network, folded)
+    remove(network, folded)
     return len(folded)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.sym import Sym
 from archdsl.core.values import is_list
 from archdsl.ir.regions import Featured
-from archdsl.ir.rewrite import take_out
+from archdsl.ir.rewrite import remove
 
 if TYPE_CHECKING:
     from archdsl.core.source import Span
@@ -15,33 +15,36 @@ if TYPE_CHECKING:
 
 
 def drop_identities(network: Network) -> int:
-    """Replace every identity node by its input, and return their number."""
-    kept = _kept(network)
-    found = [n for n in network.all_nodes() if n.inputs and n.span not in kept and _is_identity(n)]
-    take_out(network, {n.id: n.inputs[0] for n in found})
-    return len(found)
+    """Replace every identity node by its input; return the number of removed nodes."""
+    effective = _effective(network)
+    identities = [n for n in network.all_nodes() if n.inputs and n.span not in effective and _is_identity(n)]
+    remove(network, {n.id: n.inputs[0] for n in identities})
+    return len(identities)
 
 
 def drop_regularisation(network: Network) -> int:
-    """Remove dropout and drop path, which have no effect in inference, and return their number."""
+    """Remove dropout and stochastic depth, which have no effect in inference; return the number of removed nodes."""
     for node in network.all_nodes():
         node.layer = node.layer.for_inference()
-    found = [n for n in network.all_nodes() if n.layer.training_only]
-    take_out(network, {n.id: n.inputs[0] for n in found})
+    regularisers = [n for n in network.all_nodes() if n.layer.training_only]
+    remove(network, {n.id: n.inputs[0] for n in regularisers})
     for part in network.regions:
         if isinstance(part, Featured):
             part.frozen = False
-    return len(found)
+    return len(regularisers)
 
 
-def _kept(network: Network) -> set[Span]:
-    """Return the spans of dropout layers with a rate above 0 in any call of a block, for calls to share a class."""
+def _effective(network: Network) -> set[Span]:
+    """Return the spans of dropout layers with a rate above 0 in some call of a block.
+
+    They stay in all calls, so that the calls share a class.
+    """
     rates = [n for n in network.all_nodes() if n.layer.training_only]
     return {n.span for n in rates if not _is_identity(n)}
 
 
 def _is_identity(node: Node) -> bool:
-    """Return True if a layer is the identity, by the plain numbers of this node, not by the formulas of its block."""
+    """Return True if a layer is the identity with the plain numbers of this node, not the formulas of its block."""
     layer = node.layer
     if layer.attributes:
         layer = layer.changed(**{name: _plain(value) for name, value in layer.values().items()})

@@ -23,7 +23,7 @@ class Gpu:
     bandwidth: int  # of its memory
     link: int  # to the other GPUs of its node, in one direction: half of the figure in data sheets
     network: int  # its share of the bandwidth between nodes, in one direction
-    source: str
+    source: str  # of these figures  # of these figures
     bfloat16: bool = True
 
 

@@ -1,7 +1,7 @@
 """GPU memory of a training step: persistent state, and activations at the peak.
 
 Weights, gradients, optimizer state and moving average are in float32. Under autocast each convolution or matrix product
-makes a 16-bit copy of its weights, which is kept until its backward pass.
+makes a 16-bit copy of its weights, which is alive until its backward pass.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ GATHERED = 2  # blocks whose weights are gathered at a time: the current one, an
 
 @dataclass(frozen=True)
 class Optimizer:
-    """The properties of a recipe that determine the memory of optimizer states."""
+    """The hyperparameters that determine the memory of optimizer states."""
 
     name: str = "sgd"  # or adamw
     momentum: float = 0.9  # of SGD
-    ema: bool = False  # keeps a moving average of the weights
+    ema: bool = False  # exponential moving average of the weights
 
     @property
     def copies(self) -> int:
@@ -75,7 +75,7 @@ class Activations:
 
     clips: int  # the batch itself, if no layer saves it
     kept: int  # saved for the backward pass
-    more: int  # on top of that: gradients of activations, and recomputed activations
+    more: int  # in addition: gradients of activations, and recomputed activations
 
     @property
     def total(self) -> int:
@@ -188,11 +188,11 @@ def _part(size: int, parts: int) -> int:
 def activations(memory: Memory, checkpointed: Iterable[Region]) -> Activations:
     """Return the activation memory at the peak of a backward pass, by simulating it layer by layer.
 
-    Alive before the backward pass of a layer are: the tensors that it and the layers before it save (including those of
-    its own block, if recomputed), and the gradients of values that were made before it and used after it. For the
-    gradients of its internal tensors a layer needs as much memory as for the tensors. While a block is recomputed, its
-    values that are still to be used, saved or not, and the gradient of its output are alive. A block is assumed
-    to be recomputed while the inputs of all blocks are still saved; they are freed one by one: measured peaks are less.
+    Alive in the backward pass of a layer: the tensors saved by this layer and the layers before it (including those of
+    its block, if recomputed), and the gradients of values computed before it and read after it. The gradients of a
+    layer's internal tensors take as much memory as the tensors. While a block is recomputed, the gradient of its output
+    and all its values that will still be read are alive, saved or not. The estimate is an upper bound: it assumes that
+    the inputs of all blocks are saved while a block is recomputed, but they are freed one by one.
     """
     pieces = {n: region for region in checkpointed for n in region.nodes()}
     gradients, values = gradients_at(memory), values_at(memory)

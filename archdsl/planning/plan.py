@@ -21,7 +21,7 @@ EQUAL = 0.05  # relative difference of throughputs that a roofline cannot resolv
 
 @dataclass(frozen=True)
 class Limits:
-    """The memory of a GPU. Sizes are in bytes."""
+    """The memory of a GPU, in bytes."""
 
     memory: int
     reserve: int  # for CUDA's context, kernel workspaces, and fragmentation
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Setup:
-    """The settings that all choices have in common."""
+    """The settings shared by all choices."""
 
     machine: Machine
     optimizer: Optimizer
@@ -49,7 +49,7 @@ class Choice:
     way: Way
     states: States
     largest: int  # largest batch that fits one GPU; 0 if a single clip does not
-    batch: int  # clips on one GPU, for which the other estimates are
+    batch: int  # clips on one GPU in the estimates below
     activations: Activations
     time: StepTime
     room: int  # usable memory of a GPU, in bytes

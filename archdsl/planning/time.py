@@ -1,8 +1,8 @@
 """Time of a training step, from a roofline model (Williams et al. 2009) and the bandwidth between GPUs.
 
-A layer takes the longer of two times: its FLOPs at `efficiency` of the peak, and its memory traffic. Its backward
-pass takes this once for the gradient of its input, and once for that of its weights (or of its second operand).
-Kernel launches and data loading are not included.
+The time of a layer is the longer of two: its FLOPs at `efficiency` of the peak, and its memory traffic at the full
+bandwidth. Its backward pass takes as long again for the gradient of its input, and for the gradient of its weights (or
+of its second operand). Kernel launches and data loading are not included.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Machine:
     def link(self) -> float:
         """Bandwidth of a ring through all GPUs in one direction, in bytes per second.
 
-        Within a node it is that of a GPU's link; between nodes it is limited by the network bandwidth of a node's GPUs
-        together.
+        Within a node it is the bandwidth of a GPU's link; between nodes, at most the total network bandwidth of a
+        node's GPUs.
         """
         if self.gpus <= self.per_node:
             return self.gpu.link
@@ -120,14 +120,15 @@ def passes(memory: Memory, node: OpNode) -> int:
 def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer, *, sharded: bool) -> int:
     """Return the memory traffic of an optimizer step in bytes.
 
-    It reads weights, gradients and state, and writes weights and state; the moving average of the weights likewise.
+    It reads weights, gradients and state, and writes weights and state; the update of the moving average reads the
+    weights and the average, and writes the average.
     """
     average = 3 * weights if optimizer.ema and not sharded else 0
     return FLOAT * ((3 + 2 * optimizer.copies) * trained + average)
 
 
 def _replicated(sizes: Sizes, machine: Machine, forward: float, backward: float) -> tuple[float, float]:
-    """Return the communication and waiting time of DDP: all-reduce overlaps with backward, except the last bucket."""
+    """Return the communication and waiting time of DDP: all but the last bucket overlap with the backward pass."""
     del forward
     n, size = machine.gpus, FLOAT * sizes.trained
     if n == 1:
@@ -139,7 +140,8 @@ def _replicated(sizes: Sizes, machine: Machine, forward: float, backward: float)
 def _sharded(sizes: Sizes, machine: Machine, forward: float, backward: float) -> tuple[float, float]:
     """Return the communication and waiting time of FSDP.
 
-    Weights are all-gathered for either pass and gradients reduce-scattered; the first all-gather does not overlap.
+    Weights are all-gathered for the forward and the backward pass, and gradients reduce-scattered; the first all-gather
+    does not overlap.
     """
     n = machine.gpus
     if n == 1:
