@@ -147,7 +147,7 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
         others=partial(all_maps, program, library),
         rules=rules,
         changed=suggestions.changed,
-        alike=suggestions.alike,
+        other_spec=suggestions.other_spec,
     )
 
 
@@ -171,10 +171,10 @@ class _Suggestions:
         except SpecError:
             return None
 
-    def alike(self, given: Mapping[str, Any]) -> str:
+    def other_spec(self, tensors: Mapping[str, Any]) -> str:
         """Return a hint that names other specs with these tensors, or, for our own names, this spec without `like`."""
         from archdsl.weights.plan import OWN
-        from archdsl.weights.siblings import alike
+        from archdsl.weights.siblings import hint_at_siblings
 
         like = self.analysis.like
         plain = ""
@@ -183,9 +183,9 @@ class _Suggestions:
             plain = (
                 f"they are of `{self.analysis.network.name}` as it is, and `{like.source.text}` needs it with {listed}"
             )
-        return alike(given, self.analysis.program, self.library, self._planned, plain)
+        return hint_at_siblings(tensors, self.analysis.program, self.library, self._plan_for, plain)
 
-    def _planned(self, spec: Source) -> Plan:
+    def _plan_for(self, spec: Source) -> Plan:
         from archdsl.weights.plan import OWN
 
         own = spec is self.analysis.program.files[0].source

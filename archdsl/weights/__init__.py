@@ -1,7 +1,7 @@
-"""Published weights: maps between the names of other code bases and ours, and what moves tensors along them.
+"""Published weights: maps between the tensor names of other code bases and ours, and the conversion of state dicts.
 
     text of a map ── parse ──▶ map ── bind (to the tensors of a network) ──▶ plan ── convert ──▶ state dict
 
-`sources.py` finds the map for a spec and what its checkpoints need of the parameters. Up to the plan everything is
-names and shapes; only `convert.py` and `checkpoint.py` need torch.
+`sources.py` finds the map for a spec, and the parameter values that its checkpoints need. Plans consist of names and
+shapes; only `convert.py`, `checkpoint.py` and `reading.py` need torch.
 """

@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Aliases:
-    """Aliases of a source's tensors, by the name that they belong to."""
+    """Aliases of a source's tensors, by the name in a rule."""
 
-    second: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # also written to checkpoints
-    instead: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # read only
+    second: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # read, and written to checkpoints
+    instead: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])  # only read
 
     @cached_property
-    def meant(self) -> dict[str, str]:
-        """The name that each alias belongs to."""
+    def name_of(self) -> dict[str, str]:
+        """The name in a rule of each alias."""
         return {alias: name for names in (self.second, self.instead) for name in names for alias in names[name]}
 
     def of(self, name: str) -> list[str]:
-        """Return all names of a tensor, given by its name in a rule, in order of precedence."""
+        """Return all names of the tensor with `name` in a rule, in order of precedence."""
         written = [name, *self.second.get(name, ())]
         return [n for w in written for n in (w, *self.instead.get(w, ()))]
 
-    def found(self, name: str, given: Container[str]) -> list[str]:
-        """Return the names under which a checkpoint has the tensor `name` of a rule; the first has precedence."""
+    def present(self, name: str, tensors: Container[str]) -> list[str]:
+        """Return the names under which a checkpoint has the tensor with `name` in a rule, in order of precedence."""
         written = [name, *self.second.get(name, ())]
-        present = (next((n for n in (w, *self.instead.get(w, ())) if n in given), None) for w in written)
+        present = (next((n for n in (w, *self.instead.get(w, ())) if n in tensors), None) for w in written)
         return [n for n in present if n is not None]
 
 
@@ -48,7 +48,7 @@ def bind_aliases(weights: WeightMap, taken: dict[str, Span], reporter: Reporter)
     Args:
         weights: the map.
         taken: the names in rules, with their spans; aliases are added.
-        reporter: receives a fault for each alias that is taken already.
+        reporter: receives an error for each alias that equals another name.
     """
     rules = list(taken)
     second = _bound((a for a in weights.aliases if a.second), weights, rules, taken, reporter)
@@ -69,8 +69,8 @@ def _bound(
                 continue
             other = spelled(alias.name, match.groupdict())
             if other in taken:
-                note = Note("and by this rule", taken[other])
-                reporter.report("E0805", alias.span, f"`{other}` is taken twice, for `{name}`", [note])
+                note = Note("and in this rule", taken[other])
+                reporter.report("E0805", alias.span, f"`{other}` stands for two tensors: here for `{name}`", [note])
             else:
                 taken[other] = alias.span
                 bound.setdefault(name, []).append(other)

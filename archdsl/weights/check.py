@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.weights.tree import Alias, Axes, Capture, Number, Rule, Tensors, WeightMap
 
-MAX_CAPTURES = 6  # of one name; the cost of matching a pattern grows with them
+MAX_CAPTURES = 6  # of one pattern; the cost of matching grows with their number
 MAX_DOTTED = 2
 MAX_NUMBERED = 8  # patterns of one `number`
 MAX_ALIASES = 200  # lines, each of which applies to all tensors
@@ -26,7 +26,7 @@ def check_rules(weights: WeightMap, reporter: Reporter) -> None:
     for alias in weights.aliases:
         _check_alias(alias, weights, reporter)
     if len(weights.aliases) > MAX_ALIASES:
-        reporter.report("E0704", weights.aliases[MAX_ALIASES].span, f"at most {MAX_ALIASES} lines give other names")
+        reporter.report("E0704", weights.aliases[MAX_ALIASES].span, f"at most {MAX_ALIASES} lines `also` and `or`")
     for tensors in weights.drops:
         _check_limits(tensors, weights, reporter)
     _check_words(weights, reporter)
@@ -39,7 +39,7 @@ def _check_number(number: Number, weights: WeightMap, reporter: Reporter) -> Non
         reporter.report("E0802", number.span, f"at most {MAX_NUMBERED} patterns")
     if name in weights.words:
         note = Note("words here", weights.words[name].name.span)
-        reporter.report("E0203", number.name.span, f"`{name}` has words, so it is not numbered", [note])
+        reporter.report("E0203", number.name.span, f"`{name}` has `words` already", [note])
     captured = {c.name for rule in weights.rules for tensors in rule.ours for c in tensors.captures}
     if name not in captured:
         hint = did_you_mean(name, captured)
@@ -49,9 +49,9 @@ def _check_number(number: Number, weights: WeightMap, reporter: Reporter) -> Non
         _check_twice(tensors, reporter)
         for capture in tensors.captures:
             if capture.dotted:
-                reporter.report("E0802", capture.span, "it would hold digits, and no dots")
+                reporter.report("E0802", capture.span, "a capture of `number` matches digits, so it has no `*`")
             if capture.name in weights.numbers:
-                reporter.report("E0802", capture.span, f"`{capture.name}` is numbered itself")
+                reporter.report("E0802", capture.span, f"`{capture.name}` has a `number` of its own")
 
 
 def _check_rule(rule: Rule, weights: WeightMap, reporter: Reporter) -> None:
@@ -63,7 +63,7 @@ def _check_rule(rule: Rule, weights: WeightMap, reporter: Reporter) -> None:
     if rule.axes is not None:
         _check_axes(rule.axes, reporter)
     if len(rule.ours) > 1 and len(rule.theirs) > 1:
-        reporter.report("E0103", rule.span, "one side can have parts, not both")
+        reporter.report("E0103", rule.span, "only one side of a rule can have parts `{a|b}`")
 
 
 def _check_alias(alias: Alias, weights: WeightMap, reporter: Reporter) -> None:
@@ -78,7 +78,7 @@ def _check_known(tensors: Tensors, other: Tensors, side: str, reporter: Reporter
     known = {c.name for c in other.captures}
     for capture in tensors.captures:
         if capture.name not in known:
-            label = f"nothing on the {side} captures `{capture.name}`"
+            label = f"the {side} side does not capture `{capture.name}`"
             reporter.report("E0802", capture.span, label, hint=did_you_mean(capture.name, known))
 
 
@@ -92,7 +92,7 @@ def _check_limits(tensors: Tensors, weights: WeightMap, reporter: Reporter) -> N
 
 
 def _weight(capture: Capture, weights: WeightMap) -> int:
-    """Return the number of captures that one counts as: for a numbered one, those in its patterns."""
+    """Return the number of captures that a capture counts as; with a `number`, the captures in its longest pattern."""
     number = weights.numbers.get(capture.name)
     return max(1, *(len(p.captures) for p in number.patterns)) if number is not None else 1
 
@@ -111,20 +111,20 @@ def _check_axes(axes: Axes, reporter: Reporter) -> None:
     for side in sides:
         for axis in side:
             if axis.isdecimal():
-                _axes_fault(axes, f"`{axis}`: an axis of any size but 1 has a name", reporter)
+                _axes_fault(axes, f"`{axis}`: an axis needs a name, unless its size is 1", reporter)
             elif side.count(axis) > 1:
-                _axes_fault(axes, f"`{axis}` stands twice on one side", reporter)
+                _axes_fault(axes, f"`{axis}` appears twice on one side", reporter)
     lone = sorted(set(sides[0]) ^ set(sides[1])) + sorted(axes.sizes.keys() - set(sides[0]) - set(sides[1]))
     if lone:
-        _axes_fault(axes, f"`{lone[0]}` stands on one side only", reporter)
+        _axes_fault(axes, f"`{lone[0]}` does not appear on both sides", reporter)
     for group in axes.ours:
         unknown = [a for a in group if a != "1" and a not in axes.sizes]
         if len(unknown) > 1:
-            _axes_fault(axes, f"the sizes of `{unknown[0]}` and `{unknown[1]}` are not known", reporter)
+            _axes_fault(axes, f"the sizes of `{unknown[0]}` and `{unknown[1]}` are unknown", reporter)
 
 
 def _axes_fault(axes: Axes, label: str, reporter: Reporter) -> None:
-    hint = "it goes from the axes of ours to those of theirs, as in `o i -> o i 1 1 1`; `with n = 2` says a size"
+    hint = "write our axes, then theirs: `o i -> o i 1 1 1`; `with n = 2` sets a size"
     reporter.report("E0803", axes.span, label, hint=hint)
 
 
@@ -155,6 +155,6 @@ def _check_needs(weights: WeightMap, reporter: Reporter) -> None:
             for binding in need.bindings:
                 key = spec, binding.name.id
                 if key in seen:
-                    note = Note("first given here", seen[key])
+                    note = Note("first here", seen[key])
                     reporter.report("E0203", binding.name.span, f"a second value of `{binding.name.id}`", [note])
                 seen.setdefault(key, binding.name.span)

@@ -32,23 +32,23 @@ Path_ = tuple[str, ...]
 
 
 class Loaded(NamedTuple):
-    """The tensors of a model, and warnings about their choice among a checkpoint's tensors."""
+    """The tensors of a model, and warnings about the choice of one state dict among several in a checkpoint."""
 
     tensors: dict[str, torch.Tensor]
     warnings: tuple[Diagnostic, ...] = ()
 
 
 def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str], key: str = "") -> Loaded:
-    """Return the tensors of all files; those of a file with a name get it as a prefix, such as `rgb.`.
+    """Read the tensors of all checkpoints. The name of a file becomes a prefix of its tensors, such as `rgb.`.
 
     Args:
-        files: name, empty for none, and path of each.
-        expected: the names that the tensors should have.
+        files: name (empty for none) and path of each checkpoint.
+        expected: the names of the tensors that the model needs.
         key: the entry of each checkpoint to read, `a.b` for `b` in `a`; empty for the model's state dict.
 
     Raises:
-        UsageError: if there is no such file.
-        SpecError: if one cannot be read without running code in it, or has no tensors.
+        UsageError: if a file does not exist.
+        SpecError: if a file cannot be read without executing code in it, or has no tensors.
     """
     loaded: dict[str, torch.Tensor] = {}
     warnings: list[Diagnostic] = []
@@ -64,48 +64,48 @@ def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str]
 def state_dict_of(checkpoint: Any, origin: str, key: str = "", expected: Collection[str] = ()) -> Loaded:
     """Return the tensors of a model in a checkpoint of training code.
 
-    Raw weights are preferred to a moving average of them, with a warning, unless `key` names the average.
+    Raw weights are preferred to a moving average, with a warning, unless `key` names the average.
 
     Args:
         checkpoint: the object in a file.
         origin: the file's name, for diagnostics.
         key: the entry to read; empty for the model's state dict.
-        expected: names of tensors that belong to the model, even if they look like an average.
+        expected: names of tensors of the model, even if they look like names of an average.
 
     Raises:
-        SpecError: if there are none, or if the choice is ambiguous.
+        SpecError: if there are no tensors, or if the choice is ambiguous.
     """
-    inside = _Contents(checkpoint)
+    contents = _Contents(checkpoint)
     if key:
-        return _named(inside, key, origin, expected)
-    path = _model(inside, (), origin)
-    raw, averages = _divided(_tensors(inside, path, origin), expected)
+        return _entry(contents, key, origin, expected)
+    path = _model_path(contents, (), origin)
+    raw, averages = _separate(_tensors(contents, path, origin), expected)
     is_average = _is_average(path)
-    beside = () if is_average else dict.fromkeys(_to_average(p) for p in inside.state_dicts if _is_average(p))
+    beside = () if is_average else dict.fromkeys(_to_average(p) for p in contents.state_dicts if _is_average(p))
     if not raw:  # only averages, under a prefix that `without_prefix` removes
-        return Loaded(averages, (_of_averages(origin, "averages", ()),))
+        return Loaded(averages, (_averages_warning(origin, "averages", ()),))
     others = [*beside, *dict.fromkeys(_head(name) for name in averages if "." in name)]
     if not (others or averages or is_average):
         return Loaded(raw)
-    taken = f"the averages of `{'.'.join(path)}`" if is_average else _taken(path)
-    return Loaded(raw, (_of_averages(origin, taken, others),))
+    chosen = f"the averages in `{'.'.join(path)}`" if is_average else _raw_weights_text(path)
+    return Loaded(raw, (_averages_warning(origin, chosen, others),))
 
 
-def _taken(path: Path_) -> str:
-    return f"the raw weights of `{'.'.join(path)}`" if path else "the raw weights"
+def _raw_weights_text(path: Path_) -> str:
+    return f"the raw weights in `{'.'.join(path)}`" if path else "the raw weights"
 
 
-def _of_averages(origin: str, taken: str, others: Sequence[str]) -> Diagnostic:
-    """Return the warning that a checkpoint has averages of weights; `taken` says which weights are read."""
-    hint = "there is nothing else, or nothing that has a name of its own"
+def _averages_warning(origin: str, chosen: str, others: Sequence[str]) -> Diagnostic:
+    """Return the warning that a checkpoint has moving averages; `chosen` describes the weights that are read."""
+    hint = "the checkpoint has no other weights that `--key` could name"
     if others:
-        hint = f"averages are in {_quoted(others)}; `--key {readable(others[0])}` takes them instead"
+        hint = f"averages are in {_quoted(others)}; `--key {readable(others[0])}` reads them instead"
     reporter = Reporter()
-    reporter.report("W0802", Span(Source(origin, ""), 0, 0), f"{taken} are taken", hint=hint)
+    reporter.report("W0802", Span(Source(origin, ""), 0, 0), f"{chosen} are read", hint=hint)
     return reporter.diagnostics[0]
 
 
-# --- what is in a checkpoint -----------------------------------------------------------------------------------------
+# --- contents of a checkpoint ----------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -121,77 +121,75 @@ class _Contents:
 
         waiting: deque[tuple[Path_, Any, frozenset[int]]] = deque([((), self.checkpoint, frozenset())])
         while waiting and len(self.dicts) < MAX_DICTS:
-            path, value, around = waiting.popleft()
-            if not isinstance(value, Mapping) or id(cast("object", value)) in around or len(path) > MAX_DEPTH:
+            path, value, enclosing = waiting.popleft()
+            if not isinstance(value, Mapping) or id(cast("object", value)) in enclosing or len(path) > MAX_DEPTH:
                 continue
-            inside = cast("Mapping[Any, Any]", value)
-            self.dicts[path] = inside
-            if any(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in inside.items()):
-                self.state_dicts[path] = inside
-            held = around | {id(inside)}
-            waiting += [((*path, k), v, held) for k, v in inside.items() if isinstance(k, str)]
+            entries = cast("Mapping[Any, Any]", value)
+            self.dicts[path] = entries
+            if any(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in entries.items()):
+                self.state_dicts[path] = entries
+            outer = enclosing | {id(entries)}
+            waiting += [((*path, k), v, outer) for k, v in entries.items() if isinstance(k, str)]
 
-    def below(self, path: Path_) -> list[str]:
-        """Return the keys of a dict below which there are tensors."""
+    def keys_to_tensors(self, path: Path_) -> list[str]:
+        """Return the keys of a dict whose values contain tensors."""
         at = len(path)
         keys = (p[at] for p in self.state_dicts if len(p) > at and p[:at] == path)
         return list(dict.fromkeys(keys))
 
 
-def _model(inside: _Contents, start: Path_, origin: str) -> Path_:
+def _model_path(contents: _Contents, start: Path_, origin: str) -> Path_:
     """Return the path to the model's state dict, at or below a dict of the checkpoint."""
     path = start
-    while path in inside.dicts:
-        keys = inside.below(path)
+    while path in contents.dicts:
+        keys = contents.keys_to_tensors(path)
         wrapped = [k for k in WRAPPERS if k in keys][:1]
-        if not wrapped and path not in inside.state_dicts:
+        if not wrapped and path not in contents.state_dicts:
             models = [k for k in keys if not _NO_MODEL.match(k)]
             wrapped = [k for k in models if not _is_average((k,))] or models
             if len(wrapped) > 1:
-                label = f"it holds several state dicts, {_quoted(wrapped)}"
-                raise refused("E0811", origin, label, f"`--key {readable(wrapped[0])}` takes one of them")
+                label = f"the file has several state dicts: {_quoted(wrapped)}"
+                raise refused("E0811", origin, label, f"choose one: `--key {readable(wrapped[0])}`")
         if not wrapped:
             break
         path = (*path, wrapped[0])
     return path
 
 
-def _tensors(inside: _Contents, path: Path_, origin: str) -> dict[str, torch.Tensor]:
+def _tensors(contents: _Contents, path: Path_, origin: str) -> dict[str, torch.Tensor]:
     import torch
 
-    found = inside.dicts.get(path)
-    if found is None:
-        raise refused("E0811", origin, f"it holds no state dict but {type(inside.checkpoint).__name__}")
-    for key, value in found.items():
+    entries = contents.dicts.get(path)
+    if entries is None:
+        raise refused("E0811", origin, f"the file has no state dict, but {type(contents.checkpoint).__name__}")
+    for key, value in entries.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            label = f"`{readable(key)}` is no tensor but {type(value).__name__}, so this is no state dict"
-            raise refused("E0811", origin, label, "a state dict holds tensors by their names, and nothing else")
-    if not found:
-        raise refused("E0811", origin, "it holds no tensors")
-    return dict(cast("Mapping[str, torch.Tensor]", found))
+            label = f"this is not a state dict: `{readable(key)}` is not a tensor but {type(value).__name__}"
+            raise refused("E0811", origin, label, "a state dict maps names to tensors, and contains nothing else")
+    if not entries:
+        raise refused("E0811", origin, "the state dict has no tensors")
+    return dict(cast("Mapping[str, torch.Tensor]", entries))
 
 
-def _named(inside: _Contents, key: str, origin: str, expected: Collection[str]) -> Loaded:
+def _entry(contents: _Contents, key: str, origin: str, expected: Collection[str]) -> Loaded:
     """Return the entry of a checkpoint that `--key` names: a dict in it, or the tensors with a prefix."""
-    start = next((path for path in inside.dicts if path and ".".join(path) == key), None)
+    start = next((path for path in contents.dicts if path and ".".join(path) == key), None)
     if start is not None:
-        path = _model(inside, start, origin)
-        raw, averages = _divided(_tensors(inside, path, origin), expected)
+        path = _model_path(contents, start, origin)
+        raw, averages = _separate(_tensors(contents, path, origin), expected)
         return Loaded(raw or averages)
-    for path, tensors in inside.state_dicts.items():
+    for path, tensors in contents.state_dicts.items():
         prefix = f"{key}.".removeprefix(".".join((*path, "")))
         group = {n: t for n, t in tensors.items() if isinstance(n, str) and n.startswith(prefix)}
         if group:
             part = _Contents({n.removeprefix(prefix): t for n, t in group.items()})
             return Loaded(_tensors(part, (), origin))
-    names = [".".join(path) for path in inside.state_dicts if path]
-    for path in inside.state_dicts:
-        heads = Counter(_head(n) for n in inside.state_dicts[path] if isinstance(n, str) and "." in n)
+    names = [".".join(path) for path in contents.state_dicts if path]
+    for path in contents.state_dicts:
+        heads = Counter(_head(n) for n in contents.state_dicts[path] if isinstance(n, str) and "." in n)
         names += [".".join((*path, head)) for head in heads]
     names = list(dict.fromkeys(names))
-    label = f"there is no `{readable(key)}`" + (
-        f"; there is {_quoted(names)}" if names else ", and there are no tensors"
-    )
+    label = f"the file has no `{readable(key)}`" + (f", but {_quoted(names)}" if names else ", and no tensors")
     raise refused("E0812", origin, label, did_you_mean(key, names))
 
 
@@ -200,10 +198,10 @@ def _quoted(names: Sequence[str]) -> str:
     return ", ".join([*(f"`{readable(n)}`" for n in names[:MAX_LISTED]), *more])
 
 
-def _divided(
+def _separate(
     tensors: dict[str, torch.Tensor], expected: Collection[str]
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Separate the tensors of the model from averages next to them, under a prefix such as `ema.`."""
+    """Separate the model's tensors from moving averages in the same state dict, under a prefix such as `ema.`."""
     own = {_head(name) for name in expected}
     averages = {n: t for n, t in tensors.items() if _is_average((_head(n),)) and _head(n) not in own}
     return {n: t for n, t in tensors.items() if n not in averages}, averages
@@ -214,7 +212,7 @@ def _head(name: str) -> str:
 
 
 def _to_average(path: Path_) -> str:
-    """Return the start of a path, up to the first key that is a name for an average."""
+    """Return a path up to its first key that names a moving average."""
     end = next(i for i, key in enumerate(path, 1) if _is_average((key,)))
     return ".".join(path[:end])
 
@@ -229,10 +227,10 @@ def _is_average(path: Path_) -> bool:
 def without_prefix(
     tensors: Mapping[str, torch.Tensor], names: Collection[str], others: Collection[str] = ()
 ) -> dict[str, torch.Tensor]:
-    """Return the tensors without a prefix that training code adds to the model's names, such as `module.`.
+    """Remove a prefix that training code adds to the names of a state dict, such as `module.`.
 
-    A prefix that all of them lack, such as `backbone.`, is added. Other tensors, such as a metric, keep their names.
-    `others` are further names that tensors of the model can have.
+    A prefix that all names lack, such as `backbone.`, is added. Tensors of other modules, such as a metric, keep their
+    names. `names` are the names of the model's tensors; `others` are further names that these tensors can have.
     """
     known = {*names, *others}
     if not known.intersection(tensors):
@@ -241,7 +239,7 @@ def without_prefix(
         prefix, count = next(iter(counts.most_common(1)), ("", 0))
         if 2 * count > len(names):
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-        for before in dict.fromkeys(_head(name) for name in known):  # a backbone that was saved by itself
+        for before in dict.fromkeys(_head(name) for name in known):  # a backbone saved without its model
             if 2 * sum(f"{before}.{name}" in known for name in tensors) > len(names):
                 return {f"{before}.{name}": tensor for name, tensor in tensors.items()}
     return dict(tensors)
@@ -258,7 +256,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata:
     """Write a state dict atomically.
 
     Raises:
-        CommandError: if it cannot be written.
+        CommandError: if the file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]

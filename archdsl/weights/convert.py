@@ -1,4 +1,4 @@
-"""Conversion of state dicts between sources by their plans. Needs torch."""
+"""Conversion of state dicts between sources, as their weight plans say. Needs torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from archdsl.core.diagnostics import Note
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source, Span
 from archdsl.weights.checkpoint import without_prefix
-from archdsl.weights.fit import fit, without_head
+from archdsl.weights.fit import check_tensors, without_head
 from archdsl.weights.plan import MAX_LISTED, own_plan
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ def convert(
 ) -> dict[str, torch.Tensor]:
     """Convert a state dict from one source's names and layouts to another's.
 
-    Both plans are for the same network. The result has contiguous copies of the same dtype. Tensors in `absent` can be
-    missing from the input, and those made from them are missing from the result.
+    Both plans are for the same network. The result has contiguous copies of the same dtype. Tensors in `absent` may be
+    missing from the input; tensors made from them are then missing from the result.
 
     Raises:
-        SpecError: if the tensors are not those of the source's plan, or not real numbers.
+        SpecError: if names or shapes differ from the source's plan, or if a tensor is not dense floating point.
     """
-    named = without_prefix(tensors, source.theirs, source.aliases.meant)
-    fit(source, shapes(named), origin, absent)
-    found = ((name, source.aliases.found(name, named)) for name in source.theirs)
-    theirs = {name: named[names[0]] for name, names in found if names}
-    check_numbers(theirs, source.counters, origin)
-    return _given(_taken(theirs, source), target)
+    named = without_prefix(tensors, source.theirs, source.aliases.name_of)
+    check_tensors(source, shapes(named), origin, absent)
+    present = ((name, source.aliases.present(name, named)) for name in source.theirs)
+    theirs = {name: named[names[0]] for name, names in present if names}
+    check_dtypes(theirs, source.counters, origin)
+    return _to_source(_from_source(theirs, source), target)
 
 
 def convert_all(
@@ -51,25 +51,25 @@ def convert_all(
     origin: str,
     initial: Callable[[], Mapping[str, torch.Tensor]],
 ) -> tuple[dict[str, torch.Tensor], list[Diagnostic]]:
-    """Convert as `convert` does; a head that the checkpoint lacks is initialised anew, with a warning.
+    """Convert as `convert` does; if the checkpoint has no head, initialise the head and warn.
 
-    `initial` returns the tensors of a new module by our names.
+    `initial` returns the state dict of a new module, by our names.
 
     Raises:
-        SpecError: as `convert`.
+        SpecError: as in `convert`.
     """
-    absent = without_head(source, shapes(without_prefix(tensors, source.theirs, source.aliases.meant)))
+    absent = without_head(source, shapes(without_prefix(tensors, source.theirs, source.aliases.name_of)))
     if not absent:
         return convert(tensors, source, target, origin), []
     own = own_plan(source.network, source.ours)
-    found = convert(tensors, source, own, origin, absent)
-    begin = initial()
-    new = [name for name in own.theirs if name not in found and name not in own.counters]
-    kind = next((t.dtype for t in found.values() if t.is_floating_point()), None)
-    whole = found | {name: begin[name].to(kind) for name in new}
+    converted = convert(tensors, source, own, origin, absent)
+    module = initial()
+    new = [name for name in own.theirs if name not in converted and name not in own.counters]
+    kind = next((t.dtype for t in converted.values() if t.is_floating_point()), None)
+    whole = converted | {name: module[name].to(kind) for name in new}
     reporter = Reporter()
-    label = f"it has nothing for {', '.join(f'`{n}`' for n in new)}, which begin as in a new module"
-    hint = "train them: before that the output of the network means nothing"
+    label = f"the checkpoint has no {', '.join(f'`{n}`' for n in new)}; initialised as in a new module"
+    hint = "train the head: until then the network's output is meaningless"
     reporter.report("W0804", Span(Source(origin, ""), 0, 0), label, hint=hint)
     return convert({n: whole[n] for n in own.theirs if n in whole}, own, target), reporter.diagnostics
 
@@ -79,11 +79,11 @@ def shapes(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def check_numbers(tensors: Mapping[str, torch.Tensor], counters: Collection[str], origin: str) -> None:
-    """Hold the element types of tensors against those that modules have.
+def check_dtypes(tensors: Mapping[str, torch.Tensor], counters: Collection[str], origin: str) -> None:
+    """Check that tensors, except the counters of batch norms, are dense and floating point.
 
     Raises:
-        SpecError: if tensors but the counters of batches are no dense tensors of real numbers in floating point.
+        SpecError: if they are not.
     """
     wrong = [
         f"`{name}` holds {kind}"
@@ -91,40 +91,40 @@ def check_numbers(tensors: Mapping[str, torch.Tensor], counters: Collection[str]
         if (kind := _unusable(tensor, name in counters)) is not None
     ]
     if wrong:
-        verb = "holds" if len(wrong) == 1 else "hold"
-        label = f"{len(wrong)} of its {len(tensors)} tensors {verb} no numbers that a module computes with"
-        hint = "integers are often quantised weights, which need their scales; save them as floating point"
+        verb = "is" if len(wrong) == 1 else "are"
+        label = f"{len(wrong)} of {len(tensors)} tensors {verb} not dense floating point"
+        hint = "if they are quantised weights, dequantise them with their scales, and save them as floating point"
         place = Span(Source(origin, ""), 0, 0)
         notes = [Note(text) for text in wrong[:MAX_LISTED]]
         raise Reporter().fatal("E0813", place, label, notes, hint)
 
 
 def _unusable(tensor: torch.Tensor, counts: bool) -> str | None:
-    """Return what a tensor holds in place of dense real numbers; None if it holds those."""
+    """Return a description of a tensor that is not dense floating point; None if it is."""
     import torch
 
     if tensor.is_meta:
         return "no values (it is on the device `meta`)"
     if tensor.is_quantized or tensor.layout != torch.strided:
-        return f"{'quantised values' if tensor.is_quantized else 'values of a sparse layout'}"
+        return f"{'quantised values' if tensor.is_quantized else 'values in a sparse layout'}"
     if counts or tensor.is_floating_point():
         return None
-    return f"{'complex numbers' if tensor.is_complex() else 'no floating point'} ({str(tensor.dtype)[6:]})"
+    return f"{'complex numbers' if tensor.is_complex() else 'integers'} ({str(tensor.dtype)[6:]})"
 
 
 def not_finite(tensors: Mapping[str, torch.Tensor], origin: str) -> list[Diagnostic]:
-    """Return a warning that names the tensors with NaN or infinity, if there are such."""
-    found = [name for name, t in tensors.items() if t.is_floating_point() and not bool(t.float().isfinite().all())]
+    """Return a warning that names the tensors with NaN or infinity, if any."""
+    names = [name for name, t in tensors.items() if t.is_floating_point() and not bool(t.float().isfinite().all())]
     reporter = Reporter()
-    if found:
-        label = f"NaN or infinity is in {len(found)} of {len(tensors)} tensors"
-        hint = "training has most likely diverged; an older checkpoint may be whole"
-        notes = [Note(f"`{name}`") for name in found[:MAX_LISTED]]
+    if names:
+        label = f"NaN or infinity in {len(names)} of {len(tensors)} tensors"
+        hint = "training has most likely diverged: try an earlier checkpoint"
+        notes = [Note(f"`{name}`") for name in names[:MAX_LISTED]]
         reporter.report("W0803", Span(Source(origin, ""), 0, 0), label, notes, hint)
     return reporter.diagnostics
 
 
-def _taken(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
+def _from_source(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
     """Convert a source's tensors to ours."""
     import torch
 
@@ -137,12 +137,12 @@ def _taken(theirs: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Te
         if len(move.ours) > 1:
             sizes = [(move.change.end if move.change is not None else t.shape)[0] for t in move.ours]
             parts = list(torch.split(parts[0], sizes))
-        parts = [_changed(part, back) for part in parts]
-        ours.update(_stored([t.name for t in move.ours], parts))
+        parts = [_rearrange(part, back) for part in parts]
+        ours.update(_copies([t.name for t in move.ours], parts))
     return ours
 
 
-def _given(ours: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
+def _to_source(ours: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tensor]:
     """Convert our tensors to a source's."""
     theirs: dict[str, torch.Tensor] = {}
     for move in plan.moves:
@@ -151,20 +151,20 @@ def _given(ours: Mapping[str, torch.Tensor], plan: Plan) -> dict[str, torch.Tens
         parts = [ours[t.name] for t in move.ours]
         if len(move.theirs) > 1:
             parts = list(parts[0].chunk(len(move.theirs)))
-        parts = [_changed(part, move.change) for part in parts]
-        theirs.update(_stored([t.name for t in move.theirs], parts))
+        parts = [_rearrange(part, move.change) for part in parts]
+        theirs.update(_copies([t.name for t in move.theirs], parts))
         for name, _ in move.theirs:
             theirs.update((second, theirs[name].clone()) for second in plan.aliases.second.get(name, ()))
     return theirs
 
 
-def _changed(tensor: torch.Tensor, step: Change | None) -> torch.Tensor:
-    if step is None:
+def _rearrange(tensor: torch.Tensor, change: Change | None) -> torch.Tensor:
+    if change is None:
         return tensor
-    return tensor.reshape(step.split).permute(step.order).reshape(step.end)
+    return tensor.reshape(change.split).permute(change.order).reshape(change.end)
 
 
-def _stored(names: Sequence[str], parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
+def _copies(names: Sequence[str], parts: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return contiguous copies of the parts by name, concatenated if there is a single name."""
     import torch
 

@@ -1,4 +1,4 @@
-"""Parser of maps of names, which also reports every fault that needs no network."""
+"""Parser of weight maps, which also reports every fault that can be found without a network."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parse_map(source: Source) -> WeightMap:
     """
     reporter = Reporter()
     if len(source.text) > MAX_CHARACTERS:
-        label = f"{len(source.text):,} characters, at most {MAX_CHARACTERS:,} are read"
+        label = f"the file has {len(source.text):,} characters; at most {MAX_CHARACTERS:,} are allowed"
         raise reporter.fatal("E0704", Span(source, 0, 0), label)
     if source.text.count("\n") > MAX_LINES:
         raise reporter.fatal("E0704", Span(source, 0, 0), f"a map has at most {MAX_LINES:,} lines")
@@ -165,21 +165,21 @@ def _collected(source: Source, statements: Sequence[Any], reporter: Reporter) ->
 
 
 def _check_transfer(statements: Sequence[Any], reporter: Reporter) -> None:
-    """Report statements that a map for transfers does not allow: it maps single names, independent of shapes."""
+    """Report statements that are not allowed in a transfer map, which maps single names independently of shapes."""
     for statement in statements:
         plain = isinstance(statement, Rule) and len(statement.ours) == len(statement.theirs) == 1
         if not (isinstance(statement, (_Doc, Words)) or (plain and statement.axes is None)):
-            label = "between two specs there are `words` and rules `OURS = THEIRS`, without parts and axes"
+            label = "a map between two specs can have `words` and rules `OURS = THEIRS`, without parts and axes"
             reporter.report("E0105", _place(statement), label)
 
 
 def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
     match statement:
         case _Header():
-            reporter.report("E0105", statement.span, "the header stands once, and first")
+            reporter.report("E0105", statement.span, "a second header")
         case _Doc():
             if index:
-                reporter.report("E0105", statement.span, "a description stands right below the header")
+                reporter.report("E0105", statement.span, "the description belongs right below the header")
             parts.doc = statement.text
         case Words():
             _once(parts.words.setdefault(statement.name.text, statement), statement, "list of words", reporter)
@@ -190,7 +190,7 @@ def _add(parts: _Parts, statement: Any, index: int, reporter: Reporter) -> None:
 
 
 def _add_line(parts: _Parts, statement: Any) -> None:
-    """Add what a map can have any number of."""
+    """Add a statement that a map can have any number of times."""
     match statement:
         case Need():
             parts.needs.append(statement)
@@ -253,7 +253,7 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
         specs = list(self._specs(start + match.start("specs"), match["specs"])) if match["specs"] else []
         if match["specs"] is not None and not match["colon"]:
             end = start + match.start("specs") + len(match["specs"].rstrip())
-            raise SpecError([diagnostic("E0103", Span(self.source, end, end), "expected `:` behind the specs")])
+            raise SpecError([diagnostic("E0103", Span(self.source, end, end), "expected `:` after the specs")])
         rest = Span(self.source, start + match.end(), line.end_pos or 0)
         if not rest.text.strip():
             raise SpecError([diagnostic("E0103", Span(self.source, rest.end, rest.end), "expected `NAME = VALUE`")])
@@ -264,7 +264,7 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
         for name in text.split(","):
             place = Span(self.source, at + len(name) - len(name.lstrip()), at + len(name.rstrip()))
             if not re.fullmatch(r"\w+", place.text):
-                raise SpecError([diagnostic("E0103", place, "expected the name of a spec, and `:` behind the last")])
+                raise SpecError([diagnostic("E0103", place, "expected the name of a spec, and `:` after the last one")])
             yield Word(place, place.text)
             at += len(name) + 1
 
@@ -278,13 +278,13 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
         return Words(span, self._word(name), spellings)
 
     def on_number(self, span: Span, name: Token, *patterns: tuple[Tensors, ...]) -> Number:
-        return Number(span, self._word(name), tuple(_whole(p, "what is numbered") for p in patterns))
+        return Number(span, self._word(name), tuple(_whole(p, "a pattern of `number`") for p in patterns))
 
     def on_tensors(self, span: Span, token: Token) -> tuple[Tensors, ...]:
         """Return one pattern for each alternative of `{a|b}`, or a single one."""
         places = list(_JOINED.finditer(token))
         if len(places) > 1:
-            raise SpecError([diagnostic("E0103", span, "a name can have parts at one place only")])
+            raise SpecError([diagnostic("E0103", span, "a name can have parts `{a|b}` only once")])
         texts = places[0][1].split("|") if places else [""]
         return tuple(Tensors(span, tuple(self._parts(span, token, text))) for text in texts)
 
@@ -305,7 +305,7 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
 
     def on_size(self, _span: Span, name: Token, size: Token) -> tuple[str, int]:
         if not (size.isdecimal() and len(size) <= MAX_DIGITS and int(size)):
-            label = f"`{size}` cannot stand here; expected a number of at most {MAX_DIGITS} digits"
+            label = f"`{size}` cannot stand here; expected a size of at most {MAX_DIGITS} digits"
             raise SpecError([diagnostic("E0103", span_of(self.source, size), label)])
         return str(name), int(size)
 
@@ -319,20 +319,20 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
         return Rule(span, ours, theirs, axes)
 
     def on_also(self, span: Span, name: tuple[Tensors, ...], of: tuple[Tensors, ...]) -> Alias:
-        return Alias(span, True, _whole(name, "another name"), _whole(of, "what has another name"))
+        return Alias(span, True, _whole(name, "an alias"), _whole(of, "a name with an alias"))
 
     def on_instead(self, span: Span, name: tuple[Tensors, ...], of: tuple[Tensors, ...]) -> Alias:
-        return Alias(span, False, _whole(name, "another name"), _whole(of, "what has another name"))
+        return Alias(span, False, _whole(name, "an alias"), _whole(of, "a name with an alias"))
 
     def on_drop(self, _span: Span, tensors: tuple[Tensors, ...]) -> tuple[Tensors, ...]:
         return tensors
 
 
 def _whole(tensors: tuple[Tensors, ...], what: str) -> Tensors:
-    """Return the only pattern; a name with alternatives is an error."""
+    """Return the single pattern; raise SpecError for a name with parts."""
     first, *others = tensors
     if others:
-        raise SpecError([diagnostic("E0103", first.span, f"{what} has no parts")])
+        raise SpecError([diagnostic("E0103", first.span, f"{what} cannot have parts `{{a|b}}`")])
     return first
 
 

@@ -1,4 +1,4 @@
-"""Weight plans: a map bound to the tensors of one network, with the source's names and shapes for each of ours."""
+"""Weight plans: a map bound to one network, with the name and shape in the source of each of its tensors."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Move:
-    """A correspondence of tensors in both state dicts.
+    """Corresponding tensors of both state dicts.
 
-    Several tensors on one side are parts, along the first axis, of the one on the other side. `change` converts a part
-    from our layout to theirs.
+    Several tensors on one side are parts of a single tensor on the other side, along its first axis. `change` converts
+    a part from our layout to theirs.
     """
 
     ours: tuple[Tensor, ...]
@@ -45,10 +45,10 @@ class Move:
 
 
 def _unknown(_name: str, _value: int) -> None:
-    """Return None: a plan that was made without a spec has no parameters."""
+    """Return None: a plan made without a spec has no parameters."""
 
 
-def _nothing(_given: Mapping[str, Shape]) -> str:
+def _no_hint(_tensors: Mapping[str, Shape]) -> str:
     return ""
 
 
@@ -64,10 +64,10 @@ class Plan:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the network
     others: Callable[[], Sequence[WeightMap]] = tuple  # returns the maps of all sources, for hints
     option: str = "--set"  # the option for the network's parameters, for hints
-    rules: Mapping[str, str] = field(default_factory=dict[str, str])  # parameters in the map, with their expressions
-    changed: Callable[[str, int], Plan | None] = _unknown  # returns the plan with another value of a parameter
-    alike: Callable[[Mapping[str, Shape]], str] = _nothing  # returns a hint about specs with a checkpoint's tensors
-    warnings: tuple[Diagnostic, ...] = ()  # about parameters that differ from those of published checkpoints
+    rules: Mapping[str, str] = field(default_factory=dict[str, str])  # formulas of the map's parameters, as text
+    changed: Callable[[str, int], Plan | None] = _unknown  # returns the plan for another value of a parameter
+    other_spec: Callable[[Mapping[str, Shape]], str] = _no_hint  # returns a hint at specs with a checkpoint's tensors
+    warnings: tuple[Diagnostic, ...] = ()  # about parameters that differ from published checkpoints
 
     def __repr__(self) -> str:
         ours, theirs = f"{len(self.ours):,} tensors", f"{len(self.theirs):,} of {self.source}"
@@ -80,7 +80,7 @@ class Plan:
 
     @cached_property
     def theirs(self) -> dict[str, Shape]:
-        """The tensors that a checkpoint must have, without dropped ones and aliases."""
+        """The tensors that a checkpoint must have, without aliases and without the tensors that the map drops."""
         return dict(tensor for move in self.moves for tensor in move.theirs)
 
     @cached_property
@@ -90,7 +90,7 @@ class Plan:
 
     @cached_property
     def dropped(self) -> re.Pattern[str]:
-        """The pattern for names of the source that are not needed."""
+        """The pattern for names of the source that the map drops."""
         return any_of(self.weights.drops, self.weights) if self.weights is not None else NO_NAME
 
 
@@ -104,7 +104,7 @@ def bind(weights: WeightMap, network: str, tensors: Mapping[str, Shape]) -> Plan
     """Bind a map to the tensors of a network.
 
     Raises:
-        SpecError: if a tensor of the network has no rule or two, or a rule does not fit its tensors.
+        SpecError: if a tensor of the network has no rule or several, or if the axes of a rule do not match its tensors.
     """
     binder = _Binder(weights, tensors)
     binder.bind()
@@ -113,8 +113,8 @@ def bind(weights: WeightMap, network: str, tensors: Mapping[str, Shape]) -> Plan
         pattern = any_of([drop], weights)
         needed = next((name for name in binder.taken if pattern.fullmatch(name)), None)
         if needed is not None:
-            note = Note("by this rule", binder.taken[needed])
-            binder.reporter.report("E0805", drop.span, f"`{needed}` is needed", [note])
+            note = Note("this rule needs it", binder.taken[needed])
+            binder.reporter.report("E0805", drop.span, f"`{needed}` cannot be dropped", [note])
     if binder.reporter.failed:
         raise SpecError(binder.reporter.diagnostics)
     return Plan(weights.source.text, network, tuple(binder.moves), weights, aliases)
@@ -139,8 +139,8 @@ class _Binder:
                 self._move(name, matches[0])
             else:
                 first, second = (m.rule.ours[m.part].span for m in matches[:2])
-                note = Note("and so is this one", first)
-                self.reporter.report("E0805", second, f"this rule is for `{name}`", [note])
+                note = Note("and this one", first)
+                self.reporter.report("E0805", second, f"two rules match `{name}`: this one", [note])
         if without:
             self._report_missing(without)
 
@@ -153,7 +153,7 @@ class _Binder:
         ours = self.matcher.ours(match)
         absent = [n for n in ours if n not in self.tensors]
         if absent:
-            label = f"`{absent[0]}`, the other part, is not in the network"
+            label = f"the network has no `{absent[0]}`, which this rule joins with it"
             self.reporter.report("E0803", match.rule.span, f"for `{name}`: {label}")
         elif match.part == 0:
             self._add(match.rule, [Tensor(n, self.tensors[n]) for n in ours], self.matcher.theirs(match))
@@ -161,8 +161,9 @@ class _Binder:
     def _add(self, rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> None:
         for name in names:
             if name in self.taken:
-                note = Note("and by this rule", self.taken[name])
-                self.reporter.report("E0805", rule.span, f"`{name}` is taken twice, for `{ours[0].name}`", [note])
+                note = Note("and in this rule", self.taken[name])
+                label = f"`{name}` stands for two tensors: here for `{ours[0].name}`"
+                self.reporter.report("E0805", rule.span, label, [note])
                 return
             self.taken[name] = rule.span
         try:
@@ -175,23 +176,23 @@ class _Binder:
 def _join(rule: Rule, ours: Sequence[Tensor], names: Sequence[str]) -> Move:
     """Return the move for several tensors of ours that are parts of one of theirs."""
     if rule.axes is not None and any(t.shape != ours[0].shape for t in ours):
-        message = "parts of different shapes"
+        message = "with axes, all parts must have the same shape"
         raise AxesFault(message)
     step = change(rule.axes, ours[0].shape) if rule.axes is not None else None
     parts = [step.end if step is not None else t.shape for t in ours]
     if any(not p or p[1:] != parts[0][1:] for p in parts):
-        message = f"{' and '.join(shape_text(p) for p in parts)} cannot be joined"
+        message = f"{' and '.join(shape_text(p) for p in parts)} cannot be joined along the first axis"
         raise AxesFault(message)
     joined = (sum(p[0] for p in parts), *parts[0][1:])
     return Move(tuple(ours), (Tensor(names[0], joined),), step)
 
 
 def _split(rule: Rule, ours: Tensor, names: Sequence[str]) -> Move:
-    """Return the move for one tensor of ours, of which theirs are equal parts (or the whole)."""
+    """Return the move for one tensor of ours, which corresponds to one of theirs or to several equal parts."""
     part, count = ours.shape, len(names)
     if count > 1:
         if not part or part[0] % count:
-            message = f"{shape_text(part)} does not divide into {count}"
+            message = f"{shape_text(part)} cannot be split into {count} equal parts along the first axis"
             raise AxesFault(message)
         part = (part[0] // count, *part[1:])
     step = change(rule.axes, part) if rule.axes is not None else None

@@ -17,7 +17,7 @@ _NUMBER = r"[0-9]+"
 
 @dataclass(frozen=True)
 class Match:
-    """The match of a rule with a tensor of ours: the index of the part, and the captured texts."""
+    """The match of a rule with a tensor of ours: the index of the part, and the captured text by name."""
 
     rule: Rule
     part: int
@@ -27,7 +27,7 @@ class Match:
 class Matcher:
     """The rules of one map.
 
-    A `number` counts captured texts in the order of their first match, so names must be matched in the network's order.
+    A `number` numbers captured texts in the order of their first match, so call `matches` in the network's order.
     """
 
     def __init__(self, weights: WeightMap) -> None:
@@ -78,13 +78,13 @@ def expression(tensors: Tensors, weights: WeightMap, side: int, *, named: bool =
         if isinstance(part, str):
             texts.append(re.escape(part))
             continue
-        inner = _held(part, weights, side)
+        inner = _capture_expression(part, weights, side)
         texts.append(f"(?P<{part.name}>{inner})" if named else f"(?:{inner})")
     return "".join(texts)
 
 
-def _held(capture: Capture, weights: WeightMap, side: int) -> str:
-    """Return a regular expression for the texts that a capture matches."""
+def _capture_expression(capture: Capture, weights: WeightMap, side: int) -> str:
+    """Return a regular expression for the text that a capture matches."""
     number = weights.numbers.get(capture.name)
     if number is not None:
         return _NUMBER if side else "|".join(_numbered(pattern, weights) for pattern in number.patterns)

@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 
 class AxesFault(Exception):
-    """A shape that a pattern of axes does not fit."""
+    """A shape that does not match an axis pattern."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def change(axes: Axes, shape: Shape) -> Change:
     """Return the change of layout that an axis pattern makes to a shape of ours.
 
     Raises:
-        AxesFault: if the shape does not fit the pattern.
+        AxesFault: if the shape does not match the pattern.
     """
     if len(shape) != len(axes.ours):
         message = f"{shape_text(shape)} has {len(shape)} axes, not {len(axes.ours)}"
@@ -45,7 +45,7 @@ def change(axes: Axes, shape: Shape) -> Change:
         known = prod(axes.sizes.get(a, 1) for a in group)
         unknown = [a for a in group if a != "1" and a not in axes.sizes]
         if size % known or (not unknown and size != known):
-            message = f"an axis of {size} cannot be `{' '.join(group)}`"
+            message = f"an axis of size {size} cannot be `{' '.join(group)}`"
             raise AxesFault(message)
         if unknown:
             sizes[unknown[0]] = size // known
@@ -55,12 +55,12 @@ def change(axes: Axes, shape: Shape) -> Change:
 
 
 def shape_text(shape: Shape) -> str:
-    """Format a shape: `64×3×7×7`; `a number` for a scalar."""
-    return "×".join(map(str, shape)) or "a number"
+    """Format a shape: `64×3×7×7`; `scalar` without axes."""
+    return "×".join(map(str, shape)) or "scalar"
 
 
 def readable(name: object) -> str:
-    """Return a name from a checkpoint as a message can show it: without control characters, and of bounded length."""
+    """Format a name in a checkpoint for messages: without control characters, and of bounded length."""
     text = (
         name
         if isinstance(name, str)

@@ -1,4 +1,4 @@
-"""Specs of the same family whose tensors are those of a checkpoint."""
+"""Search for specs of the same family that match a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import SpecError
-from archdsl.weights.fit import misfit
+from archdsl.weights.fit import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,36 +20,36 @@ MAX_NAMED = 3
 _HEADER = re.compile(r"^arch[ \t]+(\w+)(?:[ \t]+as[ \t]+\w+)?(?:[ \t]+extends[ \t]+(\w+))?", re.MULTILINE)
 
 
-def alike(
-    given: Mapping[str, Shape], program: Program, library: Library, planned: Callable[[Source], Plan], plain: str
+def hint_at_siblings(
+    tensors: Mapping[str, Shape], program: Program, library: Library, plan_for: Callable[[Source], Plan], plain: str
 ) -> str:
-    """Return a hint that names the specs whose tensors are exactly those of a checkpoint; empty if there are none.
+    """Return a hint that names the specs whose tensors match a checkpoint; empty if there are none.
 
     Args:
-        given: names and shapes of the checkpoint's tensors.
-        program: the spec that they do not fit.
+        tensors: names and shapes of the checkpoint's tensors.
+        program: the spec that the checkpoint does not match.
         library: finds other specs.
-        planned: returns the plan for another spec; raises SpecError if it has faults.
-        plain: the hint if they are those of the spec itself, without the parameters that a source needs.
+        plan_for: returns the plan for another spec; raises SpecError if the spec has faults.
+        plain: the hint if the checkpoint matches the spec without the parameters that a source needs.
     """
     own = program.files[0].source
-    found: list[str] = []
+    names: list[str] = []
     for source in [own, *_family(program, library)]:
         try:
-            fits = not any(misfit(planned(source), given)[0])
+            matches = not any(mismatch(plan_for(source), tensors)[0])
         except SpecError:
             continue
-        if fits and source is own:
+        if matches and source is own:
             return plain
-        if fits and (header := _HEADER.search(source.text)):
-            found.append(f"`{header[1]}`")
-    if not found:
+        if matches and (header := _HEADER.search(source.text)):
+            names.append(f"`{header[1]}`")
+    if not names:
         return ""
-    return f"these are the names and shapes of {' and of '.join(found[:MAX_NAMED])}: convert them with that spec"
+    return f"names and shapes match {' and '.join(names[:MAX_NAMED])}: convert the checkpoint with that spec"
 
 
 def _family(program: Program, library: Library) -> Iterator[Source]:
-    """Yield the other available specs that are derived from the same root."""
+    """Yield the other available specs that extend the same root."""
     own = program.files[0].source
     sources = {name: library.find(name, own) for name in sorted(library.names(own))}
     headers = {name: _HEADER.search(s.text) for name, s in sources.items() if s is not None}
@@ -64,7 +64,7 @@ def _family(program: Program, library: Library) -> Iterator[Source]:
 
 
 def _root(name: str, bases: Mapping[str, str]) -> str:
-    """Return the root of a spec's bases."""
+    """Return the name of the spec at the end of the chain of bases."""
     for _ in bases:
         if not bases.get(name):
             break

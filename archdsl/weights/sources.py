@@ -34,28 +34,29 @@ def find_map(program: Program, source: str, library: Library, option: str) -> We
         if weights.source.text == source:
             return weights
     known = [w.source.text for w in all_maps(program, library)]
-    label = f"no map of names from `{source}` is for `{program.header.name.id}`"
+    label = f"no weight map of `{source}` is for `{program.header.name.id}`"
     place = Span(Source(option, source), 0, len(source))
-    hint = did_you_mean(source, known) or "a map of your own goes to `weights/` beside the spec"
+    hint = did_you_mean(source, known) or "put a map of your own into `weights/` beside the spec"
     raise Reporter().fatal("E0801", place, label, hint=hint)
 
 
 def all_maps(program: Program, library: Library) -> list[WeightMap]:
-    """Return the map of each source that has one for a spec, in alphabetical order.
+    """Return the map of each source that has one for a spec, in alphabetical order of sources.
 
     Raises:
-        SpecError: if one of the maps that could be found has faults.
+        SpecError: if one of the considered maps has faults.
     """
     return _nearest(_parsed(_texts(program, library), transfers=False), program)
 
 
 def find_transfer(base: Program, program: Program, library: Library) -> WeightMap | None:
-    """Return the map of names for a transfer between two specs; None if names are the same.
+    """Return the name map for a transfer between two specs; None if the names are the same.
 
-    The map's source is the nearest of the base and the specs that it extends; a spec that the map is for needs none.
+    The map's source is the base, or else the nearest spec that the base extends. No map is used if the base itself
+    extends a spec that the map is for.
 
     Raises:
-        SpecError: if one of the maps that could be found has faults.
+        SpecError: if one of the considered maps has faults.
     """
     maps = _nearest(_parsed(_texts(program, library), transfers=True), program)
     lineage = names_of(base)
@@ -73,13 +74,13 @@ def _parsed(texts: Sequence[Source], *, transfers: bool) -> list[WeightMap]:
 
 
 def _texts(program: Program, library: Library) -> list[Source]:
-    """Return the texts that mention the spec or one of its bases: only these can apply, and parsing takes time."""
+    """Return the map files that mention the spec or one of its bases; only these can apply, and parsing takes time."""
     names = re.compile(rf"\b(?:{'|'.join(map(re.escape, names_of(program)))})\b")
     return [t for t in library.maps([f.source for f in program.files]) if names.search(t.text)]
 
 
 def _nearest(maps: Sequence[WeightMap], program: Program) -> list[WeightMap]:
-    """Return for each source the map for the spec itself, else for its base, and so on; the first of equal ones."""
+    """Return for each source the map for the spec itself, or else for its nearest base; of equals, the first."""
     lineage = names_of(program)
     best: dict[str, tuple[int, WeightMap]] = {}
     for weights in maps:
@@ -90,8 +91,8 @@ def _nearest(maps: Sequence[WeightMap], program: Program) -> list[WeightMap]:
             continue
         name = weights.source.text
         if name in best and best[name][0] == distance and _beside(best[name][1], weights):
-            note = Note("and so is this one", best[name][1].span)
-            label = f"this map of `{name}` is for `{lineage[distance]}`"
+            note = Note("and this one", best[name][1].span)
+            label = f"two maps of `{name}` are for `{lineage[distance]}`: this one"
             raise Reporter().fatal("E0203", weights.span, label, [note])
         if name not in best or distance < best[name][0]:
             best[name] = distance, weights
@@ -116,9 +117,9 @@ class Needed(NamedTuple):
 
 
 def needs_of(weights: WeightMap, program: Program) -> list[Needed]:
-    """Return the parameter values that a source needs; for several of one parameter, that of the nearest spec.
+    """Return the parameter values that a source needs; if a map has several for a parameter, that of the nearest spec.
 
-    A value that is not fixed is overridden by the declaration of a nearer spec.
+    The declaration of a parameter in a nearer spec overrides a value that is not fixed.
     """
     lineage = names_of(program)
     own = min((lineage.index(w.text) for w in weights.specs if w.text in lineage), default=len(lineage))
@@ -139,7 +140,7 @@ def needs_of(weights: WeightMap, program: Program) -> list[Needed]:
 
 
 def _declared(program: Program, name: str) -> int | None:
-    """Return the index in the lineage of the spec that declares the effective value of a parameter."""
+    """Return the index, in the chain of bases, of the spec whose declaration of a parameter is effective."""
     declaration = program.declarations.get(name)
     sources = [file.source for file in program.files]
     return next((i for i, s in enumerate(sources) if declaration is not None and s is declaration.span.source), None)
@@ -148,7 +149,7 @@ def _declared(program: Program, name: str) -> int | None:
 def changing(
     needs: Sequence[Binding], program: Program, settings: Sequence[Binding], parameters: Mapping[str, Any]
 ) -> list[Binding]:
-    """Return the needs that change a value of the network's parameters."""
+    """Return the needs whose values differ from the network's parameters."""
     scope = _scope(program, settings, Reporter())
     plain = {need.name.id: scope.find(need.name.id) for need in needs}
     return [n for n in needs if (own := plain[n.name.id]) is None or own.value != parameters[n.name.id]]
@@ -161,12 +162,12 @@ def _scope(program: Program, settings: Sequence[Binding], reporter: Reporter) ->
 
 
 def published(needs: Sequence[Needed], settings: Sequence[Binding]) -> list[Binding]:
-    """Return the settings of the network whose checkpoints are published."""
+    """Return the settings of the network with published checkpoints: the source's needs override the user's."""
     return [*settings, *(needed.binding for needed in needs)]
 
 
 def required(needs: Sequence[Needed], settings: Sequence[Binding]) -> list[Binding]:
-    """Return the settings of the network that differs from the user's only where checkpoints cannot."""
+    """Return the user's settings, overridden by the fixed needs of the source only."""
     usual, fixed = ([n.binding for n in needs if n.fixed == kind] for kind in (False, True))
     return [*usual, *settings, *fixed]
 
@@ -178,7 +179,7 @@ def check_needs(
     parameters: Mapping[str, Any],
     like: str | None = None,
 ) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Return a fault for each parameter with another value than a source needs; a warning if the need is not fixed.
+    """Return errors for parameters that differ from the source's needs, and warnings for needs that are not fixed.
 
     Args:
         weights: the map of the source.
@@ -197,30 +198,31 @@ def check_needs(
     strict.check()
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
-    given = {b.name.id: b for b in settings}
+    chosen = {b.name.id: b for b in settings}
     source = weights.source.text
     other = like if like != source else None
     faults, warnings = Reporter(), Reporter()
     for binding, fixed in needs:
         name = binding.name.id
-        found = (strict if fixed else usual).find(name)
-        if found is None or isinstance(found.value, Unknown) or found.value == parameters[name]:
+        needed = (strict if fixed else usual).find(name)
+        if needed is None or isinstance(needed.value, Unknown) or needed.value == parameters[name]:
             continue
-        notes = [Note("set here", given[name].span)] if name in given else []
-        values = describe(found.value), describe(parameters[name])
-        if not fixed and name in given:
-            label = f"`{source}` publishes checkpoints with {name} = {values[0]}; in this network it is {values[1]}"
-            warnings.report("W0801", binding.span, label, notes, "right if the checkpoint's configuration says so")
+        notes = [Note("set here", chosen[name].span)] if name in chosen else []
+        values = describe(needed.value), describe(parameters[name])
+        if not fixed and name in chosen:
+            label = f"checkpoints of `{source}` have {name} = {values[0]}; this network has {values[1]}"
+            hint = "correct if your checkpoint's configuration has this value"
+            warnings.report("W0801", binding.span, label, notes, hint)
         else:
-            label = f"`{source}` needs {name} = {values[0]}; in this network it is {values[1]}"
-            faults.report("E0806", binding.span, label, notes, _cure(source, other, given, binding, fixed))
+            label = f"checkpoints of `{source}` need {name} = {values[0]}; this network has {values[1]}"
+            faults.report("E0806", binding.span, label, notes, _hint(source, other, chosen, binding, fixed))
     return faults.diagnostics, warnings.diagnostics
 
 
-def _cure(source: str, other: str | None, given: Mapping[str, Binding], binding: Binding, fixed: bool) -> str:
+def _hint(source: str, other: str | None, chosen: Mapping[str, Binding], binding: Binding, fixed: bool) -> str:
     if other is not None:
-        return f"the networks of `{other}` and `{source}` differ, so the weights of one do not serve the other"
-    hint = f'`--like {source}`, in Python `like="{source}"`, takes on what its checkpoints need'
-    if binding.name.id in given:
+        return f"the networks of `{other}` and `{source}` differ, so the weights cannot be converted between them"
+    hint = f'`--like {source}`, in Python `like="{source}"`, sets the values that its checkpoints need'
+    if binding.name.id in chosen:
         return f"do not set it: {hint}"
-    return hint if fixed else f"{hint}; `--set {binding.name.id}=…` keeps another value, where the checkpoint has it"
+    return hint if fixed else f"{hint}; `--set {binding.name.id}=…` sets another value, if your checkpoint has it"

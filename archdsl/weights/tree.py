@@ -1,4 +1,4 @@
-"""Syntax tree of a map of names, with the span of every part."""
+"""Syntax tree of a weight map, with the span of every part."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Rule:
-    """A correspondence of tensors; several on one side are parts of the one on the other side."""
+    """Corresponding tensors; several on one side are parts of a single one on the other side."""
 
     span: Span
     ours: tuple[Tensors, ...]
@@ -61,7 +61,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Words:
-    """The texts that a capture matches, with their spelling on the other side."""
+    """The words that a capture matches, with their spelling on the other side."""
 
     span: Span
     name: Word
@@ -91,7 +91,7 @@ class Alias:
 class Need:
     """Parameter values that the checkpoints need, for all specs or for the named ones.
 
-    A value that is not `fixed` is that of published checkpoints; other checkpoints of the source may differ.
+    Values that are not `fixed` are those of the published checkpoints; other checkpoints of the source may differ.
     """
 
     specs: tuple[Word, ...]
@@ -101,9 +101,9 @@ class Need:
 
 @dataclass(frozen=True)
 class WeightMap:
-    """One map: the names in one source of checkpoints for the tensors of some specs.
+    """A weight map: the names of the tensors of some specs in one source of checkpoints.
 
-    For a `transfer`, the source is another spec, whose tensors initialise those of the specs.
+    With `transfers`, the source is another spec, whose tensors initialise the tensors of these specs.
     """
 
     text: Source

@@ -36,7 +36,7 @@ from archdsl.pipeline import analyse, module_text, plan_weights
 from archdsl.resources import resource
 from archdsl.weights.checkpoint import read_checkpoints
 from archdsl.weights.convert import convert_all, not_finite
-from archdsl.weights.fit import fit
+from archdsl.weights.fit import check_tensors
 from archdsl.weights.plan import Plan, own_plan
 
 FOLDER = TESTS / "errors"
@@ -101,7 +101,7 @@ def _diagnose(parts: list[Fence]) -> tuple[Diagnostic, ...]:
             plan = plan_weights(analysis, library, lines["from"][0], "--from")
             shapes = {n: tuple(map(int, s)) for n, *s in map(str.split, lines.get("checkpoint", []))}
             if shapes:
-                fit(plan, shapes, "weights.pth")
+                check_tensors(plan, shapes, "weights.pth")
             told = _of_file("\n".join(lines["torch"]), lines.get("key", [""])[0], plan) if "torch" in lines else ()
             return (*analysis.warnings, *plan.warnings, *told)
         if any(p.kind == "layer" for p in parts):

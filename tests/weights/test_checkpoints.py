@@ -453,7 +453,7 @@ def test_an_unknown_part_lists_those_that_there_are(capsys: pytest.CaptureFixtur
     assert converted("in.pth", "--key", "model_emma") == 1
     told = capsys.readouterr().err
     assert "E0812" in told
-    assert "there is `model`, `model_ema`" in told
+    assert "but `model`, `model_ema`" in told
     assert "did you mean `model_ema`" in told
     torch.save([1], "in.pth")
     assert converted("in.pth", "--key", "model") == 1
@@ -532,7 +532,7 @@ def test_a_checkpoint_of_a_sibling_is_known() -> None:
     """The kernel alone would make the shapes right, and another network."""
     with pytest.raises(SpecError) as caught:
         archdsl.convert_weights(archdsl.load("linked.arch"), fitting("sibling.arch"), "theirs")
-    assert "these are the names and shapes of `sibling`" in str(caught.value)
+    assert "names and shapes match `sibling`" in str(caught.value)
     assert "--set" not in str(caught.value)
     archdsl.convert_weights(archdsl.load("sibling.arch"), fitting("sibling.arch"), "theirs")
 
@@ -544,7 +544,7 @@ def test_a_hint_keeps_the_rule_of_a_map() -> None:
     Path("weights/linked.weights").write_text(OF_LINKED + "default kernel = 7 if alpha == 4 else 5\n")
     with pytest.raises(SpecError) as caught:
         archdsl.convert_weights(archdsl.load("linked.arch", like="theirs"), tensors, "theirs")
-    assert "`kernel` follows from others in its checkpoints, as `7 if alpha == 4 else 5`" in str(caught.value)
+    assert "in these checkpoints `kernel` is `7 if alpha == 4 else 5`" in str(caught.value)
     assert "--set kernel=5" not in str(caught.value)
     archdsl.convert_weights(archdsl.load("linked.arch", like="theirs", alpha=8), tensors, "theirs")
 
@@ -552,11 +552,11 @@ def test_a_hint_keeps_the_rule_of_a_map() -> None:
 def test_slowfast_4x16_is_known_in_slowfast_8x8() -> None:
     root = ROOT / "specs"
     small = archdsl.load(root / "slowfast_4x16_r50.arch", like="pytorchvideo").plan_weights("pytorchvideo")
-    from archdsl.weights.fit import fit
+    from archdsl.weights.fit import check_tensors
 
     plan = archdsl.load(root / "slowfast_r50.arch", like="pytorchvideo").plan_weights("pytorchvideo")
-    with pytest.raises(SpecError, match="these are the names and shapes of `slowfast_4x16_r50`"):
-        fit(plan, small.theirs, "SLOWFAST_4x16_R50.pyth")
+    with pytest.raises(SpecError, match="names and shapes match `slowfast_4x16_r50`"):
+        check_tensors(plan, small.theirs, "SLOWFAST_4x16_R50.pyth")
 
 
 def test_own_weights_are_not_taken_for_those_of_a_source(capsys: pytest.CaptureFixture[str]) -> None:
@@ -582,8 +582,8 @@ def test_own_weights_are_not_taken_for_those_of_a_source(capsys: pytest.CaptureF
     assert main(command) == 1
     told = capsys.readouterr().err
     assert "E0806" in told
-    assert "`theirs` needs norm = `off`; in this network it is `on`" in told
-    assert "`theirs` needs eps = 1e-05; in this network it is 0.001" in told
+    assert "checkpoints of `theirs` need norm = `off`; this network has `on`" in told
+    assert "checkpoints of `theirs` need eps = 1e-05; this network has 0.001" in told
     assert main([*command, "--like", "theirs"]) == 1
     told = capsys.readouterr().err
     assert "they are of `net` as it is, and `theirs` needs it with norm = off, eps = 1e-5" in told

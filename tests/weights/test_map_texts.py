@@ -21,7 +21,7 @@ from archdsl.elaborate.parameters import setting
 from archdsl.files import FileLibrary, read_source
 from archdsl.pipeline import analyse, plan_transfer, plan_weights
 from archdsl.transfer.plan import Rules
-from archdsl.weights.fit import fit
+from archdsl.weights.fit import check_tensors
 from archdsl.weights.parse import parse_map
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def tried(file: Path, text: str) -> None:
         else:
             like = analyse(spec, library, analysed(spec).settings, like=source)
             plan = plan_weights(like, library, source, "--from")
-            fit(plan, {f"module.{n}": s for n, s in plan.theirs.items()} | {"x.y": (1,)}, "x.pth")
+            check_tensors(plan, {f"module.{n}": s for n, s in plan.theirs.items()} | {"x.y": (1,)}, "x.pth")
     except SpecError as error:
         shown = str(error)
         assert shown

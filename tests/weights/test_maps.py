@@ -25,7 +25,7 @@ from archdsl.elaborate.resolve import Resolver
 from archdsl.files import FileLibrary, read_source
 from archdsl.ir.tensors import tensors
 from archdsl.pipeline import analyse, plan_weights
-from archdsl.weights.fit import fit
+from archdsl.weights.fit import check_tensors
 from archdsl.weights.parse import parse_map
 from archdsl.weights.rules import Matcher, any_of, expression
 from archdsl.weights.shapes import change
@@ -91,7 +91,7 @@ def test_a_map_is_total_and_every_rule_and_name_of_it_is_used(file: Path) -> Non
         plans.append(load(spec, like=source, **values).plan_weights(source))
     for plan in plans:
         used.update(m.rule.span.start for name in plan.ours for m in matcher.matches(name))
-        named.update(plan.theirs, plan.aliases.meant)
+        named.update(plan.theirs, plan.aliases.name_of)
     assert [r.span.text for r in weights.rules if r.span.start not in used] == []
     assert unused(weights, matcher, named) == []
 
@@ -195,7 +195,7 @@ CHOICES = [
 def test_what_a_configuration_chooses_is_converted_with_a_warning(spec: str, source: str, changed: str) -> None:
     name, _, value = changed.partition("=")
     plan = load(spec, like=source, **{name: value}).plan_weights(source)
-    assert {name for d in plan.warnings if f"publishes checkpoints with {name} =" in (d.label or "")} == {name}
+    assert {name for d in plan.warnings if f"have {name} =" in (d.label or "")} == {name}
     assert {d.code for d in plan.warnings} == {"W0801"}
 
 
@@ -230,16 +230,16 @@ def test_two_streams_have_the_names_of_both() -> None:
 
 def test_one_checkpoint_for_a_network_of_several() -> None:
     plan = load("i3d_two_stream").plan_weights("pytorch_i3d")
-    with pytest.raises(archdsl.SpecError, match="several checkpoints, as rgb=FILE flow=FILE"):
-        fit(plan, load("i3d_inception_rgb").plan_weights("pytorch_i3d").theirs, "rgb.pt")
+    with pytest.raises(archdsl.SpecError, match="several checkpoints: rgb=FILE flow=FILE"):
+        check_tensors(plan, load("i3d_inception_rgb").plan_weights("pytorch_i3d").theirs, "rgb.pt")
 
 
 def test_a_source_with_the_same_names_is_not_suggested() -> None:
     """The names do not tell torchvision's from VMZ's."""
     plan = load("r3d_18", like="torchvision").plan_weights("torchvision")
     other = load("r3d_18", like="torchvision", classes=101).plan_weights("torchvision").theirs
-    with pytest.raises(archdsl.SpecError, match="`--set classes=101` makes the network like it"):
-        fit(plan, other, "r3d_18.pth")
+    with pytest.raises(archdsl.SpecError, match="`--set classes=101` makes the network match the checkpoint"):
+        check_tensors(plan, other, "r3d_18.pth")
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.stem)
@@ -342,7 +342,7 @@ def test_a_parameter_that_changes_nothing_can_differ(folder: Path) -> None:
     """The network decides, not what it is made from."""
     (folder / "weights" / "theirs.weights").write_text(MAP.replace("param eps", "param rare = 1\nparam eps"))
     archdsl.load(folder / "net.arch", eps=1e-5, rare=2).plan_weights(SOURCE)
-    with pytest.raises(archdsl.SpecError, match="rare = 1; in this network it is 3"):
+    with pytest.raises(archdsl.SpecError, match="rare = 1; this network has 3"):
         archdsl.load(folder / "net.arch", eps=1e-5, rare=3).plan_weights(SOURCE)
 
 
