@@ -1,1 +1,1 @@
-"""The graph of an architecture: regions and nodes, the order of data flow among them, their tensors."""
+"""The graph of an architecture: regions and nodes, their order of data flow, and their tensors."""

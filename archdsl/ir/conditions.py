@@ -1,4 +1,4 @@
-"""Conditions of shortcuts: comparisons of whole numbers, as formulas over the parameters of the block around them."""
+"""Conditions of shortcuts: comparisons of integers, as formulas over the parameters of the enclosing block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @record
 class Comparison:
-    """Two whole numbers compared by `==`, `!=`, `<`, `<=`, `>` or `>=`."""
+    """Comparison of two integers by `==`, `!=`, `<`, `<=`, `>` or `>=`."""
 
     operator: str
     left: Formula
@@ -21,14 +21,14 @@ class Comparison:
 
 @record
 class Negation:
-    """`not` before a condition."""
+    """Negation of a condition by `not`."""
 
     operand: Condition
 
 
 @record
 class Junction:
-    """Two conditions joined by `and` or `or`."""
+    """Conjunction or disjunction of two conditions."""
 
     operator: Literal["and", "or"]
     left: Condition
@@ -37,9 +37,9 @@ class Junction:
 
 @record
 class Opaque:
-    """A condition that compares no whole numbers, such as `kind == plain`, with its value at this call of the block.
+    """A condition on other values than integers, such as `kind == plain`, with its value in this call of the block.
 
-    The value is None where nothing depends on it, as on the right of `off and …`, and it has none.
+    The value is None if the condition is not evaluated, as on the right of `off and …`.
     """
 
     holds: bool | None

@@ -1,4 +1,4 @@
-"""Order of calls by data flow: the parts of a network that can be one call, and a topological order of all calls."""
+"""Order of calls in the forward pass: the parts of a network that can be a single call, and a topological order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
     from archdsl.ir.regions import InputPlace, Item, Part, Region
 
-    _Read = tuple[Part | InputPlace, int, Part | InputPlace | None]  # source of a value, the value, its reader
+    _Read = tuple[Part | InputPlace, int, Part | InputPlace | None]  # part that computes a value, value, reading part
 
 
 def externals(network: Network, region: Region) -> list[int]:
-    """Return the values from outside that a region reads, in the order of their first use."""
+    """Return the values computed outside a region that it reads, in the order of their first use."""
     if isinstance(region, Block):
         return [region.entry]
     inside = set(region.nodes())
@@ -35,7 +35,7 @@ def is_stateless(network: Network, region: Region) -> bool:
 
 @dataclass(frozen=True)
 class Piece:
-    """One call in the forward pass: a part of the network as a module, or an item of a part that cannot be one call."""
+    """A call in the forward pass: a part of the network as a module, or an item of a part that is not a single call."""
 
     region: Part
     member: Item | None  # None for the whole region
@@ -44,9 +44,9 @@ class Piece:
 
 
 def interleaved(network: Network) -> set[Part]:
-    """Return the parts with submodules that cannot be one call.
+    """Return the parts with submodules that cannot be a single call.
 
-    An inner value of such a part is read by other parts, or the part depends on a value computed from it.
+    Other parts read an inner value of such a part, or the part reads a value that depends on its own inner values.
     """
     opened = {piece.region for piece in pieces(network) if piece.member is not None}
     return {region for region in opened if not is_stateless(network, region)}
@@ -56,15 +56,16 @@ def pieces(network: Network) -> list[Piece]:
     """Return the calls that compute a network, each after the calls that compute its operands."""
     opened = _read_in_the_middle(network) | {region for region in network.regions if is_stateless(network, region)}
     while True:
-        found = [p for region in network.regions for p in _pieces(network, region, is_open=region in opened)]
-        order, stuck = _sorted(found)
-        closed = {p.region for p in stuck if p.member is None}
+        calls = [p for region in network.regions for p in _pieces(network, region, is_open=region in opened)]
+        order, cyclic = _sorted(calls)
+        closed = {p.region for p in cyclic if p.member is None}
         if not closed:
             return order
         opened |= closed
 
 
 def _read_in_the_middle(network: Network) -> set[Part]:
+    """Return the parts of which another part reads a value other than the exit."""
     ends: dict[Part | InputPlace, int] = {part: part.exit for part in network.regions}
     reads: list[_Read] = [
         (network.node(i).region.top, i, node.region.top) for node in network.all_nodes() for i in node.inputs
@@ -81,23 +82,23 @@ def _pieces(network: Network, region: Part, *, is_open: bool) -> list[Piece]:
     if not is_open:
         return [Piece(region, None, region.exit, tuple(externals(network, region)))]
     members: Sequence[Item] = list(region.nodes()) if is_stateless(network, region) else region.items
-    found: list[Piece] = []
+    calls: list[Piece] = []
     for member in members:
         if isinstance(member, int):
-            found.append(Piece(region, member, member, network.node(member).inputs))
+            calls.append(Piece(region, member, member, network.node(member).inputs))
         else:
-            found.append(Piece(region, member, member.exit, tuple(externals(network, member))))
-    return found
+            calls.append(Piece(region, member, member.exit, tuple(externals(network, member))))
+    return calls
 
 
-def _sorted(found: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Sort pieces by data flow, otherwise stably. The second list has the pieces that depend on a cycle."""
-    makers = {p.value: k for k, p in enumerate(found) if p.value not in p.operands}
+def _sorted(calls: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
+    """Sort calls topologically and stably; the second list has the calls that depend on a cycle."""
+    producers = {p.value: k for k, p in enumerate(calls) if p.value not in p.operands}
     users: dict[int, list[int]] = {}
-    missing = [0] * len(found)
-    for k, piece in enumerate(found):
-        for maker in {makers[o] for o in piece.operands if o in makers} - {k}:
-            users.setdefault(maker, []).append(k)
+    missing = [0] * len(calls)
+    for k, piece in enumerate(calls):
+        for producer in {producers[o] for o in piece.operands if o in producers} - {k}:
+            users.setdefault(producer, []).append(k)
             missing[k] += 1
     ready = [k for k, number in enumerate(missing) if number == 0]
     heapify(ready)
@@ -109,4 +110,4 @@ def _sorted(found: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
             if missing[k] == 0:
                 heappush(ready, k)
     done = set(order)
-    return [found[k] for k in order], [p for k, p in enumerate(found) if k not in done]
+    return [calls[k] for k in order], [p for k, p in enumerate(calls) if k not in done]

@@ -1,8 +1,7 @@
 """The network: graph and regions of an architecture.
 
-The graph is a networkx digraph. Its nodes are numbered in the order of data flow and have a `Node` under the key
-`node`; its edges have the `Grid` of the value under the key `shape`. Its regions are stages, the lines of each path in
-them, and nested blocks.
+The graph is a networkx digraph. Each node has a number and, under the key `node`, a `Node`; each edge has, under the
+key `shape`, the `Grid` of its value. The regions are the parts of the network, such as stages, and nested blocks.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, repr=False)
 class Node:
-    """A layer at one place of a network, with its inputs, its shapes, and its location in the spec."""
+    """A layer at one place in a network, with its inputs, its shapes, and its location in the spec."""
 
     id: int
     layer: Layer
@@ -59,7 +58,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Published:
-    """Published counts of a paper or a model zoo: parameters and multiply-adds (FLOPs), for a clip C×T×H×W."""
+    """Figures published in a paper or a model zoo: parameters and multiply-adds (FLOPs / 2), for a clip C×T×H×W."""
 
     params: float | None
     macs: float | None
@@ -69,15 +68,15 @@ class Published:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A choice of checkpointed stages, for activations to fit a memory limit. Sizes are in bytes."""
+    """Stages chosen for checkpointing, so that activations fit a memory limit. Sizes are in bytes."""
 
     stages: tuple[str, ...]  # names of the stages whose blocks are checkpointed, in the order of data flow
     limit: int
     batch: int  # clips
     plain: int  # saved for the backward pass without checkpointing
-    kept: int  # saved for the backward pass with it
-    again: int  # of the largest block, while it is recomputed
-    macs: int  # multiply-adds that are recomputed, for one clip
+    kept: int  # saved for the backward pass with checkpointing
+    again: int  # activations of the largest block while it is recomputed
+    macs: int  # recomputed multiply-adds, for one clip
 
 
 @dataclass(eq=False, repr=False)
@@ -96,7 +95,7 @@ class Network:
     published: Published | None = None
     recipe: Recipe = field(default_factory=Recipe)  # hyperparameters of training and testing
     fitted: Fitted | None = None  # checkpointed stages, if chosen for a memory limit
-    fixed_axes: frozenset[str] = frozenset()  # axes `t`, `h`, `w` of the clip whose size the spec's values depend on
+    fixed_axes: frozenset[str] = frozenset()  # axes `t`, `h`, `w` of the clip whose sizes other values of the spec use
     folded: dict[str, str] = field(default_factory=dict[str, str])  # batch norms folded into convolutions, by name
 
     def __repr__(self) -> str:

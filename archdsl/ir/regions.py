@@ -1,7 +1,7 @@
 """Regions of a network: its parts, and the blocks, rows of blocks and shortcuts nested in them.
 
-A region has nodes, by their ids, and inner regions, in the order of data flow, and an exit: the value that it returns.
-Code that distinguishes kinds of regions matches the classes in the unions `Part` and `Inner`.
+A region consists of nodes (by id) and inner regions, in the order of data flow, and has an exit: the value that it
+returns. Code that distinguishes kinds of regions matches the classes in the unions `Part` and `Inner`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Region:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class _Part(_Region):
-    path: str = ""  # empty for the unnamed path, and for parts that are on no path
+    path: str = ""  # empty for the unnamed path, and for parts that are not on a path
     stage: str = ""
 
     @cached_property
@@ -65,7 +65,7 @@ class _Part(_Region):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class InputPlace(_Part):
-    """The region of an input, which is in no part of the network."""
+    """The region of an input, which belongs to no part of the network."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -115,7 +115,7 @@ class Head(_Part):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Conversion(_Part):
-    """A conversion of the memory layout, next to the part whose path and stage it has."""
+    """A conversion of the memory layout, next to a part with the same path and stage."""
 
     entry: int
 
@@ -124,7 +124,7 @@ class Conversion(_Part):
         self.entry = instead(self.entry)
 
 
-# --- regions inside of others ---
+# --- nested regions ---
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -153,7 +153,7 @@ class Block(_Inner):
     entering: Shape  # its shape, as the caller computes it
     span: Span  # of the call
     explicit: bool = False  # named with `as`
-    repeat: int = 0  # the number of the `*` that it is a copy of; 0 for none
+    repeat: int = 0  # the number of the `*` that repeats it; 0 for none
 
     @property
     def title(self) -> str:

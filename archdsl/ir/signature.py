@@ -10,7 +10,7 @@ from archdsl.core.record import record
 if TYPE_CHECKING:
     from fractions import Fraction
 
-IN_CHANNELS = "in.channels"  # the variable for the channels that enter a block
+IN_CHANNELS = "in.channels"  # the variable for the number of input channels of a block
 
 
 @record
@@ -18,13 +18,13 @@ class BlockParameter:
     """A parameter of a block."""
 
     name: str
-    default: str | None = None  # as the spec has it; None where every call gives an argument
-    number: Fraction | None = None  # the default, where it is a literal number
+    default: str | None = None  # its text in the spec; None if the parameter is required
+    number: Fraction | None = None  # the default, if it is a literal number
 
 
 @dataclass(frozen=True, eq=False)
 class BlockSignature:
-    """Name, description and parameters of a block. All calls of one definition share the object."""
+    """Name, description and parameters of a block. All calls of a definition share this object."""
 
     name: str
     doc: str | None = None
@@ -35,8 +35,8 @@ class BlockSignature:
 class BlockArguments:
     """The values of a block's parameters in one call.
 
-    `values` has all of them, in the terms of the caller; `defaults` has those that the call leaves out, in the terms of
-    the block.
+    `values` has the values of all parameters, as formulas over the caller's parameters; `defaults` has those of omitted
+    arguments, as formulas over the block's parameters.
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])

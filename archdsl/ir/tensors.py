@@ -1,4 +1,4 @@
-"""The tensors of a network's module, known without making it."""
+"""Names and shapes of the tensors in a network's state dict, derived without building the module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def own_tensors(node: Node) -> dict[str, tuple[int, ...]]:
-    """The shapes of a layer's tensors, by their names in it."""
+    """Return the shapes of a layer's tensors, by their names in the layer."""
     if not node.inputs:
         return {}
     own = {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}
@@ -17,5 +17,5 @@ def own_tensors(node: Node) -> dict[str, tuple[int, ...]]:
 
 
 def tensors(network: Network) -> dict[str, tuple[int, ...]]:
-    """The shapes of all tensors of the state dict, by name, in the order of data flow."""
+    """Return the shapes of all tensors of the state dict, by name, in the order of data flow."""
     return {f"{node.name}.{n}": shape for node in network.all_nodes() for n, shape in own_tensors(node).items()}

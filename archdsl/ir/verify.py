@@ -1,4 +1,4 @@
-"""Verification of networks: what must be so behind every step, said in words where it is not."""
+"""Verification of the invariants of a network, which hold after every pass."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class BrokenNetwork(AssertionError):
-    """A network that a step has left invalid; the message names the node or the region, and says how."""
+    """A violated invariant; the message names the node or region, and describes the violation."""
 
 
 def verify(network: Network) -> None:
-    """Hold a network against what every step relies on.
+    """Check the invariants that every pass relies on.
 
     Raises:
-        BrokenNetwork: where something is not so.
+        BrokenNetwork: if an invariant is violated.
     """
     _verify_order(network)
     for node in network.all_nodes():
@@ -37,7 +37,7 @@ def verify(network: Network) -> None:
 
 
 def _verify_output(network: Network) -> None:
-    """Hold that the output is computed from an input."""
+    """Check that the output depends on an input."""
     if network.output not in network.graph:
         raise BrokenNetwork(f"the output is node {network.output}, which is not in the network")
     seen: set[int] = set()
@@ -48,30 +48,30 @@ def _verify_output(network: Network) -> None:
             seen.add(number)
             pending.extend(network.node(number).inputs)
     if seen.isdisjoint(network.inputs.values()):
-        raise BrokenNetwork(f"the output `{network.node(network.output).name}` is computed from no input")
+        raise BrokenNetwork(f"the output `{network.node(network.output).name}` does not depend on an input")
 
 
 def _verify_order(network: Network) -> None:
     if Counter(network.order) != Counter(network.graph):
         differing = sorted({*network.order} ^ {*network.graph}) or _repeated(network.order)
-        raise BrokenNetwork(f"the order does not have each node once: {differing}")
+        raise BrokenNetwork(f"the order does not contain each node exactly once: {differing}")
     seen: set[int] = set()
     for node in network.all_nodes():
         late = next((i for i in node.inputs if i not in seen), None)
         if late is not None:
-            known = f"`{network.node(late).name}`" if late in network.graph else f"node {late}, which does not exist"
-            raise BrokenNetwork(f"`{node.name}` stands before its input {known}")
+            source = f"`{network.node(late).name}`" if late in network.graph else f"node {late}, which does not exist"
+            raise BrokenNetwork(f"`{node.name}` precedes its input {source}")
         seen.add(node.id)
 
 
 def _verify_names(network: Network) -> None:
     twice = _repeated([node.name for node in network.all_nodes()])
     if twice:
-        raise BrokenNetwork(f"two nodes are called `{twice[0]}`")
+        raise BrokenNetwork(f"two nodes have the name `{twice[0]}`")
     modules = [n for n in network.all_nodes() if n.inputs]
     twice = _repeated([f"{node.name}.{name}" for node in modules for name in own_tensors(node)])
     if twice:
-        raise BrokenNetwork(f"two tensors are called `{twice[0]}`")
+        raise BrokenNetwork(f"two tensors have the name `{twice[0]}`")
 
 
 def _verify_inputs(network: Network, node: Node) -> None:
@@ -79,36 +79,36 @@ def _verify_inputs(network: Network, node: Node) -> None:
     if sources != set(node.inputs):
         raise BrokenNetwork(f"the edges into `{node.name}` come from {sorted(sources)}, its inputs are {node.inputs}")
     if len(node.input_shapes) != len(node.inputs):
-        raise BrokenNetwork(f"`{node.name}` has {len(node.inputs)} inputs and {len(node.input_shapes)} shapes of them")
+        raise BrokenNetwork(f"`{node.name}` has {len(node.inputs)} inputs and {len(node.input_shapes)} input shapes")
     for source, shape in zip(node.inputs, node.input_shapes, strict=True):
-        given = network.node(source)
+        producer = network.node(source)
         edge = network.graph.edges[source, node.id]["shape"]
-        if given.shape != shape or edge != shape:
-            raise BrokenNetwork(f"`{node.name}` takes {shape} from `{given.name}`, which gives {given.shape}")
+        if producer.shape != shape or edge != shape:
+            raise BrokenNetwork(f"`{node.name}` expects {shape} from `{producer.name}`, which has {producer.shape}")
 
 
 def _verify_places(network: Network) -> None:
-    """Hold that every node lies in one region, which it names."""
+    """Check that every node is an item of exactly one region, its own."""
     places: dict[int, Region] = {}
     for region in walk(network.regions):
         for number in (item for item in region.items if isinstance(item, int)):
             if number in places:
-                raise BrokenNetwork(f"`{network.node(number).name}` lies in two regions")
+                raise BrokenNetwork(f"`{network.node(number).name}` is in two regions")
             if number not in network.graph:
-                raise BrokenNetwork(f"{_title(region)} holds node {number}, which does not exist")
+                raise BrokenNetwork(f"{_title(region)} contains node {number}, which does not exist")
             places[number] = region
     for node in network.all_nodes():
         if node.inputs and places.get(node.id) is not node.region:
-            raise BrokenNetwork(f"`{node.name}` does not lie in {_title(node.region)}, which it names as its region")
+            raise BrokenNetwork(f"`{node.name}` is not an item of its region, {_title(node.region)}")
 
 
 def _verify_items(network: Network) -> None:
-    """Hold that the items of a region stand in the order of data flow."""
+    """Check that the items of every region are in the order of data flow."""
     order = {number: place for place, number in enumerate(network.order)}
     for region in walk(network.regions):
         firsts = [order[first] for item in region.items if (first := _first(item)) is not None]
         if firsts != sorted(firsts):
-            raise BrokenNetwork(f"the items of {_title(region)} do not stand in the order of data flow")
+            raise BrokenNetwork(f"the items of {_title(region)} are not in the order of data flow")
 
 
 def _first(item: int | Region) -> int | None:
@@ -122,11 +122,11 @@ def _verify_region(network: Network, region: Region) -> None:
     if entry != NO_VALUE and entry not in network.graph:
         raise BrokenNetwork(f"the entry of {_title(region)} is node {entry}, which does not exist")
     if any(inner.parent is not region for inner in region.inner):
-        raise BrokenNetwork(f"a region in {_title(region)} names another one as the region around it")
+        raise BrokenNetwork(f"a region in {_title(region)} has another parent")
     if isinstance(region, BlockRow):
         _verify_row(region)
     if isinstance(region, Fusion) and len(network.node(region.exit).inputs) < 2:
-        raise BrokenNetwork(f"{_title(region)} joins nothing with its path")
+        raise BrokenNetwork(f"{_title(region)} has fewer than two inputs")
 
 
 def _verify_row(row: BlockRow) -> None:

@@ -110,8 +110,8 @@ def test_a_replaced_recipe_leaves_the_first_as_it_was() -> None:
         ({"test_crops": 2}, "test_crops: expected 1 or 3, found 2"),
         ({"label_smoothing": 2}, "label_smoothing: expected a number from 0 to 1"),
         ({"epochs": 0}, "epochs: expected at least 1"),
-        ({"steps": [10]}, "schedule and steps: with `schedule = cosine` `steps` are of no use"),
-        ({"schedule": "steps"}, "the epochs of its `steps` are missing"),
+        ({"steps": [10]}, "schedule and steps: with `schedule = cosine` `steps` have no effect"),
+        ({"schedule": "steps"}, "`steps` must list epochs"),
         ({"schedule": "steps", "steps": [20, 10]}, "do not ascend"),
         ({"schedule": "steps", "steps": [10, 10]}, "do not ascend"),
         ({"jitter": [2, 1.5]}, "jitter: the first limit is above the second"),
@@ -131,7 +131,7 @@ def test_a_command_takes_values_and_points_at_faults(tmp_path: Path, capsys: pyt
     assert main([*command, "--recipe", "schedule=cosine"]) == 1
     error = capsys.readouterr().err
     assert "--> --recipe:1:10" in error
-    assert "with `schedule = cosine` `steps` are of no use" in error
+    assert "with `schedule = cosine` `steps` have no effect" in error
     assert f"--> {tmp_path / 'spec.arch'}:2:26" in error
 
 
