@@ -1,4 +1,4 @@
-"""Drawn uses of an added layer: values for its attributes, and inputs that it takes."""
+"""Random test cases for an added layer: attribute values, and input shapes that it accepts."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ if TYPE_CHECKING:
 
     from archdsl.targets.torch.ops.base import Op
 
-CASES = 6  # of each layer
+CASES = 6  # per layer
 TRIES = 400
 SMALL = Grid(8, 4, 6, 6)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with values for its attributes, applied to inputs that it takes."""
+    """A layer with attribute values, applied to inputs of shapes that it accepts."""
 
     layer: Layer
     inputs: tuple[Grid, ...]
     output: Grid
-    given: tuple[tuple[str, Value], ...]  # the attributes that are not left to their defaults
+    settings: tuple[tuple[str, Value], ...]  # the attributes that do not have their defaults
 
     @cached_property
     def op(self) -> Op[Layer]:
-        """The layer as torch has it."""
+        """The torch operation of the layer."""
         return op_of(self.layer, self.inputs, self.output)
 
     @property
     def arguments(self) -> str:
-        """The attributes as a spec has them."""
-        return ", ".join(f"{name} = {written(value)}" for name, value in self.given)
+        """The attribute values as arguments in a spec."""
+        return ", ".join(f"{name} = {written(value)}" for name, value in self.settings)
 
     @property
     def name(self) -> str:
-        """The use in the words of a spec."""
+        """The case as text, for messages: `conv(8, kernel = 3) on 8×4×6×6`."""
         return f"{self.layer.kind}({self.arguments}) on {' and '.join(map(str, self.inputs))}"
 
     @property
@@ -67,9 +67,9 @@ class Case:
         """The layouts that the inputs can have, (B, C, T, H, W) first."""
         if any(x.token for x in self.inputs):
             return [TOKENS]
-        shapes = all(x.is_vector for x in self.inputs)
-        found = [x for x in self.op.accepted_layouts if x != TOKENS and (x != VECTOR or shapes)]
-        return sorted(found, key=lambda layout: layout != GRID)
+        are_vectors = all(x.is_vector for x in self.inputs)
+        accepted = [x for x in self.op.accepted_layouts if x != TOKENS and (x != VECTOR or are_vectors)]
+        return sorted(accepted, key=lambda layout: layout != GRID)
 
     def site(self, layout: str) -> CallSite:
         """Return the call of the layer with inputs in a layout."""
@@ -82,48 +82,48 @@ class Case:
 
 
 def cases(cls: type[Layer], fixed: Mapping[str, Value], seed: int) -> list[Case]:
-    """Return some uses of a layer; none if it refuses whatever is drawn.
+    """Return up to `CASES` random test cases of a layer; none if it rejects all random inputs.
 
     Args:
         cls: the layer.
         fixed: values for some of its attributes.
-        seed: of what is drawn.
+        seed: seed of the random numbers.
     """
-    drawn = random.Random(seed)
-    found: list[Case] = []
+    rng = random.Random(seed)
+    distinct: list[Case] = []
     for attempt in range(TRIES):
-        case = _case(cls, fixed, drawn, attempt)
-        if case is not None and all(case.name != c.name for c in found):
-            found.append(case)
-        if len(found) == CASES:
+        case = _case(cls, fixed, rng, attempt)
+        if case is not None and all(case.name != c.name for c in distinct):
+            distinct.append(case)
+        if len(distinct) == CASES:
             break
-    return found
+    return distinct
 
 
-def _case(cls: type[Layer], fixed: Mapping[str, Value], drawn: random.Random, attempt: int) -> Case | None:
-    first = attempt == 0  # with all defaults, on a grid that suits many
-    given: dict[str, Value] = {}
+def _case(cls: type[Layer], fixed: Mapping[str, Value], rng: random.Random, attempt: int) -> Case | None:
+    first = attempt == 0  # with all defaults, on a grid that most layers accept
+    settings: dict[str, Value] = {}
     for name, attribute in cls.attributes.items():
         value = fixed.get(name)
-        if value is None and (attribute.required or (not first and drawn.random() < 0.6)):
-            value = _value(attribute, drawn)
+        if value is None and (attribute.required or (not first and rng.random() < 0.6)):
+            value = _value(attribute, rng)
         if value is not None:
-            given[name] = value
-    grid = SMALL if first else _grid(cls, drawn, attempt)
+            settings[name] = value
+    grid = SMALL if first else _grid(cls, rng, attempt)
     inputs = (grid,) * (2 if cls.many else 1)
     try:
-        layer = cls(**{name: cls.attributes[name].convert(value) for name, value in given.items()})
+        layer = cls(**{name: cls.attributes[name].convert(value) for name, value in settings.items()})
         if any(x.token for x in inputs) and not layer.takes_tokens:
             return None
-        return Case(layer, inputs, layer.infer(*inputs), tuple(given.items()))
+        return Case(layer, inputs, layer.infer(*inputs), tuple(settings.items()))
     except (AttributeFault, ShapeError):
         return None
 
 
-def _grid(cls: type[Layer], drawn: random.Random, attempt: int) -> Grid:
-    """Return a grid; every fourth has a class token of the clip, of each frame, or is a vector, where layouts allow."""
+def _grid(cls: type[Layer], rng: random.Random, attempt: int) -> Grid:
+    """Return a grid: in turn plain, with a class token of the clip, with one per frame, a vector; if layouts allow."""
     special = attempt % 4
-    channels, t, h, w = (drawn.choice(sizes) for sizes in ((4, 6, 8, 12, 16), (1, 2, 3, 4, 8), (3, 4, 6, 8), (4, 5, 6)))
+    channels, t, h, w = (rng.choice(sizes) for sizes in ((4, 6, 8, 12, 16), (1, 2, 3, 4, 8), (3, 4, 6, 8), (4, 5, 6)))
     layouts = _layouts(cls)
     if special == 3 and VECTOR in layouts:
         return Grid(channels, 1, 1, 1)
@@ -132,30 +132,30 @@ def _grid(cls: type[Layer], drawn: random.Random, attempt: int) -> Grid:
 
 
 def _layouts(cls: type[Layer]) -> tuple[str, ...]:
-    """Return the layouts that a layer declares, whatever its attributes."""
+    """Return the layouts that a layer declares, independent of its attributes."""
     own = issubclass(cls, AddedLayer) and cls.layouts
     return own or op_class(cls).layouts or (ANY_LAYOUT if cls.elementwise else (GRID,))
 
 
-def _value(attribute: Attribute[Any], drawn: random.Random) -> Value | None:
-    """Return a value of the language for an attribute; None if it is left to its default."""
-    return next((v for kind, v in _values(attribute, drawn) if isinstance(attribute, kind)), None)
+def _value(attribute: Attribute[Any], rng: random.Random) -> Value | None:
+    """Return a random value of the language for an attribute; None for the default."""
+    return next((v for kind, v in _values(attribute, rng) if isinstance(attribute, kind)), None)
 
 
-def _values(attribute: Any, drawn: random.Random) -> Iterator[tuple[type, Value]]:
-    yield Flag, drawn.random() < 0.5
+def _values(attribute: Any, rng: random.Random) -> Iterator[tuple[type, Value]]:
+    yield Flag, rng.random() < 0.5
     if isinstance(attribute, Choice):
-        yield Choice, Symbol(drawn.choice(attribute.choices))
+        yield Choice, Symbol(rng.choice(attribute.choices))
     if isinstance(attribute, Integer):
-        yield Integer, drawn.choice(attribute.among or tuple(attribute.minimum + n for n in (0, 1, 2, 3, 7)))
+        yield Integer, rng.choice(attribute.among or tuple(attribute.minimum + n for n in (0, 1, 2, 3, 7)))
     if isinstance(attribute, Real):
         high = min(attribute.high, attribute.low + 1)
-        share = drawn.choice((Fraction(1, 4), Fraction(1, 2), Fraction(1)))
+        share = rng.choice((Fraction(1, 4), Fraction(1, 2), Fraction(1)))
         yield Real, Fraction(attribute.low) + (Fraction(high) - Fraction(attribute.low)) * share
     if isinstance(attribute, Numbers):
         yield Numbers, (Fraction(attribute.element.low).limit_denominator(),) * (attribute.counts or (1,))[0]
-    if isinstance(attribute, Window) and drawn.random() < 0.3:
+    if isinstance(attribute, Window) and rng.random() < 0.3:
         yield Window, Symbol("all")
     if isinstance(attribute, Size):
-        yield Size, tuple(attribute.minimum + drawn.choice((0, 1, 2)) for _ in range(3))
+        yield Size, tuple(attribute.minimum + rng.choice((0, 1, 2)) for _ in range(3))
     yield Initialiser, Symbol("normal", (Fraction(1, 50),))

@@ -1,4 +1,4 @@
-"""Checks of an added layer's computation against its declarations, one function for each line of the report."""
+"""Checks of an added layer's computation against its declarations, one function per line of the report."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from archdsl.layer_checks.cases import Case
 
-TOLERANCE = 1e-9  # of float64, as a share of the largest value
-MEMORY_TOLERANCE = 0.05
+TOLERANCE = 1e-9  # in float64, relative to the largest value
+MEMORY_TOLERANCE = 0.05  # relative
 STEP = 1e-5  # of finite differences
 GRADIENT_TOLERANCE = 1e-4  # relative
 
 
 class Wrong(Exception):
-    """A check has found a fault; `hint` says what to do."""
+    """A check has failed; `hint` says what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -33,11 +33,11 @@ class Wrong(Exception):
 
 
 class Skipped(Exception):
-    """A check could not be made; its text says why."""
+    """A check was not applicable; the text is the reason."""
 
 
 def tensors(cases: Sequence[Case]) -> str:
-    """Compare parameters, buffers and submodules with `weights`, `buffers` and `parts`; axes with shapes."""
+    """Compare parameters and buffers with `weights` and `buffers`, and `tensor_axes` with their shapes."""
     count = 0
     for case in cases:
         fault = tensor_fault(_alone(case, case.layouts[0]), case.op)
@@ -46,7 +46,7 @@ def tensors(cases: Sequence[Case]) -> str:
         case.layer.tensor_axes(*case.inputs)
         case.layer.inits(*case.inputs)
         count += len(case.layer.weights(*case.inputs)) + len(case.layer.buffers(*case.inputs))
-    return f"{count} in {len(cases)} uses" if count else "there are none"
+    return f"{count} in {len(cases)} cases" if count else "none"
 
 
 def shapes(cases: Sequence[Case]) -> str:
@@ -54,21 +54,22 @@ def shapes(cases: Sequence[Case]) -> str:
     seen: set[str] = set()
     for case in cases:
         for layout in case.layouts:
-            found = _apply(case, layout, _alone(case, layout), _inputs(case, layout))
+            output = _apply(case, layout, _alone(case, layout), _inputs(case, layout))
             wanted = tensor_shape(case.output, case.op.output_layout(layout))
-            if tuple(found.shape) != wanted:
-                message = f"{case.name}, in {layout}: expected {wanted}, as `infer` says, found {tuple(found.shape)}"
+            if tuple(output.shape) != wanted:
+                message = f"{case.name}, in {layout}: expected the shape {wanted} from `infer`, "
+                message += f"found {tuple(output.shape)}"
                 raise Wrong(message, "correct `infer`, `output_layout` or the template")
             seen.add(layout)
-    return f"{len(cases)} uses in {', '.join(sorted(seen))}"
+    return f"{len(cases)} cases in {', '.join(sorted(seen))}"
 
 
 def layouts(cases: Sequence[Case]) -> str:
-    """Compare values in every declared layout with those in the first."""
+    """Compare the output in every declared layout with the output in the first layout."""
     compared: set[str] = set()
     for case in cases:
         if case.inputs[0].token:
-            compared |= _beside_tokens(case)
+            compared |= _compare_tokens(case)
             continue
         first, *others = case.layouts
         model = _alone(case, first)
@@ -76,19 +77,19 @@ def layouts(cases: Sequence[Case]) -> str:
         for layout in others:
             other = _alone(case, layout)
             other.load_state_dict(model.state_dict())
-            found = _on_grid(case, layout, _apply(case, layout, other, _inputs(case, layout)))
-            _compare(case, f"in {layout} and in {first}", found, expected, _LAYOUT_HINT)
+            output = _on_grid(case, layout, _apply(case, layout, other, _inputs(case, layout)))
+            _compare(case, f"in {layout} and in {first}", output, expected, _LAYOUT_HINT)
             compared.add(layout)
     if not compared:
-        raise Skipped(f"there is one layout, {cases[0].layouts[0]}")
-    return f"{', '.join(sorted(compared))} as {cases[0].layouts[0]}"
+        raise Skipped(f"the only layout is {cases[0].layouts[0]}")
+    return f"{', '.join(sorted(compared))} equal {cases[0].layouts[0]}"
 
 
-_LAYOUT_HINT = "leave out `layouts`, so that inputs are (B, C, T, H, W); or ask `use.layout` in `plan`"
+_LAYOUT_HINT = "omit `layouts`, so that inputs are (B, C, T, H, W); or use `use.layout` in `plan`"
 
 
-def _beside_tokens(case: Case) -> set[str]:
-    """Compare positions beside class tokens with a grid without tokens, for a layer that accepts both in any layout."""
+def _compare_tokens(case: Case) -> set[str]:
+    """Compare the output for a grid with class tokens, at the grid's positions, with the output for the grid alone."""
     alone = [Grid(*x.shape) for x in case.inputs]
     if GRID not in case.op.accepted_layouts or not case.output.token:
         return set()
@@ -98,10 +99,10 @@ def _beside_tokens(case: Case) -> set[str]:
     with_token, model = _alone(case, TOKENS), _alone(grid, GRID)
     model.load_state_dict(with_token.state_dict())
     inputs = _inputs(case, TOKENS)
-    found = _positions(case.output, _apply(case, TOKENS, with_token, inputs))
+    output = _positions(case.output, _apply(case, TOKENS, with_token, inputs))
     bare = [_positions(x, i) for x, i in zip(case.inputs, inputs, strict=True)]
     expected = _apply(grid, GRID, model, bare)
-    _compare(case, "beside class tokens and on the grid alone", found, expected, _LAYOUT_HINT)
+    _compare(case, "with class tokens and on the grid alone", output, expected, _LAYOUT_HINT)
     return {TOKENS}
 
 
@@ -122,25 +123,25 @@ def gradients(cases: Sequence[Case]) -> str:
         output = function(*inputs, *weights)
         if not output.requires_grad:
             message = f"{case.name}: the output has no gradient"
-            raise Wrong(message, "a layer is differentiable: no `detach`, no `no_grad`, no whole numbers")
+            raise Wrong(message, "a layer must be differentiable: without `detach`, `no_grad` or integer outputs")
         leaves, generator = [*inputs, *weights], torch.Generator().manual_seed(2)
         away = torch.randn(output.shape, generator=generator, dtype=torch.float64)
-        found: tuple[Any, ...] = torch.autograd.grad((output * away).sum(), leaves, allow_unused=True)
-        for index, gradient in enumerate(found):
+        gradients: tuple[Any, ...] = torch.autograd.grad((output * away).sum(), leaves, allow_unused=True)
+        for index, gradient in enumerate(gradients):
             name = [*(f"input {i}" for i in range(count)), *names][index].removeprefix("layer.")
             if gradient is None:
-                message = f"{case.name}: `{name}` has no gradient: it takes no part in the output"
-                raise Wrong(message, "use it in the code, or leave it out")
+                message = f"{case.name}: `{name}` has no gradient: the output does not depend on it"
+                raise Wrong(message, "use it in the template, or remove it")
             step = STEP * torch.randn(leaves[index].shape, generator=generator, dtype=torch.float64)
             with torch.no_grad():
                 ends = [function(*leaves[:index], leaves[index] + s, *leaves[index + 1 :]) for s in (step, -step)]
             wanted = ((ends[0] - ends[1]) * away).sum().item() / 2
             along = (gradient * step).sum().item()
             if not abs(along - wanted) <= GRADIENT_TOLERANCE * max(abs(wanted), abs(along), STEP):
-                message = f"{case.name}: the gradient of `{name}` is {along / STEP:.6g} along a direction, "
-                message += f"and finite differences give {wanted / STEP:.6g}"
-                raise Wrong(message, "the backward pass must be that of the forward pass: no `detach`, no `no_grad`")
-    return f"as finite differences in {len(cases)} uses"
+                message = f"{case.name}: the directional derivative for `{name}`: expected {wanted / STEP:.6g} "
+                message += f"(finite differences), found {along / STEP:.6g} (autograd)"
+                raise Wrong(message, "the backward pass must match the forward pass: without `detach` or `no_grad`")
+    return f"equal finite differences in {len(cases)} cases"
 
 
 def cost(cases: Sequence[Case]) -> str:
@@ -151,18 +152,18 @@ def cost(cases: Sequence[Case]) -> str:
         model, inputs = _alone(case, layout), _inputs(case, layout)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             _apply(case, layout, model, inputs)
-        counted, said = counter.get_total_flops() // 2 // BATCH, int(case.layer.macs(case.output, *case.inputs))
+        counted, declared = counter.get_total_flops() // 2 // BATCH, int(case.layer.macs(case.output, *case.inputs))
         case.layer.params(*case.inputs)
         case.op.cast_weights()
-        if counted == 0 and said:
+        if counted == 0 and declared:
             uncounted += 1
-        elif counted != said:
-            message = f"{case.name}: expected {counted:,} multiply-adds, as torch counts, found {said:,} in `macs`"
+        elif counted != declared:
+            message = f"{case.name}: expected {counted:,} multiply-adds, as torch counts, `macs` returns {declared:,}"
             raise Wrong(message, "`macs` counts products of convolutions, linear layers and attention, for one clip")
         total += counted
     if uncounted:
-        raise Skipped(f"torch counts nothing in {uncounted} of {len(cases)} uses")
-    return f"{total:,} multiply-adds in {len(cases)} uses"
+        raise Skipped(f"torch's counter does not support the operations of {uncounted} of {len(cases)} cases")
+    return f"{total:,} multiply-adds in {len(cases)} cases"
 
 
 def memory(cases: Sequence[Case]) -> str:
@@ -172,32 +173,32 @@ def memory(cases: Sequence[Case]) -> str:
         model = build_alone(case.op, case.site(layout), CPU).train()
         inputs = [i.float().requires_grad_() * 1.0 for i in _inputs(case, layout)]
         storages = {t.untyped_storage().data_ptr(): t for t in [*model.parameters(), *model.buffers()]}
-        kept: dict[int, torch.Tensor] = {}
+        saved: dict[int, torch.Tensor] = {}
 
-        def pack(tensor: torch.Tensor, kept: dict[int, torch.Tensor] = kept) -> torch.Tensor:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        def pack(tensor: torch.Tensor, saved: dict[int, torch.Tensor] = saved) -> torch.Tensor:
+            saved.setdefault(tensor.untyped_storage().data_ptr(), tensor)
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             output = _apply(case, layout, model, inputs)
-        found = {place: t.untyped_storage().nbytes() for place, t in kept.items() if place not in storages}
-        said = case.op.saved_for_backward(case.step(layout))
+        sizes = {place: t.untyped_storage().nbytes() for place, t in saved.items() if place not in storages}
+        declared = case.op.saved_for_backward(case.step(layout))
         size = 4 * BATCH
-        expected = int(said.own) * BATCH + int(said.once) + size * int(case.output.elements) * said.output
-        expected += size * sum(int(x.elements) for x in case.inputs) * said.inputs
-        total = sum(found.values())
+        expected = int(declared.own) * BATCH + int(declared.once) + size * int(case.output.elements) * declared.output
+        expected += size * sum(int(x.elements) for x in case.inputs) * declared.inputs
+        total = sum(sizes.values())
         if abs(total - expected) > MEMORY_TOLERANCE * max(total, expected):
             inner = [i.untyped_storage().data_ptr() for i in inputs]
             parts = [("inputs", inner), ("output", [output.untyped_storage().data_ptr()])]
-            words = [f"{name}=True" for name, places in parts if any(p in found for p in places)]
-            own = sum(n for p, n in found.items() if all(p not in places for _, places in parts))
+            words = [f"{name}=True" for name, places in parts if any(p in sizes for p in places)]
+            own = sum(n for p, n in sizes.items() if all(p not in places for _, places in parts))
             words += [f"own={own // BATCH}"] if own else []
-            message = f"{case.name}: expected {total:,} bytes of {BATCH} clips, as autograd keeps, found {expected:,}"
-            raise Wrong(message, f"`saved` returns Saved({', '.join(words)}) here")
-    return f"as autograd keeps in {len(cases)} uses"
+            message = f"{case.name}: autograd saves {total:,} bytes for {BATCH} clips, `saved` declares {expected:,}"
+            raise Wrong(message, f"return Saved({', '.join(words)}) from `saved` in this case")
+    return f"equal to autograd's in {len(cases)} cases"
 
 
-# --- one use ---
+# --- computation of one case ---
 
 
 def seed(number: int) -> None:
@@ -219,43 +220,45 @@ def _apply(case: Case, layout: str, model: torch.nn.Module, inputs: Sequence[tor
     seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = run(case.layer, model, inputs, layout)
-    if not isinstance(found, torch.Tensor):
-        raise Wrong(f"{case.name}: expected a tensor, found {type(found).__name__}", "`apply` gives one tensor")
-    return found
+        output = run(case.layer, model, inputs, layout)
+    if not isinstance(output, torch.Tensor):
+        message = f"{case.name}: expected a tensor, found {type(output).__name__}"
+        raise Wrong(message, "the expression that `apply` prints must return a single tensor")
+    return output
 
 
 def _inputs(case: Case, layout: str) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     canonical = TOKENS if layout == TOKENS else GRID
-    made = [torch.randn(tensor_shape(x, canonical), generator=generator, dtype=torch.float64) for x in case.inputs]
+    tensors = [torch.randn(tensor_shape(x, canonical), generator=generator, dtype=torch.float64) for x in case.inputs]
     if layout == CHANNELS_LAST:
-        return [x.movedim(1, -1).contiguous() for x in made]
-    return [x.flatten(1) for x in made] if layout == VECTOR else made
+        return [x.movedim(1, -1).contiguous() for x in tensors]
+    return [x.flatten(1) for x in tensors] if layout == VECTOR else tensors
 
 
-def _on_grid(case: Case, layout: str, found: torch.Tensor) -> torch.Tensor:
-    """Return an output as (B, C, T, H, W); one with class tokens is unchanged."""
+def _on_grid(case: Case, layout: str, output: torch.Tensor) -> torch.Tensor:
+    """Return an output as (B, C, T, H, W); an output with class tokens is unchanged."""
     after = case.op.output_layout(layout)
     if after == CHANNELS_LAST or (after == TOKENS and not case.output.token):
-        return found.movedim(-1, 1)
-    return found[:, :, None, None, None] if after == VECTOR else found
+        return output.movedim(-1, 1)
+    return output[:, :, None, None, None] if after == VECTOR else output
 
 
 def _positions(grid: Grid, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the grid beside class tokens as (B, C, T, H, W)."""
+    """Return the grid of a value with class tokens, without the tokens, as (B, C, T, H, W)."""
     inner = tokens[:, :, 1:] if grid.tokens == grid.t and tokens.ndim == 4 else tokens[:, 1:]
     return inner.reshape(tokens.shape[0], *map(int, grid.size), int(grid.channels)).movedim(-1, 1)
 
 
-def _compare(case: Case, what: str, found: torch.Tensor, expected: torch.Tensor, hint: str) -> None:
-    if found.shape != expected.shape:
-        message = f"{case.name}: the shapes {what} differ: {tuple(found.shape)} and {tuple(expected.shape)}"
+def _compare(case: Case, where: str, output: torch.Tensor, expected: torch.Tensor, hint: str) -> None:
+    if output.shape != expected.shape:
+        message = f"{case.name}: the shapes {where} differ: {tuple(output.shape)} and {tuple(expected.shape)}"
         raise Wrong(message, hint)
     largest = expected.abs().max().item()
-    difference = (found - expected).abs().max().item()
+    difference = (output - expected).abs().max().item()
     if not difference <= TOLERANCE * max(largest, 1.0):
-        raise Wrong(f"{case.name}: the values {what} differ by up to {difference:.2g}, of {largest:.2g}", hint)
+        message = f"{case.name}: the values {where} differ by up to {difference:.2g}; the largest is {largest:.2g}"
+        raise Wrong(message, hint)
 
 
 ALONE: dict[str, Callable[[Sequence[Case]], str]] = {

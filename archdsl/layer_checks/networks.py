@@ -1,4 +1,4 @@
-"""Small networks with an added layer: what it is to the compiler, for both targets, other clips and other programs."""
+"""Checks of an added layer in small networks: both targets, shared classes, other clip sizes, export."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 def targets(cases: Sequence[Case]) -> str:
-    """Hold the module for inference against the one for training, with the same weights."""
+    """Compare the module for inference with the module for training, with the same weights."""
     count = 0
     for case in _on_grids(cases):
         arch = _network(case)
-        model, quick = _built(arch, "train"), _built(arch, "infer")
-        quick.load_state_dict(model.state_dict())
+        model, inference = _built(arch, "train"), _built(arch, "infer")
+        inference.load_state_dict(model.state_dict())
         clip = _clip(case)
         _same(
-            f"{case.name}: the outputs of --target infer and of training",
-            _of_stage(quick, clip),
-            _of_stage(model, clip),
+            f"{case.name}: the outputs of the targets `infer` and `train`",
+            _stage_output(inference, clip),
+            _stage_output(model, clip),
         )
         count += 1
-    return f"train and infer agree in {count} uses"
+    return f"train and infer agree in {count} cases"
 
 
 def classes(cases: Sequence[Case]) -> str:
-    """Compile a block that is used twice, with other numbers."""
+    """Compile a block that is called twice, with different numbers."""
     usable = _on_grids(cases)
     tried = 0
     for one in usable:
@@ -53,12 +53,12 @@ def classes(cases: Sequence[Case]) -> str:
             if any(a != b for _, a, b in values):
                 tried += _shared(one, values)
     if not tried:
-        raise Skipped("there are no two uses of a block whose numbers differ")
-    return f"{tried} blocks with two uses"
+        raise Skipped("no two cases differ in their numbers only")
+    return f"{tried} blocks with two calls"
 
 
 def sizes(cases: Sequence[Case]) -> str:
-    """Give clips of another size to a module that takes them, and hold it against the module of that size."""
+    """Run a module on clips of another size, if it accepts them, and compare it with the module for that size."""
     count = 0
     for case in _on_grids(cases):
         x = case.inputs[0]
@@ -70,28 +70,31 @@ def sizes(cases: Sequence[Case]) -> str:
         model, direct = _built(_network(case), "train"), _built(other, "train")
         clip = torch.randn(2, *larger, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         try:
-            found = _of_stage(model, clip)
+            output = _stage_output(model, clip)
         except ValueError as error:
-            if "compile" in str(error):  # the module says that it is for one size
+            if "compile" in str(error):  # the module accepts only one size
                 continue
             raise Wrong(f"{case.name}: {error}", _SIZES) from error
         except RuntimeError as error:
             raise Wrong(f"{case.name}: a clip of another size fails: {' '.join(str(error).split())}", _SIZES) from error
         direct.load_state_dict(model.state_dict())
         _same(
-            f"{case.name}: compiled for {x} and for twice the size, the outputs", found, _of_stage(direct, clip), _SIZES
+            f"{case.name}: the outputs of modules compiled for {x} and for twice the size",
+            output,
+            _stage_output(direct, clip),
+            _SIZES,
         )
         count += 1
     if not count:
-        raise Skipped("the layer is for one size of the clip")
-    return f"{count} modules take clips of another size"
+        raise Skipped("the layer accepts only one clip size")
+    return f"{count} modules accept clips of another size"
 
 
-_SIZES = "call `fixed(x)` of archdsl.core.grid in `infer` where the code is right for one size of the grid only"
+_SIZES = "if the code is correct for one size of the grid only, call `fixed(x)` of archdsl.core.grid in `infer`"
 
 
 def export(cases: Sequence[Case], form: str) -> str:
-    """Export a network, and hold what the file computes against the module."""
+    """Export a network, and compare the outputs of the file with the module's."""
     from archdsl.train.export import ExportError, export
     from archdsl.train.formats import SUFFIXES
 
@@ -106,17 +109,18 @@ def export(cases: Sequence[Case], form: str) -> str:
             difference = export(model, [(3, *map(int, case.inputs[0].size))], form, Path(folder) / f"m{SUFFIXES[form]}")
         except ExportError as error:
             hint = (
-                "the code decides by values, or uses what the exporter does not know; such a layer runs in Python alone"
+                "the code branches on values, or uses operations that the exporter does not support; such a layer runs "
+                "only in Python"
             )
             raise Wrong(f"{case.name}: {' '.join(str(error).split())[:300]}", hint) from error
-    return f"{form}, differs by {difference:.0e}"
+    return f"{form}, largest difference {difference:.0e}"
 
 
 def _on_grids(cases: Sequence[Case]) -> list[Case]:
-    found = [c for c in cases if not c.inputs[0].token and not c.output.token and not c.inputs[0].is_vector]
-    if not found:
-        raise Skipped("no drawn use is on a grid without class tokens")
-    return found
+    usable = [c for c in cases if not c.inputs[0].token and not c.output.token and not c.inputs[0].is_vector]
+    if not usable:
+        raise Skipped("no test case is on a grid without class tokens")
+    return usable
 
 
 def _network(case: Case, clip: tuple[int, int, int, int] | None = None) -> Architecture:
@@ -134,7 +138,7 @@ def _compiled(grid: Grid, stage: str, clip: tuple[int, int, int, int] | None = N
 
 def _shared(one: Case, values: Sequence[tuple[str, Any, Any]]) -> int:
     names = {name for name, _, _ in values}
-    rest = [f"{name} = {written(value)}" for name, value in one.given if name not in names]
+    rest = [f"{name} = {written(value)}" for name, value in one.settings if name not in names]
     arguments = ", ".join([*(f"{n} = {n}" for n in sorted(names)), *rest])
     parameters = ", ".join(["width", *sorted(names)])
     block = f"block b({parameters}) {{ conv(width) -> {one.layer.kind}({arguments}) }}"
@@ -147,18 +151,18 @@ def _shared(one: Case, values: Sequence[tuple[str, Any, Any]]) -> int:
     except SpecError as error:
         if all(d.code.startswith("E09") for d in error.diagnostics):
             raise
-        return 0  # the layer does not take these numbers
+        return 0  # the layer rejects these numbers
     return 1
 
 
 def _numbers(case: Case) -> dict[str, Any]:
-    """Return the attributes that are numbers or sizes, in the language's values."""
-    found: dict[str, Any] = {}
+    """Return the attributes whose values are numbers or sizes, as values of the language."""
+    numbers: dict[str, Any] = {}
     for name, attribute in case.layer.attributes.items():
-        value = dict(case.given).get(name, None if isinstance(attribute, Window) else getattr(case.layer, name))
+        value = dict(case.settings).get(name, None if isinstance(attribute, Window) else getattr(case.layer, name))
         if isinstance(value, (int, float, Fraction, tuple)) and not isinstance(value, bool):
-            found[name] = value
-    return found
+            numbers[name] = value
+    return numbers
 
 
 def _built(arch: Architecture, target: str) -> torch.nn.Module:
@@ -166,8 +170,8 @@ def _built(arch: Architecture, target: str) -> torch.nn.Module:
     return arch.build(target=target).double().eval()
 
 
-def _of_stage(model: Any, clip: torch.Tensor) -> torch.Tensor:
-    """Return what the stage with the layer gives; behind the head, means would hide differences."""
+def _stage_output(model: Any, clip: torch.Tensor) -> torch.Tensor:
+    """Return the output of the stage with the layer; after the head, averages would hide differences."""
     return model.forward_features(clip)["one"]
 
 
@@ -176,10 +180,10 @@ def _clip(case: Case) -> torch.Tensor:
     return torch.randn(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def _same(what: str, found: torch.Tensor, expected: torch.Tensor, hint: str = "") -> None:
-    difference = (found - expected).abs().max().item()
+def _same(what: str, output: torch.Tensor, expected: torch.Tensor, hint: str = "") -> None:
+    difference = (output - expected).abs().max().item()
     if not difference <= TOLERANCE * max(expected.abs().max().item(), 1.0):
-        raise Wrong(f"{what} differ by up to {difference:.2g}", hint or "see `for_inference` and `is_identity`")
+        raise Wrong(f"{what} differ by up to {difference:.2g}", hint or "check `for_inference` and `is_identity`")
 
 
 NETWORKS: dict[str, Callable[[Sequence[Case]], str]] = {

@@ -1,4 +1,4 @@
-"""The vocabulary: one file, one layer. Layers are found by looking in this folder, and in those of the user."""
+"""The vocabulary of layers: one file per layer, in this folder and in folders of the user."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _NOT_LAYERS = set(
 def vocabulary() -> Mapping[str, type[Layer]]:
     """Return every layer by its name in the language.
 
-    The folders of added layers come from the environment variable ARCHDSL_LAYERS. They hold Python code that is run, so
-    nothing but that variable, never a spec, can name one.
+    The folders of added layers come from the environment variable ARCHDSL_LAYERS. The Python code in them is executed,
+    so a spec cannot name such a folder.
 
     Raises:
         LayerError: if an added layer or its folder cannot be used.
@@ -36,19 +36,19 @@ def vocabulary() -> Mapping[str, type[Layer]]:
 
 
 def added_layers_of(file: Path) -> Mapping[str, type[Layer]]:
-    """Return the layers that one file declares, whatever ARCHDSL_LAYERS says.
+    """Return the layers that a file declares; ARCHDSL_LAYERS is ignored.
 
     Raises:
         LayerError: if a layer of the file cannot be used.
     """
-    from archdsl.layers.added import layers_of_file  # here, since few commands meet added layers
+    from archdsl.layers.added import layers_of_file  # imported here, since most runs have no added layers
 
     return layers_of_file(file, _bundled())
 
 
 @contextmanager
 def only(added: Mapping[str, type[Layer]]) -> Generator[None]:
-    """Make the vocabulary that of archdsl and some added layers, whatever ARCHDSL_LAYERS says."""
+    """Use the layers of archdsl and some added layers as the vocabulary; ARCHDSL_LAYERS is ignored."""
     _chosen.append({**_bundled(), **added})
     try:
         yield
@@ -56,7 +56,7 @@ def only(added: Mapping[str, type[Layer]]) -> Generator[None]:
         _chosen.pop()
 
 
-_chosen: list[Mapping[str, type[Layer]]] = []  # in place of what ARCHDSL_LAYERS says, the last one counts
+_chosen: list[Mapping[str, type[Layer]]] = []  # stack of vocabularies that override ARCHDSL_LAYERS
 
 
 @cache

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @layer("add", category="merge")
 class Add(Layer):
-    """The sum of several values of one shape."""
+    """Elementwise sum of several values of one shape."""
 
     many = True
     elementwise = True
@@ -28,7 +28,7 @@ class Add(Layer):
                 message = (
                     f"{first} and {x} cannot be {self.joined}: {int(first.channels)} and {int(x.channels)} channels"
                 )
-                hint = f"`conv({int(first.channels)}, 1)` brings {int(x.channels)} channels to {int(first.channels)}"
+                hint = f"`conv({int(first.channels)}, 1)` maps {int(x.channels)} channels to {int(first.channels)}"
                 raise ShapeError(message, code="E0501", hint=hint)
             if x.size != first.size:
                 message = f"{first} and {x} cannot be {self.joined}: {grids_differ(first, x)}"
@@ -36,11 +36,11 @@ class Add(Layer):
         return next((x for x in inputs if x.token), first)
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
-        """A grid can be added to one with a class token, which stays as it is."""
+        """Accept two values of which one has a class token: the grid is added to its positions, the token unchanged."""
         if len(inputs) == 2 and not all(x.token for x in inputs):
             return
         message = f"{' and '.join(map(str, inputs))} cannot be {self.joined}: they differ in their class tokens"
-        raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
+        raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1

@@ -1,4 +1,4 @@
-"""Added layers: Python files of the user, loaded from folders and held against the contract of `Layer`."""
+"""Added layers: Python files of the user, loaded from folders and checked against the contract of `Layer`."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def layers_of_folders(variable: str, setting: str, bundled: Mapping[str, type[La
 
     Args:
         variable: the environment variable that names the folders, for messages.
-        setting: its value: paths, separated as those of PATH are.
-        bundled: the layers of archdsl, which none of the folders can replace.
+        setting: its value: paths, separated as in PATH.
+        bundled: the layers of archdsl, which added layers cannot replace.
 
     Raises:
         LayerError: if a folder cannot be read, or one of the layers cannot be used.
     """
-    found: Vocabulary = {}
+    added: Vocabulary = {}
     for folder in _folders(variable, setting):
         for file in sorted(folder.glob("*.py")):
-            found |= layers_of_file(file, {**bundled, **found})
-    return found
+            added |= layers_of_file(file, {**bundled, **added})
+    return added
 
 
 def layers_of_file(file: Path, known: Mapping[str, type[Layer]]) -> Vocabulary:
-    """Run a Python file and return the layers that it declares; there may be none in a file of functions.
+    """Execute a Python file and return the layers that it declares; a file of functions may declare none.
 
     Raises:
-        LayerError: if the file fails, or one of its layers breaks the contract or has the name of a known one.
+        LayerError: if the file fails, or a layer in it breaks the contract or has the name of another layer.
     """
     before = len(DECLARED)
     try:
@@ -53,16 +53,16 @@ def layers_of_file(file: Path, known: Mapping[str, type[Layer]]) -> Vocabulary:
         declared = [cls for cls in DECLARED[before:] if cls.__module__ == namespace["__name__"]]
     finally:
         del DECLARED[before:]
-    found: Vocabulary = {}
+    added: Vocabulary = {}
     for cls in declared:
-        _check_new(cls, str(file), {**known, **found})
+        _check_new(cls, str(file), {**known, **added})
         adopt(cls, str(file))
         for target in authors():
             target.adopt(cls, str(file), namespace)
-        found[cls.kind] = cls
+        added[cls.kind] = cls
     if not declared:
-        _check_no_layer_is_meant(file, namespace)
-    return found
+        _check_undeclared(file, namespace)
+    return added
 
 
 def _folders(variable: str, setting: str) -> Iterator[Path]:
@@ -71,9 +71,9 @@ def _folders(variable: str, setting: str) -> Iterator[Path]:
         if text:
             folder = Path(text).expanduser()
             if not folder.is_dir():
-                label = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}"
+                label = f"{folder} is not a folder" if folder.exists() else f"the folder {folder} does not exist"
                 span = Span(Source(variable, setting), start, start + len(text))
-                hint = f"set {variable} to the folder that holds the layer's .py file and its template"
+                hint = f"set {variable} to the folder with the layer's .py file and its template"
                 raise LayerError([Diagnostic("E0901", TITLES["E0901"], span, label, help=hint)])
             yield folder
         start += len(text) + len(os.pathsep)
@@ -83,7 +83,7 @@ def _run(file: Path) -> dict[str, Any]:
     name = f"archdsl_added_layers.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise layer_error("E0902", str(file), "is not a Python file", hint="name the .py file of the layer")
+        raise layer_error("E0902", str(file), "not a Python file", hint="expected the .py file of a layer")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     base.__dict__.update(author_names())  # for `from archdsl.layers.base import *`
@@ -98,11 +98,11 @@ def _run(file: Path) -> dict[str, Any]:
 
 
 def _hint(error: BaseException) -> str:
-    """Advice for what beginners meet most often."""
+    """Return a hint for the most common errors of beginners."""
     if isinstance(error, ModuleNotFoundError):
-        return "install it, or leave the import to the template: this file computes shapes, never tensors"
+        return "install it, or move the import to the template: this file computes shapes, not tensors"
     if isinstance(error, ImportError) and "archdsl" in str(error):
-        return "docs/layers.md lists what a layer imports from archdsl"
+        return "docs/layers.md lists the names that a layer can import from archdsl"
     return ""
 
 
@@ -110,13 +110,14 @@ def _check_new(cls: type[Layer], file: str, known: Mapping[str, type[Layer]]) ->
     other = known.get(cls.kind)
     if other is not None:
         where = f"in {other.added_by}" if other.added_by else "among the layers of archdsl"
-        label = f"there is a layer `{cls.kind}` already, {where}"
-        hint = "give it a name of its own: archdsl's weights, costs and published figures rest on the layer it has"
+        label = f"a layer `{cls.kind}` exists already, {where}"
+        hint = "choose another name: bundled weights, costs and published figures depend on archdsl's layer"
         hint = "" if other.added_by else hint
         raise layer_error("E0903", file, label, line=_line_of_class(cls), hint=hint)
 
 
-def _check_no_layer_is_meant(file: Path, namespace: Mapping[str, Any]) -> None:
+def _check_undeclared(file: Path, namespace: Mapping[str, Any]) -> None:
+    """Report a subclass of `Layer` without `@layer`."""
     for value in namespace.values():
         if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == namespace["__name__"]:
             label = f"the class `{value.__name__}` has no name in the language"

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def layer_error(  # noqa: PLR0913  # as Diagnostic has
+def layer_error(  # noqa: PLR0913  # the fields of Diagnostic
     code: str, file: str, label: str, *, line: int = 0, notes: Sequence[Note] = (), hint: str = ""
 ) -> LayerError:
-    """Return a fault of an added layer: its place is a line of `file`, counted from 1, or the file if that is 0."""
+    """Return the error for a fault of an added layer, at a line of `file` (from 1), or at the whole file if 0."""
     return LayerError([Diagnostic(code, TITLES[code], _line(file, line), label, tuple(notes), hint)])
 
 
@@ -36,7 +36,7 @@ def line_of(error: BaseException, file: str) -> int:
 
 
 def same_file(one: str | None, other: str) -> bool:
-    """Return whether two paths name one file, whatever folder they begin from."""
+    """Return True if two paths, absolute or relative, name the same file."""
     return one is not None and os.path.abspath(one) == os.path.abspath(other)
 
 

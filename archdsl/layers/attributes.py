@@ -16,11 +16,11 @@ T = TypeVar("T")
 Size3 = tuple[int, int, int]
 
 
-MAX_WHOLE = 10**9  # of a kernel, a stride, a width: many are 32-bit integers in libraries
+MAX_WHOLE = 10**9  # largest kernel, stride or width: libraries store many of them as 32-bit integers
 
 
 class AttributeFault(Exception):
-    """A value does not suit an attribute."""
+    """A value is not valid for an attribute."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -29,10 +29,10 @@ class AttributeFault(Exception):
 
 
 class Attribute(Generic[T]):
-    """A declared attribute of a layer: its type, its default if it is optional, and a line of documentation."""
+    """An attribute of a layer: its type, its default if it is optional, and a line of documentation."""
 
     expects = "a value"
-    words: tuple[str, ...] = ()  # words of the language that it accepts
+    words: tuple[str, ...] = ()  # the words that it accepts as values
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         self.default = default
@@ -120,7 +120,7 @@ class Real(Attribute[float]):
 
 
 class Numbers(Attribute[tuple[float, ...]]):
-    """A list of numbers from `low` to `high`, inclusive, of one of the lengths in `counts`, if any."""
+    """A list of numbers from `low` to `high`, inclusive; its length must be in `counts`, if given."""
 
     expects = "a list of numbers"
 
@@ -201,7 +201,7 @@ class Size(Attribute[Size3]):
 
 
 class Window(Size):
-    """A size in which `all`, converted to 0, is the whole axis."""
+    """A size; `all` stands for the whole axis and is converted to 0."""
 
     expects = "a number, `all` or a list [t, h, w] of these"
     words = ("all",)
@@ -227,7 +227,7 @@ class Choice(Attribute[str]):
 class Reference(Attribute[str]):
     """The name of an input of frame indices, which the layer reads in addition to its input."""
 
-    expects = "an input of frame numbers"
+    expects = "an input of frame indices"
 
     def convert(self, value: Value) -> str:
         if not isinstance(value, str):
@@ -238,7 +238,7 @@ class Reference(Attribute[str]):
 # --- initialisers, with their arguments and requirements ---
 
 STD = Real(low=0.0, high=1e6)
-POSITIVE_STD = Real(low=1e-12, high=1e6)  # a divisor of the limits of a truncated distribution
+POSITIVE_STD = Real(low=1e-12, high=1e6)  # truncated distributions divide their limits by it
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class Rule:
     """The signature of an initialiser."""
 
     arguments: tuple[Real, ...] = ()
-    axes: int = 0  # minimum number of axes of a tensor: two for fans, five for the frames of a kernel
+    axes: int = 0  # minimum number of axes of a tensor: two for fan-in and fan-out, five for inflated kernels
     internal: bool = False  # chosen by the compiler, not available in specs
 
 
@@ -268,7 +268,7 @@ class Initialiser(Attribute[Symbol]):
     `unsuited` checks it against the tensors of its layer when their shapes are known.
     """
 
-    axes = 2  # of a tensor; initialisers that need more are not accepted
+    axes = 2  # of the tensor; initialisers that need more axes are not accepted
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         super().__init__(default, doc)
@@ -293,13 +293,13 @@ class Initialiser(Attribute[Symbol]):
 
 
 class KernelInitialiser(Initialiser):
-    """An initialiser that can also inflate a 2D kernel over time: central frame or average (ViViT, section 3.4)."""
+    """The initialiser of a kernel, which can also inflate a 2D kernel over time (ViViT, section 3.4)."""
 
     axes = 5
 
 
 def unsuited(inits: Mapping[str, Symbol], tensors: Mapping[str, tuple[int, ...]]) -> tuple[Symbol, str] | None:
-    """Return the first initialiser that does not suit its tensor, and the reason; None if all do.
+    """Return the first initialiser that is not valid for its tensor, and the reason; None if all are valid.
 
     Args:
         inits: the initialisers of tensors, by name.
@@ -308,6 +308,6 @@ def unsuited(inits: Mapping[str, Symbol], tensors: Mapping[str, tuple[int, ...]]
     for name, symbol in inits.items():
         rule, shape = RULES[symbol.name], tensors.get(name)
         if shape is not None and len(shape) < rule.axes:
-            found = "a vector" if len(shape) == 1 else f"a tensor of {len(shape)} axes"
-            return symbol, f"`{symbol.name}` needs a tensor of at least {rule.axes} axes, and this layer's is {found}"
+            actual = "a vector" if len(shape) == 1 else f"a tensor of {len(shape)} axes"
+            return symbol, f"`{symbol.name}` needs a tensor of at least {rule.axes} axes, but this layer has {actual}"
     return None

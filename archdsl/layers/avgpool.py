@@ -12,7 +12,7 @@ from archdsl.layers.base import (
 
 @layer("avgpool", category="pool")
 class AvgPool(Layer):
-    """The mean under a window without padding; by default over all positions, so that a grid becomes a vector."""
+    """Average pooling without padding; by default global average pooling, whose output is a vector."""
 
     kernel = Window(0, doc="extent of the window over t, h and w; `all`: the whole axis")
     stride = Size(1, doc="step of the window over t, h and w")

@@ -9,7 +9,7 @@ Size3 = tuple[int, int, int]
 
 @record
 class Axis:
-    """An axis of any other meaning, whose size is the same in all networks."""
+    """An axis of another meaning, whose size must be equal in both networks."""
 
 
 @record
@@ -45,7 +45,7 @@ class Extent(Axis):
 
 @record
 class Places(Axis):
-    """One row per position of a grid (t, h, w), after the rows of `tokens`."""
+    """One row per position of a grid (t, h, w), after `tokens` rows for class tokens."""
 
     grid: Size3
     tokens: int = 0
@@ -67,7 +67,7 @@ class Offsets(Axis):
 
 @record
 class Frames(Axis):
-    """One row per frame of a video, then `others` rows for no frame."""
+    """One row per frame of a video, then `others` rows that belong to no frame."""
 
     others: int = 0
 

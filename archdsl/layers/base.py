@@ -29,7 +29,7 @@ REGULARISATION = "regularisation"  # the category of layers without an effect in
 class ShapeError(Exception):
     """A layer cannot be applied to its input. Authors of layers raise it; shape inference adds the locations.
 
-    `attribute` names the attribute to point at, `code` is the code of the diagnostic, `hint` a remedy.
+    `attribute` names the attribute that the message points at; `code` is the code of the diagnostic, `hint` its hint.
     """
 
     def __init__(self, message: str, attribute: str = "", code: str = "E0506", hint: str = "") -> None:
@@ -41,12 +41,12 @@ class ShapeError(Exception):
 class Layer:
     """A primitive of the language. Subclasses override the defaults.
 
-    Shapes are `Grid`s without the batch. Sizes may be symbolic (`Sym`), so that one shape rule serves the check, the
-    clip sizes that a module accepts, and generated classes.
+    Shapes are `Grid`s without the batch axis. Sizes may be symbolic (`Sym`), so that a single shape rule serves for
+    checks, for the clip sizes that a module accepts, and for generated classes.
     """
 
     kind: ClassVar[str] = ""
-    category: ClassVar[str] = ""  # in diagrams and listings
+    category: ClassVar[str] = ""  # determines the colour in diagrams, and the group in listings
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
     added_by: ClassVar[str] = ""  # the file of an added layer; empty for archdsl's own
 
@@ -55,15 +55,15 @@ class Layer:
     internal: ClassVar[bool] = False  # inserted by the compiler, not available in specs
     heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts as activations
     elementwise: ClassVar[bool] = False  # computes elementwise, for any shape
-    adds_token: ClassVar[bool] = False  # gives its input a class token, which it must not have yet
-    takes_tokens: bool = False  # accepts a value with class tokens; so do elementwise layers
-    training_only: ClassVar[bool] = False  # has no effect in inference; so do layers of `REGULARISATION`
-    width: ClassVar[str] = ""  # the attribute that says how many channels it gives, where this is free
+    adds_token: ClassVar[bool] = False  # adds a class token to its input, which must not have one
+    takes_tokens: bool = False  # accepts a value with class tokens; elementwise layers always do
+    training_only: ClassVar[bool] = False  # has no effect in inference; always True in the category `REGULARISATION`
+    width: ClassVar[str] = ""  # the attribute for the number of output channels, if the spec chooses it
     holds_indices: ClassVar[bool] = False  # its value is frame indices, not a grid
-    joins: ClassVar[str] = ""  # how a layer with `many` joins its inputs: CHANNELS or VALUES
-    hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is that of the output, or a slice of it
-    drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it joins values
-    is_affine_in_inference: ClassVar[bool] = False  # with fixed statistics, a scale and a shift per channel
+    joins: ClassVar[str] = ""  # how a layer with `many` combines its inputs: CHANNELS or VALUES
+    hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is the output's gradient, or a slice of it
+    drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
+    is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -73,7 +73,7 @@ class Layer:
         return {name: getattr(self, name) for name in self.attributes}
 
     def changed(self: S, **values: Any) -> S:
-        """Return a copy with other values."""
+        """Return a copy with other attribute values."""
         other = copy(self)
         other.__dict__.update(values)
         return other
@@ -82,12 +82,12 @@ class Layer:
         """Return the shape of the output.
 
         Raises:
-            ShapeError: if the layer does not fit its input.
+            ShapeError: if the layer cannot be applied to its inputs.
         """
         return inputs[0]
 
     def weights(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
-        """Return the shapes of its trainable tensors, by their names in the module."""
+        """Return the shapes of its trainable tensors, by name in the module."""
         return {}
 
     def buffers(self, *inputs: Grid) -> Mapping[str, tuple[int, ...]]:
@@ -97,8 +97,8 @@ class Layer:
     def tensor_axes(self, *inputs: Grid) -> Mapping[str, tuple[Axis, ...]]:
         """Return the meaning of each axis of its tensors, by the tensors' names.
 
-        A weight transfer can adapt the tensors that are named here to another size. Other tensors are copied if both
-        shapes are equal, and initialised anew otherwise, except vectors with one element per output channel.
+        A weight transfer can adapt the tensors in this dict to another size. Other tensors are copied if the shapes are
+        equal, and initialised as in a new module otherwise, except vectors with one element per output channel.
         """
         return {}
 
@@ -114,7 +114,7 @@ class Layer:
         return 0
 
     def widest(self, *inputs: Grid) -> int:
-        """Return the elements of the largest internal tensor for one clip, if neither output nor weights bound it."""
+        """Return the elements of the largest internal tensor of one clip, if larger than output and weights."""
         return 0
 
     def for_inference(self) -> Layer:
@@ -122,22 +122,22 @@ class Layer:
         return self
 
     def is_identity(self, *inputs: Grid) -> bool:
-        """Return True if its output is its input, so that no code is needed for it."""
+        """Return True if its output equals its input, so that it needs no code."""
         return False
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        """Return the initialisers of its tensors by their names, as in `{"weight": Symbol("msra")}`.
+        """Return the initialisers of its tensors by name, as in `{"weight": Symbol("msra")}`.
 
-        A tensor that is not named has the target's default initialisation.
+        Other tensors have the target's default initialisation.
         """
         return {}
 
     def with_affine(self) -> Layer | None:
-        """Return the layer with a scale and a shift per output channel folded in; None if that is impossible."""
+        """Return the layer with room for a folded scale and shift per output channel; None if that is impossible."""
         return None
 
     def maps_positions(self) -> bool:
-        """Return True if it is a linear map of the channels of each position."""
+        """Return True if it is the same linear map of the channels at each position."""
         return False
 
 
@@ -161,7 +161,7 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
 
 
 def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
-    """Return True if a value, or each of several, is `number` in every use of a generated class."""
+    """Return True if a value, or every element of a tuple, is `number` in every use of a generated class."""
     values = value if isinstance(value, tuple) else (value,)
     return all(not isinstance(v, Sym) and v == number for v in values)
 
@@ -186,7 +186,7 @@ def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int]
 
 
 def grids_differ(first: Grid, other: Grid) -> str:
-    """Return text with the sizes in which two grids differ, as in `8 and 4 frames`."""
+    """Return the sizes in which two grids differ, as text: `8 and 4 frames`."""
     words = ("frames", "rows", "columns")
     pairs = [(int(a), int(b), w) for a, b, w in zip(first.size, other.size, words, strict=True) if a != b]
     return ", ".join(f"{a} and {b} {word}" for a, b, word in pairs)
@@ -204,13 +204,13 @@ def divisors(what: str, *numbers: int, nearest: int = 0) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of a target that authors of added layers import from here.
+    """Return a name of a target that authors of added layers import from this module.
 
     Raises:
         AttributeError: if no target has it.
     """
     names: Mapping[str, Any] = {}
-    if not name.startswith("__"):  # those are asked for by every import from here
+    if not name.startswith("__"):  # every `from archdsl.layers.base import` looks up names such as `__path__`
         from archdsl.layers.targets import author_names
 
         names = author_names()

@@ -17,9 +17,9 @@ class BatchNorm(Layer):
 
     is_affine_in_inference = True
 
-    eps = Real(1e-5, low=1e-12, high=1.0, doc="added to the variance")
-    momentum = Real(0.1, high=1.0, doc="weight of the newest batch in the running statistics")
-    gamma = Real(1.0, high=1.0, doc="first value of the scale; 0 lets a residual begin as its shortcut")
+    eps = Real(1e-5, low=1e-12, high=1.0, doc="ε, added to the variance")
+    momentum = Real(0.1, high=1.0, doc="weight of the current batch in the running statistics")
+    gamma = Real(1.0, high=1.0, doc="initial value of the scale γ; 0 makes a residual block start as the identity")
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))

@@ -16,8 +16,8 @@ class ClassToken(Layer):
 
     adds_token = True
 
-    scope = Choice(CLIP, FRAME, default=CLIP, doc="what has one: the clip, or each frame")
-    init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how it begins")
+    scope = Choice(CLIP, FRAME, default=CLIP, doc="one token for the clip, or one for each frame")
+    init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="initialiser of the token")
 
     def infer(self, *inputs: Grid) -> Grid:
         return inputs[0]._replace(token=self.scope)

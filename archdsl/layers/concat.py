@@ -22,7 +22,7 @@ class Concat(Layer):
         for x in inputs[1:]:
             if x.token != first.token:
                 message = f"{first} and {x} cannot be concatenated: they differ in their class tokens"
-                raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
+                raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")
             if x.size != first.size:
                 message = f"{first} and {x} cannot be concatenated: {grids_differ(first, x)}"
                 raise ShapeError(message, code="E0502")

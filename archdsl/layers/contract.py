@@ -1,7 +1,7 @@
-"""The contract of `Layer`: what the class of an added layer declares, and what its methods return.
+"""The contract of `Layer`: checks of the declarations of an added layer, and of the return values of its methods.
 
-Whatever an added layer raises or returns wrongly becomes a fault of that layer, at the line of its file; the rest of
-archdsl relies on what this module has let through. Each target adds what it asks for.
+An exception or a wrong return value of an added layer becomes an error at a line of its file. The rest of archdsl
+relies on these checks; each target adds its own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from archdsl.layers.added_faults import error_text, layer_error, line_of
 from archdsl.layers.attributes import RULES, Attribute, AttributeFault
 from archdsl.layers.axes import Axis
 from archdsl.layers.base import Layer
-from archdsl.layers.guards import COUNT, FLAG, Fault, Guard, Returned, found, is_whole, line_of_class
+from archdsl.layers.guards import COUNT, FLAG, Fault, Guard, Returned, described, is_whole, line_of_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # how many numbers each initialiser takes
+INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # number of arguments of each initialiser
 FLAGS = (
     "many", "internal", "heavy", "elementwise", "adds_token", "takes_tokens", "training_only", "holds_indices",
     "hands_on_gradient", "is_affine_in_inference",
@@ -34,10 +34,10 @@ TEXTS = ("category", "joins", "drawn_as")
 
 
 def adopt(cls: type[Layer], file: str) -> None:
-    """Hold a class against the contract, and guard its methods.
+    """Check a class against the contract, and guard its methods.
 
     Raises:
-        LayerError: if it declares what no layer can be.
+        LayerError: if a declaration is invalid.
     """
     cls.added_by = file
     for check in (_kind, _declarations, _attributes, _methods):
@@ -50,19 +50,19 @@ def adopt(cls: type[Layer], file: str) -> None:
 
 
 def refuse(cls: type[Layer], fault: Fault, hint: str) -> None:
-    """Raise LayerError for a fault of a class, if there is one."""
+    """Raise LayerError for a fault of a class; do nothing if `fault` is empty."""
     if fault:
         line = line_of_class(cls, fault)
         raise layer_error("E0902", cls.added_by, f"`{cls.__name__}`: {fault}", line=line, hint=hint)
 
 
-# --- what a class declares ---
+# --- declarations ---
 
 
 def _kind(cls: type[Layer]) -> tuple[Fault, str]:
     kind: Any = cls.kind
     if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z]\w*", kind, re.ASCII):
-        return f"{kind!r} is no name of the language", "letters, digits and `_`, as in `group_norm`"
+        return f"{kind!r} is not a valid name", "expected letters, digits and `_`, as in `group_norm`"
     refused = why_no_parameter(kind)
     return (f"the layer cannot be called `{kind}`: {refused}", "choose another name") if refused else ("", "")
 
@@ -73,43 +73,43 @@ def _declarations(cls: type[Layer]) -> tuple[Fault, str]:
             return f"`{name}` is {getattr(cls, name)!r}", "expected True or False"
     for name in TEXTS:
         if not isinstance(getattr(cls, name), str):
-            return f"`{name}` is {getattr(cls, name)!r}", "expected a text"
+            return f"`{name}` is {getattr(cls, name)!r}", "expected a string"
     return "", ""
 
 
 def _attributes(cls: type[Layer]) -> tuple[Fault, str]:
     for name, value in vars(cls).items():
         if isinstance(value, type) and issubclass(value, Attribute):
-            return f"`{name} = {value.__name__}` lacks its brackets", f"write `{name} = {value.__name__}(…)`"
+            return f"`{name} = {value.__name__}` is not called", f"write `{name} = {value.__name__}(…)`"
     for name, attribute in cls.attributes.items():
         if hasattr(Layer, name):
-            return f"the attribute `{name}` hides what each layer has under that name", "choose another name"
+            return f"the attribute `{name}` overrides a member of `Layer`", "choose another name"
         refused = why_no_parameter(name)
         if refused:
             return f"no attribute can be called `{name}`: {refused}", "choose another name"
         try:
             hash(attribute.default)
         except TypeError:
-            return f"the default of `{name}` is {attribute.default!r}", "a list is written as a tuple, as in (1, 3, 3)"
+            return f"the default of `{name}` is {attribute.default!r}", "write a list as a tuple, as in (1, 3, 3)"
     return "", ""
 
 
 def _methods(cls: type[Layer]) -> tuple[Fault, str]:
     for name in _RETURNS:
         if name in vars(cls) and not isinstance(vars(cls)[name], FunctionType):
-            return f"`{name}` is no method", f"write `def {name}(self, …)`, as in archdsl/layers/base.py"
+            return f"`{name}` is not a method", f"write `def {name}(self, …)`, as in archdsl/layers/base.py"
     return "", ""
 
 
-# --- what its methods return ---
+# --- return values of methods ---
 
 
 def _grid(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, Grid):
-        return found(value)
+        return described(value)
     for name, number in zip(("channels", "t", "h", "w"), value.shape, strict=True):
         if not is_whole(number):
-            return f"a grid whose `{name}` is {found(number)}"
+            return f"a grid whose `{name}` is {described(number)}"
         if int(number) < 1:
             return f"a grid whose `{name}` is {int(number)}"
     return "" if value.token in (NO_TOKEN, CLIP, FRAME) else f"a grid whose `token` is {value.token!r}"
@@ -117,7 +117,7 @@ def _grid(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
 
 def _shapes(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, dict):
-        return found(value)
+        return described(value)
     for name, shape in cast("dict[Any, Any]", value).items():
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
             return f"{name!r} as the name of a tensor"
@@ -128,7 +128,7 @@ def _shapes(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
 
 def _axes(layer: Layer, value: Any, arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, dict):
-        return found(value)
+        return described(value)
     shapes = {**layer.weights(*arguments), **layer.buffers(*arguments)}
     for name, axes in cast("dict[Any, Any]", value).items():
         if name not in shapes:
@@ -141,18 +141,18 @@ def _axes(layer: Layer, value: Any, arguments: tuple[Any, ...]) -> Fault:
 
 
 def _layer(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if isinstance(value, Layer) else found(value)
+    return "" if isinstance(value, Layer) else described(value)
 
 
 def _inits(layer: Layer, value: Any, arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, dict):
-        return found(value)
+        return described(value)
     weights = layer.weights(*arguments)
     for name, symbol in cast("dict[Any, Any]", value).items():
         if name not in weights:
-            return f"a start for {name!r}, which is not in `weights`"
+            return f"an initialiser for {name!r}, which is not in `weights`"
         if not isinstance(symbol, Symbol):
-            return f"{found(symbol)} for `{name}`"
+            return f"{described(symbol)} for `{name}`"
         if symbol.name not in INITS or len(symbol.arguments) != INITS[symbol.name]:
             return f"{symbol} for `{name}`"
         if len(weights[name]) < 2 and symbol.name in ("msra", "xavier"):
@@ -161,7 +161,7 @@ def _inits(layer: Layer, value: Any, arguments: tuple[Any, ...]) -> Fault:
 
 
 def _affine(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if value is None or isinstance(value, Layer) else found(value)
+    return "" if value is None or isinstance(value, Layer) else described(value)
 
 
 def _plain(shape: tuple[int, ...]) -> str:
@@ -188,17 +188,17 @@ _RETURNS: Mapping[str, Returned] = {
 
 
 def _guarded_init(cls: type[Layer]) -> Callable[..., None]:
-    made = cls.__init__
+    original = cls.__init__
 
-    @wraps(made)
+    @wraps(original)
     def init(self: Layer, **values: Any) -> None:
         try:
-            made(self, **values)
+            original(self, **values)
         except LayerError:
             raise
         except (Exception, SystemExit) as error:
             label, line = f"`__init__` of `{cls.kind}`: {error_text(error)}", line_of(error, cls.added_by)
-            hint = "`__init__` takes the attributes by name: `def __init__(self, **values)`; it calls super's"
+            hint = "write `def __init__(self, **values)`, and call `super().__init__(**values)`"
             raise layer_error("E0904", cls.added_by, label, line=line, hint=hint) from error
 
     return init
@@ -215,7 +215,7 @@ def _guarded_convert(attribute: Attribute[Any], cls: type[Layer]) -> Callable[[A
             raise
         except Exception as error:
             label = f"the attribute `{attribute.name}` of `{cls.kind}`: {error_text(error)}"
-            hint = "`convert` returns what can be hashed, or raises AttributeFault"
+            hint = "`convert` must return a hashable value, or raise AttributeFault"
             line = line_of(error, cls.added_by)
             raise layer_error("E0904", cls.added_by, label, line=line, hint=hint) from error
         return converted

@@ -12,24 +12,25 @@ from archdsl.layers.padding import HALF, SAME, VALID, around, moved, padded
 
 @layer("conv", category="convolution")
 class Conv(Layer):
-    """A convolution over t, h and w.
+    """Convolution over t, h and w.
 
     y[o] = bias[o] + Σ weight[o, i, k] · x[i, position · stride + k - padding]
 
-    Padding is `half`: `kernel // 2` zeros on both sides, so that stride 1 and an odd kernel keep the grid; `same`: as
-    many as leave n / stride positions, rounded up, the odd one behind (TensorFlow); or `valid`: none.
+    Padding with zeros is `half`: `kernel // 2` on both sides, which preserves the grid for stride 1 and odd kernels;
+    `same`: for an output of ⌈n / stride⌉ positions, an odd number with the larger half at the end (TensorFlow); or
+    `valid`: none.
     """
 
     heavy = True
     width = "out"
 
     out = Integer(doc="output channels")
-    kernel = Size(1, doc="its extent over t, h and w")
-    stride = Size(1, doc="its step over t, h and w")
-    padding = Choice(HALF, SAME, VALID, default=HALF, doc="how many zeros stand around the grid")
-    groups = Integer(1, doc="parts of the channels that do not see each other")
-    bias = Flag(False, doc="whether a number is added to each output channel")
-    init = KernelInitialiser(Symbol("msra"), doc="He et al. 2015, fan-out, unless said otherwise")
+    kernel = Size(1, doc="kernel size over t, h and w")
+    stride = Size(1, doc="stride over t, h and w")
+    padding = Choice(HALF, SAME, VALID, default=HALF, doc="zero padding of the grid")
+    groups = Integer(1, doc="number of groups of channels (grouped convolution)")
+    bias = Flag(False, doc="a learned bias for each output channel")
+    init = KernelInitialiser(Symbol("msra"), doc="initialiser of the weight; `msra`: He et al. 2015, fan-out")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @layer("drop_path", category="regularisation")
 class DropPath(Layer):
-    """In training, the whole value of a clip is 0 with probability `p`, else it grows by 1 / (1 - p).
+    """Stochastic depth (Huang et al. 2016): at the end of a residual branch, it skips the branch for some clips.
 
-    Stochastic depth (Huang et al. 2016): behind the body of a residual it leaves out the block.
+    In training, the value of a clip is set to 0 with probability `p`, and scaled by 1 / (1 - p) otherwise.
     """
 
     elementwise = True
 
-    p = Real(low=0.0, high=0.999, doc="probability of 0")
+    p = Real(low=0.0, high=0.999, doc="drop probability")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return self.p == 0.0

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
 
 @layer("dropout", category="regularisation")
 class Dropout(Layer):
-    """In training, each value is 0 with probability `p` and the others grow by 1 / (1 - p) (Srivastava et al. 2014)."""
+    """Dropout (Srivastava et al. 2014).
+
+    In training, each element is set to 0 with probability `p`, and scaled by 1 / (1 - p) otherwise.
+    """
 
     elementwise = True
 
-    p = Real(low=0.0, high=1.0, doc="probability of 0")
+    p = Real(low=0.0, high=1.0, doc="drop probability")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return self.p == 0.0

@@ -6,8 +6,8 @@ from archdsl.layers.base import Layer, layer
 
 @layer("gelu", category="activation")
 class GELU(Layer):
-    """x · Φ(x), Φ being the cumulative normal distribution (Hendrycks and Gimpel 2016)."""
+    """GELU, x · Φ(x) with the cumulative normal distribution Φ (Hendrycks and Gimpel 2016)."""
 
     elementwise = True
 
-    tanh = Flag(False, doc="whether Φ is approximated by tanh")
+    tanh = Flag(False, doc="the tanh approximation of Φ")

@@ -1,7 +1,7 @@
-"""Groups of positions that attend to each other: the partition of a grid into windows.
+"""Partition of a grid into windows of positions that attend to each other.
 
-A group is a window over (t, h, w): on an axis that is attended along, the whole axis or a part of it, whose positions
-can be `dilation` apart; on another axis, one position.
+A window extends over (t, h, w). Along an attended axis it is the whole axis or a part of it, whose positions can be
+`dilation` apart; along another axis it is a single position.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def spanned(over: str, grid: Size3) -> str:
 class Groups:
     """The windows of a grid; sizes are over t, h and w."""
 
-    over: str  # the axes that are attended along, such as `hw`
+    over: str  # the attended axes, such as `hw`
     grid: Size3
-    window: Size3  # positions of a group
+    window: Size3  # positions of a window
     dilation: Size3
     shift: Size3
 
@@ -40,7 +40,7 @@ class Groups:
 
     @property
     def padded(self) -> Size3:
-        """Size of the grid that the windows cover, with padding."""
+        """Size of the padded grid, which the windows cover."""
         t, h, w = (c * k * d for c, k, d in zip(self.counts, self.window, self.dilation, strict=True))
         return t, h, w
 
@@ -50,7 +50,7 @@ class Groups:
 
     @property
     def positions(self) -> int:
-        """Number of positions of a group."""
+        """Number of positions of a window."""
         return prod(self.window)
 
     @property
@@ -63,15 +63,15 @@ class Groups:
 
     @property
     def is_whole(self) -> bool:
-        """True if every group is a product of whole axes, so that there are no windows."""
+        """True if every window covers the attended axes, so that the grid is not divided."""
         ends = zip("thw", self.grid, self.window, strict=True)
         return all(k == (n if axis in self.over else 1) for axis, n, k in ends)
 
 
 def groups(over: str, grid: Size3, window: Size3, dilation: Size3, shift: Size3) -> Groups:
-    """Return the groups of a grid for the attributes of a layer; 0 in `window` is a whole axis.
+    """Return the windows of a grid for the attributes of a layer; 0 in `window` stands for the whole axis.
 
-    A window that covers an axis becomes as small as the axis, and is not shifted there (Liu et al. 2022).
+    Along an axis that a window covers, it is cut to the axis and not shifted (Liu et al. 2022).
     """
     sizes: list[int] = []
     shifts: list[int] = []

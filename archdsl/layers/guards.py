@@ -34,10 +34,10 @@ class Guard(NamedTuple):
 
     kind: str
     file: str
-    layer_of: Callable[[Any], Layer] = lambda layer: layer  # from the object whose method it is
+    layer_of: Callable[[Any], Layer] = lambda layer: layer  # returns the layer of the method's object
 
     def methods(self, cls: type, base: type, returns: Mapping[str, Returned]) -> None:
-        """Guard the methods of a class that it does not inherit from `base`."""
+        """Guard the methods that a class does not inherit from `base`."""
         for name, returned in returns.items():
             if getattr(cls, name) is not getattr(base, name):
                 setattr(cls, name, self._method(getattr(cls, name), returned))
@@ -72,10 +72,10 @@ class Guard(NamedTuple):
         return call
 
     def _raised(self, error: BaseException, place: str, arguments: tuple[Any, ...], first: int) -> LayerError:
-        """Return the fault for an exception in a method, whose first line is `first`."""
+        """Return the error for an exception in a method, whose first line is `first`."""
         line = line_of(error, self.file) or first
         if isinstance(error, ShapeError):
-            fault = _shape_error(error) or "a ShapeError is for `infer` to raise"
+            fault = _shape_error(error) or "only `infer` may raise a ShapeError"
             return layer_error("E0904", self.file, f"{place}: {fault}", line=line)
         notes = [Note(f"in {place}, applied to {_inputs(arguments)}")] if _inputs(arguments) else []
         label = error_text(error) if notes else f"{place}: {error_text(error)}"
@@ -93,12 +93,12 @@ def _inputs(arguments: tuple[Any, ...]) -> str:
 def _shape_error(error: ShapeError) -> Fault:
     fields: tuple[Any, ...] = (error.message, error.attribute, error.code, error.hint)
     if not all(isinstance(f, str) for f in fields):
-        return "ShapeError takes texts: the message, the attribute to point at, a code, a hint"
-    return "" if error.code in TITLES else f"ShapeError has no code {error.code!r}; leave it out, or see codes.py"
+        return "the arguments of ShapeError must be strings: message, attribute, code, hint"
+    return "" if error.code in TITLES else f"{error.code!r} is not an error code; omit it, or see `archdsl explain`"
 
 
 def line_of_class(cls: type, fault: str) -> int:
-    """Return the line of a class that declares the first name in backquotes in a fault, or the line of the class."""
+    """Return the line that declares the first name in backquotes in a fault, or the first line of the class."""
     import inspect
 
     try:
@@ -115,8 +115,8 @@ def line_of_class(cls: type, fault: str) -> int:
 # --- checks of values ---
 
 
-def found(value: Any) -> Fault:
-    """Return a description of a value."""
+def described(value: Any) -> Fault:
+    """Return a description of a value with its type."""
     return "None" if value is None else f"{value!r}, of type {type(value).__name__}"
 
 
@@ -135,11 +135,11 @@ def is_printable(value: Any) -> bool:
 
 
 def _count(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if is_whole(value) and int(value) >= 0 else found(value)
+    return "" if is_whole(value) and int(value) >= 0 else described(value)
 
 
 def _flag(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if isinstance(value, bool) else found(value)
+    return "" if isinstance(value, bool) else described(value)
 
 
 COUNT = Returned("a whole number, 0 or more", _count)

@@ -5,14 +5,14 @@ from archdsl.layers.base import Layer, layer
 
 @layer("input", category="input")
 class Input(Layer):
-    """A clip that the module is given."""
+    """A clip, as an argument of the module."""
 
     internal = True
 
 
 @layer("index", category="input")
 class Index(Layer):
-    """The numbers of the clip's frames in a longer video, which the module can be given."""
+    """The indices of the clip's frames in a longer video, as an optional argument of the module."""
 
     internal = True
     holds_indices = True

@@ -16,7 +16,7 @@ class LayerNorm(Layer):
 
     takes_tokens = True
 
-    eps = Real(1e-5, low=1e-15, high=1.0, doc="added to the variance")
+    eps = Real(1e-5, low=1e-15, high=1.0, doc="ε, added to the variance")
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @layer("linear", category="linear")
 class Linear(Layer):
-    """The same linear map of the channels at every position: y = W x + b."""
+    """Linear map of the channels at every position: y = W x + b."""
 
     takes_tokens = True
 
@@ -21,8 +21,8 @@ class Linear(Layer):
     width = "out"
 
     out = Integer(doc="output channels")
-    bias = Flag(True, doc="whether a number is added to each output channel")
-    init = Initialiser(Symbol("normal", (0.01,)), doc="how the weight begins; the bias begins at 0")
+    bias = Flag(True, doc="a learned bias for each output channel")
+    init = Initialiser(Symbol("normal", (0.01,)), doc="initialiser of the weight; the bias is initialised to 0")
 
     def infer(self, *inputs: Grid) -> Grid:
         return inputs[0]._replace(channels=self.out)

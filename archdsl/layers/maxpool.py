@@ -13,17 +13,18 @@ if TYPE_CHECKING:
 
 @layer("maxpool", category="pool")
 class MaxPool(Layer):
-    """The largest value under a window.
+    """Max pooling.
 
-    Padding, which never wins, is `half`: `kernel // 2` on both sides, and none of an even kernel; `same`: as much as
-    leaves n / stride positions, rounded up, the odd one behind (TensorFlow); or `valid`: none.
+    Padding, whose values are never the maximum, is `half`: `kernel // 2` on both sides, and none for an even kernel;
+    `same`: for an output of ⌈n / stride⌉ positions, an odd number with the larger half at the end (TensorFlow); or
+    `valid`: none.
     """
 
     takes_tokens = True
 
     kernel = Size(doc="extent of the window over t, h and w")
     stride = Size(1, doc="step of the window over t, h and w")
-    padding = Choice(HALF, SAME, VALID, default=HALF, doc="how far the window reaches over the border")
+    padding = Choice(HALF, SAME, VALID, default=HALF, doc="padding of the grid")
 
     @property
     def reach(self) -> Size3:
@@ -40,13 +41,13 @@ class MaxPool(Layer):
         return Grid(x.channels, t, h, w, x.token)
 
     def _check_token(self, x: Grid) -> None:
-        """Beside the class token of a clip the grid alone is pooled, in a module that knows its size."""
+        """Check an input with class tokens: only the grid is pooled, in a module for one size of the grid."""
         fixed(x)
         if x.token == FRAME or depends_on_grid(self.padding, self.kernel, self.stride):
-            message = "max pooling goes past the class token of a clip, not past those of frames"
+            message = "max pooling does not support one class token per frame"
             if x.token == CLIP:
-                message = "beside a class token no padding can depend on the grid"
-            raise ShapeError(message, code="E0511", hint="`select(grid)` leaves the class tokens out")
+                message = "with a class token, padding cannot depend on the size of the grid"
+            raise ShapeError(message, code="E0511", hint="`select(grid)` removes the class tokens")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @layer("mean", category="merge")
 class Mean(Add):
-    """The mean of several values of one shape."""
+    """Elementwise mean of several values of one shape."""
 
     hands_on_gradient = False
     drawn_as = ""
@@ -19,4 +19,4 @@ class Mean(Add):
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
         message = f"{' and '.join(map(str, inputs))} cannot be averaged: they differ in their class tokens"
-        raise ShapeError(message, code="E0511", hint="`select(grid)` leaves a class token out")
+        raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")

@@ -14,7 +14,7 @@ HALF, SAME, VALID = "half", "same", "valid"
 
 
 def around(kind: str, kernel: Size3) -> Size3:
-    """Return the padding on either side of each axis; for `same`, only if it does not depend on the grid."""
+    """Return the padding on both sides of each axis; for `same`, it is valid unless `depends_on_grid`."""
     t, h, w = (0 if kind == VALID else k // 2 for k in kernel)
     return t, h, w
 

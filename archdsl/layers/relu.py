@@ -5,6 +5,6 @@ from archdsl.layers.base import Layer, layer
 
 @layer("relu", category="activation")
 class ReLU(Layer):
-    """max(x, 0), element by element."""
+    """ReLU, max(x, 0), elementwise."""
 
     elementwise = True

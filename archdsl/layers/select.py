@@ -7,19 +7,19 @@ from archdsl.layers.base import Layer, ShapeError, layer
 
 @layer("select", category="position")
 class Select(Layer):
-    """One part of a value with class tokens: the `token`, or the `grid` without it.
+    """Selection of one part of a value with class tokens: the `token`, or the `grid` without tokens.
 
-    The token of a clip is a vector; those of the frames are a grid of T×1×1.
+    The token of a clip is a vector; the tokens of frames are a grid T×1×1.
     """
 
     takes_tokens = True
 
-    part = Choice("token", "grid", doc="what is kept")
+    part = Choice("token", "grid", doc="the selected part")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
         if not x.token:
-            hint = "`class_token` in front of the first attention brings one"
+            hint = "insert one with `class_token`, before the first attention"
             raise ShapeError(f"{x} has no class token", "part", "E0511", hint)
         if self.part == "grid":
             if x.token != FRAME:

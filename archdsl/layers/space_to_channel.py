@@ -13,7 +13,7 @@ class SpaceToChannel(Layer):
     al. 2021).
     """
 
-    n = Integer(2, doc="rows, and columns, that become one")
+    n = Integer(2, doc="factor by which height and width shrink")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs

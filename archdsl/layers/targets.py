@@ -1,7 +1,7 @@
-"""The targets' side of added layers.
+"""Support of targets for added layers.
 
-No layer knows a target, so the targets are found by looking in their folder: each that has layers written by others has
-a module `authors`, which is imported only where there is such a layer.
+Layers are independent of targets, so targets are discovered in their folder: a target that supports added layers has a
+module `authors`, which is imported only if there are added layers.
 """
 
 from __future__ import annotations
@@ -22,20 +22,24 @@ _FOLDER = Path(__file__).parent.parent / "targets"
 class Authors(Protocol):
     """The module `authors` of a target."""
 
-    NAMES: Mapping[str, Any]  # that files of added layers import from `archdsl.layers.base`
+    NAMES: Mapping[str, Any]  # names that files of added layers can import from `archdsl.layers.base`
 
     def adopt(self, cls: type[Layer], file: str, namespace: Mapping[str, Any]) -> None:
-        """Hold a class, and what its file has beside it, against the target's contract. Raises LayerError."""
+        """Check a class and the other names in its file against the target's contract.
+
+        Raises:
+            LayerError: if it breaks the contract.
+        """
 
 
 @cache
 def authors() -> tuple[Authors, ...]:
-    """Return what each target asks of the authors of layers."""
-    found = sorted(file.parent.name for file in _FOLDER.glob("*/authors.py"))
-    return tuple(cast("Authors", importlib.import_module(f"archdsl.targets.{name}.authors")) for name in found)
+    """Return the module `authors` of each target that has one."""
+    names = sorted(file.parent.name for file in _FOLDER.glob("*/authors.py"))
+    return tuple(cast("Authors", importlib.import_module(f"archdsl.targets.{name}.authors")) for name in names)
 
 
 @cache
 def author_names() -> Mapping[str, Any]:
-    """Return the names that files of added layers can import from `archdsl.layers.base`, besides its own."""
+    """Return the names of targets that files of added layers can import from `archdsl.layers.base`."""
     return {name: value for module in authors() for name, value in module.NAMES.items()}

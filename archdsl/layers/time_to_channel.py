@@ -7,14 +7,14 @@ from archdsl.layers.base import Layer, ShapeError, divisors, known_to_be, layer
 
 @layer("time_to_channel", category="sampling")
 class TimeToChannel(Layer):
-    """Concatenation of the channels of `n` neighbouring frames: C of T frames become n·C of T / n (SlowFast 3.3)."""
+    """Concatenation of the channels of `n` neighbouring frames: C×T becomes n·C × T / n (SlowFast 3.3)."""
 
-    n = Integer(doc="frames that become one")
+    n = Integer(doc="factor by which the number of frames shrinks")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
         if x.t % self.n:
-            message = f"{int(x.t)} frames cannot be packed by {int(self.n)}"
+            message = f"{int(x.t)} frames cannot be packed into groups of {int(self.n)}"
             raise ShapeError(message, "n", "E0505", divisors("numbers", x.t))
         return Grid(self.n * x.channels, x.t // self.n, x.h, x.w)
 

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @layer("token_type", category="position")
 class TokenType(Layer):
-    """Learned type embeddings, added: one to all positions, one to the clip's class token (Devlin et al. 2019)."""
+    """Learned type embeddings, added to the positions and to the class token of the clip (Devlin et al. 2019)."""
 
     takes_tokens = True
 
-    init = Initialiser(Symbol("normal", (0.02,)), doc="how the vectors begin")
+    init = Initialiser(Symbol("normal", (0.02,)), doc="initialiser of both embeddings")
 
     def infer(self, *inputs: Grid) -> Grid:
         if inputs[0].token != CLIP:
-            hint = "`select(token) -> class_token` makes one of those of the frames"
-            hint = hint if inputs[0].token else "`class_token` brings one"
+            hint = "`select(token) -> class_token` makes one from the tokens of the frames"
+            hint = hint if inputs[0].token else "insert one with `class_token`"
             raise ShapeError(f"{inputs[0]} has no class token of the clip", code="E0511", hint=hint)
         return inputs[0]
 

@@ -244,7 +244,7 @@ WRONG = {
     "an attribute's class": ("k = Integer", EXP, "E0902", "own/new.py:11:5", "`k = Integer(…)`"),
     "an attribute that hides": ("weights = Integer(3)", EXP, "E0902", "own/new.py:11:5", "hides"),
     "a default of a list": ("k = Size([1, 3, 3])", EXP, "E0902", "own/new.py:11:5", "as a tuple"),
-    "no method": ("macs = 0", EXP, "E0902", "own/new.py:11:5", "`macs` is no method"),
+    "no method": ("macs = 0", EXP, "E0902", "own/new.py:11:5", "`macs` is not a method"),
     "module as a text": ('module = "nn.Linear"', EXP, "E0902", "own/new.py:11:5", "True or False"),
     # methods that fail
     "infer": ("def infer(self, x): return x.chanels", EXP, "E0904", "own/new.py:11:5", "applied to 8×4×8×8"),
@@ -329,7 +329,7 @@ def test_two_files_cannot_declare_one_layer(empty: Path) -> None:
     (empty / "own" / "newer.py").write_text((empty / "own" / "new.py").read_text("utf-8"), "utf-8")
     code, printed = archdsl("check", "s.arch")
     assert code == 1
-    assert "there is a layer `new` already, in own/new.py" in printed
+    assert "a layer `new` exists already, in own/new.py" in printed
 
 
 @pytest.mark.parametrize("setting", ["nowhere", f"own{os.pathsep}nowhere", "s.arch"])
@@ -621,7 +621,7 @@ CHECKS = {
         "layouts", "    layouts = (GRID, TOKENS)", CENTRED, "beside class tokens"
     ),
     "a shape": ("shapes", "    def infer(self, x): return x._replace(t=1)", EXP, "as `infer` says"),
-    "a gradient": ("gradients", "    pass", HALF_DETACHED, "finite differences give"),
+    "a gradient": ("gradients", "    pass", HALF_DETACHED, "(finite differences)"),
     "no gradient": ("gradients", "    pass", EXP.replace("x }})", "x }}.detach())"), "the output has no gradient"),
     "a parameter": (
         "gradients", WEIGHT, UNUSED, "`weight` has no gradient"
@@ -630,7 +630,7 @@ CHECKS = {
     "axes": (
         "tensors", WEIGHT + "\n    def tensor_axes(self, x): return {'weight': (1,)}", UNUSED, "E0905"
     ),
-    "cost": ("cost", CONV_BODY, CONV, "found 0 in `macs`"),
+    "cost": ("cost", CONV_BODY, CONV, "`macs` returns 0"),
     "memory": ("memory", "    pass", "{% macro apply(x) %}{{ x }}.sin().cos(){% endmacro %}", "Saved(inputs"),
     "targets": ("targets", INFERRED, MEAN, "--target infer"),
     "sizes": ("sizes", "    def plan(self, use): return {'t': int(use.inputs[0].t)}", FRAMES,
@@ -639,7 +639,7 @@ CHECKS = {
                 + "    def infer(self, x): return Grid(x.channels, *slide(x, (self.kernel, 1, 1), (1,) * 3, (0,) * 3))",
                 WINDOW_TEMPLATE, "E0907"),
     "export": (
-        "torch.export", "    pass", DECIDES, "torch.export does not take"
+        "torch.export", "    pass", DECIDES, "torch.export cannot export"
     ),
     "names": ("names", "    def wieghts(self, x): return {}", EXP, "did you mean `weights`?"),
     "the file": ("file", "    layouts = GRID", EXP, "E0902"),
@@ -658,7 +658,7 @@ def test_layers_check_finds_what_is_wrong(empty: Path, case: str) -> None:
 def test_layers_check_names_skipped_checks(empty: Path) -> None:
     add(empty, "new", "", EXP)
     found = checked(empty, "", EXP, "layouts")
-    assert found["layouts"] == ("skipped", "there is one layout, grid ")
+    assert found["layouts"] == ("skipped", "the only layout is grid ")
 
 
 @pytest.mark.parametrize("file", ["own/none.py", "own"])

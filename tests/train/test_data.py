@@ -683,7 +683,7 @@ FAULTS = {
     "l.json": [
         ("{}", "should be a list"),
         ("[1", r"l\.json:1: is not JSON"),
-        ('[{"id": "1"}]', "entry 1: has no `template`"),
+        ('[{"id": "1"}]', "entry 1: has neither `template`"),
         ('[{"label": "x"}]', "entry 1: has no `id`"),
     ],
 }

@@ -90,7 +90,7 @@ def _own_op(cls: type[Layer], namespace: Mapping[str, Any]) -> type[Op[Any]] | N
 def _check_free(cls: type[Layer]) -> None:
     """Refuse the names of ops that are no word of the language."""
     if cls.kind in _WORDLESS:
-        label = f"there is a layer `{cls.kind}` already, among those that archdsl puts in itself"
+        label = f"a layer `{cls.kind}` exists already: the compiler inserts it"
         raise layer_error("E0903", cls.added_by, label, line=line_of_class(cls, ""), hint="give it a name of its own")
 
 
@@ -136,7 +136,7 @@ def _declarations(cls: type[Any]) -> tuple[Fault, str]:
         if not isinstance(getattr(cls, name, False), bool):
             return f"`{name}` is {getattr(cls, name)!r}", "expected True or False"
     if not isinstance(cls.torch_class, str):
-        return f"`torch_class` is {cls.torch_class!r}", "expected a text"
+        return f"`torch_class` is {cls.torch_class!r}", "expected a string"
     fault = "" if issubclass(cls, Op) and cls.layouts == () else _layouts(cls.layouts)
     if fault:
         return f"`layouts` {fault}", "as in `layouts = (GRID,)`, or `layouts = ANY_LAYOUT` where it works on elements"
@@ -185,14 +185,14 @@ def _normal_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
 def _attributes(cls: type[Layer]) -> tuple[Fault, str]:
     for name in cls.attributes:
         if hasattr(AddedLayer, name):
-            return f"the attribute `{name}` hides what each layer has under that name", "choose another name"
+            return f"the attribute `{name}` overrides a member of the added layer's base", "choose another name"
     return "", ""
 
 
 def _methods(cls: type[Layer]) -> tuple[Fault, str]:
     for name in _RETURNS:
         if name in vars(cls) and not isinstance(vars(cls)[name], FunctionType):
-            return f"`{name}` is no method", f"write `def {name}(self, …)`, as in archdsl/targets/torch/ops/added.py"
+            return f"`{name}` is not a method", f"write `def {name}(self, …)`, as in archdsl/targets/torch/ops/added.py"
     return "", ""
 
 
