@@ -55,7 +55,7 @@ class Options(ViewOptions, EngineOptions):
 def run(options: Options) -> int:
     """Evaluate a run, on its own videos or on others."""
     check_packages()
-    from archdsl.train.evaluate import look
+    from archdsl.train.evaluate import classify
     from archdsl.train.fit import split_of
     from archdsl.train.run import Data
     from archdsl.train.weights import trained
@@ -69,7 +69,7 @@ def run(options: Options) -> int:
     output = Path(options.output) if options.output is not None else folder / "eval"
     model = trained(run, folder, options.weights)
     views = views_of(options, run, shuffle_frames=options.shuffle_frames)
-    metrics, line = write_report(look(run, model, split.val, folder, views), output, folder)
+    metrics, line = write_report(classify(run, model, split.val, folder, views), output, folder)
     if is_first():
         print(json.dumps(metrics, indent=2) if options.json else f"{line}\nthe report is {output / 'summary.md'}")
     return 0

@@ -180,7 +180,7 @@ def _resume(folder: Path) -> int:
 
 
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
-    from archdsl.train.evaluate import Views, look
+    from archdsl.train.evaluate import Views, classify
     from archdsl.train.fit import train
     from archdsl.train.run import WEIGHTS
     from archdsl.train.weights import trained
@@ -190,7 +190,7 @@ def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     train(run, folder, split, resume=resume)
     if is_first():
         print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
-    result = look(run, trained(run, folder, None), split.val, folder, views)
+    result = classify(run, trained(run, folder, None), split.val, folder, views)
     _, line = write_report(result, folder / "report", folder)
     if is_first():
         print(line)

@@ -32,7 +32,7 @@ class WholeFiles(CheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            TrainingError: if writing fails; the previous checkpoint is kept.
+            TrainingError: if writing fails; the previous checkpoint is intact.
         """
         del storage_options
 
@@ -67,9 +67,11 @@ def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
-        kept = "the one before it is whole: free some space, then `--resume`" if path.exists() else "there is none yet"
+        previous = (
+            "the previous one is intact: free disk space, then `--resume`" if path.exists() else "none exists yet"
+        )
         reason = getattr(cause, "strerror", None) or cause
-        raise TrainingError(f"{path}: the checkpoint could not be written: {reason}; {kept}") from error
+        raise TrainingError(f"{path}: the checkpoint could not be written: {reason}; {previous}") from error
 
 
 class Keep(Checkpoint):
@@ -77,7 +79,7 @@ class Keep(Checkpoint):
 
     Args:
         folder: the folder of the run.
-        every: steps between two checkpoints; 0 for the end of an epoch only.
+        every: steps between two checkpoints; 0 for checkpoints at the end of an epoch only.
         loader: the loader, whose position is saved; Lightning itself does not save it between epochs.
     """
 
@@ -112,7 +114,7 @@ class Keep(Checkpoint):
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """Return the full state dict of the module in the first process, and nothing elsewhere; a collective operation."""
+    """Return the full state dict of the module in the first process, and an empty one in others; a collective call."""
     state = trainer.strategy.lightning_module_state_dict()
     if not trainer.is_global_zero:
         return {}

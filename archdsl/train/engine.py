@@ -26,7 +26,7 @@ class Engine:
     workers: int = 2  # processes that read videos, per device
     decoder: str = "auto"  # one of DECODERS
     seed: int = 0
-    save_every: int = 0  # steps between checkpoints, in addition to the one of each epoch
+    save_every: int = 0  # steps between checkpoints, in addition to one per epoch
 
     @property
     def world(self) -> int:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.train.fit import clips_of, rank_of, told_clearly, trainer_of
+from archdsl.train.fit import clear_errors, clips_of, rank_of, trainer_of
 from archdsl.train.loading import test_loader
 from archdsl.train.report import Result
 from archdsl.train.task import VIEWS, Task
@@ -36,7 +36,7 @@ class Views:
         return views + (", frames shuffled" if self.shuffle_frames else "")
 
 
-def look(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views) -> Result:
+def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views) -> Result:
     """Classify videos, with probabilities averaged over views.
 
     Args:
@@ -49,13 +49,13 @@ def look(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Pa
     Raises:
         TrainingError: if the test fails.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     clips = clips_of(
         run, samples, training=False, clips=views.clips, crops=views.crops, shuffle_frames=views.shuffle_frames
     )
     loader: Any = test_loader(clips, run.engine, rank_of(), max(1, VIEWS // (views.clips * views.crops)))
     task = Task(run, model)
-    with told_clearly(folder):
+    with clear_errors(folder):
         trainer_of(run, folder).test(task, loader, verbose=False)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     return Result(samples, run.classes, *task.result, task.problems, views.text, seconds)

@@ -1,4 +1,4 @@
-"""A module that only runs as a file for other programs, which computes what the module does."""
+"""Export of a module for inference to ONNX or torch.export, with a comparison of the outputs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-LIMIT = 1e-4  # for the difference of logits, of the largest one
-MAX_BATCH = 1024  # clips at once that a file with a dynamic batch takes
-ONE_FILE = 2 * 10**9  # bytes: protobuf, which ONNX is stored as, ends at 2 GiB
+LIMIT = 1e-4  # of the difference between logits, relative to the largest logit
+MAX_BATCH = 1024  # largest batch of a file with a dynamic batch size
+ONE_FILE = 2 * 10**9  # bytes: ONNX is stored as protobuf, which is limited to 2 GiB
 
 Clips = tuple[torch.Tensor, ...]
 
 
 class ExportError(CommandError):
-    """A file has been made that does not compute what the module does, or none could be made."""
+    """The module cannot be exported, or the outputs of the file differ from the module's."""
 
     kind = "export"
 
@@ -36,35 +36,35 @@ def export(
     """Export a module to a file, and compare the file's outputs with the module's.
 
     Args:
-        model: takes a clip of each shape.
-        clip_shapes: (C, T, H, W) of each of its inputs.
+        model: the module for inference.
+        clip_shapes: (C, T, H, W) of each input.
         format: `"onnx"` or `"torch-export"`.
-        path: where to; nothing is changed there if an error is raised.
-        batch: the number of clips that the file takes at once; any number if None.
+        path: the file to write; it is unchanged if an error is raised.
+        batch: the fixed batch size of the exported program; None for a dynamic batch size.
 
     Returns:
-        The largest difference between logits, as a share of the largest logit.
+        The largest difference between logits, relative to the largest logit.
 
     Raises:
-        ExportError: if that is more than LIMIT, or the module cannot be exported.
-        UsageError: if there can be no such file, or the weights are too many for it.
-        EnvironmentFault: if it cannot be written.
+        ExportError: if the difference is above LIMIT, or the module cannot be exported.
+        UsageError: if the path is invalid, or the weights are too large for the format.
+        EnvironmentFault: if the file cannot be written.
     """
     model.eval()
     size = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     if format == ONNX and size > ONE_FILE:
-        raise UsageError(f"{path}: {size / 1e9:.1f} GB of weights are too many for one file of ONNX; use torch-export")
+        raise UsageError(f"{path}: {size / 1e9:.1f} GB of weights exceed the limit of an ONNX file; use torch-export")
     write, load = (_write_onnx, _load_onnx) if format == ONNX else (_write_program, _load_program)
     with replacing(path) as temporary, torch.no_grad(), _quiet():
         program = _program(model, clip_shapes, batch)
         write(program, temporary)
         run = load(temporary)
         counts = (1, 3) if batch is None else (batch, batch)
-        found = [_difference(model, run, _clips(clip_shapes, count, seed)) for seed, count in enumerate(counts)]
-        difference = max(found, key=lambda d: math.inf if math.isnan(d) else d)
+        differences = [_difference(model, run, _clips(clip_shapes, count, seed)) for seed, count in enumerate(counts)]
+        difference = max(differences, key=lambda d: math.inf if math.isnan(d) else d)
         if not difference <= LIMIT:
-            message = f"{path}: differs from the module by {difference:.1e} of the largest logit, more than {LIMIT:g}"
-            raise ExportError(message)
+            message = f"{path}: its logits differ from the module's by {difference:.1e} of the largest logit; "
+            raise ExportError(f"{message}the limit is {LIMIT:g}")
     return difference
 
 
@@ -74,13 +74,13 @@ def _clips(shapes: Sequence[tuple[int, ...]], count: int, seed: int) -> Clips:
 
 
 def _program(model: torch.nn.Module, shapes: Sequence[tuple[int, ...]], batch: int | None) -> Any:
-    """The module as torch.export sees it."""
+    """Return the exported program of torch.export."""
     dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if batch is None else None
     try:
-        clips = _clips(shapes, batch or 2, seed=0)  # of one clip, torch.export would make the batch a constant
+        clips = _clips(shapes, batch or 2, seed=0)  # with one clip, torch.export would make the batch size a constant
         return torch.export.export(model, clips, dynamic_shapes=tuple(dynamic for _ in shapes))
-    except Exception as error:  # whatever torch has to say
-        message = f"torch.export does not take the module: {error}"
+    except Exception as error:  # torch raises exceptions of many types
+        message = f"torch.export cannot export the module: {error}"
         raise ExportError(message) from error
 
 
@@ -90,10 +90,10 @@ def _write_onnx(program: Any, path: Path) -> None:
 
 
 def _load_onnx(path: Path) -> Callable[[Clips], torch.Tensor]:
-    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]  # it has none
+    import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
     session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
+    names = [argument.name for argument in session.get_inputs()]
 
     def run(clips: Clips) -> torch.Tensor:
         return torch.as_tensor(session.run(None, dict(zip(names, (c.numpy() for c in clips), strict=True)))[0])
@@ -113,15 +113,15 @@ def _load_program(path: Path) -> Callable[[Clips], torch.Tensor]:
 
 
 def _difference(model: torch.nn.Module, run: Callable[[Clips], torch.Tensor], clips: Clips) -> float:
-    """Between logits of the module and of a file, as a share of the largest."""
+    """Return the largest difference between the logits of the module and of a file, relative to the largest logit."""
     expected: torch.Tensor = model(*clips)
     difference, largest = (run(clips) - expected).abs().max().item(), expected.abs().max().item()
-    return difference / largest if largest else difference  # a head that begins with zeros gives nothing else
+    return difference / largest if largest else difference  # all logits of a head initialised to 0 are 0
 
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Without the remarks of torch's exporters about themselves."""
+    """Suppress the warnings and log messages of torch's exporters."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

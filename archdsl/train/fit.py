@@ -1,4 +1,4 @@
-"""Training and testing of a run with Lightning's trainer, whose failures are converted to clear errors."""
+"""Training and testing of a run with Lightning's trainer, with clear messages for its failures."""
 
 # Libraries without types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -43,7 +43,7 @@ def split_of(data: Data, seed: int) -> Split:
 
 
 def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:
-    """Return the dataset of clips by the recipe: for training, or with `clips` × `crops` views each for a test."""
+    """Return the dataset of clips for training, or for testing with `clips` × `crops` views per video."""
     recipe = run.recipe
     _, frames, height, width = run.clip
     sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
@@ -59,13 +59,13 @@ def _pair(limits: Sequence[float]) -> tuple[float, float] | None:
 
 
 def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None:
-    """Train a network, and write the files that `archdsl.train.run` lists.
+    """Train a network, and write the files listed in `archdsl.train.run`.
 
     Args:
         run: the run.
         folder: the folder of the run, with the run's files.
-        split: the videos, after `check`.
-        resume: resume from the last checkpoint, if there is one.
+        split: the videos, which `check` has accepted.
+        resume: resume from the last checkpoint, if one exists.
 
     Raises:
         TrainingError: if training fails.
@@ -73,19 +73,19 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
     loader = TrainLoader(clips, run.engine, rank)
-    judged = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
-    with told_clearly(folder):
-        task = Task(run, begin(run, folder), len(loader))
+    validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
+    with clear_errors(folder):
+        task = Task(run, initial_model(run, folder), len(loader))
         journal = Journal(folder)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
         last = folder / LAST
-        trainer.fit(task, loader, judged, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+        trainer.fit(task, loader, validation, ckpt_path=last if resume and last.exists() else None, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
 
 
-def begin(run: Run, folder: Path) -> torch.nn.Module:
-    """Return the module with the run's initial weights, the same in every process."""
+def initial_model(run: Run, folder: Path) -> torch.nn.Module:
+    """Return the module with the run's initial weights, equal in every process."""
     torch.manual_seed(run.engine.seed)
     model = run.model()
     if run.weights is not None:
@@ -155,32 +155,32 @@ def check(run: Run, split: Split) -> None:
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
         raise UsageError(
-            f"--batch {engine.batch}: cannot be shared out evenly among {engine.world} processes × "
-            f"{engine.accumulate} parts; {max(1, round(engine.batch / parts)) * parts} can"
+            f"--batch {engine.batch}: must be a multiple of {engine.world} processes × {engine.accumulate} "
+            f"accumulation steps, such as {max(1, round(engine.batch / parts)) * parts}"
         )
     if not split.train or not split.val:
         raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
     if device_of(run) == "cpu" and engine.precision == "fp16":
-        raise UsageError("--precision fp16: needs a GPU; bf16 runs on a CPU, too")
+        raise UsageError("--precision fp16: needs a GPU; on a CPU use bf16 or fp32")
     if recipe.ema and engine.strategy == "fsdp" and engine.world > 1:
-        raise UsageError("ema: the moving average needs all weights in one place; use --strategy ddp or --recipe ema=0")
+        raise UsageError("ema: FSDP does not support the moving average; use --strategy ddp or --recipe ema=0")
     if engine.sync_bn and device_of(run) == "cpu":
-        raise UsageError("--sync-bn: needs GPUs")
+        raise UsageError("--sync-bn: needs GPUs; omit it on a CPU")
 
 
 def device_of(run: Run) -> str:
     """Return `cuda` or `cpu`.
 
     Raises:
-        EnvironmentFault: if there are fewer GPUs than requested.
+        EnvironmentFault: if fewer GPUs are available than requested.
     """
     wanted, count = run.engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cuda" and not count:
-        raise EnvironmentFault("--device cuda: torch finds no GPU here")
+        raise EnvironmentFault("--device cuda: torch finds no GPU on this machine")
     if wanted == "cpu" or not count:
         return "cpu"
     if run.engine.devices > count:
-        raise EnvironmentFault(f"--devices {run.engine.devices}: torch finds {count} GPUs here")
+        raise EnvironmentFault(f"--devices {run.engine.devices}: torch finds {count} GPUs on this machine")
     return "cuda"
 
 
@@ -202,31 +202,29 @@ def quiet() -> None:
 
 
 @contextmanager
-def told_clearly(folder: Path) -> Generator[None]:
-    """Convert errors of torch, Lightning and the system to TrainingErrors that say what to do."""
+def clear_errors(folder: Path) -> Generator[None]:
+    """Convert errors of torch, Lightning and the system to TrainingErrors with instructions."""
     try:
         yield
     except VideoError as error:
         raise TrainingError(str(error).splitlines()[-1].split("VideoError: ")[-1]) from error
     except torch.cuda.OutOfMemoryError as error:
-        text = (
-            "the GPU's memory is too small; a smaller --batch, --accumulate, --checkpointing block or --precision bf16"
-        )
-        raise TrainingError(f"{text} need less: {error}{_where(folder)}") from error
+        text = "out of GPU memory; reduce --batch, or use --accumulate, --checkpointing block or --precision bf16"
+        raise TrainingError(f"{text}: {error}{_resume_text(folder)}") from error
     except (RuntimeError, OSError) as error:
         text = str(error)
         if "DataLoader worker" in text:
-            what = "a worker that reads videos was ended, perhaps for want of memory; fewer --workers need less"
+            cause = "a data loading worker was killed, perhaps because memory ran out; reduce --workers"
         elif any(word in text.lower() for word in ("gloo", "nccl", "connection", "peer", "process group")):
-            what = "another process of this run has ended, or cannot be reached"
+            cause = "another process of this run has ended, or cannot be reached"
         elif isinstance(error, OSError) and error.errno is not None:
-            what = f"{error.filename or folder}: {error.strerror}"
+            cause = f"{error.filename or folder}: {error.strerror}"
         else:
             raise
-        raise TrainingError(f"{what}{_where(folder)} ({text.splitlines()[0]})") from error
+        raise TrainingError(f"{cause}{_resume_text(folder)} ({text.splitlines()[0]})") from error
 
 
-def _where(folder: Path) -> str:
+def _resume_text(folder: Path) -> str:
     if (folder / LAST).exists():
-        return f"; `archdsl train --resume {folder}` goes on from the last checkpoint"
-    return "; there was no checkpoint yet"
+        return f"; `archdsl train --resume {folder}` resumes from the last checkpoint"
+    return "; no checkpoint had been written"

@@ -35,12 +35,12 @@ class Table:
         self.path, self.columns = path, columns
 
     def begin(self, key: str, last: int) -> None:
-        """Start the file, with the previous rows whose `key` is at most `last`."""
-        kept = [row for row in self.rows() if int(row[key]) <= last]
+        """Start the file with its rows whose `key` is at most `last`."""
+        rows = [row for row in self.rows() if int(row[key]) <= last]
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(kept)
+            writer.writerows(rows)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row."""
@@ -162,7 +162,7 @@ class Journal(Callback):
             writer = csv.writer(file)
             writer.writerow(table.columns)
             writer.writerows(sorted((known | skipped).items()))
-        say(trainer, f"{len(skipped)} videos could not be used and were skipped: {table.path} tells why")
+        say(trainer, f"{len(skipped)} videos could not be used and were skipped; for the reasons see {table.path}")
 
 
 class Bar(TQDMProgressBar):

@@ -1,4 +1,4 @@
-"""Data loaders whose batches depend on the seed only, not on the number of processes, workers and restarts."""
+"""Data loaders whose batches depend on the seed only, not on the number of processes, workers or restarts."""
 
 # Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -68,7 +68,7 @@ class TrainLoader(DataLoader[Any]):
 
 
 def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoader[Any]:
-    """Return the loader of a test: all clips in order, in equal shares per process, for which some are repeated."""
+    """Return the loader of a test: all clips in order, padded with repeated clips to an equal number per process."""
     each = -(-len(clips) // engine.world)
     mine = [(0, (rank * each + i) % len(clips)) for i in range(each)]
     parts = [mine[i : i + batch] for i in range(0, each, batch)]

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
     """Apply mixup, CutMix and erasing to clips (B, C, T, H, W) and labels (B,).
 
-    Return the clips, and target probabilities (B, classes). Each clip is mixed with the one at the mirrored index. With
-    both mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) one is chosen at random, as in timm and PySlowFast.
+    Return the clips, and target probabilities (B, classes). Each clip is mixed with the clip at the mirrored index. If
+    both mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) are enabled, one is chosen at random, as in timm and
+    PySlowFast.
     """
     targets = functional.one_hot(labels, classes).to(clips.dtype)
     if not recipe.mixup and not recipe.cutmix:

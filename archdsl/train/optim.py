@@ -49,15 +49,16 @@ def groups_of(model: nn.Module, recipe: Recipe, blocks: Sequence[str]) -> list[d
 
 
 def _decays(module: nn.Module, name: str) -> bool:
-    """Return True for weights of convolutions and linear layers: others, such as biases and norms, do not decay."""
+    """Return True for weights of convolutions and linear layers; others, such as biases and norms, do not decay."""
     filters = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
     return name == "weight" and isinstance(module, filters)
 
 
 def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
-    """Return the factor of a parameter's learning rate: lower before the head, and for each block further from it.
+    """Return the factor of a parameter's learning rate: 1 in the head, decayed for each block before it.
 
-    Layers are counted as in BEiT (Bao et al. 2022): everything before the first block is the first, the head the last.
+    Layers are counted as in BEiT (Bao et al. 2022): all parameters before the first block form the first layer, the
+    head is the last layer.
     """
     if name.split(".", maxsplit=1)[0] == HEAD:
         return 1.0
@@ -69,10 +70,10 @@ def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
 
 
 def factor(recipe: Recipe, epoch: float, epochs: float) -> float:
-    """Return the schedule's factor of the learning rate, at a (fractional) epoch of a run of `epochs`.
+    """Return the factor of the learning rate at a (fractional) epoch of a run of `epochs`.
 
-    The warm-up is linear (Goyal et al. 2017), the cosine that of Loshchilov and Hutter 2017; the warm-up replaces its
-    start, as in the code of SlowFast and MViT.
+    The warm-up is linear (Goyal et al. 2017) and replaces the start of the schedule, as in the code of SlowFast and
+    MViT; the cosine schedule is that of Loshchilov and Hutter 2017.
     """
     if recipe.schedule == "cosine":
         share = min(1.0, epoch / epochs) if epochs else 1.0

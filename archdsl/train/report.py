@@ -1,13 +1,13 @@
 """The report of a test: a folder with metrics, predictions and figures.
 
-    summary.md        the metrics, and the figures below
+    summary.md        the metrics, with the figures below
     metrics.json      the metrics as JSON
     predictions.csv   for each video: its class, the predicted class, and probabilities
-    curves.png        loss and accuracy over the epochs, the learning rate
+    curves.png        loss, accuracy and learning rate over the epochs
     confusion.png     confusion matrix
     worst.png         film strips of the worst misclassified videos
 
-Without a run there are no curves, and without a misclassified video no film strips.
+The curves need a run, and the film strips misclassified videos.
 """
 
 # Libraries without types.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 WORST = 8  # film strips
 STRIP = 8  # frames per film strip
-MOST = 60  # classes up to which a confusion matrix has labels
+MOST = 60  # maximum number of classes for which a confusion matrix has labels
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
         pictures.append(("Training", "curves.png"))
     if len(result.labels):
         _confusion(result, folder / "confusion.png")
-        pictures.append(("What is taken for what", "confusion.png"))
+        pictures.append(("Confusion matrix", "confusion.png"))
         if _worst(result, folder / "worst.png"):
-            pictures.append(("The videos that were judged most wrongly", "worst.png"))
+            pictures.append(("Worst misclassified videos", "worst.png"))
     write_atomically(folder / "summary.md", _summary(result, metrics, pictures))
     return metrics
 
@@ -99,7 +99,7 @@ def line(metrics: dict[str, Any]) -> str:
 
 
 def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
-    lines = ["# What came of it", "", line(metrics) + ".", "", "| class | videos | right |", "|---|---|---|"]
+    lines = ["# Test report", "", line(metrics) + ".", "", "| class | videos | accuracy |", "|---|---|---|"]
     best = result.shares.argmax(1)
     for number, name in enumerate(result.classes):
         mine = result.labels == number
@@ -146,7 +146,7 @@ def _curves(run: Path, path: Path) -> None:
     loss.legend()
     for name, label in (("val_top1", "top-1"), ("val_top5", "top-5")):
         right.plot(at, [100 * float(row[name]) for row in epochs], "o-", ms=3, label=label)
-    right.set(xlabel="epoch", title="accuracy in validation (%)", ylim=(0, 103))
+    right.set(xlabel="epoch", title="validation accuracy (%)", ylim=(0, 103))
     right.legend()
     rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])
     rate.set(xlabel="epoch", title="learning rate", ylim=(0, None))
@@ -163,7 +163,7 @@ def _confusion(result: Result, path: Path) -> None:
     size = min(4 + 0.3 * count, 16)
     figure, axes = _figure(figsize=(size, size))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="found", ylabel="class", title="share of each class's videos")
+    axes.set(xlabel="predicted class", ylabel="class", title="fraction of each class's videos")
     if count <= MOST:
         axes.set_xticks(range(count), result.classes, rotation=90)
         axes.set_yticks(range(count), result.classes)
@@ -177,7 +177,7 @@ def _confusion(result: Result, path: Path) -> None:
 
 
 def _worst(result: Result, path: Path) -> bool:
-    """Draw film strips of the misclassified videos whose class has the lowest probability; False if there are none."""
+    """Draw film strips of the misclassified videos whose class has the lowest probability; return False without any."""
     own = result.shares.gather(1, result.labels[:, None])[:, 0]
     wrong = (result.shares.argmax(1) != result.labels).nonzero()[:, 0]
     order = wrong[own[wrong].argsort(stable=True)][:WORST].tolist()
@@ -186,8 +186,8 @@ def _worst(result: Result, path: Path) -> bool:
         sample = result.samples[int(result.indices[place])]
         best = int(result.shares[place].argmax())
         name, label = "/".join(Path(sample.path).parts[-2:]), result.classes[int(result.labels[place])]
-        taken = f"taken for {result.classes[best]} ({result.shares[place, best]:.1%})"
-        title = f"{name}: {label} ({own[place]:.1%}), {taken}"
+        predicted = f"predicted {result.classes[best]} ({result.shares[place, best]:.1%})"
+        title = f"{name}: {label} ({own[place]:.1%}), {predicted}"
         try:
             end = sample.end if sample.end is not None else probe(sample.path).duration
             times = np.linspace(sample.start, end, STRIP, endpoint=False) + (end - sample.start) / STRIP / 2
@@ -199,7 +199,7 @@ def _worst(result: Result, path: Path) -> bool:
     figure, axes = _figure(len(strips), STRIP, figsize=(1.5 * STRIP, 1.75 * len(strips)))
     rows = np.asarray(axes).reshape(len(strips), STRIP)
     for row, (title, frames) in zip(rows, strips, strict=True):
-        # Not a title of the axes: a long one would shrink the other axes in the layout.
+        # Text instead of a title, since a long title would shrink the other axes in the layout.
         row[0].text(0, 1.04, title, transform=row[0].transAxes, fontsize=9).set_in_layout(False)
         for place, frame in zip(row, frames, strict=True):
             place.imshow(frame.numpy())

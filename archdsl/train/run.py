@@ -1,7 +1,7 @@
-"""Training runs as plain data: a folder with the compiled module and `run.json`, which describe the run completely.
+"""Training runs: a folder with the compiled module and `run.json`, which describe the run completely.
 
     NAME.py               the module, as `archdsl compile` writes it, independent of archdsl
-    run.json              everything else that the run depends on: `Run`
+    run.json              all other settings of the run: `Run`
     classes.txt           the names of the classes, one per line, in the order of the logits
     steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
     skipped.csv           videos that could not be used, with the reason
@@ -10,7 +10,7 @@
     best.safetensors      weights of the epoch with the best validation accuracy
     report/               the report of the test
 
-Nothing else is needed to resume, test, predict or export.
+No other file is needed to resume, test, predict or export.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that a run depends on."""
+    """The settings that determine a run."""
 
     name: str
     command: str
@@ -69,7 +69,7 @@ class Run:
     engine: Engine
     weights: str | None = None  # initial weights, by our names: a file beside run.json
     frozen: bool = False  # train the head only
-    dropout: float | None = None  # overrides the spec's
+    dropout: float | None = None  # overrides the dropout rates of the spec
     source: str = field(default="", repr=False)  # source code of the module
 
     def model(self) -> torch.nn.Module:
@@ -106,9 +106,9 @@ def load_run(folder: Path) -> Run:
     try:
         data = json.loads((folder / CONFIG).read_text("utf-8"))
     except FileNotFoundError:
-        found = sorted(p.parent for p in folder.parent.glob(f"*/{CONFIG}")) if folder.parent.is_dir() else []
-        hint = f"; there are {', '.join(map(str, found))}" if found else ""
-        raise UsageError(f"{folder}: is no folder of `archdsl train`: it has no {CONFIG}{hint}") from None
+        runs = sorted(p.parent for p in folder.parent.glob(f"*/{CONFIG}")) if folder.parent.is_dir() else []
+        hint = f"; runs are {', '.join(map(str, runs))}" if runs else ""
+        raise UsageError(f"{folder}: not a run of `archdsl train`: it has no {CONFIG}{hint}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / CONFIG}: cannot be read: {error}") from None
     try:
@@ -119,21 +119,21 @@ def load_run(folder: Path) -> Run:
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise DataError(f"{folder / CONFIG}: is not what this version of archdsl writes: {error}") from None
+        raise DataError(f"{folder / CONFIG}: not the format of this version of archdsl: {error}") from None
 
 
 def clip_of(network: Network) -> tuple[int, int, int, int]:
     """Return channels, frames, height and width of a network's clip.
 
     Raises:
-        UsageError: if its input is not one video in colour.
+        UsageError: if its input is not a single RGB video.
     """
     if len(network.clips) > 1:
-        raise UsageError(f"{network.name}: takes {len(network.clips)} videos at once; `archdsl train` has one to give")
+        raise UsageError(f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one")
     (number,) = network.clips.values()
     c, t, h, w = map(int, network.node(number).shape.shape)
     if c != 3:
-        raise UsageError(f"{network.name}: takes {c} channels; `archdsl train` reads videos of 3 (red, green, blue)")
+        raise UsageError(f"{network.name}: has {c} input channels; `archdsl train` reads RGB videos, with 3 channels")
     return c, t, h, w
 
 
@@ -141,7 +141,7 @@ def describe(analysis: Analysis, classes: tuple[str, ...], data: Data, engine: E
     """Return the run that trains an architecture.
 
     Raises:
-        UsageError: if its input is not one video in colour.
+        UsageError: if its input is not a single RGB video.
     """
     from archdsl.pipeline import module_text
     from archdsl.targets.torch.checkpoints import blocks_of, stages_of

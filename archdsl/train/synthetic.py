@@ -1,9 +1,10 @@
-"""A small synthetic data set of videos whose class depends on the order of frames only.
+"""A small synthetic data set of videos, whose classes depend on the order of frames only.
 
-Each class has a twin whose videos are those of the class, played backwards: a shape that moves right or left, grows or
-shrinks, turns clockwise or anticlockwise, changes from red to blue or back. The set of frames has the same distribution
-for both of a pair, so that a model without temporal order reaches 50 % accuracy at best; chance is 1 of 8. Every frame
-is an intra frame of the same quality, so that compression artefacts do not reveal its position.
+Classes come in pairs, in which the videos of one class are those of the other played backwards: a shape moves right or
+left, grows or shrinks, turns clockwise or anticlockwise, changes from red to blue or back. The set of frames has the
+same distribution for both classes of a pair, so that a model without temporal order reaches at most 50 % accuracy;
+chance is 1 in 8. Every frame is an intra frame of the same quality, so that compression artefacts do not reveal its
+position.
 """
 
 # Libraries without types.
@@ -28,8 +29,8 @@ SIZE = 64  # pixels, both ways
 FRAMES = 24
 FPS = 12
 
-# A recipe with which networks of every family learn the classes in minutes: small clips of the whole video, not
-# mirrored, with a single view in tests.
+# A recipe with which networks of every family learn the classes in minutes: small clips of the whole video, without
+# horizontal flips, and a single view in tests.
 RECIPE: dict[str, Any] = {
     "optimizer": "adamw", "lr": 2e-3, "lr_batch": 16, "weight_decay": 0.05, "decay_norms": False, "schedule": "cosine",
     "steps": (), "epochs": 6, "warmup": 1, "warmup_start": 0.1, "final_lr": 0, "layer_decay": 1, "backbone_lr": 1,
@@ -39,7 +40,7 @@ RECIPE: dict[str, Any] = {
 }  # fmt: skip
 CLIP = 64  # default height and width
 
-# Pairs of a class and its twin, whose videos are played backwards.
+# Pairs of classes; the videos of the second are those of the first, played backwards.
 PAIRS = (
     ("right", "left"),
     ("grow", "shrink"),
@@ -67,7 +68,7 @@ Motion = Callable[[float], Shape]  # the shape at a fraction of the video, from 
 
 
 def make(folder: Path, videos: int, seed: int = 0, frames: int = FRAMES) -> None:
-    """Write `folder/train/CLASS/N.mp4`, and a quarter as many to `folder/val`; existing files are kept.
+    """Write `folder/train/CLASS/N.mp4`, and a quarter of that number to `folder/val`; existing files stay unchanged.
 
     Args:
         folder: the folder of the data set.
@@ -152,7 +153,7 @@ _MOTIONS: dict[str, Callable[[np.random.Generator], Motion]] = {
 
 
 def _look(random: np.random.Generator) -> dict[str, Any]:
-    """Return the roundness and colour of a random shape: a square or a circle, of a bright colour."""
+    """Return a random roundness, of a square or a circle, and a random bright colour."""
     return {"round": float(random.integers(2)), "colour": tuple(random.uniform(0.6, 1.0, 3))}
 
 

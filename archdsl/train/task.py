@@ -78,8 +78,8 @@ class Task(LightningModule):
         loss = loss_of(self.model(clips), targets, self.recipe.label_smoothing)
         if not math.isfinite(loss.item()):
             raise TrainingError(
-                f"the loss is {loss.item()} at step {self.global_step + 1}; a lower learning rate, a longer warm-up, "
-                "clipped gradients or bf16 in place of fp16 may help"
+                f"the loss is {loss.item()} at step {self.global_step + 1}; try a lower learning rate, a longer "
+                "warm-up, gradient clipping, or bf16 instead of fp16"
             )
         self.lost.append(loss.detach())
         return loss
@@ -109,7 +109,7 @@ class Task(LightningModule):
     def tested(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Gather all processes' results since the last call: indices (N,), labels (N,), probabilities (N, classes).
 
-        A clip that two processes have tested counts once; one that could not be read is left out.
+        Clips tested by two processes count once; unreadable clips are omitted.
         """
         seen, self.seen = self.seen, []
         everything = self.from_all(seen)
@@ -146,15 +146,15 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, and a schedule that is updated each step."""
-        found = optimiser(self.model, self.recipe, self.run.blocks, self.run.engine.batch)
-        each = self.steps / self.run.engine.accumulate
+        optimizer = optimiser(self.model, self.recipe, self.run.blocks, self.run.engine.batch)
+        steps_per_epoch = self.steps / self.run.engine.accumulate
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            found, lambda step: factor(self.recipe, step / each, self.recipe.epochs)
+            optimizer, lambda step: factor(self.recipe, step / steps_per_epoch, self.recipe.epochs)
         )
-        return {"optimizer": found, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """Measure the gradient norm, and clip it if the recipe says so."""
+        """Measure the gradient norm, and clip it to `clip_gradient` of the recipe, if set."""
         del optimizer
         limit = self.recipe.clip_gradient or math.inf
         norm = nn.utils.clip_grad_norm_((p for p in self.model.parameters() if p.grad is not None), limit)

@@ -1,6 +1,6 @@
 """Initial weights of a run, and trained weights."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ Tensors: TypeAlias = "dict[str, torch.Tensor]"  # by name
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that a run begins with."""
+    """The checkpoint that initialises a run."""
 
     file: str
-    source: str = OWN  # whose tensor names it has
-    spec: str | None = None  # of the network that it is of; None: the spec of the run, as published
+    source: str = OWN  # the source whose tensor names it has
+    spec: str | None = None  # the spec of its network; None for the spec of the run, as published
 
 
 def starting_weights(arch: Architecture, checkpoint: Checkpoint, spec: str) -> Tensors:
-    """Return a checkpoint as tensors of an architecture: of the same network, or made of those of its base.
+    """Return the initial weights of an architecture: a checkpoint of the same network, or a transfer from its base.
 
-    The base is that of the checkpoint, else `spec` as it is published; another head is initialised.
+    The base is the spec of the checkpoint, or else `spec` as published; a different head is initialised.
 
     Raises:
-        SpecError: if the tensors are not those of the base.
-        UsageError: if they cannot be read.
+        SpecError: if the tensors do not match the base.
+        UsageError: if the file cannot be read.
     """
     file, source = checkpoint.file, checkpoint.source
     if source == OWN and checkpoint.spec is None:
-        found, told = read_checkpoints([("", file)], arch.tensors)
-        if {name: tuple(tensor.shape) for name, tensor in found.items()} == arch.tensors:
-            _show(told)
-            return dict(found)
+        own, warnings = read_checkpoints([("", file)], arch.tensors)
+        if {name: tuple(tensor.shape) for name, tensor in own.items()} == arch.tensors:
+            _show(warnings)
+            return dict(own)
     base = load(checkpoint.spec or spec, like=None if source == OWN else source)
-    tensors, told = read_checkpoints([("", file)], base.plan_weights(source).theirs)
-    _show(told)
+    tensors, warnings = read_checkpoints([("", file)], base.plan_weights(source).theirs)
+    _show(warnings)
     return transfer_weights(base, tensors, arch, source)
 
 
@@ -67,21 +67,21 @@ def _show(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
-    """Return the module of a run, with the weights of its last epoch, or with others.
+    """Return the module of a run, with the weights of its last epoch, or of the file `weights`.
 
     Raises:
-        UsageError: if there are none.
+        UsageError: if the file does not exist.
         SpecError: if the file cannot be read.
-        WeightsError: if they do not fit.
+        WeightsError: if its tensors do not match the module.
     """
     path = Path(weights) if weights is not None else folder / WEIGHTS
     if not path.exists():
         raise UsageError(f"{path}: no such file" + ("; no epoch of the run has ended yet" if weights is None else ""))
     model = run.model()
-    tensors, told = read_checkpoints([("", str(path))], model.state_dict())
-    _show(told)
+    tensors, warnings = read_checkpoints([("", str(path))], model.state_dict())
+    _show(warnings)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"{path}: are no weights of {run.name}: {str(error).splitlines()[0]}") from None
+        raise WeightsError(f"{path}: not weights of {run.name}: {str(error).splitlines()[0]}") from None
     return model

@@ -299,7 +299,7 @@ checkpoints.os.fsync = fsync
     result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *LONG, code=code))
     assert result == 1
     assert "No space left on device" in errors
-    assert "the one before it is whole" in errors
+    assert "the previous one is intact" in errors
     assert "Traceback" not in errors
     assert trained("--resume", run) == 0
     assert losses(run) == expected
@@ -329,7 +329,7 @@ Clips.__getitem__ = get
     options = [*PLAIN, "--recipe", "epochs=3", "--workers", "1"]
     result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *options, code=code))
     assert result == 1
-    assert "a worker that reads videos was ended" in errors
+    assert "a data loading worker was killed" in errors
     assert f"--resume {run}" in errors
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
 
@@ -518,7 +518,7 @@ def test_weights_come_along_and_the_backbone_can_stay(spec: Path, videos: Path, 
         (["SPEC", "--data", "VIDEOS", "--set", "classes=3"], "the videos have 2 classes"),
         (["SPEC", "--data", "VIDEOS", "--precision", "fp16", "--device", "cpu"], "bf16"),
         (["SPEC", "--data", "VIDEOS", "--weights", "none.pth"], "none.pth"),
-        (["--resume", "nowhere"], "is no folder of `archdsl train`"),
+        (["--resume", "nowhere"], "not a run of `archdsl train`"),
         (["SPEC", "--resume", "nowhere"], "leave out spec"),
         (["two.arch", "--data", "VIDEOS"], "takes 2 channels"),
     ],

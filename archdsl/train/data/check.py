@@ -1,4 +1,4 @@
-"""Check of a data set before training: statistics of its videos, and which are damaged or too short for a clip."""
+"""Check of a data set before training: statistics of its videos, and lists of damaged and too short videos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 20  # resolutions to show, the most frequent first
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of reading one video; `problem` is empty if there is none."""
+    """The result of reading one video; `problem` is empty for a good video."""
 
     sample: Sample
     part: str  # `train` or `val`
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def faulty(self) -> list[Finding]:
-        """The videos that cannot be read as a whole."""
+        """The videos that cannot be read completely."""
         return [f for f in self.findings if f.problem and not f.short]
 
     @property
@@ -88,11 +88,11 @@ class Report:
         lines += [f"size: {', '.join(sizes)}" + f" and {more} more" * bool(more)] * bool(sizes)
         lines += [f"codec: {', '.join(f'{c} ({n})' for c, n in data['codecs'].items())}"] * bool(sizes)
         for name in ("fps", "seconds", "frames"):
-            found = data[name]
-            if found is not None:
-                lines.append(f"{name}: {found['min']:.4g} to {found['max']:.4g}, median {found['median']:.4g}")
+            limits = data[name]
+            if limits is not None:
+                lines.append(f"{name}: {limits['min']:.4g} to {limits['max']:.4g}, median {limits['median']:.4g}")
         if self.in_both:
-            lines += ["", f"both for training and for validation: {len(self.in_both)}, as {self.in_both[0]}"]
+            lines += ["", f"in both training and validation: {len(self.in_both)}, such as {self.in_both[0]}"]
         for title, findings in (("too short for a clip", self.short), ("faulty", self.faulty)):
             lines += ["", f"{title}: {len(findings)}"] * bool(findings)
             lines += [f"  {f.sample.path}: {f.problem}" for f in findings]
@@ -100,9 +100,9 @@ class Report:
         return "\n".join([*lines, "", f"{good} of {len(self.findings)} videos can be used"])
 
     def _counts(self) -> dict[str, dict[str, int]]:
-        found = Counter((f.part, f.sample.label) for f in self.findings)
+        counts = Counter((f.part, f.sample.label) for f in self.findings)
         return {
-            name: {part: found[part, label] for part in ("train", "val")}
+            name: {part: counts[part, label] for part in ("train", "val")}
             for label, name in enumerate(self.split.classes)
         }
 
@@ -139,8 +139,8 @@ def check_data(
     while left := [n for n in range(len(samples)) if n not in findings]:
         if _in_pool(look, samples, left, workers, note):
             _one_by_one(look, samples, [n for n in left if n not in findings][: 4 * workers], note)
-    found = tuple(findings[n] for n in range(len(samples)))
-    return Report(split, found, sampling.frames if sampling is not None else None)
+    ordered = tuple(findings[n] for n in range(len(samples)))
+    return Report(split, ordered, sampling.frames if sampling is not None else None)
 
 
 def _one_by_one(
@@ -152,7 +152,7 @@ def _one_by_one(
     """Read some samples, one of which has crashed the decoder, each in a separate process."""
     for number in numbers:
         if _in_pool(look, samples, [number], 1, note):
-            note(number, Finding(samples[number][1], samples[number][0], problem="makes the decoder crash"))
+            note(number, Finding(samples[number][1], samples[number][0], problem="crashes the decoder"))
 
 
 def _in_pool(
@@ -195,8 +195,8 @@ def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Findi
     except Exception as error:  # the other videos are still read
         return Finding(sample, part, video, str(error) or type(error).__name__)
     if video.missing:
-        promised = video.frames + video.missing
-        return Finding(sample, part, video, f"is cut short: holds {video.frames} of {promised} frames")
+        declared = video.frames + video.missing
+        return Finding(sample, part, video, f"is truncated: has {video.frames} of {declared} frames")
     if frames is not None and count < frames:
         return Finding(sample, part, video, f"has {count} frame{'s' * (count != 1)}, a clip needs {frames}", short=True)
     return Finding(sample, part, video)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RULES = ("dense", "segments")
 ASPECTS = (3 / 4, 4 / 3)  # aspect ratios of a random crop by area (Szegedy et al. 2015)
-TRIES = 10  # to find such a crop, as in torchvision
+TRIES = 10  # random draws of such a crop, as in torchvision
 
 
 # --- times -----------------------------------------------------------------------------------------------------------
@@ -26,8 +26,8 @@ TRIES = 10  # to find such a crop, as in torchvision
 class Sampling:
     """Temporal sampling: the choice of a clip's frames.
 
-    `dense`: `interval / fps` seconds apart, as `temporal_sampling` of PySlowFast; `segments`: one of each of as many
-    equal parts of the video, as TSN (Wang et al. 2016) and the models of Something-Something.
+    `dense`: frames `interval / fps` seconds apart, as in `temporal_sampling` of PySlowFast; `segments`: one frame from
+    each of equal segments of the video, as in TSN (Wang et al. 2016) and in models for Something-Something.
     """
 
     frames: int
@@ -37,10 +37,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
-            message = f"there is no rule {self.rule!r}; those that there are: {', '.join(RULES)}"
+            message = f"unknown rule {self.rule!r}; expected {' or '.join(RULES)}"
             raise ValueError(message)
         if self.frames < 1 or not (0 < self.interval < math.inf and 0 < self.fps < math.inf):
-            message = f"frames, interval and fps must be above 0: {self}"
+            message = f"frames, interval and fps must be positive: {self}"
             raise ValueError(message)
 
 
@@ -64,7 +64,7 @@ def training_times(sampling: Sampling, duration: float, frame_count: int, genera
 
 
 def test_times(sampling: Sampling, duration: float, frame_count: int, index: int, clips: int) -> list[float]:
-    """Return the times of one of several test clips, in seconds; clips are spread evenly, a single one is central.
+    """Return the times of the frames of one test clip, in seconds; clips are spread evenly, a single one is central.
 
     Args:
         sampling: the temporal sampling.
@@ -123,7 +123,7 @@ class Box:
     flip: bool = False
 
 
-def training_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
+def training_box(  # noqa: PLR0913, PLR0917  # settings of a recipe
     height: int,
     width: int,
     crop: tuple[int, int],
@@ -139,8 +139,8 @@ def training_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
         width: width of the frame.
         crop: height and width of the clip.
         jitter: range of the scale jitter (Simonyan and Zisserman 2015): the frame is scaled to cover the crop, times a
-            uniform random number; the crop is at a random place. SlowFast: 224 of 256 to 320.
-        area: range of the crop's share of the frame's area, with a random aspect ratio (Szegedy et al. 2015;
+            uniform random number; the crop has a random position. SlowFast: crops of 224 from 256 to 320.
+        area: range of the crop's fraction of the frame's area, with a random aspect ratio (Szegedy et al. 2015;
             torchvision's `RandomResizedCrop`); it replaces `jitter`.
         flip: mirror half of the crops.
         generator: the random number generator.
@@ -170,12 +170,12 @@ def _shape_of_area(
     return None
 
 
-def test_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
+def test_box(  # noqa: PLR0913, PLR0917  # settings of a recipe
     height: int, width: int, crop: tuple[int, int], scale: float, index: int, crops: int
 ) -> Box:
-    """Return one of several equidistant crops along the longer side of a frame; a single one is in the centre.
+    """Return one of several equidistant crops along the longer side of a frame; a single crop is in the centre.
 
-    Three are left, centre and right, or top, centre and bottom: `uniform_crop` of PySlowFast.
+    Three crops are left, centre and right, or top, centre and bottom, as in `uniform_crop` of PySlowFast.
 
     Args:
         height: height of the frame.
@@ -194,15 +194,15 @@ def test_box(  # noqa: PLR0913, PLR0917  # what a recipe says of it
 
 
 def _covering(height: int, width: int, crop: tuple[int, int], scale: float) -> tuple[float, float]:
-    """Return a crop's height and width in pixels of the unscaled frame, which is scaled to cover it, times `scale`."""
+    """Return the height and width of a crop, in pixels of the frame before it is scaled to cover the crop × `scale`."""
     ratio = max(scale, 1.0) * max(crop[0] / height, crop[1] / width)
     return min(crop[0] / ratio, height), min(crop[1] / ratio, width)
 
 
 def cut(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Tensor:
-    """Crop frames and resize: bilinear, as `F.interpolate(align_corners=False)`, without antialiasing.
+    """Crop and resize frames bilinearly, as `F.interpolate(align_corners=False)`, without antialiasing.
 
-    A box of whole pixels, such as every random one, is several times faster.
+    Boxes of whole pixels, such as all random crops, are several times faster.
 
     Args:
         frames: uint8 (T, H, W, 3).
@@ -236,5 +236,5 @@ def _sampled(frames: torch.Tensor, box: Box, size: tuple[int, int]) -> torch.Ten
 
 def _places(begin: float, length: float, size: int, pixels: int) -> torch.Tensor:
     """Return the centres of `size` equal parts of an interval, in the coordinates of `grid_sample` (−1 to 1)."""
-    middles = begin + (torch.arange(size, dtype=torch.float64) + 0.5) * (length / size)
-    return (middles * (2 / pixels) - 1).float()
+    centres = begin + (torch.arange(size, dtype=torch.float64) + 0.5) * (length / size)
+    return (centres * (2 / pixels) - 1).float()

@@ -25,7 +25,7 @@ class Container:
     """An open video.
 
     Raises:
-        VideoError: if it cannot be opened.
+        VideoError: if the file cannot be opened.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -42,10 +42,10 @@ class Container:
 
     @property
     def video(self) -> Video:
-        """The properties of the video; computed on first use.
+        """The properties of the video, computed on first use.
 
         Raises:
-            VideoError: if it has no frames.
+            VideoError: if the video has no frames.
         """
         if self._measured is None:
             try:
@@ -59,12 +59,12 @@ class Container:
         logging.set_level(None)
         logging.set_libav_level(logging.PANIC)
         try:
-            # paths in a list of videos must not access the network
+            # a path in a list of videos must not access the network
             self._container: InputContainer = av.open(
                 os.path.abspath(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
             )
         except InvalidDataError:
-            raise VideoError("is not a video, or is damaged at its beginning", self.path) from None
+            raise VideoError("is not a video, or is damaged at the start", self.path) from None
         except EndOfFile:
             raise VideoError("ends before its first frame", self.path) from None
         except FAULTS as error:
@@ -116,7 +116,7 @@ class Container:
         return frames, ticks * self._tick
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets of the stream, from the current position to the end, or to the first that is unreadable."""
+        """Yield the packets of the stream, from the current position to the end, or to the first unreadable packet."""
         packets = self._container.demux(self._stream)
         while True:
             try:

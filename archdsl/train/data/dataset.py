@@ -1,7 +1,6 @@
-"""Clips of videos, for a DataLoader.
+"""Datasets of video clips for torch's DataLoader.
 
-Random numbers depend on the seed, the epoch and the index only: neither the number of workers nor the order of loading
-changes a clip.
+Random numbers depend on the seed, the epoch and the index only, not on the number of workers or the order of loading.
 """
 
 from __future__ import annotations
@@ -44,8 +43,9 @@ class Batch(TypedDict):
 class Clips(torch.utils.data.Dataset[Item]):
     """Dataset of the clips of some samples, by (epoch, index).
 
-    In training it has one random view of each sample; a faulty video is replaced by the next good one, and listed in
-    `problems`. In tests it has `clips` times `crops` views, in this order; a faulty video has zeros and the label −1.
+    In training, a sample has one random view; an unreadable video is replaced by the next readable one, and listed in
+    `problems`. In tests, a sample has `clips` × `crops` views, in this order; an unreadable video has zeros, and the
+    label −1.
 
     Args:
         samples: the videos, with their labels.
@@ -54,7 +54,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         training: random views.
         seed: seed of the random numbers.
         jitter: scale jitter in training: see `training_box` of `clips.py`.
-        area: range of random areas in training, likewise.
+        area: range of random crop areas in training: see `training_box`.
         flip: mirror half of the views in training.
         test_scale: scale of the frame in tests: see `test_box`.
         clips: clips per video in tests.
@@ -64,7 +64,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         shuffle_frames: shuffle the frames of each clip.
     """
 
-    def __init__(  # noqa: PLR0913  # what a recipe says of it
+    def __init__(  # noqa: PLR0913  # settings of a recipe
         self,
         samples: Sequence[Sample],
         sampling: Sampling,
@@ -97,10 +97,10 @@ class Clips(torch.utils.data.Dataset[Item]):
         return len(self.samples)
 
     def __getitem__(self, key: tuple[int, int]) -> Item:
-        """Return one sample; in training, index and label are those of the video that replaces a faulty one.
+        """Return one sample; index and label are those of the video that is actually read.
 
         Raises:
-            VideoError: in training, if all videos are faulty.
+            VideoError: in training, if no video is readable.
         """
         epoch, index = key
         problems: list[tuple[str, str]] = []
@@ -117,7 +117,7 @@ class Clips(torch.utils.data.Dataset[Item]):
                 return {"clip": clip, "label": sample.label, "index": number, "problems": problems}
         if self.training:
             path, reason = problems[0]
-            raise VideoError(f"none of {len(self)} videos can be used; {path}, for one, {reason}", path)
+            raise VideoError(f"none of {len(self)} videos can be used; for example, {path} {reason}", path)
         empty = torch.zeros(self.clips * self.crops, 3, self.sampling.frames, *self.size, dtype=torch.uint8)
         return {"clip": empty, "label": -1, "index": index, "problems": problems}
 
@@ -139,16 +139,16 @@ class Clips(torch.utils.data.Dataset[Item]):
         return test_times(self.sampling, duration, frames, index, self.clips)
 
     def _boxes(self, generator: torch.Generator) -> Boxes:
-        """Return the function from a frame's size to its crops, which are drawn once."""
-        known: list[Box] = []
+        """Return a function from the size of a frame to its crops; random crops are drawn in its first call."""
+        drawn: list[Box] = []
 
         def boxes(height: int, width: int) -> list[Box]:
-            if not known and self.training:
-                known.append(training_box(height, width, self.size, self.jitter, self.area, self.flip, generator))
-            elif not known:
+            if not drawn and self.training:
+                drawn.append(training_box(height, width, self.size, self.jitter, self.area, self.flip, generator))
+            elif not drawn:
                 crops = range(self.crops)
-                known.extend(test_box(height, width, self.size, self.test_scale, i, self.crops) for i in crops)
-            return known
+                drawn.extend(test_box(height, width, self.size, self.test_scale, i, self.crops) for i in crops)
+            return drawn
 
         return boxes
 
@@ -175,7 +175,7 @@ def part_of(sample: Sample, video: Video) -> tuple[float, float, int]:
     """
     begin, end = sample.start, video.duration if sample.end is None else min(sample.end, video.duration)
     if begin >= end:
-        raise VideoError(f"lasts {video.duration:.2f} s, its part begins at {begin:.2f} s", sample.path)
+        raise VideoError(f"lasts {video.duration:.2f} s, but its part starts at {begin:.2f} s", sample.path)
     return begin, end, min(video.frames, max(1, round(video.frames * (end - begin) / video.duration)))
 
 

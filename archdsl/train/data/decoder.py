@@ -25,7 +25,7 @@ AHEAD = 32  # packets of lookahead before one is decoded: reordering delays a fr
 
 
 class Decoder(Container):
-    """A container that decodes frames, skipping those that are not wanted where possible."""
+    """A container that decodes frames; it skips the decoding of unwanted frames where possible."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.decoded = 0  # number of decoded frames
@@ -49,8 +49,8 @@ class Decoder(Container):
         """Yield frames in presentation order, with their timestamps, from the container's current position.
 
         Args:
-            after_key: skip packets before the first key frame, and frames that are coded after it but shown before it,
-                which lack a reference.
+            after_key: skip packets before the first key frame, and frames coded after it but displayed before it, whose
+                reference is missing.
         """
         self._fresh = False
         since: int | None = None
@@ -75,8 +75,8 @@ class Decoder(Container):
             needed = self._is_needed(packet, stamps)
             self._note(packet, stamp, needed=needed)
             self._stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
-            yield from self._stamped(self._given(packet, stamp), since)
-        yield from self._stamped(self._given(None, self._end), since)
+            yield from self._stamped(self._frames(packet, stamp), since)
+        yield from self._stamped(self._frames(None, self._end), since)
 
     def _is_needed(self, packet: Packet[VideoStream], stamps: Iterable[int]) -> bool:
         """Return True if the frame of a packet may be wanted; other frames are decoded only as references."""
@@ -95,7 +95,7 @@ class Decoder(Container):
             if needed and not self._by_dts:
                 self._due.append(stamp)
 
-    def _given(self, packet: Packet[VideoStream] | None, stamp: int | None) -> list[VideoFrame]:
+    def _frames(self, packet: Packet[VideoStream] | None, stamp: int | None) -> list[VideoFrame]:
         """Return the frames that the decoder outputs for a packet, or at the end (None)."""
         try:
             return cast("Any", self._stream).decode(packet)
@@ -120,8 +120,8 @@ class Decoder(Container):
                 yield stamp, frame
 
     def _picture(self, frame: VideoFrame) -> torch.Tensor:
-        """Return a frame as uint8 (H, W, 3), of the size in the header, rotated upright."""
-        width, height = self._shape  # a stream can change its size
+        """Return a frame as uint8 (H, W, 3), with the size in the header, rotated upright."""
+        width, height = self._shape  # the frame size can change within a stream
         pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)
         turns = round(frame.rotation / 90) % 4

@@ -1,6 +1,7 @@
 """Data sets: videos, their classes, and the split into training and validation.
 
-Sources are folders with a subfolder per class, lists of several formats, and those of Kinetics and Something-Something.
+Sources are folders with a subfolder per class, lists in several formats, and the lists of Kinetics and
+Something-Something.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".
 LISTS = (".csv", ".tsv", ".txt", ".json")
 TRAIN = ("train", "training")
 VAL = ("val", "validation", "validate", "valid", "test")
-LOOKED_AT = 100  # entries of a list that are checked for an existing file
+MAX_PROBED = 100  # entries at the start of a list that are checked for an existing file
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Split:
     note: str
 
 
-def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command line
+def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     data: Path,
     val: Path | None = None,
     root: Path | None = None,
@@ -55,51 +56,51 @@ def read_split(  # noqa: PLR0913, PLR0917  # each is an option of the command li
 
     Args:
         data: a folder with a subfolder per class, a folder with `train` and `val` of this form, or a list.
-        val: the same for validation. Without it, and without a split in `data`, a share of each class is used.
-        root: folder that paths in lists are relative to; by default that of the list.
+        val: a folder or list for validation. By default the split in `data`, or else a random share of each class.
+        root: folder that paths in lists are relative to; by default the folder of the list.
         classes: a file with one class name per line, in the order of their indices.
         val_share: the share of each class for validation.
-        seed: seed of that random choice, which does not depend on the order of files.
+        seed: seed of the random split, which does not depend on the order of files.
 
     Raises:
-        UsageError: if there is no such file or folder.
+        UsageError: if a file or folder does not exist.
         DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
     if not 0 < val_share < 1:
-        raise UsageError(f"the share for validation is {val_share:g}; it must be between 0 and 1")
+        raise UsageError(f"the share for validation is {val_share:g}; expected a number between 0 and 1")
     names = class_file(classes) if classes is not None else None
     parts = _parts(data) if val is None and data.is_dir() else None
     if parts is not None:
-        given, held, how = _read(parts[0], root, names), _read(parts[1], root, names), f"as {parts[1].name}/ has it"
+        listed, other, how = _read(parts[0], root, names), _read(parts[1], root, names), f"from {parts[1].name}/"
     elif val is not None:
-        given, held, how = _read(data, root, names), _read(val, root, names), f"as {val} has it"
+        listed, other, how = _read(data, root, names), _read(val, root, names), f"from {val}"
     else:
-        given, held, how = *_by_column(_read(data, root, names)), "as the column `split` has it"
-    found = names or given.classes or _names(given.entries)
-    if names is None and len({e.label for e in given.entries}) < 2:  # of named classes, one may be all that is tested
-        only = given.entries[0].label
-        raise DataError(f"{data}: all videos are of the class {only!r}; there is nothing to tell apart with one class")
-    numbers = {name: number for number, name in enumerate(found)}
-    if names is not None and not any(e.label in numbers for e in given.entries):
+        listed, other, how = *_by_column(_read(data, root, names)), "from the column `split`"
+    class_names = names or listed.classes or _names(listed.entries)
+    if names is None and len({e.label for e in listed.entries}) < 2:  # a test may have one of several named classes
+        only = listed.entries[0].label
+        raise DataError(f"{data}: all videos are of the class {only!r}; training needs at least two classes")
+    numbers = {name: number for number, name in enumerate(class_names)}
+    if names is not None and not any(e.label in numbers for e in listed.entries):
         numbers = {str(number): number for number in range(len(names))}
-    train = _numbered(given.entries, numbers, data)
-    notes = [given.note]
-    if held is None:
-        train, kept = _divided(train, val_share, seed)
-        how = f"{val_share:.0%} of each class, at random by seed {seed}"
+    train = _numbered(listed.entries, numbers, data)
+    notes = [listed.note]
+    if other is None:
+        train, validation = _divided(train, val_share, seed)
+        how = f"{val_share:.0%} of each class, at random with seed {seed}"
     else:
-        kept = _numbered(held.entries, numbers, data)
-        notes += [held.note] * (held.note != given.note)
-    note = f"{len(train)} videos for training, {len(kept)} for validation ({how}), {len(found)} classes"
-    return Split(train, kept, found, "; ".join([note, *filter(None, notes)]))
+        validation = _numbered(other.entries, numbers, data)
+        notes += [other.note] * (other.note != listed.note)
+    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {len(class_names)} classes"
+    return Split(train, validation, class_names, "; ".join([note, *filter(None, notes)]))
 
 
 def loose_videos(folder: Path) -> Split | None:
     """Return the videos directly in a folder, without classes, for checks only; None if there are none."""
     if not folder.is_dir():
         return None
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    samples = tuple(Sample(str(p), -1) for p in found if p.is_file())
+    videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    samples = tuple(Sample(str(p), -1) for p in videos if p.is_file())
     return Split(samples, (), (), f"{len(samples)} videos, without classes") if samples else None
 
 
@@ -107,21 +108,21 @@ def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Lis
     if source.is_dir():
         return _read_folder(source)
     if not source.exists():
-        raise UsageError(f"{source}: no such file or folder; name a folder of videos, or a list of them")
+        raise UsageError(f"{source}: no such file or folder; expected a folder of videos, or a list of videos")
     if not source.is_file():
         raise UsageError(f"{source}: is neither a folder nor a file")
     if source.suffix.lower() in SUFFIXES:
-        raise UsageError(f"{source}: is a video; name a folder with a subfolder for each class, or a list of videos")
+        raise UsageError(f"{source}: is a video; expected a folder with a subfolder per class, or a list of videos")
     place = root if root is not None else source.parent
     if not place.is_dir():
-        raise UsageError(f"{place}: no such folder; it is where the paths of {source} begin")
+        raise UsageError(f"{place}: no such folder; the paths in {source} are relative to it")
     listed = read_json(source, place) if source.suffix.lower() == ".json" else read_table(source, place, classes)
     if not listed.entries:
-        raise DataError(f"{source}: lists no videos; {FORM}")
+        raise DataError(f"{source}: the list is empty; {FORM}")
     first = listed.entries[0]
-    if not any(Path(e.path).exists() for e in listed.entries[:LOOKED_AT]):
+    if not any(Path(e.path).exists() for e in listed.entries[:MAX_PROBED]):
         raise DataError(
-            f"{first.where}: no such file: {first.path}, nor any after it; say with --root where paths begin"
+            f"{first.where}: no such file: {first.path}, nor the following ones; set their folder with --root"
         )
     return listed
 
@@ -131,16 +132,16 @@ def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Lis
 
 def _parts(folder: Path) -> tuple[Path, Path] | None:
     """Return the folders, or else the lists, for training and validation in a folder; None if there are none."""
-    found = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True) if p.is_dir()}
+    sources = {p.name.lower(): p for p in sorted(folder.iterdir(), reverse=True) if p.is_dir()}
     lists = [p for p in sorted(folder.iterdir(), reverse=True) if p.is_file() and p.suffix.lower() in LISTS]
-    if not any(name in found for name in TRAIN):
-        found = {p.stem.lower(): p for p in lists}
-    train = next((found[n] for n in TRAIN if n in found), None)
-    val = next((found[n] for n in VAL if n in found), None)
+    if not any(name in sources for name in TRAIN):
+        sources = {p.stem.lower(): p for p in lists}
+    train = next((sources[n] for n in TRAIN if n in sources), None)
+    val = next((sources[n] for n in VAL if n in sources), None)
     if train is None or (train.is_dir() and not any(p.is_dir() for p in train.iterdir())):  # `train` can be a class
         return None
     if val is None:
-        raise DataError(f"{folder}: has {train.name}, but none of {', '.join(VAL)}; name {train} itself, or add --val")
+        raise DataError(f"{folder}: has {train.name}, but none of {', '.join(VAL)}; use --data {train}, or add --val")
     return train, val
 
 
@@ -157,9 +158,9 @@ def _read_folder(folder: Path) -> Listed:
         entries += [Entry(str(p), place.name, str(place)) for p in videos]
     if not entries:
         loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-        found = "has videos, but not in subfolders, one for each class" if loose else "has no videos in its subfolders"
-        raise DataError(f"{folder}: {found}; put them into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
-    notes = [f"{count(others, 'other file')} in {folder} left out"] * bool(others)
+        problem = "its videos are not in subfolders, one per class" if loose else "has no videos in its subfolders"
+        raise DataError(f"{folder}: {problem}; put videos into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
+    notes = [f"{count(others, 'other file')} in {folder} ignored"] * bool(others)
     notes += [f"no videos in {', '.join(empty)}"] * bool(empty)
     return Listed(entries, None, "; ".join(notes))
 
@@ -172,13 +173,13 @@ def _hidden(path: Path) -> bool:
 
 
 def _by_column(listed: Listed) -> tuple[Listed, Listed | None]:
-    """Divide a list by its column `split`, if it has one; the second part is None otherwise."""
+    """Divide a list by its column `split`; without this column the second part is None."""
     train = [e for e in listed.entries if e.split in TRAIN]
     val = [e for e in listed.entries if e.split in VAL[:-1]] or [e for e in listed.entries if e.split in VAL]
     if not train or not val:
         return listed, None
     others = len(listed.entries) - len(train) - len(val)
-    note = "; ".join(filter(None, [listed.note, f"{count(others, 'line')} of other splits left out" * bool(others)]))
+    note = "; ".join(filter(None, [listed.note, f"{count(others, 'line')} of other splits ignored" * bool(others)]))
     return Listed(train, listed.classes, note), Listed(val, None, note)
 
 
@@ -200,22 +201,22 @@ def _unknown(label: str, classes: Sequence[str], data: Path) -> str:
     from difflib import get_close_matches
 
     if classes == [str(number) for number in range(len(classes))]:
-        return f"the class is {label}, and there are {len(classes)}: 0 to {len(classes) - 1}"
+        return f"the class is {label}; expected 0 to {len(classes) - 1}"
     close = get_close_matches(label, classes, n=1)
-    known = f"did you mean {close[0]!r}?" if close else f"{data} has {', '.join(classes[:5])}"
-    return f"the class {label!r} is not known; {known}" + ", …" * (not close and len(classes) > 5)
+    hint = f"did you mean {close[0]!r}?" if close else f"{data} has {', '.join(classes[:5])}"
+    return f"unknown class {label!r}; {hint}" + ", …" * (not close and len(classes) > 5)
 
 
 def _divided(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Split off a share of each class for validation: at least one video of two or more, and never all."""
-    kept: set[Sample] = set()
+    """Split off a share of each class for validation: at least one video of a class of two or more, and never all."""
+    validation: set[Sample] = set()
     for label in sorted({s.label for s in samples}):
-        own = sorted({s for s in samples if s.label == label}, key=lambda s: (_draw(s, seed), s.path))
-        kept.update(own[: min(max(1, round(share * len(own))), len(own) - 1)])
-    return tuple(s for s in samples if s not in kept), tuple(s for s in samples if s in kept)
+        own = sorted({s for s in samples if s.label == label}, key=lambda s: (_random_key(s, seed), s.path))
+        validation.update(own[: min(max(1, round(share * len(own))), len(own) - 1)])
+    return tuple(s for s in samples if s not in validation), tuple(s for s in samples if s in validation)
 
 
-def _draw(sample: Sample, seed: int) -> bytes:
-    """Return a sort key that orders the samples of a class at random, by file name only, not its folder."""
+def _random_key(sample: Sample, seed: int) -> bytes:
+    """Return a sort key for a random order of the samples of a class, independent of the folder of the files."""
     text = f"{seed}\0{sample.label}\0{Path(sample.path).name}\0{sample.start}\0{sample.end}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""Lists of videos: tables of several forms, and the JSON of Something-Something."""
+"""Lists of videos: tables in several formats, and the JSON of Something-Something."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-# The names of columns, by what they hold.
+# The accepted names of each column.
 COLUMNS = {
     "path": ("path", "video", "file", "filename", "video_path"),
     "label": ("label", "class", "label_id", "class_id"),
@@ -23,11 +23,11 @@ COLUMNS = {
     "id": ("youtube_id",),
     "split": ("split",),
 }
-FORM = "a line is `path label`, or `path label start end`, with commas, tabs or spaces between"
+FORM = "write lines `path label` or `path label start end`, separated by commas, tabs or spaces"
 
 
 class Entry(NamedTuple):
-    """A video as a folder or a list has it: its class by name, and the place of this entry."""
+    """A video in a folder or a list, with the name of its class, and the location of this entry for messages."""
 
     path: str
     label: str
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """Entries of one source: of a folder also how many other files, of a list also its class names in order."""
+    """The entries of a folder or list; class names in the order of their indices, if known; a note about the source."""
 
     entries: list[Entry]
     classes: tuple[str, ...] | None
@@ -52,7 +52,7 @@ def _text(file: Path) -> str:
     """Return the text of a file.
 
     Raises:
-        CommandError: if it cannot be read, or is no text.
+        CommandError: if it cannot be read, or is not UTF-8 text.
     """
     try:
         data = file.read_bytes()
@@ -69,31 +69,38 @@ def _text(file: Path) -> str:
 
 
 def class_file(file: Path) -> tuple[str, ...]:
-    """Return the names of classes in a file, one on each line. Raises CommandError if they are none."""
+    """Read the names of classes from a file, one per line.
+
+    Raises:
+        CommandError: if the file cannot be read, or its names are invalid.
+    """
     if not file.is_file():
-        raise UsageError(f"{file}: no such file; it should have the name of each class in a line")
+        raise UsageError(f"{file}: no such file; expected a file with the name of one class per line")
     names = tuple(line.strip() for line in _text(file).splitlines())
     names = names[: len(names) - next((i for i, n in enumerate(reversed(names)) if n), len(names))]
     for number, name in enumerate(names):
         if not name:
-            raise DataError(f"{file}:{number + 1}: is empty; each line is the name of a class")
+            raise DataError(f"{file}:{number + 1}: empty line; expected the name of a class")
         if name in names[:number]:
-            raise DataError(f"{file}:{number + 1}: {name!r} is there twice; each class has one line")
+            raise DataError(f"{file}:{number + 1}: {name!r} occurs twice; expected one line per class")
     if not names:
-        raise DataError(f"{file}: is empty; it should have the name of each class in a line")
+        raise DataError(f"{file}: is empty; expected the name of one class per line")
     if len(names) == 1:
-        raise DataError(f"{file}: names one class, {names[0]!r}; there is nothing to tell apart")
+        raise DataError(f"{file}: has one class, {names[0]!r}; training needs at least two classes")
     return names
 
 
 def read_table(file: Path, place: Path, classes: Sequence[str] | None) -> Listed:
-    """Return the videos of a table; their paths begin at `place`, and `classes` are the names for numbered ones."""
+    """Read the videos of a table.
+
+    Paths are relative to `place`; `classes` are the names of the classes if the table has class indices.
+    """
     rows = _rows(file)
     columns = _columns(rows[0][1]) if rows else None
     if columns is not None and "path" not in columns and "id" not in columns:
-        raise DataError(f"{file}:{rows[0][0]}: no column has the videos; name it `path` or `video`")
+        raise DataError(f"{file}:{rows[0][0]}: no column for the videos; name it `path` or `video`")
     if columns is not None and "label" not in columns:
-        raise DataError(f"{file}:{rows[0][0]}: no column has the classes; name it `label` or `class`")
+        raise DataError(f"{file}:{rows[0][0]}: no column for the classes; name it `label` or `class`")
     width = len(rows[0][1]) if columns is not None else None
     entries = [_entry(fields, columns, width, f"{file}:{line}", place) for line, fields in rows[1 if columns else 0 :]]
     if classes is None and entries and all(re.fullmatch(r"-?\d+", e.label) for e in entries):
@@ -102,19 +109,19 @@ def read_table(file: Path, place: Path, classes: Sequence[str] | None) -> Listed
 
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
-    """The fields of each line that has any, with its number."""
+    """Return the line number and the fields of each line that is not empty."""
     text = _text(file)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    mark = "\t" if "\t" in first else "," if "," in first else " "
+    delimiter = "\t" if "\t" in first else "," if "," in first else " "
     rows: list[tuple[int, list[str]]] = []
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=mark, skipinitialspace=True, strict=True)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True, strict=True)
     begin = 1
     try:
-        for fields in reader:
-            found = [f.strip() for f in fields]
-            found = [f for f in found if f] if mark == " " else found
-            if any(found):
-                rows.append((begin, found))
+        for row in reader:
+            fields = [f.strip() for f in row]
+            fields = [f for f in fields if f] if delimiter == " " else fields
+            if any(fields):
+                rows.append((begin, fields))
             begin = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f'{file}:{reader.line_num}: {error}; quote fields as in "a, b"') from None
@@ -122,24 +129,24 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
 
 
 def _columns(fields: Sequence[str]) -> dict[str, int] | None:
-    """Return the meanings of columns, by their numbers, if the first line is a header."""
-    known = {name: what for what, names in COLUMNS.items() for name in names}
+    """Return the index of each known column if the first line is a header; otherwise None."""
+    keys = {name: key for key, names in COLUMNS.items() for name in names}
     names = [field.lower().replace(" ", "_") for field in fields]
-    found = {known[name]: number for number, name in reversed(list(enumerate(names))) if name in known}
-    return found if len(found) > 1 or {"path", "id"} & set(found) else None
+    columns = {keys[name]: number for number, name in reversed(list(enumerate(names))) if name in keys}
+    return columns if len(columns) > 1 or {"path", "id"} & set(columns) else None
 
 
 def _entry(fields: Sequence[str], columns: dict[str, int] | None, width: int | None, where: str, place: Path) -> Entry:
-    """The video of a line."""
+    """Return the video of a line."""
     if columns is None:
         if len(fields) not in (2, 4):
-            hint = "; quote a path with spaces or commas in it" if len(fields) > 2 else ""
+            hint = "; quote a path that contains spaces or commas" if len(fields) > 2 else ""
             raise DataError(f"{where}: has {count(len(fields), 'field')}; {FORM}{hint}")
         columns = dict(zip(("path", "label", "start", "end")[: len(fields)], range(len(fields)), strict=True))
     elif len(fields) != width:
-        raise DataError(f"{where}: has {count(len(fields), 'field')}, the first line has {width}")
-    values = {what: fields[number] for what, number in columns.items()}
-    empty = next((what for what in ("path", "id", "label") if values.get(what) == ""), None)
+        raise DataError(f"{where}: has {count(len(fields), 'field')}, but the first line has {width}")
+    values = {key: fields[number] for key, number in columns.items()}
+    empty = next((key for key in ("path", "id", "label") if values.get(key) == ""), None)
     if empty is not None:
         raise DataError(f"{where}: the {'class' if empty == 'label' else 'video'} is empty")
     start, end = _seconds(values.get("start"), where), _seconds(values.get("end"), where)
@@ -149,12 +156,12 @@ def _entry(fields: Sequence[str], columns: dict[str, int] | None, width: int | N
     if "path" in values:
         return Entry(str(place / values["path"]), label, where, start or 0.0, end, split)
     if start is None or end is None:
-        raise DataError(f"{where}: with youtube_id there must be time_start and time_end, which its file is named by")
+        raise DataError(f"{where}: youtube_id needs time_start and time_end, which are part of the file's name")
     return Entry(_kinetics_file(values["id"], label, (start, end), place), label, where, split=split)
 
 
 def _kinetics_file(name: str, label: str, part: tuple[float, float], place: Path) -> str:
-    """Return the file of a video of Kinetics, which holds the part that the list names, and nothing else."""
+    """Return the file of a video of Kinetics, which is cut to the part in the list."""
     file = f"{name}_{int(part[0]):06d}_{int(part[1]):06d}.mp4"
     paths = (place / file, place / label / file, place / label.replace(" ", "_") / file)
     return str(next((p for p in paths if p.is_file()), paths[0]))
@@ -173,14 +180,14 @@ def _seconds(text: str | None, where: str) -> float | None:
 
 
 def _numbers(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """The classes of a list that numbers them."""
+    """Return the classes of a list with class indices."""
     for entry in entries:
         if int(entry.label) < 0:
-            raise DataError(f"{entry.where}: the class is {entry.label}; classes are numbered from 0")
+            raise DataError(f"{entry.where}: the class is {entry.label}; class indices start at 0")
     last = max(entries, key=lambda e: int(e.label))
-    found = {int(e.label) for e in entries}
-    if int(last.label) >= 2 * len(found) + 1000:
-        text = f"the class is {last.label}, and there are no more than {len(found)} classes; number them from 0"
+    indices = {int(e.label) for e in entries}
+    if int(last.label) >= 2 * len(indices) + 1000:
+        text = f"the class is {last.label}, but the list has only {len(indices)} classes; number them from 0"
         raise DataError(f"{last.where}: {text}, without gaps")
     return tuple(str(n) for n in range(int(last.label) + 1))
 
@@ -189,19 +196,19 @@ def _numbers(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 
 def read_json(file: Path, place: Path) -> Listed:
-    """A list of Something-Something, with the order of its classes from `labels.json` beside it."""
-    found = _json(file)
-    if not isinstance(found, list):
-        raise DataError(f'{file}: should be a list of objects, as [{{"id": "1", "template": "Holding [something]"}}]')
+    """Read a list of Something-Something; `labels.json` in the same folder determines the order of classes."""
+    items = _json(file)
+    if not isinstance(items, list):
+        raise DataError(f'{file}: expected a list of objects, as [{{"id": "1", "template": "Holding [something]"}}]')
     entries: list[Entry] = []
-    for number, item in enumerate(cast("list[Any]", found)):
+    for number, item in enumerate(cast("list[Any]", items)):
         where = f"{file}: entry {number + 1}"
         if not isinstance(item, dict) or "id" not in item:
-            raise DataError(f"{where}: has no `id`, which its video is named by")
+            raise DataError(f"{where}: has no `id`, the name of the video")
         fields = cast("dict[str, Any]", item)
         label = fields.get("template") or fields.get("label")
         if not isinstance(label, str):
-            raise DataError(f"{where}: has no `template` and no `label`, which would be its class")
+            raise DataError(f"{where}: has neither `template` nor `label`, the class of the video")
         name = str(fields["id"])
         paths = [place / f"{name}{suffix}" for suffix in (".webm", ".mp4", ".avi")]
         path = next((p for p in paths if p.is_file()), paths[0])
@@ -216,17 +223,17 @@ def _json(file: Path) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(f"{file}:{error.lineno}: is not JSON: {error.msg}") from None
     except RecursionError:
-        raise DataError(f"{file}: is nested too deeply to be a list of videos") from None
+        raise DataError(f"{file}: is nested too deeply for a list of videos") from None
 
 
 def _json_classes(file: Path) -> tuple[str, ...]:
-    found = _json(file)
+    labels = _json(file)
     try:
-        pairs = [(int(number), _without_brackets(name)) for name, number in cast("Mapping[str, Any]", found).items()]
+        pairs = [(int(number), _without_brackets(name)) for name, number in cast("Mapping[str, Any]", labels).items()]
     except (AttributeError, TypeError, ValueError):
-        raise DataError(f'{file}: should give each class its number, as {{"Holding something": "0"}}') from None
+        raise DataError(f'{file}: expected a map from class to index, as {{"Holding something": "0"}}') from None
     if sorted(number for number, _ in pairs) != list(range(len(pairs))):
-        raise DataError(f"{file}: the numbers of the classes should be 0 to {len(pairs) - 1}, each once")
+        raise DataError(f"{file}: expected the class indices 0 to {len(pairs) - 1}, each once")
     return tuple(name for _, name in sorted(pairs))
 
 
@@ -234,6 +241,6 @@ def _without_brackets(name: str) -> str:
     return name.replace("[", "").replace("]", "").strip()
 
 
-def count(number: int, what: str) -> str:
-    """Return a number with a noun, in the plural but for 1."""
-    return f"{number} {what}" + "s" * (number != 1)
+def count(number: int, noun: str) -> str:
+    """Format a number with a noun, in the singular for 1."""
+    return f"{number} {noun}" + "s" * (number != 1)

@@ -1,4 +1,4 @@
-"""Decoding with torchcodec, where it is installed."""
+"""Decoding with torchcodec, if it is installed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def chosen_decoder(name: str) -> str:
     """Return `pyav` or `torchcodec`, for a name that may be `auto`.
 
     Raises:
-        ValueError: if there is no such decoder, or it is not installed.
+        ValueError: if the decoder is unknown or not installed.
     """
     if name not in DECODERS:
-        raise ValueError(f"there is no decoder {name!r}; those that there are: {', '.join(DECODERS)}")
+        raise ValueError(f"unknown decoder {name!r}; expected {', '.join(DECODERS)}")
     if name == "auto":
         return "torchcodec" if torch.cuda.is_available() and not _why_no_torchcodec() else "pyav"
     if name == "torchcodec" and (why := _why_no_torchcodec()):
-        raise ValueError(f"torchcodec cannot be used ({why}): pip install torchcodec, and FFmpeg as your system has it")
+        raise ValueError(f"torchcodec cannot be used ({why}): install torchcodec with pip, and FFmpeg on your system")
     return name
 
 
@@ -37,7 +37,7 @@ def _why_no_torchcodec() -> str:
         import_module("torchcodec.decoders")
     except ModuleNotFoundError:
         return "it is not installed"
-    except Exception as error:  # its libraries fail to load in several ways
+    except Exception as error:  # missing shared libraries raise exceptions of several types
         return str(error).partition("\n")[0]
     return ""
 

@@ -12,12 +12,12 @@ from av.video.stream import VideoStream
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-LARGEST = 2**26  # pixels of a frame; a larger size in a header is damage, or an attack on memory
+LARGEST = 2**26  # pixels of a frame; a larger size in a header indicates damage, or an attempt to exhaust memory
 FAULTS = (FFmpegError, OSError, ValueError, LookupError, ArithmeticError)  # raised by PyAV for damaged videos
 
 
 class VideoError(Exception):
-    """A video that cannot be used; the message is the reason, without the path."""
+    """A video cannot be used; the message is the reason, without the path."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         super().__init__(reason)
@@ -28,20 +28,20 @@ class VideoError(Exception):
 class Video:
     """The properties of a video."""
 
-    width: int  # as coded, before the rotation in the metadata of a phone's video
+    width: int  # as coded, before the rotation in the metadata
     height: int
     frames: int
     duration: float  # seconds, from the first frame to the end of the last one
     fps: float  # on average
     codec: str
-    missing: int = 0  # frames in the header's count that the file does not have
+    missing: int = 0  # frames that the header declares but the file does not have
 
 
 def file_size(path: str) -> int:
     """Return the size of a file in bytes.
 
     Raises:
-        VideoError: if there is no such file, or it is empty.
+        VideoError: if the file does not exist, or is empty.
     """
     try:
         os.fsencode(path).decode("utf-8")
@@ -63,20 +63,20 @@ def video_stream(container: InputContainer) -> VideoStream:
     """Return the video stream, configured for decoding.
 
     Raises:
-        VideoError: if there is none, or it cannot be decoded.
+        VideoError: if the file has no video stream, or it cannot be decoded.
     """
     from av.stream import Disposition
 
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-        raise VideoError("no video stream")
+        raise VideoError("has no video stream")
     context = cast("Any", stream.codec_context)
     if context is None:
-        raise VideoError("no decoder for its codec")
+        raise VideoError("cannot be decoded: no decoder for its codec")
     if not 0 < context.width * context.height <= LARGEST:
-        raise VideoError(f"cannot be decoded: its frames would have {context.width}×{context.height} pixels")
+        raise VideoError(f"cannot be decoded: its header declares frames of {context.width}×{context.height} pixels")
     context.options = {"max_pixels": str(LARGEST)}
-    stream.thread_count = 1  # workers run side by side
+    stream.thread_count = 1  # data loading workers run in parallel
     stream.thread_type = "SLICE"
     return stream
 

@@ -1,6 +1,6 @@
 """Video decoding: properties of a video, and its frames at given times.
 
-Times are seconds from the first frame. PyAV decodes; torchcodec can, where it is installed.
+Times are seconds from the first frame. The decoder is PyAV or, if installed, torchcodec.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ def read_frames(
     device: str = "cpu",
     view: View | None = None,
 ) -> torch.Tensor:
-    """Return the frames of a video at some times, in any order and possibly repeated.
+    """Return the frames of a video at given times, which may be unsorted and repeated.
 
-    Only frames between a key frame and a wanted frame are decoded. Times past the end return the last frame.
+    Only frames between a key frame and a wanted frame are decoded. For times past the end, the last frame is returned.
 
     Args:
         path: the video.
         times: seconds from its first frame.
-        decoder: `pyav`, `torchcodec`, or `auto`: torchcodec where it is installed and there is a GPU, else pyav.
+        decoder: `pyav`, `torchcodec`, or `auto`: torchcodec if it is installed and a GPU is available, else pyav.
         device: device on which torchcodec decodes, such as `cuda`.
         view: function applied to each frame, uint8 (H, W, 3), to save memory; by default the identity.
 
@@ -65,7 +65,7 @@ def read_frames(
         ValueError: if the decoder is unknown or not installed, or `times` is empty.
     """
     if not times:
-        raise ValueError("no times are given")
+        raise ValueError("`times` is empty")
     if chosen_decoder(decoder) == "torchcodec":
         return read_by_torchcodec(os.fspath(path), times, device, view)
     with Reader(path) as reader:
@@ -73,10 +73,10 @@ def read_frames(
 
 
 class Reader(Decoder):
-    """An open video: properties (`video`), and frames at some times (`read`).
+    """An open video: properties (`video`), and frames at given times (`read`).
 
     Raises:
-        VideoError: if it cannot be opened.
+        VideoError: if the file cannot be opened.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -86,25 +86,25 @@ class Reader(Decoder):
         super().__init__(path)
 
     def read(self, times: Sequence[float], view: View | None = None) -> torch.Tensor:
-        """Return the frames at some times, as `read_frames`."""
+        """Return the frames at given times, as `read_frames`."""
         try:
             origin = self._first_stamp()
-            # a time may be a frame's timestamp rounded to a tick, which can be as long as a frame
+            # a time may be the timestamp of a frame, rounded to a tick, which can be as long as a frame
             slack = min(0.5, self._step / 32) + 1e-6
             stamps = [origin + math.floor(max(t, 0.0) / self._tick + slack) for t in times]
             wanted = sorted(set(stamps))
-            kept: dict[int, torch.Tensor] = {}
+            pictures: dict[int, torch.Tensor] = {}
             last: tuple[VideoFrame, torch.Tensor] | None = None
             for stamp, frame in zip(wanted, self._shown_at(wanted), strict=True):
                 if last is None or last[0] is not frame:
                     picture = self._picture(frame)
                     last = (frame, view(picture) if view is not None else picture)
-                kept[stamp] = last[1]
+                pictures[stamp] = last[1]
         except VideoError as error:
             raise VideoError(str(error), self.path) from None
         except FAULTS as error:
             raise VideoError(f"cannot be decoded: {reason_of(error)}", self.path) from error
-        return torch.stack([kept[stamp] for stamp in stamps])
+        return torch.stack([pictures[stamp] for stamp in stamps])
 
     def _first_stamp(self) -> int:
         if self._origin is None and not self._by_dts:
@@ -113,7 +113,7 @@ class Reader(Decoder):
             self._rewind()
             first = next(self._decode(after_key=False), None)
             if first is None:
-                raise VideoError("cannot be decoded: there is no frame in it")
+                raise VideoError("cannot be decoded: it has no frames")
             self._origin = first[0]
         if self._delay is None:
             keys, _ = self._keys()
@@ -136,24 +136,24 @@ class Reader(Decoder):
             yield shown[1]
 
     def _check(self, shown: tuple[int, VideoFrame] | None, stamp: int) -> None:
-        """Check that the frame is the one at a timestamp, not just the last that could be decoded.
+        """Check that no frame between the decoded frame and a timestamp is missing.
 
         Raises:
-            VideoError: if it is not.
+            VideoError: if a frame is missing.
         """
         reasons = [reason for at, reason in self._lost if shown is None or shown[0] < at <= stamp]
         if shown is None:
-            raise VideoError(f"cannot be decoded: {reasons[0] if reasons else 'there is no frame in it'}")
+            raise VideoError(f"cannot be decoded: {reasons[0] if reasons else 'it has no frames'}")
         seconds = (stamp - self._first_stamp()) * self._tick
         if reasons:
             raise VideoError(f"cannot be decoded at {seconds:.2f} s: {reasons[0]}")
         if sum(shown[0] < at <= stamp for at in self._due) > INVISIBLE:
-            raise VideoError(f"cannot be decoded at {seconds:.2f} s: there is no frame in what is stored")
-        promised = self._stream.duration
+            raise VideoError(f"cannot be decoded at {seconds:.2f} s: the stored packets yield no frame")
+        declared = self._stream.duration
         end = max(self._end or 0, shown[0]) + INVISIBLE * self._step
-        if promised is not None and end < stamp < self._first_stamp() + promised:
-            held = (end - self._first_stamp()) * self._tick
-            raise VideoError(f"ends after {held:.2f} s of {promised * self._tick:.2f} s")
+        if declared is not None and end < stamp < self._first_stamp() + declared:
+            actual = (end - self._first_stamp()) * self._tick
+            raise VideoError(f"ends after {actual:.2f} s of {declared * self._tick:.2f} s")
 
     def _seeking_pays(self, stamp: int) -> bool:
         """Return True if seeking is faster than decoding: a key frame is between the position and the wanted frame."""
@@ -164,13 +164,13 @@ class Reader(Decoder):
         key = self._key_before(stamp, keys)
         if key is not None and key > (self._read if self._read is not None else keys[0]):
             return True
-        # Matroska's index has all key frames after a seek; other indices may only cover the part that was read
+        # Matroska's index has all key frames after a seek; other indices may cover only the part read so far
         matroska = "matroska" in self._container.format.name
         complete = bool(keys) and (self._sought if matroska else last >= stamp - self._step - keys[0])
         return not complete and (stamp - at) * self._tick > (0 if self._fresh else self._patience)
 
     def _keys(self) -> tuple[list[int], int]:
-        """Return the timestamps of the key frames in the index, in decoding order, and that of its last entry."""
+        """Return the timestamps of the key frames in the index, sorted, and the timestamp of its last entry."""
         entries = cast("Any", self._stream).index_entries
         keys, last, count = self._index
         if len(entries) != count:  # it can grow while reading
@@ -181,11 +181,11 @@ class Reader(Decoder):
 
     def _key_before(self, stamp: int, keys: Sequence[int]) -> int | None:
         self._first_stamp()
-        found = bisect_right(keys, stamp - (self._delay or 0))
-        return keys[found - 1] if found else None
+        number = bisect_right(keys, stamp - (self._delay or 0))
+        return keys[number - 1] if number else None
 
     def _jump(self, stamp: int) -> tuple[Iterator[tuple[int, VideoFrame]], tuple[int, VideoFrame] | None]:
-        """Seek to a key frame at or before a timestamp; return the frames after it, and the first frame separately."""
+        """Seek to a key frame at or before a timestamp; return the first frame, and the frames after it."""
         before = self._at
         back = 0
         while True:
@@ -195,7 +195,7 @@ class Reader(Decoder):
                 break
             back = max(2 * back, self._step, round(1 / self._tick))
         if before is not None and first is not None and first[0] <= before:
-            self._patience *= 2  # the key frames are farther apart than this
+            self._patience *= 2  # key frames are further apart
         return frames, first
 
     def _frames_from(self, stamp: int, back: int) -> tuple[Iterator[tuple[int, VideoFrame]], bool]:
