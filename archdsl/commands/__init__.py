@@ -1,13 +1,13 @@
-"""The commands of `archdsl`: each is a module that owns its arguments, its options and what it does.
+"""The commands of `archdsl`, one module each.
 
-Such a module has
+A module of a command has
 
-    arguments(parser)   declares what the command takes
-    Options             a frozen record of what the user gave, with the names that `arguments` declares
-    run(options)        does it, and returns the exit code
-    EXAMPLES            two calls, each with what it does, for the end of the help
+    arguments(parser)   declares the command's arguments
+    Options             a frozen record of their values, with the names that `arguments` declares
+    run(options)        runs the command, and returns the exit code
+    EXAMPLES            two calls with their descriptions, for the end of the help
 
-and is imported only when it is called. This table is what `archdsl --help` shows of them.
+and is imported only when the command is called. `archdsl --help` shows the table below.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ GROUPS: dict[str, dict[str, str]] = {
         "data check": "Read every video of a dataset and report those that cannot be used.",
     },
     "weights": {
-        "weights sources": "List the published checkpoints that fit a spec.",
+        "weights sources": "List the sources of published checkpoints for a spec.",
         "weights convert": "Convert a checkpoint to the tensor names of another code base.",
-        "weights plan": "Show how each tensor of a variant is made from those of a base network.",
-        "weights transfer": "Write the weights of a variant, made from those of a base network.",
+        "weights plan": "Show how each tensor of a variant is initialised from a base network.",
+        "weights transfer": "Write the weights of a variant, initialised from a base network.",
     },
     "layers": {
         "layers": "List the layers of the language, or show one with its attributes.",
-        "layers check": "Test layers of your own against what they declare.",
+        "layers check": "Test layers of your own against their declarations.",
     },
     "help": {
         "help": "Show the help of a command.",
@@ -53,5 +53,5 @@ GROUPS: dict[str, dict[str, str]] = {
 SUMMARIES = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 FAMILIES = {
     "data": "Inspect videos before training on them.",
-    "weights": "Load checkpoints of other code bases, and make the weights of variants.",
+    "weights": "Convert checkpoints of other code bases, and initialise variants.",
 }

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "sarif")
 EXAMPLES = (
-    ("check my_model.arch", "Report the errors of a spec, with the lines they are in."),
+    ("check my_model.arch", "Report the errors of a spec, with their lines."),
     ("check *.arch --format sarif > errors.sarif", "Write a report for an editor or a CI service."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC)
     spec_arguments(parser)
     output = parser.group("output")
@@ -40,30 +40,30 @@ class Options(SpecOptions):
 
 
 def run(options: Options) -> int:
-    """Check the specs; exit 2 if one cannot be read, else 1 if one has an error."""
-    found: list[Diagnostic] = []
+    """Check the specs; return 2 if one cannot be read, or else 1 if one has an error."""
+    diagnostics: list[Diagnostic] = []
     fine: list[str] = []
     unread = 0
     for spec in options.specs:
         try:
             analysis = analysed(spec, options)
-            found.extend(analysis.warnings)
+            diagnostics.extend(analysis.warnings)
             fine.append(f"{spec}: fine, {len(analysis.network.graph):,} layers")
         except SpecError as error:
-            found.extend(error.diagnostics)
+            diagnostics.extend(error.diagnostics)
         except CommandError as error:
             unread = max(unread, error.exit_code)
             print(error.line, file=sys.stderr)
     if options.format == "json":
         from archdsl.core.render_json import render_json
 
-        print(render_json(found), end="")
+        print(render_json(diagnostics), end="")
     elif options.format == "sarif":
         from archdsl.core.render_sarif import render_sarif
 
-        print(render_sarif(found), end="")
+        print(render_sarif(diagnostics), end="")
     else:
-        show_diagnostics(found)
+        show_diagnostics(diagnostics)
         for line in fine:
             print(line)
-    return max(unread, int(any(d.is_error for d in found)))
+    return max(unread, int(any(d.is_error for d in diagnostics)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def settings(texts: Sequence[str], option: str = "--set") -> list[Binding]:
-    """Return the values of an option such as `--set`. Raises SpecError if one is not NAME=VALUE."""
+    """Parse the values of an option such as `--set`; raise SpecError if one is not NAME=VALUE."""
     return [parse_binding(Source(option, text)) for text in texts]
 
 
@@ -34,23 +34,23 @@ def spec_source(spec: str) -> Source:
 
     Raises:
         SpecError: if it is not UTF-8.
-        UsageError: if it cannot be read.
+        UsageError: if the file cannot be read.
     """
     return _standard_input() if spec == "-" else read_spec(spec)
 
 
 def analysed(spec: str, options: SpecOptions, clip: Clip | None = None, like: str | None = None) -> Analysis:
-    """Return the analysis of a spec with the changes that the user asks for.
+    """Return the analysis of a spec with the user's changes.
 
     Args:
         spec: as for `spec_source`.
         options: the changes.
-        clip: the size of the input, in place of that in `options`.
-        like: a source of weights, in place of that in `options`.
+        clip: the size of the clip, which overrides `options.clip`.
+        like: a source of weights, which overrides `options.like`.
 
     Raises:
-        SpecError: if it has faults.
-        UsageError: if it cannot be read.
+        SpecError: if the spec has errors.
+        UsageError: if the spec cannot be read.
     """
     chosen = settings(options.settings)
     recipe = settings(options.recipe, "--recipe")
@@ -65,19 +65,19 @@ def base_analysed(options: BaseOptions, like: str | None = None) -> Analysis:
 
 
 def analysed_pair(options: PairOptions) -> tuple[Analysis, Analysis]:
-    """Return the analyses of BASE and of SPEC, or of BASE again with the changes to SPEC.
+    """Return the analyses of BASE and SPEC; SPEC defaults to BASE with the changes to SPEC.
 
     Raises:
-        SpecError: if one of them has faults.
-        UsageError: if it cannot be read.
+        SpecError: if a spec has errors.
+        UsageError: if a spec cannot be read.
     """
     return base_analysed(options), analysed(options.spec or options.base, options)
 
 
 def missing_packages(*names: str) -> None:
-    """Raise EnvironmentFault if a package that handles tensors is not installed."""
+    """Raise EnvironmentFault if a package is not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in names if find_spec(name) is None]
     if missing:
-        raise EnvironmentFault(f"tensors are moved by {' and '.join(missing)}: pip install 'archdsl[torch]'")
+        raise EnvironmentFault(f"missing packages: {', '.join(missing)}; pip install 'archdsl[torch]'")

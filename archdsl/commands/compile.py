@@ -37,26 +37,24 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC)
     spec_arguments(parser)
     code = parser.group("generated code")
     code.add_argument(
         "--target", choices=TARGETS, default=TRAIN,
         help="Purpose of the module (default: train). With `infer`, batch norms are folded into convolutions, dropout "
-        "is left out, and the module is NAME_infer.py.",
+        "is removed, and the module is NAME_infer.py.",
     )  # fmt: skip
     code.add_argument(
         "--no-pass", dest="without", action="append", default=[], metavar="NAME",
-        help="Leave out a lowering pass, which `--print lowered` lists; may be repeated.",
+        help="Skip a lowering pass (`--print lowered` lists them); may be repeated.",
     )  # fmt: skip
     code.add_argument(
         "--max-activation", metavar="SIZE", type=values.size,
         help="Activation memory limit, e.g. 8GiB: choose stages to checkpoint so that --batch clips fit.",
     )  # fmt: skip
-    code.add_argument(
-        "--batch", metavar="CLIPS", type=values.count, help="Number of clips that --max-activation is for."
-    )
+    code.add_argument("--batch", metavar="CLIPS", type=values.count, help="Batch size for --max-activation, in clips.")
     output = parser.group("output")
     output.add_argument(
         "-o", "--output", metavar="FILE|DIR",
@@ -85,10 +83,10 @@ class Options(SpecOptions):
 
 
 def run(options: Options) -> int:
-    """Compile each spec; an error in one does not keep the others from being compiled."""
+    """Compile each spec; continue after an error in one of them."""
     _check_options(options)
     if options.output and options.output.endswith(".py") and len(options.specs) > 1:
-        message = f"{len(options.specs)} specs cannot be written to one file; name a folder with -o"
+        message = f"{len(options.specs)} specs cannot be written to one file; choose a folder with -o"
         raise UsageError(message)
     return max(_compile_one(spec, options) for spec in options.specs)
 
@@ -101,9 +99,9 @@ def _check_options(options: Options) -> None:
     except ValueError as error:
         raise UsageError(str(error)) from None
     if (options.max_activation is None) != (options.batch is None):
-        raise UsageError("--max-activation and --batch go together: the memory, and for how many clips")
+        raise UsageError("--max-activation and --batch need each other: the memory limit, and the batch size")
     if options.max_activation is not None and options.target != TRAIN:
-        raise UsageError(f"--max-activation is for training, not for --target {options.target}")
+        raise UsageError(f"--max-activation: needs --target {TRAIN}, not {options.target}")
 
 
 def _compile_one(spec: str, options: Options) -> int:
@@ -124,7 +122,7 @@ def _compile_one(spec: str, options: Options) -> int:
     target = _target(spec, name, options.output)
     code = _compare(target, text) if options.check else _write(spec, target, text, force=options.force)
     if fitted is not None:
-        print(f"    {_told(fitted, total_cost(analysis.network).macs)}")
+        print(f"    {_checkpointing_text(fitted, total_cost(analysis.network).macs)}")
     return code
 
 
@@ -134,14 +132,16 @@ def _fitted(analysis: Analysis, options: Options) -> Fitted | None:
     return fit_memory(analysis, options.max_activation, options.batch, options.without)
 
 
-def _told(fitted: Fitted, macs: int) -> str:
+def _checkpointing_text(fitted: Fitted, macs: int) -> str:
     """Return the chosen stages and the expected memory, as text."""
     clips = f"{fitted.batch} clip{'s' * (fitted.batch != 1)}"
     if not fitted.stages:
-        return f"{clips}: {size_text(fitted.kept)} of activations; nothing has to be computed again"
+        return f"{clips}: {size_text(fitted.kept)} of activations; no checkpointing needed"
     kept, again, plain = map(size_text, (fitted.kept, fitted.again, fitted.plain))
-    told = f"{clips}: {kept} of activations, {again} more for a block that is computed again; {plain} without\n"
-    return f"{told}    computed again: {', '.join(fitted.stages)}, {fitted.macs / macs:.1%} of the multiply-adds"
+    memory = f"{clips}: {kept} of activations, and {again} while a block is recomputed; {plain} without checkpointing"
+    return (
+        f"{memory}\n    checkpointed: {', '.join(fitted.stages)}; recomputed: {fitted.macs / macs:.1%} of multiply-adds"
+    )
 
 
 def _show_stage(spec: str, options: Options) -> int:
@@ -156,7 +156,7 @@ def _show_stage(spec: str, options: Options) -> int:
 
 
 def _target(spec: str, name: str, output: str | None) -> Path:
-    """Return the file of a module: the one asked for, `NAME.py` in a folder, or in `generated/` beside `specs/`."""
+    """Return the file of a module: that of -o, `NAME.py` in a folder, or in `generated/` beside `specs/`."""
     if output is None:
         folder = Path(spec).resolve().parent
         specs = next((f for f in (folder, folder.parent) if f.name == "specs"), None)
@@ -205,7 +205,7 @@ def _write(spec: str, target: Path, text: str, *, force: bool) -> int:
 
 
 def _read(target: Path) -> str | None:
-    """Return a file's text; None if there is none. Bytes that are not text are replaced."""
+    """Return a file's text; None if it does not exist. Bytes that are not UTF-8 are replaced."""
     try:
         return target.read_bytes().decode("utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):

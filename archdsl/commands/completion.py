@@ -1,6 +1,6 @@
 """`archdsl completion`: a script that lets a shell complete commands, options, values and bundled specs.
 
-The scripts hold all words themselves, so that completing starts no Python.
+The scripts contain all words, so that completion does not start Python.
 """
 
 from __future__ import annotations

@@ -27,16 +27,18 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument("specs", nargs="+", metavar="SPEC", help=f"{SPEC} Several are put side by side.")
+    """Declare the command's arguments."""
+    parser.add_argument("specs", nargs="+", metavar="SPEC", help=f"{SPEC} Several specs are compared in one table.")
     spec_arguments(parser)
     output = parser.group("output")
     output.add_argument(
-        "--by", choices=LEVELS, help="Rows of a table for each spec (default: stage; for several specs, one row each).",
+        "--by", choices=LEVELS,
+        help="Print a table per spec, with a row per stage, block or layer (default: stage; for several specs, one "
+        "table with a row per spec).",
     )  # fmt: skip
     output.add_argument(
         "--batch", metavar="CLIPS", type=values.count,
-        help="Also print the activation memory of training with this many clips, in float32.",
+        help="Also print the activation memory of training with this batch size, in float32.",
     )  # fmt: skip
     output.add_argument(
         "--format", choices=FORMATS, default="text",
@@ -45,7 +47,7 @@ def arguments(parser: Parser) -> None:
     output.add_argument("--json", action="store_const", const="json", dest="format", help="The same as --format json.")
     output.add_argument(
         "--plot", metavar="FILE",
-        help="Also plot multiply-adds against parameters, ours and the published ones: .svg, .pdf or .png.",
+        help="Also plot multiply-adds against parameters, counted and published: .svg, .pdf or .png.",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The counts of one spec for `archdsl cost`, beside the published figures."""
+"""Counts of a spec for `archdsl cost`, with the published figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCE = 0.02  # of a published figure
 
 
 class Published(NamedTuple):
-    """A published figure beside ours."""
+    """A published figure, with the count for comparison."""
 
     what: str
     ours: int
@@ -31,7 +31,7 @@ class Published(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """The share by which ours is above it."""
+        """The relative difference of the count from the published figure."""
         return self.ours / self.theirs - 1
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Published(NamedTuple):
 
 
 class Count:
-    """The counts of one spec, at the clip that the user chose and at that of the published figures."""
+    """The counts of a spec, for the user's clip size and for that of the published figures."""
 
     def __init__(self, spec: str, options: SpecOptions, batch: int | None = None) -> None:
         self.spec = spec
@@ -54,12 +54,12 @@ class Count:
 
     @property
     def is_changed(self) -> bool:
-        """True if options change parameters of the spec, which the published figures are without."""
+        """True if options change parameters of the spec, so that the published figures do not apply."""
         return bool(self.options.settings or self.options.like)
 
     @cached_property
     def published_network(self) -> Network:
-        """The network at the clip of the published figures; that of `network` if they name none."""
+        """The network for the clip size of the published figures; `network` if they name none."""
         published = self.network.published
         if published is None or published.clip is None:
             return self.network
@@ -67,7 +67,7 @@ class Count:
 
     @property
     def figures(self) -> Figures:
-        """Its row among other networks: without --clip, at the clip of the published figures."""
+        """The row in a comparison: without --clip, for the clip size of the published figures."""
         published = None if self.is_changed else self.network.published
         network = self.network if self.options.clip is not None or published is None else self.published_network
         if published is not None and published.clip not in (None, self.options.clip) and network is self.network:
@@ -77,7 +77,7 @@ class Count:
 
     @cached_property
     def memory(self) -> Memory | None:
-        """The activation memory of training with `batch` clips, if there are some."""
+        """The activation memory of training with `batch` clips; None without `batch`."""
         return None if self.batch is None else _memory(self.network, self.batch)
 
     def row_memory(self, level: str) -> list[int]:
@@ -91,7 +91,7 @@ class Count:
 
     @cached_property
     def differences(self) -> list[Published]:
-        """The published figures beside ours."""
+        """The published figures, with the counts for comparison."""
         published = self.network.published
         if published is None or self.is_changed:
             return []

@@ -1,4 +1,4 @@
-"""The tables of `archdsl cost` in each of its formats."""
+"""Tables of `archdsl cost` in each output format."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def formatted(counts: Sequence[Count], format: str, level: str | None) -> str:
     Args:
         counts: the counts of each spec.
         format: one of `FORMATS`.
-        level: rows of a table for each spec, `stage`, `block` or `layer`; None for one row each if there are several
-            specs, else for stages.
+        level: rows of the table of each spec, `stage`, `block` or `layer`; None for a table with one row per spec if
+            there are several, or else for stages.
     """
     rows = level or "stage"
     if format == "json":

@@ -1,6 +1,6 @@
 """The plot of `archdsl cost`: multiply-adds against parameters, ours and the published figures."""
 
-# Much of what it calls has no types.
+# Libraries without types.
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def plot_file(name: str) -> Path:
     """Return the file of a plot.
 
     Raises:
-        UsageError: if its name ends in none of the formats.
+        UsageError: if its suffix is not that of a supported format.
         EnvironmentFault: if matplotlib is not installed.
     """
     path = Path(name)

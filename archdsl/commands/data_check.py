@@ -1,4 +1,4 @@
-"""`archdsl data check`: reads every video of a data set before a training does."""
+"""`archdsl data check`: a check of all videos of a data set before training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("data", metavar="DIR|LIST", help="Videos, as `archdsl train --data` takes them.")
     data_arguments(parser.group("videos"))
     parser.group("clips").add_argument(
@@ -61,7 +61,7 @@ class Options(SpecOptions, DataOptions):
 
 
 def run(options: Options) -> int:
-    """Print a report of the videos; exit 1 if one cannot be used."""
+    """Print a report of the videos; return 1 if one cannot be used."""
     from importlib.util import find_spec
 
     missing = [name for name, module in (("PyAV", "av"), ("torch", "torch")) if find_spec(module) is None]

@@ -1,4 +1,4 @@
-"""`archdsl diff`: two networks compared."""
+"""`archdsl diff`: comparison of two networks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     pair_arguments(parser, "The other network (default: BASE, with --set, --clip and --like).")
     output = parser.group("output")
     output.add_argument("--check", action="store_true", help="Exit with 1 if the networks differ.")
@@ -88,7 +88,7 @@ def _json(difference: Difference, base: list[str], arch: list[str]) -> dict[str,
 
 
 def _made_of(spec: str, analysis: Analysis) -> list[str]:
-    """Return a spec's file, and the options that make this network from it."""
+    """Return the spec of a network, and the options that were applied to it."""
     words = [spec]
     if analysis.like is not None:
         words += ["--like", analysis.like.source.text]

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("draw my_model.arch -o my_model.svg", "Draw the stages of a network."),
-    ("draw my_model.arch -o my_model.pdf --level block --width 240pt", "Draw its blocks, for a column of a paper."),
+    ("draw my_model.arch -o my_model.pdf --level block --width 240pt", "Draw the blocks, for a column of a paper."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="SPEC", help=SPEC)
     spec_arguments(parser)
     output = parser.group("output")

@@ -1,4 +1,4 @@
-"""`archdsl eval`: a trained module evaluated on videos."""
+"""`archdsl eval`: evaluation of a trained module on videos."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help="Folder of `archdsl train` (default: the run that was trained last)."
     )
@@ -34,7 +34,7 @@ def arguments(parser: Parser) -> None:
     )
     videos.add_argument(
         "--shuffle-frames", action="store_true",
-        help="Put the frames of each clip in random order: accuracy that remains does not come from motion.",
+        help="Shuffle the frames of each clip: the remaining accuracy does not depend on motion.",
     )  # fmt: skip
     view_arguments(parser)
     engine_arguments(parser.group("devices and loading"))
@@ -76,7 +76,7 @@ def run(options: Options) -> int:
 
 
 def _check_classes(run: Run, split: Split, data: Data, folder: Path) -> None:
-    """Raise DataError if videos have other classes than those that were learned."""
+    """Raise DataError if the videos have other classes than the run."""
     if split.classes == run.classes:
         return
     strange = [name for name in split.classes if name not in run.classes]

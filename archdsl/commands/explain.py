@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("code", metavar="CODE", help="Code of an error or a warning, e.g. E0501.")
 
 
@@ -39,6 +39,6 @@ def run(options: Options) -> int:
     text = explain(code)
     if text is None:
         hint = did_you_mean(code, TITLES)
-        raise UsageError(f"no fault has the code {options.code}" + (f"; {hint}" if hint else ""))
+        raise UsageError(f"unknown code {options.code}" + (f"; {hint}" if hint else ""))
     print(f"{code}: {TITLES[code]}\n\n{text}")
     return 0

@@ -1,4 +1,4 @@
-"""`archdsl export`: a module for inference, as ONNX or for torch.export."""
+"""`archdsl export`: export of a module for inference, as ONNX or for torch.export."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="SPEC|RUN", help=f"{SPEC[:-1]}; or a folder of `archdsl train`.")
     spec_arguments(parser)
     weights = parser.group("weights")
@@ -51,7 +51,7 @@ def arguments(parser: Parser) -> None:
     output.add_argument("--format", choices=tuple(SUFFIXES), help="Format of the file (default: that of its suffix).")
     output.add_argument(
         "--batch", default="dynamic", metavar="dynamic|CLIPS",
-        help="Number of clips that the module takes at once (default: dynamic, any number).",
+        help="Batch size of the exported module, in clips, or `dynamic` (default: dynamic).",
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ class Options(SpecOptions):
 
 
 def run(options: Options) -> int:
-    """Export one spec, with weights if they are given."""
+    """Export a spec or a run."""
     missing_packages("torch", "safetensors")
     from archdsl.train.export import export
 
@@ -88,8 +88,8 @@ def run(options: Options) -> int:
         model, shapes = _of_spec(options, source)
     difference = export(model, shapes, form, output, batch)
     clips = "any number of clips" if batch is None else f"{batch} clip{'s' * (batch != 1)}"
-    told = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
-    print(f"{options.spec} → {output}: {told}; differs from the module by {difference:.1e} of the largest logit")
+    summary = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
+    print(f"{options.spec} → {output}: {summary}; differs from the module by {difference:.1e} of the largest logit")
     return 0
 
 
@@ -99,13 +99,13 @@ def _of_run(run: Path, options: Options) -> tuple[Any, list[tuple[int, ...]]]:
     from archdsl.train.weights import trained
 
     if options.settings or options.clip or options.like:
-        raise UsageError(f"{run}: is trained as it is; --set, --clip and --like are for specs")
+        raise UsageError(f"{run}: a trained run cannot be changed; --set, --clip and --like are for specs")
     known = load_run(run)
     return trained(known, run, options.weights), [known.clip]
 
 
 def _of_spec(options: Options, source: str) -> tuple[Any, list[tuple[int, ...]]]:
-    """Return the module of a spec for inference, with the weights that are named, and the shapes of its clips."""
+    """Return the module of a spec for inference, with the weights of --weights, if any, and the shapes of its clips."""
     analysis = analysed(options.spec, options, like=None if source == OWN else source)
     show_diagnostics(analysis.warnings)
     model = Architecture(analysis).build(target="infer")
@@ -116,16 +116,16 @@ def _of_spec(options: Options, source: str) -> tuple[Any, list[tuple[int, ...]]]
 
 
 def format_of(output: Path, named: str | None) -> str:
-    """Return the format of a file: the one that is named, or that of its suffix.
+    """Return the format of a file: --format, or else that of its suffix.
 
     Raises:
-        UsageError: if the suffix stands for another one or for none.
-        EnvironmentFault: if what writes the format is not installed.
+        UsageError: if the suffix is unknown, or that of another format.
+        EnvironmentFault: if a package for the format is not installed.
     """
     found = named or next((form for form, suffix in SUFFIXES.items() if suffix == output.suffix), None)
     if found is None:
         known = " or ".join(f"{suffix} ({form})" for form, suffix in SUFFIXES.items())
-        raise UsageError(f"{output}: its name has to end in {known}")
+        raise UsageError(f"{output}: expected a name that ends in {known}")
     if output.suffix != SUFFIXES[found]:
         raise UsageError(f"{output}: --format {found} writes files such as {output.with_suffix(SUFFIXES[found])}")
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
@@ -135,15 +135,15 @@ def format_of(output: Path, named: str | None) -> str:
 
 
 def batch_of(text: str) -> int | None:
-    """Return the number of clips at once; None for any.
+    """Return the batch size; None for a dynamic one.
 
     Raises:
-        UsageError: if it is neither.
+        UsageError: if it is neither a number nor `dynamic`.
     """
     if text == "dynamic":
         return None
     if not re.fullmatch(r"[1-9]\d{0,3}", text):
-        raise UsageError(f"--batch {text}: is `dynamic` or a number of clips")
+        raise UsageError(f"--batch {text}: expected `dynamic` or a number of clips")
     return int(text)
 
 

@@ -27,10 +27,10 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH",
-        help="Specs, and folders whose specs are all formatted; - formats standard input to standard output.",
+        help="Specs, or folders of specs; - formats standard input to standard output.",
     )  # fmt: skip
     output = parser.group("output")
     output.add_argument("--check", action="store_true", help="Write nothing; exit with 1 if a spec would change.")
@@ -62,7 +62,7 @@ def run(options: Options) -> int:
 def _format_input(options: Options) -> int:
     """Format standard input to standard output."""
     if len(options.paths) > 1:
-        raise UsageError("fmt -: standard input is formatted by itself; leave out the other paths")
+        raise UsageError("fmt -: cannot be combined with other paths")
     try:
         source = source_of(STDIN, sys.stdin.buffer.read(MAX_BYTES + 1))
         result = format_text(source.text, source.name)
@@ -104,7 +104,7 @@ def _files(paths: Sequence[str]) -> list[Path]:
     """Return the specs at some paths, each once.
 
     Raises:
-        UsageError: if a path is not there or holds no spec.
+        UsageError: if a path does not exist, or is a folder without specs.
     """
     found: dict[Path, None] = {}
     for name in paths:
@@ -123,7 +123,7 @@ def _files(paths: Sequence[str]) -> list[Path]:
 
 
 def _difference(before: str, after: str, path: Path | str) -> str:
-    """Return a unified diff; a removed byte order mark, which it cannot show, is named in words."""
+    """Return a unified diff, with a note for a removed byte order mark, which a diff does not show."""
     diff = unified_diff(_lines(before), _lines(after), str(path), str(path))
     return "".join(diff) or f"{path}: begins with a byte order mark\n"
 

@@ -17,7 +17,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("words", nargs="*", metavar="COMMAND", help="Command (default: all commands).")
 
 
@@ -29,7 +29,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Print the help of a command, or of all."""
+    """Print the help of a command, or the list of commands."""
     words = options.words
     if len(words) == 1:
         words = (*words, "--help")  # of `weights` and others that have actions

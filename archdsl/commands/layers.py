@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="Layer to show (default: list all layers).")
 
 

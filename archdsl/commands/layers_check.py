@@ -1,4 +1,4 @@
-"""`archdsl layers check`: added layers with values, against what they declare."""
+"""`archdsl layers check`: numerical tests of added layers against their declarations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OK, WRONG, SKIPPED = "ok", "wrong", "skipped"
 
 
 class Line(NamedTuple):
-    """One check of one layer."""
+    """The result of one check of a layer."""
 
     layer: str
     check: str
@@ -35,26 +35,24 @@ class Line(NamedTuple):
 
 
 EXAMPLES = (
-    ("layers check my_layers/silu.py", "Test the layers of a file; its template stands beside it."),
+    ("layers check my_layers/silu.py", "Test the layers of a file; its template is beside it."),
     (
         "layers check my_layers/silu.py --set hard=on --seed 7",
-        "Fix an attribute, and draw other cases.",
+        "Fix an attribute, and use other random cases.",
     ),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="Python file of a layer; its template stands beside it."
-    )
+    """Declare the command's arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="Python file of a layer; its template is beside it.")
     cases = parser.group("cases")
     cases.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", type=values.setting,
         help="Set an attribute of the layer in all cases; may be repeated.",
     )  # fmt: skip
     cases.add_argument(
-        "--seed", type=values.natural, default=0, metavar="N", help="Seed of the drawn cases (default: 0)."
+        "--seed", type=values.natural, default=0, metavar="N", help="Seed of the random test cases (default: 0)."
     )
     output = parser.group("output")
     output.add_argument("--json", action="store_true", help="Print JSON in place of text.")
@@ -71,7 +69,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Check the layers of some files. Exit 1 if one of them is wrong."""
+    """Check the layers of some files; return 1 if a check fails."""
     missing_packages("torch")
     lines = [line for file in options.files for line in _of_file(Path(file), options)]
     if options.json:
@@ -86,7 +84,7 @@ def run(options: Options) -> int:
 
 def _of_file(file: Path, options: Options) -> Iterator[Line]:
     if not file.is_file():
-        raise UsageError(f"{file}: no such file; name the Python file of a layer")
+        raise UsageError(f"{file}: no such file; expected the Python file of a layer")
     try:
         found = added_layers_of(file)
     except LayerError as error:
@@ -114,8 +112,8 @@ def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
         yield _wrong(cls.kind, "file", error)
         return
     if not drawn:
-        hint = "give values with --set NAME=VALUE, as in --set groups=2"
-        yield Line(cls.kind, "uses", WRONG, "no drawn values and inputs suit the layer", hint)
+        hint = "set attributes with --set NAME=VALUE, as in --set groups=2"
+        yield Line(cls.kind, "uses", WRONG, "the layer rejects all random attribute values and inputs", hint)
         return
     for name, check in {**ALONE, **NETWORKS}.items():
         yield _line(cls.kind, name, check, drawn)
@@ -149,11 +147,11 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
     known = [name for name in (*vars(Layer), *vars(AddedLayer)) if not name.startswith("_")]
     for name in vars(cls):
         if name in RENAMED:
-            yield Line(cls.kind, "names", OK, f"`{name}` is called `{RENAMED[name]}` now; `{name}` goes on working")
+            yield Line(cls.kind, "names", OK, f"`{name}` is called `{RENAMED[name]}` now; `{name}` is still accepted")
         if name not in known and not name.startswith("_") and name not in cls.attributes:
             hint = did_you_mean(name, [k for k in known if name not in k.split("_")])  # a whole word is no slip
             if hint.startswith("did you mean"):
-                yield Line(cls.kind, "names", WRONG, f"`{name}` is nothing that archdsl asks a layer for", hint)
+                yield Line(cls.kind, "names", WRONG, f"`{name}` is not a member of `Layer`, and has no effect", hint)
 
 
 def _fixed(cls: type[Layer], options: Options) -> Mapping[str, Any]:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("list", "List all bundled specs."),
-    ("list 'slowfast*' --json", "List those of a pattern, as JSON."),
+    ("list 'slowfast*' --json", "List the specs that match a pattern, as JSON."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "pattern", nargs="?", metavar="PATTERN",
         help="Part of a name or of a description, or a pattern of names such as 'swin3d_*' (default: all specs).",
@@ -42,7 +42,7 @@ def run(options: Options) -> int:
     pattern = options.pattern
     found = [{"name": n} | entry for n, entry in spec_index().items() if pattern is None or _matches(n, entry, pattern)]
     if not found:
-        raise UsageError(f"{pattern}: no bundled spec has this in its name or description; `archdsl list` shows all")
+        raise UsageError(f"{pattern}: matches no name or description of a bundled spec; `archdsl list` shows all")
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return 0

@@ -37,7 +37,7 @@ arch {name} extends {base}
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("name", metavar="NAME", help="Name of the network: NAME.arch is written, also below a folder.")
     start = parser.group("start")
     start.add_argument(
@@ -58,11 +58,11 @@ def run(options: Options) -> int:
     """Write a spec that checks and compiles.
 
     Raises:
-        UsageError: if there is such a file, NAME can be no name, or the variant's base cannot be extended from there.
+        UsageError: if the file exists, NAME is invalid, or the variant cannot extend its base from that folder.
     """
     path = Path(options.name.removesuffix(".arch") + ".arch")
     if not re.fullmatch(r"[A-Za-z_]\w*", path.stem):
-        raise UsageError(f"{path.stem}: is not a name; use letters, digits and _, as in my_model")
+        raise UsageError(f"{path.stem}: invalid name; use letters, digits and _, as in my_model")
     if path.exists():
         raise UsageError(f"{path}: exists already; choose another name")
     text = START.format(name=path.stem) if options.like is None else _variant(path, options.like)
@@ -77,7 +77,7 @@ def run(options: Options) -> int:
 
 
 def _variant(path: Path, like: str) -> str:
-    """Return a variant of a spec, with the number of its classes as a parameter if the spec has it.
+    """Return the text of a variant of a spec, which sets the number of classes if the spec has such a parameter.
 
     Raises:
         UsageError: if a spec at this path cannot extend it.

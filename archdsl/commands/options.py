@@ -1,4 +1,4 @@
-"""Options that several commands share: each group is a function that declares it and a record that holds it."""
+"""Options shared by several commands: for each group, a function that declares it, and a record of its values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
 
 SPEC = "Spec: a file, the name of a bundled spec (`archdsl list` shows them), or - for standard input."
-CLIP = "Size of the input clip: channels, frames, height, width, e.g. 3x16x112x112 (default: as the spec declares)."
-LIKE = "Set the parameters to what the published weights of SOURCE need, e.g. torchvision."
+CLIP = "Size of the input clip: channels, frames, height, width, e.g. 3x16x112x112 (default: the size in the spec)."
+LIKE = "Set the parameters to the values that published weights of SOURCE need, e.g. torchvision."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def spec_arguments(parser: Parser, *, like: bool = True, recipe: bool = False) -
 
 @dataclass(frozen=True, kw_only=True)
 class BaseOptions:
-    """The network that another one is compared with or made from."""
+    """The base network of a comparison or a transfer."""
 
     base: str
     base_settings: tuple[str, ...] = ()  # NAME=VALUE

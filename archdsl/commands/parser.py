@@ -1,4 +1,4 @@
-"""Reading a command line: which command it names, and the record of that command's options."""
+"""Parsing of a command line: the command, and the record of its options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Command(Protocol):
     Options: Any
 
     def arguments(self, parser: Parser) -> None:
-        """Declare what the command takes."""
+        """Declare the command's arguments."""
         ...
 
     def run(self, options: Any) -> int:
@@ -48,7 +48,7 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse's parser, which suggests the nearest option where one is misspelt."""
+    """An argument parser that suggests the most similar option for a misspelt one."""
 
     def __init__(self, name: str, examples: Sequence[tuple[str, str]]) -> None:
         lines = ["examples:", *(line for call, does in examples for line in (f"  # {does}", f"  archdsl {call}"))]
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         self._example = examples[0][0]
 
     def group(self, title: str) -> Any:
-        """Add a group of options, under a heading of its own in the help."""
+        """Add a group of options, with its own heading in the help."""
         return self.add_argument_group(title)
 
     def read(self, words: Sequence[str], cls: type[T]) -> T:
@@ -75,15 +75,15 @@ class Parser(argparse.ArgumentParser):
         return cls(**{k: _frozen(v) for k, v in vars(namespace).items()})
 
     def options(self) -> dict[str, argparse.Action]:
-        """Return the options by what they are called with."""
+        """Return the options by name, such as `--set`."""
         return self._option_string_actions
 
     def positionals(self) -> list[argparse.Action]:
-        """Return the arguments that are no options."""
+        """Return the positional arguments."""
         return self._positionals._group_actions
 
     def error(self, message: str) -> NoReturn:
-        """End the process with a message; an option that does not exist is what it is about, if there is one."""
+        """End the process with a message; if an option is unknown, the message is about it."""
         for word in self._words:
             name = word.split("=", 1)[0]
             if word == "--":
@@ -109,7 +109,7 @@ def _frozen(value: Any) -> Any:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the nearest of some names, or nothing."""
+    """Return `; did you mean …?` with the most similar of some names, or an empty string."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), n=1)
@@ -128,7 +128,7 @@ def read(words: Sequence[str]) -> tuple[Command, Any]:
 
 
 def find(words: Sequence[str]) -> str:
-    """Return the name of the command that a command line begins with, of one word or two."""
+    """Return the name of the command at the start of a command line, of one or two words."""
     first = words[0] if words else ""
     if first in ("-h", "--help"):
         _end(overview())
@@ -159,7 +159,7 @@ def _meant(first: str, rest: Sequence[str]) -> str:
 
 
 def _family(first: str, action: str) -> NoReturn:
-    """End with the help of a family of commands, or with what is wrong about the second word."""
+    """End the process with the help of a family of commands, or with an error about the second word."""
     actions = {n.split()[1]: s for n, s in SUMMARIES.items() if n.startswith(f"{first} ")}
     usage = f"usage: archdsl {first} [-h] ACTION …"
     if action in ("-h", "--help"):
@@ -183,7 +183,7 @@ def _rows(commands: dict[str, str]) -> list[str]:
 
 
 def load(name: str) -> Command:
-    """Return the module of a command; only its own imports are paid for."""
+    """Import the module of a command, and no other."""
     return cast("Command", import_module(f"archdsl.commands.{name.replace(' ', '_')}"))
 
 

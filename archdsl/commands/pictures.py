@@ -1,4 +1,4 @@
-"""Diagrams in files, and the options of how they are drawn."""
+"""Writing of diagrams to files, and the options for their appearance."""
 
 from __future__ import annotations
 

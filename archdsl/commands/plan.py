@@ -1,4 +1,4 @@
-"""`archdsl plan`: memory and time of training, and the fastest way that fits."""
+"""`archdsl plan`: estimates of memory and time of training, and the fastest settings that fit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="SPEC", help=SPEC)
     spec_arguments(parser)
     _machine_arguments(parser)
@@ -55,12 +55,12 @@ def arguments(parser: Parser) -> None:
     training.add_argument(
         "--precision", choices=PRECISIONS, default="bf16", help="Precision of the computation (default: bf16)."
     )
-    training.add_argument("--optimizer", choices=OPTIMIZERS, help="Optimiser (default: that of the recipe).")
+    training.add_argument("--optimizer", choices=OPTIMIZERS, help="Optimizer (default: that of the recipe).")
     training.add_argument(
         "--videos",
         type=values.positive,
         metavar="N",
-        help="Number of videos in an epoch; predicts hours of training.",
+        help="Number of videos per epoch; adds the hours of training.",
     )
     training.add_argument(
         "--epochs", type=values.positive, metavar="N", help="Number of epochs (default: that of the recipe)."
@@ -112,7 +112,7 @@ class Options(SpecOptions):
 
 
 def run(options: Options) -> int:
-    """Print the plan of a spec; exit 1 if nothing fits."""
+    """Print the plan of a spec; return 1 if no choice fits."""
     analysis = analysed(options.spec, options)
     plan, epochs = planned(analysis, options)
     if options.json:
@@ -130,15 +130,15 @@ def run(options: Options) -> int:
 
 
 def planned(analysis: Analysis, options: Options) -> tuple[Plan, float]:
-    """Return the plan that the options ask for, and the number of epochs.
+    """Return the plan for the options, and the number of epochs.
 
     Raises:
-        UsageError: for options that do not go together.
+        UsageError: for contradicting options.
     """
     recipe = analysis.network.recipe
     gpu = GPUS[options.gpu]
     if options.precision == "bf16" and not gpu.bfloat16:
-        raise UsageError(f"--precision bf16: a {gpu.name} has no bfloat16; fp16 and fp32 are possible")
+        raise UsageError(f"--precision bf16: the {gpu.name} does not support bfloat16; use fp16 or fp32")
     if options.gpus > options.gpus_per_node and options.gpus % options.gpus_per_node:
         raise UsageError(
             f"--gpus {options.gpus}: no whole number of nodes with {options.gpus_per_node} GPUs each;"
@@ -146,7 +146,9 @@ def planned(analysis: Analysis, options: Options) -> tuple[Plan, float]:
         )
     limits = Limits(options.memory or gpu.memory, options.reserve)
     if limits.usable <= 0:
-        raise UsageError(f"--reserve {size_text(limits.reserve)}: leaves nothing of {size_text(limits.memory)}")
+        raise UsageError(
+            f"--reserve {size_text(limits.reserve)}: must be below the GPU's memory, {size_text(limits.memory)}"
+        )
     machine = Machine(gpu, options.gpus, options.gpus_per_node, options.efficiency)
     precision = Precision(half=options.precision != "fp32", cuda=True)
     setup = Setup(machine, _optimizer(recipe, options), precision, limits, options.batch)

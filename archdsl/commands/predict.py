@@ -1,4 +1,4 @@
-"""`archdsl predict`: videos classified with a trained module."""
+"""`archdsl predict`: classification of videos with a trained module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video file.")
     model = parser.group("model")
     model.add_argument("--run", metavar="RUN", help="Folder of `archdsl train` (default: the run trained last).")
@@ -42,7 +42,7 @@ class Options(ViewOptions, EngineOptions):
 
 
 def run(options: Options) -> int:
-    """Print the most probable classes of each video; exit 1 if a video cannot be read."""
+    """Print the most probable classes of each video; return 1 if a video cannot be read."""
     check_packages()
     from archdsl.train.data.videos import VideoError
     from archdsl.train.predict import predict

@@ -19,7 +19,7 @@ RUNS = Path("runs")
 
 
 def check_packages() -> None:
-    """Raise EnvironmentFault where the packages for training are not installed."""
+    """Raise EnvironmentFault if packages for training are not installed."""
     from importlib.util import find_spec
 
     missing = [name for name in ("torch", "lightning", "av", "matplotlib") if find_spec(name) is None]
@@ -28,21 +28,21 @@ def check_packages() -> None:
 
 
 def is_first() -> bool:
-    """Return whether this is the first of the processes of a run, the one that writes and prints."""
+    """Return True in the first process of a run, which writes files and prints."""
     from archdsl.train.fit import rank_of
 
     return rank_of() == 0
 
 
 def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
-    """Return a run that was trained and its folder; it is carried out on one device unless the options say otherwise.
+    """Return a trained run and its folder; it uses one device unless the options set another number.
 
     Args:
-        folder: of the run; the run that was trained last, if None.
-        options: how to carry it out.
+        folder: the folder of the run; None for the run trained last.
+        options: engine settings that override those of the run.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if the run does not exist.
         DataError: if its files are damaged.
     """
     from archdsl.train.run import load_run
@@ -58,14 +58,12 @@ def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
 def _latest() -> Path:
     found = sorted(RUNS.glob("*/weights.safetensors"), key=lambda p: p.stat().st_mtime)
     if not found:
-        raise UsageError(
-            "there is no trained run in runs/; name one with --run, or train one: archdsl train SPEC --data …"
-        )
+        raise UsageError("no trained run in runs/; choose one with --run, or train one: archdsl train SPEC --data …")
     return found[-1].parent
 
 
 def views_of(options: ViewOptions, run: Run, *, shuffle_frames: bool = False) -> Views:
-    """Return the views of each video: as many as the options or the recipe ask for."""
+    """Return the views of each video, from the options or else the recipe."""
     from archdsl.train.evaluate import Views
 
     recipe = run.recipe

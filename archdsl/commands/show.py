@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("show slowfast_r50", "Print a bundled spec."),
-    ("show slowfast_r50 > my_slowfast.arch", "Copy it, to change it."),
+    ("show slowfast_r50 > my_slowfast.arch", "Copy a bundled spec to a file, to edit it."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="NAME", help="Name of a bundled spec (`archdsl list` shows them), or a file.")
 
 

@@ -28,7 +28,7 @@ def whole_network(network: Network, stage: str, without: Sequence[str], target: 
 
 
 def _lowered(network: Network, without: Sequence[str], target: str) -> Iterator[str]:
-    """A line for each pass, then one for each layer."""
+    """Yield a line for each pass, then one for each layer."""
     from archdsl.ir.verify import verify
     from archdsl.targets.torch.lower import PASSES, lowered_with_counts
 
@@ -42,7 +42,7 @@ def _lowered(network: Network, without: Sequence[str], target: str) -> Iterator[
 
 
 def _tree(part: object, depth: int, name: str = "") -> Iterator[str]:
-    """One line for each node of a syntax tree, those inside it indented."""
+    """Yield one line for each node of a syntax tree, indented by depth."""
     indent = "  " * depth + (f"{name}: " if name else "")
     if isinstance(part, Syntax):
         fields = {k: v for k, v in vars(part).items() if k != "span"}

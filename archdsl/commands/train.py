@@ -1,4 +1,4 @@
-"""`archdsl train`: a spec and videos become a trained module."""
+"""`archdsl train`: training of the module of a spec on videos."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("train slowfast_r50 --data videos/ --epochs 30 --lr 0.05 --gpus 8", "Train on 8 GPUs."),
-    ("train --resume runs/slowfast_r50-1", "Go on from the last checkpoint of a run."),
+    ("train --resume runs/slowfast_r50-1", "Resume a run from its last checkpoint."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", nargs="?", metavar="SPEC", help=SPEC.replace(", or - for standard input", ""))
     _video_arguments(parser)
     spec_arguments(parser, recipe=True)
@@ -38,10 +38,10 @@ def arguments(parser: Parser) -> None:
     output.add_argument(
         "-o", "--output", metavar="RUN", help="New folder to write (default: runs/NAME-1, runs/NAME-2 and so on)."
     )
-    output.add_argument("--resume", metavar="RUN", help="Go on from the last checkpoint of a run.")
+    output.add_argument("--resume", metavar="RUN", help="Resume a run from its last checkpoint.")
     output.add_argument(
         "--save-every", type=values.count, metavar="STEPS",
-        help="Number of steps between checkpoints (default: only one at the end of each epoch).",
+        help="Number of steps between checkpoints (default: one checkpoint per epoch).",
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def _video_arguments(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--videos", type=values.count, default=80, metavar="N",
-        help="Number of videos of each class, with `--data synthetic` (default: 80).",
+        help="Number of videos per class with `--data synthetic` (default: 80).",
     )  # fmt: skip
 
 
@@ -68,11 +68,11 @@ def _optimisation_arguments(parser: Parser) -> None:
     group.add_argument("--epochs", type=values.positive, metavar="N", help="Number of epochs: --recipe epochs=N.")
     group.add_argument("--lr", type=values.rate, metavar="RATE", help="Peak learning rate: --recipe lr=RATE.")
     group.add_argument(
-        "--batch", type=values.count, metavar="CLIPS", help="Number of clips of a step, over all devices (default: 16)."
+        "--batch", type=values.count, metavar="CLIPS", help="Batch size in clips, over all devices (default: 16)."
     )
     group.add_argument(
         "--accumulate", type=values.count, metavar="N",
-        help="Number of parts that each device computes its share of a step in (default: 1).",
+        help="Number of gradient accumulation steps (default: 1).",
     )  # fmt: skip
     group.add_argument("--seed", type=values.natural, default=0, metavar="N", help="Seed of the run (default: 0).")
     group.add_argument(
@@ -89,7 +89,7 @@ def _weight_arguments(parser: Parser) -> None:
         help="Code base whose tensor names the checkpoint has (default: archdsl).",
     )  # fmt: skip
     group.add_argument(
-        "--weights-spec", metavar="SPEC", help="Network that the checkpoint is of (default: SPEC as published)."
+        "--weights-spec", metavar="SPEC", help="Spec of the checkpoint's network (default: SPEC as published)."
     )
 
 
@@ -101,7 +101,7 @@ def _engine_arguments(parser: Parser) -> None:
     engine_arguments(group)
     group.add_argument(
         "--strategy", choices=STRATEGIES,
-        help="Keep all weights on each device (ddp, the default), or shard them (fsdp).",
+        help="Replicate all weights on each device (ddp, the default), or shard them (fsdp).",
     )  # fmt: skip
     group.add_argument(
         "--checkpointing", choices=CHECKPOINTINGS,
@@ -134,34 +134,34 @@ def run(options: Options) -> int:
 
 
 def expanded(options: Options) -> Options:
-    """Return the options with --epochs, --lr and --gpus replaced by what they stand for.
+    """Return the options with --epochs, --lr and --gpus replaced by the options that they abbreviate.
 
     Raises:
-        UsageError: if an option is given twice, in two ways.
+        UsageError: if an option and its abbreviation are both set.
     """
     recipe = options.recipe
     named = {text.split("=")[0].strip() for text in recipe}
     for name, value in (("epochs", options.epochs), ("lr", options.lr)):
         if value is not None and name in named:
-            raise UsageError(f"--{name} {value}: --recipe {name}=… sets the same; leave one of them out")
+            raise UsageError(f"--{name} {value}: --recipe {name}=… sets the same; omit one of them")
         recipe += (f"{name}={value}",) * (value is not None)
     devices, device = options.devices, options.device
     if options.gpus is not None:
         if devices is not None:
-            raise UsageError(f"--gpus {options.gpus}: --devices {devices} sets the same; leave one of them out")
+            raise UsageError(f"--gpus {options.gpus}: --devices {devices} sets the same; omit one of them")
         if device == "cpu":
-            raise UsageError(f"--gpus {options.gpus}: --device cpu uses no GPU; leave one of them out")
+            raise UsageError(f"--gpus {options.gpus}: --device cpu uses no GPU; omit one of them")
         devices, device = options.gpus, "cuda"
     return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device)
 
 
 def _check_alone(options: Options) -> None:
-    """Raise UsageError if --resume is given with options, which count when a run begins."""
+    """Raise UsageError if --resume is combined with options of a new run."""
     names = {"spec": "spec", "settings": "--set", "weights_from": "--from"}
     changed = [f.name for f in fields(options) if f.name != "resume" and getattr(options, f.name) != f.default]
     if changed:
         given = " and ".join(names.get(name, f"--{name.replace('_', '-')}") for name in changed)
-        raise UsageError(f"train: --resume goes on as the run began; leave out {given}")
+        raise UsageError(f"train: --resume uses the settings of the run; omit {given}")
 
 
 def _resume(folder: Path) -> int:
@@ -175,7 +175,7 @@ def _resume(folder: Path) -> int:
         raise DataError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
     if is_first():
         there = (folder / LAST).exists()
-        print(f"{folder}: goes on from {LAST}" if there else f"{folder}: has no checkpoint yet and begins anew")
+        print(f"{folder}: resuming from {LAST}" if there else f"{folder}: has no checkpoint; starting again")
     return _train(run, folder, split, resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The start of a training run: its network, folder, videos and initial weights, from the options."""
+"""Preparation of a training run from the options: network, folder, videos and initial weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SYNTHETIC = "synthetic"
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """A run that can begin."""
+    """A prepared run."""
 
     run: Run
     folder: Path
@@ -42,17 +42,19 @@ class Start:
 
 
 def begin(options: Options) -> Start:
-    """Return the run that the options ask for; nothing is written but synthetic videos.
+    """Prepare the run of the options; only synthetic videos are written.
 
     Raises:
         SpecError: if the spec or the weights have errors.
-        UsageError: for options that cannot be.
+        UsageError: for invalid options.
         DataError: if the videos cannot be used.
     """
     if options.spec is None or options.data is None:
-        raise UsageError("train: name a spec and --data, or --resume RUN")
+        raise UsageError("train: expected SPEC and --data, or --resume RUN")
     if options.spec == "-":
-        raise UsageError("train: the spec is read again by each process; save it to a file")
+        raise UsageError(
+            "train: the spec cannot come from standard input, since each process reads it; save it to a file"
+        )
     plain = analysed(options.spec, options)  # its errors come before videos are looked for
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
@@ -74,13 +76,13 @@ def begin(options: Options) -> Start:
 
 
 def engine_of(options: Options) -> Engine:
-    """Return how a run is carried out."""
+    """Return the engine settings of a run."""
     given = {f.name: getattr(options, f.name) for f in fields(Engine)}
     return Engine(**{name: value for name, value in given.items() if value is not None})
 
 
 def _folder(options: Options, name: str) -> Path:
-    """Return the run's folder, a new one; other processes of the run learn of it by the environment."""
+    """Return a new folder for the run; it is passed to other processes of the run by an environment variable."""
     if options.output is not None:
         folder = Path(options.output)
     else:
@@ -88,13 +90,11 @@ def _folder(options: Options, name: str) -> Path:
         if known and not is_first():  # a process that the first one has started
             return Path(known)
         if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
-            raise UsageError(
-                "train: processes that are started side by side have to agree: name the run's folder with -o"
-            )
+            raise UsageError("train: with several processes, set the folder of the run with -o")
         number = next(n for n in range(1, 1_000_000) if not (RUNS / f"{name}-{n}").exists())
         folder = RUNS / f"{name}-{number}"
     if is_first() and (folder / "run.json").exists():
-        raise UsageError(f"{folder}: has a run already; `archdsl train --resume {folder}` goes on with it")
+        raise UsageError(f"{folder}: has a run already; `archdsl train --resume {folder}` resumes it")
     os.environ["ARCHDSL_RUN"] = str(folder)
     return folder
 
@@ -118,7 +118,7 @@ def _synthetic(options: Options, folder: Path) -> Data:
 
 
 def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
-    """Return the recipe for synthetic videos, but for what the user has set."""
+    """Return the recipe for synthetic videos, overridden by the user's settings."""
     named = {text.split("=")[0].strip() for text in options.recipe}
     try:
         return recipe.replace(**{k: v for k, v in synthetic.RECIPE.items() if k not in named})
@@ -127,7 +127,7 @@ def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
 
 
 def _with_classes(options: Options, plain: Analysis, count: int) -> Options:
-    """Return the options with as many classes of the head as the videos have, unless the user has set the number."""
+    """Return the options with the head's number of classes set to that of the videos, unless the user has set it."""
     values, network = plain.parameters, plain.network
     if any(s.split("=")[0].strip() == "classes" for s in options.settings):
         if values["classes"] != count:

@@ -30,7 +30,7 @@ def data_arguments(group: Any) -> None:
         "--root", metavar="DIR", help="Folder that the paths of lists are relative to (default: that of the list)."
     )
     group.add_argument(
-        "--classes", metavar="FILE", help="File with the name of each class on a line, for lists that number them."
+        "--classes", metavar="FILE", help="File with one class name per line, for lists with class indices."
     )
 
 
@@ -50,16 +50,16 @@ def engine_arguments(group: Any) -> None:
     """Declare the options for devices, precision and data loading."""
     group.add_argument(
         "--devices", type=values.count, metavar="N",
-        help="Number of GPUs, or of processes on a CPU, of each node (default: 1).",
+        help="Number of GPUs, or of processes on a CPU, per node (default: 1).",
     )  # fmt: skip
     group.add_argument(
         "--nodes", type=values.count, metavar="M", help="Number of nodes, under torchrun or SLURM (default: 1)."
     )
-    group.add_argument("--device", choices=DEVICES, help="Where to compute (default: on a GPU if there is one).")
-    group.add_argument("--precision", choices=PRECISIONS, help="Precision of the computation (default: fp32).")
+    group.add_argument("--device", choices=DEVICES, help="Device to compute on (default: auto, a GPU if available).")
+    group.add_argument("--precision", choices=PRECISIONS, help="Precision of training and inference (default: fp32).")
     group.add_argument(
         "--workers", type=values.natural, metavar="N",
-        help="Number of processes that read videos, for each device (default: 2).",
+        help="Number of processes that read videos, per device (default: 2).",
     )  # fmt: skip
     group.add_argument("--decoder", choices=DECODERS, help="Decoder of videos (default: auto, the fastest installed).")
 
@@ -79,10 +79,10 @@ def view_arguments(parser: Parser) -> None:
     group = parser.group("weights and views")
     group.add_argument("--weights", metavar="FILE", help="Weights to load (default: those of the last epoch).")
     group.add_argument(
-        "--clips", type=values.count, metavar="N", help="Number of clips of each video (default: that of the recipe)."
+        "--clips", type=values.count, metavar="N", help="Number of clips per video (default: that of the recipe)."
     )
     group.add_argument(
-        "--crops", type=int, choices=(1, 3), help="Number of crops of each clip (default: that of the recipe)."
+        "--crops", type=int, choices=(1, 3), help="Number of crops per clip (default: that of the recipe)."
     )
     parser.group("output").add_argument("--json", action="store_true", help="Print JSON in place of text.")
 

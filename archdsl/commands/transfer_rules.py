@@ -36,7 +36,7 @@ def rule_arguments(parser: Parser) -> None:
     rules = parser.group("rules")
     rules.add_argument(
         "--inflate", choices=(AVERAGE, CENTRE), default=AVERAGE,
-        help="Inflate a filter of one frame over all frames (average, the default), or put it at the centre.",
+        help="Inflate filters of one frame by averaging over all frames (default), or into the centre frame.",
     )  # fmt: skip
     rules.add_argument(
         "--width", choices=(REPEAT, NEW), default=REPEAT,
@@ -50,7 +50,7 @@ def rule_arguments(parser: Parser) -> None:
         "--new", action="append", default=[], metavar="PATTERN",
         help="Initialise the tensors of these names, e.g. 'head.*'; may be repeated.",
     )  # fmt: skip
-    rules.add_argument("--strict", action="store_true", help="Exit with 1 if a tensor is new or not used.")
+    rules.add_argument("--strict", action="store_true", help="Exit with 1 if a tensor is new or unused.")
     parser.group("report").add_argument("--json", action="store_true", help="Print JSON in place of text.")
 
 
@@ -59,7 +59,7 @@ def planned(base: Analysis, variant: Analysis, options: RuleOptions) -> Transfer
 
     Raises:
         SpecError: if a map of names between the two specs has errors.
-        UsageError: if the rules cannot be.
+        UsageError: if the rules are invalid.
     """
     rules = Rules(options.inflate, options.width, options.depth, options.new)
     try:

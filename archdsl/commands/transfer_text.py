@@ -54,7 +54,7 @@ def _key(entry: Entry) -> tuple[str, str]:
 
 
 def _origin(entry: Entry) -> str:
-    """Return the part of its name that is another one in the base, as text."""
+    """Return the difference between a tensor's name and its name in the base, as text."""
     ours, theirs = (re.sub(r"(?<=\.)\d+(?=\.)", "{i}", name).split(".") for name in (entry.name, entry.base))
     while ours and theirs and ours[-1] == theirs[-1]:
         ours.pop()

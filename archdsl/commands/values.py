@@ -1,4 +1,4 @@
-"""Values of options: each function reads the text of one, and says what was expected where it is something else."""
+"""Values of options: each function parses a text, or raises an error that names the expected form."""
 
 from __future__ import annotations
 

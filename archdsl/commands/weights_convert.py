@@ -1,4 +1,4 @@
-"""`archdsl weights convert`: checkpoints of other code bases into modules of archdsl, and back."""
+"""`archdsl weights convert`: conversion of checkpoints between archdsl and other code bases."""
 
 from __future__ import annotations
 
@@ -36,20 +36,23 @@ HEAD_SEED = 0  # of a head that a checkpoint lacks
 EXAMPLES = (
     (
         "weights convert slowfast_r50 SLOWFAST_8x8_R50.pyth --from pytorchvideo -o slowfast.safetensors",
-        "Make a published checkpoint loadable by the module of a spec.",
+        "Convert a published checkpoint for the module of a spec.",
     ),
     (
         "weights convert slowfast_r50 slowfast.safetensors --from archdsl --to mmaction2 -o theirs.safetensors",
-        "Give the weights of archdsl the names of another code base.",
+        "Convert weights of archdsl to the tensor names of another code base.",
     ),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="SPEC", help=SPEC)
     parser.add_argument(
-        "checkpoints", nargs="+", metavar="CHECKPOINT", help="Checkpoint to read; of several, each as NAME=FILE."
+        "checkpoints",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="Checkpoint to read; several checkpoints as NAME=FILE each.",
     )
     spec_arguments(parser, like=False)
     names = parser.group("tensor names")
@@ -117,7 +120,7 @@ def run(options: Options) -> int:
 
 
 def _like(options: Options, files: Sequence[tuple[str, str]]) -> str | None:
-    """Return the source whose network weights of archdsl are of: that of `--to`, if their files say so."""
+    """Return the source that the network of the weights was adapted to, from the metadata of their files."""
     from archdsl.weights.reading import metadata_of
 
     if options.to == OWN:
@@ -136,24 +139,24 @@ def _like(options: Options, files: Sequence[tuple[str, str]]) -> str | None:
 
 
 def _files(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the checkpoints, each with the name that it was given, or with none if it is the only one."""
+    """Return the checkpoints with their names; a single one may have no name."""
     if len(texts) == 1 and Path(texts[0]).exists():
         return [("", texts[0])]
     files: list[tuple[str, str]] = []
     for text in texts:
         match = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
         if match is None and len(texts) > 1:
-            raise UsageError(f"{text}: of several checkpoints each has a name, as in rgb=FILE flow=FILE")
+            raise UsageError(f"{text}: several checkpoints need names, as in rgb=FILE flow=FILE")
         files.append((match[1], match[2]) if match is not None else ("", text))
     names = [name for name, _ in files]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{twice[0]}=…: a second checkpoint of this name")
+        raise UsageError(f"{twice[0]}=…: two checkpoints have this name")
     return files
 
 
 def _metadata(analysis: Analysis, options: Options) -> dict[str, str]:
-    """Return what the file says of itself."""
+    """Return the metadata of the safetensors file."""
     return {
         "format": "pt",  # what other readers of safetensors look for
         "spec": analysis.network.name,

@@ -1,4 +1,4 @@
-"""`archdsl weights plan`: how each tensor of a variant is made from those of a base network."""
+"""`archdsl weights plan`: the origin of each tensor of a variant in a base network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
 
 EXAMPLES = (
-    ("weights plan slowfast_r50 my_slowfast.arch", "Show how the weights of a variant are made."),
-    ("weights plan resnet50 c2d_r50 --strict", "Exit with 1 if a tensor is new or not used."),
+    ("weights plan slowfast_r50 my_slowfast.arch", "Show how the weights of a variant are initialised."),
+    ("weights plan resnet50 c2d_r50 --strict", "Exit with 1 if a tensor is new or unused."),
 )
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     pair_arguments(parser, VARIANT, like=False)
     rule_arguments(parser)
 

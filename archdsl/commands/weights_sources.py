@@ -1,4 +1,4 @@
-"""`archdsl weights sources`: the published checkpoints that fit a spec."""
+"""`archdsl weights sources`: the sources of published checkpoints for a spec."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument("spec", metavar="SPEC", help=SPEC)
     spec_arguments(parser, like=False)
 
@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     name = analysis.network.name
     maps = all_maps(analysis.program, FileLibrary())
     if not maps:
-        print(f"{name}: there is no map of names for it; `weights/` beside the spec is the place for one")
+        print(f"{name}: no weight map; add one to `weights/` beside the spec")
         return 0
     print(f"{name} takes the weights of")
     faults: list[Diagnostic] = []

@@ -1,4 +1,4 @@
-"""`archdsl weights transfer`: the weights of a variant, made from those of a base network."""
+"""`archdsl weights transfer`: transfer of the weights of a base network to a variant."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXAMPLES = (
 
 
 def arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     base_arguments(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="Checkpoint of BASE.")
     parser.add_argument("spec", nargs="?", metavar="SPEC", help=VARIANT)
@@ -57,7 +57,7 @@ def arguments(parser: Parser) -> None:
     output = parser.group("output")
     output.add_argument("-o", "--output", required=True, metavar="FILE.safetensors", help=OUTPUT)
     output.add_argument(
-        "--seed", type=natural, default=0, metavar="N", help="Seed of tensors that are initialised (default: 0)."
+        "--seed", type=natural, default=0, metavar="N", help="Seed for the initialisation of new tensors (default: 0)."
     )
 
 
@@ -119,7 +119,7 @@ def _write(options: Options, output: Path, variant: Analysis, names: Plan, found
 
 
 def _variant(options: Options, base: Analysis) -> Analysis:
-    """Return the variant, with what the checkpoint's source needs of it if that has a map for it, too."""
+    """Return the variant, adapted to the checkpoint's source if that has a map for the variant."""
     spec = options.spec or options.base
     analysis = analysed(spec, options)
     if base.like is None:

@@ -530,7 +530,7 @@ def test_explain(shell: Shell, code: str) -> None:
 def test_explain_unknown(shell: Shell, code: str) -> None:
     ran = shell("explain", code)
     assert ran.code == 2
-    assert ran.err.startswith("archdsl: no fault has the code")
+    assert ran.err.startswith("archdsl: unknown code")
     assert ran.err.count("\n") == 1
 
 

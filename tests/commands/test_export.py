@@ -122,12 +122,12 @@ def test_weights_that_are_too_many_for_onnx(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["-o", "made.bin"], 2, "made.bin: its name has to end in .onnx (onnx) or .pt2 (torch-export)"),
+        (["-o", "made.bin"], 2, "made.bin: expected a name that ends in .onnx (onnx) or .pt2 (torch-export)"),
         (["-o", "made.pt2", "--format", "onnx"], 2, "made.pt2: --format onnx writes files such as made.onnx"),
-        (["-o", "made.onnx", "--batch", "0"], 2, "--batch 0: is `dynamic` or a number of clips"),
+        (["-o", "made.onnx", "--batch", "0"], 2, "--batch 0: expected `dynamic` or a number of clips"),
         (["-o", "made.onnx", "--from", "torchvision"], 2, "name them with --weights FILE"),
         (["-o", "made.onnx", "--weights", "none.safetensors"], 2, "none.safetensors: no such file"),
-        (["-o", "made.onnx", "--weights", "other.safetensors"], 1, "the weights do not fit the network"),
+        (["-o", "made.onnx", "--weights", "other.safetensors"], 1, "the weights do not match the network"),
         (["-o", "made.onnx", "--weights", "other.safetensors", "--from", "x"], 1, "no weight map of `x`"),
     ],
 )

@@ -97,12 +97,12 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["compile", "tiny.arch", "--max-activation", "950KiB", "--batch", "4"]) == 0
     told = capsys.readouterr().out
     assert "4 clips: " in told
-    assert "computed again: one, two, " in told
+    assert "checkpointed: one, two; " in told
     text = Path("tiny.py").read_text("utf-8")
     assert "archdsl compile tiny.arch --max-activation 950KiB --batch 4\n" in text
     assert "return [self.one, self.two]" in text
     assert main(["compile", "tiny.arch", "--max-activation", "1GiB", "--batch", "4", "--force"]) == 0
-    assert "nothing has to be computed again" in capsys.readouterr().out
+    assert "no checkpointing needed" in capsys.readouterr().out
     assert '"fit"' not in Path("tiny.py").read_text("utf-8")
 
 

@@ -384,7 +384,7 @@ def test_a_setup_that_does_not_fit_suggests_one_that_does(spec: str, capsys: pyt
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--gpu", "v100"], "a V100 SXM2 32GB has no bfloat16; fp16 and fp32 are possible"),
+        (["--gpu", "v100"], "the V100 SXM2 32GB does not support bfloat16; use fp16 or fp32"),
         (["--gpus", "12"], "no whole number of nodes with 8 GPUs each"),
         (["--memory", "1GiB"], "leaves nothing of 1 GiB"),
     ],
