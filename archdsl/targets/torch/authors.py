@@ -21,7 +21,7 @@ from archdsl.layers.guards import (
     Fault,
     Guard,
     Returned,
-    found,
+    described,
     is_printable,
     is_whole,
     line_of_class,
@@ -210,17 +210,17 @@ def _members(cls: type[Op[Any]]) -> tuple[Fault, str]:
 
 def _saved(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, SavedForBackward):
-        return found(value)
+        return described(value)
     wrong = [n for n in ("own", "once") if not is_whole(getattr(value, n)) or int(getattr(value, n)) < 0]
-    return f"`{wrong[0]}` of {found(getattr(value, wrong[0]))}" if wrong else ""
+    return f"`{wrong[0]}` of {described(getattr(value, wrong[0]))}" if wrong else ""
 
 
 def _element_size(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if is_whole(value) and int(value) in (1, 2, 4, 8) else found(value)
+    return "" if is_whole(value) and int(value) in (1, 2, 4, 8) else described(value)
 
 
 def _layout(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if value in ANY_LAYOUT else found(value)
+    return "" if value in ANY_LAYOUT else described(value)
 
 
 def _accepted(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
@@ -229,14 +229,14 @@ def _accepted(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
 
 def _variables(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, dict):
-        return found(value)
+        return described(value)
     for name, item in cast("dict[Any, Any]", value).items():
         if not isinstance(name, str) or not name.isidentifier():
             return f"{name!r} as the name of a variable"
         if name == "layer":
             return "`layer`, which is what the template calls the submodule"
         if not is_printable(item):
-            return f"`{name}` as {found(item)}"
+            return f"`{name}` as {described(item)}"
     return ""
 
 
@@ -244,21 +244,21 @@ def _texts(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if isinstance(value, dict):
         items = [i for pair in cast("dict[Any, Any]", value).items() for i in pair]
         return "" if all(isinstance(i, str) for i in items) else f"{value!r}"
-    return found(value)
+    return described(value)
 
 
 def _names(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     fine = isinstance(value, frozenset) and all(isinstance(n, str) for n in cast("frozenset[Any]", value))
-    return "" if fine else found(value)
+    return "" if fine else described(value)
 
 
 def _table(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
-    return "" if isinstance(value, dict) else found(value)
+    return "" if isinstance(value, dict) else described(value)
 
 
 def _key(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, tuple):
-        return found(value)
+        return described(value)
     try:
         hash(cast("tuple[Any, ...]", value))
     except TypeError:
