@@ -109,8 +109,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--max-activation", "8GiB"], 2, "--max-activation and --batch go together"),
-        (["--batch", "8"], 2, "--max-activation and --batch go together"),
+        (["--max-activation", "8GiB"], 2, "--max-activation and --batch need each other"),
+        (["--batch", "8"], 2, "--max-activation and --batch need each other"),
         (["--max-activation", "1kB", "--batch", "8"], 1, "tiny.arch: activations of 8 clips take"),
         (["--max-activation", "8G", "--batch", "8"], 2, "'8G' is not a size of memory, as in 8GiB or 500MB"),
         (["--max-activation", "8GiB", "--batch", "0"], 2, "'0' is not a whole number from 1"),

@@ -386,7 +386,7 @@ def test_a_setup_that_does_not_fit_suggests_one_that_does(spec: str, capsys: pyt
     [
         (["--gpu", "v100"], "the V100 SXM2 32GB does not support bfloat16; use fp16 or fp32"),
         (["--gpus", "12"], "no whole number of nodes with 8 GPUs each"),
-        (["--memory", "1GiB"], "leaves nothing of 1 GiB"),
+        (["--memory", "1GiB"], "must be below the GPU's memory, 1 GiB"),
     ],
 )
 def test_options_that_do_not_go_together(

@@ -675,7 +675,7 @@ FAULTS = {
         ("label,start\nx,1\n", r"l\.csv:1: no column for the videos"),
         ("label,youtube_id\nx,1\n", "time_start and time_end"),
         ('a.mp4,x\n"b.mp4,y\n', r"l\.csv:2: .*quote"),
-        ("", "lists no videos"),
+        ("", "the list is empty"),
         ("gone.mp4,x\ngone2.mp4,y\n", r"l\.csv:1: no such file: .*gone\.mp4.*--root"),
         (b"a.mp4,x\nb.mp4,\xff\n", r"l\.csv:2: is not UTF-8"),
         (b"a.mp4,x\n\0\0\n", r"l\.csv:2: is not text"),

@@ -512,7 +512,7 @@ def test_weights_come_along_and_the_backbone_can_stay(spec: Path, videos: Path, 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["SPEC"], "name a spec and --data"),
+        (["SPEC"], "expected SPEC and --data"),
         (["SPEC", "--data", "nowhere"], "nowhere"),
         (["SPEC", "--data", "VIDEOS", "--batch", "9", "--accumulate", "2"], "--batch 9"),
         (["SPEC", "--data", "VIDEOS", "--set", "classes=3"], "the videos have 2 classes"),

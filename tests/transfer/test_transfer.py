@@ -638,7 +638,7 @@ def test_plan_as_text(capsys: pytest.CaptureFixture[str]) -> None:
         "inflated\n"
         "  stem.conv.weight  4×3×1×3×3 → 6×3×3×3×3  output channels repeated 1 to 2 times; 1 → 3 frames, averaged\n\n"
         "repeated\n"
-        "  stem.bn.{weight,bias,running_mean,running_var}  4 → 6  output channels each 1 to 2 times\n\n"
+        "  stem.bn.{weight,bias,running_mean,running_var}  4 → 6  output channels repeated 1 to 2 times\n\n"
         "copied\n"
         "  stem.bn.num_batches_tracked\n\n"
         "not used of net\n"

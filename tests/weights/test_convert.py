@@ -138,7 +138,7 @@ def test_a_metric_beside_the_model_is_reported(arch: Architecture) -> None:
     tensors = {f"model.{n}": t for n, t in checkpoint_of(arch).items()} | {"accuracy.total": torch.tensor(3)}
     with pytest.raises(archdsl.SpecError, match=r"1 of 15 tensors [^;]*$") as caught:
         archdsl.convert_weights(arch, {"state_dict": tensors}, SOURCE)
-    assert [n.message for n in caught.value.diagnostics[0].notes] == ["no place for `accuracy.total` (a number)"]
+    assert [n.message for n in caught.value.diagnostics[0].notes] == ["unexpected: `accuracy.total` (scalar)"]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_metric_beside_the_model_is_reported(arch: Architecture) -> None:
         ({"epoch": 3}, "`epoch` is not a tensor but int"),
         ([torch.rand(1)], "the file has no state dict, but list"),
         ({"a": {"x": torch.rand(1)}, "b": {"x": torch.rand(1)}}, "several state dicts: `a`, `b`"),
-        ({"state_dict": {"x": torch.rand(1), 3: torch.rand(1)}}, "`3` is no tensor|`3`"),
+        ({"state_dict": {"x": torch.rand(1), 3: torch.rand(1)}}, "`3` is not a tensor|`3`"),
     ],
 )
 def test_what_is_no_state_dict(checkpoint: Any, message: str) -> None:
@@ -444,8 +444,8 @@ def test_convert_several_files(convert: Converter) -> None:
     assert ran.code == 0, ran.err
     assert load_file("out.safetensors").keys() == tensors.keys()
     Path("out.safetensors").unlink()
-    failed(convert("conv1=conv1.pt", "res2.pt", "--from", SOURCE), 2, "of several checkpoints each has a name")
-    failed(convert("conv1=conv1.pt", "conv1=res2.pt", "--from", SOURCE), 2, "a second checkpoint of this name")
+    failed(convert("conv1=conv1.pt", "res2.pt", "--from", SOURCE), 2, "several checkpoints need names")
+    failed(convert("conv1=conv1.pt", "conv1=res2.pt", "--from", SOURCE), 2, "two checkpoints have this name")
 
 
 def test_wrong_names_are_reported(convert: Converter) -> None:
@@ -523,7 +523,7 @@ def test_whole_module_is_refused(convert: Converter) -> None:
 
 def test_wrong_use(convert: Converter, shell: Shell) -> None:
     torch.save(convert.checkpoint, "in.pt")
-    failed(convert("in.pt", "--from", SOURCE, output="out.pt"), 2, "name it out.safetensors")
+    failed(convert("in.pt", "--from", SOURCE, output="out.pt"), 2, "such as out.safetensors")
     failed(convert("none.pt", "--from", SOURCE), 2, "none.pt: no such file")
     failed(convert(convert.folder / "weights", "--from", SOURCE), 2, "is a directory")
     failed(convert("in.pt", "--from", "thiers"), 1, "--from:1:1")
@@ -566,7 +566,7 @@ def test_sources(folder: Path, shell: Shell) -> None:
     (folder / "lone.arch").write_text(NET.replace("arch net", "arch lone"))
     ran = shell("weights", "sources", folder / "lone.arch")
     assert ran.code == 0
-    assert "no map of names" in ran.out
+    assert "no weight map" in ran.out
     (folder / "weights" / "theirs.weights").write_text(MAP.replace("fc.bias", "fc.{x}"))
     assert shell("weights", "sources", folder / "net.arch").code == 1
     (folder / "weights" / "theirs.weights").write_text(MAP.replace("head.linear.bias = fc.bias", ""))
