@@ -255,7 +255,7 @@ WRONG = {
     "ShapeError of weights": ("def weights(self, x): raise ShapeError('a')", EXP, "E0904", "own/new.py:11:5", "infer"),
     "exit in a method": ("def plan(self, use): exit(3)", EXP, "E0904", "own/new.py:11:5", "SystemExit"),
     "recursion": ("def params(self, *g): return self.params(*g)", EXP, "E0904", "own/new.py:11:5", "RecursionError"),
-    "a constructor": ("def __init__(self, k): pass", EXP, "E0904", "own/new.py", "write `def __init__(self, **values)`"),
+    "a constructor": ("def __init__(self, k): pass", EXP, "E0904", "own/new.py", "super().__init__(**values)"),
     # what they return
     "nothing": ("def infer(self, x): x", EXP, "E0905", "own/new.py:11:5", "returned None"),
     "half a frame": ("def infer(self, x): return x._replace(t=x.t / 8)", EXP, "E0905", "own/new.py:11:5", "is 0.5"),
