@@ -85,7 +85,7 @@ def layouts(cases: Sequence[Case]) -> str:
     return f"{', '.join(sorted(compared))} equal {cases[0].layouts[0]}"
 
 
-_LAYOUT_HINT = "omit `layouts`, so that inputs are (B, C, T, H, W); or use `use.layout` in `plan`"
+_LAYOUT_HINT = "omit `layouts`, so that inputs are (B, C, T, H, W); or use `use.layout` in `variables`"
 
 
 def _compare_tokens(case: Case) -> set[str]:
@@ -167,7 +167,7 @@ def cost(cases: Sequence[Case]) -> str:
 
 
 def memory(cases: Sequence[Case]) -> str:
-    """Compare `saved` with the tensors that autograd saves for the backward pass, in float32."""
+    """Compare `saved_for_backward` with the tensors that autograd saves for the backward pass, in float32."""
     for case in cases:
         layout = case.layouts[0]
         model = build_alone(case.op, case.site(layout), CPU).train()
@@ -193,8 +193,9 @@ def memory(cases: Sequence[Case]) -> str:
             words = [f"{name}=True" for name, places in parts if any(p in sizes for p in places)]
             own = sum(n for p, n in sizes.items() if all(p not in places for _, places in parts))
             words += [f"own={own // BATCH}"] if own else []
-            message = f"{case.name}: autograd saves {total:,} bytes for {BATCH} clips, `saved` declares {expected:,}"
-            raise Wrong(message, f"return Saved({', '.join(words)}) from `saved` in this case")
+            message = f"{case.name}: expected {total:,} bytes of {BATCH} clips, as autograd saves, "
+            message += f"found {expected:,} from `saved_for_backward`"
+            raise Wrong(message, f"return Saved({', '.join(words)}) from `saved_for_backward` in this case")
     return f"equal to autograd's in {len(cases)} cases"
 
 

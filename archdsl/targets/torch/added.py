@@ -151,7 +151,7 @@ class AddedTemplate:
             raise layer_error("E0906", self.file, f"there is no template {error.name} to include") from error
         except Exception as error:
             line = error.lineno if isinstance(error, TemplateSyntaxError) else _line_of_macro(error)
-            hint = "`plan` returns the variables of the template" if "is undefined" in str(error) else ""
+            hint = "`variables` returns the variables of the template" if "is undefined" in str(error) else ""
             line = line or line_of(error, self.file)
             raise layer_error("E0906", self.file, error_text(error), line=line, hint=hint) from error
 
