@@ -681,7 +681,7 @@ FAULTS = {
         (b"a.mp4,x\n\0\0\n", r"l\.csv:2: is not text"),
     ],
     "l.json": [
-        ("{}", "should be a list"),
+        ("{}", "expected a list"),
         ("[1", r"l\.json:1: is not JSON"),
         ('[{"id": "1"}]', "entry 1: has neither `template`"),
         ('[{"label": "x"}]', "entry 1: has no `id`"),
@@ -710,7 +710,7 @@ def test_faults_of_folders_and_splits(tmp_path: Path) -> None:
     cases: list[tuple[tuple[str | None, ...], str]] = [
         (("gone",), "no such file or folder"),
         (("loose/1.mp4",), "is a video"),
-        (("one",), "one class"),
+        (("one",), "at least two classes"),
         (("loose",), r"its videos are not in subfolders.*\*\.mp4, \*\.webm"),
         (("none",), "has no videos in its subfolders"),
         (("half",), "has train, but none of val"),
