@@ -131,4 +131,4 @@ def test_a_learning_rate_that_is_none(shell: Shell, rate: str) -> None:
 def test_resume_refuses_what_would_not_count(shell: Shell) -> None:
     ran = shell("train", "--resume", "runs/tiny-1", "--lr", "0.1", "--set", "width=8")
     assert ran.code == 2
-    assert "leave out --set and --lr" in ran.err
+    assert "omit --set and --lr" in ran.err
