@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from error_documents import REWRITTEN
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
         message = "--update-errors is refused where CI is set: read the texts before you accept them"
         raise pytest.UsageError(message)
     config.stash[REWRITTEN] = []
+    # The same examples each time, however slow the machine is: a test fails for its code alone.
+    quiet = list(HealthCheck)
+    settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=quiet, database=None)
+    settings.load_profile("same")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
