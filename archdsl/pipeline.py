@@ -56,7 +56,7 @@ class Analysis:
     settings: tuple[Binding, ...] = ()
     clip: Clip | None = None
     like: WeightMap | None = None
-    taken_on: tuple[Binding, ...] = ()  # parameters adopted from `like`
+    adopted: tuple[Binding, ...] = ()  # parameter values that `like` needs
 
     def __repr__(self) -> str:
         return f"<Analysis {self.network.name}>"
@@ -102,8 +102,8 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
     values = {name: b.value for name in program.declarations if (b := scope.find(name)) is not None}
-    taken_on = tuple(b for b in needs if chosen[b.name.id] is b)
-    return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip, weights, taken_on)
+    adopted = tuple(b for b in needs if chosen[b.name.id] is b)
+    return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip, weights, adopted)
 
 
 def _needs(program: Program, library: Library, like: str) -> tuple[WeightMap, list[Binding]]:
@@ -131,7 +131,7 @@ def plan_weights(analysis: Analysis, library: Library, source: str, option: str)
     else:
         weights = find_map(program, source, library, option)
         like = analysis.like.source.text if analysis.like is not None else None
-        settings = [*analysis.taken_on, *analysis.settings]
+        settings = [*analysis.adopted, *analysis.settings]
         faults, warnings = check_needs(weights, program, settings, analysis.parameters, like)
         needs = needs_of(weights, program)
         if faults and not _is_with(analysis, library, required(needs, settings)):
@@ -179,10 +179,9 @@ class _Suggestions:
         like = self.analysis.like
         plain = ""
         if self.source == OWN and like is not None:
-            listed = ", ".join(f"{b.name.id} = {b.value.span.text.strip()}" for b in self.analysis.taken_on)
-            plain = (
-                f"they are of `{self.analysis.network.name}` as it is, and `{like.source.text}` needs it with {listed}"
-            )
+            listed = ", ".join(f"{b.name.id} = {b.value.span.text.strip()}" for b in self.analysis.adopted)
+            name = self.analysis.network.name
+            plain = f"the checkpoint matches `{name}` without `like`; `{like.source.text}` needs it with {listed}"
         return hint_at_siblings(tensors, self.analysis.program, self.library, self._plan_for, plain)
 
     def _plan_for(self, spec: Source) -> Plan:

@@ -47,7 +47,7 @@ def check_sources(spec: str, named: Sequence[tuple[str, str]]) -> None:
 
 def adopted_values(analysis: Analysis) -> str:
     """Return the parameter values that come from the source of the weights, as text."""
-    changed = changing(analysis.taken_on, analysis.program, analysis.settings, analysis.parameters)
+    changed = changing(analysis.adopted, analysis.program, analysis.settings, analysis.parameters)
     return ", ".join(f"{b.name.id} = {b.value.span.text.strip()}" for b in changed)
 
 

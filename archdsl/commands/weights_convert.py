@@ -125,15 +125,15 @@ def _like(options: Options, files: Sequence[tuple[str, str]]) -> str | None:
 
     if options.to == OWN:
         return None
-    adopted = analysed(options.spec, options, like=options.to)
-    wanted = parameter_texts(adopted)
+    analysis = analysed(options.spec, options, like=options.to)
+    wanted = parameter_texts(analysis)
     for _, file in files:
         try:
-            had = json.loads(metadata_of(file).get("parameters", "{}"))
+            recorded = json.loads(metadata_of(file).get("parameters", "{}"))
         except ValueError:
             return None
-        names = [b.name.id for b in adopted.taken_on]
-        if not isinstance(had, dict) or any(cast("Any", had).get(n) != wanted[n] for n in names):
+        names = [b.name.id for b in analysis.adopted]
+        if not isinstance(recorded, dict) or any(cast("Any", recorded).get(n) != wanted[n] for n in names):
             return None
     return options.to
 

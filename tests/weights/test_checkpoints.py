@@ -457,7 +457,7 @@ def test_an_unknown_part_lists_those_that_there_are(capsys: pytest.CaptureFixtur
     assert "did you mean `model_ema`" in told
     torch.save([1], "in.pth")
     assert converted("in.pth", "--key", "model") == 1
-    assert "there are no tensors" in capsys.readouterr().err
+    assert "and no tensors" in capsys.readouterr().err
 
 
 # --- backbones without a head ----------------------------------------------------------------------------------------
@@ -586,7 +586,7 @@ def test_own_weights_are_not_taken_for_those_of_a_source(capsys: pytest.CaptureF
     assert "checkpoints of `theirs` need eps = 1e-05; this network has 0.001" in told
     assert main([*command, "--like", "theirs"]) == 1
     told = capsys.readouterr().err
-    assert "they are of `net` as it is, and `theirs` needs it with norm = off, eps = 1e-5" in told
+    assert "the checkpoint matches `net` without `like`; `theirs` needs it with norm = off, eps = 1e-5" in told
     assert main([*command, "--set", "norm=on"]) == 1  # ε is no choice
     assert "E0806" in capsys.readouterr().err
     assert main([*command, "--set", "norm=on", "--like", "theirs"]) == 0
