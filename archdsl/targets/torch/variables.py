@@ -78,8 +78,12 @@ class Variables:
 
     def _note_variable(self, variable: str) -> None:
         if variable in self.stand_ins:
-            self._twins[variable] = self.stand_ins[variable]
-            self.note(("var", self._twins[variable]))
+            stands = self.stand_ins[variable]
+            self.note(("var", stands))
+            if stands in self.known:
+                self.known[variable] = self.known[stands]
+            else:
+                self._twins[variable] = stands
             return
         if variable in self.extra:
             self._need(variable, self.extra[variable], self.asked)
