@@ -73,7 +73,14 @@ class FileReader:
         if importer.name not in self.offered:
             offered = self.offered[importer.name] = dict[str, str]()  # each library is read once
             for name in sorted(self.library.names(importer)):
-                source = self.library.find(name, importer)
-                for found in re.findall(r"^block (\w+)\(", source.text, re.MULTILINE) if source is not None else ():
+                for found in re.findall(r"^block (\w+)\(", self._library_text(name, importer), re.MULTILINE):
                     offered.setdefault(found, name)
         return self.offered[importer.name].get(block, "")
+
+    def _library_text(self, name: str, importer: Source) -> str:
+        """Return the text of a library for a hint; nothing of a spec, or of a file that cannot be read."""
+        try:
+            source = self.library.find(name, importer)
+        except Exception:  # whatever is wrong with it, it is not what the user has asked about
+            return ""
+        return "" if source is None or re.search(r"^arch\b", source.text, re.MULTILINE) else source.text

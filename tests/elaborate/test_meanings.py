@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from repository import ROOT
 
+import archdsl
 from archdsl.core.diagnostics import SpecError, closest
 from archdsl.core.source import Source
 from archdsl.elaborate.functions import FUNCTIONS as KNOWN_FUNCTIONS
@@ -15,6 +17,9 @@ from archdsl.files import FileLibrary
 from archdsl.layers import vocabulary
 from archdsl.pipeline import analyse
 from archdsl.resources import resource
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WRITTEN = {name: cls for name, cls in vocabulary().items() if not cls.internal}
 CATEGORIES = {cls.category for cls in WRITTEN.values()}
@@ -152,3 +157,14 @@ def test_unknown_join(join: str, code: str, said: str) -> None:
 )  # fmt: skip
 def test_a_slip_is_a_few_letters_or_a_part(name: str, known: list[str], found: list[str]) -> None:
     assert closest(name, known) == found
+
+
+def test_files_beside_a_spec_give_hints_and_no_errors_of_their_own(tmp_path: Path) -> None:
+    """Libraries are searched for an unknown block: one that is no text, or a spec, holds none."""
+    (tmp_path / "broken.arch").write_bytes(b"\xff")
+    (tmp_path / "another.arch").write_text("arch another\nblock bottleneck(w) { conv(w) }\n")
+    spec = tmp_path / "net.arch"
+    spec.write_text("arch net\ninput clip: video[3, 8, 32, 32]\nhead: bottleneck(8) -> avgpool\n")
+    with pytest.raises(archdsl.SpecError) as caught:
+        archdsl.load(spec)
+    assert [(d.code, d.help) for d in caught.value.diagnostics] == [("E0202", "`import resnet` brings this block")]
