@@ -86,7 +86,10 @@ def _argument(expr: Keyword | Starred) -> Doc:
 
 
 def _reread(leaf: Leaf) -> Doc:
-    read = expression(leaf.text)
+    try:
+        read = expression(leaf.text)
+    except SyntaxError:  # an index with colons
+        return Text(leaf.text)
     return Text(leaf.text) if isinstance(read, Leaf) else document(read)
 
 
