@@ -50,10 +50,12 @@ def varying(grouping: Grouping, group: Group) -> frozenset[str]:
     return frozenset(name for g in groups for name in _differing(g))
 
 
-def _differing(group: Group) -> Iterator[str]:
+def _differing(group: Group) -> set[str]:
+    """Return the parameters that differ, of those that all blocks around the regions have."""
     blocks = [b for b in map(owner, group.regions) if b is not None]
     uses = [b.arguments.values | {IN_CHANNELS: b.entering.channels} for b in blocks]
-    return (name for name in (uses[0] if uses else ()) if any(use[name] != uses[0][name] for use in uses))
+    common = set(uses[0]).intersection(*uses[1:]) if uses else set[str]()
+    return {name for name in common if any(use[name] != uses[0][name] for use in uses)}
 
 
 def _words(name: str) -> int:
