@@ -100,6 +100,7 @@ TITLES = {
     "W0108": "an input or a path is never read",
     "W0109": "a position of a list is never reached",
     "W0110": "numbers in the order of another library",
+    "W0111": "a layer that computes what is hardly meant",
     "W0801": "the network differs from the published one",
     "W0802": "the checkpoint has moving averages of weights",
     "W0803": "weights that are not finite",

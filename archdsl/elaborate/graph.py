@@ -55,6 +55,7 @@ class GraphBuilder:
                 self._misfit(error, layer, flows, context, link)
         if isinstance(link, ast.Layer) and len(flows) == 1:
             self._check_order(layer, flows[0].shape, link)
+            self._check_doubt(layer, flows[0].shape, shape, link)
         flow = self.add_node(layer, flows, shape, context.region, link.span)
         context.region.items.append(flow.node)
         return flow
@@ -65,6 +66,11 @@ class GraphBuilder:
         if cure:
             label = "three numbers, the first of them the channels that enter, as in PyTorch"
             self.evaluator.faults.report("W0110", link.span, label, cure)
+
+    def _check_doubt(self, layer: Layer, entering: Shape, shape: Shape, link: ast.Layer) -> None:
+        """Warn of a valid layer that computes what is hardly meant."""
+        if not isinstance(entering, Unknown) and not isinstance(shape, Unknown) and (remedy := layer.doubt(entering)):
+            self.evaluator.faults.report("W0111", link.span, f"gives {shape}", remedy)
 
     def add_node(self, layer: Layer, flows: tuple[Flow, ...], shape: Shape, region: Region, span: Span) -> Flow:
         """Put a node into the graph. Raise SpecError when there are more than the budget allows."""

@@ -87,12 +87,22 @@ class InputDeclarer:
         if first:
             self.declared = (t, h, w)
         if self.clip is not None and first:
+            self._check_own_order(self.clip, statement)
             return self._held(Grid(*self.clip), statement)
         if isinstance(c, Unknown) or isinstance(t, Unknown) or isinstance(h, Unknown) or isinstance(w, Unknown):
             return UNKNOWN
         if self.clip is not None and (t, h, w) == self.declared:
             _, t, h, w = self.clip
         return self._held(Grid(c, t, h, w), statement)
+
+    def _check_own_order(self, clip: Clip, statement: ast.Input) -> None:
+        """Warn of the user's own size of a clip in the order of another library."""
+        order = usual_order(clip)
+        if order is not None:
+            sizes = "x".join(map(str, order))
+            hint = f"sizes are channels, frames, height, width: `{sizes}`"
+            label = f"the clip of {'×'.join(map(str, clip))} that was asked for is in an unusual order"
+            self.reporter.report("W0110", statement.shape.span, label, hint=hint)
 
     def _held(self, shape: Grid, statement: ast.Input) -> Grid | Unknown:
         """Return the shape of a clip that a machine can hold, or UNKNOWN after a fault."""

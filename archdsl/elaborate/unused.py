@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.values import is_list
+from archdsl.elaborate.blocks import own_blocks
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _NOT_USES = {"name", "names", "path", "source", "target", "base", "family", "kin
 
 
 def warn_unused(program: Program, reporter: Reporter) -> None:
-    """Warn of every parameter that no expression of the spec or its bases names."""
+    """Warn of every parameter that no expression of the spec or its bases names, and of those of its own blocks."""
     used: set[str] = set()
     for file in program.files:
         for statement in file.statements:
@@ -30,6 +31,20 @@ def warn_unused(program: Program, reporter: Reporter) -> None:
         if name not in used:
             hint = partial(_meant, name, program.declarations)
             reporter.report("W0101", declaration.name.span, f"nothing depends on `{name}`", hint=hint)
+
+    for name, definition in own_blocks(program.modules[0]).items():
+        if not program.replaced.get(name):  # another block's parameters are given by the calls of the base
+            _warn_in_block(definition.block, reporter)
+
+
+def _warn_in_block(block: ast.Block, reporter: Reporter) -> None:
+    used = set(_uses((block.lets, block.chain, tuple(p.default for p in block.parameters))))
+    for parameter in block.parameters:
+        name = parameter.name.id
+        if name not in used:
+            label = f"nothing in `{block.name.id}` depends on `{name}`"
+            hint = "hand it to a layer or a block inside, or delete it"
+            reporter.report("W0101", parameter.name.span, label, hint=hint)
 
 
 def _meant(name: str, declared: Iterable[str]) -> str:

@@ -121,6 +121,10 @@ class Layer:
         """Return the layer for inference."""
         return self
 
+    def doubt(self, *inputs: Grid) -> str:
+        """Return a remedy if the layer is valid, but computes what is hardly meant; otherwise an empty string."""
+        return ""
+
     def is_identity(self, *inputs: Grid) -> bool:
         """Return True if its output equals its input, so that it needs no code."""
         return False

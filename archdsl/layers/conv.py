@@ -59,6 +59,14 @@ class Conv(Layer):
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
 
+    def doubt(self, *inputs: Grid) -> str:
+        """Patches that are as large as their stride, with padding around the grid: each holds parts of two."""
+        sides = [k for k, s in zip(self.kernel, self.stride, strict=True) if k == s and k > 1 and k % 2 == 0]
+        if self.padding != HALF or not sides or any(n < k for n, k in zip(inputs[0].size, self.kernel, strict=True)):
+            return ""
+        wanted = self.changed(padding=VALID).infer(*inputs)
+        return f"for patches without overlap add `padding = valid`, which gives {wanted}"
+
     def with_affine(self) -> Conv:
         return self.changed(bias=True)
 
