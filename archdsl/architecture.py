@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from inspect import signature
 from os import PathLike, fspath
+from os.path import lexists
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def load(
         ValueError: if `clip` is not a size, or a number not finite.
     """
     require("path", path, (str, PathLike), "a file or the name of a bundled spec")
-    if "\n" in fspath(path):
+    if "\n" in fspath(path) and not lexists(path):
         raise UsageError("load takes a file or the name of a bundled spec; archdsl.loads takes the text of a spec")
     return _analysed(read_spec(path), clip, like, recipe, params)
 

@@ -691,7 +691,7 @@ def test_new_weights_follow_the_seed() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["-o", "out.pt"], 2, "name it out.safetensors"),
+        (["-o", "out.pt"], 2, "such as out.safetensors"),
         (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "`--base-set classes=5` makes the network"),
         (["-o", "out.safetensors", "--set", "classes=6", "--strict"], 1, "not written, as --strict asks"),
         (["-o", "out.safetensors", "--from", "torchvision"], 1, "E0801"),
@@ -710,7 +710,7 @@ def test_wrong_use(capsys: pytest.CaptureFixture[str], options: list[str], code:
 def test_the_checkpoint_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "transfer", "net.arch", "net.pt", "-o", "net.safetensors"]) == 0
     assert main(["weights", "transfer", "net.arch", "net.safetensors", "-o", "net.safetensors"]) == 2
-    assert "is the checkpoint itself" in capsys.readouterr().err
+    assert "is the checkpoint to read" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("files")
