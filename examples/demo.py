@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     train(model, clips, labels, arguments.steps)
 
     print(f"\nNext: read {arguments.module}, look at out/{arguments.module.stem}.svg, then write a variant:")
-    print("  README.md, “Three things to try”")
+    print("  README.md, “Three things to try”, after `. .venv/bin/activate`")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("draw my_model.arch -o my_model.svg", "Draw the stages of a network."),
-    ("draw my_model.arch -o my_model.pdf --level block --width 240pt", "Draw the blocks, for a column of a paper."),
+    ("draw my_model.arch -o my_model.pdf --level block --width 237pt", "Draw the blocks, for a column of a paper."),
 )
 
 

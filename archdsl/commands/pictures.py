@@ -51,7 +51,7 @@ def picture_arguments(parser: Parser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--width", type=_width, metavar="WIDTH",
-        help="Largest width, e.g. 240pt, 8.5cm or 3.3in: the diagram is laid out for it, in type of 7 pt or more.",
+        help="Largest width, e.g. 237pt, 8.4cm or 3.3in: the diagram is laid out for it, in type of 7 pt or more.",
     )  # fmt: skip
     group.add_argument("--no-title", dest="title", action="store_false", help="Leave out the name, size and legend.")
     group.add_argument("--no-costs", dest="costs", action="store_false", help="Leave out parameters and multiply-adds.")

@@ -39,7 +39,7 @@ class Recipe:
     momentum = Real(0.9, high=1.0, doc="momentum of SGD")
     nesterov = Flag(True, doc="Nesterov momentum (Sutskever et al. 2013)")
     betas = Numbers((0.9, 0.999), counts=(2,), high=1.0, doc="decay rates of AdamW's two moments")
-    weight_decay = Real(1e-4, doc="weight decay of convolutions, linear layers and embedding tables")
+    weight_decay = Real(1e-4, doc="weight decay of the weights of convolutions and linear layers")
     decay_norms = Flag(False, doc="weight decay of norms, biases, class tokens and position embeddings, too")
     schedule = Choice("cosine", "steps", "constant", default="cosine", doc="learning rate schedule (Loshchilov 2017)")
     steps = Numbers((), doc="epochs at which the learning rate is multiplied by `gamma`")
