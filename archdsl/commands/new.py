@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, UsageError, read_spec, write_atomically
 from archdsl.pipeline import analyse
+from archdsl.resources import bundled_specs, resource
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -58,11 +60,12 @@ def run(options: Options) -> int:
     """Write a spec that checks and compiles.
 
     Raises:
-        UsageError: if the file exists, NAME is invalid, or the variant cannot extend its base from that folder.
+        UsageError: if the file exists, NAME is invalid or taken, or the variant cannot extend its base from there.
     """
     path = Path(options.name.removesuffix(".arch") + ".arch")
     if not re.fullmatch(r"[A-Za-z_]\w*", path.stem):
         raise UsageError(f"{path.stem}: invalid name; use letters, digits and _, as in my_model")
+    _check_free(path.stem)
     if path.exists():
         raise UsageError(f"{path}: exists already; choose another name")
     text = START.format(name=path.stem) if options.like is None else _variant(path, options.like)
@@ -74,6 +77,21 @@ def run(options: Options) -> int:
     write_atomically(path, text)
     print(f"{path}: {len(analysis.network.graph):,} layers; `archdsl check {path}` checks it")
     return 0
+
+
+def _check_free(name: str) -> None:
+    """Refuse names whose file would hide a bundled spec or library, or a module of Python's standard library.
+
+    Raises:
+        UsageError: if NAME is one of them.
+    """
+    specs = resource("specs")
+    bundled = {p.stem for folder in (specs, specs / "lib", specs / "images") for p in folder.glob("*.arch")}
+    if name in bundled:
+        advice = f"; `archdsl new my_{name} --like {name}` writes a variant" if name in bundled_specs() else ""
+        raise UsageError(f"{name}: is bundled with archdsl, and a file of that name would hide it{advice}")
+    if name in sys.stdlib_module_names:
+        raise UsageError(f"{name}: is a module of Python, which {name}.py would hide; choose another name")
 
 
 def _variant(path: Path, like: str) -> str:

@@ -81,6 +81,14 @@ def test_a_name_that_cannot_be(shell: Shell, name: str) -> None:
     assert sorted(p.name for p in Path().iterdir()) == ["faulty.arch", "tiny.arch"]
 
 
+@pytest.mark.parametrize("name", ["resnet", "slowfast_r50", "resnet50", "typing"])
+def test_new_hides_no_other_file(name: str, shell: Shell) -> None:
+    """Neither a bundled library, a bundled spec, nor a module of Python."""
+    ran = shell("new", name)
+    assert (ran.code, f"{name}: is " in ran.err, "hide" in ran.err) == (2, True, True)
+    assert not Path(f"{name}.arch").exists()
+
+
 def test_a_base_in_another_folder(shell: Shell) -> None:
     """`extends` finds a base beside the variant or among the bundled specs, so no other can be meant."""
     Path("below").mkdir()
