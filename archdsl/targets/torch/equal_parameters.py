@@ -29,9 +29,10 @@ def stand_ins(network: OpNetwork, group: Group) -> dict[str, str]:
         return {}
     read = {name for formula in _formulas(network, group.example) for name in variables(formula)}
     equal: dict[tuple[Any, ...], list[str]] = {}
-    for name in (p.name for p in block.signature.parameters if p.name in read):
-        values = tuple(arguments_of(region).values[name] for region in group.regions)
-        equal.setdefault(values, []).append(name)
+    given = [arguments_of(region).values for region in group.regions]
+    common = read.intersection(*given)  # the blocks around projections of one class may be several
+    for name in (p.name for p in block.signature.parameters if p.name in common):
+        equal.setdefault(tuple(values[name] for values in given), []).append(name)
     plain = {name: min(names, key=_words) for names in equal.values() for name in names}
     return {name: stands for name, stands in plain.items() if stands != name}
 
