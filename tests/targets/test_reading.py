@@ -52,7 +52,7 @@ def remarks(analysis: Analysis, text: str) -> Iterator[str]:
         yield f"rates that grow by equal steps are listed: {found}"
     for node in ast.walk(tree):
         names = [n.id for n in getattr(node, "elts", ()) if isinstance(n, ast.Name)]
-        if len(names) == 3 and len(set(names)) == 1 and names[0] != "int":
+        if len(names) == 3 and len(set(names)) == 1 and names[0] not in ("int", "Tensor"):  # types
             yield f"{ast.unparse(node)}: one number, three times"
 
 
