@@ -41,12 +41,14 @@ class Recipe:
     betas = Numbers((0.9, 0.999), counts=(2,), high=1.0, doc="decay rates of AdamW's two moments")
     weight_decay = Real(1e-4, doc="weight decay of the weights of convolutions and linear layers")
     decay_norms = Flag(False, doc="weight decay of norms, biases, class tokens and position embeddings, too")
+    decay_positions = Flag(False, doc="weight decay of class tokens, position embeddings and tables of biases, too")
     schedule = Choice("cosine", "steps", "constant", default="cosine", doc="learning rate schedule (Loshchilov 2017)")
     steps = Numbers((), doc="epochs at which the learning rate is multiplied by `gamma`")
     gamma = Real(0.1, high=1.0, doc="factor of the learning rate at each of `steps`")
     epochs = Integer(100, doc="number of training epochs")
     warmup = Real(0, doc="epochs of linear warm-up of the learning rate (Goyal et al. 2017)")
     warmup_start = Real(0.1, high=1.0, doc="initial learning rate of the warm-up, as a fraction of the peak")
+    cosine_after_warmup = Flag(False, doc="`cosine` begins at the end of the warm-up, not at the first epoch")
     final_lr = Real(0, high=1.0, doc="final learning rate of `cosine`, as a fraction of the peak")
     layer_decay = Real(
         1, high=1.0, doc="layer-wise decay of the learning rate, per block from the head to the input (Bao et al. 2022)"
@@ -58,6 +60,19 @@ class Recipe:
     mixup = Real(0, doc="α of mixup (Zhang et al. 2018); 0: none")
     cutmix = Real(0, doc="α of CutMix (Yun et al. 2019); 0: none")
     erase = Real(0, high=1.0, doc="probability of random erasing of a box in a clip (Zhong et al. 2020)")
+    randaugment = Numbers(
+        (), counts=(0, 2), high=10.0,
+        doc="RandAugment (Cubuk et al. 2020), the same for all frames of a clip: number of operations, and their "
+        "magnitude from 0 to 10; `[4, 7]` in MViT",
+    )  # fmt: skip
+    repeats = Integer(
+        1, doc="clips of each video per epoch, side by side in a batch (repeated augmentation, Hoffer et al. 2020)"
+    )
+    precise_bn = Integer(
+        0, minimum=0,
+        doc="precise batch norm (Wu and Johnson 2021): batches of training clips from which the statistics of batch "
+        "norms are computed before each validation; 0: off",
+    )  # fmt: skip
     interval = Integer(1, doc="temporal stride between the frames of a clip, in frames at `fps`")
     fps = Real(30, low=1.0, doc="frame rate for `interval`, in frames per second")
     sampling = Choice(
@@ -128,6 +143,11 @@ class Recipe:
             limits: tuple[float, ...] = getattr(self, name)
             if limits and limits[0] > limits[1]:
                 yield Clash((name,), "the first limit is above the second", "write `[lowest, highest]`")
+        if self.randaugment and int(self.randaugment[0]) != self.randaugment[0]:
+            yield Clash(("randaugment",), "the number of operations is no whole number", "write `[4, 7]`, or `[]`")
+        if self.precise_bn and self.ema:
+            message = "the moving average has statistics of its own"
+            yield Clash(("precise_bn", "ema"), message, "set one of them to 0")
         if len(self.mean) != len(self.std):
             message = f"`mean` and `std` have {len(self.mean)} and {len(self.std)} numbers"
             yield Clash(("mean", "std"), message, "write one number per channel in both, or one for all channels")

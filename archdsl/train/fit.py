@@ -27,6 +27,7 @@ from archdsl.train.data.listing import Sample, Split, read_split
 from archdsl.train.data.videos import VideoError
 from archdsl.train.journal import Bar, Journal
 from archdsl.train.loading import TrainLoader, test_loader
+from archdsl.train.norms import PreciseNorms
 from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.task import Task
 
@@ -49,7 +50,8 @@ def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any
     sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
     return Clips(
         samples, sampling, (height, width), training=training, seed=run.engine.seed, jitter=_pair(recipe.jitter),
-        area=_pair(recipe.area), flip=recipe.flip, test_scale=recipe.test_scale, decoder=run.engine.decoder, **more,
+        area=_pair(recipe.area), flip=recipe.flip, randaugment=_pair(recipe.randaugment), test_scale=recipe.test_scale,
+        decoder=run.engine.decoder, **more,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
     """
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
-    loader = TrainLoader(clips, run.engine, rank)
+    loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats)
     validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
     with clear_errors(folder):
         task = Task(run, initial_model(run, folder), len(loader))
@@ -104,6 +106,8 @@ def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Kee
     callbacks: list[Any] = []
     if journal is not None:
         callbacks = [journal, keep]
+        if recipe.precise_bn and keep is not None:
+            callbacks.append(PreciseNorms(keep.loader, recipe.precise_bn))
         if recipe.ema:
             callbacks.append(EMAWeightAveraging(decay=recipe.ema))
         if sys.stderr.isatty():

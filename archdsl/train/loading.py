@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from archdsl.train.data.dataset import Clips, collate, seed_of
+from archdsl.train.data.dataset import Clips, Key, collate, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
 
 
 class Order:
-    """Batch sampler of training for one of several processes: per epoch, lists of (epoch, index of the clip).
+    """Batch sampler of training for one of several processes: per epoch, lists of (epoch, index of the video, copy).
 
-    An optimizer step has `engine.batch` clips in random order; each process has an equal share of them, in
-    `engine.accumulate` parts. An incomplete batch at the end of an epoch is dropped.
+    An optimizer step has `engine.batch` clips of videos in random order, `repeats` of each video in a row; each process
+    has an equal share of them, in `engine.accumulate` parts. An incomplete batch at the end of an epoch is dropped.
     """
 
-    def __init__(self, clips: int, engine: Engine, rank: int) -> None:
-        self.clips, self.engine, self.rank = clips, engine, rank
+    def __init__(self, videos: int, engine: Engine, rank: int, repeats: int = 1) -> None:
+        self.videos, self.engine, self.rank, self.repeats = videos, engine, rank, repeats
         self.part = engine.batch // (engine.world * engine.accumulate)
         self.epoch = self.done = 0  # `done`: batches of this epoch that have been used
 
     def __len__(self) -> int:
         """Return the number of batches of one epoch."""
-        return max(1, self.clips // self.engine.batch) * self.engine.accumulate
+        return max(1, self.videos * self.repeats // self.engine.batch) * self.engine.accumulate
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         generator = torch.Generator().manual_seed(seed_of(self.engine.seed, self.epoch))
-        order = torch.randperm(self.clips, generator=generator).tolist()
+        order = [(i, c) for i in torch.randperm(self.videos, generator=generator).tolist() for c in range(self.repeats)]
         while len(order) < self.engine.batch:  # fewer videos than clips in a batch
             order += order
         for number in range(self.done, len(self)):
             begin = (number * self.engine.world + self.rank) * self.part
-            yield [(self.epoch, index) for index in order[begin : begin + self.part]]
+            yield [Key(self.epoch, *clip) for clip in order[begin : begin + self.part]]
 
 
 class TrainLoader(DataLoader[Any]):
     """Loader of training batches, which can resume from its state dict."""
 
-    def __init__(self, clips: Clips, engine: Engine, rank: int) -> None:
-        self.order = Order(len(clips), engine, rank)
+    def __init__(self, clips: Clips, engine: Engine, rank: int, repeats: int = 1) -> None:
+        self.order = Order(len(clips), engine, rank, repeats)
         super().__init__(clips, batch_sampler=self.order, **workers_of(engine))
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -70,7 +70,7 @@ class TrainLoader(DataLoader[Any]):
 def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoader[Any]:
     """Return the loader of a test: all clips in order, padded with repeated clips to an equal number per process."""
     each = -(-len(clips) // engine.world)
-    mine = [(0, (rank * each + i) % len(clips)) for i in range(each)]
+    mine = [Key(0, (rank * each + i) % len(clips)) for i in range(each)]
     parts = [mine[i : i + batch] for i in range(0, each, batch)]
     return DataLoader(clips, batch_sampler=parts, **workers_of(engine))
 

@@ -42,16 +42,20 @@ def groups_of(model: nn.Module, recipe: Recipe, blocks: Sequence[str]) -> list[d
     for owner, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                decay = recipe.weight_decay if recipe.decay_norms or _decays(module, name) else 0.0
+                decay = recipe.weight_decay if _decays(module, name, parameter, recipe) else 0.0
                 key = decay, rate_scale(f"{owner}.{name}", recipe, blocks)
                 groups.setdefault(key, []).append(parameter)
     return [{"params": group, "weight_decay": decay, "scale": scale} for (decay, scale), group in groups.items()]
 
 
-def _decays(module: nn.Module, name: str) -> bool:
-    """Return True for weights of convolutions and linear layers; others, such as biases and norms, do not decay."""
-    filters = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-    return name == "weight" and isinstance(module, filters)
+def _decays(module: nn.Module, name: str, parameter: nn.Parameter, recipe: Recipe) -> bool:
+    """Return True for weights of convolutions and linear layers, and for what the recipe adds to them.
+
+    What else has several axes is a class token, a position embedding or a table of biases; norms and biases have one.
+    """
+    if recipe.decay_norms or (recipe.decay_positions and parameter.ndim > 1):
+        return True
+    return name == "weight" and isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
 
 
 def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
@@ -72,11 +76,12 @@ def rate_scale(name: str, recipe: Recipe, blocks: Sequence[str]) -> float:
 def factor(recipe: Recipe, epoch: float, epochs: float) -> float:
     """Return the factor of the learning rate at a (fractional) epoch of a run of `epochs`.
 
-    The warm-up is linear (Goyal et al. 2017) and replaces the start of the schedule, as in the code of SlowFast and
-    MViT; the cosine schedule is that of Loshchilov and Hutter 2017.
+    The warm-up is linear (Goyal et al. 2017). It replaces the start of the schedule, as in the code of SlowFast; with
+    `cosine_after_warmup`, as in that of MViT, the cosine (Loshchilov and Hutter 2017) begins at its end.
     """
     if recipe.schedule == "cosine":
-        share = min(1.0, epoch / epochs) if epochs else 1.0
+        begin = min(recipe.warmup, epochs) if recipe.cosine_after_warmup else 0.0
+        share = min(1.0, (epoch - begin) / (epochs - begin)) if epochs > begin else 0.0
         scale = recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * share)) / 2
     elif recipe.schedule == "steps":
         scale = recipe.gamma ** sum(epoch >= step for step in recipe.steps)
@@ -84,6 +89,6 @@ def factor(recipe: Recipe, epoch: float, epochs: float) -> float:
         scale = 1.0
     warmup = min(recipe.warmup, epochs)
     if epoch < warmup:
-        end = factor(recipe.replace(warmup=0), warmup, epochs)
+        end = factor(recipe, warmup, epochs)
         return recipe.warmup_start + (end - recipe.warmup_start) * epoch / warmup
     return scale

@@ -149,7 +149,9 @@ def test_a_library_has_no_recipe(tmp_path: Path) -> None:
 
 # --- the specs -------------------------------------------------------------------------------------------------------
 
-# What the papers and configurations print, by spec.
+# What the papers and the authors' files print, by spec: PySlowFast's SLOWFAST_8x8_R50, MVIT_B_16x4_CONV, MVITv2_B_32x3
+# in configs/Kinetics, torchvision's references/video_classification and models/video/README.md, configs/Kinetics of
+# TimeSformer and of VTN, scenic's vivit/configs/kinetics400, configs/recognition/swin of Video Swin.
 PRINTED: dict[str, dict[str, Any]] = {
     "slowfast_r50": {"lr": 0.1, "lr_batch": 64, "weight_decay": 1e-4, "epochs": 196, "warmup": 34, "interval": 2},
     "slowfast_4x16_r50": {"epochs": 196, "interval": 2},
@@ -158,18 +160,29 @@ PRINTED: dict[str, dict[str, Any]] = {
     "i3d_r101_nl5": {"epochs": 196, "interval": 8},
     "i3d_r50_heavy": {"interval": 2},
     "i3d_inception_flow": {"mean": (0.5,), "std": (0.5,), "fps": 25},
-    "r2plus1d_34": {"lr": 0.01, "steps": (20, 30, 40), "epochs": 45, "interval": 1, "jitter": (8 / 7, 8 / 7)},
+    # 45 epochs of 5 clips of each video, 24 on each GPU; steps at 20, 30 and 40.
+    "r2plus1d_34": {"lr": 0.01, "lr_batch": 24, "steps": (100, 150, 200), "epochs": 225, "warmup": 50},
+    "r3d_18": {"nesterov": False, "fps": 15, "interval": 1, "test_clips": 5, "warmup_start": 0.001},
+    "timesformer_hr": {"interval": 16, "jitter": (1, 512 / 448), "decay_norms": True},
     "vtn_deit_b": {"lr": 1e-3, "steps": (13, 24), "epochs": 25, "interval": 8, "test_clips": 1},
     "timesformer_st": {"lr": 0.005, "steps": (11, 14), "epochs": 15, "interval": 32, "test_crops": 3},
     "timesformer_l": {"lr": 0.005, "interval": 4},
     "vivit_b_fsa": {"lr": 0.1, "epochs": 30, "warmup": 2.5, "interval": 2, "mean": (0.5, 0.5, 0.5)},
+    "vivit_b_joint": {"nesterov": False, "warmup_start": 0},
+    "vivit_b_fe": {"jitter": pytest.approx((0.9 * 256 / 224, 1.33 * 256 / 224))},
     "vivit_l_fe": {"lr": 0.05, "epochs": 30},
     "mvit_b_16x4": {"optimizer": "adamw", "weight_decay": 0.05, "epochs": 200, "mixup": 0.8, "area": (0.08, 1)},
+    # BASE_LR and COSINE_END_LR 1e-6 of 1e-4, 16 videos of 2 clips; ZERO_DECAY_POS_CLS: False, rand-m7-n4.
+    "mvitv2_s_16x4": {
+        "lr": 1e-4, "lr_batch": 32, "repeats": 2, "final_lr": 0.01, "warmup": 30, "warmup_start": 0.01,
+        "cosine_after_warmup": True, "decay_positions": True, "randaugment": (4, 7),
+    },
     "mvitv2_b_32x3": {"cutmix": 1, "label_smoothing": 0.1, "erase": 0.25, "clip_gradient": 1, "interval": 3},
     "mvitv2_l_40x3": {"mean": (0.485, 0.456, 0.406), "test_crops": 3},
     "swin3d_s": {"optimizer": "adamw", "lr": 1e-3, "backbone_lr": 0.1, "weight_decay": 0.02, "warmup": 2.5},
-    "swin3d_b_ssv2": {"lr": 3e-4, "epochs": 60, "sampling": "segments", "test_clips": 1, "weight_decay": 0.05},
-}
+    "swin3d_b_ssv2": {"lr": 3e-4, "epochs": 60, "sampling": "segments", "test_clips": 1, "flip": False},
+    "swin3d_l": {"lr": 3e-4, "weight_decay": 0.05, "test_scale": 1, "test_clips": 4, "test_crops": 3, "flip": True},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PRINTED)

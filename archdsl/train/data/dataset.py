@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import torch
 
 from archdsl.train.data.clips import Box, Sampling, cut, test_box, test_times, training_box, training_times
+from archdsl.train.data.randaugment import augmented
 from archdsl.train.data.videos import Reader, Video, VideoError, chosen_decoder, read_frames
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from archdsl.train.data.listing import Sample
 
     Boxes = Callable[[int, int], list[Box]]  # of a picture's height and width
+
+
+class Key(NamedTuple):
+    """The key of a clip: the epoch, the index of the video in the split, and the number of its clip in this epoch."""
+
+    epoch: int
+    video: int
+    copy: int = 0
 
 
 class Item(TypedDict):
@@ -56,6 +65,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         jitter: scale jitter in training: see `training_box` of `clips.py`.
         area: range of random crop areas in training: see `training_box`.
         flip: mirror half of the views in training.
+        randaugment: number of operations of RandAugment, and their magnitude, in training.
         test_scale: scale of the frame in tests: see `test_box`.
         clips: clips per video in tests.
         crops: crops per clip in tests.
@@ -75,6 +85,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         jitter: tuple[float, float] | None = None,
         area: tuple[float, float] | None = None,
         flip: bool = False,
+        randaugment: tuple[float, float] | None = None,
         test_scale: float = 1.0,
         clips: int = 1,
         crops: int = 1,
@@ -88,6 +99,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         self.training = training
         self.seed = seed
         self.jitter, self.area, self.flip = jitter, area, flip
+        self.randaugment = randaugment
         self.test_scale = test_scale
         self.clips, self.crops = (1, 1) if training else (clips, crops)
         self.decoder, self.device = chosen_decoder(decoder), device
@@ -96,19 +108,19 @@ class Clips(torch.utils.data.Dataset[Item]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> Item:
+    def __getitem__(self, key: tuple[int, int] | Key) -> Item:
         """Return one sample; index and label are those of the video that is actually read.
 
         Raises:
             VideoError: in training, if no video is readable.
         """
-        epoch, index = key
+        epoch, index, copy = Key(*key)
         problems: list[tuple[str, str]] = []
         for tried in range(len(self) if self.training else 1):
             number = (index + tried) % len(self)
             sample = self.samples[number]
             try:
-                clip = self._views(sample, _generator(self.seed, epoch, index, tried))
+                clip = self._views(sample, _generator(self.seed, epoch, index, tried, *[copy][:copy]))
             except MemoryError:
                 raise
             except Exception as error:  # the other videos are still used
@@ -128,6 +140,9 @@ class Clips(torch.utils.data.Dataset[Item]):
             begin, end, frames = part_of(sample, video)
             clips = [self._times(end - begin, frames, index, generator) for index in range(self.clips)]
             views = self._read(reader, [begin + t for times in clips for t in times], self._boxes(generator))
+        if self.training and self.randaugment:
+            number, magnitude = self.randaugment
+            views = torch.stack([augmented(view, int(number), magnitude, generator) for view in views])
         if self.shuffle_frames:
             orders = [torch.randperm(self.sampling.frames, generator=generator) for _ in range(len(views))]
             views = torch.stack([view[:, order] for view, order in zip(views, orders, strict=True)])
