@@ -125,18 +125,18 @@ def test_logits(run: Run) -> None:
     assert run.holds(run.logits)
 
 
+@pytest.mark.parametrize("run", [recorded(case) for case in CASES if SIZES[case] <= SMALL], indirect=True)
 def test_logits_for_inference(run: Run) -> None:
-    if SIZES[run.case] > SMALL:
-        pytest.skip("large")
     assert run.holds(run.logits_of(target="infer"))
 
 
 @pytest.mark.records
+@pytest.mark.parametrize(
+    "run", [case for case in CASES if case in FIRST.values()], ids=lambda c: c.record, indirect=True
+)
 @pytest.mark.parametrize("target", TARGETS)
 def test_logits_without_each_pass(run: Run, target: str) -> None:
     """For one record of each kind, which is slow enough; test_lowering.py does the same with small networks."""
-    if run.case != FIRST[run.case.taps]:
-        pytest.skip("another record stands for this kind")
     counts = lowered_with_counts(run.arch._analysis.network, target=target)[1]
     working = [name for name in switchable(target) if counts[name]]
     assert working
