@@ -3,47 +3,73 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import cost_rows, total_cost
 from archdsl.core.grid import grid_text
-from archdsl.core.sizes import size_text
 from archdsl.core.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from archdsl.analysis.cost import Cost
     from archdsl.ir.network import Network, Published
 
 NOTHING = "–"  # a cell without a figure
+COUNTS = {"G": 10**9, "M": 10**6, "k": 10**3, "": 1}
+BYTES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 
 
-def level_table(network: Network, level: str, memory: Sequence[int] | None = None) -> Table:
+def level_table(network: Network, level: str, memory: Sequence[int] | None = None, *, brief: bool = False) -> Table:
     """Return the table of a network's stages, blocks or layers.
 
     Args:
         network: the network.
         level: `stage`, `block` or `layer`.
         memory: activation memory of each row in bytes, then the total; None to omit the column.
+        brief: for a column of a paper: counts in thousands, millions or billions, and short heads.
     """
     rows = cost_rows(network, level)
-    has_paths = any(row.path for row in rows)
-    head = (level, *(["path"] if has_paths else []), "output", "parameters", "multiply-adds", "activations")
-    cells: list[tuple[str, ...]] = []
-    for row in rows:
-        c, t, h, w = row.shape
-        path = [row.path] if has_paths else []
-        cells.append((row.name, *path, f"{c}×{grid_text((t, h, w))}", *_figures(row.cost)))
-    cells.append(("total", *([""] if has_paths else []), "", *_figures(total_cost(network))))
+    words = [[level, *(row.name for row in rows), "total"]]
+    if any(row.path and row.path not in row.name for row in rows):
+        words.append(["path", *(row.path for row in rows), ""])
+    words.append(["output", *(_output(row.shape, brief=brief) for row in rows), ""])
+    costs = [*(row.cost for row in rows), total_cost(network)]
+    counts = [("parameters", "params", [c.params for c in costs]), ("multiply-adds", "MACs", [c.macs for c in costs])]
+    counts.append(("activations", "activ.", [c.activations for c in costs]))
+    numbers = [
+        in_one_unit(short, values, COUNTS) if brief else [full, *(f"{n:,}" for n in values)]
+        for full, short, values in counts
+    ]
     if memory is not None:
-        head = (*head, "kept in training")
-        cells = [(*row, size_text(size)) for row, size in zip(cells, memory, strict=True)]
-    return Table(head, tuple(cells[:-1]), 3 if memory is None else 4, cells[-1])
+        numbers.append(in_one_unit("memory" if brief else "kept in training", memory, BYTES))
+    head, *cells, total = zip(*words, *numbers, strict=True)
+    return Table(head, tuple(cells), len(numbers), total)
 
 
-def _figures(cost: Cost) -> tuple[str, ...]:
-    return tuple(f"{n:,}" for n in (cost.params, cost.macs, cost.activations))
+def _output(shape: tuple[int, int, int, int], *, brief: bool) -> str:
+    c, t, h, w = shape
+    return brief_size(f"{c}×{t}×{h}×{w}") if brief else f"{c}×{grid_text((t, h, w))}"
+
+
+def brief_size(size: str) -> str:
+    """Shorten a size: `8×56²` for `8×56×56` at its end, and `400` for `400×1×1×1`."""
+    text = size.removesuffix("×1×1×1")
+    *rest, height, width = text.split("×") if text.count("×") > 1 else [text, "", " "]
+    return "×".join([*rest, f"{height}²"]) if height == width else text
+
+
+def in_one_unit(head: str, values: Sequence[int], units: Mapping[str, int]) -> list[str]:
+    """Return a column of a table: its head with the unit, that of the largest value, and the values."""
+    largest = max(values, default=0)
+    unit = next((u for u, size in units.items() if largest >= size), list(units)[-1])
+    digits = (3 if largest < 100 * units[unit] else 2) if units[unit] > 1 else 0
+    least = 0.5 * 10.0**-digits
+    cells: list[str] = []
+    for value in values:
+        scaled_ = value / units[unit]
+        cells.append("0" if not value else f"<{2 * least:.{digits}f}" if scaled_ < least else f"{scaled_:.{digits}f}")
+    return [f"{head} ({unit})" if unit else head, *cells]
 
 
 @dataclass(frozen=True)
@@ -58,6 +84,11 @@ class Figures:
     published_macs: float | None = None
     memory: int | None = None  # bytes
 
+    @property
+    def brief_clip(self) -> str:
+        """The clip as papers write it, `8×224²`: without three colours."""
+        return brief_size(self.clip.removeprefix("3×"))
+
 
 def figures_of(spec: str, network: Network, published: Published | None, memory: int | None = None) -> Figures:
     """Return the figures of a network; `published` must be for a clip of its size."""
@@ -67,18 +98,32 @@ def figures_of(spec: str, network: Network, published: Published | None, memory:
     return Figures(spec, clip, cost.params, cost.macs, params, macs, memory)
 
 
-def comparison_table(figures: Sequence[Figures]) -> Table:
-    """Return a table with one row per network; empty columns are omitted."""
+def comparison_table(figures: Sequence[Figures], *, brief: bool = False) -> Table:
+    """Return a table with one row per network; empty columns are omitted. `brief` is as in `level_table`."""
+    params, macs, theirs = ("params", "MACs", "publ.") if brief else ("parameters", "multiply-adds", "published")
     columns = [
-        ["parameters (M)", *(scaled(f.params, 10**6) for f in figures)],
-        ["multiply-adds (G)", *(scaled(f.macs, 10**9) for f in figures)],
-        ["published (M)", *(published(f.published_params, 10**6) for f in figures)],
-        ["published (G)", *(published(f.published_macs, 10**9) for f in figures)],
-        ["kept in training", *(NOTHING if f.memory is None else size_text(f.memory) for f in figures)],
+        [f"{params} (M)", *(scaled(f.params, 10**6) for f in figures)],
+        [f"{macs} (G)", *(scaled(f.macs, 10**9) for f in figures)],
+        [f"{theirs} (M)", *(published(f.published_params, 10**6) for f in figures)],
+        [f"{theirs} (G)", *(published(f.published_macs, 10**9) for f in figures)],
     ]
+    if memory := [f.memory for f in figures if f.memory is not None]:
+        columns.append(in_one_unit("memory" if brief else "kept in training", memory, BYTES))
     shown = [column for column in columns if set(column[1:]) != {NOTHING}]
-    rows = list(zip(["spec", *(f.spec for f in figures)], ["clip", *(f.clip for f in figures)], *shown, strict=True))
+    clips = [f.brief_clip if brief else f.clip for f in figures]
+    rows = list(zip(["spec", *(f.spec for f in figures)], ["clip", *clips], *shown, strict=True))
     return Table(rows[0], tuple(rows[1:]), len(shown))
+
+
+def different_clips(figures: Sequence[Figures]) -> str:
+    """Return the note that the clips of some networks differ in size; empty if they do not."""
+    if len({f.clip for f in figures}) < 2:
+        return ""
+    example = max((f.clip for f in figures), key=lambda clip: prod(map(int, clip.split("×")))).replace("×", "x")
+    return (
+        "the clips differ in size, so multiply-adds of different rows do not compare one network with another; "
+        f"--clip {example} counts all rows for one size"
+    )
 
 
 def scaled(count: int, unit: int) -> str:

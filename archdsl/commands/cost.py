@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import LEVELS
+from archdsl.analysis.cost_table import different_clips
 from archdsl.commands import values
 from archdsl.commands.cost_count import Count
 from archdsl.commands.cost_formats import FORMATS, formatted
@@ -24,6 +25,8 @@ EXAMPLES = (
     ),
     ("cost my_model.arch --by block --batch 8", "Print the cost of each block, and its activation memory for 8 clips."),
 )
+
+NOTELESS = ("csv", "json")  # formats of the tables that hold no notes
 
 
 def arguments(parser: Parser) -> None:
@@ -69,8 +72,11 @@ def run(options: Options) -> int:
     print(formatted(counts, options.format, options.by))
     for count in counts:
         show_diagnostics([*count.analysis.warnings, *count.warnings])
+    figures = [count.figures for count in counts] if plot is not None or options.format in NOTELESS else []
+    if note := different_clips(figures):
+        print(f"note: {note}", file=sys.stderr)
     if plot is not None:
-        for name in write_plot([count.figures for count in counts], plot):
+        for name in write_plot(figures, plot):
             why = "its parameters or multiply-adds are 0, which logarithmic axes cannot show"
             print(f"{name}: not in the plot: {why}", file=sys.stderr)
         print(f"{plot}: written", file=sys.stderr)

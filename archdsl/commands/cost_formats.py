@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import CONVENTION, cost_json, cost_rows, total_cost
-from archdsl.analysis.cost_table import comparison_table, level_table
-from archdsl.core.table import as_csv, as_latex, as_markdown, as_text
+from archdsl.analysis.cost_table import comparison_table, different_clips, level_table
+from archdsl.core.latex import as_latex, comments
+from archdsl.core.table import as_csv, as_markdown, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,13 +45,15 @@ def _side_by_side(counts: Sequence[Count], format: str) -> str:
     figures = [count.figures for count in counts]
     if format == "csv":
         return _csv_of(figures)
-    table = _LAYOUTS[format](comparison_table(figures))
-    if format != "text":
-        return table
+    table = _LAYOUTS[format](comparison_table(figures, brief=format == "latex"))
     notes = [CONVENTION, *_memory_note(counts[0].batch)]
     if any(f.published_macs or f.published_params for f in figures) and counts[0].options.clip is None:
         notes.append("clips are those of the published figures, where a spec has some")
-    return "\n".join([table, "", *notes])
+    if note := different_clips(figures):
+        notes.append(f"note: {note}")
+    if format == "latex":
+        return comments(notes) + table
+    return "\n".join([table, "", "  \n".join(notes) if format == "markdown" else "\n".join(notes)])
 
 
 def _csv_of(figures: Sequence[Figures]) -> str:
@@ -73,10 +76,10 @@ def _whole(count: float | None) -> int | None:
 
 def _by_level(count: Count, level: str, format: str) -> str:
     memory = None if count.memory is None else [*count.row_memory(level), count.memory.total]
-    table = _LAYOUTS[format](level_table(count.network, level, memory))
+    table = _LAYOUTS[format](level_table(count.network, level, memory, brief=format == "latex"))
     heading = _heading(count.network)
     if format == "latex":
-        return f"% {heading}\n{table}"
+        return comments([heading]) + table
     if format == "markdown":
         return f"{heading}\n\n{table}"
     return "\n".join([heading, "", table, "", CONVENTION, *_memory_note(count.batch), *count.comparison])

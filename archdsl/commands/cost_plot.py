@@ -92,7 +92,9 @@ def _figure(figures: Sequence[Figures]) -> Any:
     _set_axes(axes, [*points, *known])
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     pairs = [[p for p in pair if p is not None] for pair in zip(points, published, strict=True)]
-    write_names(figure, axes, [f.spec for f in figures], pairs)
+    clips = {f.clip for f in figures}
+    names = [f"{f.spec} ({f.brief_clip})" if len(clips) > 1 else f.spec for f in figures]
+    write_names(figure, axes, names, pairs)
     return figure
 
 
@@ -109,16 +111,19 @@ def _published(figures: Figures) -> Point | None:
 
 def _set_axes(axes: Any, points: Sequence[Point]) -> None:
     """Set limits that leave room for labels, and ticks with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     columns = zip(*(points or [(1.0, 1.0)]), strict=True)
     for values, axis, limits in zip(columns, (axes.xaxis, axes.yaxis), (axes.set_xlim, axes.set_ylim), strict=True):
         low, high = min(values), max(values)
         margin = max((high / low) ** 0.18, 1.6)
         limits(low / margin, high * margin)
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
+        span = high / low * margin**2
+        axis.set_major_locator(
+            LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if span < 12 else (1, 2, 5) if span < 600 else (1,))
+        )
         axis.set_major_formatter(FuncFormatter(_plain))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     axes.grid(visible=True, color=GRID, lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,18 +1,12 @@
-"""Tables as text, CSV, Markdown, LaTeX and HTML."""
+"""Tables as text, CSV, Markdown and HTML."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "–": "--", "−": "$-$", "·": r"$\cdot$",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,28 +48,6 @@ def as_markdown(table: Table) -> str:
     rule = ["---" if i < len(table.head) - table.numbers else "---:" for i in range(len(table.head))]
     rows = ([cell.replace("|", r"\|") for cell in row] for row in (table.head, rule, *table.lines))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def as_latex(table: Table) -> str:
-    """Format a table as a tabular of LaTeX's booktabs package."""
-    columns = "l" * (len(table.head) - table.numbers) + "r" * table.numbers
-    head = [_stacked(cell) if i >= len(table.head) - table.numbers else latex_text(cell)
-            for i, cell in enumerate(table.head)]  # fmt: skip
-    rows = [f"  {' & '.join(row)} \\\\" for row in (head, *(map(latex_text, row) for row in table.lines))]
-    total = [r"  \midrule", rows.pop()] if table.total is not None else []
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"  \toprule", rows[0], r"  \midrule", *rows[1:], *total]
-    return "\n".join([r"% needs \usepackage{booktabs}", *lines, r"  \bottomrule", r"\end{tabular}"])
-
-
-def _stacked(head: str) -> str:
-    """Put the unit of a head below its words: the column is as wide as its numbers need."""
-    words, bracket, unit = head.partition(" (")
-    return rf"\shortstack[r]{{{latex_text(words)}\\({latex_text(unit)}}}" if bracket else latex_text(head)
-
-
-def latex_text(text: str) -> str:
-    """Escape text for LaTeX."""
-    return re.sub(r"[\\{}_%&#$~^×–−·]", lambda match: _LATEX[match[0]], text)
 
 
 def as_csv(rows: Iterable[Sequence[object]]) -> str:

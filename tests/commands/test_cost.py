@@ -6,14 +6,18 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from archdsl.analysis.cost_table import brief_size, in_one_unit
 from archdsl.commands import cost_plot
-from archdsl.core.table import Table, as_latex, as_markdown
+from archdsl.core.latex import COLUMN, PAGE, as_latex
+from archdsl.core.table import Table, as_markdown
 
 if TYPE_CHECKING:
     from command_line import Shell
@@ -86,16 +90,18 @@ def test_format_json_is_json(shell: Shell) -> None:
 
 
 def test_tables_of_markdown(shell: Shell) -> None:
-    lines = shell("cost", *PAIR, "--format", "markdown").out.splitlines()
+    table, _, notes = shell("cost", *PAIR, "--format", "markdown").out.partition("\n\n")
+    lines = table.splitlines()
     assert lines[1] == "| --- | --- | ---: | ---: | ---: | ---: |"
     assert {line.count("|") for line in lines} == {7}
+    assert "FLOPs are 2 × multiply-adds" in notes
     assert as_markdown(Table(("a",), (("x|y",),), 0)).splitlines()[2] == r"| x\|y |"
 
 
 def test_tables_of_latex(shell: Shell) -> None:
     text = shell("cost", *PAIR, "--format", "latex").out
-    assert r"slow\_r50 & 3$\times$8$\times$256$\times$256 & 32.45 & 54.52 & 32.45 & 54.5 \\" in text
-    assert text.count(r"\begin{tabular}{llrrrr}") == text.count(r"\end{tabular}") == 1
+    assert r"slow\_r50 & 8$\times$256$^2$ & 32.45 & 54.52 & 32.45 & 54.5 \\" in text
+    assert text.count(r"\begin{tabular}{@{}llrrrr@{}}") == text.count(r"\end{tabular}") == 1
     assert text.isascii()
     stages = shell("cost", "tiny.arch", "--format", "latex").out
     assert r"\midrule" in stages.split("total")[0].splitlines()[-2]
@@ -103,8 +109,58 @@ def test_tables_of_latex(shell: Shell) -> None:
     assert {line.count("&") for line in body} == {4}
 
 
+def test_tables_of_latex_fit_a_column_or_a_page(shell: Shell) -> None:
+    """The width in the first line is reckoned with Computer Modern's widths, and LaTeX agrees where it is installed."""
+    tables = [
+        shell("cost", *PAIR, "--format", "latex").out,
+        shell("cost", "slowfast_r50", "--format", "latex").out,
+        shell("cost", "slowfast_r50", "--by", "block", "--format", "latex").out,
+        shell("cost", "slowfast_r50", "--batch", "8", "--format", "latex").out,
+    ]
+    found = [re.search(r"about (\d+) pt wide, for (a column|a page)\n", text) for text in tables]
+    widths = [int(match[1]) for match in found if match]
+    assert len(widths) == len(tables)
+    assert max(widths[:3]) <= COLUMN
+    assert widths[3] <= PAGE
+    if shutil.which("pdflatex"):
+        assert _measured(tables) == pytest.approx(widths, rel=0.06)
+
+
+def _measured(tables: list[str]) -> list[float]:
+    boxes = "".join(f"\\setbox0=\\hbox{{%\n{text}}}\\typeout{{wide \\the\\wd0}}\n" for text in tables)
+    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+    Path("wide.tex").write_text(head + "\n" + boxes + r"\end{document}", "utf-8")
+    command = ["pdflatex", "-interaction=batchmode", "wide.tex"]
+    subprocess.run(command, capture_output=True, check=True)
+    log = Path("wide.log").read_text("utf-8", errors="replace")
+    return [float(width) for width in re.findall(r"^wide ([\d.]+)pt", log, re.MULTILINE)]
+
+
+def test_a_column_has_one_unit() -> None:
+    assert in_one_unit("params", [34_566_488, 9_536, 0, 300], {"M": 10**6}) == [
+        "params (M)", "34.566", "0.010", "0", "<0.001",
+    ]  # fmt: skip
+    assert in_one_unit("memory", [3 * 2**30, 2**29], {"GiB": 2**30, "MiB": 2**20}) == ["memory (GiB)", "3.000", "0.500"]
+    assert [brief_size(s) for s in ("64×8×56×56", "3×8×9×16", "400×1×1×1")] == ["64×8×56²", "3×8×9×16", "400"]
+
+
+def test_different_clips_are_pointed_out(shell: Shell) -> None:
+    """In each format, in the notes of the table or on standard error; not where all clips are of one size."""
+    for format_ in ("text", "markdown", "latex", "csv", "json"):
+        ran = shell("cost", *PAIR, "--format", format_)
+        where = ran.err if format_ in ("csv", "json") else ran.out
+        assert where.count("note: the clips differ in size") == 1, format_
+        assert "--clip 3x8x256x256 " in where
+        same = shell("cost", *PAIR, "--clip", "3x8x64x64", "--format", format_)
+        assert "clips differ" not in same.out + same.err
+    ran = shell("cost", *PAIR, "--plot", "pair.svg")
+    assert "note: the clips differ in size" in ran.err
+    texts = re.findall(r">([^<>]+)</text>", Path("pair.svg").read_text("utf-8"))
+    assert {"tiny (8×32²)", "slow_r50 (8×256²)"} <= set(texts)
+
+
 def test_latex_escapes_what_has_a_meaning() -> None:
-    cell = as_latex(Table((r"50% of $a_b & {c}#~^\d–",), (), 0)).splitlines()[3].strip()
+    cell = as_latex(Table((r"50% of $a_b & {c}#~^\d–",), (), 0)).splitlines()[4].strip()
     assert cell == (
         r"50\% of \$a\_b \& \{c\}\#\textasciitilde{}\textasciicircum{}\textbackslash{}d-- \\"
     )  # fmt: skip
