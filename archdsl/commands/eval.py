@@ -14,7 +14,7 @@ from archdsl.files import DataError
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
     from archdsl.train.data.listing import Split
-    from archdsl.train.run import Data, Run
+    from archdsl.train.run import Run
 
 EXAMPLES = (
     ("eval runs/my_model-1 --clips 10 --crops 3", "Evaluate a run with 30 views of each video."),
@@ -28,7 +28,11 @@ def arguments(parser: Parser) -> None:
         "run", nargs="?", metavar="RUN", help="Folder of `archdsl train` (default: the run that was trained last)."
     )
     videos = parser.group("videos")
-    videos.add_argument("--data", metavar="DIR|LIST", help="Videos (default: those for validation of the run).")
+    videos.add_argument(
+        "--data", metavar="DIR|LIST",
+        help="Videos: a folder or list, of which `val/` or the column `split` is kept to (default: those for "
+        "validation of the run).",
+    )  # fmt: skip
     videos.add_argument(
         "--root", metavar="DIR", help="Folder that the paths of a list are relative to (default: that of the list)."
     )
@@ -55,30 +59,33 @@ class Options(ViewOptions, EngineOptions):
 def run(options: Options) -> int:
     """Evaluate a run, on its own videos or on others."""
     check_packages()
+    from archdsl.train.data.listing import read_tested
     from archdsl.train.evaluate import classify
     from archdsl.train.fit import split_of
-    from archdsl.train.run import Data
     from archdsl.train.weights import trained
 
     run, folder = trained_run(options.run, options)
-    data = run.data
-    if options.data is not None:
-        data = Data(options.data, options.data, options.root, str(folder / "classes.txt"))
-    split = split_of(data, run.engine.seed)
-    _check_classes(run, split, data, folder)
+    if options.data is None:
+        split = split_of(run.data, run.engine.seed)
+    else:
+        root = None if options.root is None else Path(options.root)
+        split = read_tested(Path(options.data), root, folder / "classes.txt")
+    _check_classes(run, split, options.data or run.data.data, folder)
     output = Path(options.output) if options.output is not None else folder / "eval"
     model = trained(run, folder, options.weights)
     views = views_of(options, run, shuffle_frames=options.shuffle_frames)
     metrics, line = write_report(classify(run, model, split.val, folder, views), output, folder)
     if is_first():
-        print(json.dumps(metrics, indent=2) if options.json else f"{line}\nthe report is {output / 'summary.md'}")
+        note = f"{split.note}\n" if options.data is not None else ""
+        text = f"{note}{line}\nthe report is {output / 'summary.md'}"
+        print(json.dumps(metrics, indent=2) if options.json else text)
     return 0
 
 
-def _check_classes(run: Run, split: Split, data: Data, folder: Path) -> None:
+def _check_classes(run: Run, split: Split, data: str, folder: Path) -> None:
     """Raise DataError if the videos have other classes than the run."""
     if split.classes == run.classes:
         return
     strange = [name for name in split.classes if name not in run.classes]
     known = f"its classes are not those of {folder / 'classes.txt'}"
-    raise DataError(f"{data.data}: {known}" + (f", which has no {', '.join(strange[:5])}" if strange else ""))
+    raise DataError(f"{data}: {known}" + (f", which has no {', '.join(strange[:5])}" if strange else ""))

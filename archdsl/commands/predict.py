@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands import values
-from archdsl.commands.running import check_packages, trained_run, views_of
+from archdsl.commands.running import check_packages, is_first, trained_run, views_of
 from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def run(options: Options) -> int:
     run, folder = trained_run(options.run, options)
     model = trained(run, folder, options.weights)
     answers = predict(run, model, options.videos, folder, views_of(options, run))
+    if not is_first():
+        return 0  # the first process prints, and returns the exit code
     failed = False
     data: list[dict[str, Any]] = []
     for video, answer in zip(options.videos, answers, strict=True):

@@ -25,6 +25,9 @@ def check_packages() -> None:
     missing = [name for name in ("torch", "lightning", "av", "matplotlib") if find_spec(name) is None]
     if missing:
         raise EnvironmentFault(f"missing: {', '.join(missing)}; pip install 'archdsl[train]'")
+    from archdsl.train.environment import check_torchvision
+
+    check_torchvision()
 
 
 def is_first() -> bool:

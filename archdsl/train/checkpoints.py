@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from archdsl.train.run import LAST, TrainingError
+from archdsl.train.run import LAST, WEIGHTS, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +51,41 @@ class WholeFiles(CheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint; unused, as each replaces the previous one."""
         Path(path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Position:
+    """The progress of a run at a checkpoint."""
+
+    epochs: int  # completed
+    step: int
+
+
+def position_of(path: Path, model: torch.nn.Module) -> Position:
+    """Return the position of a checkpoint, which is mapped into memory, not read.
+
+    Raises:
+        TrainingError: if it is damaged, or not a checkpoint of this run.
+    """
+    hint = f"remove it, and `archdsl train --resume {path.parents[1]}` begins again with the first epoch"
+    if (weights := path.parents[1] / WEIGHTS).exists():
+        hint += f"; or begin another run with --weights {weights}"
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(f"{path}: is damaged, or no checkpoint ({reason}); {hint}") from None
+    try:
+        own = {f"{PREFIX}{name}": tensor.shape for name, tensor in model.state_dict().items()}
+        fits = {name: tensor.shape for name, tensor in checkpoint["state_dict"].items()} == own
+        position = Position(
+            checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], checkpoint["global_step"]
+        )
+    except (LookupError, TypeError, AttributeError):
+        raise TrainingError(f"{path}: is not a checkpoint of `archdsl train`; {hint}") from None
+    if not fits:
+        raise TrainingError(f"{path}: is the checkpoint of another network; {hint}")
+    return position
 
 
 def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.train.fit import clear_errors, clips_of, rank_of, trainer_of
+from archdsl.train.fit import check_decoder, clear_errors, clips_of, rank_of, trainer_of
 from archdsl.train.loading import test_loader
 from archdsl.train.report import Result
 from archdsl.train.task import VIEWS, Task
@@ -49,6 +49,7 @@ def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder
     Raises:
         TrainingError: if the test fails.
     """
+    check_decoder(run.engine.decoder)
     start = time.perf_counter()
     clips = clips_of(
         run, samples, training=False, clips=views.clips, crops=views.crops, shuffle_frames=views.shuffle_frames

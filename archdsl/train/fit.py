@@ -20,11 +20,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from archdsl.files import DataError, EnvironmentFault, UsageError
-from archdsl.train.checkpoints import Keep, WholeFiles
+from archdsl.train.checkpoints import Keep, WholeFiles, position_of
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
 from archdsl.train.data.listing import Sample, Split, read_split
-from archdsl.train.data.videos import VideoError
+from archdsl.train.data.videos import VideoError, chosen_decoder
 from archdsl.train.journal import Bar, Journal
 from archdsl.train.loading import TrainLoader, test_loader
 from archdsl.train.norms import PreciseNorms
@@ -80,8 +80,10 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
         task = Task(run, initial_model(run, folder), len(loader))
         journal = Journal(folder)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
-        last = folder / LAST
-        trainer.fit(task, loader, validation, ckpt_path=last if resume and last.exists() else None, weights_only=True)
+        last = folder / LAST if resume and (folder / LAST).exists() else None
+        if last is not None:
+            position_of(last, task.model)
+        trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
         if trainer.interrupted:
             raise KeyboardInterrupt
 
@@ -168,8 +170,17 @@ def check(run: Run, split: Split) -> None:
         raise UsageError("--precision fp16: needs a GPU; on a CPU use bf16 or fp32")
     if recipe.ema and engine.strategy == "fsdp" and engine.world > 1:
         raise UsageError("ema: FSDP does not support the moving average; use --strategy ddp or --recipe ema=0")
+    check_decoder(engine.decoder)
     if engine.sync_bn and device_of(run) == "cpu":
         raise UsageError("--sync-bn: needs GPUs; omit it on a CPU")
+
+
+def check_decoder(name: str) -> None:
+    """Raise EnvironmentFault if a decoder cannot be used on this machine."""
+    try:
+        chosen_decoder(name)
+    except ValueError as error:
+        raise EnvironmentFault(f"--decoder {name}: {error}") from None
 
 
 def device_of(run: Run) -> str:

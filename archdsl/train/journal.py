@@ -15,8 +15,8 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from archdsl.core.sizes import size_text
 from archdsl.train.checkpoints import save_weights, weights_of
-from archdsl.train.run import BEST, WEIGHTS
-from archdsl.train.task import Task, accuracy
+from archdsl.train.run import BEST, WEIGHTS, TrainingError
+from archdsl.train.task import DIVERGED, Task, accuracy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,9 +122,15 @@ class Journal(Callback):
                 trainer.logger.log_metrics({k: v for k, v in self.now.items() if k != "step"}, trainer.global_step)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the validation metrics, and save the weights (of the moving average, if any)."""
+        """Log the validation metrics, and save the weights (of the moving average, if any).
+
+        Raises:
+            TrainingError: if outputs are not finite; no file is changed.
+        """
         task = cast("Task", pl_module)
         _, labels, shares = task.tested()
+        if not shares.isfinite().all():  # the loss of the last step can be finite before its update
+            raise TrainingError(f"outputs are not finite after step {trainer.global_step}; {DIVERGED}")
         self._skipped(trainer, task)
         metrics = accuracy(labels, shares)
         weights = weights_of(trainer)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.train.run import Run
 
 T = TypeVar("T")
+DIVERGED = "training diverged: try a lower learning rate, a longer warm-up, gradient clipping, or bf16 instead of fp16"
 VIEWS = 8  # views per forward pass in tests
 
 
@@ -77,10 +78,7 @@ class Task(LightningModule):
         clips, targets = mixed(self.normalised(clips), labels, len(self.run.classes), self.recipe)
         loss = loss_of(self.model(clips), targets, self.recipe.label_smoothing)
         if not math.isfinite(loss.item()):
-            raise TrainingError(
-                f"the loss is {loss.item()} at step {self.global_step + 1}; try a lower learning rate, a longer "
-                "warm-up, gradient clipping, or bf16 instead of fp16"
-            )
+            raise TrainingError(f"the loss is {loss.item()} at step {self.global_step + 1}; {DIVERGED}")
         self.lost.append(loss.detach())
         return loss
 

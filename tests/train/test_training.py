@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +25,8 @@ pytest.importorskip("av")
 
 from safetensors.torch import load_file, save_file
 from small import small
+from training import PLAIN, TINY, losses
+from training import train as trained
 
 from archdsl.ir.recipe import Recipe
 from archdsl.train import synthetic
@@ -32,50 +34,9 @@ from archdsl.train.mix import erased, mixed
 from archdsl.train.optim import factor, groups_of
 from archdsl.train.run import load_run
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 SPECS = ROOT / "specs"
-TINY = """
-arch tiny
-param classes = 2
-input clip: video[3, 4, 16, 16]
-stage one { conv(12, 3, stride = [1, 2, 2], bias = on) -> layernorm -> gelu }
-stage two { conv(16, 3, stride = [1, 2, 2], bias = on) -> layernorm -> gelu }
-head: avgpool -> dropout(0.5) -> linear(classes)
-"""
 MVIT = "--set dim=8 --set depths=[1,2] --set heads=1 --set drop_rate=0 --dropout 0".split()
-# What every test that compares losses says, so that nothing is random but what the seed decides.
-PLAIN = "--recipe optimizer=sgd --recipe lr=0.05 --workers 0 --device cpu --batch 8".split()
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Here as in the processes that are started: what is compared to the last digit is computed in the same way."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve videos of each of two classes, three of each to judge by."""
-    folder = tmp_path_factory.mktemp("videos")
-    synthetic.make(folder / "all", 12)
-    for split in ("train", "val"):
-        (folder / "two" / split).mkdir(parents=True)
-        for name in ("right", "left"):
-            (folder / "all" / split / name).rename(folder / "two" / split / name)
-    return folder / "two"
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.arch"
-    path.write_text(TINY, "utf-8")
-    return path
 
 
 def started(*arguments: str | Path, code: str = "", **options: Any) -> subprocess.Popen[str]:
@@ -93,16 +54,6 @@ def ended(process: subprocess.Popen[str], seconds: float = 180) -> tuple[int, st
     """Exit code, output and errors of a process, which has to end by itself."""
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
-
-
-def losses(run: Path) -> list[str]:
-    """The loss of each step, with all its digits."""
-    with (run / "steps.csv").open(encoding="utf-8") as file:
-        return [row["loss"] for row in csv.DictReader(file)]
-
-
-def trained(*arguments: str | Path) -> int:
-    return main(["train", *map(str, arguments)])
 
 
 # --- from end to end -------------------------------------------------------------------------------------------------

@@ -80,9 +80,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     if names is None and len({e.label for e in listed.entries}) < 2:  # a test may have one of several named classes
         only = listed.entries[0].label
         raise DataError(f"{data}: all videos are of the class {only!r}; training needs at least two classes")
-    numbers = {name: number for number, name in enumerate(class_names)}
-    if names is not None and not any(e.label in numbers for e in listed.entries):
-        numbers = {str(number): number for number in range(len(names))}
+    numbers = _numbers_of(class_names, listed, named=names is not None)
     train = _numbered(listed.entries, numbers, data)
     notes = [listed.note]
     if other is None:
@@ -93,6 +91,33 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         notes += [other.note] * (other.note != listed.note)
     note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {len(class_names)} classes"
     return Split(train, validation, class_names, "; ".join([note, *filter(None, notes)]))
+
+
+def read_tested(data: Path, root: Path | None = None, classes: Path | None = None) -> Split:
+    """Read the videos of a folder or list for a test: of its split for validation or testing, else all of them.
+
+    Args:
+        data: a folder or list, as for `read_split`.
+        root: folder that paths in lists are relative to; by default the folder of the list.
+        classes: a file with one class name per line, in the order of their indices.
+
+    Returns:
+        The videos in `val`, and `train` empty.
+
+    Raises:
+        UsageError: if a file or folder does not exist.
+        DataError: with file and line, if there are no videos, or the source is inconsistent.
+    """
+    names = class_file(classes) if classes is not None else None
+    parts = _parts(data) if data.is_dir() else None
+    listed = _read(parts[1] if parts is not None else data, root, names)
+    listed, other = _by_column(listed)
+    how = f"from {parts[1].name}/" if parts is not None else "from the column `split`" if other is not None else "all"
+    listed = other or listed
+    class_names = names or listed.classes or _names(listed.entries)
+    samples = _numbered(listed.entries, _numbers_of(class_names, listed, named=names is not None), data)
+    note = f"{len(samples)} videos ({how})"
+    return Split((), samples, class_names, "; ".join(filter(None, [note, listed.note])))
 
 
 def loose_videos(folder: Path) -> Split | None:
@@ -181,6 +206,13 @@ def _by_column(listed: Listed) -> tuple[Listed, Listed | None]:
     others = len(listed.entries) - len(train) - len(val)
     note = "; ".join(filter(None, [listed.note, f"{count(others, 'line')} of other splits ignored" * bool(others)]))
     return Listed(train, listed.classes, note), Listed(val, None, note)
+
+
+def _numbers_of(names: Sequence[str], listed: Listed, *, named: bool) -> dict[str, int]:
+    """Return the index of each label: of a class name, or of an index if the names are from a file of their own."""
+    if named and not any(e.label in names for e in listed.entries):
+        return {str(number): number for number in range(len(names))}
+    return {name: number for number, name in enumerate(names)}
 
 
 def _names(entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -1,0 +1,134 @@
+"""Runs do what their options say: messages for what is wrong, with the exit code; what is kept to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from repository import ROOT
+
+pytest.importorskip("lightning")
+pytest.importorskip("av")
+
+import torch
+from training import ONE_VIEW, PLAIN, train
+
+from archdsl.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SHORT = [*PLAIN, *ONE_VIEW, "--dropout", "0"]
+
+
+@pytest.fixture(scope="module")
+def finished(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch: three steps."""
+    from training import TINY
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.arch").write_text(TINY, "utf-8")
+    assert train(folder / "tiny.arch", "--data", videos, "-o", folder / "run", *SHORT, "--epochs", "1") == 0
+    return folder / "run"
+
+
+# --- what ends a run -------------------------------------------------------------------------------------------------
+
+
+def test_divergence_in_the_last_step_ends_the_run(
+    spec: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Every loss is finite, the update of the last step is not."""
+    from archdsl.train.task import Task
+
+    clip = Task.configure_gradient_clipping
+
+    def overflow(task: Task, optimizer: Any, *rest: Any, **more: Any) -> None:
+        clip(task, optimizer, *rest, **more)
+        if task.global_step == 2:
+            next(task.model.parameters()).grad.fill_(float("inf"))  # pyright: ignore[reportOptionalMemberAccess]
+
+    monkeypatch.setattr(Task, "configure_gradient_clipping", overflow)
+    run = tmp_path / "run"
+    assert train(spec, "--data", videos, "-o", run, *SHORT, "--epochs", "1") == 1
+    assert "outputs are not finite after step 3" in capsys.readouterr().err
+    assert not (run / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "other"])
+def test_a_damaged_checkpoint_is_named(damage: str, finished: Path, tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    last = run / "checkpoints/last.ckpt"
+    if damage == "truncated":
+        last.write_bytes(last.read_bytes()[:2000])
+    elif damage == "foreign":
+        torch.save({"state_dict": {}, "epoch": 3}, last)
+    else:
+        checkpoint = torch.load(last, weights_only=True)
+        checkpoint["state_dict"].popitem()
+        torch.save(checkpoint, last)
+    assert train("--resume", run) == 1
+    told = capsys.readouterr().err
+    assert str(last) in told
+    assert "remove it" in told
+    assert "--weights" in told
+    last.unlink()
+    assert train("--resume", run) == 0
+
+
+def test_a_missing_decoder_is_found_before_a_folder_is_made(
+    spec: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    run = tmp_path / "run"
+    assert train(spec, "--data", videos, "-o", run, *SHORT, "--decoder", "torchcodec") == 1
+    assert "torchcodec" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_a_torchvision_that_does_not_fit_is_named(spec: Path, videos: Path, tmp_path: Path) -> None:
+    package = tmp_path / "packages/torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('raise RuntimeError("operator torchvision::nms does not exist")\n', "utf-8")
+    facts = tmp_path / "packages/torchvision-0.15.2.dist-info/METADATA"
+    facts.parent.mkdir()
+    facts.write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.15.2\n", "utf-8")
+    command = [sys.executable, "-m", "archdsl", "train", str(spec), "--data", str(videos)]
+    path = os.pathsep.join([str(ROOT), str(tmp_path / "packages")])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 1, done.stderr
+    assert "torchvision 0.15.2 and torch" in done.stderr
+    assert "defect" not in done.stderr
+
+
+# --- testing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["list", "folder"])
+def test_eval_keeps_to_the_split(source: str, finished: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    data = videos
+    if source == "list":
+        data = tmp_path / "list.csv"
+        rows = [f"{p},{p.parent.name},{p.parents[1].name}" for p in sorted(videos.glob("*/*/*.mp4"))]
+        data.write_text("\n".join(["path,label,split", *rows]) + "\n", "utf-8")
+    output = tmp_path / "eval"
+    assert main(["eval", str(finished), "--data", str(data), "--json", "--workers", "0", "-o", str(output)]) == 0
+    assert json.loads(capsys.readouterr().out)["videos"] == 6  # of 30
+
+
+def test_only_the_first_process_predicts_aloud(
+    finished: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    video = str(videos / "val/left/000.mp4")
+    assert main(["predict", video, "--run", str(finished), "--workers", "0"]) == 0
+    assert capsys.readouterr().out == ""
