@@ -15,6 +15,11 @@ from archdsl.weights.shapes import shape_text
 if TYPE_CHECKING:
     from archdsl.transfer.plan import Entry, TransferPlan
 
+_HINT = (
+    "To pair what is left on both sides: `as NAME` gives a layer of {0.network} the name that it has in {0.base}, and\n"
+    "a map `transfer {0.base} for {0.network}` pairs other names (docs/variants.md)."
+)
+
 
 def show_plan(found: TransferPlan, *, json: bool) -> None:
     """Print a transfer plan, as text or as JSON."""
@@ -27,14 +32,19 @@ def show_plan(found: TransferPlan, *, json: bool) -> None:
 def _lines(found: TransferPlan) -> list[str]:
     counts = [f"{n} {verb}" for verb in reversed(VERBS) if (n := found.counts.get(verb, 0))]
     left = f"; {len(found.unused)} of {found.base} not used" if found.unused else ""
+    renamed = sum(bool(_origin(entry)) for entry in found.entries)
+    counts[-1] += f"; {renamed} of another name in {found.base}" if renamed else ""
     lines = [f"{found.base} → {found.network}: {len(found.entries)} tensors: {', '.join(counts)}{left}"]
     for verb in VERBS:
         entries = [e for e in found.entries if e.how == verb]
         if entries:
             lines += ["", verb, *_table(entries)]
     if found.unused:
-        rows = [(f"  {name}", shape_text(shape)) for name, shape, _ in folded(found.unused.items())]
-        lines += ["", f"not used of {found.base}", *aligned(rows, numbers=0)]
+        unused = folded((name, (shape_text(s), found.why_unused.get(name, ""))) for name, s in found.unused.items())
+        rows = [(f"  {name}", *key) for name, key, _ in unused]
+        lines += ["", f"not used of {found.base}", *(line.rstrip() for line in aligned(rows, numbers=0))]
+    if found.is_pairable:
+        lines += ["", _HINT.format(found)]
     return lines
 
 

@@ -1,36 +1,26 @@
-"""Correspondence between the tensors of a variant and of its base: by name, by a weight map, or by similar blocks.
+"""Correspondence between the tensors of a variant and of its base: by name, by a weight map, or by place.
 
 Repeated blocks are numbered. If the number of blocks differs from the base's, each block is initialised from the most
 similar block, preferably that of the same number: the last block of an MViT stage is wider, and every other block of
-Swin has shifted windows.
+Swin has shifted windows. Where a variant changed what stands around a row, blocks are named by their order (`places`);
+layers whose names changed are found by their form (`moved`).
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from archdsl.analysis.export import plain_values
-from archdsl.ir.tensors import own_tensors
 from archdsl.transfer.channels import REPEAT
+from archdsl.transfer.moved import moved
+from archdsl.transfer.places import INDEX, Form, form, names_by_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from archdsl.ir.network import Network, Node
-
-Form = frozenset[tuple[str, str]]
-_INDEX = re.compile(r"(?<=\.)\d+(?=\.)")
-
-
-class Place(NamedTuple):
-    """The layer that a tensor belongs to, and the tensor's name in it."""
-
-    node: Node
-    name: str
-    shape: tuple[int, ...]
+    from archdsl.transfer.places import Place
 
 
 @dataclass(frozen=True)
@@ -41,6 +31,7 @@ class Pair:
     base: str = ""
     reason: str = ""
     repeats: str = ""  # the block of the base that initialises this block and an earlier one
+    is_missing: bool = False  # the base has no tensor of the name that it should have
 
 
 @dataclass
@@ -50,21 +41,12 @@ class _Rows:
     blocks: dict[str, dict[int, dict[str, Form]]] = field(default_factory=dict[str, dict[int, dict[str, Form]]])
 
     def add(self, name: str, form: Form) -> None:
-        for match in _INDEX.finditer(name):
+        for match in INDEX.finditer(name):
             row = self.blocks.setdefault(name[: match.start()], {})
             row.setdefault(int(match[0]), {})[name[match.end() :]] = form
 
     def length(self, prefix: str) -> int:
         return max(self.blocks.get(prefix, {-1: {}})) + 1
-
-
-def places(network: Network) -> dict[str, Place]:
-    """Return every tensor of the state dict by name, in the order of data flow."""
-    return {
-        f"{node.name}.{name}": Place(node, name, shape)
-        for node in network.all_nodes()
-        for name, shape in own_tensors(node).items()
-    }
 
 
 def pairs(
@@ -78,33 +60,40 @@ def pairs(
         rename: maps the name of a tensor to its name in the base, block numbers unchanged; None if it has no origin.
         depth: `repeat` to initialise added blocks from those of the base, or `new`.
     """
-    names = {name: rename(name) for name in ours}
+    before, after = names_by_order(base, ours)
+    names = {name: after[name] if (other := rename(name)) == name else other for name in ours}
     base_rows, rows = _Rows(), _Rows()
     for name, place in base.items():
-        base_rows.add(name, _form(place))
+        base_rows.add(before[name], form(place))
     for name, other in names.items():
         if other is not None:
-            rows.add(other, _form(ours[name]))
+            rows.add(other, form(ours[name]))
     numbers = _BlockNumbers(base_rows, rows, depth)
-    return [_pair(name, other, base, numbers) for name, other in names.items()]
+    origins = {ordered: name for name, ordered in before.items()}
+    found = [_pair(name, other, origins, numbers) for name, other in names.items()]
+    instead = moved({p.name: p.base for p in found if names[p.name] is not None and not p.repeats}, base, ours)
+    return [_moved(pair, instead, base) if pair.name in instead else pair for pair in found]
 
 
-def _form(place: Place) -> Form:
-    """Return a tensor's features for the comparison of blocks: its shape, and the attributes of its layer."""
-    values = plain_values(place.node.layer)
-    return frozenset({("", str(place.shape)), *((k, repr(v)) for k, v in values.items())})
-
-
-def _pair(name: str, other: str | None, base: Mapping[str, Place], numbers: _BlockNumbers) -> Pair:
+def _pair(name: str, other: str | None, origins: Mapping[str, str], numbers: _BlockNumbers) -> Pair:
     if other is None:
         return Pair(name, reason="BASE's tensor of this name initialises another one")
     origin, repeats = numbers.renumbered(other)
     if origin is None:
-        length = numbers.base_rows.length(repeats)
-        return Pair(name, reason=f"BASE has only {length} blocks in `{repeats.rstrip('.')}`")
-    if origin not in base:
-        return Pair(name, reason="BASE has no tensor of this name" if origin == name else f"BASE has no `{origin}`")
-    return Pair(name, origin, repeats=repeats)
+        return Pair(name, reason=repeats)
+    if origin not in origins:
+        return Pair(name, is_missing=True)
+    actual = origins[origin]
+    return Pair(name, actual, repeats=repeats and actual[: len(actual) - len(origin) + len(repeats)])
+
+
+def _moved(pair: Pair, instead: Mapping[str, str], base: Mapping[str, Place]) -> Pair:
+    """Return the pair of a tensor with another origin than that of its name."""
+    origin = instead[pair.name]
+    if origin:
+        return Pair(pair.name, origin)
+    user = next(name for name, other in instead.items() if other == pair.base)
+    return Pair(pair.name, reason=f"BASE's `{base[pair.base].node.label}` initialises `{user.split('.')[-2]}`")
 
 
 class _BlockNumbers:
@@ -119,15 +108,19 @@ class _BlockNumbers:
     def renumbered(self, name: str) -> tuple[str | None, str]:
         """Return a name with the block numbers of the base, and the name of the block that is repeated, if any.
 
-        If the base has no such block, return None and the prefix of the row.
+        If the base has no such block, return None and the reason.
         """
         prefix, rest, repeats = "", name, ""
         at = 0
-        for match in _INDEX.finditer(name):
+        for match in INDEX.finditer(name):
             prefix += name[at : match.start()]
             number, again = self.row(prefix, name[: match.start()]).get(int(match[0]), (int(match[0]), False))
             if number < 0:
-                return None, prefix
+                row, length = prefix.rstrip("."), self.base_rows.length(prefix)
+                return (
+                    None,
+                    f"BASE has only {length} blocks in `{row}`" if again else f"BASE has no such block in `{row}`",
+                )
             repeats = f"{prefix}{number}" if again else repeats
             prefix += str(number)
             at = match.end()
@@ -135,18 +128,29 @@ class _BlockNumbers:
         return prefix + rest, repeats
 
     def _row(self, theirs: str, ours: str) -> dict[int, tuple[int, bool]]:
-        """Return the block number in the base (-1 for none) by ours, and True if an earlier block has the same."""
+        """Return the block number in the base (-1 for none) by ours, and True if an earlier block has the same.
+
+        Blocks of another kind in a row, such as adapters, are passed over as blocks are counted.
+        """
         before, row = self.base_rows.blocks.get(theirs, {}), self.rows.blocks[ours]
         if not before or before.keys() == row.keys():
             return {}
         numbers: dict[int, tuple[int, bool]] = {}
-        taken: set[int] = set()
+        uses: Counter[int] = Counter()
         for number, block in sorted(row.items()):
-            best = max(before, key=lambda k, n=number, b=block: (_similarity(b, before[k]), k == n, k))
-            again = best in taken
+            alike = [k for k in sorted(before) if _are_alike(block, before[k])]
+            nth = sum(uses[k] for k in alike)
+            same = alike[nth] if nth < len(alike) else -1
+            best = max(alike, key=lambda k, n=same, b=block: (_similarity(b, before[k]), k == n, k), default=-1)
+            again = uses[best] > 0
             numbers[number] = (-1 if again and self.depth != REPEAT else best, again)
-            taken.add(best)
+            uses[best] += best >= 0
         return numbers
+
+
+def _are_alike(one: Mapping[str, Form], other: Mapping[str, Form]) -> bool:
+    """Return True if two blocks have most of their tensors in common: the first of a stage has a shortcut more."""
+    return 2 * len(one.keys() & other.keys()) >= max(len(one), len(other))
 
 
 def _similarity(one: Mapping[str, Form], other: Mapping[str, Form]) -> int:

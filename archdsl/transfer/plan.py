@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,9 @@ from archdsl.layers.axes import (
     Places,
 )  # fmt: skip
 from archdsl.transfer.channels import REPEAT, Channels, Segment, inner_sources, source_channels, value_sources
-from archdsl.transfer.pairs import Pair, Place, pairs, places
+from archdsl.transfer.pairs import Pair, pairs
+from archdsl.transfer.places import Place, places
+from archdsl.transfer.reasons import are_pairable, reasons
 from archdsl.transfer.steps import (
     AVERAGE,
     CENTRE,
@@ -100,6 +102,8 @@ class TransferPlan:
     network: str
     entries: tuple[Entry, ...]
     unused: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+    why_unused: Mapping[str, str] = field(default_factory=dict[str, str])  # for tensors without a partner
+    is_pairable: bool = False  # both have tensors of one kind without a partner in one stage
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -138,10 +142,16 @@ def plan_transfer(
     for pattern in rules.new:
         if not any(fnmatchcase(name, pattern) for name in planner.ours):
             raise ValueError(f"new: no tensor of {network.name} matches the pattern {pattern!r}")
-    entries = tuple(planner.entry(pair) for pair in planner.pairs)
+    theirs, ours = planner.theirs, planner.ours
+    missing = [pair.name for pair in planner.pairs if pair.is_missing]
+    paired = {pair.base for pair in planner.pairs}
+    left = [name for name in theirs if name not in paired]
+    why = reasons(missing, ours, left, theirs, "BASE")
+    entries = tuple(planner.entry(replace(p, reason=why.get(p.name, p.reason))) for p in planner.pairs)
     used = {entry.base for entry in entries}
-    unused = {name: place.shape for name, place in planner.theirs.items() if name not in used}
-    return TransferPlan(base.name, network.name, entries, unused)
+    unused = {name: place.shape for name, place in theirs.items() if name not in used}
+    why_unused = reasons(left, theirs, missing, ours, "SPEC")
+    return TransferPlan(base.name, network.name, entries, unused, why_unused, are_pairable(missing, ours, left, theirs))
 
 
 class _Planner:
@@ -329,5 +339,5 @@ def plan_json(plan: TransferPlan) -> dict[str, Any]:
             }
             for e in plan.entries
         ],
-        "unused": [{"name": n, "shape": list(s)} for n, s in plan.unused.items()],
+        "unused": [{"name": n, "shape": list(s), "why": plan.why_unused.get(n)} for n, s in plan.unused.items()],
     }

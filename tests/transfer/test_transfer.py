@@ -658,8 +658,8 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
     assert data["tensors"][-1]["from"] is None
     assert data["unused"] == [
-        {"name": "head.linear.weight", "shape": [5, 4]},
-        {"name": "head.linear.bias", "shape": [5]},
+        {"name": "head.linear.weight", "shape": [5, 4], "why": None},
+        {"name": "head.linear.bias", "shape": [5], "why": None},
     ]
     assert main(["weights", "plan", "net.arch", "--strict"]) == 0
 
