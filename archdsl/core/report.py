@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
 
 MAX_DIAGNOSTICS = 200  # errors, and warnings
+MAX_PLACES = 4  # where else a cause has an effect
+ALSO = "and here"
 MAX_HINTS = 20  # diagnostics after which hints are no longer computed
 # Pairs of an error and the warning that it explains: an unused name may be the target of a misspelt one.
 _EXPLAINS = (("E0201", "W0101"), ("E0202", "W0103"), ("E0202", "W0104"))
@@ -23,6 +25,7 @@ class Reporter:
     def __init__(self) -> None:
         self._found: list[Diagnostic] = []
         self._seen: set[tuple[str, int, int, int]] = set()
+        self._causes: dict[tuple[str, int, int], int] = {}  # the diagnostic of each cause, among those found
         self._errors = 0
         self._warnings = 0
 
@@ -38,6 +41,30 @@ class Reporter:
         if more > 0 and kept and not kept[-1].is_error:
             kept[-1] = replace(kept[-1], notes=(*kept[-1].notes, Note(f"{more:,} more warnings are not shown")))
         return kept
+
+    def withdraw(self, code: str, span: Span) -> None:
+        """Remove the diagnostics of a code inside of a span, where another one has the cure of all of it."""
+        self._found = [
+            d
+            for d in self._found
+            if d.code != code or d.span.source is not span.source or not span.start <= d.span.start < span.end
+        ]
+        self._causes.clear()
+
+    def is_repeated(self, code: str, cause: Span, span: Span) -> bool:
+        """Return True if a fault has the cause of one that was reported: that one gets a note instead of another fault.
+
+        Faults of one cause, such as a parameter, are mended together.
+        """
+        key = (code, id(cause.source), cause.start)
+        first = self._causes.setdefault(key, len(self._found))
+        if first == len(self._found):
+            return False
+        known = self._found[first]
+        places = [n for n in known.notes if n.message == ALSO]
+        if known.span != span and len(places) < MAX_PLACES and all(n.span != span for n in places):
+            self._found[first] = replace(known, notes=(*known.notes, Note(ALSO, span)))
+        return True
 
     def report(self, code: str, span: Span, label: str = "", notes: Notes = (), hint: Hint = "") -> None:
         """Add a diagnostic, unless it is known.

@@ -9,7 +9,7 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
-from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure
+from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.parameters import choice_words, mismatch
 from archdsl.elaborate.scope import Binding, Scope, origin
@@ -77,6 +77,12 @@ class Binder:
 
             word = "" if attribute.words else word_hint(argument.value, value, self.faults.places)
             hint = fault.hint or word or partial(attribute_cure, attribute, argument, value, layer)
+            if is_fraction:
+                hint = rounding_cure(argument.value, fault.hint)
+                causes = fraction_notes(argument.value, scope)
+                cause = causes[0].span if causes else None
+                if cause is not None and self.faults.reporter.is_repeated(fault.code, cause, place):
+                    return UNKNOWN
             return self.faults.report(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
 
 LARGE_KERNEL = 16  # along an axis: with smaller steps, a number that is meant otherwise
+INITIALISERS = "`msra`, `xavier`, `normal(0.01)`, `trunc_normal(0.02)` or `zeros`"
 NEVER_GIVEN = "the channels that enter are known and never given"
 
 
@@ -58,18 +59,60 @@ def _is_below_one(value: Value) -> bool:
 
 def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> str:
     """Return what to write for an argument whose name a layer or block does not know."""
-    if key in LEFT_OUT and key not in known:
-        return f"leave out `{key}`: {LEFT_OUT[key]}"
     text = value_of(argument.value.span.text) or argument.value.span.text
-    name = RENAMED.get(key)
-    if name in known:
+    if key in ("activation", "act"):
+        return f"an activation is a layer behind it: `-> {plain(text.strip(chr(34))) or 'relu'}`"
+    if key == "name":
+        return f"`as NAME` behind a layer names it: `as {re.sub(r'[^A-Za-z0-9_]', '', text) or 'NAME'}`"
+    name = next((ours for ours in RENAMED.get(key, ()) if ours in known), "")
+    if name == "padding":
+        return _padding_cure(key, argument.value, text)
+    if name == "init":
+        return f"write `init = …`, with {INITIALISERS}"
+    if name:
         return f"write `{name} = {text}`"
+    if key in LEFT_OUT:
+        return f"leave out `{key}`: {LEFT_OUT[key]}"
     hint = did_you_mean(key, known)
     return re.sub(r"`(\w+)`", rf"`\1 = {_escaped(text)}`", hint) if hint.startswith("did you mean") else hint
 
 
+def _padding_cure(key: str, value: ast.Expr, text: str) -> str:
+    """Return a padding of other libraries as a word: a number of positions, or `"same"`."""
+    if isinstance(value, (ast.Name, ast.String)):
+        return f"write `padding = {text.strip(chr(34))}`"
+    none = isinstance(value, ast.Number) and value.value == 0
+    if none:
+        return "write `padding = valid`"
+    return f"leave out `{key}`: half of the kernel is padded, which is `padding = half`; `padding = valid` pads nothing"
+
+
 def _escaped(text: str) -> str:
     return text.replace("\\", r"\\")
+
+
+def rounding_cure(expr: ast.Expr, hint: str) -> str:
+    """Return what to write for a fraction where a whole number is expected."""
+    text = expr.span.text
+    if not isinstance(expr, ast.Binary) or "\n" in text or len(text) > 60:
+        return hint
+    return f"`round({text})`, `floor(…)` and `ceil(…)` make it whole"
+
+
+def range_cure(name: Span, index: int, count: int) -> str:
+    """Return a range or an index for a loop whose variable goes beyond the last element of a list; else nothing."""
+    after = name.source.text[name.end :]
+    found = re.match(r"(?:\s*,\s*\w+)*\s+in\s+(?:zip\()?(\w+)\s*\.\.\s*(len\(\w+\)|\d+)", after)
+    if not found or not found[1].isdigit():
+        return ""
+    first, last = found.groups()
+    if first != "0":
+        fits = not last.isdigit() or int(last) - int(first) < count
+        return f"elements count from 0: `[{name.text} - {first}]` for a loop that begins at {first}" if fits else ""
+    if index != count:
+        return ""
+    end = str(int(last) - 1) if last.isdigit() else f"{last} - 1"
+    return f"the end of a range belongs to it: `{first}..{end}`"
 
 
 def missing_cure(layer: str, key: str, attribute: Attribute[object]) -> str:

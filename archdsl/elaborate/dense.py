@@ -1,4 +1,4 @@
-"""Heads that give scores at every position of a grid, which is a mistake unless the spec declares it."""
+"""Heads whose scores are not meant: at every position of a grid, or with an activation behind them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from archdsl.core.report import Reporter
     from archdsl.frontend import ast
     from archdsl.ir.network import Node
+
+_ALTERING = {"activation", "regularisation"}  # categories of layers that no head ends in
+_BEHIND = {*_ALTERING, "norm"}
 
 
 def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head, reporter: Reporter) -> None:
@@ -29,6 +32,22 @@ def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head
         hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, or declare `head dense: …`"
         label = f"a linear layer gives scores at every position: the output is {shape}"
         reporter.report("W0107", head.chain.steps[-1].span, label, hint=hint)
+
+
+def check_scores(graph: nx.DiGraph[int], output: int, head: ast.Head, reporter: Reporter) -> None:
+    """Warn of an activation or dropout behind the linear layer of a head: losses expect the scores as they are."""
+    steps = head.chain.steps
+    behind = 0
+    node: Node = graph.nodes[output]["node"]
+    last = node.layer
+    while len(node.inputs) == 1 and node.layer.category in _BEHIND and behind < len(steps):
+        node, behind = graph.nodes[node.inputs[0]]["node"], behind + 1
+    if last.category not in _ALTERING or node.layer.category != "linear" or len(steps) <= behind:
+        return
+    kept = " -> ".join(step.span.text for step in steps[:-behind])
+    written = f"`head: {kept}`" if "\n" not in kept and steps[-behind - 1].span == node.span else "leave it out"
+    label = f"`{last.kind}` changes the scores, which a loss takes as the linear layer gives them"
+    reporter.report("W0111", steps[-1].span, label, hint=f"end the head with the linear layer: {written}")
 
 
 def _pooled(head: ast.Head) -> str:

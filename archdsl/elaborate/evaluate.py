@@ -24,7 +24,7 @@ from archdsl.core.values import (
 )
 from archdsl.core.work import FRACTION, MAX_STEPS, Work
 from archdsl.elaborate.budget import MAX_DEPTH
-from archdsl.elaborate.cures import function_cure, list_cure
+from archdsl.elaborate.cures import function_cure, list_cure, range_cure
 from archdsl.elaborate.functions import FUNCTIONS, MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
 from archdsl.elaborate.operators import calculate
 from archdsl.elaborate.reading import CONSTANTS, ExpressionReader
@@ -214,7 +214,10 @@ class Evaluator(ExpressionReader):
         if not -len(items) <= index < len(items):
             notes = [Note("the list", origin(expr.value, scope).span)]
             label = f"element {int(index)} of a list of {len(items)}, counted from 0"
-            return self.faults.report("E0309", expr.index.span, label, notes=notes)
+            counter = scope.find(expr.index.id) if isinstance(expr.index, ast.Name) else None
+            place = counter.span if counter is not None else None
+            hint = range_cure(place, int(index), len(items)) if place is not None else ""
+            return self.faults.report("E0309", expr.index.span, label, hint, notes)
         return items[index]
 
     def _call(self, expr: ast.Call, scope: Scope) -> Value:

@@ -37,7 +37,7 @@ class Expansion:
         self.indices = self.applier.binder.indices  # the inputs of frame numbers
         self.paths: dict[str, Flow] = {}  # the ends of the paths so far
         self.named: dict[str, Flow] = {}  # values that lines have given a name at their ends
-        self.stages: dict[str, ast.Label] = {}
+        self.stages = self.applier.names.stages = dict[str, "ast.Label"]()
         self.head: ast.Head | None = None
         self.output: Flow | None = None
 

@@ -12,6 +12,7 @@ from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
 
 if TYPE_CHECKING:
+    from archdsl.core.diagnostics import Diagnostic
     from archdsl.core.report import Reporter
     from archdsl.core.source import Source
     from archdsl.elaborate.program import Library
@@ -35,11 +36,13 @@ class FileReader:
         Raises:
             SpecError: with the faults of its text, or if it is no spec where one is wanted.
         """
+        mended: list[Diagnostic] = []
         try:
-            file = parse(source, self.work)
+            file = parse(source, self.work, mended)
         except SpecError as error:
             self.reporter.extend(error)
             raise SpecError(self.reporter.diagnostics) from None
+        self.reporter.extend(SpecError(mended))
         late = next((s for s in file.statements if isinstance(s, ast.Header)), None)
         if late is not None and file.header is None:
             note = Note("what stands before it", file.statements[0].span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.names import why_refused
-from archdsl.elaborate.dense import check_dense
+from archdsl.elaborate.dense import check_dense, check_scores
 from archdsl.elaborate.expansion import INPUT_HINT
 from archdsl.elaborate.unread import (
     live_nodes,
@@ -64,7 +64,7 @@ def find_output(expansion: Expansion) -> Flow | None:
 
 
 def check_values(expansion: Expansion, output: Flow) -> None:
-    """Report inputs, paths and lines that nothing reads, and a dense head that gives no grid.
+    """Report inputs, paths and lines that nothing reads, and scores of a head that are hardly meant.
 
     Args:
         expansion: without faults: what would have read a value may be faulty else.
@@ -73,6 +73,7 @@ def check_values(expansion: Expansion, output: Flow) -> None:
     _check_read(expansion, output)
     if expansion.head is not None:
         check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)
+        check_scores(expansion.nodes.graph, output.node, expansion.head, expansion.reporter)
 
 
 def _check_read(expansion: Expansion, output: Flow) -> None:

@@ -21,7 +21,8 @@ class LayerNames:
     """The names that stand for layers in chains.
 
     `hidden` are names of values given in the middle of a line that is over, `dropped` those of the paths that a variant
-    drops, `indices` those of the inputs of frame numbers: who writes one of them in a chain is told why it is unknown.
+    drops, `stages` those of stages, `indices` those of the inputs of frame numbers: a diagnostic for one of them in a
+    chain explains why it is no value.
     """
 
     def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], faults: FaultReporter) -> None:
@@ -30,6 +31,7 @@ class LayerNames:
         self.faults = faults
         self.hidden: set[str] = set()
         self.dropped: Mapping[str, ast.Name] = {}
+        self.stages: Mapping[str, ast.Label] = {}  # those that are expanded
 
     def find(self, name: str) -> type[Layer] | None:
         """Return the layer of a name that a spec can write."""
@@ -49,6 +51,13 @@ class LayerNames:
         hint, notes = self._meaning(name, context, could_be_value=could_be_value)
         cure = layer_cure(link)
         hint, notes = (cure, []) if cure else (with_arguments(hint, link), notes)
+        if cure:
+            self.faults.reporter.withdraw("E0103", link.span)  # a tuple in it, which is a list in the cure
+        if name in self.stages:
+            hint = (
+                f"a stage goes on from the one before; to begin elsewhere, name a value, `… as {name}_out`, at the end"
+            )
+            hint, notes = f"{hint} of a line of `{name}`", [Note("a stage is no value", self.stages[name].span)]
         if name in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
         if name in self.dropped:

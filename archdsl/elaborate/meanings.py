@@ -146,33 +146,53 @@ FUNCTIONS = _by_word(
 
 # Arguments of layers elsewhere that have no counterpart, with the reason.
 _ENTERING = "the channels that enter are known and never given"
-LEFT_OUT: Mapping[str, str] = {
-    "in_channels": _ENTERING,
-    "in_features": _ENTERING,
-    "num_features": _ENTERING,
-    "normalized_shape": _ENTERING,
-    "embed_dim": _ENTERING,
-    "inplace": "whether memory is overwritten is the compiler's business",
-    "padding_mode": "grids are padded with zeros",
-    "dilation": "there is no dilated convolution; `attention` has a `dilation`",
-    "output_size": "`avgpool` without arguments leaves one position",
-    "device": "a module is moved in Python, by `model.to(device)`",
-    "dtype": "a module is converted in Python, by `model.to(dtype)`",
-    "batch_first": "the batch is never written",
-}
-RENAMED: Mapping[str, str] = {
-    "out_channels": "out",
-    "out_features": "out",
-    "filters": "out",
-    "units": "out",
-    "kernel_size": "kernel",
-    "pool_size": "kernel",
-    "strides": "stride",
-    "num_heads": "heads",
-    "n_heads": "heads",
-    "rate": "p",
-    "use_bias": "bias",
-    "attn_drop": "dropout",
+_COMPILED = "a module is converted in Python, by `model.to(…)`"
+_LEARNED = "scale and shift are always learned, and statistics kept"
+_FEW = "poolings have `kernel` and `stride`; at borders, only positions of the grid count"
+LEFT_OUT = _by_word(
+    ("in_channels in_features num_features normalized_shape embed_dim in_planes inplanes axis", _ENTERING),
+    ("inplace", "whether memory is overwritten is the compiler's business"),
+    ("padding_mode", "grids are padded with zeros"),
+    ("dilation dilation_rate", "there is no dilated convolution; `attention` has a `dilation`"),
+    ("output_size keepdims", "`avgpool` without arguments leaves one position"),
+    ("device dtype", _COMPILED),
+    ("batch_first data_format batch_size", "the batch is never written, and channels stand first"),
+    ("affine elementwise_affine track_running_stats center trainable", _LEARNED),
+    ("ceil_mode return_indices count_include_pad divisor_override", _FEW),
+    ("padding", "`conv` and `maxpool` have a padding"),
+    ("bias", "`conv`, `linear` and `attention` have a bias; norms always learn scale and shift"),
+    ("approximate", "`gelu` is the exact one"),
+    ("kdim vdim", "keys and values come from the same input as queries"),
+    ("add_bias_kv add_zero_attn", "attention has no vectors besides its input's and class tokens'"),
+    ("norm norm_layer norm_cfg batch_norm use_bn", "a norm is a layer behind it: `-> bn`"),
+    ("conv_cfg", "`conv` is the one convolution"),
+    ("act_layer act_cfg nonlinearity", "an activation is a layer behind it: `-> relu`"),
+    ("input_shape", "the input has a statement: `input clip: video[3, 16, 112, 112]`"),
+    ("kernel_regularizer bias_regularizer weight_decay", "weight decay is training's: `recipe weight_decay = 1e-4`"),
+    ("activity_regularizer kernel_constraint bias_constraint", "training has weight decay alone"),
+    ("bias_initializer", "biases begin at 0"),
+    ("seed noise_shape", "dropout draws each element anew; `archdsl train --seed` fixes the random numbers"),
+)
+# Arguments of layers elsewhere, with those here: the first that the layer or block has.
+RENAMED: Mapping[str, tuple[str, ...]] = {
+    word: tuple(ours.split())
+    for words, ours in (
+        ("out_channels out_features out_planes planes filters features units channels hidden", "out width"),
+        ("num_classes n_classes nclasses classes num_class", "out classes"),
+        ("kernel_size pool_size filter_size ksize size k", "kernel"),
+        ("strides step s", "stride"),
+        ("pad pads", "padding"),
+        ("num_heads n_heads nhead num_attention_heads", "heads"),
+        ("key_dim head_dim", "dim"),
+        ("window_size", "window"),
+        ("rate prob drop drop_prob drop_rate dropout_rate dropout dropout_ratio", "p rate dropout"),
+        ("attn_drop attn_dropout attention_dropout", "dropout"),
+        ("use_bias qkv_bias with_bias", "bias"),
+        ("group num_groups", "groups"),
+        ("epsilon", "eps"),
+        ("kernel_initializer weight_init initializer", "init"),
+    )
+    for word in words.split()
 }
 
 # Libraries of Python, which no spec imports.

@@ -96,13 +96,21 @@ class ExpressionReader(ABC):
             parts = value if len(names) > 1 else (value,)
             if not is_list(parts) or len(parts) != len(names):
                 label = f"{len(names)} names for elements such as {describe(value)}"
-                self.faults.report("E0301", iterable.span, label, "`zip(a, b)` gives elements of two values")
+                self.faults.report("E0301", iterable.span, label, _paired(iterable, value))
                 return
             inner = scope.child(in_hand)
             for name, part, place in zip(names, parts, written, strict=True):
                 expr, origin_scope = place[index] if index < len(place) else (None, None)
                 inner.names[name.id] = Binding(part, name.span, expr, origin_scope)
             yield inner
+
+
+def _paired(iterable: ast.Expr, value: Value) -> str:
+    """Return a `zip` that gives each round its values."""
+    text = iterable.span.text
+    if is_list(value) or "\n" in text or len(text) > 40:
+        return "`zip(a, b)` gives elements of two values"
+    return f"`zip(0.., {text})` numbers the elements; `zip(a, b)` gives those of two lists"
 
 
 def _knows(name: str, scope: Scope) -> bool:

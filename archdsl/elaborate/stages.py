@@ -100,12 +100,20 @@ class StageExpander:
         if flow is not None:
             self.paths[""] = flow
         elif self.expansion.inputs:
-            hint = "`path NAME = INPUT` says which input a path begins with"
-            raise self.reporter.fatal(
-                "E0602", statement.label.span, f"{len(self.expansion.inputs)} inputs and no path", hint=hint
-            )
+            label = f"{len(self.expansion.inputs)} inputs and no path"
+            raise self.reporter.fatal("E0602", statement.label.span, label, hint=self._several_inputs())
         else:
             raise self.expansion.no_input(statement)
+
+    def _several_inputs(self) -> str:
+        """Return what to write for inputs without paths."""
+        names = list(self.expansion.inputs)
+        new = [name for name in names if name in self.program.added]
+        if new and len(new) < len(names):
+            base = next(name for name in names if name not in new)
+            return f"the base's input is `{base}`: `input {base}: video[…]` takes its place, `{new[0]}` is a second one"
+        paths = ", ".join(f"`path {name}_path = {name}`" for name in names)
+        return f"each input begins a path: {paths}; a line of a stage then begins with its path, `{names[0]}_path: …`"
 
     def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, parts: _StageParts) -> None:
         for statement in body:

@@ -79,6 +79,23 @@ def _list_of_layers(fault: Unexpected) -> Cure | None:
     return Cure(f"a chain has no list: `{chain}`", part=(start, end)) if chain else None
 
 
+def _slice(fault: Unexpected) -> Cure | None:
+    """Recognise `clip[:, ::4]`, `x[:, 0]` and other indices of a value in a chain."""
+    if fault.token.type != "LSQB" or not fault.in_chain or fault.previous != "NAME":
+        return None
+    name, start = fault.before, fault.token.start_pos or 0
+    end = closing(fault.source.text, start)
+    inside = fault.source.text[start + 1 : end - 1]
+    part = (start, end)
+    step = re.search(r"::\s*(\w+)", inside)
+    if step:
+        return Cure(f"one frame of {step[1]} is kept by a layer: `{name} -> every({step[1]})`", part=part)
+    if ":" not in inside and not re.search(r"\d\s*$", inside):
+        return None
+    text = "`every(4)` keeps one frame of 4, `select(token)` the class token, `avgpool` the mean over positions"
+    return Cure(f"values in a chain have no indices: {text}", part=part)
+
+
 def _loop(fault: Unexpected) -> Cure | None:
     """Recognise a loop over layers in a stage."""
     text = fault.source.text
@@ -127,5 +144,5 @@ def _stars(fault: Unexpected) -> Cure | None:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _dotted, _sum, _list_of_layers, _loop, _tuple, _percent, _stars,
+    _dotted, _sum, _list_of_layers, _slice, _loop, _tuple, _percent, _stars,
 )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.frontend.translate import chain_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,8 +81,25 @@ def _anchor(text: str, at: int) -> ForeignText | None:
 
 def _semicolon(text: str, at: int) -> ForeignText | None:
     rest = text[at + 1 :].partition("\n")[0].strip()
+    line = text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+    chain = _reassigned(line)
+    if chain:
+        return ForeignText(at + 1, f"values do not change; a chain goes on by `->`: `{chain}`")
     where = "leave it out" if not rest or rest[0] in "}#" else "begin a new line here"
     return ForeignText(at + 1, f"{where}: a line end separates statements")
+
+
+def _reassigned(line: str) -> str:
+    """Return `x = f(a); x = g(x)` as a chain; empty for other lines."""
+    statements = line.partition("{")[2].rpartition("}")[0] if "{" in line else line
+    given = [re.fullmatch(r"\s*(\w+)\s*=(?!=)\s*(.+?)\s*", part) for part in statements.split(";")]
+    if len(given) < 2 or any(g is None or g[1] != (given[0] or g)[1] for g in given):
+        return ""
+    links: list[str] = []
+    for found in given:
+        called = re.sub(rf"\(\s*{found[1]}\s*\)$", "", found[2]) if found else ""
+        links.append(chain_of(called) or called)
+    return " -> ".join(links)
 
 
 _RULES: dict[str, Callable[[str, int], ForeignText | None]] = {

@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archdsl.frontend.choices import choice
 from archdsl.frontend.foreign_chains import translated
 from archdsl.frontend.rewrites import rewritten
-from archdsl.frontend.translate import chain_of
-from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure
+from archdsl.frontend.translate import chain_of, value_of
+from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure, closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,10 +96,16 @@ def _comment(fault: Unexpected) -> Cure | None:
 def _power(fault: Unexpected) -> Cure | None:
     if not (fault.token.type == "STAR" and fault.previous == "STAR" and fault.adjoins):
         return None
-    sides = [*fault.tokens[max(0, fault.position - 2) : fault.position - 1], *([fault.after] if fault.after else [])]
-    if len(sides) == 2 and all(re.fullmatch(r"\d{1,2}", s) for s in sides):
-        return Cure(f"there are no powers: write `{int(sides[0]) ** int(sides[1])}`")
-    return Cure("there are no powers: multiply, as in `x * x`")
+    base = fault.tokens[fault.position - 2] if fault.position > 1 else fault.token
+    text, start = fault.source.text, fault.token.end_pos or 0
+    power = re.compile(r"\s*(?:\w+|(?=\())").match(text, start)
+    end = power.end() if power else start
+    end = closing(text, end) if text[end : end + 1] == "(" else end
+    value = value_of(f"{base}**({text[start:end]})") if base.type in ("NAME", "NUMBER") else None
+    if value is None:
+        return Cure("there are no powers: multiply, as in `x * x`")
+    more = "; elements count from 0" if value.startswith("[") else ""
+    return Cure(f"there are no powers: write `{value}`{more}")
 
 
 def _path_line(fault: Unexpected) -> Cure | None:
@@ -332,6 +339,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _path_line, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling, _missing, _header,
-    _statement, _row,
+    _path_line, choice, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling, _missing,
+    _header, _statement, _row,
 )  # fmt: skip

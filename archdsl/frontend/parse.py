@@ -19,9 +19,10 @@ from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
 from archdsl.frontend.recovery import MAX_SYNTAX_ERRORS, TolerantParser
 from archdsl.frontend.syntax_faults import CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, span_of
+from archdsl.frontend.tuples import tuples_as_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from archdsl.core.work import Work
 
@@ -134,15 +135,18 @@ def parser() -> Any:
     return make_parser(Path(__file__).with_name("grammar.lark"), ["file", "binding", "bindings"])
 
 
-def parse(source: Source, work: Work | None = None) -> ast.File:
+def parse(source: Source, work: Work | None = None, mended: list[Diagnostic] | None = None) -> ast.File:
     """Return the syntax tree of a spec or a block library; what it takes to parse counts as `work`.
+
+    Faults that leave no doubt about what is meant are added to `mended`, if that is given: the tree is that of the text
+    without them.
 
     Raises:
         SpecError: with every fault of the text that could be told apart.
     """
     if not source.text.strip():
         raise _fault("E0102", source, "a spec begins with `arch NAME`")
-    statements = build_statements(_run(source, "file", source.text, work), source)
+    statements = build_statements(_run(source, "file", source.text, work, mended), source)
     if not statements:
         raise _fault("E0102", source, "there are comments, and nothing else")
     return ast.File(source, statements, tuple(_comments(source)))
@@ -167,14 +171,35 @@ def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
     return build_bindings(_run(place.source, "bindings", text), place.source)
 
 
-def _run(source: Source, start: str, text: str, work: Work | None = None) -> Any:
+def _run(
+    source: Source, start: str, text: str, work: Work | None = None, mended: list[Diagnostic] | None = None
+) -> Any:
     """Return the parse tree of a text; one run shows every line that is wrong."""
     if len(text) > MAX_CHARACTERS:
         raise _fault("E0704", source, f"{len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     tokens = _tokens(source, text)
     if work is not None and not work.spend(TOKEN * len(tokens)):
         raise _fault("E0705", source, f"with the files that it names, more than {MAX_STEPS:,} steps of work")
-    return TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
+    tokens, faults = tuples_as_lists(source, tokens)
+    try:
+        tree = TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
+    except SpecError as error:
+        raise SpecError(_merged(faults, error.diagnostics)) from None
+    if faults and mended is None:
+        raise SpecError(faults)
+    if mended is not None:
+        mended.extend(faults)
+    return tree
+
+
+def _merged(mended: Sequence[Diagnostic], faults: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return faults by their places, without the mended ones of lines for which another fault has the cure."""
+
+    def line(fault: Diagnostic) -> int:
+        return fault.span.source.position(fault.span.start)[0]
+
+    lines = {line(f) for f in faults}
+    return sorted([*faults, *(f for f in mended if line(f) not in lines)], key=lambda f: f.span.start)
 
 
 def _words() -> dict[str, str]:

@@ -24,6 +24,7 @@ _PYTHON = {
 _TYPES = {"float": "number", "str": "string", "tuple": "list", "Tuple": "list", "List": "list", "dict": "list"}
 _NAMES = {"name", "model", "arch", "architecture", "network"}  # keys of YAML whose value is the name of a spec
 _STAGES = {"stages", "layers", "backbone", "blocks", "modules", "body", "net", "features", "neck"}
+_HEADS = {"output", "outputs", "out", "classifier", "cls_head", "logits", "fc", "heads", "prediction"}
 _INPUTS = {"input", "inputs", "input_size", "input_shape", "clip", "clip_size", "shape", "in_shape"}
 _BRACED = ("STAGE", "FOR", "IF", "ELSE", "BLOCK")
 _WORDS = {"yes": "on", "Yes": "on", "True": "on", "no": "off", "No": "off", "False": "off"}
@@ -251,6 +252,8 @@ def _key(fault: Unexpected) -> Cure | None:
         layers = [*items, *fault.below][: len(items) or None]
         inside = " -> ".join(filter(None, map(_item_text, layers))) or value or "CHAIN"
         return Cure(f"layers stand in stages: `stage NAME {{ {inside} }}`")
+    if key.lower() in _HEADS and (_is_layers(value) or value in ("avgpool", "linear")):
+        return Cure(f"what the network gives is its head: `head: {chain_of(value) or value}`")
     if _is_layers(value):
         text = f"`stage NAME {{ {key}: {chain_of(value) or value} }}`"
         return Cure(f"a line of a path stands in a stage: {text}", code="E0103")

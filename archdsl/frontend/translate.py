@@ -8,39 +8,14 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+from archdsl.frontend.signatures import ALIASES, OWN, SIGNATURES, SPELLINGS, WITHOUT_EFFECT, Signature
 
 _OPEN, _CLOSE = {"(", "[", "{"}, {")", "]", "}"}
 MAX_CODE = 300  # characters; longer code is no slip of the pen
+MAX_POWER = 6  # the largest exponent in a list of powers
 
-
-class _Signature(NamedTuple):
-    """A layer's parameters in PyTorch, in order, each with the attribute here behind `=` if there is one."""
-
-    layer: str
-    parameters: str
-    unnamed: int = 0  # attributes that are written without their names
-
-
-_POOL = "kernel_size=kernel stride=stride padding=padding"
-# By names as `plain` returns them.
-SIGNATURES = {
-    "conv": _Signature(
-        "conv", "in_channels out_channels=out kernel_size=kernel stride=stride padding=padding dilation groups=groups "
-        "bias=bias padding_mode", 2,
-    ),
-    "linear": _Signature("linear", "in_features out_features=out bias=bias", 1),
-    "batchnorm": _Signature("bn", "num_features eps=eps momentum=momentum affine track_running_stats"),
-    "layernorm": _Signature("layernorm", "normalized_shape eps=eps"),
-    "relu": _Signature("relu", "inplace"),
-    "gelu": _Signature("gelu", "approximate"),
-    "dropout": _Signature("dropout", "p=p inplace", 1),
-    "maxpool": _Signature("maxpool", _POOL, 1),
-    "avgpool": _Signature("avgpool", _POOL, 1),
-    "adaptiveavgpool": _Signature("avgpool", "output_size"),
-    "multiheadattention": _Signature("attention", "embed_dim num_heads=heads dropout=dropout bias=bias", 1),
-}  # fmt: skip
-_OWN = {s.layer for s in SIGNATURES.values()}
 # What a chain does without, and what joins values.
 NOTHING = set(
     "flatten view reshape permute transpose squeeze unsqueeze contiguous identity softmax logsoftmax unflatten".split()
@@ -174,6 +149,12 @@ class _Values(ast.NodeTransformer):
         base, power = _literal(node.left), _literal(node.right)
         if isinstance(base, int) and isinstance(power, int) and 0 <= power < 16 and abs(base) < 1000:
             return ast.Constant(base**power)
+        if isinstance(base, int) and power is None and 1 < base < 100:  # elements of a list count from 0
+            powers = ast.List([ast.Constant(base**n) for n in range(MAX_POWER + 1)], ast.Load())
+            return ast.Subscript(powers, self.visit(node.right), ast.Load())
+        if isinstance(node.left, ast.Name) and power in (2, 3):
+            square = ast.BinOp(node.left, ast.Mult(), node.left)
+            return square if power == 2 else ast.BinOp(square, ast.Mult(), node.left)
         return _refuse()
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
@@ -293,7 +274,7 @@ def _combined(node: ast.BinOp) -> str:
     if not isinstance(node.op, ast.Add):
         return _refuse()
     names = [isinstance(side, ast.Name) for side in (node.left, node.right)]
-    if any(isinstance(side, ast.Name) and side.id in _OWN for side in (node.left, node.right)):
+    if any(isinstance(side, ast.Name) and side.id in OWN for side in (node.left, node.right)):
         return _refuse()  # a sign between layers, which may stand for an arrow
     left, right = _chain(node.left), _chain(node.right)
     if names in ([True, False], [False, True]):
@@ -303,16 +284,30 @@ def _combined(node: ast.BinOp) -> str:
 
 def _layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> str:
     """Return a call of a layer with the attributes that it has here."""
-    bare, last = plain(name), name.rpartition(".")[2]
-    if last.endswith("1d"):
+    last = name.rpartition(".")[2]
+    bare = ALIASES.get(plain(name), plain(name))
+    if last.lower().endswith("1d"):
         return _refuse()
+    activation = next((k.value for k in keywords if k.arg in ("activation", "act")), None)
+    if activation is not None:
+        kept = [k for k in keywords if k.value is not activation]
+        return _joined(_layer(name, arguments, kept), _activation(activation))
     signature = SIGNATURES.get(bare)
     if bare in NOTHING:
         return ""
     if signature is not None and name != name.lower().rpartition(".")[2]:
         given = _given(signature, arguments, keywords)
-        return _adapted(bare, signature, _of_frames(given) if last.endswith("2d") else given)
+        return _adapted(bare, signature, _of_frames(given) if last.lower().endswith("2d") else given)
     return _own_layer(last, arguments, keywords) if last == last.lower() else _refuse()
+
+
+def _activation(node: ast.expr) -> str:
+    """Return the layer of an argument `activation="relu"`, or of `activation=nn.ReLU()`; empty for none."""
+    if isinstance(node, ast.Constant) and node.value in (None, "linear"):
+        return ""
+    if isinstance(node, ast.Constant):
+        return _layer(_text(node), [], [])
+    return _chain(node) if isinstance(node, ast.Call) else _layer(_name(node), [], [])
 
 
 def _of_frames(given: dict[str, ast.expr]) -> dict[str, ast.expr]:
@@ -326,15 +321,16 @@ def _of_frames(given: dict[str, ast.expr]) -> dict[str, ast.expr]:
     return changed
 
 
-def _given(signature: _Signature, arguments: list[ast.expr], keywords: list[ast.keyword]) -> dict[str, ast.expr]:
+def _given(signature: Signature, arguments: list[ast.expr], keywords: list[ast.keyword]) -> dict[str, ast.expr]:
     """Return the arguments by the names of PyTorch's parameters."""
     names = [w.partition("=")[0] for w in signature.parameters.split()]
     if len(arguments) > len(names) or any(isinstance(a, ast.Starred) for a in arguments):
         return _refuse()
-    return dict(zip(names, arguments, strict=False)) | {k.arg or _refuse(): k.value for k in keywords}
+    named = {SPELLINGS.get(k.arg or _refuse(), k.arg or ""): k.value for k in keywords if k.arg not in WITHOUT_EFFECT}
+    return dict(zip(names, arguments, strict=False)) | named
 
 
-def _adapted(bare: str, signature: _Signature, given: dict[str, ast.expr]) -> str:
+def _adapted(bare: str, signature: Signature, given: dict[str, ast.expr]) -> str:
     """Return the call of a layer with arguments of PyTorch's."""
     ours = dict(w.split("=") for w in signature.parameters.split() if "=" in w)
     values = {ours[k]: _value(node) for k, node in given.items() if k in ours}

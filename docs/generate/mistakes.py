@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent.parent / "tests" / "mistakes"
-TITLES = {"python": "Python", "pytorch": "PyTorch", "yaml": "YAML"}
+TITLES = {"python": "Python", "pytorch": "PyTorch", "yaml": "YAML", "contact": "Other habits"}
 
 
 def tables() -> str:
