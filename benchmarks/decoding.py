@@ -32,7 +32,8 @@ import torch  # noqa: E402
 
 from archdsl.train.data.clips import Sampling, cut, training_box, training_times  # noqa: E402
 from archdsl.train.data.dataset import Clips, collate  # noqa: E402
-from archdsl.train.data.listing import SUFFIXES, Sample  # noqa: E402
+from archdsl.train.data.listing import Sample  # noqa: E402
+from archdsl.train.data.sources.source import SUFFIXES  # noqa: E402
 from archdsl.train.data.videos import Reader, Video, VideoError, probe  # noqa: E402
 
 if TYPE_CHECKING:

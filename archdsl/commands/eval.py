@@ -59,6 +59,7 @@ class Options(ViewOptions, EngineOptions):
 def run(options: Options) -> int:
     """Evaluate a run, on its own videos or on others."""
     check_packages()
+    from archdsl.train.data.classes import ClassNames
     from archdsl.train.data.listing import read_tested
     from archdsl.train.evaluate import classify
     from archdsl.train.fit import split_of
@@ -69,7 +70,8 @@ def run(options: Options) -> int:
         split = split_of(run.data, run.engine.seed)
     else:
         root = None if options.root is None else Path(options.root)
-        split = read_tested(Path(options.data), root, folder / "classes.txt")
+        indices = run.indices or tuple(range(len(run.classes)))
+        split = read_tested(Path(options.data), root, ClassNames(run.classes, indices, explicit=bool(run.indices)))
     _check_classes(run, split, options.data or run.data.data, folder)
     output = Path(options.output) if options.output is not None else folder / "eval"
     model = trained(run, folder, options.weights)

@@ -69,6 +69,7 @@ def begin(options: Options) -> Start:
     weights = _weights(options, analysis)
     run = describe(
         analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), frozen=options.freeze,
+        indices=split.indices,
         dropout=options.dropout, weights="start.safetensors" if weights is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:

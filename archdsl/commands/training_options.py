@@ -30,7 +30,9 @@ def data_arguments(group: Any) -> None:
         "--root", metavar="DIR", help="Folder that the paths of lists are relative to (default: that of the list)."
     )
     group.add_argument(
-        "--classes", metavar="FILE", help="File with one class name per line, for lists with class indices."
+        "--classes",
+        metavar="FILE",
+        help="File with the names of the classes, for lists with class indices: a name per line, `index name`, or JSON.",
     )
 
 

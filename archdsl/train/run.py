@@ -69,6 +69,7 @@ class Run:
     engine: Engine
     weights: str | None = None  # initial weights, by our names: a file beside run.json
     frozen: bool = False  # train the head only
+    indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     dropout: float | None = None  # overrides the dropout rates of the spec
     source: str = field(default="", repr=False)  # source code of the module
 
@@ -114,8 +115,8 @@ def load_run(folder: Path) -> Run:
     try:
         data["recipe"] = Recipe().replace(**data["recipe"])
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
-        for name in ("clip", "blocks", "classes"):
-            data[name] = tuple(data[name])
+        for name in ("clip", "blocks", "classes", "indices"):
+            data[name] = tuple(data.get(name, ()))
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:

@@ -1,27 +1,31 @@
 """Data sets: videos, their classes, and the split into training and validation.
 
-Sources are folders with a subfolder per class, lists in several formats, and the lists of Kinetics and
-Something-Something.
+The forms of folders and lists are in `archdsl.train.data.sources`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.files import DataError, UsageError
-from archdsl.train.data.lists import FORM, Entry, Listed, class_file, count, read_json, read_table
+from archdsl.train.data.classes import read_class_file
+from archdsl.train.data.division import divided
+from archdsl.train.data.numbering import numbering
+from archdsl.train.data.reading import count
+from archdsl.train.data.sources import read_source
+from archdsl.train.data.sources.source import SUFFIXES, Options, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-SUFFIXES = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv")
+    from archdsl.train.data.classes import ClassNames
+    from archdsl.train.data.sources.source import Entry, Listed
+
 LISTS = (".csv", ".tsv", ".txt", ".json")
 TRAIN = ("train", "training")
 VAL = ("val", "validation", "validate", "valid", "test")
-MAX_PROBED = 100  # entries at the start of a list that are checked for an existing file
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,14 @@ class Split:
     val: tuple[Sample, ...]
     classes: tuple[str, ...]
     note: str
+    indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
 
 
 def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     data: Path,
     val: Path | None = None,
     root: Path | None = None,
-    classes: Path | None = None,
+    classes: Path | ClassNames | None = None,
     val_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
@@ -58,7 +63,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         data: a folder with a subfolder per class, a folder with `train` and `val` of this form, or a list.
         val: a folder or list for validation. By default the split in `data`, or else a random share of each class.
         root: folder that paths in lists are relative to; by default the folder of the list.
-        classes: a file with one class name per line, in the order of their indices.
+        classes: a file with the names of the classes (`read_class_file`), or the classes.
         val_share: the share of each class for validation.
         seed: seed of the random split, which does not depend on the order of files.
 
@@ -68,38 +73,36 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; expected a number between 0 and 1")
-    names = class_file(classes) if classes is not None else None
-    parts = _parts(data) if val is None and data.is_dir() else None
-    if parts is not None:
-        listed, other, how = _read(parts[0], root, names), _read(parts[1], root, names), f"from {parts[1].name}/"
-    elif val is not None:
-        listed, other, how = _read(data, root, names), _read(val, root, names), f"from {val}"
-    else:
-        listed, other, how = *_by_column(_read(data, root, names)), "from the column `split`"
-    class_names = names or listed.classes or _names(listed.entries)
-    if names is None and len({e.label for e in listed.entries}) < 2:  # a test may have one of several named classes
-        only = listed.entries[0].label
-        raise DataError(f"{data}: all videos are of the class {only!r}; training needs at least two classes")
-    numbers = _numbers_of(class_names, listed, named=names is not None)
-    train = _numbered(listed.entries, numbers, data)
+    options = Options(root)
+    known = read_class_file(classes) if isinstance(classes, Path) else classes
+    listed, other, how = _sources(data, val, options)
+    known = known or listed.classes
+    classed = numbering(listed, known, other.entries if other is not None else ())
+    if known is None and len(classed.names) < 2:  # a test may have one of several named classes
+        raise DataError(
+            f"{data}: all videos are of the class {''.join(classed.names)!r}; training needs at least two classes"
+        )
+    samples = _numbered(listed.entries, classed.numbers, data)
     notes = [listed.note]
     if other is None:
-        train, validation = _divided(train, val_share, seed)
+        train, validation = _halves(listed.entries, samples, val_share, seed)
         how = f"{val_share:.0%} of each class, at random with seed {seed}"
     else:
-        validation = _numbered(other.entries, numbers, data)
+        train, validation = samples, _numbered(other.entries, classed.numbers, data)
         notes += [other.note] * (other.note != listed.note)
-    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {len(class_names)} classes"
-    return Split(train, validation, class_names, "; ".join([note, *filter(None, notes)]))
+    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {len(classed.names)} classes"
+    return Split(
+        train, validation, classed.names, "; ".join([note, *filter(None, notes), *classed.notes]), classed.indices
+    )
 
 
-def read_tested(data: Path, root: Path | None = None, classes: Path | None = None) -> Split:
-    """Read the videos of a folder or list for a test: of its split for validation or testing, else all of them.
+def read_tested(data: Path, root: Path | None = None, classes: Path | ClassNames | None = None) -> Split:
+    """Read the videos of a folder or list for a test: those of its split for validation or testing, else all of them.
 
     Args:
         data: a folder or list, as for `read_split`.
         root: folder that paths in lists are relative to; by default the folder of the list.
-        classes: a file with one class name per line, in the order of their indices.
+        classes: a file with the names of the classes, or the classes.
 
     Returns:
         The videos in `val`, and `train` empty.
@@ -108,16 +111,12 @@ def read_tested(data: Path, root: Path | None = None, classes: Path | None = Non
         UsageError: if a file or folder does not exist.
         DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
-    names = class_file(classes) if classes is not None else None
-    parts = _parts(data) if data.is_dir() else None
-    listed = _read(parts[1] if parts is not None else data, root, names)
-    listed, other = _by_column(listed)
-    how = f"from {parts[1].name}/" if parts is not None else "from the column `split`" if other is not None else "all"
-    listed = other or listed
-    class_names = names or listed.classes or _names(listed.entries)
-    samples = _numbered(listed.entries, _numbers_of(class_names, listed, named=names is not None), data)
-    note = f"{len(samples)} videos ({how})"
-    return Split((), samples, class_names, "; ".join(filter(None, [note, listed.note])))
+    listed, how = _tested(data, Options(root))
+    known = read_class_file(classes) if isinstance(classes, Path) else classes
+    classed = numbering(listed, known or listed.classes, ())
+    samples = _numbered(listed.entries, classed.numbers, data)
+    note = f"{count(len(samples), 'video')} ({how})"
+    return Split((), samples, classed.names, "; ".join(filter(None, [note, listed.note])), classed.indices)
 
 
 def loose_videos(folder: Path) -> Split | None:
@@ -129,30 +128,43 @@ def loose_videos(folder: Path) -> Split | None:
     return Split(samples, (), (), f"{len(samples)} videos, without classes") if samples else None
 
 
-def _read(source: Path, root: Path | None, classes: Sequence[str] | None) -> Listed:
-    if source.is_dir():
-        return _read_folder(source)
-    if not source.exists():
-        raise UsageError(f"{source}: no such file or folder; expected a folder of videos, or a list of videos")
-    if not source.is_file():
-        raise UsageError(f"{source}: is neither a folder nor a file")
-    if source.suffix.lower() in SUFFIXES:
-        raise UsageError(f"{source}: is a video; expected a folder with a subfolder per class, or a list of videos")
-    place = root if root is not None else source.parent
-    if not place.is_dir():
-        raise UsageError(f"{place}: no such folder; the paths in {source} are relative to it")
-    listed = read_json(source, place) if source.suffix.lower() == ".json" else read_table(source, place, classes)
-    if not listed.entries:
-        raise DataError(f"{source}: the list is empty; {FORM}")
-    first = listed.entries[0]
-    if not any(Path(e.path).exists() for e in listed.entries[:MAX_PROBED]):
-        raise DataError(
-            f"{first.where}: no such file: {first.path}, nor the following ones; set their folder with --root"
-        )
-    return listed
+# --- splits ----------------------------------------------------------------------------------------------------------
 
 
-# --- folders ---------------------------------------------------------------------------------------------------------
+def _sources(data: Path, val: Path | None, options: Options) -> tuple[Listed, Listed | None, str]:
+    """Return the videos for training and for validation, None for a random share, and the origin of the latter."""
+    parts = _parts(data) if data.is_dir() else None
+    if val is not None:
+        listed = read_source(Source(parts[0] if parts is not None else data, options))
+        return _part(listed, TRAIN), _tested(val, options)[0], f"from {val}"
+    if parts is not None:
+        listed, other = (read_source(Source(part, options)) for part in parts)
+        return listed, other, f"from {parts[1].name}/"
+    return *_by_column(read_source(Source(data, options))), "from the column `split`"
+
+
+def _tested(data: Path, options: Options) -> tuple[Listed, str]:
+    """Return the videos of a source that are for validation or testing, all if it does not say, and their origin."""
+    parts = _parts(data) if data.is_dir() else None
+    listed = read_source(Source(parts[1] if parts is not None else data, options))
+    if parts is not None:
+        return listed, f"from {parts[1].name}/"
+    names = VAL[:-1] if any(e.split in VAL[:-1] for e in listed.entries) else VAL
+    part = _part(listed, names)
+    return part, "all" if part is listed else "from the column `split`"
+
+
+def _part(listed: Listed, names: Sequence[str]) -> Listed:
+    """Return the entries whose column `split` is one of some names; all entries if there are none."""
+    entries = [e for e in listed.entries if e.split in names]
+    if not entries or len(entries) == len(listed.entries):
+        return listed
+    return listed._replace(entries=entries, note=_ignored(listed, len(entries)))
+
+
+def _ignored(listed: Listed, used: int) -> str:
+    others = len(listed.entries) - used
+    return "; ".join(filter(None, [listed.note, f"{count(others, 'line')} of other splits ignored" * bool(others)]))
 
 
 def _parts(folder: Path) -> tuple[Path, Path] | None:
@@ -170,53 +182,23 @@ def _parts(folder: Path) -> tuple[Path, Path] | None:
     return train, val
 
 
-def _read_folder(folder: Path) -> Listed:
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    entries: list[Entry] = []
-    others = sum(p.is_file() for p in folder.iterdir())
-    empty: list[str] = []
-    for place in classes:
-        files = sorted(p for p in place.rglob("*") if p.is_file())
-        videos = [p for p in files if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder))]
-        others += len(files) - len(videos)
-        empty += [place.name] * (not videos)
-        entries += [Entry(str(p), place.name, str(place)) for p in videos]
-    if not entries:
-        loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-        problem = "its videos are not in subfolders, one per class" if loose else "has no videos in its subfolders"
-        raise DataError(f"{folder}: {problem}; put videos into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
-    notes = [f"{count(others, 'other file')} in {folder} ignored"] * bool(others)
-    notes += [f"no videos in {', '.join(empty)}"] * bool(empty)
-    return Listed(entries, None, "; ".join(notes))
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-# --- classes and splits ----------------------------------------------------------------------------------------------
-
-
 def _by_column(listed: Listed) -> tuple[Listed, Listed | None]:
     """Divide a list by its column `split`; without this column the second part is None."""
     train = [e for e in listed.entries if e.split in TRAIN]
     val = [e for e in listed.entries if e.split in VAL[:-1]] or [e for e in listed.entries if e.split in VAL]
     if not train or not val:
         return listed, None
-    others = len(listed.entries) - len(train) - len(val)
-    note = "; ".join(filter(None, [listed.note, f"{count(others, 'line')} of other splits ignored" * bool(others)]))
-    return Listed(train, listed.classes, note), Listed(val, None, note)
+    return listed._replace(entries=train, note=_ignored(listed, len(train) + len(val))), listed._replace(entries=val)
 
 
-def _numbers_of(names: Sequence[str], listed: Listed, *, named: bool) -> dict[str, int]:
-    """Return the index of each label: of a class name, or of an index if the names are from a file of their own."""
-    if named and not any(e.label in names for e in listed.entries):
-        return {str(number): number for number in range(len(names))}
-    return {name: number for number, name in enumerate(names)}
+def _halves(
+    entries: Sequence[Entry], samples: Sequence[Sample], share: float, seed: int
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    train, val = divided(entries, [s.label for s in samples], share, seed)
+    return tuple(samples[p] for p in train), tuple(samples[p] for p in val)
 
 
-def _names(entries: Iterable[Entry]) -> tuple[str, ...]:
-    return tuple(sorted({e.label for e in entries}))
+# --- classes ---------------------------------------------------------------------------------------------------------
 
 
 def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) -> tuple[Sample, ...]:
@@ -237,18 +219,3 @@ def _unknown(label: str, classes: Sequence[str], data: Path) -> str:
     close = get_close_matches(label, classes, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"{data} has {', '.join(classes[:5])}"
     return f"unknown class {label!r}; {hint}" + ", …" * (not close and len(classes) > 5)
-
-
-def _divided(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Split off a share of each class for validation: at least one video of a class of two or more, and never all."""
-    validation: set[Sample] = set()
-    for label in sorted({s.label for s in samples}):
-        own = sorted({s for s in samples if s.label == label}, key=lambda s: (_random_key(s, seed), s.path))
-        validation.update(own[: min(max(1, round(share * len(own))), len(own) - 1)])
-    return tuple(s for s in samples if s not in validation), tuple(s for s in samples if s in validation)
-
-
-def _random_key(sample: Sample, seed: int) -> bytes:
-    """Return a sort key for a random order of the samples of a class, independent of the folder of the files."""
-    text = f"{seed}\0{sample.label}\0{Path(sample.path).name}\0{sample.start}\0{sample.end}"
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()

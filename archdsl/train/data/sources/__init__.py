@@ -1,0 +1,73 @@
+"""Sources of videos: one module for each form of folder or list.
+
+A form is a module with two functions:
+
+    recognises(source)   True if a source has this form; cheap, and false rather than an error
+    read(source)         its entries, in order (`Listed`); raises DataError with file and line
+
+To add a form, write such a module, and put it into `FORMS` before every form that recognises its sources as well; add
+a section to docs/data_sources.md, and a case to tests/train/test_sources.py in the form's published layout.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from archdsl.files import DataError, UsageError
+from archdsl.train.data.sources import class_folders, kinetics, something, table
+from archdsl.train.data.sources.source import SUFFIXES
+
+if TYPE_CHECKING:
+    from archdsl.train.data.sources.source import Listed, Source
+
+MAX_PROBED = 100  # entries at the start of a list that are checked for an existing file
+
+
+class Form(Protocol):
+    """A form of folder or list."""
+
+    def recognises(self, source: Source, /) -> bool:
+        """Return True if a source has this form."""
+        ...
+
+    def read(self, source: Source, /) -> Listed:
+        """Return the entries of a source of this form."""
+        ...
+
+
+FORMS: tuple[Form, ...] = (class_folders, something, kinetics, table)  # the special ones first
+
+
+def read_source(source: Source) -> Listed:
+    """Read a folder or list of any form.
+
+    Raises:
+        UsageError: if it does not exist, or is neither a folder nor a list.
+        DataError: with file and line, if it is inconsistent, or has no videos.
+    """
+    _check(source)
+    form = next(form for form in FORMS if form.recognises(source))
+    listed = form.read(source)
+    if not listed.entries:
+        raise DataError(f"{source.path}: the list is empty; {table.FORM}")
+    first = listed.entries[0]
+    if not any(Path(e.path).exists() for e in listed.entries[:MAX_PROBED]):
+        raise DataError(
+            f"{first.where}: no such file: {first.path}, nor the following ones; set their folder with --root"
+        )
+    return listed
+
+
+def _check(source: Source) -> None:
+    path = source.path
+    if source.is_folder:
+        return
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; expected a folder of videos, or a list of videos")
+    if not path.is_file():
+        raise UsageError(f"{path}: is neither a folder nor a file")
+    if source.suffix in SUFFIXES:
+        raise UsageError(f"{path}: is a video; expected a folder with a subfolder per class, or a list of videos")
+    if not source.place.is_dir():
+        raise UsageError(f"{source.place}: no such folder; the paths in {path} are relative to it")

@@ -1,0 +1,95 @@
+"""A folder with a subfolder of videos for each class."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archdsl.files import DataError
+from archdsl.train.data.reading import count, some
+from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+
+if TYPE_CHECKING:
+    from archdsl.train.data.sources.source import Source
+
+
+def recognises(source: Source) -> bool:
+    """Return True for each folder."""
+    return source.is_folder
+
+
+def read(source: Source) -> Listed:
+    """Return the videos in the subfolders, at any depth; each linked folder is read once."""
+    folder = source.path
+    walk = Walk(folder)
+    entries: list[Entry] = []
+    empty: list[str] = []
+    for place in walk.classes():
+        videos = walk.videos(place)
+        empty += [place.name] * (not videos)
+        entries += [Entry(str(p), place.name, str(place)) for p in videos]
+    if not entries:
+        loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+        problem = "its videos are not in subfolders, one per class" if loose else "has no videos in its subfolders"
+        raise DataError(f"{folder}: {problem}; put videos into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
+    notes = [*walk.notes(), *[f"no videos in {', '.join(sorted(empty))}"] * bool(empty)]
+    return Listed(sorted(entries, key=_order), None, "; ".join(notes), named=True)
+
+
+def _order(entry: Entry) -> tuple[str, Path]:
+    return entry.label, Path(entry.path)
+
+
+class Walk:
+    """A walk through a folder that follows links to folders, each folder once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.others = sum(p.is_file() for p in folder.iterdir())  # files that are not videos
+        self.dangling = 0
+        self.again: list[str] = []  # links to folders that have been read
+        self._seen = {_identity(folder)}
+        self._classes = {_identity(p) for p in folder.iterdir() if p.is_dir() and not p.is_symlink()}
+
+    def classes(self) -> list[Path]:
+        """Return the folders of classes, links last."""
+        entries = [p for p in self.folder.iterdir() if not p.name.startswith(".")]
+        self.dangling += sum(p.is_symlink() and not p.exists() for p in entries)
+        return sorted((p for p in entries if p.is_dir()), key=lambda p: (p.is_symlink(), p.name))
+
+    def videos(self, place: Path) -> list[Path]:
+        """Return the videos in a folder, at any depth."""
+        identity = _identity(place)
+        if identity in self._seen or (identity in self._classes and place.parent != self.folder):
+            self.again.append(f"{place.relative_to(self.folder)} is a link to {os.path.realpath(place)}")
+            return []
+        self._seen.add(identity)
+        videos: list[Path] = []
+        folders: list[Path] = []
+        with os.scandir(place) as found:
+            entries = sorted(found, key=lambda e: (e.is_symlink(), e.name))
+        for entry in entries:
+            path = place / entry.name
+            if entry.is_symlink() and not path.exists():
+                self.dangling += 1
+            elif path.is_dir():
+                folders += [path] * (not entry.name.startswith("."))
+            elif path.is_file() and path.suffix.lower() in SUFFIXES and not entry.name.startswith("."):
+                videos.append(path)
+            else:
+                self.others += 1
+        for folder in folders:
+            videos += self.videos(folder)
+        return videos
+
+    def notes(self) -> list[str]:
+        """Return notes on ignored files, links without a target, and links to folders that had been read."""
+        notes = [f"{count(self.others, 'other file')} in {self.folder} ignored"] * bool(self.others)
+        notes += [f"{count(self.dangling, 'link')} in {self.folder} without a target"] * bool(self.dangling)
+        return notes + [f"each folder is read once: {some(self.again)}"] * bool(self.again)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino

@@ -1,0 +1,112 @@
+"""A source of videos before its form is known, and the entries that a form reads from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.train.data.reading import parse_json, parse_rows, read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archdsl.train.data.classes import ClassNames
+
+SUFFIXES = (
+    ".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv", ".gif",
+)  # fmt: skip
+
+
+class Entry(NamedTuple):
+    """A video in a folder or a list, with the name or index of its class, and its place there for messages.
+
+    `start` and `end` are seconds; `split` is the word of a list, in lower case; videos of one `group` stay together.
+    """
+
+    path: str
+    label: str  # empty without one
+    where: str
+    start: float = 0.0
+    end: float | None = None
+    split: str = ""
+    group: str = ""
+
+
+class Listed(NamedTuple):
+    """The entries of a source; its classes, if it says them; a note about what is irregular."""
+
+    entries: list[Entry]
+    classes: ClassNames | None = None
+    note: str = ""
+    named: bool = False  # labels are names, even if they look like numbers
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices for sources with more than one split or label."""
+
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder or a list of videos; its content is read when a form asks for it."""
+
+    path: Path
+    options: Options = Options()
+
+    @property
+    def place(self) -> Path:
+        """The folder that paths in a list are relative to."""
+        return self.options.root if self.options.root is not None else self.folder
+
+    @property
+    def folder(self) -> Path:
+        """The folder, or the folder of the list."""
+        return self.path if self.is_folder else self.path.parent
+
+    @cached_property
+    def is_folder(self) -> bool:
+        """True for a folder."""
+        return self.path.is_dir()
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of a list, in lower case; empty for a folder."""
+        return "" if self.is_folder else self.path.suffix.lower()
+
+    @cached_property
+    def text(self) -> str:
+        """The text of a list."""
+        return read_text(self.path)
+
+    @cached_property
+    def json(self) -> Any:
+        """The value of a JSON list; None for other files and folders."""
+        return parse_json(self.path, self.text) if self.suffix == ".json" else None
+
+    @cached_property
+    def rows(self) -> list[tuple[int, list[str]]]:
+        """The lines of a table, with their numbers and fields; empty for folders and JSON."""
+        return [] if self.is_folder or self.suffix == ".json" else parse_rows(self.path, self.text)
+
+    @property
+    def header(self) -> list[str]:
+        """The fields of the first line, in lower case."""
+        return [field.lower() for field in self.rows[0][1]] if self.rows else []
+
+    def where(self, line: int) -> str:
+        """Return the place of a line, for messages."""
+        return f"{self.path}:{line}"
+
+    def beside(self, *names: str) -> Path | None:
+        """Return the first existing file of some names, beside the list or in the folder of its videos."""
+        places = (self.folder, self.folder.parent, self.place)
+        return next((place / name for place in places for name in names if (place / name).is_file()), None)
+
+
+def existing(place: Path, names: list[str]) -> str:
+    """Return the path of the first name that exists below a folder, or else of the first name."""
+    paths = [place / name for name in names]
+    return str(next((p for p in paths if p.exists()), paths[0]))

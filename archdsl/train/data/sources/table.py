@@ -1,0 +1,180 @@
+"""Tables of videos: CSV, TSV or words separated by spaces, with or without a header."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from archdsl.files import DataError
+from archdsl.train.data.reading import count
+from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from archdsl.train.data.sources.source import Source
+
+FORM = "write lines `path label` or `path label start end`, separated by commas, tabs or spaces"
+UNNAMED = ("path", "label", "start", "end")  # columns without a header
+
+
+def recognises(source: Source) -> bool:
+    """Return True for each file that is not JSON."""
+    return not source.is_folder and source.suffix != ".json"
+
+
+def read(source: Source) -> Listed:
+    """Return the videos of a table."""
+    table = Table(source, Table.COLUMNS)
+    if table.has_header:
+        table.require("path", "the videos; name it `path` or `video`")
+        table.require("label", "the classes; name it `label` or `class`")
+    return Listed([_entry(row, source.place) for row in table.rows()], None, table.note)
+
+
+def _entry(row: Row, place: Path) -> Entry:
+    path, label = row.text("path"), row.text("label")
+    start, end = row.part()
+    group = row.optional("group")
+    return Entry(str(place / path), label, row.where, start, end, row.optional("split").lower(), group)
+
+
+class Row:
+    """A line of a table."""
+
+    def __init__(self, fields: Sequence[str], columns: Mapping[str, int], where: str) -> None:
+        self.fields, self.columns, self.where = fields, columns, where
+
+    def optional(self, key: str) -> str:
+        """Return the text of a column; empty without such a column."""
+        return self.fields[self.columns[key]] if key in self.columns else ""
+
+    def text(self, key: str) -> str:
+        """Return the text of a column.
+
+        Raises:
+            DataError: if it is empty.
+        """
+        text = self.optional(key)
+        if not text:
+            raise DataError(f"{self.where}: the {'class' if key == 'label' else 'video'} is empty")
+        return text
+
+    def seconds(self, key: str) -> float:
+        """Return the seconds of a column: a number, or hours, minutes and seconds; 0 if it is empty.
+
+        Raises:
+            DataError: if it is neither.
+        """
+        text = self.optional(key)
+        try:
+            parts = [float(part) for part in text.split(":")] if text else [0.0]
+            seconds = (
+                sum(part * 60**power for power, part in enumerate(reversed(parts))) if len(parts) < 4 else math.nan
+            )
+        except ValueError:
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            raise DataError(f"{self.where}: {text!r} is not a number of seconds")
+        return seconds
+
+    def part(self) -> tuple[float, float | None]:
+        """Return the start and the end of a part, in seconds.
+
+        Raises:
+            DataError: if the end is not after the start.
+        """
+        start, end = self.seconds("start"), self.seconds("end") if self.optional("end") else None
+        if end is not None and start >= end:
+            raise DataError(f"{self.where}: starts at {start:g} s and ends at {end:g} s; the end must be later")
+        return start, end
+
+
+class Table:
+    """The lines of a table, with the columns that are known.
+
+    Args:
+        source: the list.
+        known: the accepted names of each column, in lower case.
+    """
+
+    PARTS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "start": ("start", "time_start", "start_time"), "end": ("end", "time_end", "end_time"), "split": ("split",),
+    }  # fmt: skip
+    COLUMNS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "path": ("path", "video", "file", "filename", "video_path"),
+        "label": ("label", "class", "label_id", "class_id"), "group": ("group",), **PARTS,
+    }  # fmt: skip
+
+    def __init__(self, source: Source, known: Mapping[str, tuple[str, ...]]) -> None:
+        self.source, self.note = source, ""
+        keys = {name: key for key, names in known.items() for name in names}
+        names = [field.replace(" ", "_") for field in source.header]
+        self.columns = {keys[name]: number for number, name in reversed(list(enumerate(names))) if name in keys}
+        self.has_header = len(self.columns) > 1 or bool({"path", "id"} & set(self.columns))
+        if not self.has_header:
+            self.columns = {}
+            self._check_first()
+
+    def require(self, key: str, what: str) -> None:
+        """Check that there is a column.
+
+        Raises:
+            DataError: without it.
+        """
+        if key not in self.columns:
+            raise DataError(f"{self.source.where(self.source.rows[0][0])}: no column for {what}")
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the lines after the header.
+
+        Raises:
+            DataError: if a line has another number of fields.
+        """
+        rows = self.source.rows
+        for line, fields in rows[1 if self.has_header else 0 :]:
+            where = self.source.where(line)
+            columns = self.columns
+            if not self.has_header:
+                columns = {name: number for number, name in enumerate(UNNAMED[: self._checked(fields, where)])}
+            elif len(fields) != len(rows[0][1]):
+                raise DataError(f"{where}: has {count(len(fields), 'field')}, but the first line has {len(rows[0][1])}")
+            yield Row(fields, columns, where)
+
+    def _checked(self, fields: Sequence[str], where: str) -> int:
+        """Return the number of fields of a line without a header.
+
+        Raises:
+            DataError: if it is another one than expected.
+        """
+        if len(fields) in (2, 4):
+            return len(fields)
+        path = " ".join(fields[:-1])
+        hint = "; quote a path that contains spaces or commas" if len(fields) > 2 else ""
+        if hint and (self.source.place / path).exists():
+            hint += f', as in "{path}" {fields[-1]}'
+        raise DataError(f"{where}: has {count(len(fields), 'field')}; {FORM}{hint}")
+
+    def _check_first(self) -> None:
+        """Recognise a header with other words: its path is none, unlike those of the other lines.
+
+        Raises:
+            DataError: if the words do not say which columns are the video and the class.
+        """
+        rows = self.source.rows
+        if len(rows) < 2 or self._has_path(rows[0][1]) or not all(self._has_path(f) for _, f in rows[1:3]):
+            return
+        line, names = rows[0]
+        text = ", ".join(f"`{name}`" for name in names)
+        if len(names) != 2 or not self._is_path(rows[1][1][0]):
+            known = "`path` and `label`, and `start`, `end` and `split` if there are any"
+            raise DataError(f"{self.source.where(line)}: is a header with unknown columns {text}; name them {known}")
+        self.has_header, self.columns = True, {"path": 0, "label": 1}
+        self.note = f"{self.source.path}: line {line}, {text}, is read as a header of paths and classes"
+
+    def _has_path(self, fields: Sequence[str]) -> bool:
+        return any(self._is_path(field) for field in fields)
+
+    def _is_path(self, field: str) -> bool:
+        return Path(field).suffix.lower() in SUFFIXES or ("/" in field and (self.source.place / field).exists())
