@@ -32,7 +32,7 @@ def data_arguments(group: Any) -> None:
     group.add_argument(
         "--classes",
         metavar="FILE",
-        help="File with the names of the classes, for lists with class indices: a name per line, `index name`, or JSON.",
+        help="File with the names of classes, for lists with class indices: a name or `index name` per line, or JSON.",
     )
 
 
