@@ -209,7 +209,7 @@ def seconds(time: float) -> str:
 
 def _assumptions(plan: Plan) -> list[str]:
     machine, limits = plan.setup.machine, plan.setup.limits
-    lines = [
+    return [
         "largest: the most clips on one GPU that fit; clips: those that the other columns are for; `!`: do not fit",
         "weights: in float32, their copies in 16 bits under autocast, buffers, and with fsdp whole blocks at work",
         f"assumed: {size_text(limits.reserve)} a GPU for CUDA's context, workspaces and fragmentation (--reserve);",
@@ -217,9 +217,6 @@ def _assumptions(plan: Plan) -> list[str]:
         "videos are read fast enough, and communication hides behind computing where it can",
         f"speeds: {machine.gpu.source}",
     ]
-    if plan.setup.optimizer.ema and machine.gpus > 1:
-        lines.append("with fsdp there is no moving average: `archdsl train` refuses both together")
-    return lines
 
 
 def _advice(plan: Plan, best: Choice, options: Options) -> str:

@@ -145,7 +145,7 @@ class Sizes:
         (gradient_as_bucket_view), which take no extra memory. `fsdp`: everything is sharded
         (torch.distributed.fsdp.fully_shard, per block, and once for the rest, which stays gathered until the backward
         pass); added to that are the gathered weights of the largest blocks, and the unsharded gradient of the largest.
-        The moving average is not sharded: `archdsl train` rejects it with `fsdp`.
+        The moving average is sharded as the weights are.
         """
         parts = gpus if way.strategy == "fsdp" else 1
         every = FLOAT * self.trained
@@ -153,7 +153,7 @@ class Sizes:
             _part(FLOAT * self.weights, parts),
             _part(every, parts),
             _part(optimizer.copies * every, parts),
-            FLOAT * self.weights if optimizer.ema and parts == 1 else 0,
+            _part(FLOAT * self.weights, parts) if optimizer.ema else 0,
             self.buffers,
             self._casts(way.checkpointing),
             FLOAT * self._gathered() if parts > 1 else 0,

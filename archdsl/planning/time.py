@@ -78,7 +78,7 @@ def step_time(sizes: Sizes, batch: int, machine: Machine, optimizer: Optimizer, 
     inside = {n for region in sizes.checkpointed(way.checkpointing) for n in region.nodes()}
     again = sum(each[n.id] for n in nodes if n.id in inside and memory.trained[n.id])
     spread = machine.gpus if way.strategy == "fsdp" else 1
-    updates = optimizer_bytes(sizes.trained, sizes.weights, optimizer, sharded=spread > 1) / spread
+    updates = optimizer_bytes(sizes.trained, sizes.weights, optimizer) / spread
     traffic = _sharded if way.strategy == "fsdp" else _replicated
     communication, waiting = traffic(sizes, machine, forward, backward + again)
     return StepTime(forward, backward, again, updates / machine.gpu.bandwidth, communication, waiting)
@@ -117,13 +117,13 @@ def passes(memory: Memory, node: OpNode) -> int:
     return (2 if has_gradients(node) or not weights_of(node) else 1) if into else int(has_gradients(node))
 
 
-def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer, *, sharded: bool) -> int:
+def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer) -> int:
     """Return the memory traffic of an optimizer step in bytes.
 
     It reads weights, gradients and state, and writes weights and state; the update of the moving average reads the
     weights and the average, and writes the average.
     """
-    average = 3 * weights if optimizer.ema and not sharded else 0
+    average = 3 * weights if optimizer.ema else 0
     return FLOAT * ((3 + 2 * optimizer.copies) * trained + average)
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from archdsl.files import DataError, EnvironmentFault, UsageError
+from archdsl.train.averages import Average
 from archdsl.train.checkpoints import Keep, WholeFiles, position_of
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
@@ -111,7 +111,7 @@ def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Kee
         if recipe.precise_bn and keep is not None:
             callbacks.append(PreciseNorms(keep.loader, recipe.precise_bn))
         if recipe.ema:
-            callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+            callbacks.append(Average(recipe.ema))
         if sys.stderr.isatty():
             callbacks.append(Bar(journal))
     quiet()
@@ -157,7 +157,7 @@ def check(run: Run, split: Split) -> None:
         UsageError: for options that contradict each other or the machine.
         DataError: without videos for training or validation.
     """
-    engine, recipe = run.engine, run.recipe
+    engine = run.engine
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
         raise UsageError(
@@ -168,8 +168,6 @@ def check(run: Run, split: Split) -> None:
         raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
     if device_of(run) == "cpu" and engine.precision == "fp16":
         raise UsageError("--precision fp16: needs a GPU; on a CPU use bf16 or fp32")
-    if recipe.ema and engine.strategy == "fsdp" and engine.world > 1:
-        raise UsageError("ema: FSDP does not support the moving average; use --strategy ddp or --recipe ema=0")
     check_decoder(engine.decoder)
     if engine.sync_bn and device_of(run) == "cpu":
         raise UsageError("--sync-bn: needs GPUs; omit it on a CPU")
