@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.layout import Edge, Layout
     from archdsl.targets.dot.look import Look
     from archdsl.targets.dot.marks import Marks
+    from archdsl.targets.dot.pieces import Rect
     from archdsl.targets.dot.routes import Point
 
 JOINT = 3.2  # the size of the point where a lateral connection branches off
@@ -129,17 +130,22 @@ class Drawing:
     def lines(self) -> list[tuple[Edge, list[list[Point]]]]:
         """Return each edge with the corners of its line; a label on the line divides it into several."""
         router = Router(self.places, self.around.__getitem__, self._entry, self._leave)
-        labels = {e.source: rect for e, rect in self.places.labels.items()} if self.look.centred else {}
-        lines: list[tuple[Edge, list[list[Point]]]] = []
-        for edge in self.layout.edges:
-            path = router.route(edge)
-            label = self.places.labels.get(edge, labels.get(edge.source))
-            parts = interrupted(path, label) if self.look.centred else [path]
-            if label is not None and any(touches(part, [label], 0.0) for part in parts):
-                self.places.labels.pop(edge, None)  # it is meant for another line
-                parts = [path]
-            lines.append((edge, parts))
-        return lines
+        routes = [(edge, router.route(edge)) for edge in self.layout.edges]
+        for edge, path in routes:
+            for other, rect in self._labels_of(edge):
+                if any(touches(part, [rect], 0.0) for part in self._parted(path, [rect])):
+                    self.places.labels.pop(other)  # another line of this value must pass there
+        return [(edge, self._parted(path, [rect for _, rect in self._labels_of(edge)])) for edge, path in routes]
+
+    def _parted(self, path: list[Point], labels: Sequence[Rect]) -> list[list[Point]]:
+        """Return a line in parts, between the labels that stand on it."""
+        parts = [path]
+        for rect in labels if self.look.centred else ():
+            parts = [piece for part in parts for piece in interrupted(part, rect)]
+        return parts
+
+    def _labels_of(self, edge: Edge) -> list[tuple[Edge, Rect]]:
+        return [(other, rect) for other, rect in self.places.labels.items() if other.source == edge.source]
 
     def _side(self, name: str, row: int, part: float) -> float:
         rect = self.places.boxes[name]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archdsl.ir.regions import Fusion
+from archdsl.ir.regions import Fusion, Lateral
 from archdsl.targets.dot.boxes import first_id, last_id
 from archdsl.targets.dot.compose import drawn_ids
 from archdsl.targets.dot.pieces import ARROW, Places, Rect, gap_for, label_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from archdsl.targets.dot.compose import Composer
     from archdsl.targets.dot.layout import Cell, Layout
@@ -165,6 +165,7 @@ class Grid:
             starts[lane] = inner.boxes[first_id(cell.items)].cu
             drop = max(drop, inner.boxes[last_id(cell.items)].cu - starts[lane])
         joint = max((clear.get(lane, 0.0) + start + APART for lane, start in starts.items()), default=0.0)
+        joint = max([joint, *(cursor[n] + starts[lane] + APART for lane, n in self._returning(laterals))])
         for n, step in steps:
             if step.level:
                 begin = cursor[n] + step.gap + step.piece.length / 2
@@ -178,6 +179,14 @@ class Grid:
         for lane, (piece, _) in laterals.items():
             self.tops[row, lane] = joint - starts[lane]
             clear[lane] = self.tops[row, lane] + piece.length
+
+    def _returning(self, laterals: Mapping[float, tuple[Piece, Cell]]) -> Iterator[tuple[float, int]]:
+        """Yield the place and the lane of laterals that lead from a path to itself, and so begin below its boxes."""
+        numbers = {lane.frame.title: n for n, lane in enumerate(self.lanes)}
+        for lane, (_, cell) in laterals.items():
+            part = cell.part
+            if isinstance(part, Lateral) and part.source == part.target and part.target in numbers:
+                yield lane, numbers[part.target]
 
     def _is_joint(self, step: Step) -> bool:
         return any(j.id == step.ids[0] for j in self.layout.joints)
@@ -207,4 +216,5 @@ class Grid:
                     room = step.gap - ARROW
                     places.labels[step.label.edge] = label_place(step.label, before, left + axis, room, wide=self.wide)
         for (row, lane), (piece, _) in self.laterals.items():
-            piece.place(top + self.tops[row, lane], left + self.gutters[lane], places)
+            centred = left + self.gutters[lane] + (piece.before - piece.behind) / 2
+            piece.place(top + self.tops[row, lane], centred, places)

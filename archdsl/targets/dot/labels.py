@@ -165,7 +165,7 @@ def flowing(parts: Sequence[str], between: str, size: float, ink: str, width: fl
     lines: list[str] = []
     for part in parts:
         joined = f"{lines[-1]}{between}{part}" if lines else part
-        if lines and line_width((Span(joined, size),)) <= width:
+        if lines and line_width((Span(joined, size),)) <= 0.95 * width:  # letters are rounded to pixels
             lines[-1] = joined
         else:
             lines.append(part)

@@ -210,12 +210,12 @@ class _Placer:
     def _lateral(self, part: Lateral, items: list[Item], row: int) -> Cell:
         """Place a lateral between the lanes that it joins, next to the one that it leads to.
 
-        It branches off at a joint, unless its source path has no layers, or is the only one with layers.
+        It branches off at a joint, unless it leads back to its own path, or from one without layers.
         """
         target = self.lanes.index(part.target)  # its fusion is on it
         source = self.lanes.index(part.source) if part.source in self.lanes else None
         lane = target + (0.5 if source is None or source > target else -0.5)
-        if source is not None and len(self.lanes) > 1:
+        if source is not None and source != target:
             joint = Joint(self.boxes.unique(f"{part.source}.{part.stage}.branch"), part.entry, row, source)
             self.joints.append(joint)
         return Cell(part, row, lane, self.boxes.row(part.name, "", items), nodes_of(items))

@@ -59,9 +59,32 @@ stage two {
 head: concat { b -> avgpool, a -> avgpool } -> linear(5)
 """
 
+# Laterals from a path to itself, beside a path whose input the head reads as well, and one with several lines.
+RETURNING = """
+arch returning
+input clip: video[3, 4, 8, 8]
+input flow: video[2, 4, 8, 8]
+path p = clip
+path q = flow
+path r = clip
+stage one {
+    p: conv(6, 3) -> bn -> relu -> conv(6, 3) -> conv(6, 1)
+    q: linear(6) -> conv(6, 1)
+    r: conv(4, 1)
+    lateral p => p: add { conv(7, 1), linear(7) } -> linear(8)
+    lateral r => q by sum: dropout(0.5) -> linear(6)
+}
+stage two {
+    q: conv(4, 3)
+    lateral q => q by sum: maxpool(3) -> linear(4)
+}
+head: concat { p -> avgpool, q -> avgpool, clip -> conv(2, 1) -> avgpool, flow -> avgpool } -> linear(5)
+"""
+TEXTS = {"tangled": TANGLED, "returning": RETURNING}
+
 
 def network_of(name: str) -> Network:
-    source = Source("tangled.arch", TANGLED) if name == "tangled" else read_source(ROOT / "specs" / f"{name}.arch")
+    source = Source(f"{name}.arch", TEXTS[name]) if name in TEXTS else read_source(ROOT / "specs" / f"{name}.arch")
     return without_identities(analyse(source, FileLibrary()).network)
 
 
@@ -78,6 +101,14 @@ def test_lines_and_labels(name: str) -> None:
             assert picture.lines
             assert picture.labels
             assert faults(picture) == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("choices", [{}, {"direction": "lr"}, {"width": 500}], ids=str)
+def test_laterals_from_a_path_to_itself(level: str, choices: dict[str, Any]) -> None:
+    picture = picture_of(network_of("returning"), level, **choices)
+    assert any(name.startswith("p_to_p") for name in picture.boxes)
+    assert faults(picture) == []
 
 
 @pytest.mark.records
