@@ -7,6 +7,8 @@ the same moments and cut the same boxes, and take turns, every other round backw
 
     linear   plain PyAV, from the first frame of the video to the last, as many training scripts do it
     loop     plain PyAV, a seek to the key frame before the first wanted frame, then decoding up to the last one
+    torchcodec, decord   these libraries by hand, where they are installed: a decoder of one thread for each clip, which
+             is asked for the wanted frames in one call, as mmaction2 (decord) and TorchCodec's tutorials do
     reader   `archdsl.train.data.videos.Reader`, in the same process
     clips N  the whole data set through a DataLoader of N workers, which are started before the clock is
 
@@ -20,6 +22,7 @@ import argparse
 import statistics
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +121,46 @@ def reader(task: Task, number: int) -> int:
     return decoded
 
 
+def by_torchcodec(task: Task, number: int) -> int:
+    """Has torchcodec decode; 0, as it does not say how many frames that were."""
+    from torchcodec.decoders import VideoDecoder
+
+    for path, times, view in task.moments(number):
+        decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
+        begin, end = decoder.metadata.begin_stream_seconds, decoder.metadata.end_stream_seconds
+        frames = decoder.get_frames_played_at([min(begin + t, end - 1e-3) for t in times]).data
+        torch.stack([view(frame) for frame in frames], dim=1)
+    return 0
+
+
+def by_decord(task: Task, number: int) -> int:
+    """Has decord decode; 0, as it does not say how many frames that were."""
+    import decord
+
+    for path, times, view in task.moments(number):
+        video = decord.VideoReader(str(path), num_threads=1)
+        rate, last = video.get_avg_fps(), len(video) - 1
+        frames = video.get_batch([min(int(t * rate), last) for t in times]).asnumpy()
+        torch.stack([view(torch.from_numpy(frame)) for frame in frames], dim=1)
+    return 0
+
+
+def installed() -> dict[str, Callable[[Task, int], int]]:
+    """The contestants whose libraries can be imported here."""
+    found: dict[str, Callable[[Task, int], int]] = {}
+    for name, module, contestant in (
+        ("torchcodec", "torchcodec.decoders", by_torchcodec),
+        ("decord", "decord", by_decord),
+    ):
+        try:
+            import_module(module)
+        except (ImportError, OSError, RuntimeError) as error:
+            print(f"without {name}: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+        else:
+            found[name] = contestant
+    return found
+
+
 class Loading:
     """A DataLoader over the clips of all rounds, whose workers are there before the first one."""
 
@@ -189,7 +232,8 @@ def main() -> None:
     if not videos:
         sys.exit(f"{arguments.folder}: has no videos of {arguments.frames} frames or more")
     task = Task(videos, sampling, arguments.size)
-    contestants: dict[str, Callable[[Task, int], int]] = {"linear": linear, "loop": loop, "reader": reader}
+    contestants: dict[str, Callable[[Task, int], int]] = {"linear": linear, "loop": loop}
+    contestants |= installed() | {"reader": reader}
     contestants |= {f"clips {n}": Loading(task, n, arguments.rounds) for n in WORKERS}
 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
@@ -214,7 +258,7 @@ def main() -> None:
             "to_loop": f"{rate / rates['loop']:.2f}", "decoded_to_wanted": share, "rounds": arguments.rounds,
         })  # fmt: skip
         print(
-            f"{name:9}{rate:8.2f} clips/s{rate / rates['loop']:7.2f} times the loop"
+            f"{name:11}{rate:8.2f} clips/s{rate / rates['loop']:7.2f} times the loop"
             + f"  {share} frames decoded for one" * bool(share)
         )
     if arguments.write:
