@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from archdsl.analysis.cost import Cost, Row, cost_rows, node_cost, total_cost
@@ -11,7 +11,7 @@ from archdsl.analysis.export import plain_values
 from archdsl.core.changes import CHANGED, GONE, NEW, SAME
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol, written
-from archdsl.ir.regions import around
+from archdsl.ir.regions import Fusion, around
 from archdsl.ir.tensors import own_tensors, tensors
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class LayerForm:
     shape: Grid
     tensors: Mapping[str, tuple[int, ...]]
     cost: Cost
+    fuses: bool = field(default=False, compare=False)  # a lateral with its path
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
         names = tuple(p.name if sources is None else sources.name(p, node) for p in producers)
         frozen = bool(own) and node.is_frozen
         values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
-        cost = node_cost(node)
-        layers[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost)
+        cost, fuses = node_cost(node), isinstance(node.region.top, Fusion)
+        layers[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost, fuses)
     return layers
 
 

@@ -66,12 +66,16 @@ def _change(form: Callable[[int], str], base: int, arch: int) -> str:
 
 
 def _by_status(difference: Difference) -> list[tuple[str, str]]:
-    """Return the stages with layers of each status, as folded names; a stage is named once, for its largest change."""
+    """Return the stages with layers of each status, as folded names; a stage is named once, for its largest change.
+
+    The layer that fuses a lateral with its path has a name of its own, beside that of the stage.
+    """
     statuses = statuses_of(difference)
     stages = [e.name for e in difference.stages]
     found: dict[str, set[str]] = {}
+    fusing = {e.name for e in difference.layers for side in (e.base, e.arch) if side is not None and side.fuses}
     for name, status in statuses.items():
-        inside = [s for s in stages if name == s or name.startswith(f"{s}.")]
+        inside = [] if name in fusing else [s for s in stages if name == s or name.startswith(f"{s}.")]
         found.setdefault(max(inside, key=len) if inside else name, set()).add(status)
     marks: dict[str, list[str]] = {}
     for stage, inner in found.items():

@@ -62,7 +62,7 @@ def difference_diagram(
         if chosen.most is None or width <= chosen.most:
             return Diagram(page.source(), page.size, chosen)
         narrowest = min(narrowest or width, width)
-    raise TooWide(chosen, narrowest)
+    raise TooWide(chosen, narrowest, beside=True)
 
 
 def _page(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices, look: Look) -> Page:
@@ -73,8 +73,10 @@ def _page(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices,
     for side, drawing in zip(sides, drawings, strict=True):
         titles = heading(side.network, look, max(drawing.width, 160.0), side.name)
         page.side(side.name, drawing, titles if chosen.title else ())
+    drawn = {mark for own in marks for mark in own.drawn(chosen.level)}
+    seen = [mark for mark in (CHANGED, FOLLOWS, NEW, GONE) if mark in drawn]
     notes_ = list(dict.fromkeys(text for side in sides for text in side.layout.notes))
-    page.head((), notes(look, notes_, page.room, explained=chosen.title), (CHANGED, FOLLOWS, NEW, GONE))
+    page.head((), notes(look, notes_, page.room, explained=chosen.title), seen)
     return page
 
 

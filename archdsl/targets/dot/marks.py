@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.text import Line
 
 COLOUR = {CHANGED: "#8f4400", FOLLOWS: "#4b5a6b", NEW: "#14602b", GONE: "#9c1724"}
-WIDTH = {CHANGED: "2.2", FOLLOWS: "1.4", NEW: "2.2", GONE: "2.2"}
+WIDTH = {CHANGED: "2.2", FOLLOWS: "1.4", NEW: "3", GONE: "2.2"}
 STYLE = {FOLLOWS: "dotted", GONE: "dashed"}
 EXPLAINED = {
     CHANGED: "changed", FOLLOWS: "follows: only shapes or costs differ", NEW: "new", GONE: "gone",
@@ -41,6 +41,10 @@ class Marks:
         """Return the mark of a drawn layer and its folded copies; empty if they are the same."""
         return self.layers.get(node.name, "")
 
+    def drawn(self, level: str) -> set[str]:
+        """Return the marks that occur in a diagram of a level."""
+        return {*self.boxes.values(), *(self.layers.values() if level == "layer" else ())}
+
     def marked(self, mark: str, settings: dict[str, str]) -> dict[str, str]:
         """Return the Graphviz attributes of a box, with those of its mark added."""
         if not mark:
@@ -54,8 +58,6 @@ UNMARKED = Marks()
 def border(mark: str, style: str) -> dict[str, str]:
     """Return the Graphviz attributes of a mark's border, for a box of some style."""
     result = {"color": COLOUR[mark], "penwidth": WIDTH[mark]}
-    if mark == NEW:
-        result["peripheries"] = "2"
     if mark in STYLE:
         result["style"] = f"{style.removesuffix(',dashed')},{STYLE[mark]}"
     return result

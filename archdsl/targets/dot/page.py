@@ -24,11 +24,12 @@ BARE = {"class": "bare", "style": "", "shape": "plaintext"}
 
 
 class TooWide(ValueError):
-    """A diagram cannot be as narrow as asked for."""
+    """A diagram, of two networks if `beside`, cannot be as narrow as asked for."""
 
-    def __init__(self, choices: Choices, narrowest: float) -> None:
+    def __init__(self, choices: Choices, narrowest: float, *, beside: bool = False) -> None:
         cures = [
-            "`--no-costs`" * choices.costs, "`--no-title`" * choices.title, "`--only STAGE`" * (choices.only is None),
+            "`--no-costs`" * choices.costs, "`--no-title`" * choices.title,
+            "`--only STAGE`" * (choices.only is None and not beside),
             "a level that draws less" * (choices.level != "stage"), "`--direction tb`" * (choices.direction == "lr"),
         ]  # fmt: skip
         super().__init__(
