@@ -13,7 +13,7 @@ the weights of another network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Diagnostic, SpecError
@@ -30,6 +30,7 @@ from archdsl.elaborate.resolve import Resolver
 from archdsl.elaborate.symbols import known_symbols
 from archdsl.elaborate.unused import warn_unused
 from archdsl.ir.tensors import tensors
+from archdsl.resources import bundled_specs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -245,11 +246,20 @@ def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[s
 
 
 def module_text(
-    analysis: Analysis, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None
+    analysis: Analysis,
+    without: Collection[str] = (),
+    target: str = "train",
+    fitted: Fitted | None = None,
+    output: str | None = None,
 ) -> str:
     """Return the source code of the PyTorch module for a target.
 
-    `without` names passes of the lowering to leave out; the stages in `fitted` become the default of checkpointing.
+    Args:
+        analysis: the spec.
+        without: passes of the lowering to leave out.
+        target: what the module is for.
+        fitted: its stages become the default of checkpointing.
+        output: the file or folder that the module was asked to be written to, for the command in its first lines.
 
     Raises:
         ValueError: if there is no such target, or no such pass.
@@ -261,7 +271,7 @@ def module_text(
     sources = [f.source for f in program.files] + program.imported
     if analysis.like is not None:
         sources.append(analysis.like.text)
-    spec = PurePath(program.files[0].source.name).name
+    spec = spec_name(program.files[0].source)
     network = analysis.network
     check_options(without, target)
     options = command(spec, analysis) + (f" --target {target}" if target != "train" else "")
@@ -270,7 +280,8 @@ def module_text(
     if fitted is not None:
         lowered.fitted = fitted
         options += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
-    origin = Origin(spec, digest(sources), options)
+    options += _quoted(" -o ", output) if output is not None else ""
+    origin = Origin(PurePath(spec).name, digest(sources), options)
     text = generate(network, lowered, origin, trains=target == TRAIN)
     if any(node.layer.added_by for node in lowered.all_nodes()):
         _verify(network, lowered, text)
@@ -297,13 +308,25 @@ def digest(sources: Sequence[Source]) -> str:
     return total.hexdigest()
 
 
-def command(spec: str, analysis: Analysis) -> str:
-    """Return the command line that reproduces the module, independent of the current folder."""
-    import shlex
+def spec_name(spec: Source) -> str:
+    """Return what a command takes for a spec where it was read: its path, or the name of a bundled one."""
+    path = Path(spec.name)
+    bundled = bundled_specs().get(path.stem)
+    return path.stem if bundled is not None and bundled.resolve() == path.resolve() else spec.name
 
+
+def command(spec: str, analysis: Analysis) -> str:
+    """Return the command line that compiles a spec, as `spec_name` gives it, in the folder where it was read."""
     options = [f" --like {analysis.like.source.text}"] if analysis.like is not None else []
-    options += [f" --set {shlex.quote(b.name.id + '=' + b.value.span.text.strip())}" for b in analysis.settings]
+    options += [_quoted(" --set ", f"{b.name.id}={b.value.span.text.strip()}") for b in analysis.settings]
     if analysis.clip is not None:
         options.append(" --clip " + "x".join(map(str, analysis.clip)))
-    name = "-" if spec in (STDIN, TEXT) else shlex.quote(spec)
-    return f"archdsl compile {name}{''.join(options)}"
+    name = _quoted(" ", "-" if spec in (STDIN, TEXT) else spec)
+    return f"archdsl compile{name}{''.join(options)}"
+
+
+def _quoted(option: str, value: str) -> str:
+    """Return an option with its value, which a shell would take apart."""
+    import shlex
+
+    return option + shlex.quote(value)

@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "weights": {"core", "frontend", "ir", "elaborate", "files"},
     "transfer": {"core", "layers", "ir", "analysis", "weights"},
     "pipeline": {
-        "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "weights", "transfer",
+        "resources", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "weights",
+        "transfer",
     },
     "notebook": {"core", "ir", "analysis", "lowering", "targets"},
     "architecture": {

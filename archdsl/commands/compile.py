@@ -110,7 +110,7 @@ def _compile_one(spec: str, options: Options) -> int:
             return _show_stage(spec, options)
         analysis = analysed(spec, options)
         fitted = _fitted(analysis, options)
-        text = module_text(analysis, options.without, options.target, fitted)
+        text = module_text(analysis, options.without, options.target, fitted, options.output)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
@@ -172,7 +172,7 @@ def _target(spec: str, name: str, output: str | None) -> Path:
 
 def _compare(target: Path, text: str) -> int:
     there = _read(target)
-    if there == text:
+    if there is not None and _without_command(there) == _without_command(text):
         print(f"{target}: up to date")
         return 0
     if there is None:
@@ -202,6 +202,12 @@ def _write(spec: str, target: Path, text: str, *, force: bool) -> int:
     write_atomically(target, text)
     print(f"{spec} → {target}")
     return 0
+
+
+def _without_command(text: str) -> str:
+    """Return a module without the line of the command that wrote it, which depends on the folder and on -o."""
+    first, *rest = text.split("\n", 2)
+    return "\n".join([first, *rest[1:]])
 
 
 def _read(target: Path) -> str | None:

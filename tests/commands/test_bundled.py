@@ -41,7 +41,8 @@ def test_a_bundled_spec_is_known_by_name(shell: Shell, words: tuple[str, ...]) -
     if words[0] != "compile" or "--print" in words:
         assert by_name.out == by_path.out
     else:
-        assert Path("c2d_r50.py").read_text("utf-8") == Path("other.py").read_text("utf-8")
+        named, other = (Path(f).read_text("utf-8") for f in ("c2d_r50.py", "other.py"))
+        assert named == other.replace(" -o other.py\n", "\n", 1)
 
 
 def test_names_are_those_of_the_files() -> None:

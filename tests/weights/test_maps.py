@@ -350,7 +350,7 @@ def test_command_in_the_module_makes_it_again(folder: Path, shell: Shell) -> Non
     arguments = ("compile", folder / "net.arch", "--like", "theirs", "--set", "classes=7")
     assert shell(*arguments, "-o", "net.py").code == 0
     text = Path("net.py").read_text("utf-8")
-    assert "#     archdsl compile net.arch --like theirs --set classes=7\n" in text
+    assert f"#     archdsl compile {folder / 'net.arch'} --like theirs --set classes=7 -o net.py\n" in text
     assert shell(*arguments, "-o", "net.py", "--check").code == 0
     assert shell("compile", folder / "net.arch", "--set", "classes=7", "-o", "net.py", "--check").code == 1
 
