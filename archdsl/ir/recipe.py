@@ -57,6 +57,11 @@ class Recipe:
     clip_gradient = Real(0, doc="gradient clipping: maximum norm of the gradient of all weights; 0: none")
     ema = Real(0, high=1.0, doc="decay of the exponential moving average of the weights; 0: none")
     label_smoothing = Real(0, high=1.0, doc="label smoothing (Szegedy et al. 2016)")
+    balance = Choice(
+        "none", "loss", "sampling", default="none",
+        doc="classes of unequal size: `loss` weights a clip by the inverse of its class's share of the videos, "
+        "`sampling` draws the classes equally often, with repetition",
+    )  # fmt: skip
     mixup = Real(0, doc="α of mixup (Zhang et al. 2018); 0: none")
     cutmix = Real(0, doc="α of CutMix (Yun et al. 2019); 0: none")
     erase = Real(0, high=1.0, doc="probability of random erasing of a box in a clip (Zhong et al. 2020)")

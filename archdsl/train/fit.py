@@ -27,6 +27,7 @@ from archdsl.train.data.listing import Sample, Split, read_split
 from archdsl.train.data.videos import VideoError, chosen_decoder
 from archdsl.train.journal import Bar, Journal
 from archdsl.train.loading import TrainLoader, test_loader
+from archdsl.train.mix import class_weights
 from archdsl.train.norms import PreciseNorms
 from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.task import Task
@@ -74,10 +75,13 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
     """
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
-    loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats)
+    labels = [sample.label for sample in split.train]
+    weights = class_weights(labels, len(run.classes))
+    drawn = weights[labels] if run.recipe.balance == "sampling" else None
+    loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats, drawn)
     validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
     with clear_errors(folder):
-        task = Task(run, initial_model(run, folder), len(loader))
+        task = Task(run, initial_model(run, folder), len(loader), weights if run.recipe.balance == "loss" else None)
         journal = Journal(folder)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
         last = folder / LAST if resume and (folder / LAST).exists() else None

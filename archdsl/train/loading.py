@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,10 +24,13 @@ class Order:
 
     An optimizer step has `engine.batch` clips of videos in random order, `repeats` of each video in a row; each process
     has an equal share of them, in `engine.accumulate` parts. An incomplete batch at the end of an epoch is dropped.
+    With `weights`, one for each video, videos are drawn with these probabilities, as many as there are.
     """
 
-    def __init__(self, videos: int, engine: Engine, rank: int, repeats: int = 1) -> None:
-        self.videos, self.engine, self.rank, self.repeats = videos, engine, rank, repeats
+    def __init__(
+        self, videos: int, engine: Engine, rank: int, repeats: int = 1, weights: torch.Tensor | None = None
+    ) -> None:
+        self.videos, self.engine, self.rank, self.repeats, self.weights = videos, engine, rank, repeats, weights
         self.part = engine.batch // (engine.world * engine.accumulate)
         self.epoch = self.done = 0  # `done`: batches of this epoch that have been used
 
@@ -36,7 +40,11 @@ class Order:
 
     def __iter__(self) -> Iterator[list[Key]]:
         generator = torch.Generator().manual_seed(seed_of(self.engine.seed, self.epoch))
-        order = [(i, c) for i in torch.randperm(self.videos, generator=generator).tolist() for c in range(self.repeats)]
+        if self.weights is None:
+            drawn = torch.randperm(self.videos, generator=generator)
+        else:
+            drawn = torch.multinomial(self.weights, self.videos, replacement=True, generator=generator)
+        order = list(product(drawn.tolist(), range(self.repeats)))
         while len(order) < self.engine.batch:  # fewer videos than clips in a batch
             order += order
         for number in range(self.done, len(self)):
@@ -47,8 +55,10 @@ class Order:
 class TrainLoader(DataLoader[Any]):
     """Loader of training batches, which can resume from its state dict."""
 
-    def __init__(self, clips: Clips, engine: Engine, rank: int, repeats: int = 1) -> None:
-        self.order = Order(len(clips), engine, rank, repeats)
+    def __init__(
+        self, clips: Clips, engine: Engine, rank: int, repeats: int = 1, weights: torch.Tensor | None = None
+    ) -> None:
+        self.order = Order(len(clips), engine, rank, repeats, weights)
         super().__init__(clips, batch_sampler=self.order, **workers_of(engine))
 
     def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]

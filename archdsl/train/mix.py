@@ -9,6 +9,8 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.ir.recipe import Recipe
 
 
@@ -64,6 +66,21 @@ def erased(clips: torch.Tensor, probability: float) -> torch.Tensor:
     return clips
 
 
-def loss_of(logits: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Return the cross entropy of logits and target probabilities (B, classes), with label smoothing."""
-    return functional.cross_entropy(logits.float(), targets.float(), label_smoothing=smoothing)
+def loss_of(
+    logits: torch.Tensor, targets: torch.Tensor, smoothing: float, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the cross entropy of logits and target probabilities (B, classes), with label smoothing.
+
+    `weights` (classes,) are factors of the terms of each class.
+    """
+    return functional.cross_entropy(logits.float(), targets.float(), weight=weights, label_smoothing=smoothing)
+
+
+def class_weights(labels: Sequence[int], classes: int) -> torch.Tensor:
+    """Return a weight for each class, inversely proportional to its number of labels; 1 on average over the labels.
+
+    A class without labels has the weight 0.
+    """
+    counts = torch.bincount(torch.tensor(labels), minlength=classes).double()
+    present = counts > 0
+    return torch.where(present, len(labels) / (present.sum() * counts.clamp_min(1)), 0.0).float()

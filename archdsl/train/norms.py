@@ -43,7 +43,7 @@ class PreciseNorms(Callback):
         """Compute the statistics, and average them over processes."""
         task = cast("Task", pl_module)
         engine, order = task.run.engine, self.loader.order
-        own = Order(order.videos, engine, order.rank, order.repeats)
+        own = Order(order.videos, engine, order.rank, order.repeats, order.weights)
         own.epoch = -1 - trainer.current_epoch
         keys = list(islice(own, self.batches))
         clips: Any = DataLoader(self.loader.dataset, batch_sampler=keys, **workers_of(engine))

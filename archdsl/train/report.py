@@ -30,7 +30,7 @@ from archdsl.train.journal import epochs_table, steps_table
 from archdsl.train.task import accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
 
@@ -63,9 +63,27 @@ class Result:
             "skipped": len(self.problems),
             "views": self.views,
             **{name: None if math.isnan(value) else value for name, value in scores.items()},
+            "mean_class_top1": None if math.isnan(mean := mean_of_classes(self.by_class)) else mean,
             "classes": len(self.classes),
             "seconds": round(self.seconds, 2),
+            "by_class": self.by_class,
         }
+
+    @property
+    def by_class(self) -> dict[str, dict[str, Any]]:
+        """The number of videos of each class that has any, and the top-1 accuracy among them."""
+        best = self.shares.argmax(1)
+        groups = ((name, self.labels == number, number) for number, name in enumerate(self.classes))
+        return {
+            name: {"videos": int(mine.sum()), "top1": (best[mine] == number).double().mean().item()}
+            for name, mine, number in groups
+            if mine.any()
+        }
+
+
+def mean_of_classes(classes: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the mean over classes of their top-1 accuracies; NaN without any class."""
+    return sum(c["top1"] for c in classes.values()) / len(classes) if classes else math.nan
 
 
 def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, Any]:
@@ -100,11 +118,10 @@ def line(metrics: dict[str, Any]) -> str:
 
 def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
     lines = ["# Test report", "", line(metrics) + ".", "", "| class | videos | accuracy |", "|---|---|---|"]
-    best = result.shares.argmax(1)
-    for number, name in enumerate(result.classes):
-        mine = result.labels == number
-        if mine.any():
-            lines.append(f"| {name} | {int(mine.sum())} | {(best[mine] == number).double().mean():.1%} |")
+    for name, scores in result.by_class.items():
+        lines.append(f"| {name} | {scores['videos']} | {scores['top1']:.1%} |")
+    if result.by_class:
+        lines.append(f"| mean of classes | | {metrics['mean_class_top1']:.1%} |")
     for title, picture in pictures:
         lines += ["", f"## {title}", "", f"![{title}]({picture})"]
     if result.problems:

@@ -35,18 +35,22 @@ class Task(LightningModule):
         run: the run.
         model: the module with initial weights.
         steps: batches per epoch and process; 0 for a test.
+        weights: weights (classes,) of the loss; by default all are 1.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, run: Run, model: nn.Module, steps: int = 0) -> None:
+    weights: torch.Tensor | None
+
+    def __init__(self, run: Run, model: nn.Module, steps: int = 0, weights: torch.Tensor | None = None) -> None:
         super().__init__()
         self.run, self.recipe, self.steps = run, run.recipe, steps
         self.model = model
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.recipe, name)).view(-1, 1, 1, 1)
             self.register_buffer(name, values, persistent=False)
+        self.register_buffer("weights", weights, persistent=False)
         self.lost: list[torch.Tensor] = []  # losses of the parts of this step's batch
         self.norm = math.nan  # norm of the last gradient
         self.seen: list[tuple[int, int, torch.Tensor]] = []  # index, label and probabilities of tested videos
@@ -76,7 +80,7 @@ class Task(LightningModule):
         self.note(batch)
         clips, labels = batch["clip"][:, 0], batch["label"]
         clips, targets = mixed(self.normalised(clips), labels, len(self.run.classes), self.recipe)
-        loss = loss_of(self.model(clips), targets, self.recipe.label_smoothing)
+        loss = loss_of(self.model(clips), targets, self.recipe.label_smoothing, self.weights)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss is {loss.item()} at step {self.global_step + 1}; {DIVERGED}")
         self.lost.append(loss.detach())

@@ -23,8 +23,10 @@ from archdsl.train.data.listing import read_split
 from archdsl.train.data.randaugment import OPERATIONS, augmented
 from archdsl.train.engine import Engine
 from archdsl.train.loading import Order
+from archdsl.train.mix import class_weights, loss_of
 from archdsl.train.norms import compute
 from archdsl.train.optim import factor, groups_of
+from archdsl.train.report import Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +109,43 @@ def test_copies_of_a_video_differ(tmp_path: Path) -> None:
     first, again, second = (clips[key]["clip"] for key in (Key(0, 3), (0, 3), Key(0, 3, 1)))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
+
+
+# --- classes of unequal size -----------------------------------------------------------------------------------------
+
+
+LABELS = [0] * 6 + [1] * 2 + [3] * 4
+
+
+def test_weights_make_up_for_the_sizes_of_classes() -> None:
+    weights = class_weights(LABELS, 4)
+    assert [n * w for n, w in zip((6, 2, 4), weights[[0, 1, 3]].tolist(), strict=True)] == pytest.approx([4, 4, 4])
+    assert weights[2] == 0
+    logits = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
+    targets = nn.functional.one_hot(torch.tensor(LABELS), 4).float()
+    each = -(targets * logits.log_softmax(1)).sum(1)
+    of_classes = [each[torch.tensor(LABELS) == c].mean().item() for c in (0, 1, 3)]
+    assert loss_of(logits, targets, 0, weights).item() == pytest.approx(sum(of_classes) / 3)
+
+
+def test_classes_are_drawn_equally_often() -> None:
+    order = Order(12, Engine(batch=12), 0, weights=class_weights(LABELS, 4)[LABELS])
+    counts = [0, 0, 0, 0]
+    for epoch in range(500):
+        order.epoch = epoch
+        for key in (key for batch in order for key in batch):
+            counts[LABELS[key.video]] += 1
+    assert [n / 6000 for n in counts] == pytest.approx([1 / 3, 1 / 3, 0, 1 / 3], abs=0.02)
+
+
+def test_a_report_by_class() -> None:
+    shares = torch.eye(3)[torch.tensor([0, 0, 1, 0])]
+    result = Result([], ("a", "b", "c"), torch.arange(4), torch.tensor([0, 0, 0, 1]), shares, {}, "1 view", 0.0)
+    assert result.by_class == {"a": {"videos": 3, "top1": pytest.approx(2 / 3)}, "b": {"videos": 1, "top1": 0.0}}
+    assert result.metrics["mean_class_top1"] == pytest.approx(1 / 3)
+    assert result.metrics["top1"] == 0.5
+    none = Result([], ("a",), torch.arange(0), torch.arange(0), torch.zeros(0, 1), {}, "1 view", 0.0)
+    assert (none.by_class, none.metrics["mean_class_top1"]) == ({}, None)
 
 
 # --- RandAugment -----------------------------------------------------------------------------------------------------
@@ -198,10 +237,12 @@ def test_a_run_with_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "8",
     ]
     common += ["--device", "cpu", "--recipe", "epochs=1", "--recipe", "test_clips=1", "--recipe", "test_crops=1"]
-    assert main([*common, "-o", str(tmp_path / "run"), "--recipe", "precise_bn=3"]) == 0, capsys.readouterr().err
+    assert main([*common, "-o", str(tmp_path / "run"), "--recipe", "precise_bn=3", "--recipe", "balance=loss"]) == 0, (
+        capsys.readouterr().err
+    )
     weights = load_file(tmp_path / "run" / "weights.safetensors")
     assert [weights[name].item() for name in weights if name.endswith("num_batches_tracked")] == [3]
-    assert main([*common, "-o", str(tmp_path / "other")]) == 0
+    assert main([*common, "-o", str(tmp_path / "other"), "--recipe", "balance=sampling"]) == 0
     steps = (tmp_path / "other" / "steps.csv").read_text("utf-8").splitlines()
     other = load_file(tmp_path / "other" / "weights.safetensors")
     assert [other[name].item() for name in other if name.endswith("num_batches_tracked")] == [len(steps) - 1]
