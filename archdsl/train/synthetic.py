@@ -36,8 +36,8 @@ RECIPE: dict[str, Any] = {
     "decay_positions": False, "schedule": "cosine", "steps": (), "epochs": 6, "warmup": 1, "warmup_start": 0.1,
     "cosine_after_warmup": False, "final_lr": 0, "layer_decay": 1, "backbone_lr": 1, "clip_gradient": 1, "ema": 0,
     "label_smoothing": 0, "balance": "none", "mixup": 0, "cutmix": 0, "erase": 0, "randaugment": (), "repeats": 1,
-    "precise_bn": 0, "interval": 1, "fps": FPS, "sampling": "segments", "jitter": (1, 1), "area": (), "flip": False, "test_scale": 1,
-    "test_clips": 1, "test_crops": 1,
+    "precise_bn": 0, "interval": 1, "fps": FPS, "sampling": "segments", "jitter": (1, 1), "area": (), "flip": False,
+    "test_scale": 1, "test_clips": 1, "test_crops": 1,
 }  # fmt: skip
 CLIP = 64  # default height and width
 
