@@ -12,9 +12,22 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.cost import LEVELS, cost_json, total_cost
-from archdsl.core.arguments import names, one_of_words, positive, require, shown, unknown_argument
-from archdsl.core.sizes import parse_size, quantity
+from archdsl.core.arguments import (
+    check_known,
+    flag,
+    names,
+    one_of_words,
+    positive,
+    require,
+    require_items,
+    shown,
+    size_in_bytes,
+    with_functions,
+)
+from archdsl.core.diagnostics import SpecError
+from archdsl.core.sizes import quantity
 from archdsl.core.source import TEXT
+from archdsl.core.suggesting import Suggesting
 from archdsl.elaborate.clip import clip_of
 from archdsl.elaborate.parameters import as_python, setting
 from archdsl.files import FileLibrary, UsageError, read_spec, source_of
@@ -26,7 +39,7 @@ from archdsl.pipeline import Analysis, analyse, fit_memory, module_text, plan_tr
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     import graphviz  # pyright: ignore[reportMissingTypeStubs]  # it has none
     import networkx as nx
@@ -39,6 +52,8 @@ if TYPE_CHECKING:
     from archdsl.ir.recipe import Recipe
     from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
+
+_SPEC = "a file or the name of a bundled spec"
 
 
 def load(
@@ -64,10 +79,10 @@ def load(
         TypeError: if an argument has a wrong type.
         ValueError: if `clip` is not a size, or a number not finite.
     """
-    require("path", path, (str, PathLike), "a file or the name of a bundled spec")
+    require("path", path, (str, PathLike), _SPEC)
     if "\n" in fspath(path) and not lexists(path):
         raise UsageError("load takes a file or the name of a bundled spec; archdsl.loads takes the text of a spec")
-    return _analysed(read_spec(path), clip, like, recipe, params)
+    return _analysed("load", read_spec(path), clip, like, recipe, params)
 
 
 def loads(
@@ -96,10 +111,11 @@ def loads(
     require("text", text, str, "the text of a spec")
     if text.strip() and not re.search(r"\s", text.strip()):
         raise UsageError(f"loads takes the text of a spec; archdsl.load({text.strip()!r}) takes a file or a name")
-    return _analysed(source_of(TEXT, text.encode("utf-8", "surrogatepass")), clip, like, recipe, params)
+    return _analysed("loads", source_of(TEXT, text.encode("utf-8", "surrogatepass")), clip, like, recipe, params)
 
 
-def _analysed(
+def _analysed(  # noqa: PLR0913, PLR0917  # all arguments of `load`
+    function: str,
     source: Source,
     clip: Clip | str | None,
     like: str | None,
@@ -109,9 +125,14 @@ def _analysed(
     size = None if clip is None else clip_of(clip)
     require("like", like, (str, NoneType), "the name of a source of weights, such as 'torchvision'")
     require("recipe", recipe, (Mapping, NoneType), "a dict, as in {'lr': 0.01}")
-    settings = [setting(name, value, f"load({name}=…)") for name, value in params.items()]
-    hyperparameters = [setting(name, value, "load(recipe=…)") for name, value in (recipe or {}).items()]
-    return Architecture(analyse(source, FileLibrary(), settings, size, like, hyperparameters))
+    require_items("recipe", recipe or {}, str, "names of hyperparameters, as in {'lr': 0.01}")
+    try:
+        settings = [setting(name, value, f"{function}({name}=…)") for name, value in params.items()]
+        hyperparameters = [setting(name, value, f"{function}(recipe=…)") for name, value in (recipe or {}).items()]
+        option = f"{function}(like=…)"
+        return Architecture(analyse(source, FileLibrary(), settings, size, like, hyperparameters, option))
+    except SpecError as error:
+        raise SpecError(with_functions(error.diagnostics, params)) from None
 
 
 def diff(base: Architecture | str | os.PathLike[str], arch: Architecture | str | os.PathLike[str]) -> Difference:
@@ -127,37 +148,20 @@ def diff(base: Architecture | str | os.PathLike[str], arch: Architecture | str |
         SpecError: if a spec has faults.
         UsageError: if there is no such spec.
     """
-    return _loaded_spec(arch).difference_from(_loaded_spec(base))
+    first = _loaded_spec("base", base)
+    return _loaded_spec("arch", arch).difference_from(first)
 
 
-def _loaded_spec(spec: Architecture | str | os.PathLike[str]) -> Architecture:
+def _loaded_spec(name: str, spec: Architecture | str | os.PathLike[str]) -> Architecture:
+    require(name, spec, (Architecture, str, PathLike), f"an architecture, {_SPEC}")
     return spec if isinstance(spec, Architecture) else load(spec)
 
 
-# Names of other libraries for what an architecture has.
-_HABITS = {"flops": "macs", "num_params": "params", "num_parameters": "params", "summary": "cost", "draw": "diagram"}
-
-
-class _Suggesting:
-    """An object that suggests the nearest of its public names for one that it lacks."""
-
-    if not TYPE_CHECKING:  # to a type checker there is no attribute that is not declared
-
-        def __getattr__(self, name: str) -> Any:
-            """Raise AttributeError with the nearest name."""
-            from archdsl.core.diagnostics import closest
-
-            known = [word for word in dir(type(self)) if not word.startswith("_")]
-            close = _HABITS.get(name) or next(iter(closest(name, known)), "") if not name.startswith("_") else ""
-            hint = f"; did you mean {close!r}?" if close else ""
-            message = f"{type(self).__name__} has no attribute {name!r}{hint}"
-            raise AttributeError(message)
-
-
-class Architecture(_Suggesting):
+class Architecture(Suggesting):
     """A checked architecture: its graph, its cost, its generated code."""
 
     def __init__(self, analysis: Analysis) -> None:
+        require("analysis", analysis, Analysis, "what archdsl.load('slow_r50') makes; it returns an Architecture")
         self._analysis = analysis
 
     @property
@@ -203,8 +207,7 @@ class Architecture(_Suggesting):
         Raises:
             SpecError: if the source has no map for the spec, or needs another network.
         """
-        require("source", source, str, "the name of a source of weights, such as 'torchvision'")
-        return plan_weights(self._analysis, FileLibrary(), source, "--from")
+        return weights_plan(self, source, "source", "plan_weights")
 
     def plan_transfer(self, base: Architecture, **rules: Any) -> TransferPlan:
         """Plan the initialisation of each tensor from those of another network.
@@ -221,11 +224,7 @@ class Architecture(_Suggesting):
             SpecError: if a map of names between the two has faults.
             ValueError: if a rule has an unknown value.
         """
-        from archdsl.transfer.plan import Rules
-
-        require("base", base, Architecture, "an architecture, as archdsl.load returns it")
-        _known("plan_transfer()", rules, signature(Rules).parameters)
-        return plan_transfer(base._analysis, self._analysis, FileLibrary(), Rules(**rules))
+        return transfer_plan(base, self, rules, "plan_transfer")
 
     def difference_from(self, base: Architecture) -> Difference:
         """Compare with another network: `archdsl.diff(base, self)`."""
@@ -265,12 +264,10 @@ class Architecture(_Suggesting):
             without: passes of the lowering to leave out.
 
         Raises:
-            ValueError: if `max_activation` is not a size.
-            TooLarge: if activations exceed the limit even with every stage checkpointed.
+            ValueError: if `max_activation` is not a size, or activations exceed it even with every stage checkpointed.
         """
-        limit = parse_size(max_activation) if isinstance(max_activation, str) else max_activation
-        limit, batch = positive("max_activation", limit), positive("batch", batch)
-        return fit_memory(self._analysis, limit, batch, names("without", without))
+        limit, batch = size_in_bytes("max_activation", max_activation), positive("batch", batch)
+        return fit_memory(self._analysis, limit, batch, _passes(without))
 
     def source(self, without: Collection[str] = (), target: str = "train", fitted: Fitted | None = None) -> str:
         """Return the source code of the PyTorch module.
@@ -283,7 +280,7 @@ class Architecture(_Suggesting):
         Raises:
             ValueError: if there is no such target, or no such pass.
         """
-        left_out = names("without", without)
+        left_out = _passes(without, target)
         require("fitted", fitted, (Fitted, NoneType), "what fit_memory returns")
         default = not left_out and target == "train" and fitted is None
         return self._source if default else module_text(self._analysis, left_out, target, fitted)
@@ -308,10 +305,15 @@ class Architecture(_Suggesting):
             theme: `"light"`, `"dark"`, or `"auto"`: light, and in an SVG dark where the page is.
 
         Raises:
+            TypeError: if `title` or `costs` is no bool, or `width` neither a number nor text.
             ValueError: if one of them has a value that it cannot have.
         """
+        from archdsl.targets.dot.writer import diagram
+
+        flag("title", title)
+        flag("costs", costs)
         choices = {"direction": direction, "title": title, "costs": costs, "only": only, "width": width, "theme": theme}
-        return _diagram(self._analysis, level, choices)
+        return diagram(without_identities(self._analysis.network), level, **choices)
 
     def build(
         self,
@@ -356,25 +358,43 @@ class Architecture(_Suggesting):
         return f"<Architecture {self.name}: {quantity(self.params)} parameters, {quantity(self.macs)} multiply-adds>"
 
 
-def _known(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise TypeError for the first keyword argument that a function does not take."""
-    for name in given:
-        if name not in known:
-            raise unknown_argument(function, name, known)
+def _passes(without: Collection[str], target: str = "train") -> tuple[str, ...]:
+    from archdsl.targets.torch.lower import TARGETS, check_options
+
+    left_out = names("without", without)
+    one_of_words("target", target, TARGETS)
+    try:
+        check_options(left_out, target)
+    except ValueError as error:
+        raise ValueError(f"without = {shown(without)}: {error}") from None
+    return left_out
+
+
+def weights_plan(arch: Architecture, source: str, argument: str, function: str) -> Plan:
+    """Return `arch.plan_weights(source)`; faults name the argument of the function that the user has called."""
+    require(argument, source, str, "the name of a source of weights, such as 'torchvision'")
+    analysis = arch._analysis  # pyright: ignore[reportPrivateUsage]  # of this module
+    return plan_weights(analysis, FileLibrary(), source, f"{function}({argument}=…)")
+
+
+def transfer_plan(base: Architecture, arch: Architecture, rules: Mapping[str, Any], function: str) -> TransferPlan:
+    """Return `arch.plan_transfer(base, **rules)`; faults name the function that the user has called."""
+    from archdsl.transfer.plan import Rules
+
+    require("base", base, Architecture, "an architecture, as archdsl.load returns it")
+    check_known(f"{function}()", rules, signature(Rules).parameters)
+    one, other = base._analysis, arch._analysis  # pyright: ignore[reportPrivateUsage]  # of this module
+    return plan_transfer(one, other, FileLibrary(), Rules(**rules))
 
 
 def _built(factory: Callable[..., torch.nn.Module], arguments: Mapping[str, Any]) -> torch.nn.Module:
     """Call the factory of a generated module with arguments that are checked by name, and rates by value."""
     known = [*signature(factory).parameters, "without", "target", "fitted"]
-    _known(f"{factory.__name__}()", arguments, known)
+    check_known("build()", arguments, known)
     for name, value in arguments.items():
+        if name == "drop_path":
+            flag(name, value)
         if name == "dropout" and not (isinstance(value, int | float) and 0 <= value <= 1):
             message = f"dropout = {shown(value)}: expected a probability, 0 to 1"
             raise ValueError(message)
     return factory(**arguments)
-
-
-def _diagram(analysis: Analysis, level: str, choices: dict[str, Any]) -> graphviz.Source:
-    from archdsl.targets.dot.writer import diagram
-
-    return diagram(without_identities(analysis.network), level, **choices)

@@ -38,5 +38,5 @@ def svg(network: Network) -> str:
 
     try:
         return diagram(without_identities(network)).picture("svg").decode()
-    except RenderError:
+    except (RenderError, ValueError):  # Graphviz is missing, or the picture is too large
         return ""

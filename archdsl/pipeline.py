@@ -70,6 +70,7 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     clip: Clip | None = None,
     like: str | None = None,
     recipe: Sequence[Binding] = (),
+    like_option: str = "--like",
 ) -> Analysis:
     """Check a spec, and expand it to a network.
 
@@ -80,6 +81,7 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
         clip: the size of its input, instead of the declared one.
         like: a source of published weights, whose parameter values apply unless `settings` override them.
         recipe: values for its recipe.
+        like_option: the option or argument that gave `like`, for diagnostics.
 
     Raises:
         SpecError: with every fault of the spec.
@@ -88,7 +90,7 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     work = Work()
     program = Resolver(library, reporter, work).resolve(source)
     evaluator = Evaluator(reporter, known_symbols(program), work)
-    weights, needs = _needs(program, library, like) if like else (None, [])
+    weights, needs = _needs(program, library, like, like_option) if like else (None, [])
     chosen: Mapping[str, Binding] = {b.name.id: b for b in (*needs, *settings)}
     scope = ParameterScope(program.declarations, chosen, evaluator, reporter)
     scope.check()
@@ -107,10 +109,10 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     return Analysis(program, network, values, tuple(reporter.diagnostics), tuple(settings), clip, weights, adopted)
 
 
-def _needs(program: Program, library: Library, like: str) -> tuple[WeightMap, list[Binding]]:
+def _needs(program: Program, library: Library, like: str, option: str) -> tuple[WeightMap, list[Binding]]:
     from archdsl.weights.sources import find_map, needs_of
 
-    weights = find_map(program, like, library, "--like")
+    weights = find_map(program, like, library, option)
     return weights, [needed.binding for needed in needs_of(weights, program)]
 
 
@@ -237,7 +239,7 @@ def fit_memory(analysis: Analysis, limit: int, batch: int, without: Collection[s
         without: passes of the lowering to leave out.
 
     Raises:
-        TooLarge: if activations exceed the limit even with every stage checkpointed.
+        TooLarge (a ValueError): if activations exceed the limit even with every stage checkpointed.
     """
     from archdsl.targets.torch.checkpoints import fit
     from archdsl.targets.torch.lower import lower

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from archdsl.architecture import Architecture
+from archdsl.architecture import Architecture, transfer_plan, weights_plan
 from archdsl.core.arguments import require, shown
 
 if TYPE_CHECKING:
@@ -39,9 +38,9 @@ def convert_weights(
     from archdsl.weights.convert import convert
 
     require("arch", arch, Architecture, _ARCHITECTURE)
-    plan = arch.plan_weights(source)
+    plan = weights_plan(arch, source, "source", "convert_weights")
     tensors = _loaded(state_dict, plan, key)
-    return convert(tensors, plan, arch.plan_weights(to), _STATE_DICT)
+    return convert(tensors, plan, weights_plan(arch, to, "to", "convert_weights"), _STATE_DICT)
 
 
 def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
@@ -51,8 +50,11 @@ def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, to
     from archdsl.weights.checkpoint import state_dict_of
     from archdsl.weights.convert import not_finite
 
-    if isinstance(state_dict, str | PathLike):
-        message = f"state_dict = {shown(state_dict)}: expected tensors by name, as torch.load of the file returns them"
+    require("key", key, str, "the name of an entry of the checkpoint, such as 'model_ema'")
+    if not hasattr(state_dict, "items"):  # as a checkpoint's other types of mappings have
+        of_module = callable(getattr(state_dict, "state_dict", None))
+        how = "state_dict() of the module" if of_module else "torch.load of the file"
+        message = f"state_dict = {shown(state_dict)}: expected tensors by name, as {how} returns them"
         raise TypeError(message)
     tensors, diagnostics = state_dict_of(state_dict, _STATE_DICT, key, plan.theirs)
     for diagnostic in (*plan.warnings, *diagnostics, *not_finite(tensors, _STATE_DICT)):
@@ -63,7 +65,11 @@ def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, to
 
 def revert_weights(arch: Architecture, state_dict: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
     """Convert a state dict with our names to those of another code base: the inverse of `convert_weights`."""
-    return convert_weights(arch, state_dict, "archdsl", source)
+    from archdsl.weights.convert import convert
+
+    require("arch", arch, Architecture, _ARCHITECTURE)
+    plan, to = weights_plan(arch, "archdsl", "source", ""), weights_plan(arch, source, "source", "revert_weights")
+    return convert(_loaded(state_dict, plan, ""), plan, to, _STATE_DICT)
 
 
 def transfer_weights(
@@ -97,8 +103,8 @@ def transfer_weights(
 
     require("base", base, Architecture, _ARCHITECTURE)
     require("arch", arch, Architecture, _ARCHITECTURE)
-    plan = arch.plan_transfer(base, **rules)
-    names = base.plan_weights(source)
+    plan = transfer_plan(base, arch, rules, "transfer_weights")
+    names = weights_plan(base, source, "source", "transfer_weights")
     tensors = _loaded(state_dict, names, key)
     own = convert(tensors, names, base.plan_weights("archdsl"), _STATE_DICT, unneeded(plan, names))
     return transfer(plan, own, arch.build().state_dict())

@@ -90,7 +90,7 @@ def test_faults_of_a_text_are_shown_in_it() -> None:
         (lambda: archdsl.loads(None), TypeError, "text = None: expected the text of a spec, found NoneType"),
         (lambda: archdsl.load("slowfst_r50"), archdsl.UsageError, "did you mean slowfast_r50"),
         (lambda: archdsl.loads("arch \ud800"), archdsl.SpecError, "E0101"),
-        (lambda: archdsl.loads(TINY, widht=3), archdsl.SpecError, r"load\(widht=…\)(.|\n)*did you mean `width`"),
+        (lambda: archdsl.loads(TINY, widht=3), archdsl.SpecError, r"loads\(widht=…\)(.|\n)*did you mean `width`"),
         (lambda: archdsl.loads(TINY, width=[1]), archdsl.SpecError, "`width` must be an int"),
         (lambda: archdsl.loads(TINY, width=None), TypeError, "width = None: expected a number, a bool, a word or a"),
         (lambda: archdsl.loads(TINY, width=float("inf")), ValueError, "width = inf: expected a finite number"),
@@ -101,7 +101,7 @@ def test_faults_of_a_text_are_shown_in_it() -> None:
         (lambda: archdsl.loads(TINY).cost(["stage"]), ValueError, r"by = \['stage'\]: expected 'stage' or 'block'"),
         (lambda: archdsl.loads(TINY).memory("8"), TypeError, "batch = '8': expected a whole number, found str"),
         (lambda: archdsl.loads(TINY).memory(0), ValueError, "batch = 0: expected 1 or more"),
-        (lambda: archdsl.loads(TINY).fit_memory(1.5, 2), TypeError, "max_activation = 1.5: expected a whole number"),
+        (lambda: archdsl.loads(TINY).fit_memory(1.5, 2), TypeError, "max_activation = 1.5: expected a size"),
         (lambda: archdsl.loads(TINY).source(without=3), TypeError, "without = 3: expected names"),
         (lambda: archdsl.load("r3d_18").plan_transfer(archdsl.load("r3d_18"), widht="new"), TypeError, "mean 'width'"),
         (lambda: archdsl.loads(TINY).build("infer"), ValueError, "there is no pass 'infer' to leave out"),
@@ -169,7 +169,7 @@ def test_arguments_of_the_factory_pass_through() -> None:
         (
             {"droput": 0.1},
             TypeError,
-            r"tiny\(\) takes no argument 'droput'; did you mean 'dropout'\? it takes dropout, ",
+            r"build\(\) takes no argument 'droput'; did you mean 'dropout'\? it takes dropout, ",
         ),
         ({"classes": 3}, TypeError, "did you mean 'num_classes'"),
         ({"dropout": 3}, ValueError, "dropout = 3: expected a probability, 0 to 1"),
@@ -177,7 +177,7 @@ def test_arguments_of_the_factory_pass_through() -> None:
         ({"checkpointing": "all"}, ValueError, "checkpointing is one of"),
         ({"num_classes": "3"}, TypeError, "num_classes = '3': expected a whole number"),
         ({"num_classes": 0}, ValueError, "num_classes = 0: expected 1 or more"),
-        ({"target": "inference"}, ValueError, "train, infer"),
+        ({"target": "inference"}, ValueError, "target = 'inference': expected 'train' or 'infer'"),
     ],
 )
 def test_an_error_names_the_argument_of_the_factory(arguments: Any, error: type[Exception], message: str) -> None:

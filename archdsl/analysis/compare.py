@@ -108,6 +108,19 @@ class Difference:
         names = f"{self.base.name} and {self.arch.name}"
         return f"<Difference of {names}; {'; '.join(counts) or 'the two networks are the same'}>"
 
+    def __str__(self) -> str:
+        from archdsl.analysis.difference_table import difference_table
+        from archdsl.core.table import as_text
+
+        return as_text(difference_table(self))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from archdsl.analysis.difference_table import difference_table
+        from archdsl.core.table import as_html
+
+        return as_html(difference_table(self))
+
 
 def compare(
     base: Network, arch: Network, base_parameters: Mapping[str, Any], arch_parameters: Mapping[str, Any]

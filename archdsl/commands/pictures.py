@@ -90,13 +90,13 @@ def write_picture(make: Callable[[], Diagram], output: Path, *, quiet: bool) -> 
         UsageError: if the name ends in none of the formats, there can be no such file or picture, or it is too large.
         EnvironmentFault: if the picture cannot be made or written.
     """
-    from archdsl.targets.dot.render import PictureTooLarge, RenderError
+    from archdsl.targets.dot.render import RenderError
 
     format_ = picture_format(output)
     try:
         picture = make()
         data = picture.picture(format_)
-    except (ValueError, PictureTooLarge) as error:
+    except ValueError as error:
         raise UsageError(f"{output}: {error}") from None
     except RenderError as error:
         raise EnvironmentFault(f"{output}: {error}") from None

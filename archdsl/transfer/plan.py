@@ -73,8 +73,9 @@ class Rules:
         ):
             if value not in known:
                 raise ValueError(f"{name} = {value!r}: expected {' or '.join(map(repr, known))}")
-        if isinstance(self.new, str):
-            raise TypeError(f"new = {self.new!r}: expected a tuple of patterns")  # iterating a string yields letters
+        given: object = self.new
+        if isinstance(given, str) or not hasattr(given, "__iter__"):  # iterating a string yields letters
+            raise TypeError(f"new = {given!r}: expected a tuple of patterns, as in ('head.*',)")
 
 
 @dataclass(frozen=True)

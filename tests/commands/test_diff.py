@@ -662,7 +662,7 @@ def test_every_level_and_format(shell: Shell, level: str, suffix: str) -> None:
 
 def test_there_are_three_levels() -> None:
     base = analysed(SMALL)
-    with pytest.raises(ValueError, match="stage, block, layer"):
+    with pytest.raises(ValueError, match="level = 'atom': expected 'stage' or 'block' or 'layer'"):
         difference_diagram(difference_of(base, base), base.network, base.network, "atom")
 
 

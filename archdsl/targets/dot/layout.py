@@ -100,7 +100,7 @@ def _kept(network: Network, only: str | None) -> list[Part]:
     parts = [part for part in network.regions if part.stage == only and any(part.nodes())]
     if not parts:
         names = dict.fromkeys(p.stage for p in network.regions if isinstance(p, Stage | Head) and any(p.nodes()))
-        message = f"`{only}` is not a stage of {network.name}; there are {', '.join(names)}"
+        message = f"only = {only!r}: not a stage of {network.name}; there are {', '.join(names)}"
         raise ValueError(message)
     return parts
 

@@ -29,7 +29,7 @@ def points(width: str | float) -> float:
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(pt|in|cm|mm|)", str(width).strip())
     value = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not value > 0:
-        message = f"`{width}` is not a width; expected points, as in 240pt, or cm, mm or in"
+        message = f"width = {width!r}: expected points, as in 240pt, or cm, mm or in"
         raise ValueError(message)
     return value
 
@@ -65,7 +65,7 @@ class Choices:
             ("level", self.level, LEVELS), ("direction", self.direction, DIRECTIONS), ("theme", self.theme, THEMES),
         ):  # fmt: skip
             if value not in known:
-                message = f"`{value}` is not a {what} of a diagram; there are {', '.join(known)}"
+                message = f"{what} = {value!r}: expected {' or '.join(map(repr, known))}"
                 raise ValueError(message)
         if self.width is not None:
             points(self.width)

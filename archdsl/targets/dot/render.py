@@ -33,11 +33,11 @@ _PROBE = 'digraph {{ bgcolor=white; a [shape=none, label="{}", width=1, height=1
 MAX_ARROWS = 1_500  # each is led past every box: seconds for so many, four times as long for twice as many
 
 
-class RenderError(Exception):
+class RenderError(RuntimeError):
     """A diagram cannot be rendered: Graphviz or fonts are missing, or Graphviz fails."""
 
 
-class PictureTooLarge(RenderError):
+class PictureTooLarge(ValueError):
     """A diagram has more arrows than are drawn in reasonable time."""
 
 
@@ -45,11 +45,12 @@ def render(source: str, format: str, theme: str = "auto") -> bytes:
     """Render DOT text as svg, png, pdf or dot; an SVG adapts to dark pages if the theme is `auto`.
 
     Raises:
+        ValueError: if there is no such format.
         PictureTooLarge: if it has more than `MAX_ARROWS` arrows.
         RenderError: if Graphviz is not installed, rejects the text, or finds no fonts for a PNG or PDF.
     """
     if format not in FORMATS:
-        raise RenderError(f"`{format}` is not a format of diagrams; there are {', '.join(FORMATS)}")
+        raise ValueError(f"format = {format!r}: expected {', '.join(FORMATS)}")
     if format == "dot":
         return source.encode()
     arrows = source.count("->")

@@ -39,7 +39,8 @@ class Diagram(graphviz.Source):
         """Return the diagram as svg, png, pdf or dot.
 
         Raises:
-            RenderError: if it cannot be rendered.
+            ValueError: if there is no such format, or the picture has too many arrows.
+            RenderError (a RuntimeError): if Graphviz is missing or fails.
         """
         source: Any = self.source
         return render(source, format, self.choices.theme)

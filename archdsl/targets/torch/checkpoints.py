@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST = 14  # candidates: the stages with the largest activation memory
 
 
-class TooLarge(Exception):
+class TooLarge(ValueError):
     """Activations exceed the limit even with every stage checkpointed."""
 
 
@@ -50,7 +50,9 @@ def fit(network: OpNetwork, limit: int, batch: int) -> Fitted:
             return Fitted(names, limit, batch, memory.total, kept, again, macs)
         least = min(least, kept + again)
     clips = "1 clip takes" if batch == 1 else f"{batch} clips take"
-    raise TooLarge(f"activations of {clips} {size_text(least)} at least, whatever is checkpointed")
+    raise TooLarge(
+        f"activations of {clips} {size_text(least)} at least, whatever is checkpointed; the limit is {size_text(limit)}"
+    )
 
 
 def stages_of(network: OpNetwork) -> list[Stage]:
