@@ -2,7 +2,7 @@
 
     summary.md        the metrics, with the figures below
     metrics.json      the metrics as JSON
-    predictions.csv   for each video: its class, the predicted class, and probabilities
+    predictions.csv   for each video or segment: its class, the predicted class, probabilities, start and end in seconds
     curves.png        loss, accuracy and learning rate over the epochs
     confusion.png     confusion matrix
     worst.png         film strips of the worst misclassified videos
@@ -133,11 +133,13 @@ def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[s
 def _predictions(result: Result, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", "class", "found", "probability", "probability_of_class"])
+        writer.writerow(["video", "class", "found", "probability", "probability_of_class", "start", "end"])
         for index, label, shares in zip(result.indices.tolist(), result.labels.tolist(), result.shares, strict=True):
             best = int(shares.argmax())
-            row = [result.samples[index].path, result.classes[label], result.classes[best]]
-            writer.writerow([*row, f"{shares[best]:.6f}", f"{shares[label]:.6f}"])
+            sample = result.samples[index]
+            end = "" if sample.end is None else f"{sample.end:g}"
+            row = [sample.path, result.classes[label], result.classes[best], f"{shares[best]:.6f}"]
+            writer.writerow([*row, f"{shares[label]:.6f}", f"{sample.start:g}", end])
 
 
 def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:

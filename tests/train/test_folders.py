@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
+import torch
 
-pytest.importorskip("torch")
+pytest.importorskip("lightning")
 
-from archdsl.train.data.listing import Split, read_split
+from archdsl.train.data.listing import Sample, Split, read_split
+from archdsl.train.report import Result, write
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -53,3 +56,15 @@ def test_linked_videos_are_read(tmp_path: Path) -> None:
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / f"{video}.mp4").symlink_to(tmp_path / "disk" / f"{video}.mp4")
     assert names_of(read_split(tmp_path / "data"), tmp_path / "data") == [("a/1.mp4", "a"), ("b/2.mp4", "b")]
+
+
+def test_predictions_tell_the_segments_of_a_video_apart(tmp_path: Path) -> None:
+    samples = [Sample("a.mp4", 0, 1.5, 3.0), Sample("a.mp4", 1, 3.0), Sample("b.mp4", 1)]
+    shares = torch.tensor([[0.75, 0.25]] * 3)
+    result = Result(samples, ("x", "y"), torch.arange(3), torch.tensor([0, 1, 1]), shares, {}, "1 × 1 view", 1.0)
+    write(result, tmp_path)
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["video"], r["start"], r["end"]) for r in rows] == [
+        ("a.mp4", "1.5", "3"), ("a.mp4", "3", ""), ("b.mp4", "0", ""),
+    ]  # fmt: skip

@@ -190,10 +190,13 @@ def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Findi
             # a corner of each frame is enough: the whole frame has been decoded
             times = [begin + (n + 0.5) * (end - begin) / count for n in places]
             reader.read(times, lambda frame: frame[:1, :1].clone())
+            damage = reader.damage() if full else ""
     except MemoryError:
         raise
     except Exception as error:  # the other videos are still read
         return Finding(sample, part, video, str(error) or type(error).__name__)
+    if damage:
+        return Finding(sample, part, video, damage)
     if video.missing:
         declared = video.frames + video.missing
         return Finding(sample, part, video, f"is truncated: has {video.frames} of {declared} frames")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+ZEROS = 64  # bytes in a row; start codes and their emulation prevention allow three
+CODECS_WITHOUT_ZEROS = ("h264", "hevc", "mpeg4")
+
 
 class Container:
     """An open video.
@@ -90,7 +93,7 @@ class Container:
         entries = cast("Any", stream).index_entries
         count = len(entries)
         last = entries[count - 1] if count else None
-        whole = last is not None and last.pos + last.size <= self._size
+        whole = last is not None and last.pos + last.size <= self._size and not self._is_cut()
         duration = float((stream.duration or 0) * (stream.time_base or 0))
         if whole and count == stream.frames and duration > 0:
             frames, missing = count, 0
@@ -100,6 +103,29 @@ class Container:
         if not frames:
             raise VideoError("has 0 frames")
         return Video(*self._shape, frames, duration, frames / duration, context.name, missing)
+
+    def _is_cut(self) -> bool:
+        """Return True for an AVI file that is shorter than its header says; its index was at its end."""
+        if self._container.format.name != "avi":
+            return False
+        with open(self.path, "rb") as file:
+            head = file.read(8)
+        return head[:4] == b"RIFF" and self._size < 8 + int.from_bytes(head[4:], "little") < 2**32
+
+    def zeroed(self) -> float | None:
+        """Return the seconds at which the stored frames hold a run of zeros, which their codec never writes.
+
+        Blocks of zeros are left by downloads and copies that were interrupted; decoders show them as grey.
+        """
+        if self._stream.codec_context.name not in CODECS_WITHOUT_ZEROS:
+            return None
+        self._container.close()
+        self._open()
+        for packet in self._packets():
+            data = bytes(packet).rstrip(b"\0")  # zeros at the end can be stuffing
+            if not data or bytes(ZEROS) in data:
+                return float(((packet.pts or packet.dts or 0) - (self._stream.start_time or 0)) * self._tick)
+        return None
 
     def _counted(self) -> tuple[int, float]:
         """Return the number of frames and the duration in seconds, by counting packets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections import deque
 from itertools import islice
@@ -29,6 +30,7 @@ class Decoder(Container):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.decoded = 0  # number of decoded frames
+        self.damaged: list[int] = []  # timestamps of frames that the decoder could only complete by guessing
         self._delay: int | None = None  # ticks from the first packet's decoding time to its presentation time
         self._wanted: Sequence[int] = ()
         super().__init__(path)
@@ -117,12 +119,26 @@ class Decoder(Container):
             self._at = stamp
             self._due = [at for at in self._due if at > stamp]
             if since is None or stamp >= since:
+                if frame.is_corrupt:
+                    self.damaged.append(stamp)
                 yield stamp, frame
 
     def _picture(self, frame: VideoFrame) -> torch.Tensor:
-        """Return a frame as uint8 (H, W, 3), with the size in the header, rotated upright."""
+        """Return a frame as uint8 (H, W, 3), with the size in the header, turned and mirrored as it is to be shown."""
         width, height = self._shape  # the frame size can change within a stream
         pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)
-        turns = round(frame.rotation / 90) % 4
-        return torch.rot90(picture, turns).contiguous() if turns else picture
+        return upright(picture, frame)
+
+
+def upright(picture: torch.Tensor, frame: VideoFrame) -> torch.Tensor:
+    """Return a picture (H, W, 3) as the display matrix of its frame says: in quarter turns, mirrored or not."""
+    data = next((bytes(d) for d in cast("Iterable[Any]", frame.side_data) if d.type.name == "DISPLAYMATRIX"), None)
+    if data is None or len(data) < 20:
+        return picture
+    a, b, _, c, d = struct.unpack_from("=5i", data)  # x' = a x + c y, y' = b x + d y
+    turned = abs(b) + abs(c) > abs(a) + abs(d)
+    if turned:
+        picture = picture.transpose(0, 1)
+    mirrored = [axis for axis, sign in enumerate((b, c) if turned else (d, a)) if sign < 0]
+    return picture.flip(mirrored).contiguous() if mirrored else picture.contiguous()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from archdsl.train.data.decoder import Decoder
+from archdsl.train.data.reading import count
 from archdsl.train.data.torchcodec import chosen_decoder, read_by_torchcodec
 from archdsl.train.data.video import FAULTS, Video, VideoError, reason_of
 
@@ -105,6 +106,14 @@ class Reader(Decoder):
         except FAULTS as error:
             raise VideoError(f"cannot be decoded: {reason_of(error)}", self.path) from error
         return torch.stack([pictures[stamp] for stamp in stamps])
+
+    def damage(self) -> str:
+        """Return the damage of the frames that have been read and of all stored data, in words; empty without."""
+        if self.damaged:
+            first = (self.damaged[0] - self._first_stamp()) * self._tick
+            return f"is damaged: {count(len(self.damaged), 'frame')} decoded in part, the first at {first:.2f} s"
+        zeros = self.zeroed()
+        return f"is damaged: its data are zeros at {zeros:.2f} s" if zeros is not None else ""
 
     def _first_stamp(self) -> int:
         if self._origin is None and not self._by_dts:
