@@ -168,6 +168,10 @@ def check(run: Run, split: Split) -> None:
             f"--batch {engine.batch}: must be a multiple of {engine.world} processes × {engine.accumulate} "
             f"accumulation steps, such as {max(1, round(engine.batch / parts)) * parts}"
         )
+    if len(run.recipe.mean) not in {1, 3}:
+        raise UsageError(
+            f"mean and std: have {len(run.recipe.mean)} numbers; videos have 3 channels: give 1 or 3 of each"
+        )
     if not split.train or not split.val:
         raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
     if device_of(run) == "cpu" and engine.precision == "fp16":

@@ -127,14 +127,17 @@ def clip_of(network: Network) -> tuple[int, int, int, int]:
     """Return channels, frames, height and width of a network's clip.
 
     Raises:
-        UsageError: if its input is not a single RGB video.
+        UsageError: if its input is not a single video in colour or grey.
     """
     if len(network.clips) > 1:
         raise UsageError(f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one")
     (number,) = network.clips.values()
     c, t, h, w = map(int, network.node(number).shape.shape)
-    if c != 3:
-        raise UsageError(f"{network.name}: has {c} input channels; `archdsl train` reads RGB videos, with 3 channels")
+    if c not in {1, 3}:
+        raise UsageError(
+            f"{network.name}: has {c} input channels; `archdsl train` reads videos in colour (3 channels) or grey (1); "
+            "for other inputs, train the module in a loop of your own: docs/howto/training_loop.md"
+        )
     return c, t, h, w
 
 
@@ -142,7 +145,7 @@ def describe(analysis: Analysis, classes: tuple[str, ...], data: Data, engine: E
     """Return the run that trains an architecture.
 
     Raises:
-        UsageError: if its input is not a single RGB video.
+        UsageError: if its input is not a single video in colour or grey.
     """
     from archdsl.pipeline import module_text
     from archdsl.targets.torch.checkpoints import blocks_of, stages_of

@@ -47,9 +47,10 @@ class Task(LightningModule):
         super().__init__()
         self.run, self.recipe, self.steps = run, run.recipe, steps
         self.model = model
+        self.grey = run.clip[0] == 1
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.recipe, name)).view(-1, 1, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+            self.register_buffer(name, luma(values[None])[0] if self.grey else values, persistent=False)
         self.register_buffer("weights", weights, persistent=False)
         self.lost: list[torch.Tensor] = []  # losses of the parts of this step's batch
         self.norm = math.nan  # norm of the last gradient
@@ -67,8 +68,9 @@ class Task(LightningModule):
         return self.model(self.normalised(clips))
 
     def normalised(self, clips: torch.Tensor) -> torch.Tensor:
-        """Normalise uint8 clips by the recipe's mean and standard deviation."""
-        return (clips.float() / 255 - self.mean) / self.std
+        """Normalise uint8 clips (B, 3, T, H, W) by mean and standard deviation of the recipe; grey ones have 1 channel."""
+        values = clips.float() / 255
+        return ((luma(values) if self.grey else values) - self.mean) / self.std
 
     def training_step(self, batch: dict[str, Any], number: int) -> torch.Tensor:
         """Return the loss of one part of a batch.
@@ -184,6 +186,14 @@ def shard(model: nn.Module, blocks: Sequence[str], mesh: Any) -> None:
     for name in blocks:
         fully_shard(model.get_submodule(name), mesh=group)
     fully_shard(model, mesh=group)
+
+
+def luma(colours: torch.Tensor) -> torch.Tensor:
+    """Return the luma (B, 1, …) of colours (B, 3, …), by the weights of Rec. ITU-R BT.601; of grey, the same."""
+    if colours.shape[1] == 1:
+        return colours
+    red, green, blue = colours.unbind(1)
+    return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
 
 
 def accuracy(labels: torch.Tensor, shares: torch.Tensor) -> dict[str, float]:

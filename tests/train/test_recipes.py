@@ -27,6 +27,7 @@ from archdsl.train.mix import class_weights, loss_of
 from archdsl.train.norms import compute
 from archdsl.train.optim import factor, groups_of
 from archdsl.train.report import Result
+from archdsl.train.task import luma
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +147,37 @@ def test_a_report_by_class() -> None:
     assert result.metrics["top1"] == 0.5
     none = Result([], ("a",), torch.arange(0), torch.arange(0), torch.zeros(0, 1), {}, "1 view", 0.0)
     assert (none.by_class, none.metrics["mean_class_top1"]) == ({}, None)
+
+
+# --- grey videos -----------------------------------------------------------------------------------------------------
+
+
+def test_grey_is_the_luma() -> None:
+    from PIL import Image
+
+    colours = torch.randint(256, (1, 3, 2, 5, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    frames = [Image.fromarray(frame.permute(1, 2, 0).numpy()).convert("L") for frame in colours[0].unbind(1)]
+    expected = torch.stack([torch.frombuffer(bytearray(f.tobytes()), dtype=torch.uint8).view(5, 4) for f in frames])
+    assert luma(colours.float())[0, 0] == pytest.approx(expected.float(), abs=1)
+    assert torch.equal(luma(colours[:, :1]), colours[:, :1])
+
+
+def test_a_network_for_grey_videos_is_trained_and_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    synthetic.make(tmp_path / "videos", 3)
+    text = "arch grey\nparam classes = 2\ninput clip: video[CHANNELS, 4, 16, 16]\nstage one { conv(6, 3) -> relu }\n"
+    text += "head: avgpool -> linear(classes)\n"
+    (tmp_path / "grey.arch").write_text(text.replace("CHANNELS", "1"), "utf-8")
+    common = ["--data", str(tmp_path / "videos"), "--workers", "0", "--device", "cpu", "--recipe", "epochs=1"]
+    assert main(["train", str(tmp_path / "grey.arch"), *common, "-o", str(tmp_path / "run")]) == 0
+    video = next((tmp_path / "videos/val").rglob("*.mp4"))
+    assert main(["predict", str(video), "--run", str(tmp_path / "run")]) == 0, capsys.readouterr().err
+    (tmp_path / "flow.arch").write_text(text.replace("CHANNELS", "2").replace("arch grey", "arch flow"), "utf-8")
+    capsys.readouterr()
+    assert main(["train", str(tmp_path / "flow.arch"), *common, "-o", str(tmp_path / "no")]) == 2
+    assert "videos in colour (3 channels) or grey (1)" in capsys.readouterr().err
+    pairs = ["--recipe", "mean=[0.4, 0.4]", "--recipe", "std=[0.2, 0.2]"]
+    assert main(["train", str(tmp_path / "grey.arch"), *common, *pairs, "-o", str(tmp_path / "no")]) == 2
+    assert "give 1 or 3 of each" in capsys.readouterr().err
 
 
 # --- RandAugment -----------------------------------------------------------------------------------------------------
