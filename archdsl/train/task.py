@@ -68,7 +68,7 @@ class Task(LightningModule):
         return self.model(self.normalised(clips))
 
     def normalised(self, clips: torch.Tensor) -> torch.Tensor:
-        """Normalise uint8 clips (B, 3, T, H, W) by mean and standard deviation of the recipe; grey ones have 1 channel."""
+        """Normalise uint8 clips (B, 3, T, H, W) by mean and standard deviation of the recipe; grey has 1 channel."""
         values = clips.float() / 255
         return ((luma(values) if self.grey else values) - self.mean) / self.std
 
