@@ -38,7 +38,7 @@ class Merger:
         for statement in file.statements:
             match statement:
                 case ast.Param() | ast.Recipe() | ast.Drop():
-                    self._set(statement, seen, is_root=is_root)
+                    self._set(statement, seen, level, is_root=is_root)
                 case ast.Published() | ast.Head() | ast.Input() | ast.Path():
                     if self._is_first(*_named(statement), seen) and not isinstance(statement, ast.Published):
                         self._place(statement, level, is_root=is_root)
@@ -49,8 +49,10 @@ class Merger:
                     pass  # headers, imports, blocks and texts are the resolver's
         self._check_dropped(file.statements)
 
-    def _set(self, statement: ast.Param | ast.Recipe | ast.Drop, seen: dict[_Key, Span], *, is_root: bool) -> None:
-        """Declare parameters, take values of the recipe, or drop a path."""
+    def _set(
+        self, statement: ast.Param | ast.Recipe | ast.Drop, seen: dict[_Key, Span], level: int, *, is_root: bool
+    ) -> None:
+        """Declare parameters, take values of the recipe, or drop a path or a stage."""
         match statement:
             case ast.Param():
                 for declaration in statement.declarations:
@@ -59,7 +61,7 @@ class Merger:
                 for binding in statement.bindings:
                     self._recipe(binding, seen)
             case ast.Drop():
-                self._drop(statement, seen, is_root=is_root)
+                self._drop(statement, seen, level, is_root=is_root)
 
     def _declare(self, declaration: ast.Declaration, seen: dict[_Key, Span]) -> None:
         name = declaration.name
@@ -83,7 +85,7 @@ class Merger:
             kind, name = key
             verb, label = {
                 "recipe": ("said", f"`{name}` of the recipe a second time"),
-                "drop": ("dropped", f"`{name}` is dropped a second time"),
+                "drop": ("dropped", f"the {name.replace(' ', ' `')}` is dropped a second time"),
             }.get(kind, ("declared", f"a second {kind} `{name}`" if name else f"a second `{kind}`"))
             self.reporter.report("E0203", place, label, [Note(f"first {verb} here", seen[key])])
             return False
@@ -115,15 +117,22 @@ class Merger:
 
     # --- dropped paths ---
 
-    def _drop(self, statement: ast.Drop, seen: dict[_Key, Span], *, is_root: bool) -> None:
+    def _drop(self, statement: ast.Drop, seen: dict[_Key, Span], level: int, *, is_root: bool) -> None:
         name = statement.name
         program = self.program
-        if not self._is_first(("drop", name.id), name.span, seen):
+        kind = "stage" if statement.is_stage else "path"
+        if not self._is_first(("drop", f"{kind} {name.id}"), name.span, seen):
             return
         if is_root:
-            label, hint = "there is no base to drop a path of", "`arch NAME extends BASE` makes a variant"
+            label, hint = f"there is no base to drop a {kind} of", "`arch NAME extends BASE` makes a variant"
             self.reporter.report("E0105", statement.span, label, hint=hint)
-            return
+        elif statement.is_stage:
+            program.replacements.append(Placed(statement, level))
+        else:
+            self._drop_path(name)
+
+    def _drop_path(self, name: ast.Name) -> None:
+        program = self.program
         path = self.there.get(("path", name.id))
         if name.id in program.dropped:
             note = Note("dropped here", program.dropped[name.id].span)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import Program
     from archdsl.elaborate.scope import Scope
 
+_NO_NEW_STAGE = "a variant adds no stages: put its layers at the end of the stage before"
+
 
 @dataclass(frozen=True, eq=False)
 class StageAt:
@@ -27,6 +29,7 @@ class StageAt:
     stage: ast.Stage
     scope: Scope
     level: int
+    is_dropped: bool = False  # the stage is empty
 
 
 def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
@@ -55,8 +58,13 @@ class Replacements:
         self.evaluator = evaluator
         self.reporter = reporter
         self.stages: dict[str, list[StageAt]] = {}  # versions by label, the oldest first
+        self.dropped: set[str] = set()  # labels of stages that a variant drops
         for placed in program.replacements:
-            self._collect((placed.statement,), scopes[placed.level], placed.level)
+            if isinstance(drop := placed.statement, ast.Drop):
+                empty = ast.Stage(drop.span, ast.Label(drop.name.span, drop.name.id), None, ())
+                self._add(StageAt(empty, scopes[placed.level], placed.level, is_dropped=True))
+            else:
+                self._collect((placed.statement,), scopes[placed.level], placed.level)
 
     def _collect(self, statements: Iterable[ast.Statement], scope: Scope, level: int) -> None:
         for statement in statements:
@@ -90,9 +98,11 @@ class Replacements:
     def check(self, known: Iterable[str]) -> None:
         """Report replacements of stages that the base does not have."""
         for label, versions in self.stages.items():
-            if label not in known:
-                hint = did_you_mean(label, known)
+            if label not in known and label not in self.dropped:
                 place = versions[0].stage.label.span
+                hint = did_you_mean(label, known)
+                if hint and not versions[-1].is_dropped:
+                    hint = f"{hint}{' ' if hint.endswith('?') else '; '}{_NO_NEW_STAGE}"
                 self.reporter.report("E0604", place, f"the base has no stage `{label}`", hint=hint)
 
     def replace(self, label: str, base: StageAt, only_path: str) -> StageAt:
@@ -105,7 +115,12 @@ class Replacements:
         """
         versions = [base, *self.stages.get(label, ())]
         new = versions[-1]
-        if not has_lines(new.stage.body):
+        if new.is_dropped:
+            self.dropped.add(label)
+            if versions[-2].is_dropped:
+                notes = [Note("dropped here", versions[-2].stage.label.span)]
+                self.reporter.report("E0604", new.stage.label.span, f"the base has dropped `{label}`", notes)
+        elif not has_lines(new.stage.body):
             self._warn_empty(label, versions, only_path)
         elif len(versions) > 1:
             self._warn_left_out(label, versions[-2], new, only_path)

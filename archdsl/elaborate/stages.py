@@ -55,6 +55,8 @@ class StageExpander:
         root = len(self.program.files) - 1
         around = scope
         at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
+        if at.is_dropped:
+            return
         statement, scope, self.expansion.module = at.stage, at.scope, self.program.modules[at.level]
         self.evaluator.faults.places.replaced = around if at.level != root else None
         self._stage_at(statement, scope, label)

@@ -257,7 +257,10 @@ class Path(Syntax):
 
 @record
 class Drop(Syntax):
+    """`drop path NAME` or `drop stage NAME`."""
+
     name: Name
+    is_stage: bool = False
 
 
 @record

@@ -120,6 +120,9 @@ class _StatementBuilder(ValueBuilder):
     def on_drop(self, span: Span, name: Token) -> ast.Drop:
         return ast.Drop(span, self.name(name))
 
+    def on_drop_stage(self, span: Span, name: Token) -> ast.Drop:
+        return ast.Drop(span, self.name(name), is_stage=True)
+
     def on_head(self, span: Span, word: Token | None, chain: ast.Chain) -> ast.Head:
         if word is not None and word != "dense":
             label = f"`{word}` cannot stand here; expected `:` or `dense`"

@@ -111,7 +111,8 @@ class _StatementPrinter(ChainPrinter):
             case ast.Doc() | ast.Cite():
                 doc = concat("cite " if isinstance(node, ast.Cite) else "", self.string(node.text))
             case ast.Import() | ast.Drop():
-                doc = concat("import " if isinstance(node, ast.Import) else "drop path ", self.name(node.name))
+                word = "import " if isinstance(node, ast.Import) else "drop stage " if node.is_stage else "drop path "
+                doc = concat(word, self.name(node.name))
             case ast.Published():
                 doc = self._published(node)
             case ast.Param():

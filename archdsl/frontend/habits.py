@@ -58,7 +58,8 @@ FORMS = {
     "PUBLISHED": "`published params = 34.5M, gflops = 65.7 at [3, 32, 256, 256]`",
     "PARAM": "`param NAME [: TYPE] = VALUE [where CONDITION]`", "LET": "`let NAME = VALUE`",
     "RECIPE": "`recipe NAME = VALUE`", "INPUT": "`input clip: video[CHANNELS, FRAMES, HEIGHT, WIDTH]`",
-    "PATH": "`path NAME = CHAIN`", "DROP": "`drop path NAME`", "HEAD": "`head: avgpool -> linear(classes)`",
+    "PATH": "`path NAME = CHAIN`", "DROP": "`drop path NAME` or `drop stage NAME`",
+    "HEAD": "`head: avgpool -> linear(classes)`",
     "STAGE": "`stage NAME { CHAIN }`", "FOR": "`for i in 1..4 { … }`", "IF": "`if CONDITION { … } else { … }`",
     "LATERAL": "`lateral FROM => TO by FUSION: CHAIN`", "BLOCK": "`block NAME(PARAMETER, …) { CHAIN }`",
 }  # fmt: skip

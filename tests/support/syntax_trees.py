@@ -196,7 +196,7 @@ class Trees:
             lambda: ast.Param(NOWHERE, self.many(self.declaration, 1, 2)),
             lambda: ast.Input(NOWHERE, name(), name(), self.list()),
             lambda: ast.Path(NOWHERE, name(), self.chain()),
-            lambda: ast.Drop(NOWHERE, name()),
+            lambda: ast.Drop(NOWHERE, name(), is_stage=self.choice.random() < 0.5),
             lambda: ast.Head(NOWHERE, self.chain(), self.choice.random() < 0.5),
         )
 

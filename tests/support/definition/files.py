@@ -87,6 +87,9 @@ class Merged:
         match statement:
             case ast.Param():
                 self.defaults |= {d.name.id: d.default for d in statement.declarations if d.default is not None}
+            case ast.Drop(is_stage=True):
+                empty = ast.Stage(statement.span, ast.Label(statement.name.span, statement.name.id), None, ())
+                self.replacements.append((empty, file))
             case ast.Drop():
                 self.dropped.add(statement.name.id)
                 self.statements = [s for s in self.statements if _key(s[0]) != ("Path", statement.name.id)]
