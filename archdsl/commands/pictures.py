@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import EnvironmentFault, UsageError, write_atomically
-from archdsl.targets.dot.look import DIRECTIONS, LEVELS, THEMES, points
+from archdsl.targets.dot.look import DIRECTIONS, LEVELS, PAGE_HEIGHT, THEMES, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,8 @@ def write_picture(make: Callable[[], Diagram], output: Path, *, quiet: bool) -> 
     write_atomically(output, data)
     if not quiet:
         width, height = picture.size
-        print(f"wrote {output} ({picture.choices.level} level, {width:.0f}×{height:.0f} pt)", file=sys.stderr)
+        tall = f"; taller than a page of {PAGE_HEIGHT:.0f} pt" if height > PAGE_HEIGHT and picture.choices.width else ""
+        print(f"wrote {output} ({picture.choices.level} level, {width:.0f}×{height:.0f} pt{tall})", file=sys.stderr)
 
 
 def picture_format(output: Path) -> str:

@@ -13,9 +13,9 @@ from archdsl.targets.dot.labels import heading, notes
 from archdsl.targets.dot.layout import lay_out
 from archdsl.targets.dot.look import Choices
 from archdsl.targets.dot.marks import marks_of
-from archdsl.targets.dot.page import Page, TooWide
+from archdsl.targets.dot.page import Page
 from archdsl.targets.dot.style import identifier
-from archdsl.targets.dot.writer import Diagram
+from archdsl.targets.dot.writer import Diagram, fitted
 
 if TYPE_CHECKING:
     from archdsl.analysis.compare import Difference
@@ -55,14 +55,7 @@ def difference_diagram(
     sides = _side("base", base, level), _side("spec", arch, level)
     (left, right), statuses = sides, statuses_of(difference)
     marks = marks_of((left.network, left.layout.boxes), (right.network, right.layout.boxes), statuses)
-    narrowest = 0.0
-    for look in chosen.looks():
-        page = _page(sides, marks, chosen, look)
-        width = page.size[0]
-        if chosen.most is None or width <= chosen.most:
-            return Diagram(page.source(), page.size, chosen)
-        narrowest = min(narrowest or width, width)
-    raise TooWide(chosen, narrowest, beside=True)
+    return fitted(chosen, lambda look: _page(sides, marks, chosen, look), beside=True)
 
 
 def _page(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices, look: Look) -> Page:

@@ -14,6 +14,7 @@ DIRECTIONS = ("tb", "lr")
 THEMES = ("auto", "light", "dark")
 
 TYPE_SIZES = (11.0, 10.0, 9.0, 8.0, 7.0)  # in points; smaller type is not readable in print
+PAGE_HEIGHT = 640.0  # of the text on a page of a paper, in points
 LINE_LENGTHS = (30, 24, 20, 16, 12, 10)  # characters
 
 
@@ -45,7 +46,7 @@ class Choices:
         costs: whether parameters and multiply-adds are shown.
         only: the stage to draw; None for the whole network.
         width: the largest width of the picture, in points (1/72 inch) or as `"8.5cm"`; None for any. Type is at least 7
-            points, for figures 6.
+            points, for figures 6: the largest in which the picture fits the width and, if it can, a page.
         theme: `light`, `dark`, or `auto`: light, and in an SVG dark where the page is.
 
     Raises:

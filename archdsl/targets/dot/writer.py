@@ -9,14 +9,14 @@ import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 from archdsl.targets.dot.drawing import Drawing
 from archdsl.targets.dot.labels import heading, notes
 from archdsl.targets.dot.layout import lay_out
-from archdsl.targets.dot.look import Choices
+from archdsl.targets.dot.look import PAGE_HEIGHT, Choices
 from archdsl.targets.dot.marks import UNMARKED
 from archdsl.targets.dot.page import Page, TooWide
 from archdsl.targets.dot.render import render
 from archdsl.targets.dot.style import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from archdsl.ir.network import Network
     from archdsl.targets.dot.layout import Layout
@@ -61,19 +61,43 @@ def diagram(network: Network, level: str = "stage", **choices: Any) -> Diagram:
     """
     chosen = Choices(level=level, **choices)
     layout = lay_out(network, level, only=chosen.only)
-    narrowest = 0.0
-    for look in chosen.looks():
+
+    def page_of(look: Look) -> Page | float:
         drawing = Drawing(network, layout, look, UNMARKED)
         width = drawing.width + 2 * look.edge
-        if chosen.most is None or width <= chosen.most:
-            page = Page(identifier(network.name), chosen, look)
-            page.add(drawing)
-            page.head(*_heading(network, chosen, look, page, layout))
-            width = page.size[0]
-            if chosen.most is None or width <= chosen.most:
-                return Diagram(page.source(), page.size, chosen)
-        narrowest = min(narrowest or width, width)
-    raise TooWide(chosen, narrowest)
+        if chosen.most is not None and width > chosen.most:
+            return width
+        page = Page(identifier(network.name), chosen, look)
+        page.add(drawing)
+        page.head(*_heading(network, chosen, look, page, layout))
+        return page
+
+    return fitted(chosen, page_of)
+
+
+def fitted(chosen: Choices, page_of: Callable[[Look], Page | float], *, beside: bool = False) -> Diagram:
+    """Return the diagram in the most generous look that fits the width and a page, or else the lowest of that width.
+
+    `page_of` returns the page in a look, or its width where that is too large already. Layers are not tried for height.
+
+    Raises:
+        TooWide: if no look fits the width; `beside` is true for two networks.
+    """
+    best: Page | None = None
+    narrowest = 0.0
+    for look in chosen.looks():
+        page = page_of(look)
+        width = page.size[0] if isinstance(page, Page) else page
+        if not isinstance(page, Page) or (chosen.most is not None and width > chosen.most):
+            narrowest = min(narrowest or width, width)
+            continue
+        if best is None or page.size[1] < best.size[1]:
+            best = page
+        if best.size[1] <= PAGE_HEIGHT or chosen.level == "layer":
+            break
+    if best is None:
+        raise TooWide(chosen, narrowest, beside=beside)
+    return Diagram(best.source(), best.size, chosen)
 
 
 def _heading(network: Network, chosen: Choices, look: Look, page: Page, layout: Layout) -> tuple[Sequence[Text], Text]:

@@ -17,7 +17,7 @@ from archdsl.files import FileLibrary, read_source
 from archdsl.lowering import without_identities
 from archdsl.pipeline import analyse
 from archdsl.targets.dot.diff import difference_diagram
-from archdsl.targets.dot.look import LEVELS
+from archdsl.targets.dot.look import LEVELS, PAGE_HEIGHT
 from archdsl.targets.dot.page import TooWide
 from archdsl.targets.dot.writer import diagram
 
@@ -239,6 +239,15 @@ def test_a_column_of_a_paper(name: str, level: str) -> None:
     sizes = [float(text.attrib["font-size"]) for text in svg.iter(f"{SVG}text")]
     assert min(sizes) >= 6
     assert faults(read_picture(pygraphviz.AGraph(string=drawn.source))) == []
+
+
+def test_a_column_is_not_taller_than_a_page_if_smaller_type_helps() -> None:
+    """Without costs, it is no taller than with them."""
+    network = network_of("slowfast_r50")
+    choices: tuple[dict[str, Any], ...] = ({}, {"costs": False}, {"costs": False, "title": False})
+    heights = [diagram(network, width=237, **choice).size[1] for choice in choices]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[-1] <= PAGE_HEIGHT < heights[0]
 
 
 def test_type_shrinks_with_the_width_and_no_further_than_needed() -> None:
