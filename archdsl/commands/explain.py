@@ -15,24 +15,30 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("explain E0501", "Explain an error that `archdsl check` has reported."),
-    ("explain W0101", "Explain a warning."),
+    ("explain", "List all codes."),
 )
 
 
 def arguments(parser: Parser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("code", metavar="CODE", help="Code of an error or a warning, e.g. E0501.")
+    parser.add_argument(
+        "code", nargs="?", metavar="CODE", help="Code of an error or a warning, e.g. E0501 (default: list all codes)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of `archdsl explain`."""
 
-    code: str
+    code: str | None
 
 
 def run(options: Options) -> int:
-    """Print the explanation of a code."""
+    """Print the explanation of a code, or all codes with their titles."""
+    if options.code is None:
+        print("\n".join(f"{code}  {title}" for code, title in TITLES.items()))
+        print("\n`archdsl explain CODE` says more about one of them.")
+        return 0
     from archdsl.core.explain import explain
 
     code = options.code.upper()

@@ -82,6 +82,13 @@ class Parser(argparse.ArgumentParser):
         """Return the positional arguments."""
         return self._positionals._group_actions
 
+    def _stop(self, message: str) -> NoReturn:
+        """End the process with a message below one line of usage, since that of all options buries it."""
+        places = " ".join(str(a.metavar or a.dest) for a in self.positionals())
+        usage = " ".join(filter(None, (f"usage: {self.prog} [options]", places)))
+        name = self.prog.removeprefix("archdsl ")
+        _fail(f"{usage}    (`archdsl help {name}` lists the options)", self.prog, message)
+
     def error(self, message: str) -> NoReturn:
         """End the process with a message; if an option is unknown, the message is about it."""
         for word in self._words:
@@ -90,9 +97,9 @@ class Parser(argparse.ArgumentParser):
                 break
             if name.startswith("--") and not any(known.startswith(name) for known in self.options()):
                 known = [option for option in self.options() if option.startswith("--")]
-                super().error(f"no option {name}{self._instead(word) or suggestion(name, known)}")
+                self._stop(f"no option {name}{self._instead(word) or suggestion(name, known)}")
         required = message.startswith("the following arguments are required")
-        super().error(f"{message}, as in `archdsl {self._example}`" if required else message)
+        self._stop(f"{message}, as in `archdsl {self._example}`" if required else message)
 
     def _instead(self, word: str) -> str:
         """Return `; write …` with the option of ours for one of another tool; empty if there is none."""

@@ -16,7 +16,7 @@ from archdsl.commands.running import RUNS, is_first
 from archdsl.files import UsageError
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
-from archdsl.train.fit import check_decoder, split_of
+from archdsl.train.fit import check_decoder, device_of, split_of
 from archdsl.train.run import Data, clip_of, describe
 from archdsl.train.weights import Checkpoint, starting_weights
 
@@ -59,6 +59,7 @@ def begin(options: Options) -> Start:
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
     engine = engine_of(options)
+    device_of(engine)  # a missing GPU is found before videos are made
     check_decoder(engine.decoder)
     folder = _folder(options, plain.network.name)
     data = _synthetic(options, folder) if options.data == SYNTHETIC else _data(options)

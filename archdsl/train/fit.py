@@ -35,6 +35,8 @@ from archdsl.train.task import Task
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from archdsl.train.engine import Engine
+
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -106,7 +108,7 @@ def initial_model(run: Run, folder: Path) -> torch.nn.Module:
 def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Keep | None = None) -> Trainer:
     """Return the trainer of a run; with a journal, it logs metrics and writes checkpoints."""
     engine, recipe = run.engine, run.recipe
-    cuda = device_of(run) == "cuda"
+    cuda = device_of(run.engine) == "cuda"
     if not cuda and engine.devices > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // engine.devices))
     callbacks: list[Any] = []
@@ -174,10 +176,10 @@ def check(run: Run, split: Split) -> None:
         )
     if not split.train or not split.val:
         raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
-    if device_of(run) == "cpu" and engine.precision == "fp16":
+    if device_of(run.engine) == "cpu" and engine.precision == "fp16":
         raise UsageError("--precision fp16: needs a GPU; on a CPU use bf16 or fp32")
     check_decoder(engine.decoder)
-    if engine.sync_bn and device_of(run) == "cpu":
+    if engine.sync_bn and device_of(run.engine) == "cpu":
         raise UsageError("--sync-bn: needs GPUs; omit it on a CPU")
 
 
@@ -189,19 +191,19 @@ def check_decoder(name: str) -> None:
         raise EnvironmentFault(f"--decoder {name}: {error}") from None
 
 
-def device_of(run: Run) -> str:
-    """Return `cuda` or `cpu`.
+def device_of(engine: Engine) -> str:
+    """Return the device of some settings, `cuda` or `cpu`.
 
     Raises:
         EnvironmentFault: if fewer GPUs are available than requested.
     """
-    wanted, count = run.engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted, count = engine.device, torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cuda" and not count:
         raise EnvironmentFault("--device cuda: torch finds no GPU on this machine")
     if wanted == "cpu" or not count:
         return "cpu"
-    if run.engine.devices > count:
-        raise EnvironmentFault(f"--devices {run.engine.devices}: torch finds {count} GPUs on this machine")
+    if engine.devices > count:
+        raise EnvironmentFault(f"--devices {engine.devices}: torch finds {count} GPUs on this machine")
     return "cuda"
 
 
