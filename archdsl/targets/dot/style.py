@@ -37,6 +37,7 @@ COLOURS = {
     "regularisation": "#fafafa",
 }
 OTHER = "#bea9da"
+UNSEEN = ("eps", "momentum", "bias")
 DASHED = ("sampling", "regularisation")  # drawn with a dashed border, for prints without colour
 
 # Boxes keep their pastel fills; text and lines outside of boxes turn light on a dark page.
@@ -148,7 +149,10 @@ def value_text(value: Any, digits: int = 6) -> str:
 
 
 def layer_text(layer: Layer, *, settings: bool = True) -> str:
-    """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults."""
+    """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults.
+
+    Constants of norms and biases, which say nothing of the architecture, are left out.
+    """
     first: list[str] = []
     then: list[str] = []
     for name, attribute in layer.attributes.items():
@@ -157,7 +161,7 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         if name == "kernel" and not (isinstance(attribute, Window) and usual):
             text = value_text(value, 3)
             first.insert(0, re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text)
-        elif isinstance(attribute, Initialiser) or usual:
+        elif isinstance(attribute, Initialiser) or usual or name in UNSEEN:
             continue
         elif name == "stride":
             then.append("stride " + value_text(value, 3))

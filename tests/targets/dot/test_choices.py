@@ -66,7 +66,7 @@ def test_the_head_alone_ends_in_the_output(slowfast: Network) -> None:
 
 
 def test_a_stage_that_is_not_there(slowfast: Network) -> None:
-    with pytest.raises(ValueError, match=r"`res9` is not a stage .* conv1, res2, res3, res4, res5, head"):
+    with pytest.raises(ValueError, match=r"'res9': not a stage .* conv1, res2, res3, res4, res5, head"):
         diagram(slowfast, only="res9")
 
 
@@ -93,9 +93,9 @@ def test_the_legend_explains_the_figures(slowfast: Network) -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"level": "atom"}, "stage, block, layer"),
-        ({"direction": "up"}, "tb, lr"),
-        ({"theme": "pink"}, "auto, light, dark"),
+        ({"level": "atom"}, "'stage' or 'block' or 'layer'"),
+        ({"direction": "up"}, "'tb' or 'lr'"),
+        ({"theme": "pink"}, "'auto' or 'light' or 'dark'"),
         ({"width": "240px"}, "240pt"),
         ({"width": 0}, "240pt"),
         ({"width": "-3"}, "240pt"),

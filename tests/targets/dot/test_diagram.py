@@ -233,7 +233,7 @@ def test_edges_join_only_nodes_that_are_declared(level: str) -> None:
 
 
 def test_there_are_three_levels() -> None:
-    with pytest.raises(ValueError, match="stage, block, layer"):
+    with pytest.raises(ValueError, match="'stage' or 'block' or 'layer'"):
         diagram(network_of(ONE), "atom")
 
 
@@ -371,6 +371,8 @@ def test_layers_are_written_with_what_is_unusual() -> None:
     written = [layer_text(n.layer) for n in network.all_nodes()]
     assert written[1:5] == ["conv 3×3×3, 16, stride 1×2×2", "bn", "relu", "maxpool 2×2×2, stride 2×2×2"]
     assert written[-3:] == ["avgpool", "dropout 0.5", "linear 10"]
+    plain = network_of(ONE.replace("-> bn ->", "-> bn(eps = 0.001, momentum = 0.2) ->"))
+    assert [layer_text(n.layer) for n in plain.all_nodes()] == written
     assert figures(total_cost(network)).count("·") == 1
 
 
