@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
 from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from archdsl.commands.parser import Parser
     from archdsl.train.data.listing import Split
     from archdsl.train.run import Run
@@ -117,20 +120,28 @@ def run(options: Options) -> int:
     if options.resume is not None:
         _check_alone(options)
         return _resume(Path(options.resume))
-    from archdsl.commands.train_start import begin
+    from archdsl.commands.train_start import begin, check_new, claim
     from archdsl.train.checkpoints import save_weights
     from archdsl.train.fit import check
 
     start = begin(expanded(options))
-    run, folder = start.run, start.folder
-    check(run, start.split)
-    if is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        run.save(folder)
-        if start.weights is not None and run.weights is not None:
-            save_weights(start.weights, folder / run.weights)
-        print(f"{run.name} → {folder}\n{start.split.note}")
-    return _train(run, folder, start.split, resume=False)
+    check(start.run, start.split)
+    run, folder = start.run, claim(start.folder, named=options.output is not None)
+    with _locked(folder):
+        if is_first():
+            check_new(folder)
+            run.save(folder)
+            if start.weights is not None and run.weights is not None:
+                save_weights(start.weights, folder / run.weights)
+            print(f"{run.name} → {folder}\n{start.split.note}", flush=True)
+        return _train(run, folder, start.split, resume=False)
+
+
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of a run, which its first process holds."""
+    from archdsl.train.stopping import locked
+
+    return locked(folder) if is_first() else nullcontext()
 
 
 def expanded(options: Options) -> Options:
@@ -175,24 +186,29 @@ def _resume(folder: Path) -> int:
         raise DataError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
     if is_first():
         there = (folder / LAST).exists()
-        print(f"{folder}: resuming from {LAST}" if there else f"{folder}: has no checkpoint; starting again")
-    return _train(run, folder, split, resume=True)
+        print(
+            f"{folder}: resuming from {LAST}" if there else f"{folder}: has no checkpoint; starting again", flush=True
+        )
+    with _locked(folder):
+        return _train(run, folder, split, resume=True)
 
 
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     from archdsl.train.evaluate import Views, classify
-    from archdsl.train.fit import train
+    from archdsl.train.fit import is_child, train
     from archdsl.train.run import WEIGHTS
+    from archdsl.train.stopping import signals
     from archdsl.train.weights import trained
 
     recipe = run.recipe
     views = Views(recipe.test_clips, recipe.test_crops)
-    train(run, folder, split, resume=resume)
-    if is_first():
-        print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
-    result = classify(run, trained(run, folder, None), split.val, folder, views)
-    _, line = write_report(result, folder / "report", folder)
-    if is_first():
-        print(line)
-        print(f"the report is {folder / 'report/summary.md'}; {folder / WEIGHTS} is for {folder / run.name}.py")
-    return 0
+    with signals(folder, child=is_child()) as handler:
+        train(run, folder, split, handler, resume=resume)
+        if is_first():
+            print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
+        result = classify(run, trained(run, folder, None), split.val, folder, views)
+        _, line = write_report(result, folder / "report", folder)
+        if is_first():
+            print(line)
+            print(f"the report is {folder / 'report/summary.md'}; {folder / WEIGHTS} is for {folder / run.name}.py")
+        return 0

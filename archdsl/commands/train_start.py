@@ -16,8 +16,8 @@ from archdsl.commands.running import RUNS, is_first
 from archdsl.files import UsageError
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
-from archdsl.train.fit import check_decoder, device_of, split_of
-from archdsl.train.run import Data, clip_of, describe
+from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
+from archdsl.train.run import CONFIG, Data, clip_of, describe
 from archdsl.train.weights import Checkpoint, starting_weights
 
 if TYPE_CHECKING:
@@ -85,20 +85,47 @@ def engine_of(options: Options) -> Engine:
 
 
 def _folder(options: Options, name: str) -> Path:
-    """Return a new folder for the run; it is passed to other processes of the run by an environment variable."""
+    """Return a new folder for the run, which is not made yet."""
     if options.output is not None:
         folder = Path(options.output)
-    else:
-        known = os.environ.get("ARCHDSL_RUN")
-        if known and not is_first():  # a process that the first one has started
-            return Path(known)
-        if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
-            raise UsageError("train: with several processes, set the folder of the run with -o")
-        number = next(n for n in range(1, 1_000_000) if not (RUNS / f"{name}-{n}").exists())
-        folder = RUNS / f"{name}-{number}"
-    if is_first() and (folder / "run.json").exists():
+        if is_first():
+            check_new(folder)
+        return folder
+    known = os.environ.get(PARENT)
+    if known and not is_first():
+        return Path(known)
+    if any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
+        raise UsageError("train: with several processes, set the folder of the run with -o")
+    return _free(name)
+
+
+def _free(name: str) -> Path:
+    return next(RUNS / f"{name}-{n}" for n in range(1, 1_000_000) if not (RUNS / f"{name}-{n}").exists())
+
+
+def check_new(folder: Path) -> None:
+    """Raise UsageError if a folder has a run."""
+    if (folder / CONFIG).exists():
         raise UsageError(f"{folder}: has a run already; `archdsl train --resume {folder}` resumes it")
-    os.environ["ARCHDSL_RUN"] = str(folder)
+
+
+def claim(folder: Path, *, named: bool) -> Path:
+    """Make the folder of a run; return it.
+
+    Args:
+        folder: the folder.
+        named: the user has named it; otherwise the next free number replaces one that is taken meanwhile.
+    """
+    while is_first():
+        try:
+            folder.mkdir(parents=True, exist_ok=named)
+        except FileExistsError:
+            if named:
+                raise
+            folder = _free(folder.name.rpartition("-")[0])
+        else:
+            break
+    os.environ[PARENT] = str(folder)
     return folder
 
 

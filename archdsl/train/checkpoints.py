@@ -12,17 +12,15 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from archdsl.train.run import LAST, WEIGHTS, TrainingError
+from archdsl.train.run import WEIGHTS, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lightning import LightningModule, Trainer
+    from lightning import Trainer
 
-    from archdsl.train.loading import TrainLoader
 
 PREFIX = "model."
 
@@ -109,45 +107,6 @@ def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:
         )
         reason = getattr(cause, "strerror", None) or cause
         raise TrainingError(f"{path}: the checkpoint could not be written: {reason}; {previous}") from error
-
-
-class Keep(Checkpoint):
-    """Callback that writes a checkpoint at the end of every epoch, and every few steps.
-
-    Args:
-        folder: the folder of the run.
-        every: steps between two checkpoints; 0 for checkpoints at the end of an epoch only.
-        loader: the loader, whose position is saved; Lightning itself does not save it between epochs.
-    """
-
-    def __init__(self, folder: Path, every: int, loader: TrainLoader) -> None:
-        self.folder, self.every, self.loader = folder, every, loader
-        self.last = -1  # the step of the last checkpoint
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position of the loader."""
-        return self.loader.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Set the position of the loader."""
-        self.loader.load_state_dict(state_dict)
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        """Write a checkpoint every few steps."""
-        del pl_module
-        step = trainer.global_step
-        ends = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-        if self.every and step != self.last and step % self.every == 0 and not ends:
-            self._save(trainer)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write a checkpoint, after the metrics of the epoch."""
-        del pl_module
-        self._save(trainer)
-
-    def _save(self, trainer: Trainer) -> None:
-        self.last = trainer.global_step
-        trainer.save_checkpoint(self.folder / LAST)
 
 
 def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:

@@ -20,23 +20,27 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from archdsl.files import DataError, EnvironmentFault, UsageError
 from archdsl.train.averages import Average
-from archdsl.train.checkpoints import Keep, WholeFiles, position_of
+from archdsl.train.checkpoints import WholeFiles, position_of
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
 from archdsl.train.data.listing import Sample, Split, read_split
 from archdsl.train.data.videos import VideoError, chosen_decoder
 from archdsl.train.journal import Bar, Journal
+from archdsl.train.keep import Keep
 from archdsl.train.loading import TrainLoader, test_loader
 from archdsl.train.mix import class_weights
 from archdsl.train.norms import PreciseNorms
 from archdsl.train.run import LAST, Data, Run, TrainingError
+from archdsl.train.stopping import resume_text
 from archdsl.train.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from archdsl.train.engine import Engine
+    from archdsl.train.stopping import Signals
 
+PARENT = "ARCHDSL_RUN"  # the variable with the folder of a run, for processes that the first one starts
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -63,13 +67,14 @@ def _pair(limits: Sequence[float]) -> tuple[float, float] | None:
     return (limits[0], limits[1]) if limits else None
 
 
-def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None:
+def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: bool = False) -> None:
     """Train a network, and write the files listed in `archdsl.train.run`.
 
     Args:
         run: the run.
         folder: the folder of the run, with the run's files.
         split: the videos, which `check` has accepted.
+        signals: the handler of signals.
         resume: resume from the last checkpoint, if one exists.
 
     Raises:
@@ -84,14 +89,13 @@ def train(run: Run, folder: Path, split: Split, *, resume: bool = False) -> None
     validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
     with clear_errors(folder):
         task = Task(run, initial_model(run, folder), len(loader), weights if run.recipe.balance == "loss" else None)
+        task.signals = signals
         journal = Journal(folder)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
         last = folder / LAST if resume and (folder / LAST).exists() else None
         if last is not None:
             position_of(last, task.model)
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
 
 
 def initial_model(run: Run, folder: Path) -> torch.nn.Module:
@@ -207,6 +211,11 @@ def device_of(engine: Engine) -> str:
     return "cuda"
 
 
+def is_child() -> bool:
+    """Return True if the first process of a run has started this one."""
+    return rank_of() > 0 and PARENT in os.environ
+
+
 def rank_of() -> int:
     """Return the rank of this process, from the environment, before the process group is initialised."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
@@ -233,7 +242,7 @@ def clear_errors(folder: Path) -> Generator[None]:
         raise TrainingError(str(error).splitlines()[-1].split("VideoError: ")[-1]) from error
     except torch.cuda.OutOfMemoryError as error:
         text = "out of GPU memory; reduce --batch, or use --accumulate, --checkpointing block or --precision bf16"
-        raise TrainingError(f"{text}: {error}{_resume_text(folder)}") from error
+        raise TrainingError(f"{text}: {error}; {resume_text(folder)}") from error
     except (RuntimeError, OSError) as error:
         text = str(error)
         if "DataLoader worker" in text:
@@ -244,10 +253,4 @@ def clear_errors(folder: Path) -> Generator[None]:
             cause = f"{error.filename or folder}: {error.strerror}"
         else:
             raise
-        raise TrainingError(f"{cause}{_resume_text(folder)} ({text.splitlines()[0]})") from error
-
-
-def _resume_text(folder: Path) -> str:
-    if (folder / LAST).exists():
-        return f"; `archdsl train --resume {folder}` resumes from the last checkpoint"
-    return "; no checkpoint had been written"
+        raise TrainingError(f"{cause}; {resume_text(folder)} ({text.splitlines()[0]})") from error

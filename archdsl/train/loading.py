@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from archdsl.train.data.dataset import Clips, Key, collate, seed_of
+from archdsl.train.stopping import outlive_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,4 +88,9 @@ def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoad
 
 def workers_of(engine: Engine) -> dict[str, Any]:
     """Return the worker options of torch's DataLoader; workers need no seeds, as each clip has its own."""
-    return {"num_workers": engine.workers, "collate_fn": collate, "pin_memory": torch.cuda.is_available()}
+    return {
+        "num_workers": engine.workers,
+        "collate_fn": collate,
+        "pin_memory": torch.cuda.is_available(),
+        "worker_init_fn": outlive_signals,
+    }

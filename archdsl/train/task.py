@@ -17,6 +17,7 @@ from archdsl.train.data.dataset import seed_of
 from archdsl.train.mix import loss_of, mixed
 from archdsl.train.optim import HEAD, factor, optimiser
 from archdsl.train.run import TrainingError
+from archdsl.train.stopping import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,8 @@ class Task(LightningModule):
         self.seen: list[tuple[int, int, torch.Tensor]] = []  # index, label and probabilities of tested videos
         self.problems: dict[str, str] = {}  # skipped videos: path -> reason
         self.configured = False
+        self.signals = Signals()  # those that end the run
+        self.stops = False  # a process of the run has received a signal, at the end of the last step
         if run.frozen:
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name.split(".")[0] == HEAD)
@@ -164,6 +167,10 @@ class Task(LightningModule):
         norm = nn.utils.clip_grad_norm_((p for p in self.model.parameters() if p.grad is not None), limit)
         self.norm = float(getattr(norm, "full_tensor", lambda: norm)())
 
+    def on_train_start(self) -> None:
+        """Set the modes of modules, also where a run resumes within an epoch."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Keep frozen parts in evaluation mode: fixed batch-norm statistics, no dropout."""
         self.model.train()
@@ -172,10 +179,22 @@ class Task(LightningModule):
                 module.train(name == HEAD)
 
     def mean_loss(self) -> float:
-        """Return the mean loss of the last batch, over its parts and all processes."""
+        """Return the mean loss of the last batch, over its parts and all processes; set `stops`."""
         mean = torch.stack(self.lost).double().mean()
         self.lost = []
-        return float(cast("Any", self.all_gather(mean)).mean()) if self.trainer.world_size > 1 else float(mean)
+        stops = torch.full_like(mean, self.signals.received is not None)
+        means, stopped = self.of_all(torch.stack([mean, stops]))
+        self.stops = bool(stopped.any())
+        return float(means.mean())
+
+    def any_stops(self) -> bool:
+        """Return True if a process of the run has received a signal; a collective operation."""
+        stops = torch.full((1,), float(self.signals.received is not None), device=self.device)
+        return bool(self.of_all(stops).any())
+
+    def of_all(self, own: torch.Tensor) -> torch.Tensor:
+        """Gather a vector (N,) of each process: (N, processes)."""
+        return cast("Any", self.all_gather(own)).T if self.trainer.world_size > 1 else own[:, None]
 
 
 def shard(model: nn.Module, blocks: Sequence[str], mesh: Any) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("av")
 
 import torch
-from training import ONE_VIEW, PLAIN, train
+from training import ONE_VIEW, PLAIN, TINY, column, losses, train
 
 from archdsl.cli import main
 
@@ -30,7 +32,6 @@ SHORT = [*PLAIN, *ONE_VIEW, "--dropout", "0"]
 @pytest.fixture(scope="module")
 def finished(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch: three steps."""
-    from training import TINY
 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.arch").write_text(TINY, "utf-8")
@@ -132,3 +133,107 @@ def test_only_the_first_process_predicts_aloud(
     video = str(videos / "val/left/000.mp4")
     assert main(["predict", video, "--run", str(finished), "--workers", "0"]) == 0
     assert capsys.readouterr().out == ""
+
+
+# --- signals and locks -----------------------------------------------------------------------------------------------
+
+LONG = [*PLAIN, *ONE_VIEW, "--epochs", "3"]  # nine steps, with dropout and random crops
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The losses of a run without an interruption."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "tiny.arch").write_text(TINY, "utf-8")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert train(folder / "tiny.arch", "--data", videos, "-o", folder / "run", *LONG) == 0
+    torch.set_num_threads(before)
+    return losses(folder / "run")
+
+
+def send_signal(patch: pytest.MonkeyPatch, number: int, step: int, place: str) -> None:
+    """Send a signal to this process and its workers, in a method of Task after some steps."""
+    from archdsl.train.task import Task
+
+    old = getattr(Task, place)
+
+    def signalled(task: Task, *batch: Any) -> Any:
+        if task.global_step == step:
+            for process in (os.getpid(), *(child.pid for child in multiprocessing.active_children())):
+                os.kill(process or 0, number)
+        return old(task, *batch)
+
+    patch.setattr(Task, place, signalled)
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "place", "workers"),
+    [
+        (signal.SIGTERM, 4, "training_step", 0),  # in the middle of an epoch
+        (signal.SIGINT, 5, "training_step", 1),  # in its last step, and sent to the worker, too
+        (signal.SIGTERM, 6, "validation_step", 0),
+        (signal.SIGINT, 9, "validation_step", 0),  # of the last epoch
+    ],
+)
+def test_a_signal_ends_a_run_that_resumes_exactly(  # fixtures
+    number: int,
+    step: int,
+    place: str,
+    workers: int,
+    undisturbed: list[str],
+    spec: Path,
+    videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    run = tmp_path / "run"
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        send_signal(patch, number, step, place)
+        options = [*LONG, "--workers", str(workers)]
+        assert train(spec, "--data", videos, "-o", run, *options) == 128 + number
+    told = capsys.readouterr().err
+    assert f"`archdsl train --resume {run}`" in told
+    assert "after step" in told
+    assert signal.getsignal(number) == before
+    kept = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+    assert kept == step + (place == "training_step")
+    assert train("--resume", run) == 0
+    assert losses(run) == undisturbed
+    assert column(run, "epoch", "epochs.csv") == ["1", "2", "3"]
+
+
+def test_frozen_norms_stay_frozen_in_a_resumed_epoch(spec: Path, videos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    spec.write_text(TINY.replace("layernorm", "bn"), "utf-8")
+    assert train(spec, "--data", videos, "-o", run, *SHORT, "--epochs", "2", "--freeze") == 0
+    expected = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    shutil.rmtree(run)
+    with pytest.MonkeyPatch.context() as patch:
+        send_signal(patch, signal.SIGTERM, 3, "training_step")
+        assert train(spec, "--data", videos, "-o", run, *SHORT, "--epochs", "2", "--freeze") == 143
+    assert train("--resume", run) == 0
+    resumed = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_run_is_locked_while_it_runs(finished: Path, spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    """The lock ends with the process that holds it, however that ends."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    code = "import sys, time; from pathlib import Path; from archdsl.train.stopping import locked\n"
+    code += "with locked(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(run)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        assert train("--resume", run) == 2
+        told = capsys.readouterr().err
+        assert f"process {holder.pid} on" in told
+        (run / "run.json").unlink()
+        assert train(spec, "--data", videos, "-o", run, *SHORT) == 2
+        assert f"process {holder.pid} on" in capsys.readouterr().err
+        shutil.copy(finished / "run.json", run)
+        holder.kill()
+    assert train("--resume", run) == 0
