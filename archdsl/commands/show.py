@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
 
 EXAMPLES = (
-    ("show slowfast_r50", "Print a bundled spec."),
-    ("show resnet", "Print a library of blocks, which a spec imports."),
     ("show slowfast_r50 > my_slowfast.arch", "Copy a bundled spec to a file, to edit it."),
+    ("show resnet", "Print a library of blocks, which specs import."),
 )
 
 
