@@ -72,7 +72,9 @@ def run(options: Options) -> int:
     from archdsl.train.data.listing import loose_videos, read_split
 
     val, root, classes = (None if p is None else Path(p) for p in (options.val, options.root, options.classes))
-    split = loose_videos(Path(options.data)) or read_split(Path(options.data), val, root, classes)
+    split = loose_videos(Path(options.data)) or read_split(
+        Path(options.data), val, root, classes, label=options.label, fold=options.fold, group=options.group
+    )
     workers = min(os.cpu_count() or 1, 8) if options.workers is None else options.workers
     shown = _show_progress if sys.stderr.isatty() else None
     report = check_data(split, sampling, full=options.full, workers=workers, progress=shown)

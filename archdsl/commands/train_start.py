@@ -132,7 +132,7 @@ def claim(folder: Path, *, named: bool) -> Path:
 def _data(options: Options) -> Data:
     paths = (options.data, options.val, options.root, options.classes)
     data, val, root, classes = (None if p is None else str(Path(p).resolve()) for p in paths)
-    return Data(data or "", val, root, classes, options.val_share)
+    return Data(data or "", val, root, classes, options.val_share, options.label, options.fold, options.group)
 
 
 def _synthetic(options: Options, folder: Path) -> Data:

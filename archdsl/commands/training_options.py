@@ -21,10 +21,13 @@ class DataOptions:
     val: str | None = None
     root: str | None = None
     classes: str | None = None
+    label: str | None = None
+    fold: int | None = None
+    group: str | None = None
 
 
 def data_arguments(group: Any) -> None:
-    """Declare the options for validation videos, the root of paths in lists, and class names."""
+    """Declare the options for validation videos, the root of paths in lists, classes and splits."""
     group.add_argument("--val", metavar="DIR|LIST", help="Videos for validation (default: a share of the videos).")
     group.add_argument(
         "--root", metavar="DIR", help="Folder that the paths of lists are relative to (default: that of the list)."
@@ -34,6 +37,16 @@ def data_arguments(group: Any) -> None:
         metavar="FILE",
         help="File with the names of classes, for lists with class indices: a name or `index name` per line, or JSON.",
     )
+    group.add_argument(
+        "--label", metavar="COLUMN", help="Column of the classes, for lists with several; EPIC-KITCHENS: verb or noun."
+    )
+    group.add_argument(
+        "--fold", type=values.count, metavar="N", help="Number of the split of UCF101 or HMDB51 (default: the first)."
+    )
+    group.add_argument(
+        "--group", metavar="REGEX",
+        help="Regular expression: videos whose paths have the same match are on one side of the random split.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,9 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 def split_of(data: Data, seed: int) -> Split:
     """Read the videos of a run."""
     paths = [None if p is None else Path(p) for p in (data.val, data.root, data.classes)]
-    return read_split(Path(data.data), *paths, val_share=data.val_share, seed=seed)
+    return read_split(
+        Path(data.data), *paths, val_share=data.val_share, seed=seed, label=data.label, fold=data.fold, group=data.group
+    )
 
 
 def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archdsl.files import write_atomically
-from archdsl.train.data.videos import VideoError, probe, read_frames
+from archdsl.train.data.opening import strip_of
+from archdsl.train.data.videos import VideoError
 from archdsl.train.journal import epochs_table, steps_table
 from archdsl.train.task import accuracy
 
@@ -208,9 +209,7 @@ def _worst(result: Result, path: Path) -> bool:
         predicted = f"predicted {result.classes[best]} ({result.shares[place, best]:.1%})"
         title = f"{name}: {label} ({own[place]:.1%}), {predicted}"
         try:
-            end = sample.end if sample.end is not None else probe(sample.path).duration
-            times = np.linspace(sample.start, end, STRIP, endpoint=False) + (end - sample.start) / STRIP / 2
-            strips.append((title, read_frames(sample.path, times.tolist())))
+            strips.append((title, strip_of(sample, STRIP)))
         except VideoError:
             continue
     if not strips:

@@ -53,6 +53,9 @@ class Data:
     root: str | None = None
     classes: str | None = None
     val_share: float = 0.2
+    label: str | None = None
+    fold: int | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)

@@ -608,7 +608,7 @@ FAULTS = {
         ("a.mp4,x\nb.mp4,\n", r"l\.csv:2: the class is empty"),
         ("a.mp4,x\nb.mp4,x\n", "all videos are of the class 'x'"),
         ("path,label\na.mp4,x,y\n", r"l\.csv:2: has 3 fields, but the first line has 2"),
-        ("path,start\na.mp4,1\n", r"l\.csv:1: no column for the classes"),
+        ("path,start\na.mp4,1\n", r"l\.csv:2: has no class; .*`label`"),
         ("label,start\nx,1\n", r"l\.csv:1: no column for the videos"),
         ("label,youtube_id\nx,1\n", "time_start and time_end"),
         ('a.mp4,x\n"b.mp4,y\n', r"l\.csv:2: .*quote"),

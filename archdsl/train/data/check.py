@@ -14,13 +14,14 @@ import torch
 
 from archdsl.core.table import aligned
 from archdsl.train.data.dataset import part_of
-from archdsl.train.data.videos import Reader, Video
+from archdsl.train.data.opening import open_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archdsl.train.data.clips import Sampling
     from archdsl.train.data.listing import Sample, Split
+    from archdsl.train.data.video import Video
 
 SHOWN = 20  # resolutions to show, the most frequent first
 
@@ -183,7 +184,7 @@ def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Findi
     """Read one video."""
     video = None
     try:
-        with Reader(sample.path) as reader:
+        with open_sample(sample) as reader:
             video = reader.video
             begin, end, count = part_of(sample, video)
             places = range(count) if full else sorted({0, count // 2, count - 1})

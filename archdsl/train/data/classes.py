@@ -199,7 +199,7 @@ def _json_name(item: Any) -> str | None:
     if isinstance(item, str):
         return item.strip() or None
     if isinstance(item, list) and item and all(isinstance(part, str) for part in cast("list[Any]", item)):
-        return " ".join(cast("list[str]", item))
+        return " ".join(cast("list[str]", item))  # Diving48_vocab.json
     return None
 
 

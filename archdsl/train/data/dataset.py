@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 import torch
 
 from archdsl.train.data.clips import Box, Sampling, cut, test_box, test_times, training_box, training_times
+from archdsl.train.data.opening import open_sample
 from archdsl.train.data.randaugment import augmented
 from archdsl.train.data.videos import Reader, Video, VideoError, chosen_decoder, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from archdsl.train.data.frames import FrameFolder
     from archdsl.train.data.listing import Sample
 
     Boxes = Callable[[int, int], list[Box]]  # of a picture's height and width
@@ -135,7 +137,7 @@ class Clips(torch.utils.data.Dataset[Item]):
 
     def _views(self, sample: Sample, generator: torch.Generator) -> torch.Tensor:
         """Return all views of a sample: uint8 (V, 3, T, h, w)."""
-        with Reader(sample.path) as reader:
+        with open_sample(sample, self.sampling.fps) as reader:
             video = reader.video
             begin, end, frames = part_of(sample, video)
             clips = [self._times(end - begin, frames, index, generator) for index in range(self.clips)]
@@ -167,14 +169,14 @@ class Clips(torch.utils.data.Dataset[Item]):
 
         return boxes
 
-    def _read(self, reader: Reader, times: Sequence[float], boxes: Boxes) -> torch.Tensor:
+    def _read(self, reader: Reader | FrameFolder, times: Sequence[float], boxes: Boxes) -> torch.Tensor:
         """Return the views for the times of all clips, uint8 (V, 3, T, h, w); shared frames are decoded once."""
 
         def view(frame: torch.Tensor) -> torch.Tensor:  # (crops, 3, h, w)
             parts = boxes(frame.shape[0], frame.shape[1])
             return torch.stack([cut(frame[None], box, self.size)[:, 0] for box in parts])
 
-        if self.decoder == "pyav":
+        if self.decoder == "pyav" or not isinstance(reader, Reader):
             frames = reader.read(times, view)
         else:
             frames = read_frames(reader.path, times, self.decoder, self.device, view)

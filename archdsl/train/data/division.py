@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from archdsl.files import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.train.data.sources.source import Entry
+
+
+def grouped(entries: Sequence[Entry], pattern: str | None) -> tuple[list[Entry], str]:
+    """Return entries with their groups, by a pattern if there is one, and a note on groups.
+
+    Raises:
+        UsageError: if the pattern is no regular expression, or matches no path.
+    """
+    entries = list(entries)
+    if pattern is not None:
+        try:
+            found = [re.search(pattern, entry.path) for entry in entries]
+        except re.error as error:
+            raise UsageError(f"--group {pattern}: is not a regular expression: {error}") from None
+        if not any(found):
+            raise UsageError(f"--group {pattern}: matches none of the paths, such as {entries[0].path}")
+        matches = ["" if m is None else m[1] if m.re.groups else m[0] for m in found]
+        entries = [e._replace(group=match or "") for e, match in zip(entries, matches, strict=True)]
+    groups = {e.group for e in entries if e.group}
+    return entries, f"the videos of each of {len(groups)} groups stay together" * bool(groups)
 
 
 def divided(entries: Sequence[Entry], labels: Sequence[int], share: float, seed: int) -> tuple[list[int], list[int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.classes import read_class_file
-from archdsl.train.data.division import divided
+from archdsl.train.data.division import divided, grouped
 from archdsl.train.data.numbering import numbering
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources import read_source
@@ -30,12 +30,16 @@ VAL = ("val", "validation", "validate", "valid", "test")
 
 @dataclass(frozen=True)
 class Sample:
-    """A video, or its part from `start` to `end` seconds, with its class index; −1 if unknown."""
+    """A video, or its part from `start` to `end` seconds, with its class index; −1 if unknown.
+
+    The path can be that of a folder of frames; `frames` are the numbers of the first and last one, None for all.
+    """
 
     path: str
     label: int
     start: float = 0.0
     end: float | None = None
+    frames: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     classes: Path | ClassNames | None = None,
     val_share: float = 0.2,
     seed: int = 0,
+    *,
+    label: str | None = None,
+    fold: int | None = None,
+    group: str | None = None,
 ) -> Split:
     """Read the videos of a folder or list, for training and for validation.
 
@@ -66,6 +74,9 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         classes: a file with the names of the classes (`read_class_file`), or the classes.
         val_share: the share of each class for validation.
         seed: seed of the random split, which does not depend on the order of files.
+        label: column of the classes, of a list with several.
+        fold: number of the split, of UCF101 and HMDB51; by default the first one.
+        group: regular expression; videos whose paths have the same match are on one side of the random split.
 
     Raises:
         UsageError: if a file or folder does not exist.
@@ -73,7 +84,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; expected a number between 0 and 1")
-    options = Options(root)
+    options = Options(root, label, fold, group)
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     listed, other, how = _sources(data, val, options)
     known = known or listed.classes
@@ -85,7 +96,9 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     samples = _numbered(listed.entries, classed.numbers, data)
     notes = [listed.note]
     if other is None:
-        train, validation = _halves(listed.entries, samples, val_share, seed)
+        entries, note = grouped(listed.entries, group)
+        notes.append(note)
+        train, validation = _halves(entries, samples, val_share, seed)
         how = f"{val_share:.0%} of each class, at random with seed {seed}"
     else:
         train, validation = samples, _numbered(other.entries, classed.numbers, data)
@@ -96,13 +109,22 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     )
 
 
-def read_tested(data: Path, root: Path | None = None, classes: Path | ClassNames | None = None) -> Split:
+def read_tested(
+    data: Path,
+    root: Path | None = None,
+    classes: Path | ClassNames | None = None,
+    *,
+    label: str | None = None,
+    fold: int | None = None,
+) -> Split:
     """Read the videos of a folder or list for a test: those of its split for validation or testing, else all of them.
 
     Args:
         data: a folder or list, as for `read_split`.
         root: folder that paths in lists are relative to; by default the folder of the list.
         classes: a file with the names of the classes, or the classes.
+        label: as for `read_split`.
+        fold: as for `read_split`.
 
     Returns:
         The videos in `val`, and `train` empty.
@@ -111,7 +133,7 @@ def read_tested(data: Path, root: Path | None = None, classes: Path | ClassNames
         UsageError: if a file or folder does not exist.
         DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
-    listed, how = _tested(data, Options(root))
+    listed, how = _tested(data, Options(root, label, fold))
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     classed = numbering(listed, known or listed.classes, ())
     samples = _numbered(listed.entries, classed.numbers, data)
@@ -140,7 +162,8 @@ def _sources(data: Path, val: Path | None, options: Options) -> tuple[Listed, Li
     if parts is not None:
         listed, other = (read_source(Source(part, options)) for part in parts)
         return listed, other, f"from {parts[1].name}/"
-    return *_by_column(read_source(Source(data, options))), "from the column `split`"
+    listed = read_source(Source(data, options))
+    return *_by_column(listed), listed.origin
 
 
 def _tested(data: Path, options: Options) -> tuple[Listed, str]:
@@ -151,7 +174,7 @@ def _tested(data: Path, options: Options) -> tuple[Listed, str]:
         return listed, f"from {parts[1].name}/"
     names = VAL[:-1] if any(e.split in VAL[:-1] for e in listed.entries) else VAL
     part = _part(listed, names)
-    return part, "all" if part is listed else "from the column `split`"
+    return part, "all" if part is listed else listed.origin
 
 
 def _part(listed: Listed, names: Sequence[str]) -> Listed:
@@ -207,7 +230,7 @@ def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) 
     for entry in entries:
         if entry.label not in numbers:
             raise DataError(f"{entry.where}: {_unknown(entry.label, list(numbers), data)}")
-        samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end))
+        samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end, entry.frames))
     return tuple(samples)
 
 

@@ -39,6 +39,11 @@ def numbering(listed: Listed, known: ClassNames | None, others: Sequence[Entry])
     Raises:
         DataError: with file and line, for a label that is neither a name nor a whole number.
     """
+    bare = next((e for e in [*listed.entries, *others] if not e.label), None)
+    if bare is not None:
+        raise DataError(
+            f"{bare.where}: has no class; training and evaluation need a list with classes, in a column named `label`"
+        )
     if known is not None:
         return _known(listed.entries, known, others)
     if listed.named:

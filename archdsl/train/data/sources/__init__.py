@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from archdsl.files import DataError, UsageError
-from archdsl.train.data.sources import class_folders, kinetics, something, table
+from archdsl.train.data.sources import (
+    charades,
+    class_folders,
+    diving48,
+    epic,
+    hmdb51,
+    kinetics,
+    something,
+    table,
+    twentybn,
+    ucf101,
+)
 from archdsl.train.data.sources.source import SUFFIXES
 
 if TYPE_CHECKING:
@@ -36,7 +47,9 @@ class Form(Protocol):
         ...
 
 
-FORMS: tuple[Form, ...] = (class_folders, something, kinetics, table)  # the special ones first
+FORMS: tuple[Form, ...] = (  # the special ones first
+    ucf101, hmdb51, class_folders, diving48, something, kinetics, epic, charades, twentybn, table,
+)  # fmt: skip
 
 
 def read_source(source: Source) -> Listed:

@@ -1,4 +1,4 @@
-"""A folder with a subfolder of videos for each class."""
+"""A folder with a subfolder of videos, or of folders of frames, for each class."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.files import DataError
+from archdsl.train.data.frames import frame_names
 from archdsl.train.data.reading import count, some
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+from archdsl.train.data.sources.ucf101 import group_of
+from archdsl.train.data.video import VideoError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.train.data.sources.source import Source
 
 
@@ -20,7 +25,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Listed:
-    """Return the videos in the subfolders, at any depth; each linked folder is read once."""
+    """Return the videos and folders of frames in the subfolders, at any depth; each linked folder is read once."""
     folder = source.path
     walk = Walk(folder)
     entries: list[Entry] = []
@@ -28,13 +33,23 @@ def read(source: Source) -> Listed:
     for place in walk.classes():
         videos = walk.videos(place)
         empty += [place.name] * (not videos)
-        entries += [Entry(str(p), place.name, str(place)) for p in videos]
+        entries += [Entry(str(p), place.name, str(place), group=group_of(p.stem)) for p in videos]
     if not entries:
-        loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
-        problem = "its videos are not in subfolders, one per class" if loose else "has no videos in its subfolders"
-        raise DataError(f"{folder}: {problem}; put videos into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}")
+        raise DataError(f"{folder}: {_problem(folder, walk)}")
     notes = [*walk.notes(), *[f"no videos in {', '.join(sorted(empty))}"] * bool(empty)]
     return Listed(sorted(entries, key=_order), None, "; ".join(notes), named=True)
+
+
+def _problem(folder: Path, walk: Walk) -> str:
+    """Return the reason why there are no videos."""
+    if walk.images:
+        return (
+            f"has images in {walk.images[0]}, but no videos; put the frames of each video into a folder of its own, "
+            f"{folder}/CLASS/VIDEO/img_00001.jpg"
+        )
+    loose = any(p.suffix.lower() in SUFFIXES for p in folder.iterdir())
+    problem = "its videos are not in subfolders, one per class" if loose else "has no videos in its subfolders"
+    return f"{problem}; put videos into {folder}/CLASS/, named *{', *'.join(SUFFIXES)}"
 
 
 def _order(entry: Entry) -> tuple[str, Path]:
@@ -48,6 +63,7 @@ class Walk:
         self.folder = folder
         self.others = sum(p.is_file() for p in folder.iterdir())  # files that are not videos
         self.dangling = 0
+        self.images: list[str] = []  # folders of classes that hold images themselves
         self.again: list[str] = []  # links to folders that have been read
         self._seen = {_identity(folder)}
         self._classes = {_identity(p) for p in folder.iterdir() if p.is_dir() and not p.is_symlink()}
@@ -65,29 +81,39 @@ class Walk:
             self.again.append(f"{place.relative_to(self.folder)} is a link to {os.path.realpath(place)}")
             return []
         self._seen.add(identity)
-        videos: list[Path] = []
-        folders: list[Path] = []
-        with os.scandir(place) as found:
-            entries = sorted(found, key=lambda e: (e.is_symlink(), e.name))
-        for entry in entries:
-            path = place / entry.name
-            if entry.is_symlink() and not path.exists():
-                self.dangling += 1
-            elif path.is_dir():
-                folders += [path] * (not entry.name.startswith("."))
-            elif path.is_file() and path.suffix.lower() in SUFFIXES and not entry.name.startswith("."):
-                videos.append(path)
-            else:
-                self.others += 1
+        folders, files = self._content(place)
+        videos = [p for p in files if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
+        if not videos and not folders and _has_frames(files):
+            if place.parent != self.folder:
+                return [place]
+            self.images.append(str(place))
+        self.others += len(files) - len(videos)
         for folder in folders:
             videos += self.videos(folder)
         return videos
+
+    def _content(self, place: Path) -> tuple[list[Path], list[Path]]:
+        """Return the folders, links last, and the files in a folder; links without a target are counted."""
+        with os.scandir(place) as found:
+            paths = [place / e.name for e in sorted(found, key=lambda e: (e.is_symlink(), e.name))]
+        there = [p for p in paths if p.exists()]
+        self.dangling += len(paths) - len(there)
+        folders = [p for p in there if p.is_dir()]
+        return [p for p in folders if not p.name.startswith(".")], [p for p in there if p not in set(folders)]
 
     def notes(self) -> list[str]:
         """Return notes on ignored files, links without a target, and links to folders that had been read."""
         notes = [f"{count(self.others, 'other file')} in {self.folder} ignored"] * bool(self.others)
         notes += [f"{count(self.dangling, 'link')} in {self.folder} without a target"] * bool(self.dangling)
         return notes + [f"each folder is read once: {some(self.again)}"] * bool(self.again)
+
+
+def _has_frames(files: Sequence[Path]) -> bool:
+    """Return True if some files are frames of a video; several sequences are reported when they are read."""
+    try:
+        return bool(frame_names([p.name for p in files]))
+    except VideoError:
+        return True
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.train.data.sources.source import Entry, Listed, existing
+from archdsl.train.data.sources.source import Entry, Listed, stored
 from archdsl.train.data.sources.table import Table
 
 if TYPE_CHECKING:
@@ -19,14 +19,13 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Listed:
     """Return the videos of a list of Kinetics."""
     table = Table(source, {"id": ("youtube_id",), "label": ("label",), **Table.PARTS})
-    table.require("label", "the classes")
     table.require("start", "the start: youtube_id needs time_start and time_end, which are part of the file's name")
     table.require("end", "the end: youtube_id needs time_start and time_end, which are part of the file's name")
     entries: list[Entry] = []
     for row in table.rows():
-        label = row.text("label")
+        label = row.optional("label")
         file = f"{row.text('id')}_{int(row.seconds('start')):06d}_{int(row.seconds('end')):06d}.mp4"
         folders = ("", f"{label}/", f"{label.replace(' ', '_')}/")
-        path = existing(source.place, [f"{folder}{file}" for folder in folders])
+        path = stored(source.place, file, folders)
         entries.append(Entry(path, label, row.where, split=row.optional("split").lower()))
     return Listed(entries)

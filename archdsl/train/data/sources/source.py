@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.train.data.reading import parse_json, parse_rows, read_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from archdsl.train.data.classes import ClassNames
 
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
     end: float | None = None
     split: str = ""
     group: str = ""
+    frames: tuple[int, int] | None = None  # numbers of the first and last frame, for a folder of frames
 
 
 class Listed(NamedTuple):
@@ -40,13 +42,17 @@ class Listed(NamedTuple):
     classes: ClassNames | None = None
     note: str = ""
     named: bool = False  # labels are names, even if they look like numbers
+    origin: str = "from the column `split`"  # of the division into training and validation, if there is one
 
 
 @dataclass(frozen=True)
 class Options:
-    """Choices for sources with more than one split or label."""
+    """Choices of the user: the folder of the videos, and those for sources with several labels or splits."""
 
     root: Path | None = None
+    label: str | None = None  # column of the classes
+    fold: int | None = None  # number of a published split
+    group: str | None = None  # regular expression: videos whose paths have the same match stay together
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,13 @@ class Source:
         """The fields of the first line, in lower case."""
         return [field.lower() for field in self.rows[0][1]] if self.rows else []
 
+    def companion(self) -> Source | None:
+        """Return the list for validation beside a published list for training, by its name; None without one."""
+        name = self.path.name
+        names = [name.replace("train", word) for word in ("validation", "val", "test") if "train" in name]
+        path = next((self.folder / n for n in names if (self.folder / n).is_file()), None)
+        return Source(path, self.options) if path is not None else None
+
     def where(self, line: int) -> str:
         """Return the place of a line, for messages."""
         return f"{self.path}:{line}"
@@ -106,7 +119,23 @@ class Source:
         return next((place / name for place in places for name in names if (place / name).is_file()), None)
 
 
-def existing(place: Path, names: list[str]) -> str:
+def existing(place: Path, names: Sequence[str]) -> str:
     """Return the path of the first name that exists below a folder, or else of the first name."""
     paths = [place / name for name in names]
     return str(next((p for p in paths if p.exists()), paths[0]))
+
+
+def stored(place: Path, name: str, folders: Sequence[str] = ("",)) -> str:
+    """Return the path of a video below one of some folders: with its suffix, another one, or as a folder of frames."""
+    stem = name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in SUFFIXES else name
+    names = [name, stem, *[f"{stem}{suffix}" for suffix in (*SUFFIXES, ".MP4") if f"{stem}{suffix}" != name]]
+    return existing(place, [f"{folder}{name}" for folder in folders for name in names])
+
+
+def divided_by_list(source: Source, entries: Callable[[Source], list[Entry]]) -> tuple[list[Entry], str]:
+    """Return the entries of a published list, and those of its companion for validation, with their splits."""
+    other = source.companion()
+    if other is None:
+        return entries(source), ""
+    pairs = (("train", source), ("val", other))
+    return [e._replace(split=word) for word, part in pairs for e in entries(part)], f"from {other.path.name} beside it"

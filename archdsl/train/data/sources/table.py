@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from archdsl.files import DataError
+from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from archdsl.train.data.sources.source import Source
 
 FORM = "write lines `path label` or `path label start end`, separated by commas, tabs or spaces"
-UNNAMED = ("path", "label", "start", "end")  # columns without a header
+# Columns without a header, by their number: of videos, and of folders of frames (TSN, mmaction2).
+VIDEOS: dict[int, tuple[str, ...]] = {1: ("path",), 2: ("path", "label"), 4: ("path", "label", "start", "end")}
+FOLDERS: dict[int, tuple[str, ...]] = {
+    **VIDEOS, 3: ("path", "frames", "label"), 4: ("path", "first", "frames", "label"),
+}  # fmt: skip
+MAX_PROBED = 100  # lines that are looked at to tell folders of frames from videos
 
 
 def recognises(source: Source) -> bool:
@@ -25,19 +30,23 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Listed:
-    """Return the videos of a table."""
-    table = Table(source, Table.COLUMNS)
+    """Return the videos of a table, or the folders of frames."""
+    table = Table(source, {**Table.COLUMNS, **({"label": (source.options.label,)} if source.options.label else {})})
     if table.has_header:
         table.require("path", "the videos; name it `path` or `video`")
-        table.require("label", "the classes; name it `label` or `class`")
+        label = source.options.label
+        if label is not None and "label" not in table.columns:
+            raise UsageError(f"--label {label}: the columns of {source.path} are {', '.join(source.header)}")
     return Listed([_entry(row, source.place) for row in table.rows()], None, table.note)
 
 
 def _entry(row: Row, place: Path) -> Entry:
-    path, label = row.text("path"), row.text("label")
+    path = row.text("path")
     start, end = row.part()
-    group = row.optional("group")
-    return Entry(str(place / path), label, row.where, start, end, row.optional("split").lower(), group)
+    frames = row.frames()
+    label = row.text("label") if "label" in row.columns else ""
+    split, group = row.optional("split").lower(), row.optional("group")
+    return Entry(str(place / path), label, row.where, start, end, split, group, frames)
 
 
 class Row:
@@ -90,6 +99,20 @@ class Row:
             raise DataError(f"{self.where}: starts at {start:g} s and ends at {end:g} s; the end must be later")
         return start, end
 
+    def frames(self) -> tuple[int, int] | None:
+        """Return the numbers of the first and the last frame of a folder of frames; None for all, or a video.
+
+        Raises:
+            DataError: if the number of frames is not a positive whole number.
+        """
+        count, first = self.optional("frames"), self.optional("first") or "0"
+        if not count:
+            return None
+        if not count.isdecimal() or not int(count) or not first.isdecimal():
+            raise DataError(f"{self.where}: {count!r} is not a number of frames")
+        # frames are numbered from 0 or from 1: without a first one, both are in the range
+        return int(first), int(first) + int(count) - bool(self.optional("first"))
+
 
 class Table:
     """The lines of a table, with the columns that are known.
@@ -113,9 +136,12 @@ class Table:
         names = [field.replace(" ", "_") for field in source.header]
         self.columns = {keys[name]: number for number, name in reversed(list(enumerate(names))) if name in keys}
         self.has_header = len(self.columns) > 1 or bool({"path", "id"} & set(self.columns))
+        self.unnamed: dict[int, tuple[str, ...]] = {}
         if not self.has_header:
             self.columns = {}
             self._check_first()
+            folders = any((source.place / fields[0]).is_dir() for _, fields in source.rows[:MAX_PROBED])
+            self.unnamed = {n: c for n, c in (FOLDERS if folders else VIDEOS).items() if n > 1 or self._width() == 1}
 
     def require(self, key: str, what: str) -> None:
         """Check that there is a column.
@@ -137,19 +163,22 @@ class Table:
             where = self.source.where(line)
             columns = self.columns
             if not self.has_header:
-                columns = {name: number for number, name in enumerate(UNNAMED[: self._checked(fields, where)])}
+                columns = {name: number for number, name in enumerate(self._unnamed(fields, where))}
             elif len(fields) != len(rows[0][1]):
                 raise DataError(f"{where}: has {count(len(fields), 'field')}, but the first line has {len(rows[0][1])}")
             yield Row(fields, columns, where)
 
-    def _checked(self, fields: Sequence[str], where: str) -> int:
-        """Return the number of fields of a line without a header.
+    def _width(self) -> int:
+        return len(self.source.rows[0][1]) if self.source.rows else 0
+
+    def _unnamed(self, fields: Sequence[str], where: str) -> tuple[str, ...]:
+        """Return the columns of a line without a header.
 
         Raises:
-            DataError: if it is another one than expected.
+            DataError: if the line has another number of fields than they.
         """
-        if len(fields) in (2, 4):
-            return len(fields)
+        if len(fields) in self.unnamed:
+            return self.unnamed[len(fields)]
         path = " ".join(fields[:-1])
         hint = "; quote a path that contains spaces or commas" if len(fields) > 2 else ""
         if hint and (self.source.place / path).exists():
