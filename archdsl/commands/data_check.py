@@ -90,7 +90,7 @@ def _sampling(spec: str, options: Options) -> Sampling:
     analysis = analysed(spec, options)
     show_diagnostics(analysis.warnings)
     recipe = analysis.network.recipe
-    return Sampling(clip_of(analysis.network)[1], recipe.interval, recipe.fps, recipe.sampling)
+    return Sampling(clip_of(analysis.network)[1], recipe.interval, recipe.fps, recipe.sampling, recipe.short)
 
 
 def _show_progress(done: int, total: int) -> None:

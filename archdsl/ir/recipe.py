@@ -84,6 +84,11 @@ class Recipe:
         "dense", "segments", default="dense",
         doc="frames `interval` apart, or one frame from each of equal segments of the video (Wang et al. 2016)",
     )  # fmt: skip
+    short = Choice(
+        "skip", "loop", "hold", default="skip",
+        doc="videos shorter than a clip: `skip` those with fewer frames and stretch the others, `loop` them from the "
+        "start, or `hold` the last frame",
+    )  # fmt: skip
     jitter = Numbers(
         (8 / 7, 10 / 7), counts=(2,), low=1.0,
         doc="scale jitter in training: range of a frame's shorter side, in multiples of the crop (256 to 320 for 224)",

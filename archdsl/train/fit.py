@@ -56,7 +56,7 @@ def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any
     """Return the dataset of clips for training, or for testing with `clips` × `crops` views per video."""
     recipe = run.recipe
     _, frames, height, width = run.clip
-    sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling)
+    sampling = Sampling(frames, recipe.interval, recipe.fps, recipe.sampling, recipe.short)
     return Clips(
         samples, sampling, (height, width), training=training, seed=run.engine.seed, jitter=_pair(recipe.jitter),
         area=_pair(recipe.area), flip=recipe.flip, randaugment=_pair(recipe.randaugment), test_scale=recipe.test_scale,

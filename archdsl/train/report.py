@@ -134,13 +134,15 @@ def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[s
 def _predictions(result: Result, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", "class", "found", "probability", "probability_of_class", "start", "end"])
+        columns = ["video", "class", "found", "probability", "probability_of_class", "start", "end"]
+        framed = any(sample.frames is not None for sample in result.samples)
+        writer.writerow([*columns, *["first_frame", "last_frame"] * framed])
         for index, label, shares in zip(result.indices.tolist(), result.labels.tolist(), result.shares, strict=True):
             best = int(shares.argmax())
             sample = result.samples[index]
             end = "" if sample.end is None else f"{sample.end:g}"
             row = [sample.path, result.classes[label], result.classes[best], f"{shares[best]:.6f}"]
-            writer.writerow([*row, f"{shares[label]:.6f}", f"{sample.start:g}", end])
+            writer.writerow([*row, f"{shares[label]:.6f}", f"{sample.start:g}", end, *(sample.frames or ())])
 
 
 def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:

@@ -287,6 +287,42 @@ def test_a_video_that_spans_less_than_a_clip_is_used_as_a_whole() -> None:
         moments.test_times(sampling, 5.0, 1, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("short", "frames", "shown"),
+    [
+        ("loop", 5, [0, 2, 4, 1, 3, 0, 2, 4]),
+        ("hold", 5, [0, 2, 4, 4, 4, 4, 4, 4]),
+        ("loop", 1, [0] * 8),
+        ("hold", 1, [0] * 8),
+        ("loop", 10, [0, 2, 4, 6, 8, 0, 2, 4]),
+        ("hold", 10, [0, 2, 4, 6, 8, 9, 9, 9]),
+        ("loop", 41, [13, 15, 17, 19, 21, 23, 25, 27]),  # long enough: as always
+    ],
+)
+def test_videos_shorter_than_a_clip(short: str, frames: int, shown: list[int]) -> None:
+    sampling = Sampling(frames=8, interval=2, fps=25, short=short)
+    times = moments.test_times(sampling, frames / 25, frames, 0, 1)
+    assert [int(t * 25) for t in times] == shown
+    random_times = training_times(sampling, frames / 25, frames, generator())
+    assert all(0 <= t < frames / 25 for t in random_times)
+    if frames <= 10:
+        assert random_times == times
+    segments = Sampling(frames=8, interval=2, fps=25, rule="segments", short=short)
+    assert [int(t * 25) for t in moments.test_times(segments, 0.16, 4, 0, 1)] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_a_video_of_one_frame_is_a_clip(tmp_path: Path) -> None:
+    path = write(tmp_path / "one.mp4", 1)
+    for short in ("loop", "hold"):
+        sampling = Sampling(4, 5, 25, short=short)
+        for training in (True, False):
+            item = Clips([Sample(str(path), 0)], sampling, (24, 24), training=training, decoder="pyav")[0, 0]
+            assert not item["problems"]
+            assert item["clip"].any()
+        split = Split((Sample(str(path), 0),), (), ("x",), "")
+        assert not check_data(split, sampling, workers=0).short
+
+
 def test_times_by_segments() -> None:
     sampling = Sampling(frames=8, interval=1, fps=30, rule="segments")
     assert moments.test_times(sampling, 4.0, 100, 0, 1) == pytest.approx([0.25 + 0.5 * n for n in range(8)])
@@ -296,9 +332,11 @@ def test_times_by_segments() -> None:
     assert len({times[3] for times in drawn}) == 50
 
 
-@pytest.mark.parametrize("values", [(0, 1, 30, "dense"), (8, 0, 30, "dense"), (8, 1, 30, "sparse")])
+@pytest.mark.parametrize(
+    "values", [(0, 1, 30, "dense"), (8, 0, 30, "dense"), (8, 1, 30, "sparse"), (8, 1, 30, "dense", "x")]
+)
 def test_sampling_that_is_none(values: Any) -> None:
-    with pytest.raises(ValueError, match=r"must be positive|unknown rule"):
+    with pytest.raises(ValueError, match=r"must be positive|unknown rule|unknown choice"):
         Sampling(*values)
 
 

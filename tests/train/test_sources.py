@@ -199,6 +199,23 @@ def test_lists_without_classes_are_for_predictions(tmp_path: Path) -> None:
             read(tmp_path / "test.txt")
 
 
+def test_duplicates_across_splits_are_found_by_content(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/a/1", "train/b/2", "val/a/3")):
+        write(tmp_path / f"{name}.mp4", 8 + number, size=(32, 32))
+    (tmp_path / "val" / "b").mkdir()
+    copied = (tmp_path / "train" / "b" / "2.mp4").read_bytes()
+    (tmp_path / "val" / "b" / "other_name.mp4").write_bytes(copied)
+    (tmp_path / "val" / "b" / "same_size.mp4").write_bytes(copied[:-1] + b"x")
+    published.frames(tmp_path / "train" / "a" / "frames")
+    published.frames(tmp_path / "val" / "a" / "copy")
+    published.frames(tmp_path / "val" / "a" / "longer", 9)
+    report = check_data(read_split(tmp_path), workers=0)
+    pairs = [tuple(str(Path(p).relative_to(tmp_path)) for p in pair) for pair in report.duplicates]
+    assert sorted(pairs) == [("train/a/frames", "val/a/copy"), ("train/b/2.mp4", "val/b/other_name.mp4")]
+    assert "the same content in training and validation: 2" in report.as_text()
+    assert not report.in_both
+
+
 # --- folders of frames ------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ import torch
 
 from archdsl.core.table import aligned
 from archdsl.train.data.dataset import part_of
+from archdsl.train.data.duplicates import duplicates
 from archdsl.train.data.opening import open_sample
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Report:
     split: Split
     findings: tuple[Finding, ...]
     clip_frames: int | None
+    duplicates: tuple[tuple[str, str], ...] = ()  # files for training and for validation with the same content
 
     @property
     def faulty(self) -> list[Finding]:
@@ -76,6 +78,7 @@ class Report:
             "faulty": [{"path": f.sample.path, "split": f.part, "reason": f.problem} for f in self.faulty],
             "short": [{"path": f.sample.path, "split": f.part, "reason": f.problem} for f in self.short],
             "in_both": self.in_both,
+            "duplicates": [{"train": one, "val": other} for one, other in self.duplicates],
         }
 
     def as_text(self) -> str:
@@ -92,9 +95,12 @@ class Report:
             limits = data[name]
             if limits is not None:
                 lines.append(f"{name}: {limits['min']:.4g} to {limits['max']:.4g}, median {limits['median']:.4g}")
+        lines += [f"the same content in training and validation: {len(self.duplicates)}"] * bool(self.duplicates)
+        lines += [f"  {one} = {other}" for one, other in self.duplicates]
         if self.in_both:
             lines += ["", f"in both training and validation: {len(self.in_both)}, such as {self.in_both[0]}"]
-        for title, findings in (("too short for a clip", self.short), ("faulty", self.faulty)):
+        short = "too short for a clip (`--recipe short=loop` or `short=hold` uses them)"
+        for title, findings in ((short, self.short), ("faulty", self.faulty)):
             lines += ["", f"{title}: {len(findings)}"] * bool(findings)
             lines += [f"  {f.sample.path}: {f.problem}" for f in findings]
         good = len(self.findings) - len(self.short) - len(self.faulty)
@@ -126,7 +132,8 @@ def check_data(
         progress: called with the number of videos read and their total.
     """
     samples = [("train", s) for s in split.train] + [("val", s) for s in split.val]
-    look = partial(_look, frames=sampling.frames if sampling is not None else None, full=full)
+    needed = sampling.frames if sampling is not None and sampling.short == "skip" else None
+    look = partial(_look, frames=needed, full=full)
     findings: dict[int, Finding] = {}
 
     def note(number: int, finding: Finding) -> None:
@@ -141,7 +148,7 @@ def check_data(
         if _in_pool(look, samples, left, workers, note):
             _one_by_one(look, samples, [n for n in left if n not in findings][: 4 * workers], note)
     ordered = tuple(findings[n] for n in range(len(samples)))
-    return Report(split, ordered, sampling.frames if sampling is not None else None)
+    return Report(split, ordered, sampling.frames if sampling is not None else None, duplicates(split))
 
 
 def _one_by_one(

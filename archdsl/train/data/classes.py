@@ -104,7 +104,8 @@ def _text_lines(file: Path, text: str) -> tuple[list[Line], str]:
         return [], ""
     header = _header(lines)
     if header is not None:
-        return header, f"{lines[0][0].rpartition(':')[0]}: line 1, {lines[0][1]!r}, is read as a header"
+        columns = len(lines[0][1].replace(";", ",").replace("\t", ",").split(","))  # a single word could be a class
+        return header, f"{file}: line 1, {lines[0][1]!r}, is read as a header" * (columns == 1)
     for note, body in (("", lines), (f"{file}: line 1, {lines[0][1]!r}, is read as a header", lines[1:])):
         pairs = _pairs(body) if len(body) > 1 else None
         if pairs is not None:

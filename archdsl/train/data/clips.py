@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RULES = ("dense", "segments")
+SHORT = ("skip", "loop", "hold")
 ASPECTS = (3 / 4, 4 / 3)  # aspect ratios of a random crop by area (Szegedy et al. 2015)
 TRIES = 10  # random draws of such a crop, as in torchvision
 
@@ -28,16 +29,23 @@ class Sampling:
 
     `dense`: frames `interval / fps` seconds apart, as in `temporal_sampling` of PySlowFast; `segments`: one frame from
     each of equal segments of the video, as in TSN (Wang et al. 2016) and in models for Something-Something.
+
+    Of videos that are shorter than a clip, `skip` rejects those with fewer frames and stretches the others; `loop` goes
+    on with their first frame, `hold` repeats the last one. With `segments`, both repeat each frame.
     """
 
     frames: int
     interval: float  # frames, at `fps`, from one frame of a clip to the next
     fps: float
     rule: str = "dense"
+    short: str = "skip"  # what becomes of a video that is shorter than a clip
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             message = f"unknown rule {self.rule!r}; expected {' or '.join(RULES)}"
+            raise ValueError(message)
+        if self.short not in SHORT:
+            message = f"unknown choice {self.short!r} for short videos; expected {', '.join(SHORT)}"
             raise ValueError(message)
         if self.frames < 1 or not (0 < self.interval < math.inf and 0 < self.fps < math.inf):
             message = f"frames, interval and fps must be positive: {self}"
@@ -90,7 +98,7 @@ def _draws(count: int, generator: torch.Generator) -> list[float]:
 
 
 def _check_length(sampling: Sampling, frame_count: int) -> None:
-    if frame_count < sampling.frames:
+    if frame_count < sampling.frames and sampling.short == "skip":
         frames = "1 frame" if frame_count == 1 else f"{frame_count} frames"
         raise VideoError(f"has {frames}, a clip needs {sampling.frames}")
 
@@ -103,10 +111,20 @@ def _dense(sampling: Sampling, duration: float, frame_count: int, share: float) 
     shown = duration / frame_count
     step = sampling.interval / sampling.fps
     free = duration - shown - (sampling.frames - 1) * step
-    if free < 0:  # the video is shorter than the clip: use all of it
+    if free < 0:
+        return _short(sampling, duration, shown, step)
+    return [share * free + shown / 2 + i * step for i in range(sampling.frames)]
+
+
+def _short(sampling: Sampling, duration: float, shown: float, step: float) -> list[float]:
+    """Return the times of a clip that is longer than its video, whose frames are shown for `shown` seconds each."""
+    if sampling.short == "skip":  # the video has enough frames: use all of it
         step = duration / sampling.frames
         return [(i + 0.5) * step for i in range(sampling.frames)]
-    return [share * free + shown / 2 + i * step for i in range(sampling.frames)]
+    times = [shown / 2 + i * step for i in range(sampling.frames)]
+    if sampling.short == "loop":
+        return [time % duration for time in times]
+    return [min(time, duration - shown / 2) for time in times]
 
 
 # --- crops -----------------------------------------------------------------------------------------------------------
