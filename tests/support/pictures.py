@@ -9,4 +9,5 @@ import re
 def text_of(label: str) -> str:
     """Text of a label as a reader sees it: lines joined by a bar."""
     lines = re.sub(r"<br/>|</td>", "|", label)
-    return html.unescape(re.sub(r"<[^>]*>", "", lines)).replace("\\\\", "\\").replace("\u00a0", " ").strip("| ")
+    text = html.unescape(re.sub(r"<[^>]*>", "", lines)).replace("\\\\", "\\")
+    return text.replace("\u200a", "").replace("\u00a0", " ").strip("| ")

@@ -79,7 +79,9 @@ class Labels:
         return figures(Cost(cost.params * count, cost.macs * count)) if self.look.costs else ""
 
     def _figures(self, text: str) -> list[Line]:
-        return [(Span(text, self.look.small, colour=SOFT),)] if text else []
+        """Return the line of a cost; hair spaces of the size of names keep it clear of the underscores above it."""
+        blank = Span("\u200a", self.look.type_size)
+        return [(blank, Span(text, self.look.small, colour=SOFT), blank)] if text else []
 
     def _word(self, mark: str) -> Line:
         return mark_span(mark, self.look.small) if mark else ()
