@@ -18,6 +18,7 @@ from archdsl.layers import vocabulary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archdsl.core.diagnostics import SpecError
     from archdsl.elaborate.expansion import Expansion
     from archdsl.elaborate.replaced import Replacements
     from archdsl.elaborate.scope import Scope
@@ -102,20 +103,22 @@ class StageExpander:
         if flow is not None:
             self.paths[""] = flow
         elif self.expansion.inputs:
-            label = f"{len(self.expansion.inputs)} inputs and no path"
-            raise self.reporter.fatal("E0602", statement.label.span, label, hint=self._several_inputs())
+            raise self._several_inputs(statement)
         else:
             raise self.expansion.no_input(statement)
 
-    def _several_inputs(self) -> str:
-        """Return what to write for inputs without paths."""
+    def _several_inputs(self, statement: ast.Stage) -> SpecError:
+        """Report inputs without paths, at the input that a variant adds to those of its base, if it does."""
         names = list(self.expansion.inputs)
         new = [name for name in names if name in self.program.added]
         if new and len(new) < len(names):
             base = next(name for name in names if name not in new)
-            return f"the base's input is `{base}`: `input {base}: video[…]` takes its place, `{new[0]}` is a second one"
+            label = f"`{new[0]}` is a second input, and the base has no paths"
+            hint = f"`input {base}: video[…]` replaces the base's input; two inputs need a path each"
+            return self.reporter.fatal("E0602", self.program.added[new[0]], label, hint=hint)
         paths = ", ".join(f"`path {name}_path = {name}`" for name in names)
-        return f"each input begins a path: {paths}; a line of a stage then begins with its path, `{names[0]}_path: …`"
+        hint = f"each input begins a path: {paths}; a line of a stage then begins with its path, `{names[0]}_path: …`"
+        return self.reporter.fatal("E0602", statement.label.span, f"{len(names)} inputs and no path", hint=hint)
 
     def _stage_body(self, body: Sequence[ast.Statement], scope: Scope, parts: _StageParts) -> None:
         for statement in body:

@@ -45,8 +45,12 @@ def report_unread_inputs(
     """
     for name, number in inputs.items():
         if number not in live:
-            span = added.get(name) or graph.nodes[number]["node"].span
+            node: Node = graph.nodes[number]["node"]
+            span = added.get(name) or node.span
             hint = "let a path, a line or the head read it, or delete it"
+            alike = [n for n, i in inputs.items() if graph.nodes[i]["node"].layer.kind == node.layer.kind]
+            if name in added and (replaced := next((n for n in alike if n not in added), None)):
+                hint = f"let a path, a line or the head read it; to replace the base's input, name it `{replaced}`"
             reporter.report(_code(name, added), span, f"nothing reads the input `{name}`", hint=hint)
 
 
