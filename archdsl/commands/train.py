@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.commands import values
@@ -12,12 +12,12 @@ from archdsl.commands.options import SPEC, spec_arguments
 from archdsl.commands.running import check_packages, is_first, write_report
 from archdsl.commands.training_options import TrainOptions as Options
 from archdsl.commands.training_options import data_arguments, engine_arguments
-from archdsl.files import DataError, UsageError
+from archdsl.files import UsageError
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
-from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from archdsl.commands.parser import Parser
     from archdsl.train.data.listing import Split
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("train slowfast_r50 --data videos/ --epochs 30 --lr 0.05 --gpus 8", "Train on 8 GPUs."),
-    ("train --resume runs/slowfast_r50-1", "Resume a run from its last checkpoint."),
+    ("train --resume runs/slowfast_r50-1 --epochs 60", "Resume a run from its last checkpoint, to more epochs."),
 )
 
 
@@ -41,7 +41,9 @@ def arguments(parser: Parser) -> None:
     output.add_argument(
         "-o", "--output", metavar="RUN", help="New folder to write (default: runs/NAME-1, runs/NAME-2 and so on)."
     )
-    output.add_argument("--resume", metavar="RUN", help="Resume a run from its last checkpoint.")
+    output.add_argument(
+        "--resume", metavar="RUN", help="Resume a run from its last checkpoint; other options change its settings.",
+    )  # fmt: skip
     output.add_argument(
         "--save-every", type=values.count, metavar="STEPS",
         help="Number of steps between checkpoints (default: one checkpoint per epoch).",
@@ -57,11 +59,11 @@ def _video_arguments(parser: Parser) -> None:
     )  # fmt: skip
     data_arguments(group)
     group.add_argument(
-        "--val-share", type=float, default=0.2, metavar="SHARE",
+        "--val-share", type=float, metavar="SHARE",
         help="Share of the videos to set aside for validation, without --val (default: 0.2).",
     )  # fmt: skip
     group.add_argument(
-        "--videos", type=values.count, default=80, metavar="N",
+        "--videos", type=values.count, metavar="N",
         help="Number of videos per class with `--data synthetic` (default: 80).",
     )  # fmt: skip
 
@@ -77,18 +79,18 @@ def _optimisation_arguments(parser: Parser) -> None:
         "--accumulate", type=values.count, metavar="N",
         help="Number of gradient accumulation steps (default: 1).",
     )  # fmt: skip
-    group.add_argument("--seed", type=values.natural, default=0, metavar="N", help="Seed of the run (default: 0).")
+    group.add_argument("--seed", type=values.natural, metavar="N", help="Seed of the run (default: 0).")
     group.add_argument(
         "--dropout", type=values.probability, metavar="P", help="Dropout probability (default: that of the spec)."
     )
-    group.add_argument("--freeze", action="store_true", help="Train only the head.")
+    group.add_argument("--freeze", action="store_true", default=None, help="Train only the head.")
 
 
 def _weight_arguments(parser: Parser) -> None:
     group = parser.group("initial weights")
     group.add_argument("--weights", metavar="FILE", help="Checkpoint to start from.")
     group.add_argument(
-        "--from", dest="weights_from", default=OWN, metavar="SOURCE",
+        "--from", dest="weights_from", metavar="SOURCE",
         help="Code base whose tensor names the checkpoint has (default: archdsl).",
     )  # fmt: skip
     group.add_argument(
@@ -118,11 +120,11 @@ def run(options: Options) -> int:
     """Train, from the start or from a checkpoint, and write a report."""
     check_packages()
     if options.resume is not None:
-        _check_alone(options)
-        return _resume(Path(options.resume))
+        return _resume(expanded(options))
     from archdsl.commands.train_start import begin, check_new, claim
     from archdsl.train.checkpoints import save_weights
     from archdsl.train.fit import check
+    from archdsl.train.inventory import record
 
     start = begin(expanded(options))
     check(start.run, start.split)
@@ -131,6 +133,7 @@ def run(options: Options) -> int:
         if is_first():
             check_new(folder)
             run.save(folder)
+            record(start.split, folder)
             if start.weights is not None and run.weights is not None:
                 save_weights(start.weights, folder / run.weights)
             print(f"{run.name} → {folder}\n{start.split.note}", flush=True)
@@ -166,31 +169,19 @@ def expanded(options: Options) -> Options:
     return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device)
 
 
-def _check_alone(options: Options) -> None:
-    """Raise UsageError if --resume is combined with options of a new run."""
-    names = {"spec": "spec", "settings": "--set", "weights_from": "--from"}
-    changed = [f.name for f in fields(options) if f.name != "resume" and getattr(options, f.name) != f.default]
-    if changed:
-        given = " and ".join(names.get(name, f"--{name.replace('_', '-')}") for name in changed)
-        raise UsageError(f"train: --resume uses the settings of the run; omit {given}")
+def _resume(options: Options) -> int:
+    from archdsl.commands.train_resume import resumed
+    from archdsl.train.fit import PARENT
+    from archdsl.train.inventory import record
 
-
-def _resume(folder: Path) -> int:
-    from archdsl.train.fit import check, split_of
-    from archdsl.train.run import LAST, load_run
-
-    run = load_run(folder)
-    split = split_of(run.data, run.engine.seed)
-    check(run, split)
-    if split.classes != run.classes:
-        raise DataError(f"{run.data.data}: its classes are no longer those of {folder / 'classes.txt'}")
-    if is_first():
-        there = (folder / LAST).exists()
-        print(
-            f"{folder}: resuming from {LAST}" if there else f"{folder}: has no checkpoint; starting again", flush=True
-        )
-    with _locked(folder):
-        return _train(run, folder, split, resume=True)
+    start = resumed(options)
+    os.environ[PARENT] = str(start.folder)
+    with _locked(start.folder):
+        if is_first():
+            start.run.save(start.folder)
+            record(start.split, start.folder)
+            print(start.note, flush=True)
+        return _train(start.run, start.folder, start.split, resume=True)
 
 
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:

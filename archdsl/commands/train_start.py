@@ -19,6 +19,7 @@ from archdsl.train.engine import Engine
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.run import CONFIG, Data, clip_of, describe
 from archdsl.train.weights import Checkpoint, starting_weights
+from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import TrainOptions as Options
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from archdsl.train.weights import Tensors
 
 SYNTHETIC = "synthetic"
+VIDEOS = 80  # of each class of the synthetic data set
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +71,9 @@ def begin(options: Options) -> Start:
     show_diagnostics(analysis.warnings)
     weights = _weights(options, analysis)
     run = describe(
-        analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), frozen=options.freeze,
-        indices=split.indices,
-        dropout=options.dropout, weights="start.safetensors" if weights is not None else None,
+        analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), indices=split.indices,
+        frozen=bool(options.freeze), dropout=options.dropout,
+        weights="start.safetensors" if weights is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:
         run = replace(run, recipe=_synthetic_recipe(run.recipe, options))
@@ -132,7 +134,8 @@ def claim(folder: Path, *, named: bool) -> Path:
 def _data(options: Options) -> Data:
     paths = (options.data, options.val, options.root, options.classes)
     data, val, root, classes = (None if p is None else str(Path(p).resolve()) for p in paths)
-    return Data(data or "", val, root, classes, options.val_share, options.label, options.fold, options.group)
+    share = Data.val_share if options.val_share is None else options.val_share
+    return Data(data or "", val, root, classes, share, options.label, options.fold, options.group)
 
 
 def _synthetic(options: Options, folder: Path) -> Data:
@@ -140,10 +143,11 @@ def _synthetic(options: Options, folder: Path) -> Data:
     assert options.clip is not None
     frames = max(synthetic.FRAMES, options.clip[1])
     longer = f"-{frames}" if frames > synthetic.FRAMES else ""
-    videos = folder.parent / f"synthetic-{options.videos}-{options.seed}{longer}"
+    count, seed = options.videos or VIDEOS, options.seed or 0
+    videos = folder.parent / f"synthetic-{count}-{seed}{longer}"
     if not videos.exists():
-        print(f"making {options.videos} videos of each class in {videos}", flush=True)
-    synthetic.make(videos, options.videos, options.seed, frames)
+        print(f"making {count} videos of each class in {videos}", flush=True)
+    synthetic.make(videos, count, seed, frames)
     return Data(str(videos.resolve()))
 
 
@@ -178,5 +182,5 @@ def _weights(options: Options, analysis: Analysis) -> Tensors | None:
     """Return the initial weights that --weights gives, by the tensor names of archdsl; None without."""
     if options.weights is None:
         return None
-    checkpoint = Checkpoint(options.weights, options.weights_from, options.weights_spec)
+    checkpoint = Checkpoint(options.weights, options.weights_from or OWN, options.weights_spec)
     return starting_weights(Architecture(analysis), checkpoint, options.spec or "")

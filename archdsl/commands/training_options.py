@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from archdsl.commands import values
 from archdsl.commands.options import SpecOptions
 from archdsl.train.engine import DECODERS, DEVICES, PRECISIONS
-from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -104,21 +103,21 @@ def view_arguments(parser: Parser) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(SpecOptions, DataOptions, EngineOptions):
-    """Options of `archdsl train`; what is None is as `Engine` or the recipe has it."""
+    """Options of `archdsl train`; None for the setting of the run, or the default."""
 
     spec: str | None = None
     data: str | None = None
-    val_share: float = 0.2
-    videos: int = 80
+    val_share: float | None = None
+    videos: int | None = None
     epochs: int | None = None
     lr: str | None = None
     batch: int | None = None
     accumulate: int | None = None
-    seed: int = 0
+    seed: int | None = None
     dropout: float | None = None
-    freeze: bool = False
+    freeze: bool | None = None
     weights: str | None = None
-    weights_from: str = OWN
+    weights_from: str | None = None
     weights_spec: str | None = None
     gpus: int | None = None
     strategy: str | None = None

@@ -20,7 +20,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 
 from archdsl.files import DataError, EnvironmentFault, UsageError
 from archdsl.train.averages import Average
-from archdsl.train.checkpoints import WholeFiles, position_of
+from archdsl.train.checkpoints import WholeFiles
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
 from archdsl.train.data.listing import Sample, Split, read_split
@@ -95,8 +95,6 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
         journal = Journal(folder)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
         last = folder / LAST if resume and (folder / LAST).exists() else None
-        if last is not None:
-            position_of(last, task.model)
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
 
 

@@ -35,15 +35,32 @@ class Keep(Checkpoint):
 
     def __init__(self, folder: Path, every: int, loader: TrainLoader) -> None:
         self.folder, self.every, self.loader = folder, every, loader
+        self.anchor: tuple[float, int] = (0.0, 0)  # see `Task`
         self.validates = False  # a checkpoint that is written now is one of a validation
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position of the loader."""
-        return self.loader.state_dict()
+        """Return the position of the loader, and of the schedule."""
+        return {**self.loader.state(), "anchor": list(self.anchor)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set the position of the loader."""
-        self.loader.load_state_dict(state_dict)
+        self.loader.set_position(state_dict)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Convert the position in an epoch to batches of this loader, whose number changes with settings and videos."""
+        del trainer
+        saved = checkpoint["callbacks"][self.state_key]
+        saved = {"length": len(self.loader.order), "accumulate": self.loader.engine.accumulate, **saved}
+        state, same = self.loader.restored(saved)
+        checkpoint["callbacks"][self.state_key] = state
+        current = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+        for name in ("ready", "started", "processed", "completed"):
+            current[name] += state["done"] - saved["done"]
+        self.anchor = tuple(saved.get("anchor", (0.0, 0)))
+        steps = saved["length"] / saved["accumulate"], state["length"] / state["accumulate"]
+        if not same or steps[0] != steps[1]:
+            self.anchor = state["epoch"] + state["done"] / state["length"], checkpoint["global_step"]
+        cast("Task", pl_module).anchor = self.anchor
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Handle signals at the end of steps; Lightning has installed a handler of its own before."""

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from archdsl.train.data.dataset import Clips, Key, collate, seed_of
+from archdsl.train.inventory import digest
 from archdsl.train.stopping import outlive_signals
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class TrainLoader(DataLoader[Any]):
     def __init__(
         self, clips: Clips, engine: Engine, rank: int, repeats: int = 1, weights: torch.Tensor | None = None
     ) -> None:
+        self.clips, self.engine = clips, engine
         self.order = Order(len(clips), engine, rank, repeats, weights)
         super().__init__(clips, batch_sampler=self.order, **workers_of(engine))
 
@@ -69,11 +71,26 @@ class TrainLoader(DataLoader[Any]):
             self.order.done += 1
             yield batch
 
-    def state_dict(self) -> dict[str, int]:
-        """Return the position: epoch and number of batches."""
-        return {"epoch": self.order.epoch, "done": self.order.done}
+    def state(self) -> dict[str, Any]:
+        """Return the position of training, and what decides the clips of a step.
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+        The name is not that of Lightning's protocol, which restores the position of a loader without conversion.
+        """
+        order = self.order
+        return {
+            "epoch": order.epoch, "done": order.done, "length": len(order), "accumulate": self.engine.accumulate,
+            "clips": [digest(self.clips.samples), self.engine.batch, order.repeats, order.weights is not None],
+        }  # fmt: skip
+
+    def restored(self, state: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Return a saved state in batches of this loader, and False if its epoch has to begin again."""
+        own = self.state()
+        ends, same = state["done"] == state["length"], state.get("clips", own["clips"]) == own["clips"]
+        parts = state["done"] // state["accumulate"] * self.engine.accumulate
+        done = own["length"] if ends else parts if same else 0
+        return {**own, "epoch": state["epoch"], "done": done}, same
+
+    def set_position(self, state: dict[str, Any]) -> None:
         """Set the position."""
         self.order.epoch, self.order.done = state["epoch"], state["done"]
 

@@ -36,16 +36,44 @@ def optimiser(model: nn.Module, recipe: Recipe, blocks: Sequence[str], batch: in
     return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov)
 
 
+class Schedule(torch.optim.lr_scheduler.LambdaLR):
+    """Learning-rate schedule, of whose saved state only the number of steps counts: groups and rates can change."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Set the number of steps."""
+        self.last_epoch, self._step_count = state_dict["last_epoch"], state_dict["_step_count"]
+
+
+def with_own_settings(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *, sharded: bool) -> dict[str, Any]:
+    """Return a saved state with this optimizer's groups and hyperparameters; a hook of `load_state_dict`.
+
+    Args:
+        optimizer: the optimizer that loads the state.
+        saved: the state, with the names of parameters in each group.
+        sharded: FSDP has assigned the state to the parameters already.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    number = {name: i for group in own for name, i in zip(group["names"], group["params"], strict=True)}
+    moved: dict[Any, Any] = {}
+    for group in saved["param_groups"]:
+        if not sharded and "names" in group:
+            moved |= {i: number[n] for n, i in zip(group["names"], group["params"], strict=True) if n in number}
+    return {**saved, "state": {moved.get(i, i): state for i, state in saved["state"].items()}, "param_groups": own}
+
+
 def groups_of(model: nn.Module, recipe: Recipe, blocks: Sequence[str]) -> list[dict[str, Any]]:
-    """Return groups of trainable parameters with equal weight decay and learning-rate factor (`scale`)."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """Return groups of trainable parameters with equal weight decay and learning-rate factor (`scale`), and `names`."""
+    groups: dict[tuple[float, float], dict[str, nn.Parameter]] = {}
     for owner, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
                 decay = recipe.weight_decay if _decays(module, name, parameter, recipe) else 0.0
                 key = decay, rate_scale(f"{owner}.{name}", recipe, blocks)
-                groups.setdefault(key, []).append(parameter)
-    return [{"params": group, "weight_decay": decay, "scale": scale} for (decay, scale), group in groups.items()]
+                groups.setdefault(key, {})[f"{owner}.{name}"] = parameter
+    return [
+        {"params": list(group.values()), "names": list(group), "weight_decay": decay, "scale": scale}
+        for (decay, scale), group in groups.items()
+    ]
 
 
 def _decays(module: nn.Module, name: str, parameter: nn.Parameter, recipe: Recipe) -> bool:

@@ -5,6 +5,7 @@
     classes.txt           the names of the classes, one per line, in the order of the logits
     steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
     skipped.csv           videos that could not be used, with the reason
+    videos.csv            the videos, to notice changes when the run resumes
     checkpoints/last.ckpt the checkpoint to resume from
     weights.safetensors   weights of the last epoch, for `load_state_dict` of the module
     best.safetensors      weights of the epoch with the best validation accuracy
@@ -74,6 +75,7 @@ class Run:
     frozen: bool = False  # train the head only
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     dropout: float | None = None  # overrides the dropout rates of the spec
+    changes: tuple[dict[str, Any], ...] = ()  # of settings and videos when the run was resumed, with time and step
     source: str = field(default="", repr=False)  # source code of the module
 
     def model(self) -> torch.nn.Module:
@@ -118,7 +120,7 @@ def load_run(folder: Path) -> Run:
     try:
         data["recipe"] = Recipe().replace(**data["recipe"])
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
-        for name in ("clip", "blocks", "classes", "indices"):
+        for name in ("clip", "blocks", "classes", "indices", "changes"):
             data[name] = tuple(data.get(name, ()))
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from archdsl.train.data.dataset import seed_of
 from archdsl.train.mix import loss_of, mixed
-from archdsl.train.optim import HEAD, factor, optimiser
+from archdsl.train.optim import HEAD, Schedule, factor, optimiser, with_own_settings
 from archdsl.train.run import TrainingError
 from archdsl.train.stopping import Signals
 
@@ -58,6 +59,10 @@ class Task(LightningModule):
         self.seen: list[tuple[int, int, torch.Tensor]] = []  # index, label and probabilities of tested videos
         self.problems: dict[str, str] = {}  # skipped videos: path -> reason
         self.configured = False
+        self.anchor: tuple[float, int] = (
+            0.0,
+            0,
+        )  # an epoch, with fraction, and its step, from which the schedule counts steps
         self.signals = Signals()  # those that end the run
         self.stops = False  # a process of the run has received a signal, at the end of the last step
         if run.frozen:
@@ -153,12 +158,17 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer, and a schedule that is updated each step."""
+        sharded = self.run.engine.strategy == "fsdp" and self.run.engine.world > 1
         optimizer = optimiser(self.model, self.recipe, self.run.blocks, self.run.engine.batch)
-        steps_per_epoch = self.steps / self.run.engine.accumulate
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: factor(self.recipe, step / steps_per_epoch, self.recipe.epochs)
-        )
+        optimizer.register_load_state_dict_pre_hook(partial(with_own_settings, sharded=sharded))
+        schedule = Schedule(optimizer, self.rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate_factor(self, step: int) -> float:
+        """Return the factor of the learning rate after some steps."""
+        epoch, since = self.anchor
+        steps_per_epoch = self.steps / self.run.engine.accumulate
+        return factor(self.recipe, epoch + max(step - since, 0) / steps_per_epoch, self.recipe.epochs)
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Measure the gradient norm, and clip it to `clip_gradient` of the recipe, if set."""
@@ -168,8 +178,13 @@ class Task(LightningModule):
         self.norm = float(getattr(norm, "full_tensor", lambda: norm)())
 
     def on_train_start(self) -> None:
-        """Set the modes of modules, also where a run resumes within an epoch."""
+        """Set the modes of modules, and the rates of the recipe, also where a run resumes within an epoch."""
         self.on_train_epoch_start()
+        schedule: Any = self.lr_schedulers()
+        groups = schedule.optimizer.param_groups
+        schedule.base_lrs = [group["initial_lr"] for group in groups]
+        for group in groups:
+            group["lr"] = group["initial_lr"] * self.rate_factor(schedule.last_epoch)
 
     def on_train_epoch_start(self) -> None:
         """Keep frozen parts in evaluation mode: fixed batch-norm statistics, no dropout."""

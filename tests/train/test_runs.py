@@ -18,7 +18,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("av")
 
 import torch
-from training import ONE_VIEW, PLAIN, TINY, column, losses, train
+from training import ONE_VIEW, PLAIN, TINY, column, losses, settings, train
 
 from archdsl.cli import main
 
@@ -237,3 +237,107 @@ def test_a_run_is_locked_while_it_runs(finished: Path, spec: Path, videos: Path,
         shutil.copy(finished / "run.json", run)
         holder.kill()
     assert train("--resume", run) == 0
+
+
+# --- resuming with other settings, and after changes of videos -------------------------------------------------------
+
+CONSTANT = [*PLAIN, *ONE_VIEW, "--recipe", "schedule=constant"]
+
+
+def interrupted(step: int, *arguments: str | Path) -> None:
+    """Train until SIGTERM arrives in a step."""
+    with pytest.MonkeyPatch.context() as patch:
+        send_signal(patch, signal.SIGTERM, step, "training_step")
+        assert train(*arguments) == 143
+
+
+def test_a_run_goes_on_to_more_epochs(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    """Without a schedule, to the last digit as if the number had been so from the beginning."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert train(spec, "--data", videos, "-o", whole, *CONSTANT, "--epochs", "2") == 0
+    assert train(spec, "--data", videos, "-o", run, *CONSTANT, "--epochs", "1") == 0
+    assert train("--resume", run, "--recipe", "epochs=2") == 0
+    assert losses(run) == losses(whole)
+    (change,) = settings(run)["changes"]
+    assert change["settings"] == {"recipe.epochs": [1, 2]}
+    assert change["step"] == 3
+    assert "recipe.epochs: 1 → 2" in capsys.readouterr().out
+    assert train("--resume", run) == 0
+    assert "all 2 epochs are complete" in capsys.readouterr().out
+    assert train("--resume", run, "--epochs", "1") == 2
+    assert "2 epochs are complete" in capsys.readouterr().err
+
+
+def test_each_setting_that_is_named_takes_effect(spec: Path, videos: Path, tmp_path: Path) -> None:
+    """The batch changes in the middle of an epoch, which begins again."""
+    run = tmp_path / "run"
+    interrupted(4, spec, "--data", videos, "-o", run, *CONSTANT, "--epochs", "3")
+    more = "--batch 12 --lr 0.25 --recipe weight_decay=0 --accumulate 2 --workers 1 --precision bf16 --save-every 2"
+    assert train("--resume", run, *more.split(), "--dropout", "0", "--seed", "0") == 0
+    assert column(run, "epoch") == ["1", "1", "1", "2", "2", "2", "2", "3", "3"]  # 24 clips: 3 × 8, 2 × 8, 2 × 12 twice
+    assert column(run, "epoch", "epochs.csv") == ["1", "2", "3"]
+    rates = [float(rate) for rate in column(run, "lr")]
+    assert rates == pytest.approx([0.05 * 8 / 64] * 5 + [0.25 * 12 / 64] * 4)
+    engine = settings(run)["engine"]
+    assert (engine["batch"], engine["accumulate"], engine["workers"], engine["precision"]) == (12, 2, 1, "bf16")
+    groups = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0]  # two groups before
+
+
+def test_parts_of_a_batch_change_within_an_epoch(spec: Path, videos: Path, tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    options = [*SHORT, "--epochs", "2"]
+    assert train(spec, "--data", videos, "-o", whole, *options) == 0
+    interrupted(4, spec, "--data", videos, "-o", run, *options)
+    assert train("--resume", run, "--accumulate", "2") == 0
+    assert [float(x) for x in losses(run)] == pytest.approx([float(x) for x in losses(whole)], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--set", "classes=3", "--clip", "3x4x16x16"], "--set, --clip"),
+        (["--seed", "1"], "--seed"),
+        (["--val-share", "0.5"], "--val-share"),
+        (["--freeze"], "--freeze"),
+        (["--strategy", "fsdp"], "--strategy"),
+        (["tiny"], "SPEC"),
+        (["--recipe", "optimizer=adamw"], "optimizer"),
+        (["--weights", "other.pth", "-o", "elsewhere"], "--weights, -o"),
+    ],
+    ids=str,
+)
+def test_what_cannot_change_is_refused_by_name(options: list[str], told: str, finished: Path, capsys: Any) -> None:
+    assert train("--resume", finished, *options) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "cannot change" in said
+
+
+def test_videos_at_another_place(spec: Path, videos: Path, undisturbed: list[str], tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(videos, tmp_path / "here")
+    interrupted(4, spec, "--data", tmp_path / "here", "-o", run, *LONG)
+    (tmp_path / "here").rename(tmp_path / "there")
+    capsys.readouterr()
+    assert train("--resume", run, "--data", tmp_path / "there") == 0
+    assert losses(run) == undisturbed
+    assert "videos changed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("step", [4, 5])
+def test_videos_are_removed_and_added(step: int, spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
+    """An epoch that has begun begins again with the videos of now; every epoch has its steps."""
+    run, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(videos, data)
+    interrupted(step, spec, "--data", data, "-o", run, *LONG)
+    for number in range(8):
+        (data / f"train/left/{number:03}.mp4").unlink()
+    shutil.copy(data / "train/right/000.mp4", data / "train/right/100.mp4")
+    capsys.readouterr()
+    assert train("--resume", run) == 0
+    assert "videos changed: 8 removed, 1 added" in capsys.readouterr().out
+    again = [] if step == 5 else ["2", "2"]  # 17 videos: two steps; the signal arrives in the last step of an epoch
+    assert column(run, "epoch") == ["1"] * 3 + ["2"] * (step - 2) + again + ["3", "3"]
+    assert column(run, "epoch", "epochs.csv") == ["1", "2", "3"]
+    assert settings(run)["changes"][0]["videos"]["removed"] == 8

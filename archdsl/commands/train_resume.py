@@ -1,0 +1,153 @@
+"""Resuming of a training run, with the settings that the command line changes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from archdsl.commands.common import settings
+from archdsl.core.source import Source
+from archdsl.files import DataError, FileLibrary, UsageError
+from archdsl.pipeline import analyse
+from archdsl.train.checkpoints import Position, position_of
+from archdsl.train.engine import Engine
+from archdsl.train.fit import check, split_of
+from archdsl.train.inventory import changes
+from archdsl.train.run import LAST, load_run
+
+if TYPE_CHECKING:
+    from archdsl.commands.training_options import TrainOptions as Options
+    from archdsl.ir.recipe import Recipe
+    from archdsl.train.data.listing import Split
+    from archdsl.train.run import Data, Run
+
+# Options that cannot change: those of the network, its initial weights and the split.
+FIXED = {
+    "spec": "SPEC", "settings": "--set", "clip": "--clip", "like": "--like", "videos": "--videos",
+    "weights": "--weights", "weights_from": "--from", "weights_spec": "--weights-spec", "output": "-o",
+}  # fmt: skip
+PLACES = ("data", "val", "root", "classes")
+
+
+@dataclass(frozen=True, eq=False)
+class Resumed:
+    """A run that goes on."""
+
+    run: Run
+    folder: Path
+    split: Split
+    note: str  # lines for the user
+
+
+def resumed(options: Options) -> Resumed:
+    """Return the run of --resume, with the settings that other options name.
+
+    Raises:
+        SpecError: if a value of the recipe is invalid.
+        UsageError: if there is no such run, or a setting cannot change.
+        DataError: if the videos cannot be used, or have other classes.
+        TrainingError: if the checkpoint is damaged.
+    """
+    folder = Path(options.resume or "")
+    old = load_run(folder)
+    _refuse_fixed(options, old)
+    run = _updated(options, old)
+    split = split_of(run.data, run.engine.seed)
+    check(run, split)
+    if split.classes != run.classes:
+        known = f"its classes are not those of {folder / 'classes.txt'}, which the network has"
+        raise DataError(f"{run.data.data}: {known}; begin another run with --weights {folder / 'weights.safetensors'}")
+    last = folder / LAST
+    position = position_of(last, run.model()) if last.exists() else Position(0, 0)
+    _check_epochs(options, run, position)
+    settings, videos = difference(old, run), changes(split, folder)
+    if settings or videos:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        change = {"time": now, "step": position.step, "settings": settings, "videos": videos}
+        run = replace(run, changes=(*run.changes, change))
+    at = f"after epoch {position.epochs}, step {position.step}"
+    lines = [f"{folder}: resuming {at}" if last.exists() else f"{folder}: has no checkpoint; starting again"]
+    lines += [f"{name}: {before} → {after}" for name, (before, after) in settings.items()]
+    lines += _video_lines(videos)
+    if position.epochs >= run.recipe.epochs:
+        lines.append(f"all {run.recipe.epochs} epochs are complete: only the test runs; more with --epochs N")
+    return Resumed(run, folder, split, "\n".join([*lines, split.note]))
+
+
+def difference(old: Run, new: Run) -> dict[str, tuple[Any, Any]]:
+    """Return the settings that differ between two runs: old and new value by name, such as `engine.batch`."""
+
+    def values(run: Run) -> dict[str, Any]:
+        parts = {"engine": asdict(run.engine), "data": asdict(run.data), "recipe": run.recipe.as_dict()}
+        found = {f"{part}.{name}": value for part, all_ in parts.items() for name, value in all_.items()}
+        return found | {"dropout": run.dropout}
+
+    before, after = values(old), values(new)
+    return {name: (before[name], value) for name, value in after.items() if value != before[name]}
+
+
+def _refuse_fixed(options: Options, run: Run) -> None:
+    """Raise UsageError for options that cannot change; the value that the run has is accepted."""
+    named = [word for name, word in FIXED.items() if getattr(options, name) not in {None, ()}]
+    values: dict[str, Any] = {
+        "seed": run.engine.seed, "strategy": run.engine.strategy, "freeze": run.frozen,
+        **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
+    }  # fmt: skip
+    for name, value in values.items():
+        if getattr(options, name) not in {None, value}:
+            named.append(f"--{name.replace('_', '-')}")
+    if named:
+        hint = "omit it, or begin another run" if len(named) == 1 else "omit them, or begin another run"
+        raise UsageError(f"train --resume: {', '.join(named)} cannot change in a run; {hint} with --weights")
+
+
+def _updated(options: Options, old: Run) -> Run:
+    given = {f.name: getattr(options, f.name) for f in fields(Engine)}
+    engine = replace(old.engine, **{name: value for name, value in given.items() if value is not None})
+    if engine.strategy == "fsdp" and (engine.world == 1) != (old.engine.world == 1):
+        raise UsageError("train --resume: a run with --strategy fsdp cannot change between one and several processes")
+    dropout = old.dropout if options.dropout is None else options.dropout
+    recipe = _recipe(old.recipe, options.recipe)
+    if recipe.optimizer != old.recipe.optimizer:
+        raise UsageError("train --resume: --recipe optimizer cannot change in a run; begin another run with --weights")
+    return replace(old, engine=engine, data=_places(old.data, options), recipe=recipe, dropout=dropout)
+
+
+def _places(old: Data, options: Options) -> Data:
+    given = {name: getattr(options, name) for name in PLACES}
+    return replace(old, **{name: str(Path(value).resolve()) for name, value in given.items() if value is not None})
+
+
+def _recipe(old: Recipe, texts: tuple[str, ...]) -> Recipe:
+    """Return a recipe with the values of --recipe, checked as those of a spec."""
+    if not texts:
+        return old
+    lines = [f"recipe {name} = {_written(value)}" for name, value in old.as_dict().items()]
+    text = "\n".join(["arch resumed", *lines, "input clip: video[3, 4, 8, 8]", "head: avgpool -> linear(2)"])
+    return analyse(Source("run.json", text), FileLibrary(), recipe=settings(texts, "--recipe")).network.recipe
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return f"[{', '.join(_written(number) for number in cast('list[Any]', value))}]"
+    return str(value)
+
+
+def _check_epochs(options: Options, run: Run, position: Position) -> None:
+    named = any(text.split("=")[0].strip() == "epochs" for text in options.recipe)
+    if named and run.recipe.epochs < position.epochs:
+        raise UsageError(
+            f"train --resume: epochs = {run.recipe.epochs}, but {position.epochs} epochs are complete; name more"
+        )
+
+
+def _video_lines(videos: dict[str, int]) -> list[str]:
+    if not videos:
+        return []
+    line = f"videos changed: {videos['removed']} removed, {videos['added']} added; an epoch that has begun begins again"
+    learned = f"{videos['learned']} videos for validation were trained on before: its accuracy is too high"
+    return [line] + [learned] * bool(videos["learned"])
