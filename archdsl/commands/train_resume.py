@@ -50,9 +50,10 @@ def resumed(options: Options) -> Resumed:
         DataError: if the videos cannot be used, or have other classes.
         TrainingError: if the checkpoint is damaged.
     """
+    _refuse_fixed(options)
     folder = Path(options.resume or "")
     old = load_run(folder)
-    _refuse_fixed(options, old)
+    _refuse_others(options, old)
     run = _updated(options, old)
     split = split_of(run.data, run.engine.seed)
     check(run, split)
@@ -88,19 +89,25 @@ def difference(old: Run, new: Run) -> dict[str, tuple[Any, Any]]:
     return {name: (before[name], value) for name, value in after.items() if value != before[name]}
 
 
-def _refuse_fixed(options: Options, run: Run) -> None:
-    """Raise UsageError for options that cannot change; the value that the run has is accepted."""
-    named = [word for name, word in FIXED.items() if getattr(options, name) not in {None, ()}]
+def _refuse_fixed(options: Options) -> None:
+    """Raise UsageError for options of the network, its initial weights and the folder."""
+    _refuse([word for name, word in FIXED.items() if getattr(options, name) not in {None, ()}])
+
+
+def _refuse_others(options: Options, run: Run) -> None:
+    """Raise UsageError for another seed, strategy or split than those of the run."""
     values: dict[str, Any] = {
         "seed": run.engine.seed, "strategy": run.engine.strategy, "freeze": run.frozen,
         **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
     }  # fmt: skip
-    for name, value in values.items():
-        if getattr(options, name) not in {None, value}:
-            named.append(f"--{name.replace('_', '-')}")
-    if named:
-        hint = "omit it, or begin another run" if len(named) == 1 else "omit them, or begin another run"
-        raise UsageError(f"train --resume: {', '.join(named)} cannot change in a run; {hint} with --weights")
+    changed = [name for name, value in values.items() if getattr(options, name) not in {None, value}]
+    _refuse([f"--{name.replace('_', '-')}" for name in changed])
+
+
+def _refuse(words: list[str]) -> None:
+    if words:
+        hint = f"omit {'it' if len(words) == 1 else 'them'}, or begin another run with --weights"
+        raise UsageError(f"train --resume: {' and '.join(words)} cannot change in a run; {hint}")
 
 
 def _updated(options: Options, old: Run) -> Run:

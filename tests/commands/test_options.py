@@ -128,7 +128,7 @@ def test_a_learning_rate_that_is_none(shell: Shell, rate: str) -> None:
     assert "is not a learning rate" in ran.err
 
 
-def test_resume_refuses_what_would_not_count(shell: Shell) -> None:
+def test_resume_refuses_what_cannot_change(shell: Shell) -> None:
     ran = shell("train", "--resume", "runs/tiny-1", "--lr", "0.1", "--set", "width=8")
     assert ran.code == 2
-    assert "omit --set and --lr" in ran.err
+    assert "--set cannot change in a run; omit it" in ran.err

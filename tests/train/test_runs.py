@@ -296,14 +296,14 @@ def test_parts_of_a_batch_change_within_an_epoch(spec: Path, videos: Path, tmp_p
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--set", "classes=3", "--clip", "3x4x16x16"], "--set, --clip"),
+        (["--set", "classes=3", "--clip", "3x4x16x16"], "--set and --clip"),
         (["--seed", "1"], "--seed"),
         (["--val-share", "0.5"], "--val-share"),
         (["--freeze"], "--freeze"),
         (["--strategy", "fsdp"], "--strategy"),
         (["tiny"], "SPEC"),
         (["--recipe", "optimizer=adamw"], "optimizer"),
-        (["--weights", "other.pth", "-o", "elsewhere"], "--weights, -o"),
+        (["--weights", "other.pth", "-o", "elsewhere"], "--weights and -o"),
     ],
     ids=str,
 )
