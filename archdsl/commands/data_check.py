@@ -69,10 +69,10 @@ def run(options: Options) -> int:
         raise EnvironmentFault(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
     sampling = _sampling(options.spec, options) if options.spec is not None else None
     from archdsl.train.data.check import check_data
-    from archdsl.train.data.listing import loose_videos, read_split
+    from archdsl.train.data.listing import read_split, without_classes
 
     val, root, classes = (None if p is None else Path(p) for p in (options.val, options.root, options.classes))
-    split = loose_videos(Path(options.data)) or read_split(
+    split = without_classes(Path(options.data), root) or read_split(
         Path(options.data), val, root, classes, label=options.label, fold=options.fold, group=options.group
     )
     workers = min(os.cpu_count() or 1, 8) if options.workers is None else options.workers

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands import values
 from archdsl.commands.running import check_packages, is_first, trained_run, views_of
 from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
+from archdsl.files import UsageError, write_atomically
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
+    from archdsl.train.data.listing import Sample
 
+PARTS = ("start", "end", "first_frame", "last_frame")
 EXAMPLES = (
     ("predict dance.mp4", "Classify a video with the run that was trained last."),
     ("predict *.mp4 --run runs/my_model-1 --top 1 --json", "Classify several videos, and print JSON."),
+    ("predict test.csv --root videos/ -o answers.csv", "Classify the videos of a list, and write a table."),
 )
 
 
 def arguments(parser: Parser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video file.")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video, folder or list of videos.")
+    parser.add_argument("--root", metavar="DIR", help="Folder that the paths of lists are relative to.")
     model = parser.group("model")
     model.add_argument("--run", metavar="RUN", help="Folder of `archdsl train` (default: the run trained last).")
     model.add_argument(
         "--top", type=values.count, default=5, metavar="N", help="Number of classes to print (default: 5)."
     )
+    group = parser.group("windows")
+    group.add_argument(
+        "--window", type=values.seconds, metavar="SECONDS", help="Classify windows of this length, e.g. 2s."
+    )
+    group.add_argument(
+        "--every", type=values.seconds, metavar="SECONDS",
+        help="Seconds from the start of one window to that of the next (default: the length of a window).",
+    )  # fmt: skip
     view_arguments(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="CSV file to write, or JSON if its name ends in .json.")
     engine_arguments(parser.group("devices and loading"))
 
 
@@ -37,35 +54,75 @@ class Options(ViewOptions, EngineOptions):
     """Options of `archdsl predict`."""
 
     videos: tuple[str, ...]
+    root: str | None
     run: str | None
     top: int
+    window: float | None
+    every: float | None
+    output: str | None
 
 
 def run(options: Options) -> int:
     """Print the most probable classes of each video; return 1 if a video cannot be read."""
     check_packages()
+    if options.every is not None and options.window is None:
+        raise UsageError("--every: needs the length of the windows, --window")
+    from archdsl.train.data.listing import read_unlabelled
     from archdsl.train.data.videos import VideoError
-    from archdsl.train.predict import predict
+    from archdsl.train.predict import predict, windows
     from archdsl.train.weights import trained
 
     run, folder = trained_run(options.run, options)
+    root = Path(options.root) if options.root is not None else None
+    samples = [sample for video in options.videos for sample in read_unlabelled(Path(video), root)]
+    if options.window is not None:
+        samples = windows(samples, options.window, options.every or options.window, run.recipe.fps)
     model = trained(run, folder, options.weights)
-    answers = predict(run, model, options.videos, folder, views_of(options, run))
+    answers = predict(run, model, samples, folder, views_of(options, run))
     if not is_first():
         return 0  # the first process prints, and returns the exit code
-    failed = False
     data: list[dict[str, Any]] = []
-    for video, answer in zip(options.videos, answers, strict=True):
+    for sample, answer in zip(samples, answers, strict=True):
         if isinstance(answer, VideoError):
-            failed = True
-            print(f"archdsl: {video}: {answer}", file=sys.stderr)
+            print(f"archdsl: {sample.path}: {answer}", file=sys.stderr)
             continue
-        best = answer[: options.top]
-        data.append({"video": video, "classes": [{"class": name, "probability": share} for name, share in best]})
-        if not options.json:
-            print(video)
-            width = max(len(name) for name, _ in best)
-            print("\n".join(f"  {name:{width}}  {share:6.1%}" for name, share in best))
-    if options.json:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
-    return int(failed)
+        best = [{"class": name, "probability": share} for name, share in answer[: options.top]]
+        data.append({"video": sample.path, **_part(sample), "classes": best})
+    _show(data, options)
+    return int(len(data) < len(samples))
+
+
+def _part(sample: Sample) -> dict[str, Any]:
+    """Return the part of a video as JSON data: seconds, or numbers of frames; empty for a whole video."""
+    part: dict[str, Any] = {"start": sample.start, "end": sample.end} if sample.start or sample.end is not None else {}
+    return part | ({"first_frame": sample.frames[0], "last_frame": sample.frames[1]} if sample.frames else {})
+
+
+def _show(data: list[dict[str, Any]], options: Options) -> None:
+    """Write the answers to a file, or print them as JSON or text."""
+    as_json = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    if options.output is not None:
+        path = Path(options.output)
+        write_atomically(path, as_json if path.suffix.lower() == ".json" else _csv(data))
+        print(f"{path}: {len(data)} answers", file=sys.stderr)
+    elif options.json:
+        print(as_json, end="")
+    else:
+        for answer in data:
+            place = [f"{answer[name]:g}" for name in PARTS if answer.get(name) is not None]
+            print(answer["video"] + f" [{' to '.join(place)}]" * bool(place))
+            width = max(len(best["class"]) for best in answer["classes"])
+            print("\n".join(f"  {best['class']:{width}}  {best['probability']:6.1%}" for best in answer["classes"]))
+
+
+def _csv(data: list[dict[str, Any]]) -> str:
+    """Return a table with a line for each video and class, the most probable first."""
+    file = io.StringIO()
+    columns = ("video", *(name for name in PARTS if any(name in answer for answer in data)))
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*columns, "rank", "class", "probability"])
+    for answer in data:
+        for rank, best in enumerate(answer["classes"], 1):
+            row = [answer.get(name, "") for name in columns]
+            writer.writerow([*row, rank, best["class"], f"{best['probability']:.6f}"])
+    return file.getvalue()

@@ -66,6 +66,15 @@ def share(text: str) -> float:
     return float(text)
 
 
+def seconds(text: str) -> float:
+    """Read a positive number of seconds, such as `2s` or `0.5`."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s?s?", text)
+    if match is None or not float(match[1]):
+        message = f"{text!r} is not a positive number of seconds, such as 2s"
+        raise ArgumentTypeError(message)
+    return float(match[1])
+
+
 def setting(text: str) -> str:
     """Read NAME=VALUE, the value as text of the language."""
     if not re.match(r"\s*[A-Za-z_]\w*\s*=", text):

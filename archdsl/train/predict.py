@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archdsl.train.data.listing import Sample
+from archdsl.train.data.opening import open_sample
 from archdsl.train.data.videos import VideoError
 from archdsl.train.evaluate import Views, classify
 
@@ -17,22 +19,42 @@ if TYPE_CHECKING:
 
     import torch
 
+    from archdsl.train.data.listing import Sample
     from archdsl.train.run import Run
 
 Answer = list[tuple[str, float]]
 
 
 def predict(
-    run: Run, model: torch.nn.Module, videos: Sequence[str], folder: Path, views: Views
+    run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views
 ) -> list[Answer | VideoError]:
     """Return the classes of each video with their probabilities, the most likely first, or the error in reading it."""
-    result = classify(run, model, [Sample(path, 0) for path in videos], folder, views)
+    result = classify(run, model, [replace(sample, label=0) for sample in samples], folder, views)
     probabilities = dict(zip(result.indices.tolist(), result.shares, strict=True))
     answers: list[Answer | VideoError] = []
-    for index, path in enumerate(videos):
+    for index, sample in enumerate(samples):
         if index not in probabilities:
-            answers.append(VideoError(result.problems.get(path, "cannot be read")))
+            answers.append(VideoError(result.problems.get(sample.path, "cannot be read")))
             continue
         order = probabilities[index].argsort(descending=True).tolist()
         answers.append([(run.classes[i], float(probabilities[index][i])) for i in order])
     return answers
+
+
+def windows(samples: Sequence[Sample], length: float, every: float, rate: float) -> list[Sample]:
+    """Return the windows of videos, of `length` seconds, beginning `every` seconds; the last one ends with its video.
+
+    Folders of frames have `rate` frames per second. A video that is shorter, or that cannot be read, is one window.
+    """
+    found: list[Sample] = []
+    for sample in samples:
+        try:
+            with open_sample(sample, rate) as reader:
+                end = min(sample.end or math.inf, reader.video.duration)
+        except VideoError:  # reported when it is classified
+            found.append(sample)
+            continue
+        count = max(1, 1 + math.ceil((end - sample.start - length) / every - 1e-6))
+        starts = [min(sample.start + n * every, max(sample.start, end - length)) for n in range(count)]
+        found += [replace(sample, start=start, end=min(start + length, end)) for start in starts]
+    return found

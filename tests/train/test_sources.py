@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("av")
+pytest.importorskip("lightning")
 
 import itertools
 
@@ -16,6 +17,7 @@ import published
 import torch
 from small_videos import number_of, write
 
+from archdsl.cli import main
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.check import check_data
 from archdsl.train.data.clips import Sampling
@@ -214,6 +216,62 @@ def test_duplicates_across_splits_are_found_by_content(tmp_path: Path) -> None:
     assert sorted(pairs) == [("train/a/frames", "val/a/copy"), ("train/b/2.mp4", "val/b/other_name.mp4")]
     assert "the same content in training and validation: 2" in report.as_text()
     assert not report.in_both
+
+
+@pytest.fixture(scope="module")
+def jester(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in `run/`, trained for an epoch on a set like Jester, beside it."""
+    folder = tmp_path_factory.mktemp("jester")
+    published.twentybn(folder, "jester-v1", ("Doing other things", "Drumming Fingers"))
+    spec = "arch tiny\nparam classes = 2\ninput clip: video[3, 4, 16, 16]\n"
+    (folder / "tiny.arch").write_text(f"{spec}stage one {{ conv(4, 3) -> relu }}\nhead: avgpool -> linear(classes)\n")
+    how = "--epochs 1 --batch 2 --workers 0 --device cpu --recipe test_clips=1 --recipe test_crops=1".split()
+    data = folder / "jester-v1-train.csv"
+    assert main(["train", str(folder / "tiny.arch"), "--data", str(data), "-o", str(folder / "run"), *how]) == 0
+    return folder
+
+
+def test_a_network_is_trained_on_folders_of_frames(jester: Path) -> None:
+    assert (jester / "run" / "classes.txt").read_text() == "Doing other things\nDrumming Fingers\n"
+    assert not (jester / "run" / "skipped.csv").exists()
+    metrics = json.loads((jester / "run" / "report" / "metrics.json").read_text())
+    assert (metrics["videos"], metrics["skipped"]) == (2, 0)
+
+
+def test_predictions_for_lists_and_folders(jester: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict = ["predict", "--run", str(jester / "run"), "--workers", "0", "--device", "cpu"]
+    test = jester / "jester-v1-test.csv"  # without classes
+    assert main([*predict, str(test), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert answer["video"] == str(jester / "20bn-jester-v1" / "7")
+    assert sum(best["probability"] for best in answer["classes"]) == pytest.approx(1)
+    published.ucf101(tmp_path)
+    videos = tmp_path / "UCF-101" / "Archery"
+    assert main([*predict, str(videos), str(test), "--top", "1", "-o", str(tmp_path / "a.csv")]) == 0
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(r["video"]).name for r in rows] == [*sorted(p.name for p in videos.iterdir()), "7"]
+    assert all(r["rank"] == "1" and float(r["probability"]) >= 0.5 for r in rows)
+
+
+def test_predictions_for_windows(jester: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict = ["predict", "--run", str(jester / "run"), "--workers", "0", "--device", "cpu"]
+    path = write(tmp_path / "long.mp4", 90, size=(32, 32))  # 3.6 s
+    assert main([*predict, str(path), "--window", "2s", "--every", "1s", "-o", str(tmp_path / "w.json")]) == 0
+    answers = json.loads((tmp_path / "w.json").read_text())
+    assert [(a["start"], round(a["end"], 3)) for a in answers] == [(0.0, 2.0), (1.0, 3.0), (pytest.approx(1.6), 3.6)]
+    assert main([*predict, str(path), "--window", "5"]) == 0
+    assert "long.mp4 [0 to 3.6]" in capsys.readouterr().out
+    assert main([*predict, str(path), "--every", "1"]) == 2
+    with pytest.raises(SystemExit):
+        main([*predict, str(path), "--window", "0"])
+
+
+def test_a_list_without_classes_is_checked(jester: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", str(jester / "jester-v1-test.csv"), "--workers", "0"]) == 0
+    out = capsys.readouterr().out
+    assert "1 video, without classes" in out
+    assert "1 of 1 videos can be used" in out
 
 
 # --- folders of frames ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from archdsl.train.data.video import Video, VideoError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     View = Callable[[torch.Tensor], torch.Tensor]
 
@@ -39,6 +40,14 @@ def frame_names(names: Iterable[str]) -> list[tuple[int, str]]:
         several = ", ".join(sorted(f"{prefix}*{suffix}" for prefix, suffix in colours))
         raise VideoError(f"has several sequences of frames: {several}")
     return sorted(frame for found in colours.values() for frame in found)
+
+
+def has_frames(folder: Path) -> bool:
+    """Return True if a folder holds frames itself; several sequences of them are an error when they are read."""
+    try:
+        return bool(frame_names(os.listdir(folder)))
+    except VideoError:
+        return True
 
 
 class FrameFolder:

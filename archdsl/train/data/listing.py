@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.classes import read_class_file
 from archdsl.train.data.division import divided, grouped
+from archdsl.train.data.frames import has_frames
 from archdsl.train.data.numbering import numbering
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources import read_source
@@ -141,13 +142,36 @@ def read_tested(
     return Split((), samples, classed.names, "; ".join(filter(None, [note, listed.note])), classed.indices)
 
 
-def loose_videos(folder: Path) -> Split | None:
-    """Return the videos directly in a folder, without classes, for checks only; None if there are none."""
-    if not folder.is_dir():
-        return None
-    videos = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    samples = tuple(Sample(str(p), -1) for p in videos if p.is_file())
-    return Split(samples, (), (), f"{len(samples)} videos, without classes") if samples else None
+def read_unlabelled(data: Path, root: Path | None = None) -> tuple[Sample, ...]:
+    """Read the videos of a video, a folder of frames, a folder or a list, without their classes (−1).
+
+    Raises:
+        UsageError: if a folder that is needed does not exist.
+        DataError: with file and line, if a folder or list has no videos, or is inconsistent.
+    """
+    if data.is_dir():
+        if has_frames(data):
+            return (Sample(str(data), -1),)
+        loose = sorted(p for p in data.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        if any(p.is_file() for p in loose):
+            return tuple(Sample(str(p), -1) for p in loose if p.is_file())
+    elif data.suffix.lower() not in LISTS or not data.is_file():
+        return (Sample(str(data), -1),)
+    entries = read_source(Source(data, Options(root, labelled=False))).entries
+    return tuple(Sample(e.path, -1, e.start, e.end, e.frames) for e in entries)
+
+
+def without_classes(data: Path, root: Path | None = None) -> Split | None:
+    """Return the videos of a folder or list without classes, for checks only; None if it has classes."""
+    if data.is_dir():
+        loose = not has_frames(data) and any(p.suffix.lower() in SUFFIXES for p in data.iterdir() if p.is_file())
+        samples = read_unlabelled(data, root) if loose else ()
+    elif data.is_file() and data.suffix.lower() in LISTS:
+        bare = not any(e.label for e in read_source(Source(data, Options(root, labelled=False))).entries)
+        samples = read_unlabelled(data, root) if bare else ()
+    else:
+        samples = ()
+    return Split(samples, (), (), f"{count(len(samples), 'video')}, without classes") if samples else None
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------

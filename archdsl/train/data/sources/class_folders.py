@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.files import DataError
-from archdsl.train.data.frames import frame_names
+from archdsl.train.data.frames import has_frames
 from archdsl.train.data.reading import count, some
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
 from archdsl.train.data.sources.ucf101 import group_of
-from archdsl.train.data.video import VideoError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archdsl.train.data.sources.source import Source
 
 
@@ -83,7 +80,7 @@ class Walk:
         self._seen.add(identity)
         folders, files = self._content(place)
         videos = [p for p in files if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
-        if not videos and not folders and _has_frames(files):
+        if not videos and not folders and has_frames(place):
             if place.parent != self.folder:
                 return [place]
             self.images.append(str(place))
@@ -106,14 +103,6 @@ class Walk:
         notes = [f"{count(self.others, 'other file')} in {self.folder} ignored"] * bool(self.others)
         notes += [f"{count(self.dangling, 'link')} in {self.folder} without a target"] * bool(self.dangling)
         return notes + [f"each folder is read once: {some(self.again)}"] * bool(self.again)
-
-
-def _has_frames(files: Sequence[Path]) -> bool:
-    """Return True if some files are frames of a video; several sequences are reported when they are read."""
-    try:
-        return bool(frame_names([p.name for p in files]))
-    except VideoError:
-        return True
 
 
 def _identity(folder: Path) -> tuple[int, int]:

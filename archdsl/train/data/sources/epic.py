@@ -27,7 +27,7 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Listed:
     """Return the segments with their verbs or nouns; `EPIC_100_verb_classes.csv` beside the list names them."""
     label = source.options.label
-    if label not in LABELS:
+    if label not in LABELS and source.options.labelled:
         chosen = f"--label {label}" if label is not None else source.path
         raise UsageError(f"{chosen}: EPIC-KITCHENS has two classes per segment; choose --label verb or --label noun")
     entries, origin = divided_by_list(source, _entries)

@@ -53,6 +53,7 @@ class Options:
     label: str | None = None  # column of the classes
     fold: int | None = None  # number of a published split
     group: str | None = None  # regular expression: videos whose paths have the same match stay together
+    labelled: bool = True  # classes are needed
 
 
 @dataclass(frozen=True)
