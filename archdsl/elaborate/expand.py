@@ -73,8 +73,9 @@ class StatementExpander:
         self.evaluator = expansion.evaluator
         stages, inputs = StageExpander(expansion, replacements), InputDeclarer(expansion, clip)
         self._handlers: dict[type, Any] = {
-            ast.Input: inputs.declare, ast.Path: self._path, ast.Stage: stages.expand, ast.For: self._for,
-            ast.If: self._if, ast.Let: self.evaluator.bind, ast.Head: self._head,
+            ast.Input: inputs.declare, ast.Path: self._path, ast.Stage: stages.expand,
+            ast.Freeze: stages.refuse, ast.For: self._for, ast.If: self._if,
+            ast.Let: self.evaluator.bind, ast.Head: self._head,
         }  # fmt: skip
 
     def run(self, scopes: Sequence[Scope]) -> None:

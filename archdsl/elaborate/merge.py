@@ -42,7 +42,7 @@ class Merger:
                 case ast.Published() | ast.Head() | ast.Input() | ast.Path():
                     if self._is_first(*_named(statement), seen) and not isinstance(statement, ast.Published):
                         self._place(statement, level, is_root=is_root)
-                case ast.Stage() | ast.For() | ast.If() | ast.Let():
+                case ast.Stage() | ast.Freeze() | ast.For() | ast.If() | ast.Let():
                     placed = self.program.statements if is_root else self.program.replacements
                     placed.append(Placed(statement, level))
                 case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean
@@ -30,6 +30,33 @@ class StageAt:
     scope: Scope
     level: int
     is_dropped: bool = False  # the stage is empty
+    frozen_by: FrozenBy | None = None  # a later `stage NAME frozen`, instead of the stage's own `frozen`
+
+    @property
+    def label(self) -> ast.Label:
+        """Label as written."""
+        return self.stage.label
+
+    @property
+    def freezing(self) -> tuple[ast.Frozen | None, Scope]:
+        """`frozen` that counts, if any, with the scope of its condition."""
+        if self.frozen_by is not None:
+            return self.frozen_by.statement.frozen, self.frozen_by.scope
+        return self.stage.frozen, self.scope.child()
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenBy:
+    """`stage NAME frozen` of a variant, with its scope and the level of its file."""
+
+    statement: ast.Freeze
+    scope: Scope
+    level: int
+
+    @property
+    def label(self) -> ast.Label:
+        """Label as written."""
+        return self.statement.label
 
 
 def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
@@ -57,7 +84,7 @@ class Replacements:
         self.program = program
         self.evaluator = evaluator
         self.reporter = reporter
-        self.stages: dict[str, list[StageAt]] = {}  # versions by label, the oldest first
+        self.stages: dict[str, list[StageAt | FrozenBy]] = {}  # changes by label, the oldest first
         self.dropped: set[str] = set()  # labels of stages that a variant drops
         for placed in program.replacements:
             if isinstance(drop := placed.statement, ast.Drop):
@@ -69,8 +96,8 @@ class Replacements:
     def _collect(self, statements: Iterable[ast.Statement], scope: Scope, level: int) -> None:
         for statement in statements:
             match statement:
-                case ast.Stage():
-                    self._add(StageAt(statement, scope, level))
+                case ast.Stage() | ast.Freeze():
+                    self._add(_change(statement, scope, level))
                 case ast.For():
                     for inner in self.evaluator.loop(statement.names, statement.iterable, scope):
                         self._collect(statement.body, inner, level)
@@ -83,48 +110,63 @@ class Replacements:
                 case _:
                     raise AssertionError
 
-    def _add(self, stage: StageAt) -> None:
-        place = stage.stage.label
-        label = fill_label(place, stage.scope, self.evaluator)
+    def _add(self, change: StageAt | FrozenBy) -> None:
+        place = change.label
+        label = fill_label(place, change.scope, self.evaluator)
         if label is None:
             return
-        versions = self.stages.setdefault(label, [])
-        if versions and versions[-1].level == stage.level:
-            note = Note("first here", versions[-1].stage.label.span)
+        changes = self.stages.setdefault(label, [])
+        if changes and changes[-1].level == change.level:
+            note = Note("first here", changes[-1].label.span)
             self.reporter.report("E0203", place.span, f"a second stage `{label}`", [note])
             return
-        versions.append(stage)
+        changes.append(change)
 
     def check(self, known: Iterable[str]) -> None:
         """Report replacements of stages that the base does not have."""
-        for label, versions in self.stages.items():
+        for label, changes in self.stages.items():
             if label not in known and label not in self.dropped:
-                place = versions[0].stage.label.span
+                place = changes[0].label.span
                 hint = did_you_mean(label, known)
-                if hint and not versions[-1].is_dropped:
+                if hint and isinstance(new := changes[-1], StageAt) and not new.is_dropped:
                     hint = f"{hint}{' ' if hint.endswith('?') else '; '}{_NO_NEW_STAGE}"
                 self.reporter.report("E0604", place, f"the base has no stage `{label}`", hint=hint)
 
     def replace(self, label: str, base: StageAt, only_path: str) -> StageAt:
-        """Return the stage that replaces one of the root, and warn about parts that it leaves out.
+        """Return a stage of the root as the variants change it, and warn about parts that the last one leaves out.
 
         Args:
             label: the label of the stage.
             base: the root's stage.
             only_path: the path of lines without a name; empty if there are several paths, or it is unnamed.
         """
-        versions = [base, *self.stages.get(label, ())]
+        versions = self._versions(label, base)
         new = versions[-1]
         if new.is_dropped:
             self.dropped.add(label)
             if versions[-2].is_dropped:
-                notes = [Note("dropped here", versions[-2].stage.label.span)]
-                self.reporter.report("E0604", new.stage.label.span, f"the base has dropped `{label}`", notes)
+                self._report_dropped(label, new.label, versions[-2])
         elif not has_lines(new.stage.body):
             self._warn_empty(label, versions, only_path)
         elif len(versions) > 1:
             self._warn_left_out(label, versions[-2], new, only_path)
         return new
+
+    def _versions(self, label: str, base: StageAt) -> list[StageAt]:
+        """Return the stages that take each other's place, the oldest first, frozen where a variant freezes them."""
+        versions = [base]
+        for change in self.stages.get(label, ()):
+            if isinstance(change, StageAt):
+                versions.append(change)
+            elif versions[-1].is_dropped:
+                self._report_dropped(label, change.label, versions[-1])
+            else:
+                versions[-1] = replace(versions[-1], frozen_by=change)
+        return versions
+
+    def _report_dropped(self, label: str, place: ast.Label, dropped: StageAt) -> None:
+        notes = [Note("dropped here", dropped.label.span)]
+        self.reporter.report("E0604", place.span, f"the base has dropped `{label}`", notes)
 
     def _warn_empty(self, label: str, versions: Sequence[StageAt], only_path: str) -> None:
         notes: list[Note] = []
@@ -133,11 +175,11 @@ class Replacements:
             parts = self._parts(old, only_path)
             said = [f"`{path}`" for path in parts.paths if path] + [_arrow(*pair) for pair in parts.laterals]
             ran = f", which ran {_listed(said)}" if said else ""
-            notes.append(Note(f"it takes the place of this stage{ran}", old.stage.label.span))
+            notes.append(Note(f"it takes the place of this stage{ran}", old.label.span))
         hint = "delete the stage, or give it a line such as `conv(64, 3) -> bn -> relu`"
         if len(versions) > 1:
             hint = "delete it to keep the base's stage"
-        self.reporter.report("W0105", versions[-1].stage.label.span, f"nothing runs in `{label}`", notes, hint)
+        self.reporter.report("W0105", versions[-1].label.span, f"nothing runs in `{label}`", notes, hint)
 
     def _warn_left_out(self, label: str, old: StageAt, new: StageAt, only_path: str) -> None:
         before, after = self._parts(old, only_path), self._parts(new, only_path)
@@ -145,7 +187,7 @@ class Replacements:
         laterals = {pair: s for pair, s in before.laterals.items() if pair not in after.laterals}
         said = [f"also ran {_listed([f'`{p}`' for p in paths if p])}"] if any(paths) else []
         said += [f"had a lateral {_arrow(*pair)}" for pair in laterals]
-        said += ["was frozen"] if before.is_frozen and new.stage.frozen is None else []
+        said += ["was frozen"] if before.is_frozen and new.freezing[0] is None else []
         if not said:
             return
         header = self.program.files[old.level].header
@@ -153,17 +195,15 @@ class Replacements:
         notes = [Note("in the base's stage", span) for span in (*paths.values(), *laterals.values())]
         hint = "a stage of a variant takes the place of the whole stage: repeat what shall stay"
         text = f"`{label}`{owner} {', and '.join(said)}"
-        self.reporter.report("W0106", new.stage.label.span, text, notes, hint)
+        self.reporter.report("W0106", new.label.span, text, notes, hint)
 
     def _parts(self, at: StageAt, only_path: str) -> _Parts:
         """Return the paths and laterals of a stage, by its conditions, whose faults are reported in the expansion."""
         silent = Evaluator(Reporter(), self.evaluator.symbols, self.evaluator.work)
         parts = _Parts()
         self._gather(at.stage.body, at.scope.child(), silent, only_path, parts)
-        frozen = at.stage.frozen
-        parts.is_frozen = frozen is not None and (
-            frozen.test is None or silent.truth(frozen.test, at.scope.child()) is True
-        )
+        frozen, scope = at.freezing
+        parts.is_frozen = frozen is not None and (frozen.test is None or silent.truth(frozen.test, scope) is True)
         return parts
 
     def _gather(
@@ -188,6 +228,10 @@ class Replacements:
                         self._gather(taken, scope.child(), evaluator, only_path, parts)
                 case _:
                     raise AssertionError
+
+
+def _change(statement: ast.Stage | ast.Freeze, scope: Scope, level: int) -> StageAt | FrozenBy:
+    return StageAt(statement, scope, level) if isinstance(statement, ast.Stage) else FrozenBy(statement, scope, level)
 
 
 @dataclass(eq=False)

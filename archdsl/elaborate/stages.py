@@ -60,7 +60,12 @@ class StageExpander:
             return
         statement, scope, self.expansion.module = at.stage, at.scope, self.program.modules[at.level]
         self.evaluator.faults.places.replaced = around if at.level != root else None
-        self._stage_at(statement, scope, label)
+        regions = self._stage_at(statement, scope, label)
+        if at.frozen_by is not None:
+            self.evaluator.faults.places.replaced = around
+        is_frozen = self._is_frozen(*at.freezing)
+        for region in regions:
+            region.frozen = is_frozen
         self.evaluator.faults.places.replaced = None
         self.expansion.module = self.program.modules[root]
 
@@ -68,7 +73,13 @@ class StageExpander:
         """Return the path that lines without a name run on; empty if that has none, or several are there."""
         return next(iter(self.paths)) if len(self.paths) == 1 else ""
 
-    def _stage_at(self, statement: ast.Stage, scope: Scope, label: str) -> None:
+    def refuse(self, statement: ast.Freeze, _scope: Scope) -> None:
+        """Report `stage NAME frozen` without lines in a spec that extends no other."""
+        label = "there is no base whose stage this freezes"
+        hint = f"give the stage its lines, `stage {statement.label.text} frozen {{ CHAIN }}`"
+        self.reporter.report("E0105", statement.span, label, hint=hint)
+
+    def _stage_at(self, statement: ast.Stage, scope: Scope, label: str) -> Sequence[Stage | Lateral]:
         refused = why_refused(label)
         if refused:
             self.reporter.report("E0204", statement.label.span, refused)
@@ -81,9 +92,7 @@ class StageExpander:
         self.expansion.stages[label] = statement.label
         parts = _StageParts(label)
         self._stage_body(statement.body, scope.child(), parts)
-        frozen = self._is_frozen(statement.frozen, scope)
-        for part in (*parts.stages.values(), *parts.laterals):
-            part.frozen = frozen
+        return (*parts.stages.values(), *parts.laterals)
 
     def _free(self, label: str) -> str:
         """Return a hint with a label that no stage has."""

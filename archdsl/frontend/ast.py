@@ -321,6 +321,14 @@ class Stage(Syntax):
 
 
 @record
+class Freeze(Syntax):
+    """`stage NAME frozen` without lines: a variant takes its base's stage."""
+
+    label: Label
+    frozen: Frozen
+
+
+@record
 class Block(Syntax):
     name: Name
     parameters: tuple[Declaration, ...]
@@ -331,7 +339,7 @@ class Block(Syntax):
 
 Statement = (
     Header | Doc | Import | Cite | Published | Recipe | Param | Let | Input | Path | Drop | Head
-    | PathLine | Lateral | If | For | Stage | Block
+    | PathLine | Lateral | If | For | Stage | Freeze | Block
 )  # fmt: skip
 
 

@@ -158,6 +158,9 @@ class _StatementBuilder(ValueBuilder):
     def on_stage(self, span: Span, label: Token, frozen: ast.Frozen | None, *body: Any) -> ast.Stage:
         return ast.Stage(span, ast.Label(self.span(label), str(label)), frozen, self._statements(body))
 
+    def on_freeze(self, span: Span, label: Token, frozen: ast.Frozen) -> ast.Freeze:
+        return ast.Freeze(span, ast.Label(self.span(label), str(label)), frozen)
+
     def on_block(self, span: Span, name: Token, *parts: Any) -> ast.Block:
         docs = [self.text(p) for p in parts if isinstance(p, Token)]
         chain = next(p for p in parts if isinstance(p, ast.Chain))

@@ -89,8 +89,11 @@ class _StatementPrinter(ChainPrinter):
                 return concat(start, head, self._body(node.body, node.iterable.span.end))
             case ast.Stage():
                 end = node.frozen.span.end if node.frozen is not None else node.label.span.end
-                head = concat(f"stage {node.label.text} ", *self._frozen(node.frozen))
+                frozen = [] if node.frozen is None else [" ", self._frozen(node.frozen)]
+                head = concat(f"stage {node.label.text}", *frozen, " ")
                 return concat(start, head, self._body(node.body, end))
+            case ast.Freeze():
+                return concat(start, f"stage {node.label.text} ", self._frozen(node.frozen))
             case ast.Block():
                 return concat(start, self._block(node))
             case ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head():
@@ -98,10 +101,8 @@ class _StatementPrinter(ChainPrinter):
             case _:
                 return concat(start, self._simple(node))
 
-    def _frozen(self, node: ast.Frozen | None) -> list[Doc | str]:
-        if node is None:
-            return []
-        return ["frozen "] if node.test is None else ["frozen if ", self.value(node.test), " "]
+    def _frozen(self, node: ast.Frozen) -> Doc:
+        return concat("frozen") if node.test is None else concat("frozen if ", self.value(node.test))
 
     def _simple(self, node: ast.Statement) -> Doc:
         match node:

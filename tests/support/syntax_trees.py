@@ -162,9 +162,11 @@ class Trees:
     def condition(self, item: Callable[[], ast.Statement]) -> ast.If:
         return ast.If(NOWHERE, self.value(), self.many(item, 0, 2), self.many(item, 0, 2))
 
-    def stage(self) -> ast.Stage:
+    def stage(self) -> ast.Stage | ast.Freeze:
         label = ast.Label(NOWHERE, self.choice.choice(["conv1", "res{i}", "s{i}_{j}x"]))
         frozen = self.maybe(lambda: ast.Frozen(NOWHERE, self.maybe(self.value)))
+        if frozen is not None and self.choice.random() < 0.3:
+            return ast.Freeze(NOWHERE, label, frozen)
         return ast.Stage(NOWHERE, label, frozen, self.many(self.stage_item))
 
     def item(self) -> ast.Statement:

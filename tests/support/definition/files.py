@@ -95,7 +95,7 @@ class Merged:
                 self.statements = [s for s in self.statements if _key(s[0]) != ("Path", statement.name.id)]
             case ast.Head() | ast.Input() | ast.Path():
                 self._place(statement, file)
-            case ast.Stage() | ast.For() | ast.If() | ast.Let():
+            case ast.Stage() | ast.Freeze() | ast.For() | ast.If() | ast.Let():
                 (self.statements if file.base is None else self.replacements).append((statement, file))
             case _:
                 pass

@@ -60,6 +60,7 @@ class Definition:
         # What stands at the top of the oldest base is known to the whole spec; a variant's own names are its own.
         self.tops = {f: self.globals if f.base is None else self.globals.new_child() for f in self.files.family}
         self.replaced: dict[str, tuple[ast.Stage, Names, File]] = {}
+        self.frozen: dict[str, tuple[ast.Frozen, Names]] = {}  # by a later `stage NAME frozen`
         for statement, file in self.program.replacements:
             self._collect([statement], self.tops[file], file)
         for statement, file in self.program.statements:
@@ -76,7 +77,11 @@ class Definition:
         for statement in statements:
             match statement:
                 case ast.Stage():
-                    self.replaced[filled(statement.label, names)] = statement, names, file
+                    label = filled(statement.label, names)
+                    self.replaced[label] = statement, names, file
+                    self.frozen.pop(label, None)
+                case ast.Freeze():
+                    self.frozen[filled(statement.label, names)] = statement.frozen, names
                 case ast.Let():
                     let(statement, names)
                 case ast.For():
@@ -129,7 +134,7 @@ class Definition:
         statement, names, file = self.replaced.get(label, (statement, names, file))
         before = len(self.applied)
         self._items(statement.body, names.new_child(), label, file)
-        frozen = statement.frozen
+        frozen, names = self.frozen.get(label, (statement.frozen, names))
         if frozen is not None and (frozen.test is None or evaluate(frozen.test, names)):
             for applied in self.applied[before:]:
                 applied.is_frozen = True

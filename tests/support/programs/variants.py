@@ -70,6 +70,8 @@ class Variants:
         if not self.base.stages:
             return []
         stage: StageKind = d.pick(self.base.stages)
+        if d.chance(0.2):
+            return [f"stage {stage.label} frozen" + d.pick(["", " if 1 < 2", " if 2 < 1"])]
         specs = self.specs
         lines: list[str] = []
         kept = set(specs.spec.paths)
