@@ -48,6 +48,7 @@ def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
         UsageError: if the run does not exist.
         DataError: if its files are damaged.
     """
+    from archdsl.train.environment import with_started
     from archdsl.train.run import load_run
 
     path = Path(folder) if folder is not None else _latest()
@@ -55,7 +56,7 @@ def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
     given = {f.name: getattr(options, f.name) for f in fields(EngineOptions)}
     engine = replace(run.engine, strategy="ddp", devices=1, nodes=1, compile=False)
     engine = replace(engine, **{name: value for name, value in given.items() if value is not None})
-    return replace(run, engine=engine), path
+    return replace(run, engine=with_started(engine, options.devices, options.nodes)), path
 
 
 def _latest() -> Path:

@@ -13,6 +13,7 @@ from archdsl.files import DataError, FileLibrary, UsageError
 from archdsl.pipeline import analyse
 from archdsl.train.checkpoints import Position, position_of
 from archdsl.train.engine import Engine
+from archdsl.train.environment import with_started
 from archdsl.train.fit import check, split_of
 from archdsl.train.inventory import changes
 from archdsl.train.run import LAST, load_run
@@ -113,6 +114,7 @@ def _refuse(words: list[str]) -> None:
 def _updated(options: Options, old: Run) -> Run:
     given = {f.name: getattr(options, f.name) for f in fields(Engine)}
     engine = replace(old.engine, **{name: value for name, value in given.items() if value is not None})
+    engine = with_started(engine, options.devices, options.nodes)
     if engine.strategy == "fsdp" and (engine.world == 1) != (old.engine.world == 1):
         raise UsageError("train --resume: a run with --strategy fsdp cannot change between one and several processes")
     dropout = old.dropout if options.dropout is None else options.dropout

@@ -16,6 +16,7 @@ from archdsl.commands.running import RUNS, is_first
 from archdsl.files import UsageError
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
+from archdsl.train.environment import with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.run import CONFIG, Data, clip_of, describe
 from archdsl.train.weights import Checkpoint, starting_weights
@@ -83,7 +84,8 @@ def begin(options: Options) -> Start:
 def engine_of(options: Options) -> Engine:
     """Return the engine settings of a run."""
     given = {f.name: getattr(options, f.name) for f in fields(Engine)}
-    return Engine(**{name: value for name, value in given.items() if value is not None})
+    engine = Engine(**{name: value for name, value in given.items() if value is not None})
+    return with_started(engine, options.devices, options.nodes)
 
 
 def _folder(options: Options, name: str) -> Path:

@@ -21,6 +21,7 @@ import torch
 from training import ONE_VIEW, PLAIN, TINY, column, losses, settings, train
 
 from archdsl.cli import main
+from archdsl.files import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -341,3 +342,35 @@ def test_videos_are_removed_and_added(step: int, spec: Path, videos: Path, tmp_p
     assert column(run, "epoch") == ["1"] * 3 + ["2"] * (step - 2) + again + ["3", "3"]
     assert column(run, "epoch", "epochs.csv") == ["1", "2", "3"]
     assert settings(run)["changes"][0]["videos"]["removed"] == 8
+
+
+# --- launchers -------------------------------------------------------------------------------------------------------
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "6"}
+SRUN = {"SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}
+
+
+@pytest.mark.parametrize(("variables", "expected"), [(TORCHRUN, (2, 3)), (SRUN, (2, 2)), ({}, (1, 1))], ids=str)
+def test_the_processes_are_those_of_the_launcher(
+    variables: dict[str, str], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archdsl.commands.train_start import engine_of
+    from archdsl.commands.training_options import TrainOptions
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    engine = engine_of(TrainOptions())
+    assert (engine.devices, engine.nodes) == expected
+    if variables:
+        assert engine_of(TrainOptions(devices=expected[0])) == engine
+        with pytest.raises(UsageError, match=r"--devices 3: .* has started 2 processes per node"):
+            engine_of(TrainOptions(devices=3))
+
+
+def test_slurm_without_srun_does_not_wait(
+    spec: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    assert train(spec, "--data", videos, "-o", tmp_path / "run", *SHORT) == 1
+    assert "srun archdsl" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
