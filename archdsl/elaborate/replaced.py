@@ -178,7 +178,8 @@ class Replacements:
             notes.append(Note(f"it takes the place of this stage{ran}", old.label.span))
         hint = "delete the stage, or give it a line such as `conv(64, 3) -> bn -> relu`"
         if len(versions) > 1:
-            hint = "delete it to keep the base's stage"
+            hint = f"delete it to keep the base's stage; `stage {label} frozen` freezes that, "
+            hint += f"`drop stage {label}` leaves it out"
         self.reporter.report("W0105", versions[-1].label.span, f"nothing runs in `{label}`", notes, hint)
 
     def _warn_left_out(self, label: str, old: StageAt, new: StageAt, only_path: str) -> None:
