@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,8 +106,16 @@ def initial_model(run: Run, folder: Path) -> torch.nn.Module:
     if run.weights is not None:
         from safetensors.torch import load_file
 
+        await_file(folder / run.weights)
         model.load_state_dict(load_file(folder / run.weights))
     return model
+
+
+def await_file(path: Path, seconds: float = 60.0) -> None:
+    """Wait until the first process has written a file: torchrun starts all processes of a run at once."""
+    end = time.monotonic() + seconds
+    while rank_of() > 0 and not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Keep | None = None) -> Trainer:

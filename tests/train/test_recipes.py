@@ -22,6 +22,7 @@ from archdsl.train.data.dataset import Clips, Key
 from archdsl.train.data.listing import read_split
 from archdsl.train.data.randaugment import OPERATIONS, augmented
 from archdsl.train.engine import Engine
+from archdsl.train.fit import await_file
 from archdsl.train.loading import Order
 from archdsl.train.mix import class_weights, loss_of
 from archdsl.train.norms import compute
@@ -147,6 +148,21 @@ def test_a_report_by_class() -> None:
     assert result.metrics["top1"] == 0.5
     none = Result([], ("a",), torch.arange(0), torch.arange(0), torch.zeros(0, 1), {}, "1 view", 0.0)
     assert (none.by_class, none.metrics["mean_class_top1"]) == ({}, None)
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def test_other_processes_wait_for_the_first_ones_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    file = tmp_path / "start.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", lambda _: file.touch())
+        await_file(file)
+        assert file.exists()
+    await_file(tmp_path / "never", seconds=0)
+    monkeypatch.setenv("RANK", "0")
+    await_file(tmp_path / "never", seconds=1e9)  # the first process does not wait for itself
 
 
 # --- grey videos -----------------------------------------------------------------------------------------------------
