@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from archdsl.architecture import Architecture, transfer_plan, weights_plan
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from archdsl.transfer.plan import TransferPlan
     from archdsl.weights.plan import Plan
 
 _STATE_DICT = "the state dict"
@@ -45,8 +47,6 @@ def convert_weights(
 
 def _loaded(state_dict: Mapping[str, Any], plan: Plan, key: str) -> dict[str, torch.Tensor]:
     """Return the tensors of a checkpoint, and issue its warnings as Python warnings."""
-    import warnings
-
     from archdsl.weights.checkpoint import state_dict_of
     from archdsl.weights.convert import not_finite
 
@@ -97,14 +97,23 @@ def transfer_weights(
             numbers, or a map of names has faults.
         ValueError: if a rule has an unknown value.
     """
-    from archdsl.transfer.apply import transfer
-    from archdsl.transfer.plan import unneeded
-    from archdsl.weights.convert import convert
-
     require("base", base, Architecture, _ARCHITECTURE)
     require("arch", arch, Architecture, _ARCHITECTURE)
     plan = transfer_plan(base, arch, rules, "transfer_weights")
+    for warning in plan.warnings:
+        warnings.warn(f"{warning.code}: {warning.label}; {warning.help}", stacklevel=2)
     names = weights_plan(base, source, "source", "transfer_weights")
-    tensors = _loaded(state_dict, names, key)
-    own = convert(tensors, names, base.plan_weights("archdsl"), _STATE_DICT, unneeded(plan, names))
+    return transferred(plan, names, _loaded(state_dict, names, key), arch)
+
+
+def transferred(
+    plan: TransferPlan, names: Plan, tensors: Mapping[str, torch.Tensor], arch: Architecture
+) -> dict[str, torch.Tensor]:
+    """Return the weights of `arch` by a plan; `names` maps the tensors to the base of the plan."""
+    from archdsl.transfer.apply import transfer
+    from archdsl.transfer.plan import unneeded
+    from archdsl.weights.convert import convert
+    from archdsl.weights.plan import own_plan
+
+    own = convert(tensors, names, own_plan(names.network, names.ours), _STATE_DICT, unneeded(plan, names))
     return transfer(plan, own, arch.build().state_dict())

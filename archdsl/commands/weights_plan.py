@@ -36,5 +36,6 @@ def run(options: Options) -> int:
     base, variant = analysed_pair(options)
     show_diagnostics([*base.warnings, *variant.warnings])
     found = planned(base, variant, options)
+    show_diagnostics(found.warnings)
     show_plan(found, json=options.json)
     return int(options.strict and not found.is_complete)

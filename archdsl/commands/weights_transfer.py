@@ -81,6 +81,7 @@ def run(options: Options) -> int:
     names = replace(plan_weights(base, FileLibrary(), source, "--from"), option="--base-set")
     show_diagnostics([*base.warnings, *variant.warnings, *names.warnings])
     found = planned(base, variant, options)
+    show_diagnostics(found.warnings)
     if options.strict and not found.is_complete:
         show_plan(found, json=options.json)
         raise WeightsError(f"{output}: not written, as --strict asks: tensors are new or not used")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from archdsl.architecture import load
 from archdsl.core.render import render_text
 from archdsl.files import UsageError, WeightsError
-from archdsl.state_dicts import transfer_weights
+from archdsl.state_dicts import transferred
 from archdsl.train.run import WEIGHTS
 from archdsl.weights.checkpoint import read_checkpoints
+from archdsl.weights.convert import not_finite
 from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def starting_weights(arch: Architecture, checkpoint: Checkpoint, spec: str) -> T
             _show(warnings)
             return dict(own)
     base = load(checkpoint.spec or spec, like=None if source == OWN else source)
-    tensors, warnings = read_checkpoints([("", file)], base.plan_weights(source).theirs)
-    _show(warnings)
-    return transfer_weights(base, tensors, arch, source)
+    names, plan = base.plan_weights(source), arch.plan_transfer(base)
+    tensors, warnings = read_checkpoints([("", file)], names.theirs)
+    _show([*warnings, *names.warnings, *not_finite(tensors, file), *plan.warnings])
+    return transferred(plan, names, tensors, arch)
 
 
 def _show(diagnostics: Sequence[Diagnostic]) -> None:

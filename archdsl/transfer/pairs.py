@@ -50,7 +50,11 @@ class _Rows:
 
 
 def pairs(
-    base: Mapping[str, Place], ours: Mapping[str, Place], rename: Callable[[str], str | None], depth: str
+    base: Mapping[str, Place],
+    ours: Mapping[str, Place],
+    rename: Callable[[str], str | None],
+    depth: str,
+    whose: str,
 ) -> list[Pair]:
     """Pair each tensor of a network with its origin in the base.
 
@@ -59,6 +63,7 @@ def pairs(
         ours: the tensors of the network.
         rename: maps the name of a tensor to its name in the base, block numbers unchanged; None if it has no origin.
         depth: `repeat` to initialise added blocks from those of the base, or `new`.
+        whose: the name of the base in the reasons.
     """
     before, after = names_by_order(base, ours)
     names = {name: after[name] if (other := rename(name)) == name else other for name in ours}
@@ -68,16 +73,16 @@ def pairs(
     for name, other in names.items():
         if other is not None:
             rows.add(other, form(ours[name]))
-    numbers = _BlockNumbers(base_rows, rows, depth)
+    numbers = _BlockNumbers(base_rows, rows, depth, whose)
     origins = {ordered: name for name, ordered in before.items()}
     found = [_pair(name, other, origins, numbers) for name, other in names.items()]
     instead = moved({p.name: p.base for p in found if names[p.name] is not None and not p.repeats}, base, ours)
-    return [_moved(pair, instead, base) if pair.name in instead else pair for pair in found]
+    return [_moved(pair, instead, base, whose) if pair.name in instead else pair for pair in found]
 
 
 def _pair(name: str, other: str | None, origins: Mapping[str, str], numbers: _BlockNumbers) -> Pair:
     if other is None:
-        return Pair(name, reason="BASE's tensor of this name initialises another one")
+        return Pair(name, reason=f"{numbers.whose}'s tensor of this name initialises another one")
     origin, repeats = numbers.renumbered(other)
     if origin is None:
         return Pair(name, reason=repeats)
@@ -87,22 +92,23 @@ def _pair(name: str, other: str | None, origins: Mapping[str, str], numbers: _Bl
     return Pair(name, actual, repeats=repeats and actual[: len(actual) - len(origin) + len(repeats)])
 
 
-def _moved(pair: Pair, instead: Mapping[str, str], base: Mapping[str, Place]) -> Pair:
+def _moved(pair: Pair, instead: Mapping[str, str], base: Mapping[str, Place], whose: str) -> Pair:
     """Return the pair of a tensor with another origin than that of its name."""
     origin = instead[pair.name]
     if origin:
         return Pair(pair.name, origin)
     user = next(name for name, other in instead.items() if other == pair.base)
-    return Pair(pair.name, reason=f"BASE's `{base[pair.base].node.label}` initialises `{user.split('.')[-2]}`")
+    return Pair(pair.name, reason=f"{whose}'s `{base[pair.base].node.label}` initialises `{user.split('.')[-2]}`")
 
 
 class _BlockNumbers:
     """Mapping of block numbers from the network to its base."""
 
-    def __init__(self, base_rows: _Rows, rows: _Rows, depth: str) -> None:
+    def __init__(self, base_rows: _Rows, rows: _Rows, depth: str, whose: str) -> None:
         self.base_rows = base_rows
         self.rows = rows
         self.depth = depth
+        self.whose = whose  # the name of the base in the reasons
         self.row = cache(self._row)
 
     def renumbered(self, name: str) -> tuple[str | None, str]:
@@ -119,7 +125,9 @@ class _BlockNumbers:
                 row, length = prefix.rstrip("."), self.base_rows.length(prefix)
                 return (
                     None,
-                    f"BASE has only {length} blocks in `{row}`" if again else f"BASE has no such block in `{row}`",
+                    f"{self.whose} has only {length} blocks in `{row}`"
+                    if again
+                    else f"{self.whose} has no such block in `{row}`",
                 )
             repeats = f"{prefix}{number}" if again else repeats
             prefix += str(number)

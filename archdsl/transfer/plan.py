@@ -21,12 +21,14 @@ from archdsl.layers.axes import (
     Places,
 )  # fmt: skip
 from archdsl.transfer.channels import REPEAT, Channels, Segment, inner_sources, source_channels, value_sources
+from archdsl.transfer.frozen import frozen_at_random
 from archdsl.transfer.pairs import Pair, pairs
 from archdsl.transfer.places import Place, places
 from archdsl.transfer.reasons import are_pairable, reasons
 from archdsl.transfer.steps import (
     AVERAGE,
     CENTRE,
+    EXTENDED,
     NEW,
     REPEATED,
     Centre,
@@ -42,12 +44,14 @@ from archdsl.transfer.steps import (
 from archdsl.weights.shapes import shape_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from archdsl.core.diagnostics import Diagnostic
     from archdsl.ir.network import Network
     from archdsl.weights.plan import Plan
 
 Shape = tuple[int, ...]
+REQUESTED = "requested by "
 UNITS = {"t": "frames", "h": "rows", "w": "columns"}
 
 
@@ -105,6 +109,7 @@ class TransferPlan:
     unused: Mapping[str, Shape] = field(default_factory=dict[str, Shape])
     why_unused: Mapping[str, str] = field(default_factory=dict[str, str])  # for tensors without a partner
     is_pairable: bool = False  # both have tensors of one kind without a partner in one stage
+    warnings: tuple[Diagnostic, ...] = ()
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -147,12 +152,28 @@ def plan_transfer(
     missing = [pair.name for pair in planner.pairs if pair.is_missing]
     paired = {pair.base for pair in planner.pairs}
     left = [name for name in theirs if name not in paired]
-    why = reasons(missing, ours, left, theirs, "BASE")
+    why = reasons(missing, ours, left, theirs, planner.base)
     entries = tuple(planner.entry(replace(p, reason=why.get(p.name, p.reason))) for p in planner.pairs)
     used = {entry.base for entry in entries}
     unused = {name: place.shape for name, place in theirs.items() if name not in used}
-    why_unused = reasons(left, theirs, missing, ours, "SPEC")
-    return TransferPlan(base.name, network.name, entries, unused, why_unused, are_pairable(missing, ours, left, theirs))
+    variant = network.name if network.name != base.name else "the variant"
+    why_unused = reasons(left, theirs, missing, ours, variant) | _left_out(planner.pairs, entries, unused)
+    pairable = are_pairable(missing, ours, left, theirs)
+    warnings = tuple(frozen_at_random(ours, [e.name for e in entries if e.how in (NEW, EXTENDED)]))
+    return TransferPlan(base.name, network.name, entries, unused, why_unused, pairable, warnings)
+
+
+def _left_out(pairs: Iterable[Pair], entries: Iterable[Entry], unused: Collection[str]) -> dict[str, str]:
+    """Return the reason for each unused tensor of the base whose partner is new."""
+    partners = {pair.name: pair.base for pair in pairs}
+    found: dict[str, str] = {}
+    for entry in entries:
+        if (origin := partners[entry.name]) in unused:
+            asked = entry.why.startswith(REQUESTED)
+            found[origin] = (
+                f"left out by `--new '{entry.why.removeprefix(REQUESTED).strip('`')}'`" if asked else entry.why
+            )
+    return found
 
 
 class _Planner:
@@ -164,8 +185,9 @@ class _Planner:
         rules: Rules,
     ) -> None:
         self.theirs, self.ours = places(base), places(network)
+        self.base = base.name if base.name != network.name else "the base"
         self.rules = rules
-        self.pairs = pairs(self.theirs, self.ours, rename, rules.depth)
+        self.pairs = pairs(self.theirs, self.ours, rename, rules.depth, self.base)
         self.channels, self.base_channels = Channels(network), Channels(base)
         names = {node.name: node.id for node in base.all_nodes()}
         self.partners = {node.id: names[node.name] for node in network.all_nodes() if node.name in names}
@@ -180,7 +202,7 @@ class _Planner:
             return Entry(pair.name, here.shape, "", None, NEW, pair.reason)
         pattern = next((p for p in self.rules.new if fnmatchcase(pair.name, p)), None)
         if pattern is not None:
-            return Entry(pair.name, here.shape, "", None, NEW, f"requested by `{pattern}`")
+            return Entry(pair.name, here.shape, "", None, NEW, f"{REQUESTED}`{pattern}`")
         there = self.theirs[pair.base]
         steps = self._steps(here, there)
         if isinstance(steps, str):
@@ -201,7 +223,7 @@ class _Planner:
             return _mismatch(here, there)
         one, other = axes
         if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
-            return f"{there.shape[0]} classes in BASE, {here.shape[0]} here"
+            return f"{there.shape[0]} classes, here {here.shape[0]}"
         steps: list[Step] = []
         for axis, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             size, of = here.shape[axis], there.shape[axis]
@@ -240,7 +262,7 @@ class _Planner:
         ours, theirs = self.channels.origins[values[0]], self.base_channels.origins[values[1]]
         size, of = sizes
         if (size, of) != (_count(ours), _count(theirs)):  # an added layer that names the wrong axis
-            return None if size == of else f"size {of} in BASE, {size} here, which is not the number of {what}"
+            return None if size == of else f"size {of}, here {size}, which is not the number of {what}"
         return self._select(axis, value_sources(ours, theirs, self.partners, self.rules.width), of, what, share=share)
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:
@@ -277,7 +299,7 @@ def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Ste
             sources = [*range(common), *[-1] * (size - others - common), *range(of - others, of)]
             return None if size == of else Select(axis, tuple(sources), of, "frames")
         case _:
-            return None if size == of else f"size {of} in BASE, {size} here"
+            return None if size == of else f"size {of}, here {size}"
 
 
 def _count(segments: tuple[Segment, ...]) -> int:
@@ -309,9 +331,9 @@ def _mismatch(here: Place, there: Place) -> str:
     """Return the reason why a tensor cannot be initialised from the tensor of its name in the base."""
     kind, other = here.node.layer.kind, there.node.layer.kind
     if kind == other:
-        shapes = f"{shape_text(there.shape)} in BASE, {shape_text(here.shape)} here"
+        shapes = f"{shape_text(there.shape)}, here {shape_text(here.shape)}"
         return f"{shapes}; `{kind}` does not declare the axes of `{here.name}`"
-    return f"`{other}` ({shape_text(there.shape)}) in BASE, `{kind}` ({shape_text(here.shape)}) here"
+    return f"`{other}` ({shape_text(there.shape)}), here `{kind}` ({shape_text(here.shape)})"
 
 
 def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
@@ -341,4 +363,5 @@ def plan_json(plan: TransferPlan) -> dict[str, Any]:
             for e in plan.entries
         ],
         "unused": [{"name": n, "shape": list(s), "why": plan.why_unused.get(n)} for n, s in plan.unused.items()],
+        "warnings": [warning.label for warning in plan.warnings],
     }

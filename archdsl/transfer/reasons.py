@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import Head
 from archdsl.weights.shapes import shape_text
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def reasons(
             found[name] = f"{whose} has no other `{kind}` in `{part}`"
         else:
             other = candidates[key]
-            found[name] = f"another form than {whose}'s `{other}`, {shape_text(others[other].shape)}, which is left"
+            shape = shape_text(others[other].shape)
+            found[name] = f"shape differs from {whose}'s `{other}` ({shape}), which is not used"
     return found
 
 
@@ -52,5 +54,9 @@ def _kind(place: Place) -> tuple[str, str, str]:
 def are_pairable(
     names: Collection[str], places: Mapping[str, Place], left: Collection[str], others: Mapping[str, Place]
 ) -> bool:
-    """Return True if both networks have tensors of one kind left in one part, which their author may want to pair."""
-    return not {_kind(places[n]) for n in names}.isdisjoint(_kind(others[n]) for n in left)
+    """Return True if both networks have tensors of one kind left in one part, which their author may want to pair.
+
+    Those of the head do not count: another head is new on purpose.
+    """
+    ours = {_kind(places[n]) for n in names if not isinstance(places[n].node.region.top, Head)}
+    return not ours.isdisjoint(_kind(others[n]) for n in left)

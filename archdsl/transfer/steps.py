@@ -68,7 +68,7 @@ class Select(Step):
     def text(self) -> str:
         size = len(self.sources)
         if self.new:
-            return f"{size - len(self.new)} of {size} {self.what} from BASE, the others new"
+            return f"{size - len(self.new)} of {size} {self.what} from the base, the others new"
         if self.verb == REPEATED:
             least, most = min(self.counts.values()), max(self.counts.values())
             times = f"{most} times" if least == most else f"{least} to {most} times"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 import archdsl
 from archdsl.cli import main
+from archdsl.train.weights import Checkpoint, starting_weights
 
 BASE = """arch base
 import resnet
@@ -131,7 +133,7 @@ def test_blocks_that_are_added_beside_a_row_repeat_its_last_one(base: archdsl.Ar
     assert repeated["res3.blocks.5.conv1.weight"] == ("res3.3.conv1.weight", "like `res3.3`")
     assert not plan.unused
     plan = variant(body).plan_transfer(base, depth="new")
-    assert {e.why for e in plan.entries if e.how == "new"} == {"BASE has only 4 blocks in `res3`"}
+    assert {e.why for e in plan.entries if e.how == "new"} == {"base has only 4 blocks in `res3`"}
 
 
 def test_the_plan_tells_other_names_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,10 +143,52 @@ def test_the_plan_tells_other_names_and_reasons(capsys: pytest.CaptureFixture[st
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     # Two of four blocks of 3 convolutions and 3 normalisations (18 tensors), the first with a shortcut (6 more).
     assert lines[0].endswith("5 new; 42 of another name in base; 38 of base not used")
-    left = "another form than BASE's `{}`, {}, which is left"
+    left = "shape differs from base's `{}` ({}), which is not used"
     assert f"res3.conv.weight 32×32×3×1×1 {left.format('res3.2.conv1.weight', '8×32×1×1×1')}" in lines
     assert f"head.linear1.weight 7×32 {left.format('head.linear.weight', '5×32')}" in lines
-    assert "res3.{2,3}.{bn1,bn2}.{weight,bias,running_mean,running_var} 8 SPEC has no other `bn` in `res3`" in lines
+    assert "res3.{2,3}.{bn1,bn2}.{weight,bias,running_mean,running_var} 8 variant has no other `bn` in `res3`" in lines
     assert "res3.blocks.{0,1}.{conv1,bn1,conv2,bn2,conv3,bn3}.weight from `res3`" in lines
     hint = "To pair what is left on both sides: `as NAME` gives a layer of variant the name that it has in base, and"
     assert hint in lines
+
+
+def test_left_tensors_of_a_new_head_are_not_to_be_paired(capsys: pytest.CaptureFixture[str]) -> None:
+    variant("head: avgpool -> linear(7) -> linear(classes)")
+    assert main(["weights", "plan", "base.arch", "variant.arch"]) == 0
+    assert "To pair" not in capsys.readouterr().out
+
+
+def test_each_tensor_that_is_not_used_has_its_reason(base: archdsl.Architecture) -> None:
+    plan = archdsl.load("base.arch", classes=7).plan_transfer(base, new=("res3.0.*",))
+    assert plan.why_unused.keys() == plan.unused.keys()
+    assert {plan.why_unused[name] for name in plan.unused if name.startswith("res3")} == {
+        "left out by `--new 'res3.0.*'`"
+    }
+    assert plan.why_unused["head.linear.bias"] == "5 classes, here 7"
+
+
+FROZEN = "stage conv1 frozen { conv(8, [1, 3, 3], stride = [1, 2, 2]) -> bn -> relu%s }"
+
+
+def test_new_weights_of_a_frozen_stage_are_warned_of(
+    base: archdsl.Architecture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arch = variant(FROZEN % " -> conv(8) -> bn")  # a convolution's weight, and the weight and bias of a normalisation
+    text = "`conv1` is frozen, but 3 of its tensors are new: they stay random"
+    assert [w.label for w in arch.plan_transfer(base).warnings] == [text]
+    torch.save(base.build().state_dict(), "base.pt")
+    for command in (["plan", "base.arch"], ["transfer", "base.arch", "base.pt"]):
+        output = ["-o", "o.safetensors"] if command[0] == "transfer" else []
+        assert main(["weights", *command, "variant.arch", "--json", *output]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["warnings"] == [text]
+        assert f"{text}\n" in err
+    with pytest.warns(UserWarning, match="W0805: `conv1` is frozen"):
+        archdsl.transfer_weights(base, torch.load("base.pt"), arch)
+    starting_weights(arch, Checkpoint("base.pt", spec="base.arch"), "variant.arch")
+    assert text in capsys.readouterr().err
+
+
+def test_a_frozen_stage_with_the_weights_of_the_base_is_not_warned_of(base: archdsl.Architecture) -> None:
+    assert not variant(FROZEN % "").plan_transfer(base).warnings
+    assert not variant("stage res3 { bottleneck(16) }").plan_transfer(base, new=("head.*",)).warnings

@@ -483,7 +483,7 @@ def test_a_deeper_stage_can_have_new_blocks() -> None:
     plan = arch.plan_transfer(base, depth="new")
     new = {e.name.split(".")[1] for e in plan.entries if e.how == "new"}
     assert new == {str(i) for i in range(6, 23)}
-    assert {e.why for e in plan.entries if e.how == "new"} == {"BASE has only 6 blocks in `res4`"}
+    assert {e.why for e in plan.entries if e.how == "new"} == {"the base has only 6 blocks in `res4`"}
     assert arch.plan_transfer(base).counts.keys() == {"copied", "repeated"}
 
 
@@ -506,7 +506,7 @@ def test_a_name_that_a_rule_gives_away_is_not_taken_twice() -> None:
         entries = {e.name: e for e in loaded(name).plan_transfer(base).entries}
         assert (entries[taken].how, entries[taken].why) == (
             "new",
-            "BASE's tensor of this name initialises another one",
+            "vit_b16's tensor of this name initialises another one",
         )
         assert (entries[given].how, entries[given].base) == ("copied", taken)
 
@@ -633,8 +633,8 @@ def test_plan_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (
         "net → net: 8 tensors: 1 copied, 4 repeated, 1 inflated, 2 new; 2 of net not used\n\n"
         "new\n"
-        "  head.linear.weight  7×6  5 classes in BASE, 7 here\n"
-        "  head.linear.bias    7    5 classes in BASE, 7 here\n\n"
+        "  head.linear.weight  7×6  5 classes, here 7\n"
+        "  head.linear.bias    7    5 classes, here 7\n\n"
         "inflated\n"
         "  stem.conv.weight  4×3×1×3×3 → 6×3×3×3×3  output channels repeated 1 to 2 times; 1 → 3 frames, averaged\n\n"
         "repeated\n"
@@ -642,8 +642,8 @@ def test_plan_as_text(capsys: pytest.CaptureFixture[str]) -> None:
         "copied\n"
         "  stem.bn.num_batches_tracked\n\n"
         "not used of net\n"
-        "  head.linear.weight  5×4\n"
-        "  head.linear.bias    5\n"
+        "  head.linear.weight  5×4  5 classes, here 7\n"
+        "  head.linear.bias    5    5 classes, here 7\n"
     )
 
 
@@ -658,8 +658,8 @@ def test_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     }  # fmt: skip
     assert data["tensors"][-1]["from"] is None
     assert data["unused"] == [
-        {"name": "head.linear.weight", "shape": [5, 4], "why": None},
-        {"name": "head.linear.bias", "shape": [5], "why": None},
+        {"name": "head.linear.weight", "shape": [5, 4], "why": "5 classes, here 7"},
+        {"name": "head.linear.bias", "shape": [5], "why": "5 classes, here 7"},
     ]
     assert main(["weights", "plan", "net.arch", "--strict"]) == 0
 
