@@ -115,8 +115,14 @@ def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
         hint = "set attributes with --set NAME=VALUE, as in --set groups=2"
         yield Line(cls.kind, "uses", WRONG, "the layer rejects all random attribute values and inputs", hint)
         return
+    told: set[str] = set()  # a fault of the template fails every check, and is told once
     for name, check in {**ALONE, **NETWORKS}.items():
-        yield _line(cls.kind, name, check, drawn)
+        line = _line(cls.kind, name, check, drawn)
+        if line.status == WRONG and line.message in told:
+            line = Line(cls.kind, name, SKIPPED, "fails for the same reason as above")
+        elif line.status == WRONG:
+            told.add(line.message)
+        yield line
 
 
 def _line(kind: str, name: str, check: Callable[[list[Case]], str], drawn: list[Case]) -> Line:

@@ -670,3 +670,10 @@ def test_layers_check_knows_the_layers_of_its_files_alone(empty: Path) -> None:
     """Other files of the folder may be wrong, and ARCHDSL_LAYERS may be unset."""
     add(empty, "other", "    layouts = GRID", EXP)
     assert checked(empty, "    layouts = ANY_LAYOUT", EXP, "targets")["targets"][0] == "ok"
+
+
+def test_a_fault_that_fails_every_check_is_told_once(here: Path) -> None:
+    lines = checked(here, "elementwise = True", EXP.replace("exp", "{{ k }}"), "tensors", "shapes")
+    found = {status: message.strip() for status, message in lines.values()}  # `checked` may change the order of checks
+    assert found.keys() == {"wrong", "skipped"}
+    assert found["skipped"] == "fails for the same reason as above"
