@@ -21,7 +21,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "cost": "Count parameters, multiply-adds (FLOPs / 2) and activations.",
         "draw": "Draw the network as a diagram.",
         "diff": "Compare two networks: parameters, stages, layers, tensors, cost.",
-        "fmt": "Format specs canonically.",
+        "fmt": "Format specs in place.",
     },
     "modules": {
         "compile": "Write the PyTorch module of each spec.",

@@ -108,7 +108,10 @@ class Parser(argparse.ArgumentParser):
         value = given or (behind[0] if behind and not behind[0].startswith("-") else "…")
         if name in _PARAMETERS and "--set" in self.options():
             return f"; write --set {_PARAMETERS[name]}={value}"
-        return f"; write {_OPTIONS[name]} {value}" if _OPTIONS.get(name) in self.options() else ""
+        if _OPTIONS.get(name) in self.options():
+            return f"; write {_OPTIONS[name]} {value}"
+        chosen = next((o for o, a in self.options().items() if a.choices and name[2:] in a.choices), "")
+        return f"; did you mean {chosen} {name[2:]}?" if chosen.startswith("--") else ""
 
 
 def _frozen(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archdsl.commands.checkpoints import KEY, OUTPUT, check_sources, clip_text, output_of, parameter_texts
@@ -14,7 +15,7 @@ from archdsl.commands.transfer_rules import VARIANT, RuleOptions, planned, rule_
 from archdsl.commands.transfer_text import show_plan
 from archdsl.commands.values import natural
 from archdsl.core.diagnostics import SpecError
-from archdsl.files import FileLibrary, WeightsError
+from archdsl.files import FileLibrary, UsageError, WeightsError
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_weights
 from archdsl.transfer.plan import unneeded
@@ -22,8 +23,6 @@ from archdsl.weights.plan import OWN
 from archdsl.weights.sources import find_map
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
     from archdsl.transfer.plan import TransferPlan
@@ -74,6 +73,7 @@ class Options(PairOptions, RuleOptions):
 
 def run(options: Options) -> int:
     """Write the weights of a variant."""
+    _check_order(options)
     source, output = options.source, output_of(options.output, [options.checkpoint])
     check_sources(options.base, [(source, "--from")])
     base = base_analysed(options, like=source if source != OWN else None)
@@ -93,6 +93,14 @@ def run(options: Options) -> int:
         spec = options.spec or options.base
         print(f"load_state_dict takes it in the module that this makes: {compile_command(spec, variant)}")
     return 0
+
+
+def _check_order(options: Options) -> None:
+    """Raise UsageError if CHECKPOINT has the name of a spec, and SPEC that of another file."""
+    checkpoint, spec = options.checkpoint, options.spec or ""
+    if Path(checkpoint).suffix in ("", ".arch") and Path(spec).suffix not in ("", ".arch"):
+        order = "the order is BASE CHECKPOINT SPEC"
+        raise UsageError(f"{order}: {checkpoint} and {spec} look swapped; write {options.base} {spec} {checkpoint}")
 
 
 def _write(options: Options, output: Path, variant: Analysis, names: Plan, found: TransferPlan) -> None:

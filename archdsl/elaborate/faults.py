@@ -64,6 +64,9 @@ def _names(part: Any) -> Iterator[ast.Name]:
             yield from _names(inner)
 
 
+_ROUNDS = {"i", "j", "k", "n", "idx", "it", "iteration", "layer", "layer_idx", "block_idx", "depth_idx"}  # of a loop
+
+
 class Words(NamedTuple):
     """The text of a fault: its code, its label, a hint and notes."""
 
@@ -96,8 +99,7 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
         if name.span.text != name.id:
             hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
         return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
-    hint = nothing_cure(name.span) if name.id in NOTHING else VALUES.get(name.id, "")
-    hint = hint or did_you_mean(name.id, {*scope.known(), *words})
+    hint = _meaning(name, scope) or did_you_mean(name.id, {*scope.known(), *words})
     if not hint and not name.span.source.name.startswith("--"):  # the value of an option
         hint = f"`param {name.id} = …` declares it"
     if name.span.source.text[: name.span.start].rstrip(" \t").endswith("//"):
@@ -105,6 +107,15 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
     elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write", "there")):
         hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
     return Words("E0201", f"nothing is called `{name.id}` here", hint)
+
+
+def _meaning(name: ast.Name, scope: Scope) -> str:
+    """Return a hint for a word of another language; empty for other names."""
+    if name.id in NOTHING:
+        return nothing_cure(name.span)
+    if name.id in _ROUNDS and scope.find("index") is not None:
+        return "inside a repeat the rounds are counted by `index`, from 0"
+    return VALUES.get(name.id, "")
 
 
 @dataclass

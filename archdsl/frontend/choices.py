@@ -54,7 +54,7 @@ def _branches(text: str) -> list[_Branch]:
         if not colon or not body.strip():
             return []
         word = re.sub(r"^(?:elif|elseif)\b", "else if", head.strip())
-        found.append(_Branch(word, body.strip()))
+        found.append(_Branch(_condition(word), body.strip()))
     return found
 
 
@@ -69,6 +69,11 @@ def _assigned(branches: list[_Branch]) -> str:
     return f"let {given[0][1]} = {' '.join(chosen)} {values[-1]}"
 
 
+def _condition(text: str) -> str:
+    """Return a condition with the words of the language: `on` for `True`, `off` for `False`."""
+    return re.sub(r"\b(?:True|False|true|false)\b", lambda m: "on" if m[0].lower() == "true" else "off", text)
+
+
 def _between_layers(fault: Unexpected) -> Cure | None:
     """Recognise `a if CONDITION else b` where a and b are chains."""
     if fault.token.type != "IF" or not fault.in_chain or not fault.phrase:
@@ -78,7 +83,7 @@ def _between_layers(fault: Unexpected) -> Cure | None:
     found = re.fullmatch(r"\s*(.+?)\s+if\s+(.+?)\s+else\s+(.+?)\s*", _text_from(fault, start))
     if not found:
         return None
-    first, test, second = found.groups()
+    first, test, second = found[1], _condition(found[2]), found[3]
     if second in ("None", "identity", "Identity()", "nn.Identity()"):
         return Cure(f"a choice of layers has braces: `if {test} {{ {chain_of(first) or first} }}`")
     branches = f"if {test} {{ {chain_of(first) or first} }} else {{ {chain_of(second) or second} }}"

@@ -333,6 +333,15 @@ def _header(fault: Unexpected) -> Cure | None:
     return Cure("`arch NAME` ends with its line", code="E0103") if fault.token.type == "COLON" else None
 
 
+def _head(fault: Unexpected) -> Cure | None:
+    """Recognise `drop head`, and `frozen` in a statement other than a stage."""
+    if fault.token.type == "HEAD" and fault.previous == "DROP":
+        return Cure("leave out this line: a new `head: …` takes the place of the base's", code="E0103")
+    if fault.token.type == "FROZEN" and fault.first in ("HEAD", "PATH", "INPUT", "BLOCK"):
+        return Cure("only stages can be frozen: leave out `frozen`", code="E0103")
+    return None
+
+
 def _is_path(fault: Unexpected, name: Token) -> bool:
     """Return True if the text declares a path of that name."""
     pairs = zip(fault.tokens, fault.tokens[1:], strict=False)
@@ -341,5 +350,5 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
     _path_line, choice, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling, _missing,
-    _header, _statement, _row,
+    _header, _head, _statement, _row,
 )  # fmt: skip

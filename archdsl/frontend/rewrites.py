@@ -250,7 +250,7 @@ def _key(fault: Unexpected) -> Cure | None:
         return Cure(f"write `input clip: video[{sizes[1]}]`, with [channels, frames, height, width]")
     if key.lower() in _STAGES and not value.startswith("["):
         layers = [*items, *fault.below][: len(items) or None]
-        inside = " -> ".join(filter(None, map(_item_text, layers))) or value or "CHAIN"
+        inside = _chain_text([_item_text(layer) for layer in layers] or [value])
         return Cure(f"layers stand in stages: `stage NAME {{ {inside} }}`")
     if key.lower() in _HEADS and (_is_layers(value) or value in ("avgpool", "linear")):
         return Cure(f"what the network gives is its head: `head: {chain_of(value) or value}`")
@@ -280,6 +280,12 @@ def _parameter_with_items(fault: Unexpected) -> Cure | None:
     if fault.token.type != "_NL" or not items or not found:
         return None
     return Cure(f"write `{found[1]} {found[2]} = [{', '.join(map(_value, items))}]`")
+
+
+def _chain_text(layers: list[str]) -> str:
+    """Return layers as a chain; `CHAIN` if one of them is none of the language."""
+    written = [re.fullmatch(r"[A-Za-z_]\w*(?:\([^{}:]*\).*|\s*->.*)?", layer) for layer in layers]
+    return " -> ".join(layers) if all(written) else "CHAIN"
 
 
 def _item_text(item: str) -> str:
