@@ -198,3 +198,21 @@ def order_cure(layer: Layer, entering: Shape, link: ast.Layer) -> str:
         return ""
     rest = ", ".join(a.span.text for a in given[1:])
     return f"{NEVER_GIVEN}: `{link.name.id}({rest})`"
+
+
+def axes_cure(link: ast.Layer) -> str:
+    """Return the kernel and stride of a layer as [t, h, w], if both are written as [h, w, t]; else nothing."""
+    given = {a.name.id: a.value for a in link.arguments or () if a.name is not None}
+    positions = [a.value for a in link.arguments or () if a.name is None]
+    kernel = given.get("kernel") or next((v for v in positions if isinstance(v, ast.List)), None)
+    sizes = [_last_first(value) for value in (kernel, given.get("stride"))]
+    return f"sizes are [t, h, w]: kernel `{sizes[0]}`, stride `{sizes[1]}`" if all(sizes) else ""
+
+
+def _last_first(value: ast.Expr | None) -> str:
+    """Return [n, n, m] as [m, n, n], for numbers n > m; empty for other values."""
+    items = value.items if isinstance(value, ast.List) else ()
+    numbers = [item.value for item in items if isinstance(item, ast.Number)]
+    if len(items) != 3 or len(numbers) != 3 or not numbers[0] == numbers[1] > numbers[2] > 0:
+        return ""
+    return f"[{items[2].span.text}, {items[0].span.text}, {items[1].span.text}]"

@@ -12,7 +12,7 @@ from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import LAYER
 from archdsl.elaborate.arguments import argument_of, written
 from archdsl.elaborate.context import Context, Flow
-from archdsl.elaborate.cures import order_cure
+from archdsl.elaborate.cures import axes_cure, order_cure
 from archdsl.elaborate.faults import grids_hint, producer, residual_hint, residual_notes, used_notes
 from archdsl.elaborate.shapes import infer
 from archdsl.frontend import ast
@@ -61,11 +61,13 @@ class GraphBuilder:
         return flow
 
     def _check_order(self, layer: Layer, entering: Shape, link: ast.Layer) -> None:
-        """Warn of PyTorch's order of arguments: channels in, channels out, kernel."""
+        """Warn of arguments as channels in, channels out and kernel, as in PyTorch, and of sizes as [h, w, t]."""
         cure = order_cure(layer, entering, link)
         if cure:
             label = "three numbers, the first of them the channels that enter, as in PyTorch"
             self.evaluator.faults.report("W0110", link.span, label, cure)
+        elif axes := axes_cure(link):
+            self.evaluator.faults.report("W0110", link.span, "kernel and stride in the order [h, w, t]", axes)
 
     def _check_doubt(self, layer: Layer, entering: Shape, shape: Shape, link: ast.Layer) -> None:
         """Warn of a valid layer that computes what is hardly meant."""
