@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PARTS = ("start", "end", "first_frame", "last_frame")
 EXAMPLES = (
     ("predict dance.mp4", "Classify a video with the run that was trained last."),
-    ("predict *.mp4 --run runs/my_model-1 --top 1 --json", "Classify several videos, and print JSON."),
     ("predict test.csv --root videos/ -o answers.csv", "Classify the videos of a list, and write a table."),
 )
 
@@ -30,7 +29,9 @@ EXAMPLES = (
 def arguments(parser: Parser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="Video, folder or list of videos.")
-    parser.add_argument("--root", metavar="DIR", help="Folder that the paths of lists are relative to.")
+    group = parser.group("videos and answers")
+    group.add_argument("--root", metavar="DIR", help="Folder that the paths of lists are relative to.")
+    group.add_argument("-o", "--output", metavar="FILE", help="CSV file to write, or JSON if its name ends in .json.")
     model = parser.group("model")
     model.add_argument("--run", metavar="RUN", help="Folder of `archdsl train` (default: the run trained last).")
     model.add_argument(
@@ -45,7 +46,6 @@ def arguments(parser: Parser) -> None:
         help="Seconds from the start of one window to that of the next (default: the length of a window).",
     )  # fmt: skip
     view_arguments(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="CSV file to write, or JSON if its name ends in .json.")
     engine_arguments(parser.group("devices and loading"))
 
 

@@ -190,6 +190,8 @@ def test_a_signal_ends_a_run_that_resumes_exactly(  # fixtures
     capsys: Any,
 ) -> None:
     run = tmp_path / "run"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts jobs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         send_signal(patch, number, step, place)
