@@ -45,6 +45,17 @@ def test_example(fence: Fence, files: list[Fence], tmp_path: Path, monkeypatch: 
     assert not [d.label for d in analysis.warnings]
 
 
+@pytest.mark.parametrize(("line", "names"), rows(LANGUAGE, "names"))
+def test_names_of_tensors(line: str, names: str) -> None:
+    unit = "block unit(w) { conv(w) -> bn -> relu }\n" if "unit" in line else ""
+    clip = "arch net\ninput clip: video[3, 4, 8, 8]\n"
+    text = f"{clip}{unit}stage one {{ {line.strip('`')} }}\nhead: avgpool -> linear(2)\n"
+    weights = [name for name in archdsl.loads(text).build().state_dict() if name.endswith(".weight")]
+    assert [n.removeprefix("one.").removesuffix(".weight") for n in weights if n.startswith("one.")] == [
+        name.strip("`") for name in names.split()
+    ]
+
+
 @pytest.mark.parametrize(("expression", "value"), rows(LANGUAGE, "values"))
 def test_value(expression: str, value: str) -> None:
     reporter = Reporter()
