@@ -53,21 +53,23 @@ class GraphBuilder:
                 shape = infer(layer, self.sound, *(f.shape for f in flows))
             except ShapeError as error:
                 self._misfit(error, layer, flows, context, link)
-        if isinstance(link, ast.Layer) and len(flows) == 1:
-            self._check_order(layer, flows[0].shape, link)
+        if isinstance(link, ast.Layer) and len(flows) == 1 and not self._check_order(layer, flows[0].shape, link):
             self._check_doubt(layer, flows[0].shape, shape, link)
         flow = self.add_node(layer, flows, shape, context.region, link.span)
         context.region.items.append(flow.node)
         return flow
 
-    def _check_order(self, layer: Layer, entering: Shape, link: ast.Layer) -> None:
-        """Warn of arguments as channels in, channels out and kernel, as in PyTorch, and of sizes as [h, w, t]."""
-        cure = order_cure(layer, entering, link)
+    def _check_order(self, layer: Layer, entering: Shape, link: ast.Layer) -> bool:
+        """Warn of arguments as channels in, channels out and kernel, as in PyTorch, and of sizes as [h, w, t].
+
+        Return True if there is a warning.
+        """
+        label = "three numbers, the first of them the channels that enter, as in PyTorch"
+        if not (cure := order_cure(layer, entering, link)):
+            label, cure = "kernel and stride in the order [h, w, t]", axes_cure(link)
         if cure:
-            label = "three numbers, the first of them the channels that enter, as in PyTorch"
             self.evaluator.faults.report("W0110", link.span, label, cure)
-        elif axes := axes_cure(link):
-            self.evaluator.faults.report("W0110", link.span, "kernel and stride in the order [h, w, t]", axes)
+        return bool(cure)
 
     def _check_doubt(self, layer: Layer, entering: Shape, shape: Shape, link: ast.Layer) -> None:
         """Warn of a valid layer that computes what is hardly meant."""

@@ -11,6 +11,7 @@ from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.source import Source
 from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, normal, size_of, type_name, written
 from archdsl.elaborate.scope import Binding, Scope
+from archdsl.frontend import ast
 from archdsl.frontend.parse import parse_binding
 
 if TYPE_CHECKING:
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
     from archdsl.elaborate.evaluate import Evaluator
-    from archdsl.frontend import ast
 
 MAX_PENDING = 50
 
-_TYPES = ("int", "number", "bool", "string", "symbol", "list")
+_CALLED = {
+    "int": "a whole number",
+    "number": "a number",
+    "bool": "`on` or `off`",
+    "string": "a text in quotes",
+    "symbol": "a word",
+    "list": "a list",
+}
 
 
 class ParameterScope(Scope):
@@ -100,8 +107,7 @@ class ParameterScope(Scope):
 
     def _value(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
         kind = declaration.type
-        words = choice_words(kind)
-        value = self.evaluator.choice(expr, self, words) if words else self.evaluator.evaluate(expr, self)
+        value = self._evaluated(declaration, expr)
         if isinstance(value, Unknown):
             return value
         self.evaluator.budget.step(expr.span, size_of(value))
@@ -119,6 +125,20 @@ class ParameterScope(Scope):
         note = Note("its type comes from here", place)
         self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` {problem}", [note])
         return UNKNOWN
+
+    def _evaluated(self, declaration: ast.Declaration, expr: ast.Expr) -> Value:
+        """Return the value of a parameter, which may still have the wrong type; an unknown word is one if it has."""
+        if words := choice_words(declaration.type):
+            return self.evaluator.choice(expr, self, words)
+        is_setting = expr is not declaration.default
+        if is_setting and isinstance(expr, ast.Name) and not self.evaluator.knows(expr.id, self):
+            default = declaration.default
+            kind = declaration.type.names[0].id if declaration.type is not None else ""
+            if not kind and default is not None:
+                kind = type_name(self.evaluator.evaluate(default, self))
+            if kind not in ("", "symbol", "unknown"):
+                return Symbol(expr.id)
+        return self.evaluator.evaluate(expr, self)
 
 
 def choice_words(kind: ast.Type | None) -> list[str]:
@@ -139,17 +159,20 @@ def mismatch(value: Value, kind: ast.Type) -> str:
     if wanted == "list" and is_list(value):
         inner = kind.names[1].id if len(kind.names) > 1 else ""
         bad = [v for v in value if inner and not _is(type_name(v), inner)]
-        return f"must be a list of {inner}, found {describe(bad[0])} in it" if bad else ""
-    if wanted not in _TYPES:
+        return f"must be {_called(f'list[{inner}]')}, found {describe(bad[0])} in it" if bad else ""
+    if wanted not in _CALLED:
         close = {"float": "number", "str": "string", "boolean": "bool", "integer": "int", "tuple": "list"}.get(wanted)
-        return f"has no type `{wanted}`: types are {one_of(_TYPES)}, or words such as `a | b`" + (
+        return f"has no type `{wanted}`: types are {one_of(tuple(_CALLED))}, or words such as `a | b`" + (
             f"; write `{close}`" if close else ""
         )
-    return "" if _is(found, wanted) else f"must be {_a(wanted)}, found {describe(value)}"
+    return "" if _is(found, wanted) else f"must be {_called(wanted)}, found {describe(value)}"
 
 
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind.startswith("int") else f"a {kind}"
+def _called(kind: str) -> str:
+    """Return the words of messages for a type: "a list of whole numbers" for `list[int]`."""
+    name, _, inner = kind.removesuffix("]").partition("[")
+    many = {"int": "whole numbers", "number": "numbers", "symbol": "words", "string": "texts"}.get(inner, "")
+    return _CALLED.get(name, name) + (f" of {many}" if many else "")
 
 
 def _is(found: str, wanted: str) -> bool:
@@ -165,7 +188,7 @@ def _unlike(value: Value, default: Value) -> str:
         inner = wanted.removeprefix("list").strip("[]")
         if not inner or all(_is(type_name(v), inner) for v in value):
             return ""
-    return f"must be {_a(wanted)}, as its default {describe(default)}, found {describe(value)}"
+    return f"must be {_called(wanted)}, as its default {describe(default)}, found {describe(value)}"
 
 
 def setting(name: str, value: Any, option: str = "--set") -> ast.Binding:

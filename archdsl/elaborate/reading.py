@@ -37,9 +37,13 @@ class ExpressionReader(ABC):
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
         """Return the value of an expression, or UNKNOWN after a fault was reported."""
 
+    def knows(self, name: str, scope: Scope) -> bool:
+        """Return True if a name has a value in a scope, or is a word of the language."""
+        return name in CONSTANTS or name in self.symbols or scope.find(name) is not None
+
     def choice(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
         """Return a value where one of a few words is expected, so that a misspelt one can be told."""
-        if isinstance(expr, ast.Name) and expr.id not in self.symbols and not _knows(expr.id, scope):
+        if isinstance(expr, ast.Name) and not self.knows(expr.id, scope):
             close = did_you_mean(expr.id, words)
             label = f"expected {one_of(words)}, found `{expr.id}`"
             return self.faults.report("E0301", expr.span, label, close if close.startswith("did you mean") else "")
@@ -111,10 +115,6 @@ def _paired(iterable: ast.Expr, value: Value) -> str:
     if is_list(value) or "\n" in text or len(text) > 40:
         return "`zip(a, b)` gives elements of two values"
     return f"`zip(0.., {text})` numbers the elements; `zip(a, b)` gives those of two lists"
-
-
-def _knows(name: str, scope: Scope) -> bool:
-    return name in CONSTANTS or scope.find(name) is not None
 
 
 def _parts(iterable: ast.Expr, count: int) -> Sequence[ast.Expr | None]:

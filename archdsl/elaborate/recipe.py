@@ -39,7 +39,7 @@ def read_recipe(program: Program, settings: Sequence[ast.Binding], evaluator: Ev
     for clash in recipe.clashes() if len(known) == len(values) else ():
         *others, last = (binding for name, binding in said.items() if name in clash.names)
         notes = [Note(f"`{b.name.id}` comes from here", b.span) for b in others]
-        evaluator.reporter.report("E0510", written(_argument(last), scope), clash.message, notes, clash.hint)
+        evaluator.reporter.report(clash.code, written(_argument(last), scope), clash.message, notes, clash.hint)
     return recipe
 
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 class Clash(NamedTuple):
-    """Values that contradict each other."""
+    """Values that contradict each other, or a list whose elements do; `code` is that of the diagnostic."""
 
     names: tuple[str, ...]
     message: str
     hint: str
+    code: str = "E0510"
 
 
 class Recipe:
@@ -148,13 +149,14 @@ class Recipe:
             hint = "set both, `schedule = steps` and `steps = [30, 60]`; other schedules need `steps = []`"
             yield Clash(("schedule", "steps"), f"with `schedule = {self.schedule}` {message}", hint)
         if list(self.steps) != sorted(set(self.steps)):
-            yield Clash(("steps",), "epochs that do not ascend", "list each epoch once, in ascending order")
+            yield Clash(("steps",), "epochs that do not ascend", "list each epoch once, in ascending order", "E0305")
         for name in ("jitter", "area"):
             limits: tuple[float, ...] = getattr(self, name)
             if limits and limits[0] > limits[1]:
-                yield Clash((name,), "the first limit is above the second", "write `[lowest, highest]`")
+                yield Clash((name,), "the first limit is above the second", "write `[lowest, highest]`", "E0305")
         if self.randaugment and int(self.randaugment[0]) != self.randaugment[0]:
-            yield Clash(("randaugment",), "the number of operations is no whole number", "write `[4, 7]`, or `[]`")
+            message = f"{self.randaugment[0]:g} operations: not a whole number"
+            yield Clash(("randaugment",), message, "write `[operations, magnitude]` as in `[4, 7]`, or `[]`", "E0302")
         if self.precise_bn and self.ema:
             message = "the moving average has statistics of its own"
             yield Clash(("precise_bn", "ema"), message, "set one of them to 0")

@@ -7,7 +7,7 @@ from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
 from archdsl.layers.base import Layer, ShapeError, divisors, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, moved, padded
+from archdsl.layers.padding import HALF, SAME, VALID, around, even_kernel, moved, padded
 
 
 @layer("conv", category="convolution")
@@ -60,12 +60,15 @@ class Conv(Layer):
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
 
     def doubt(self, *inputs: Grid) -> str:
-        """Patches that are as large as their stride, with padding around the grid: each holds parts of two."""
-        sides = [k for k, s in zip(self.kernel, self.stride, strict=True) if k == s and k > 1 and k % 2 == 0]
-        if self.padding != HALF or not sides or any(n < k for n, k in zip(inputs[0].size, self.kernel, strict=True)):
+        """An even kernel with `half` padding: one position more than the stride asks for, patches with parts of two."""
+        sizes = list(zip("thw", inputs[0].size, self.kernel, self.stride, strict=True))
+        even = [axis for axis, n, k, s in sizes if k % 2 == 0 and n % s == 0]
+        if self.padding != HALF or not even:
             return ""
-        wanted = self.changed(padding=VALID).infer(*inputs)
-        return f"for patches without overlap add `padding = valid`, which gives {wanted}"
+        if all(n >= k for _, n, k, _ in sizes) and any(k == s for _, _, k, s in sizes if k % 2 == 0):
+            wanted = self.changed(padding=VALID).infer(*inputs)
+            return f"for patches without overlap add `padding = valid`, which gives {wanted}"
+        return even_kernel(f"adds a position along {', '.join(even)}", self.changed(padding=SAME).infer(*inputs))
 
     def with_affine(self) -> Conv:
         return self.changed(bias=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.layers.attributes import Choice, Size
 from archdsl.layers.base import Layer, ShapeError, known_to_be, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, moved, padded
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, even_kernel, moved, padded
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
@@ -51,6 +51,14 @@ class MaxPool(Layer):
 
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.kernel, 1) and known_to_be(self.stride, 1)
+
+    def doubt(self, *inputs: Grid) -> str:
+        """An even kernel that moves by one position: without padding, it shrinks the grid."""
+        sizes = zip("thw", inputs[0].size, self.kernel, self.stride, strict=True)
+        even = [axis for axis, n, k, s in sizes if k % 2 == 0 and s == 1 and k < n]
+        if self.padding != HALF or not even:
+            return ""
+        return even_kernel(f"shrinks {', '.join(even)}", self.changed(padding=SAME).infer(*inputs))
 
     def widest(self, *inputs: Grid) -> int:
         return padded(inputs[0], self.kernel, self.stride) if self.padding == SAME else 0

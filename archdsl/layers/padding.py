@@ -40,3 +40,8 @@ def moved(size: Grid, kernel: Size3, stride: Size3, kind: str, padding: Size3) -
     if kind == SAME:
         return tuple((n + s - 1) // s for n, s in zip(size.size, stride, strict=True))
     return slide(size, kernel, stride, padding)
+
+
+def even_kernel(effect: str, same: Grid) -> str:
+    """Return the remedy for an even kernel that changes the grid, which is `same` with that padding."""
+    return f"an even kernel {effect}: use an odd one, or `padding = same`, which gives {same}"

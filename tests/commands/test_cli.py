@@ -145,17 +145,17 @@ def test_byte_order_mark_and_crlf_are_fine(shell: Shell) -> None:
     ("setting", "code", "said"),
     [
         ("widht=8", "E0308", "did you mean `width`?"),
-        ("width=on", "E0301", "`width` must be an int"),
-        ("keep=1", "E0301", "`keep` must be a bool"),
+        ("width=on", "E0301", "`width` must be a whole number"),
+        ("keep=1", "E0301", "`keep` must be `on` or `off`"),
         ("kind=c", "E0301", "`c`"),
         ("width=0", "E0306", "width > 0"),
         ("width=1/0", "E0303", "1 / 0"),
         ("width=1/3", "E0301", "1/3"),
-        ("width=[1, 2]", "E0301", "`width` must be an int"),
+        ("width=[1, 2]", "E0301", "`width` must be a whole number"),
         ("width=", "E0103", "ends here"),
         ("width=8 9", "E0103", "`9`"),
         ("width=8 -> relu", "E0103", "`->`"),
-        ("width=depth", "E0201", "`depth`"),
+        ("width=depth", "E0301", "found `depth`"),
     ],
 )
 def test_setting_that_cannot_be(shell: Shell, command: tuple[str, ...], setting: str, code: str, said: str) -> None:
