@@ -123,6 +123,8 @@ class ChainApplier:
             return self._residual(link, flow, context)
         if isinstance(link, ast.Choose):
             return self._choose(link, flow, context)
+        if isinstance(link, ast.Entering):
+            return self._entering(link, context, first=first)
         return self.apply(link.chain, flow, context)
 
     def _word(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
@@ -175,6 +177,13 @@ class ChainApplier:
             result = self.apply(definition.block.chain, call.entering, call.inside)
         return self.calls.close(call, result, context)
 
+    def _entering(self, link: ast.Entering, context: Context, *, first: bool) -> Flow | None:
+        """Return the value that enters the braces around a chain, with which the chain begins."""
+        if not first:
+            self.names.report_entering(link)
+            return LOST
+        return context.entering
+
     def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
         taken: ast.Choose | ast.Chain | None = link
         while isinstance(taken, ast.Choose):
@@ -191,21 +200,20 @@ class ChainApplier:
         if cls is None or not cls.many:
             self.names.report_no_join(link, context)
             return LOST
-        shape = flow.shape if flow is not None else None
-        flows = [self.apply(branch, flow, context.inner(shape)) for branch in link.branches]
+        flows = [self.apply(branch, flow, context.inner(flow)) for branch in link.branches]
         layer = self.binder.layer(cls, link, context.scope)
         return LOST if layer is None else self.nodes.apply(layer, tuple(flows), context, link)
 
     def _residual(self, link: ast.Residual, flow: Flow | None, context: Context) -> Flow:
         flow = self._need(flow, link, context)
-        body = self.apply(link.chain, flow, context.inner(flow.shape))
+        body = self.apply(link.chain, flow, context.inner(flow))
         around = flow
         if link.shortcut is not None:
             around = self._shortcut(link.shortcut, flow, context)
         return self.nodes.apply(self.layers["add"](), (body, around), context, link)
 
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
-        inner = context.inner(flow.shape)
+        inner = context.inner(flow)
         truth, condition = True, None
         if shortcut.test is not None:
             truth = self.evaluator.truth(shortcut.test, inner.scope)

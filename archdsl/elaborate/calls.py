@@ -71,8 +71,9 @@ class BlockCalls:
         with self.evaluator.faults.within(link):
             for let in block.lets:
                 self.evaluator.bind(let, scope)
-        inside = Context(scope, region, definition.module, (*context.opened, definition))
-        return OpenCall(region, inside, Flow(flow.node, entering))
+        value = Flow(flow.node, entering)
+        inside = Context(scope, region, definition.module, (*context.opened, definition), entering=value)
+        return OpenCall(region, inside, value)
 
     def close(self, call: OpenCall, result: Flow, context: Context) -> Flow:
         """Put the region of a call into that around it, and return the value that leaves."""

@@ -33,7 +33,10 @@ class Context:
     module: Module
     opened: tuple[BlockDef, ...] = ()  # the outermost first
     values: ChainMap[str, Flow] = field(default_factory=ChainMap[str, "Flow"])  # those named here before all others
+    entering: Flow | None = None  # the value that `in` stands for
 
-    def inner(self, shape: Shape) -> Context:
-        """Return the same place, inside braces that `in` refers to."""
-        return replace(self, scope=self.scope.child(shape))
+    def inner(self, flow: Flow | None) -> Context:
+        """Return the same place, inside braces that a value enters, to which `in` refers there."""
+        if flow is None:
+            return replace(self, scope=self.scope.child())
+        return replace(self, scope=self.scope.child(flow.shape), entering=flow)

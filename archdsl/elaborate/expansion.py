@@ -48,7 +48,8 @@ class Expansion:
         shape = flow.shape if flow is not None else None
         own: dict[str, Flow] = {}
         paths = {} if "" in self.paths else self.paths
-        context = Context(scope.child(shape), part, self.module, values=ChainMap(own, self.named, paths, self.inputs))
+        values = ChainMap(own, self.named, paths, self.inputs)
+        context = Context(scope.child(shape), part, self.module, values=values, entering=flow)
         result = self.applier.apply(chain, flow, context)
         for name, value in own.items():
             if value.node == result.node:

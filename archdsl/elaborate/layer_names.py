@@ -84,6 +84,11 @@ class LayerNames:
         label = f"the value `{link.name.id}` can only begin a chain"
         self.faults.reporter.report("E0105", link.span, label, hint=hint)
 
+    def report_entering(self, link: ast.Entering) -> None:
+        """Report `in` behind `->`, or repeated."""
+        hint = "the value that enters is the branch `in` of a join: `concat { in, conv(8) }`; `residual { … }` adds it"
+        self.faults.reporter.report("E0105", link.span, "`in` can only begin a chain", hint=hint)
+
     def report_without_branches(self, link: ast.Layer) -> None:
         """Report a layer that joins values, in a chain without the braces of its branches."""
         name = link.name.id

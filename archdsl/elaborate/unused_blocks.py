@@ -153,7 +153,7 @@ class _Checker(ChainApplier):
             parent=Stage(span=block.span), label=block.name.id, signature=definition.signature,
             arguments=BlockArguments(), entry=NO_VALUE, entering=UNKNOWN, span=block.span,
         )  # fmt: skip
-        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,)))
+        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,), entering=IN_BLOCK))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)
@@ -177,7 +177,7 @@ class _Checker(ChainApplier):
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
         if shortcut.test is not None:
             self.evaluator.truth(shortcut.test, context.scope)
-        return self.apply(shortcut.chain, flow, context.inner(UNKNOWN))
+        return self.apply(shortcut.chain, flow, context.inner(LOST))
 
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
         """Check the arguments of an inner block, whose body is checked by itself."""

@@ -154,7 +154,12 @@ class Group(Syntax):
     chain: Chain
 
 
-Link = Layer | Merge | Residual | Choose | Group
+@record
+class Entering(Syntax):
+    """`in` at the beginning of a chain: the value that enters the braces around it."""
+
+
+Link = Layer | Merge | Residual | Choose | Group | Entering
 
 
 @record

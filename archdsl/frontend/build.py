@@ -59,6 +59,9 @@ class _StatementBuilder(ValueBuilder):
     def on_group(self, span: Span, chain: ast.Chain) -> ast.Group:
         return ast.Group(span, chain)
 
+    def on_entering(self, span: Span, _word: Token) -> ast.Entering:
+        return ast.Entering(span)
+
     def on_step(self, span: Span, link: ast.Link, count: Any, label: Token | None) -> ast.Step:
         return ast.Step(span, link, count, self.name(label) if label is not None else None)
 

@@ -50,7 +50,7 @@ _VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}
 _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
     ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING", "_NL", "$END"}),
     ("a value", _VALUES, {*_VALUES, "LPAR", "MINUS", "IN", "NOT"}),
-    ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF"}),
+    ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF", "IN"}),
     ("an operator", {"PLUS", "STAR"}, _OPERATORS),
 )
 

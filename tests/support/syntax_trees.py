@@ -114,6 +114,7 @@ class Trees:
             lambda: ast.Merge(NOWHERE, self.name(), self.arguments(), self.many(self.chain, 1, 3)),
             lambda: ast.Residual(NOWHERE, self.chain(), self.maybe(self.shortcut)),
             lambda: ast.Group(NOWHERE, self.chain()),
+            lambda: ast.Entering(NOWHERE),
             self.choose,
         )
 

@@ -31,10 +31,13 @@ class Place:
     part: Part
     values: dict[str, int]  # that a chain can begin with
     file: File
+    entering: int | None = None  # the value that `in` is at the beginning of a chain
 
-    def inside(self, shape: Grid | None) -> Place:
-        """The same place in braces that `in` refers to."""
-        return replace(self, names=self.names.new_child({} if shape is None else {"in": shape}))
+    def inside(self, value: int | None, shape: Grid | None) -> Place:
+        """The same place in braces that a value enters, which `in` refers to."""
+        if value is None:
+            return replace(self, names=self.names.new_child())
+        return replace(self, names=self.names.new_child({"in": shape}), entering=value)
 
 
 class Definition:
@@ -173,7 +176,7 @@ class Definition:
         """Run a chain of the spec. What `as` names at its end is known to the lines that follow."""
         part = self.parts.setdefault(prefix, Part("line"))
         values = {**self.inputs, **{p: v for p, v in self.paths.items() if p}, **self.named}
-        place = Place(names, part, dict(values), file).inside(self._shape(begin))
+        place = Place(names, part, dict(values), file).inside(begin, self._shape(begin))
         end = part.exit = self._chain(chain, begin, place)
         assert end is not None
         self.named |= {name: v for name, v in place.values.items() if name not in values and v == end}
@@ -189,7 +192,10 @@ class Definition:
         """The value behind a chain that goes on from a value, or begins with one of its own."""
         for k, step in enumerate(chain.steps):
             before = len(place.part.members)
-            if step.count is None:
+            if isinstance(step.link, ast.Entering):
+                assert k == 0
+                value = place.entering
+            elif step.count is None:
                 value = self._link(step.link, value, place, is_first=k == 0)
             else:
                 value = self._repeat(step, step.count, value, place)
@@ -223,11 +229,11 @@ class Definition:
                 layer, others = self._layer(link, place)
                 return self._apply(layer, (value, *others), place.part)
             case ast.Merge():
-                inside = place.inside(self._shape(value))
+                inside = place.inside(value, self._shape(value))
                 branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
                 return self._apply(self._layer(link, place)[0], branches, place.part)
             case ast.Residual():
-                inside = place.inside(self._shape(value))
+                inside = place.inside(value, self._shape(value))
                 body = self._chain(link.chain, value, inside)
                 around = value if link.shortcut is None else self._shortcut(link.shortcut, value, inside)
                 return self._apply(vocabulary()["add"](), (body, around), place.part)
@@ -238,6 +244,8 @@ class Definition:
                 return value if taken is None else self._chain(taken, value, place)
             case ast.Group():
                 return self._chain(link.chain, value, place)
+            case ast.Entering():  # it can only begin a chain
+                raise AssertionError(link)
 
     def _shortcut(self, shortcut: ast.Shortcut, value: int | None, place: Place) -> int | None:
         """A part that has its name even where its condition does not hold."""
@@ -264,7 +272,7 @@ class Definition:
         for statement in block.lets:
             let(statement, names)
         part = Part(block.name.id, entry=value, is_block=True)
-        part.exit = self._chain(block.chain, value, Place(names, part, {}, file))
+        part.exit = self._chain(block.chain, value, Place(names, part, {}, file, value))
         place.part.members.append(part)
         return part.exit
 

@@ -219,12 +219,13 @@ class Chains(Values):
         total: int | None = 0
         out = str(d.whole(1, 6))
         for _ in range(d.pick([1, 2, 2, 3])):
+            begin = "in" if d.has("identity", 0.15) else ""
             if kind == "concat":
-                text, behind = self.chain(inner, hand, d.whole(1, 2))
+                text, behind = self.chain(inner, hand, d.whole(0 if begin else 1, 2), begin=begin)
                 count = behind.channels if behind.text != "in.channels" else state.channels
                 total = None if count is None or total is None else total + count
             else:
-                text, behind = self.chain(inner, hand, d.whole(0, 2), end=out)
+                text, behind = self.chain(inner, hand, d.whole(0, 2), end=out, begin=begin)
             branches.append(text)
         if d.chance(0.15):
             branches.append(branches[0] if " as " not in branches[0] else "relu")
