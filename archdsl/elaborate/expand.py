@@ -9,7 +9,7 @@ from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.expansion import Expansion
 from archdsl.elaborate.faults import declared_inside
-from archdsl.elaborate.finish import check_names, check_values, find_output, network_of
+from archdsl.elaborate.finish import check_head, check_names, check_read, find_output, network_of
 from archdsl.elaborate.inputs import InputDeclarer
 from archdsl.elaborate.membership import Memberships
 from archdsl.elaborate.module_names import assign_labels
@@ -54,7 +54,9 @@ def expand(
     output = find_output(expansion)
     if output is not None and not reporter.failed:
         memberships.report(scope.places())
-        check_values(expansion, output)
+        check_read(expansion, output)
+    if output is not None:
+        check_head(expansion, output)
     check_unused_blocks(program, expansion.applier, reporter)
     if reporter.failed or output is None:
         raise SpecError(reporter.diagnostics)

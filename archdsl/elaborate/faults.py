@@ -124,6 +124,7 @@ class Places:
 
     declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # in a `for`, or a `let` in braces
     replaced: Scope | None = None  # around the stage that the current one replaces
+    replaced_line: Span | None = None  # the first line of that stage
 
 
 def declared_inside(statements: Iterable[ast.Statement], depth: int = 0) -> Iterator[tuple[str, Span]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.names import why_refused
+from archdsl.core.values import Unknown
 from archdsl.elaborate.dense import check_dense, check_scores
 from archdsl.elaborate.expansion import INPUT_HINT
 from archdsl.elaborate.unread import (
@@ -63,21 +64,20 @@ def find_output(expansion: Expansion) -> Flow | None:
     return output
 
 
-def check_values(expansion: Expansion, output: Flow) -> None:
-    """Report inputs, paths and lines that nothing reads, and scores of a head that are hardly meant.
+def check_head(expansion: Expansion, output: Flow) -> None:
+    """Report scores of a head that are hardly meant, where its shape is known in spite of faults."""
+    if expansion.head is not None and not isinstance(output.shape, Unknown):
+        check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)
+        check_scores(expansion.nodes.graph, output.node, expansion.head, expansion.reporter)
+
+
+def check_read(expansion: Expansion, output: Flow) -> None:
+    """Report inputs, paths and lines that nothing reads.
 
     Args:
         expansion: without faults: what would have read a value may be faulty else.
         output: the value that the network gives.
     """
-    _check_read(expansion, output)
-    if expansion.head is not None:
-        check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)
-        check_scores(expansion.nodes.graph, output.node, expansion.head, expansion.reporter)
-
-
-def _check_read(expansion: Expansion, output: Flow) -> None:
-    """Report inputs, paths and lines that nothing reads."""
     program, reporter, graph = expansion.program, expansion.reporter, expansion.nodes.graph
     live = live_nodes(graph, output.node)
     report_unread_inputs(graph, live, expansion.all_inputs(), program.added, reporter)

@@ -58,6 +58,8 @@ class LayerNames:
                 f"a stage goes on from the one before; to begin elsewhere, name a value, `… as {name}_out`, at the end"
             )
             hint, notes = f"{hint} of a line of `{name}`", [Note("a stage is no value", self.stages[name].span)]
+        if line := self.faults.places.replaced_line:
+            notes = [*notes, Note("the base's stage begins with this line", line)]
         if name in self.hidden:
             hint = "only the last value of a line can be used in other lines: end the line, or the stage, at `as`"
         if name in self.dropped:

@@ -246,11 +246,17 @@ class _Parts:
 
 def has_lines(body: Iterable[ast.Statement]) -> bool:
     """Return True if a stage has lines, under any condition."""
-    return any(
-        isinstance(s, (ast.PathLine, ast.Lateral))
-        or (isinstance(s, ast.If) and (has_lines(s.body) or has_lines(s.otherwise)))
-        for s in body
-    )
+    return first_line(body) is not None
+
+
+def first_line(body: Iterable[ast.Statement]) -> Span | None:
+    """Return the span of a stage's first line, under any condition; None for an empty stage."""
+    for statement in body:
+        if isinstance(statement, (ast.PathLine, ast.Lateral)):
+            return statement.span
+        if isinstance(statement, ast.If) and (span := first_line((*statement.body, *statement.otherwise))):
+            return span
+    return None
 
 
 def _runs_on(line: ast.PathLine | ast.Lateral) -> set[str]:

@@ -10,7 +10,7 @@ from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.names import why_refused
 from archdsl.core.values import Symbol, Unknown, describe
 from archdsl.elaborate.context import Context
-from archdsl.elaborate.replaced import StageAt, fill_label
+from archdsl.elaborate.replaced import StageAt, fill_label, first_line
 from archdsl.frontend import ast
 from archdsl.ir.regions import Fusion, Lateral, Stage
 from archdsl.layers import vocabulary
@@ -54,19 +54,20 @@ class StageExpander:
         if not self.paths:
             self._implicit_path(statement)
         root = len(self.program.files) - 1
-        around = scope
+        around, places = scope, self.evaluator.faults.places
         at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
         if at.is_dropped:
             return
-        statement, scope, self.expansion.module = at.stage, at.scope, self.program.modules[at.level]
-        self.evaluator.faults.places.replaced = around if at.level != root else None
-        regions = self._stage_at(statement, scope, label)
+        self.expansion.module = self.program.modules[at.level]
+        if at.level != root:
+            places.replaced, places.replaced_line = around, first_line(statement.body)
+        regions = self._stage_at(at.stage, at.scope, label)
         if at.frozen_by is not None:
-            self.evaluator.faults.places.replaced = around
+            places.replaced = around
         is_frozen = self._is_frozen(*at.freezing)
         for region in regions:
             region.frozen = is_frozen
-        self.evaluator.faults.places.replaced = None
+        places.replaced = places.replaced_line = None
         self.expansion.module = self.program.modules[root]
 
     def _path_name(self) -> str:

@@ -146,7 +146,9 @@ def _braces(fault: Unexpected) -> Cure | None:
         body = body[1:].strip()
     elif not _is_chain_of_stage(fault):
         return None
-    header = re.sub(r"range\([^()]*(?:\([^()]*\))?[^()]*\)$", lambda m: value_of(m[0]) or m[0], header)
+    loop, iterates, values = header.partition(" in ")
+    if re.search(r"\b(?:range|enumerate)\(", values):
+        header = f"{loop}{iterates}{value_of(values) or values}"
     if body:
         return Cure(f"braces hold what belongs to it: `{header} {{ {chain_of(body) or body} }}`")
     return Cure(f"braces hold what belongs to it: `{header} {{`, {_BELOW}")
