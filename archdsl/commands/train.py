@@ -54,8 +54,8 @@ def _video_arguments(parser: Parser) -> None:
     group = parser.group("videos")
     group.add_argument(
         "--data", metavar="DIR|LIST|synthetic",
-        help="Videos: a folder with a subfolder for each class, a list of `path label [start end]`, or `synthetic`, "
-        "a small set that is made.",
+        help="Videos: a folder with a subfolder for each class, a list of `path label [start end]`, tar files "
+        "such as 'train-{000..012}.tar', or `synthetic`, a small set that is made.",
     )  # fmt: skip
     data_arguments(group)
     group.add_argument(

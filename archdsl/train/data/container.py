@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import av
 from av import logging
 from av.error import EOFError as EndOfFile
 from av.error import InvalidDataError
 
+from archdsl.train.data.stored import opened
 from archdsl.train.data.video import FAULTS, Video, VideoError, file_size, reason_of, video_stream
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+    from archdsl.train.data.stored import Stored
+
 ZEROS = 64  # bytes in a row; start codes and their emulation prevention allow three
 CODECS_WITHOUT_ZEROS = ("h264", "hevc", "mpeg4")
 
@@ -27,13 +30,18 @@ CODECS_WITHOUT_ZEROS = ("h264", "hevc", "mpeg4")
 class Container:
     """An open video.
 
+    Args:
+        path: the file, or the name of a stored video.
+        stored: the place of the video's bytes, if it is not a file.
+
     Raises:
         VideoError: if the file cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self._size = file_size(self.path)
+    def __init__(self, path: str | os.PathLike[str], stored: Stored | None = None) -> None:
+        self.path, self.stored = os.fspath(path), stored
+        self._file = opened(stored, self.path) if stored is not None else None
+        self._size = self._file.seek(0, os.SEEK_END) if self._file is not None else file_size(self.path)
         self._measured: Video | None = None
         self._open()
 
@@ -42,6 +50,8 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+        if self._file is not None:
+            self._file.close()
 
     @property
     def video(self) -> Video:
@@ -61,10 +71,13 @@ class Container:
         """Open the file, or reopen it at its start."""
         logging.set_level(None)
         logging.set_libav_level(logging.PANIC)
+        if self._file is not None:
+            self._file.seek(0)
         try:
             # a path in a list of videos must not access the network
+            source: str | BinaryIO = self._file or os.path.abspath(self.path)
             self._container: InputContainer = av.open(
-                os.path.abspath(self.path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+                source, mode="r", options={"protocol_whitelist": "file"}, metadata_errors="replace"
             )
         except InvalidDataError:
             raise VideoError("is not a video, or is damaged at the start", self.path) from None
@@ -108,7 +121,7 @@ class Container:
         """Return True for an AVI file that is shorter than its header says; its index was at its end."""
         if self._container.format.name != "avi":
             return False
-        with open(self.path, "rb") as file:
+        with opened(self.stored, self.path) if self.stored is not None else open(self.path, "rb") as file:
             head = file.read(8)
         return head[:4] == b"RIFF" and self._size < 8 + int.from_bytes(head[4:], "little") < 2**32
 

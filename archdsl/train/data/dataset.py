@@ -14,7 +14,8 @@ import torch
 from archdsl.train.data.clips import Box, Sampling, cut, test_box, test_times, training_box, training_times
 from archdsl.train.data.opening import open_sample
 from archdsl.train.data.randaugment import augmented
-from archdsl.train.data.videos import Reader, Video, VideoError, chosen_decoder, read_frames
+from archdsl.train.data.torchcodec import chosen_decoder, read_by_torchcodec
+from archdsl.train.data.videos import Reader, Video, VideoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -179,7 +180,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         if self.decoder == "pyav" or not isinstance(reader, Reader):
             frames = reader.read(times, view)
         else:
-            frames = read_frames(reader.path, times, self.decoder, self.device, view)
+            frames = read_by_torchcodec(reader.path, times, self.device, view, reader.stored)
         frames = frames.reshape(self.clips, self.sampling.frames, *frames.shape[1:])
         return frames.permute(0, 2, 3, 1, 4, 5).flatten(0, 1).contiguous()
 

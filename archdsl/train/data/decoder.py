@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from archdsl.train.data.stored import Stored
+
 AHEAD = 32  # packets of lookahead before one is decoded: reordering delays a frame by at most 16
 
 
 class Decoder(Container):
     """A container that decodes frames; it skips the decoding of unwanted frames where possible."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], stored: Stored | None = None) -> None:
         self.decoded = 0  # number of decoded frames
         self.damaged: list[int] = []  # timestamps of frames that the decoder could only complete by guessing
         self._delay: int | None = None  # ticks from the first packet's decoding time to its presentation time
         self._wanted: Sequence[int] = ()
-        super().__init__(path)
+        super().__init__(path, stored)
 
     def _open(self) -> None:
         super()._open()

@@ -70,5 +70,6 @@ def _is_spare(group: str, labels: set[int], of_class: Mapping[int, Sequence[str]
 
 def _random_key(entry: Entry, label: int, seed: int) -> bytes:
     """Return a sort key for a random order of the videos of a class, independent of the folder of the files."""
-    text = f"{seed}\0{label}\0{Path(entry.path).name}\0{entry.start}\0{entry.end}"
+    name = Path(entry.path).name if entry.stored is None else "/".join(Path(entry.path).parts[-2:])
+    text = f"{seed}\0{label}\0{name}\0{entry.start}\0{entry.end}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest()

@@ -15,7 +15,7 @@ from archdsl.train.data.division import divided, grouped
 from archdsl.train.data.frames import has_frames
 from archdsl.train.data.numbering import numbering
 from archdsl.train.data.reading import count
-from archdsl.train.data.sources import read_source
+from archdsl.train.data.sources import is_archive, read_source
 from archdsl.train.data.sources.source import SUFFIXES, Options, Source
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from archdsl.train.data.classes import ClassNames
     from archdsl.train.data.sources.source import Entry, Listed
+    from archdsl.train.data.stored import Stored
 
 LISTS = (".csv", ".tsv", ".txt", ".json")
 TRAIN = ("train", "training")
@@ -33,7 +34,8 @@ VAL = ("val", "validation", "validate", "valid", "test")
 class Sample:
     """A video, or its part from `start` to `end` seconds, with its class index; −1 if unknown.
 
-    The path can be that of a folder of frames; `frames` are the numbers of the first and last one, None for all.
+    The path can be that of a folder of frames; `frames` are the numbers of the first and last one, None for all. Of a
+    video inside a larger file, `stored` is the place of its bytes, and the path its name.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Sample:
     start: float = 0.0
     end: float | None = None
     frames: tuple[int, int] | None = None
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,10 @@ def read_unlabelled(data: Path, root: Path | None = None) -> tuple[Sample, ...]:
         loose = sorted(p for p in data.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         if any(p.is_file() for p in loose):
             return tuple(Sample(str(p), -1) for p in loose if p.is_file())
-    elif data.suffix.lower() not in LISTS or not data.is_file():
+    elif not is_archive(data) and (data.suffix.lower() not in LISTS or not data.is_file()):
         return (Sample(str(data), -1),)
     entries = read_source(Source(data, Options(root, labelled=False))).entries
-    return tuple(Sample(e.path, -1, e.start, e.end, e.frames) for e in entries)
+    return tuple(Sample(e.path, -1, e.start, e.end, e.frames, e.stored) for e in entries)
 
 
 def without_classes(data: Path, root: Path | None = None) -> Split | None:
@@ -166,7 +169,7 @@ def without_classes(data: Path, root: Path | None = None) -> Split | None:
     if data.is_dir():
         loose = not has_frames(data) and any(p.suffix.lower() in SUFFIXES for p in data.iterdir() if p.is_file())
         samples = read_unlabelled(data, root) if loose else ()
-    elif data.is_file() and data.suffix.lower() in LISTS:
+    elif is_archive(data) or (data.is_file() and data.suffix.lower() in LISTS):
         bare = not any(e.label for e in read_source(Source(data, Options(root, labelled=False))).entries)
         samples = read_unlabelled(data, root) if bare else ()
     else:
@@ -254,7 +257,7 @@ def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) 
     for entry in entries:
         if entry.label not in numbers:
             raise DataError(f"{entry.where}: {_unknown(entry.label, list(numbers), data)}")
-        samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end, entry.frames))
+        samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end, entry.frames, entry.stored))
     return tuple(samples)
 
 

@@ -1,4 +1,4 @@
-"""Opening of a sample's video: a file, or a folder of frames."""
+"""Opening of a sample's video: a file, a folder of frames, or a part of a larger file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def open_sample(sample: Sample, rate: float = RATE) -> Reader | FrameFolder:
     Raises:
         VideoError: if it cannot be opened.
     """
-    if os.path.isdir(sample.path):
+    if sample.stored is None and os.path.isdir(sample.path):
         return FrameFolder(sample.path, rate, sample.frames)
-    return Reader(sample.path)
+    return Reader(sample.path, sample.stored)
 
 
 def strip_of(sample: Sample, count: int) -> torch.Tensor:

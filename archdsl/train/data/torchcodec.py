@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from archdsl.train.data.stored import opened
 from archdsl.train.data.video import VideoError, file_size, reason_of
 from archdsl.train.engine import DECODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from archdsl.train.data.stored import Stored
 
     View = Callable[[torch.Tensor], torch.Tensor]
 
@@ -42,12 +45,16 @@ def _why_no_torchcodec() -> str:
     return ""
 
 
-def read_by_torchcodec(path: str, times: Sequence[float], device: str, view: View | None) -> torch.Tensor:
+def read_by_torchcodec(
+    path: str, times: Sequence[float], device: str, view: View | None, stored: Stored | None = None
+) -> torch.Tensor:
     """Return the frames of a video at some times, as `read_frames`."""
-    file_size(path)
+    if stored is None:
+        file_size(path)
+    source = opened(stored, path) if stored is not None else path
     try:
         codec: Any = import_module("torchcodec.decoders")
-        decoder = codec.VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, device=device)
+        decoder = codec.VideoDecoder(source, dimension_order="NHWC", num_ffmpeg_threads=1, device=device)
         facts = decoder.metadata
         begin, end = facts.begin_stream_seconds, facts.end_stream_seconds
         small = 0.5 / (facts.average_fps or 25) / 100

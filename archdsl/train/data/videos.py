@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from av.video.frame import VideoFrame
 
+    from archdsl.train.data.stored import Stored
+
     View = Callable[[torch.Tensor], torch.Tensor]
 
 __all__ = ["Reader", "Video", "VideoError", "chosen_decoder", "probe", "read_frames"]
@@ -80,11 +82,11 @@ class Reader(Decoder):
         VideoError: if the file cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], stored: Stored | None = None) -> None:
         self._patience = PATIENCE
         self._origin: int | None = None  # timestamp of the first frame
         self._index: tuple[list[int], int, int] = ([], 0, 0)
-        super().__init__(path)
+        super().__init__(path, stored)
 
     def read(self, times: Sequence[float], view: View | None = None) -> torch.Tensor:
         """Return the frames at given times, as `read_frames`."""

@@ -21,16 +21,19 @@ from archdsl.train.data.sources import (
     diving48,
     epic,
     hmdb51,
+    huggingface,
     kinetics,
+    shards,
     something,
     table,
     twentybn,
     ucf101,
 )
-from archdsl.train.data.sources.source import SUFFIXES
+from archdsl.train.data.sources.files import is_pattern
+from archdsl.train.data.sources.source import SUFFIXES, Source
 
 if TYPE_CHECKING:
-    from archdsl.train.data.sources.source import Listed, Source
+    from archdsl.train.data.sources.source import Listed
 
 MAX_PROBED = 100  # entries at the start of a list that are checked for an existing file
 
@@ -47,8 +50,9 @@ class Form(Protocol):
         ...
 
 
+ARCHIVES: tuple[Form, ...] = (shards, huggingface)  # their videos are not files
 FORMS: tuple[Form, ...] = (  # the special ones first
-    ucf101, hmdb51, class_folders, diving48, something, kinetics, epic, charades, twentybn, table,
+    *ARCHIVES, ucf101, hmdb51, class_folders, diving48, something, kinetics, epic, charades, twentybn, table,
 )  # fmt: skip
 
 
@@ -65,16 +69,22 @@ def read_source(source: Source) -> Listed:
     if not listed.entries:
         raise DataError(f"{source.path}: the list is empty; {table.FORM}")
     first = listed.entries[0]
-    if not any(Path(e.path).exists() for e in listed.entries[:MAX_PROBED]):
+    if not any(e.stored is not None or Path(e.path).exists() for e in listed.entries[:MAX_PROBED]):
         raise DataError(
             f"{first.where}: no such file: {first.path}, nor the following ones; set their folder with --root"
         )
     return listed
 
 
+def is_archive(path: Path) -> bool:
+    """Return True for a source whose videos are not files, which is a file or a pattern."""
+    source = Source(path)
+    return not source.is_folder and any(form.recognises(source) for form in ARCHIVES)
+
+
 def _check(source: Source) -> None:
     path = source.path
-    if source.is_folder:
+    if source.is_folder or (is_pattern(path) and is_archive(path)):
         return
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; expected a folder of videos, or a list of videos")

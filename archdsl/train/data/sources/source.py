@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archdsl.train.data.classes import ClassNames
+    from archdsl.train.data.stored import Stored
 
 SUFFIXES = (
     ".mp4", ".webm", ".avi", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".3gp", ".ogv", ".gif",
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
     split: str = ""
     group: str = ""
     frames: tuple[int, int] | None = None  # numbers of the first and last frame, for a folder of frames
+    stored: Stored | None = None  # the place of the video's bytes, if it is not a file: `path` is its name
 
 
 class Listed(NamedTuple):
