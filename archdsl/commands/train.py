@@ -14,6 +14,7 @@ from archdsl.commands.training_options import TrainOptions as Options
 from archdsl.commands.training_options import data_arguments, engine_arguments
 from archdsl.files import UsageError
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
+from archdsl.train.best import METRICS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -37,16 +38,15 @@ def arguments(parser: Parser) -> None:
     _optimisation_arguments(parser)
     _weight_arguments(parser)
     _engine_arguments(parser)
+    _checkpoint_arguments(parser)
     output = parser.group("output")
     output.add_argument(
         "-o", "--output", metavar="RUN", help="New folder to write (default: runs/NAME-1, runs/NAME-2 and so on)."
     )
     output.add_argument(
-        "--resume", metavar="RUN", help="Resume a run from its last checkpoint; other options change its settings.",
-    )  # fmt: skip
-    output.add_argument(
-        "--save-every", type=values.count, metavar="STEPS",
-        help="Number of steps between checkpoints (default: one checkpoint per epoch).",
+        "--resume", metavar="RUN",
+        help="Resume a run from its last checkpoint, or from one that --keep has kept "
+        "(RUN/checkpoints/epoch-E.ckpt); other options change its settings.",
     )  # fmt: skip
 
 
@@ -116,6 +116,28 @@ def _engine_arguments(parser: Parser) -> None:
     group.add_argument("--compile", action="store_true", default=None, help="Compile the module with torch.compile.")
 
 
+def _checkpoint_arguments(parser: Parser) -> None:
+    group = parser.group("validation and checkpoints")
+    group.add_argument(
+        "--best", choices=tuple(METRICS),
+        help="Metric of validation that decides which epoch is the best, whose weights are best.safetensors "
+        "(default: top1).",
+    )  # fmt: skip
+    group.add_argument(
+        "--patience", type=values.natural, metavar="N",
+        help="Stop early, after N epochs without a better value of that metric (default: 0, never).",
+    )  # fmt: skip
+    group.add_argument(
+        "--keep", type=values.natural, metavar="N",
+        help="Number of epochs whose checkpoints are kept, the last ones, as checkpoints/epoch-E.ckpt (default: 0, "
+        "last.ckpt alone).",
+    )  # fmt: skip
+    group.add_argument(
+        "--save-every", type=values.count, metavar="STEPS",
+        help="Number of steps between checkpoints (default: one checkpoint per epoch).",
+    )  # fmt: skip
+
+
 def run(options: Options) -> int:
     """Train, from the start or from a checkpoint, and write a report."""
     check_packages()
@@ -171,13 +193,17 @@ def expanded(options: Options) -> Options:
 
 def _resume(options: Options) -> int:
     from archdsl.commands.train_resume import resumed
+    from archdsl.train.checkpoints import replicate
     from archdsl.train.fit import PARENT
     from archdsl.train.inventory import record
+    from archdsl.train.run import LAST
 
     start = resumed(options)
     os.environ[PARENT] = str(start.folder)
     with _locked(start.folder):
         if is_first():
+            if start.checkpoint is not None:
+                replicate(start.checkpoint, start.folder / LAST)
             start.run.save(start.folder)
             record(start.split, start.folder)
             print(start.note, flush=True)
@@ -187,6 +213,7 @@ def _resume(options: Options) -> int:
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     from archdsl.train.evaluate import Views, classify
     from archdsl.train.fit import is_child, train
+    from archdsl.train.report import ending_of
     from archdsl.train.run import WEIGHTS
     from archdsl.train.stopping import signals
     from archdsl.train.weights import trained
@@ -200,6 +227,6 @@ def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
         result = classify(run, trained(run, folder, None), split.val, folder, views)
         _, line = write_report(result, folder / "report", folder)
         if is_first():
-            print(line)
+            print("\n".join(filter(None, [ending_of(folder), line])))
             print(f"the report is {folder / 'report/summary.md'}; {folder / WEIGHTS} is for {folder / run.name}.py")
         return 0

@@ -11,7 +11,8 @@ from archdsl.commands.common import settings
 from archdsl.core.source import Source
 from archdsl.files import DataError, FileLibrary, UsageError
 from archdsl.pipeline import analyse
-from archdsl.train.checkpoints import Position, position_of
+from archdsl.train.best import ending, is_exhausted
+from archdsl.train.checkpoints import Position, kept_checkpoints, position_of
 from archdsl.train.engine import Engine
 from archdsl.train.environment import with_started
 from archdsl.train.fit import check, split_of
@@ -39,6 +40,7 @@ class Resumed:
     run: Run
     folder: Path
     split: Split
+    checkpoint: Path | None  # a kept one that replaces the last one
     note: str  # lines for the user
 
 
@@ -52,7 +54,7 @@ def resumed(options: Options) -> Resumed:
         TrainingError: if the checkpoint is damaged.
     """
     _refuse_fixed(options)
-    folder = Path(options.resume or "")
+    folder, kept = _place(Path(options.resume or ""))
     old = load_run(folder)
     _refuse_others(options, old)
     run = _updated(options, old)
@@ -61,10 +63,12 @@ def resumed(options: Options) -> Resumed:
     if split.classes != run.classes:
         known = f"its classes are not those of {folder / 'classes.txt'}, which the network has"
         raise DataError(f"{run.data.data}: {known}; begin another run with --weights {folder / 'weights.safetensors'}")
-    last = folder / LAST
+    last = kept or folder / LAST
     position = position_of(last, run.model()) if last.exists() else Position(0, 0)
     _check_epochs(options, run, position)
     settings, videos = difference(old, run), changes(split, folder)
+    if kept is not None:
+        settings["checkpoint"] = Path(LAST).name, kept.name
     if settings or videos:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         change = {"time": now, "step": position.step, "settings": settings, "videos": videos}
@@ -75,7 +79,22 @@ def resumed(options: Options) -> Resumed:
     lines += _video_lines(videos)
     if position.epochs >= run.recipe.epochs:
         lines.append(f"all {run.recipe.epochs} epochs are complete: only the test runs; more with --epochs N")
-    return Resumed(run, folder, split, "\n".join([*lines, split.note]))
+    elif is_exhausted(position.history, run.engine.best, run.engine.patience):
+        end = ending(position.history, run.engine.best, run.engine.patience, run.recipe.epochs)
+        lines.append(f"{end}. Only the test runs; for more epochs, name a higher --patience, or 0")
+    return Resumed(run, folder, split, kept, "\n".join([*lines, split.note]))
+
+
+def _place(path: Path) -> tuple[Path, Path | None]:
+    """Return the folder of a run, and the checkpoint in it, if the path names one."""
+    is_checkpoint = path.suffix == ".ckpt" and path.parent.name == Path(LAST).parent.name
+    if not is_checkpoint:
+        return path, None
+    folder = path.parents[1]
+    if not path.exists():
+        known = [str(path.with_name(Path(LAST).name)), *map(str, kept_checkpoints(folder).values())]
+        raise UsageError(f"{path}: no such checkpoint; known are {', '.join(known)}")
+    return folder, None if path.name == Path(LAST).name else path
 
 
 def difference(old: Run, new: Run) -> dict[str, tuple[Any, Any]]:
@@ -98,7 +117,7 @@ def _refuse_fixed(options: Options) -> None:
 def _refuse_others(options: Options, run: Run) -> None:
     """Raise UsageError for another seed, strategy or split than those of the run."""
     values: dict[str, Any] = {
-        "seed": run.engine.seed, "strategy": run.engine.strategy, "freeze": run.frozen,
+        "seed": run.engine.seed, "best": run.engine.best, "strategy": run.engine.strategy, "freeze": run.frozen,
         **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
     }  # fmt: skip
     changed = [name for name, value in values.items() if getattr(options, name) not in {None, value}]

@@ -127,3 +127,6 @@ class TrainOptions(SpecOptions, DataOptions, EngineOptions):
     output: str | None = None
     resume: str | None = None
     save_every: int | None = None
+    keep: int | None = None
+    best: str | None = None
+    patience: int | None = None

@@ -6,21 +6,24 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from archdsl.train.run import WEIGHTS, TrainingError
+from archdsl.train.run import LAST, WEIGHTS, TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lightning import Trainer
 
+    from archdsl.train.best import Row
 
 PREFIX = "model."
 
@@ -57,6 +60,7 @@ class Position:
 
     epochs: int  # completed
     step: int
+    history: Sequence[Row] = ()  # validation metrics of the epochs among which is the best
 
 
 def position_of(path: Path, model: torch.nn.Module) -> Position:
@@ -66,6 +70,8 @@ def position_of(path: Path, model: torch.nn.Module) -> Position:
         TrainingError: if it is damaged, or not a checkpoint of this run.
     """
     hint = f"remove it, and `archdsl train --resume {path.parents[1]}` begins again with the first epoch"
+    if kept := [p for p in kept_checkpoints(path.parents[1]).values() if p != path]:
+        hint = f"`archdsl train --resume {kept[-1]}` goes back to a checkpoint that was kept"
     if (weights := path.parents[1] / WEIGHTS).exists():
         hint += f"; or begin another run with --weights {weights}"
     try:
@@ -77,13 +83,51 @@ def position_of(path: Path, model: torch.nn.Module) -> Position:
         own = {f"{PREFIX}{name}": tensor.shape for name, tensor in model.state_dict().items()}
         fits = {name: tensor.shape for name, tensor in checkpoint["state_dict"].items()} == own
         position = Position(
-            checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], checkpoint["global_step"]
+            checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+            checkpoint["global_step"],
+            checkpoint["callbacks"].get("Journal", {}).get("history", ()),
         )
     except (LookupError, TypeError, AttributeError):
         raise TrainingError(f"{path}: is not a checkpoint of `archdsl train`; {hint}") from None
     if not fits:
         raise TrainingError(f"{path}: is the checkpoint of another network; {hint}")
     return position
+
+
+def checkpoint_of(folder: Path, epoch: int) -> Path:
+    """Return the file in which a run keeps the checkpoint of an epoch, counted from 1."""
+    return (folder / LAST).with_name(f"epoch-{epoch}.ckpt")
+
+
+def kept_checkpoints(folder: Path) -> dict[int, Path]:
+    """Return the kept checkpoints of a run by their epochs, in this order."""
+    names = ((re.fullmatch(r"epoch-(\d+)\.ckpt", path.name), path) for path in (folder / LAST).parent.glob("*.ckpt"))
+    return dict(sorted((int(match[1]), path) for match, path in names if match is not None))
+
+
+def prune(folder: Path, first: int, last: int) -> None:
+    """Remove the kept checkpoints of a run except those of the epochs from `first` to `last`."""
+    for epoch, path in kept_checkpoints(folder).items():
+        if not first <= epoch <= last:
+            path.unlink(missing_ok=True)
+
+
+def replicate(source: Path, path: Path) -> None:
+    """Give a checkpoint, which is replaced and never changed, a second name; copy it where there are no hard links.
+
+    Raises:
+        TrainingError: if writing fails.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with source.open("rb") as file:
+            _write(path, lambda copy: copyfileobj(file, copy))
+    else:
+        temporary.replace(path)
+        temporary.unlink(missing_ok=True)  # it remains where both are names of one file
 
 
 def _write(path: Path, save: Callable[[BinaryIO], None]) -> None:

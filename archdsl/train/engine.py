@@ -27,6 +27,9 @@ class Engine:
     decoder: str = "auto"  # one of DECODERS
     seed: int = 0
     save_every: int = 0  # steps between checkpoints, in addition to one per epoch
+    keep: int = 0  # epochs whose checkpoints are kept, the last ones, in addition to the last checkpoint
+    best: str = "top1"  # one of best.METRICS
+    patience: int = 0  # epochs without a better value after which training stops early; 0 for never
 
     @property
     def world(self) -> int:

@@ -93,8 +93,8 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
     with clear_errors(folder):
         task = Task(run, initial_model(run, folder), len(loader), weights if run.recipe.balance == "loss" else None)
         task.signals = signals
-        journal = Journal(folder)
-        trainer = trainer_of(run, folder, journal, Keep(folder, run.engine.save_every, loader))
+        journal = Journal(folder, run.engine)
+        trainer = trainer_of(run, folder, journal, Keep(folder, run.engine, loader))
         last = folder / LAST if resume and (folder / LAST).exists() else None
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
 

@@ -14,8 +14,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from archdsl.core.sizes import size_text
+from archdsl.train.best import METRICS, best_of, is_exhausted
 from archdsl.train.checkpoints import save_weights, weights_of
+from archdsl.train.engine import Engine
 from archdsl.train.run import BEST, WEIGHTS, TrainingError
+from archdsl.train.tables import Table, epochs_table, history_of, steps_table
 from archdsl.train.task import DIVERGED, Task, accuracy
 
 if TYPE_CHECKING:
@@ -23,67 +26,56 @@ if TYPE_CHECKING:
 
     from lightning import LightningModule, Trainer
 
-STEPS = "steps.csv"
-EPOCHS = "epochs.csv"
+    from archdsl.train.best import Row
+
 SKIPPED = "skipped.csv"
 
 
-class Table:
-    """A CSV file to which rows are appended, and which can be truncated to the state of a checkpoint."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
-        self.path, self.columns = path, columns
-
-    def begin(self, key: str, last: int) -> None:
-        """Start the file with its rows whose `key` is at most `last`."""
-        rows = [row for row in self.rows() if int(row[key]) <= last]
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Append a row."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
-
-    def rows(self) -> list[dict[str, str]]:
-        """Return all complete rows."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
-
-
-def steps_table(folder: Path) -> Table:
-    """Return the table with one row per optimizer step."""
-    columns = "step", "epoch", "loss", "lr", "gradient_norm", "clips_per_second", "data_wait", "memory"
-    return Table(folder / STEPS, columns)
-
-
-def epochs_table(folder: Path) -> Table:
-    """Return the table with one row per epoch: mean training loss, and validation metrics."""
-    columns = "epoch", "step", "loss", "val_loss", "val_top1", "val_top5", "clips_per_second", "data_wait", "memory"
-    return Table(folder / EPOCHS, columns)
-
-
 class Journal(Callback):
-    """Callback that measures each step, writes the tables and prints a line for each epoch."""
+    """Callback that measures each step, writes the tables, prints a line for each epoch, and stops early.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: the folder of the run.
+        engine: the settings of the run: the metric that decides which epoch is the best, and the patience.
+    """
+
+    def __init__(self, folder: Path, engine: Engine) -> None:
         self.steps, self.epochs = steps_table(folder), epochs_table(folder)
-        self.folder = folder
+        self.folder, self.engine = folder, engine
+        self.history: list[Row] = []  # the epochs among which `best.safetensors` is the best
         self.began = self.ended = 0.0  # times of the last part of a batch
         self.waited = self.worked = 0.0  # seconds of this step
         self.now: dict[str, Any] = {}  # metrics of the last step
         self.reported = 0  # number of skipped videos that were reported
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history, from which the best epoch and the end by patience follow."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Set the history."""
+        self.history = state_dict["history"]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Truncate the tables to the step from which the run resumes."""
-        del pl_module
+        known, done = cast("Task", pl_module).from_all(history_of(self.epochs))[0], trainer.current_epoch
+        if not self.history:  # in a checkpoint of archdsl 0.2
+            self.history = [row for row in known if row["epoch"] <= done]
+        best = best_of(known, self.engine.best)
+        if best is not None and best["epoch"] > done:
+            self.history = []  # its weights have replaced those of the epochs before
+            say(trainer, f"{self.folder / BEST}: removed: it is from epoch {best['epoch']:.0f}, which begins again")
         if trainer.is_global_zero:
+            if not self.history:
+                (self.folder / BEST).unlink(missing_ok=True)
             self.steps.begin("step", trainer.global_step)
-            self.epochs.begin("epoch", trainer.current_epoch)
+            self.epochs.begin("epoch", done)
+        self._stop_early(trainer)
+
+    def _stop_early(self, trainer: Trainer) -> None:
+        """Stop the training, in each process, if the patience is exhausted."""
+        if is_exhausted(self.history, self.engine.best, self.engine.patience):
+            trainer.should_stop = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Exclude the time between two epochs from the waiting time."""
@@ -132,13 +124,13 @@ class Journal(Callback):
         if not shares.isfinite().all():  # the loss of the last step can be finite before its update
             raise TrainingError(f"outputs are not finite after step {trainer.global_step}; {DIVERGED}")
         self._skipped(trainer, task)
-        metrics = accuracy(labels, shares)
+        metrics = task.from_all(accuracy(labels, shares))[0]  # the same in each process to the last digit
         weights = weights_of(trainer)
+        self.history.append({"epoch": trainer.current_epoch + 1, **metrics})
         if not trainer.is_global_zero:
             return
-        best = max((float(row["val_top1"]) for row in self.epochs.rows()), default=-1.0)
         save_weights(weights, self.folder / WEIGHTS)
-        if not metrics["top1"] < best:
+        if best_of(self.history, self.engine.best) is self.history[-1]:
             save_weights(weights, self.folder / BEST)
         rows = [row for row in self.steps.rows() if int(row["epoch"]) == trainer.current_epoch + 1]
         mean = {k: sum(float(r[k]) for r in rows) / len(rows) for k in ("loss", "clips_per_second", "data_wait")}
@@ -149,12 +141,25 @@ class Journal(Callback):
             trainer.logger.log_metrics({f"val_{k}": v for k, v in metrics.items()}, trainer.global_step)
         say(trainer, self._line(row, trainer.max_epochs))
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop early, after the checkpoint of this epoch."""
+        del pl_module
+        self._stop_early(trainer)
+
     def _line(self, row: dict[str, Any], epochs: int | None) -> str:
         return (
             f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; validation: loss {row['val_loss']:.3f}, "
             f"top-1 {row['val_top1']:.1%}, top-5 {row['val_top5']:.1%}; {row['clips_per_second']:.1f} clips/s, "
-            f"{row['data_wait']:.0%} of the time waiting for data, {size_text(row['memory'])}"
+            f"{row['data_wait']:.0%} of the time waiting for data, {size_text(row['memory'])}{self._best_text()}"
         )
+
+    def _best_text(self) -> str:
+        """Return the best epoch, where the user has named the metric or the patience."""
+        metric, best = self.engine.best, best_of(self.history, self.engine.best)
+        if best is None or (metric == Engine.best and not self.engine.patience):
+            return ""
+        value = METRICS[metric].text(best[metric])
+        return f"; best {METRICS[metric].title}: {value}, epoch {best['epoch']:.0f}"
 
     def _skipped(self, trainer: Trainer, task: Task) -> None:
         """Write the table of skipped videos."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lightning.pytorch.callbacks import Checkpoint
 
+from archdsl.train.checkpoints import checkpoint_of, prune, replicate
 from archdsl.train.run import LAST
 from archdsl.train.stopping import Stop
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from lightning import LightningModule, Trainer
 
+    from archdsl.train.engine import Engine
     from archdsl.train.loading import TrainLoader
     from archdsl.train.task import Task
 
@@ -29,12 +31,12 @@ class Keep(Checkpoint):
 
     Args:
         folder: the folder of the run.
-        every: steps between two checkpoints; 0 for checkpoints at the end of an epoch only.
+        engine: the settings of the run: the steps between two checkpoints, and the number of those that are kept.
         loader: the loader, whose position is saved; Lightning itself does not save it between epochs.
     """
 
-    def __init__(self, folder: Path, every: int, loader: TrainLoader) -> None:
-        self.folder, self.every, self.loader = folder, every, loader
+    def __init__(self, folder: Path, engine: Engine, loader: TrainLoader) -> None:
+        self.folder, self.engine, self.loader = folder, engine, loader
         self.anchor: tuple[float, int] = (0.0, 0)  # see `Task`
         self.validates = False  # a checkpoint that is written now is one of a validation
 
@@ -64,17 +66,18 @@ class Keep(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Handle signals at the end of steps; Lightning has installed a handler of its own before."""
-        del trainer
+        if trainer.is_global_zero:
+            prune(self.folder, 1, trainer.current_epoch)
         signals = cast("Task", pl_module).signals
         signals.deferred = True
         signals.install()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
         """Write a checkpoint every few steps, and at the end by a signal; that of an epoch's end has its metrics."""
-        task, step = cast("Task", pl_module), trainer.global_step
+        task, step, every = cast("Task", pl_module), trainer.global_step, self.engine.save_every
         if task.lost or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
-        if task.stops or (self.every and step % self.every == 0):
+        if task.stops or (every and step % every == 0):
             self._save(trainer)
         if task.stops:
             self._stop(trainer, task)
@@ -88,8 +91,13 @@ class Keep(Checkpoint):
             self._stop(trainer, task)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write a checkpoint, after the metrics of the epoch."""
+        """Write a checkpoint, after the metrics of the epoch; keep those of the last epochs."""
         self._save(trainer)
+        if trainer.is_global_zero:
+            epoch = trainer.current_epoch + 1
+            if self.engine.keep:
+                replicate(self.folder / LAST, checkpoint_of(self.folder, epoch))
+            prune(self.folder, epoch - self.engine.keep + 1, epoch)
         if cast("Task", pl_module).any_stops():
             self._stop(trainer, cast("Task", pl_module))
 

@@ -25,13 +25,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archdsl.files import write_atomically
+from archdsl.train.best import ending
 from archdsl.train.data.opening import strip_of
 from archdsl.train.data.videos import VideoError
-from archdsl.train.journal import epochs_table, steps_table
+from archdsl.train.run import load_run
+from archdsl.train.tables import epochs_table, history_of, steps_table
 from archdsl.train.task import accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -64,7 +66,6 @@ class Result:
             "skipped": len(self.problems),
             "views": self.views,
             **{name: None if math.isnan(value) else value for name, value in scores.items()},
-            "mean_class_top1": None if math.isnan(mean := mean_of_classes(self.by_class)) else mean,
             "classes": len(self.classes),
             "seconds": round(self.seconds, 2),
             "by_class": self.by_class,
@@ -82,11 +83,6 @@ class Result:
         }
 
 
-def mean_of_classes(classes: Mapping[str, Mapping[str, Any]]) -> float:
-    """Return the mean over classes of their top-1 accuracies; NaN without any class."""
-    return sum(c["top1"] for c in classes.values()) / len(classes) if classes else math.nan
-
-
 def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, Any]:
     """Write the report, with training curves if `run` is the folder of a run, and return the metrics."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +98,14 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
         pictures.append(("Confusion matrix", "confusion.png"))
         if _worst(result, folder / "worst.png"):
             pictures.append(("Worst misclassified videos", "worst.png"))
-    write_atomically(folder / "summary.md", _summary(result, metrics, pictures))
+    write_atomically(folder / "summary.md", _summary(result, metrics, pictures, "" if run is None else ending_of(run)))
     return metrics
+
+
+def ending_of(folder: Path) -> str:
+    """Return a sentence on the end of a run; empty if no epoch is complete."""
+    run = load_run(folder)
+    return ending(history_of(epochs_table(folder)), run.engine.best, run.engine.patience, run.recipe.epochs)
 
 
 def line(metrics: dict[str, Any]) -> str:
@@ -117,8 +119,10 @@ def line(metrics: dict[str, Any]) -> str:
     )
 
 
-def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
-    lines = ["# Test report", "", line(metrics) + ".", "", "| class | videos | accuracy |", "|---|---|---|"]
+def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]], trained: str) -> str:
+    lines = ["# Test report", "", line(metrics) + ".", ""]
+    lines += [f"Training: {trained}.", ""] * bool(trained)
+    lines += ["| class | videos | accuracy |", "|---|---|---|"]
     for name, scores in result.by_class.items():
         lines.append(f"| {name} | {scores['videos']} | {scores['top1']:.1%} |")
     if result.by_class:

@@ -7,8 +7,9 @@
     skipped.csv           videos that could not be used, with the reason
     videos.csv            the videos, to notice changes when the run resumes
     checkpoints/last.ckpt the checkpoint to resume from
+    checkpoints/epoch-N.ckpt  with --keep, the checkpoints of the last epochs
     weights.safetensors   weights of the last epoch, for `load_state_dict` of the module
-    best.safetensors      weights of the epoch with the best validation accuracy
+    best.safetensors      weights of the best epoch in validation
     report/               the report of the test
 
 No other file is needed to resume, test, predict or export.

@@ -231,12 +231,18 @@ def luma(colours: torch.Tensor) -> torch.Tensor:
 
 
 def accuracy(labels: torch.Tensor, shares: torch.Tensor) -> dict[str, float]:
-    """Return top-1 accuracy, top-5 accuracy and mean negative log likelihood of probabilities (N, classes)."""
+    """Return the metrics of probabilities (N, classes): accuracies, and the mean negative log likelihood.
+
+    `mean_class_top1` is the mean of the top-1 accuracies of the classes that have videos.
+    """
     if not len(labels):
-        return {"top1": math.nan, "top5": math.nan, "loss": math.nan}
+        return dict.fromkeys(("top1", "top5", "loss", "mean_class_top1"), math.nan)
     best = shares.topk(min(5, shares.shape[1])).indices == labels[:, None]
+    hits, videos = best[:, 0].double(), labels.bincount()
+    by_class = labels.bincount(hits)[videos > 0] / videos[videos > 0]
     return {
-        "top1": best[:, 0].double().mean().item(),
+        "top1": hits.mean().item(),
         "top5": best.any(1).double().mean().item(),
         "loss": functional.nll_loss(shares.double().clamp_min(1e-12).log(), labels).item(),
+        "mean_class_top1": by_class.mean().item(),
     }
