@@ -218,7 +218,7 @@ class Architecture(Suggesting):
             base: the network that the weights are of: the base of this variant, or an image network.
             rules: `inflate="average"` or `"centre"`: inflation of filters of one frame to several; `width="repeat"` or
                 `"new"`, `depth="repeat"` or `"new"`: initialisation of channels and blocks that the base lacks;
-                `new=("head.*",)`: name patterns of tensors to initialise anew.
+                `new=("head.*",)`: name patterns of tensors to initialise; `classes=(1, -1)`: rows of the base's head.
 
         Raises:
             SpecError: if a map of names between the two has faults.

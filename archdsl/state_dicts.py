@@ -107,13 +107,13 @@ def transfer_weights(
 
 
 def transferred(
-    plan: TransferPlan, names: Plan, tensors: Mapping[str, torch.Tensor], arch: Architecture
+    plan: TransferPlan, names: Plan, tensors: Mapping[str, torch.Tensor], arch: Architecture, origin: str = _STATE_DICT
 ) -> dict[str, torch.Tensor]:
-    """Return the weights of `arch` by a plan; `names` maps the tensors to the base of the plan."""
+    """Return the weights of `arch` by a plan; `names` maps the tensors, those of `origin`, to the base of the plan."""
     from archdsl.transfer.apply import transfer
     from archdsl.transfer.plan import unneeded
     from archdsl.weights.convert import convert
     from archdsl.weights.plan import own_plan
 
-    own = convert(tensors, names, own_plan(names.network, names.ours), _STATE_DICT, unneeded(plan, names))
+    own = convert(tensors, names, own_plan(names.network, names.ours), origin, unneeded(plan, names))
     return transfer(plan, own, arch.build().state_dict())

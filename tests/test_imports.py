@@ -47,8 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "state_dicts": {"core", "weights", "transfer", "architecture"},
     "train": {
-        "modules", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files",
-        "weights", "transfer", "pipeline", "architecture", "state_dicts", "planning",
+        "resources", "modules", "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets",
+        "files", "weights", "transfer", "pipeline", "architecture", "state_dicts", "planning",
     },
     "layer_checks": {
         "core", "layers", "frontend", "ir", "elaborate", "analysis", "lowering", "targets", "files", "pipeline",

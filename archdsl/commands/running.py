@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from archdsl.files import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import ViewOptions
+    from archdsl.train.engine import Engine
     from archdsl.train.evaluate import Views
     from archdsl.train.report import Result
     from archdsl.train.run import Run
@@ -37,6 +39,15 @@ def is_first() -> bool:
     return rank_of() == 0
 
 
+def warn_of_precision(engine: Engine) -> None:
+    """Print a warning if the precision of an engine is not safe on its device."""
+    from archdsl.train.fit import precision_warning
+
+    text = precision_warning(engine)
+    if text and is_first():
+        print(f"archdsl: warning: {text}", file=sys.stderr)
+
+
 def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
     """Return a trained run and its folder; it uses one device unless the options set another number.
 
@@ -56,7 +67,9 @@ def trained_run(folder: str | None, options: EngineOptions) -> tuple[Run, Path]:
     given = {f.name: getattr(options, f.name) for f in fields(EngineOptions)}
     engine = replace(run.engine, strategy="ddp", devices=1, nodes=1, compile=False)
     engine = replace(engine, **{name: value for name, value in given.items() if value is not None})
-    return replace(run, engine=with_started(engine, options.devices, options.nodes)), path
+    run = replace(run, engine=with_started(engine, options.devices, options.nodes))
+    warn_of_precision(run.engine)
+    return run, path
 
 
 def _latest() -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.commands import values
 from archdsl.commands.options import SPEC, spec_arguments
-from archdsl.commands.running import check_packages, is_first, write_report
+from archdsl.commands.running import check_packages, is_first, warn_of_precision, write_report
 from archdsl.commands.training_options import TrainOptions as Options
 from archdsl.commands.training_options import data_arguments, engine_arguments
 from archdsl.files import UsageError
@@ -88,7 +88,10 @@ def _optimisation_arguments(parser: Parser) -> None:
 
 def _weight_arguments(parser: Parser) -> None:
     group = parser.group("initial weights")
-    group.add_argument("--weights", metavar="FILE", help="Checkpoint to start from.")
+    group.add_argument(
+        "--weights", metavar="RUN|FILE",
+        help="Run or checkpoint to start from; without SPEC, with the spec and the settings of the run.",
+    )  # fmt: skip
     group.add_argument(
         "--from", dest="weights_from", metavar="SOURCE",
         help="Code base whose tensor names the checkpoint has (default: archdsl).",
@@ -150,6 +153,7 @@ def run(options: Options) -> int:
 
     start = begin(expanded(options))
     check(start.run, start.split)
+    warn_of_precision(start.run.engine)
     run, folder = start.run, claim(start.folder, named=options.output is not None)
     with _locked(folder):
         if is_first():
@@ -158,7 +162,7 @@ def run(options: Options) -> int:
             record(start.split, folder)
             if start.weights is not None and run.weights is not None:
                 save_weights(start.weights, folder / run.weights)
-            print(f"{run.name} → {folder}\n{start.split.note}", flush=True)
+            print(f"{run.name} → {folder}\n{start.note}", flush=True)
         return _train(run, folder, start.split, resume=False)
 
 
@@ -199,6 +203,7 @@ def _resume(options: Options) -> int:
     from archdsl.train.run import LAST
 
     start = resumed(options)
+    warn_of_precision(start.run.engine)
     os.environ[PARENT] = str(start.folder)
     with _locked(start.folder):
         if is_first():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from archdsl.commands.common import settings
+from archdsl.commands.values import written
 from archdsl.core.source import Source
 from archdsl.files import DataError, FileLibrary, UsageError
 from archdsl.pipeline import analyse
@@ -152,17 +153,9 @@ def _recipe(old: Recipe, texts: tuple[str, ...]) -> Recipe:
     """Return a recipe with the values of --recipe, checked as those of a spec."""
     if not texts:
         return old
-    lines = [f"recipe {name} = {_written(value)}" for name, value in old.as_dict().items()]
+    lines = [f"recipe {name} = {written(value)}" for name, value in old.as_dict().items()]
     text = "\n".join(["arch resumed", *lines, "input clip: video[3, 4, 8, 8]", "head: avgpool -> linear(2)"])
     return analyse(Source("run.json", text), FileLibrary(), recipe=settings(texts, "--recipe")).network.recipe
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list):
-        return f"[{', '.join(_written(number) for number in cast('list[Any]', value))}]"
-    return str(value)
 
 
 def _check_epochs(options: Options, run: Run, position: Position) -> None:

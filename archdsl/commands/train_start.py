@@ -9,18 +9,16 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archdsl.architecture import Architecture
 from archdsl.commands.common import analysed
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.running import RUNS, is_first
+from archdsl.commands.train_weights import adopted, initial_of, previous_of
 from archdsl.files import UsageError
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
 from archdsl.train.environment import with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.run import CONFIG, Data, clip_of, describe
-from archdsl.train.weights import Checkpoint, starting_weights
-from archdsl.weights.plan import OWN
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import TrainOptions as Options
@@ -42,6 +40,7 @@ class Start:
     folder: Path
     split: Split
     weights: Tensors | None  # that it begins with, by the tensor names of archdsl
+    note: str  # lines for the user
 
 
 def begin(options: Options) -> Start:
@@ -52,8 +51,10 @@ def begin(options: Options) -> Start:
         UsageError: for invalid options.
         DataError: if the videos cannot be used.
     """
+    previous = previous_of(options)
+    options, note = adopted(options, previous) if previous is not None else (options, "")
     if options.spec is None or options.data is None:
-        raise UsageError("train: expected SPEC and --data, or --resume RUN")
+        raise UsageError("train: expected SPEC (or --weights RUN) and --data, or --resume RUN")
     if options.spec == "-":
         raise UsageError(
             "train: the spec cannot come from standard input, since each process reads it; save it to a file"
@@ -70,15 +71,16 @@ def begin(options: Options) -> Start:
     options = _with_classes(options, plain, len(split.classes))
     analysis = analysed(options.spec or "", options)
     show_diagnostics(analysis.warnings)
-    weights = _weights(options, analysis)
+    initial = initial_of(options, previous, analysis, split.classes)
     run = describe(
         analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), indices=split.indices,
         frozen=bool(options.freeze), dropout=options.dropout,
-        weights="start.safetensors" if weights is not None else None,
+        weights="start.safetensors" if initial is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:
         run = replace(run, recipe=_synthetic_recipe(run.recipe, options))
-    return Start(run, folder, split, weights)
+    note = "\n".join(filter(None, [split.note, note, initial and initial.note]))
+    return Start(run, folder, split, initial.tensors if initial is not None else None, note)
 
 
 def engine_of(options: Options) -> Engine:
@@ -178,11 +180,3 @@ def _with_classes(options: Options, plain: Analysis, count: int) -> Options:
             "`linear(classes)` let archdsl set it"
         )
     return options
-
-
-def _weights(options: Options, analysis: Analysis) -> Tensors | None:
-    """Return the initial weights that --weights gives, by the tensor names of archdsl; None without."""
-    if options.weights is None:
-        return None
-    checkpoint = Checkpoint(options.weights, options.weights_from or OWN, options.weights_spec)
-    return starting_weights(Architecture(analysis), checkpoint, options.spec or "")

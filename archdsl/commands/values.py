@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
+from typing import Any, cast
 
 
 def clip(text: str) -> tuple[int, int, int, int]:
@@ -91,3 +92,12 @@ def rate(text: str) -> str:
         message = f"{text!r} is not a learning rate, as in 0.05 or 1e-3"
         raise ArgumentTypeError(message)
     return text
+
+
+def written(value: Any) -> str:
+    """Return a value of a recipe as text of the language."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return f"[{', '.join(written(number) for number in cast('list[Any]', value))}]"
+    return str(value)

@@ -25,6 +25,7 @@ from archdsl.files import FileLibrary, UsageError
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_weights
 from archdsl.weights.plan import OWN
+from archdsl.weights.runs import checkpoint_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def arguments(parser: Parser) -> None:
         "checkpoints",
         nargs="+",
         metavar="CHECKPOINT",
-        help="Checkpoint to read; several checkpoints as NAME=FILE each.",
+        help="Checkpoint to read, or a run of `archdsl train`; several as NAME=FILE each.",
     )
     spec_arguments(parser, like=False)
     names = parser.group("tensor names")
@@ -86,7 +87,7 @@ class Options(SpecOptions):
 def run(options: Options) -> int:
     """Write a checkpoint under the tensor names of another source."""
     source, to = options.source, options.to
-    files = _files(options.checkpoints)
+    files = [(name, checkpoint_file(file)) for name, file in _files(options.checkpoints)]
     output = output_of(options.output, [file for _, file in files])
     check_sources(options.spec, [(source, "--from"), (to, "--to")])
     if source != OWN and options.like is not None:

@@ -20,6 +20,7 @@ from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_weights
 from archdsl.transfer.plan import unneeded
 from archdsl.weights.plan import OWN
+from archdsl.weights.runs import checkpoint_file
 from archdsl.weights.sources import find_map
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ EXAMPLES = (
 def arguments(parser: Parser) -> None:
     """Declare the command's arguments."""
     base_arguments(parser)
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="Checkpoint of BASE.")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="Checkpoint of BASE, or a run of `archdsl train`.")
     parser.add_argument("spec", nargs="?", metavar="SPEC", help=VARIANT)
     spec_arguments(parser, like=False)
     names = parser.group("checkpoint")
@@ -74,6 +75,7 @@ class Options(PairOptions, RuleOptions):
 def run(options: Options) -> int:
     """Write the weights of a variant."""
     _check_order(options)
+    options = replace(options, checkpoint=checkpoint_file(options.checkpoint))
     source, output = options.source, output_of(options.output, [options.checkpoint])
     check_sources(options.base, [(source, "--from")])
     base = base_analysed(options, like=source if source != OWN else None)

@@ -196,6 +196,16 @@ def check(run: Run, split: Split) -> None:
         raise UsageError("--sync-bn: needs GPUs; omit it on a CPU")
 
 
+def precision_warning(engine: Engine) -> str:
+    """Return a warning of bf16 on a CPU; empty for other settings."""
+    if engine.precision != "bf16" or device_of(engine) != "cpu":
+        return ""
+    return (
+        "--precision bf16 on a CPU: for some shapes the bf16 convolutions of torch (oneDNN) are wrong or crash; "
+        "--precision fp32 is advised"
+    )
+
+
 def check_decoder(name: str) -> None:
     """Raise EnvironmentFault if a decoder cannot be used on this machine."""
     try:

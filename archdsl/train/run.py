@@ -1,6 +1,7 @@
 """Training runs: a folder with the compiled module and `run.json`, which describe the run completely.
 
     NAME.py               the module, as `archdsl compile` writes it, independent of archdsl
+    spec/                 the spec with what it extends and imports, without bundled ones
     run.json              all other settings of the run: `Run`
     classes.txt           the names of the classes, one per line, in the order of the logits
     steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
@@ -12,31 +13,30 @@
     best.safetensors      weights of the best epoch in validation
     report/               the report of the test
 
-No other file is needed to resume, test, predict or export.
+No other file is needed to resume, test, predict or export, or to start another run from the weights.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
 from archdsl.modules import load_module
 from archdsl.train.engine import Engine
+from archdsl.weights import runs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
     from archdsl.ir.network import Network
     from archdsl.pipeline import Analysis
 
-CONFIG = "run.json"
-WEIGHTS = "weights.safetensors"
-BEST = "best.safetensors"
+CONFIG, BEST, WEIGHTS = runs.CONFIG, runs.BEST, runs.WEIGHTS
+SPECS = "spec"
 LAST = "checkpoints/last.ckpt"
 
 
@@ -61,6 +61,16 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Spec:
+    """The spec of a run, and the changes to it; those of its recipe are in the recipe."""
+
+    name: str  # of a bundled spec, or of a file in the folder `spec` of the run
+    settings: tuple[str, ...] = ()  # NAME=VALUE
+    clip: tuple[int, int, int, int] | None = None  # None for the declared size
+    like: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """The settings that determine a run."""
 
@@ -77,7 +87,9 @@ class Run:
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     dropout: float | None = None  # overrides the dropout rates of the spec
     changes: tuple[dict[str, Any], ...] = ()  # of settings and videos when the run was resumed, with time and step
+    spec: Spec | None = None  # None for runs of an earlier version
     source: str = field(default="", repr=False)  # source code of the module
+    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # paths in `spec/`, and texts; to be written
 
     def model(self) -> torch.nn.Module:
         """Return a new module, with initialised weights.
@@ -98,6 +110,8 @@ class Run:
     def save(self, folder: Path) -> None:
         """Write the files of the run."""
         data: dict[str, Any] = {**asdict(self), "recipe": self.recipe.as_dict()}
+        for path, text in data.pop("files"):
+            write_atomically(folder / SPECS / path, text)
         write_atomically(folder / f"{self.name}.py", data.pop("source"))
         write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
         write_atomically(folder / CONFIG, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
@@ -113,8 +127,8 @@ def load_run(folder: Path) -> Run:
     try:
         data = json.loads((folder / CONFIG).read_text("utf-8"))
     except FileNotFoundError:
-        runs = sorted(p.parent for p in folder.parent.glob(f"*/{CONFIG}")) if folder.parent.is_dir() else []
-        hint = f"; runs are {', '.join(map(str, runs))}" if runs else ""
+        others = sorted(p.parent for p in folder.parent.glob(f"*/{CONFIG}")) if folder.parent.is_dir() else []
+        hint = f"; runs are {', '.join(map(str, others))}" if others else ""
         raise UsageError(f"{folder}: not a run of `archdsl train`: it has no {CONFIG}{hint}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / CONFIG}: cannot be read: {error}") from None
@@ -123,10 +137,19 @@ def load_run(folder: Path) -> Run:
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
         for name in ("clip", "blocks", "classes", "indices", "changes"):
             data[name] = tuple(data.get(name, ()))
+        data["spec"] = spec_of(data.get("spec"))
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder / CONFIG}: not the format of this version of archdsl: {error}") from None
+
+
+def spec_of(data: dict[str, Any] | None) -> Spec | None:
+    """Return the spec of a run from its JSON data."""
+    if data is None:
+        return None
+    clip = data["clip"]
+    return Spec(data["name"], tuple(data["settings"]), None if clip is None else tuple(clip), data["like"])
 
 
 def clip_of(network: Network) -> tuple[int, int, int, int]:
@@ -157,9 +180,27 @@ def describe(analysis: Analysis, classes: tuple[str, ...], data: Data, engine: E
     from archdsl.targets.torch.checkpoints import blocks_of, stages_of
     from archdsl.targets.torch.select import select
 
-    network = analysis.network
+    network, (spec, files) = analysis.network, recorded(analysis)
     blocks = tuple(block.name for stage in stages_of(select(network)) for block in blocks_of(stage))
     return Run(
         network.name, clip=clip_of(network), blocks=blocks, recipe=network.recipe, classes=classes, data=data,
-        engine=engine, source=module_text(analysis), **more,
+        engine=engine, source=module_text(analysis), spec=spec, files=files, **more,
     )  # fmt: skip
+
+
+def recorded(analysis: Analysis) -> tuple[Spec, tuple[tuple[str, str], ...]]:
+    """Return the record of a spec, and the files that are not bundled: paths from the folder of the spec, and texts."""
+    from archdsl.pipeline import spec_name
+    from archdsl.resources import resource
+
+    program, like = analysis.program, analysis.like
+    sources = [*(file.source for file in program.files), *program.imported, *([like.text] if like is not None else [])]
+    texts = {Path(source.name).absolute(): source.text for source in sources}
+    first, bundled = next(iter(texts)), resource("specs")
+    files = {path: text for path, text in texts.items() if not path.resolve().is_relative_to(bundled.resolve())}
+    spec = Spec(
+        first.name if first in files else spec_name(sources[0]),
+        tuple(f"{b.name.id}={b.value.span.text.strip()}" for b in analysis.settings),
+        analysis.clip, like.source.text if like is not None else None,
+    )  # fmt: skip
+    return spec, tuple((path.relative_to(first.parent).as_posix(), text) for path, text in files.items())

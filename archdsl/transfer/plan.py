@@ -61,13 +61,15 @@ class Rules:
 
     `inflate`: inflation of filters from one frame to several, `average` or `centre`; `width` and `depth`: `repeat` to
     initialise added channels and blocks from those of the base, or `new`; `new`: name patterns of tensors to
-    initialise anew.
+    initialise anew; `classes`: for each class, its index among those of the base, −1 for a new class; by default a head
+    of another number of classes is new.
     """
 
     inflate: str = AVERAGE
     width: str = REPEAT
     depth: str = REPEAT
     new: tuple[str, ...] = ()
+    classes: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -216,14 +218,12 @@ class _Planner:
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
         """Return the steps that adapt a tensor of the base to the shape of ours, or the reason why it is impossible."""
-        axes = _axes_of_both(here, there)
+        axes = _axes_of_both(here, there, classifies=here.node.id in self.classifiers)
         if axes is None:
             if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
                 return []
             return _mismatch(here, there)
         one, other = axes
-        if one[:1] == (OUT,) and here.node.id in self.classifiers and here.shape[0] != there.shape[0]:
-            return f"{there.shape[0]} classes, here {here.shape[0]}"
         steps: list[Step] = []
         for axis, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             size, of = here.shape[axis], there.shape[axis]
@@ -234,11 +234,22 @@ class _Planner:
                 steps.append(step)
         return steps
 
+    def _classes(self, size: int, of: int) -> Step | str | None:
+        """Return the step for the rows of a classifier, None if they are those of the base, or the reason for none."""
+        sources = self.rules.classes
+        if sources is None:
+            return None if size == of else f"{of} classes, here {size}"
+        if len(sources) != size or max(sources) >= of:
+            return f"{of} classes, here {size}, which are not those of the rule `classes`"
+        return self._select(0, sources, of, "classes") if max(sources) >= 0 else "no class of the base is one here"
+
     def _step(
         self, axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int], places: tuple[Place, Place]
     ) -> Step | str | None:
         size, of = sizes
         match meanings:
+            case Out(), Out() if axis == 0 and places[0].node.id in self.classifiers:
+                return self._classes(size, of)
             case Out(), Out():
                 values = places[0].node.id, places[1].node.id
                 return self._channels(axis, values, sizes, "output channels")
@@ -306,19 +317,23 @@ def _count(segments: tuple[Segment, ...]) -> int:
     return sum(segment.channels for segment in segments)
 
 
-def _axes_of_both(here: Place, there: Place) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
+def _axes_of_both(here: Place, there: Place, *, classifies: bool) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
     """Return the meanings of the axes of two tensors; None if they are unknown or differ.
 
     A vector whose axis is not declared is assumed to have one element per output channel if its size is the number of
-    output channels in both networks. Tensors of equal shape need no such assumption: they are copied.
+    output channels in both networks. Tensors of equal shape need no such assumption, except those of a classifier: they
+    are copied.
     """
     one, other = _axes(here), _axes(there)
-    if one is None and other is None and here.shape != there.shape:
-        per_channel = (place.shape == (int(place.node.shape.channels),) for place in (here, there))
-        return ((OUT,), (OUT,)) if all(per_channel) else None
+    if one is None and other is None and (classifies or here.shape != there.shape):
+        return ((OUT,), (OUT,)) if _is_per_channel(here) and _is_per_channel(there) else None
     if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
         return None
     return one, other
+
+
+def _is_per_channel(place: Place) -> bool:
+    return place.shape == (int(place.node.shape.channels),)
 
 
 def _axes(place: Place) -> tuple[Axis, ...] | None:

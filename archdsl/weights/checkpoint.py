@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 WRAPPERS = ("model_state", "state_dict", "model_state_dict", "model", "module", "net", "network")
 MAX_DEPTH = 50  # of dicts in dicts
 MAX_DICTS = 10_000
-_AVERAGE = re.compile(r"(?:.*[._])?(?:ema|swa|polyak|averaged)(?:[._].*)?", re.IGNORECASE)
+# `Average` is the callback of runs of `archdsl train`.
+_AVERAGE = re.compile(r"(?i:(?:.*[._])?(?:ema|swa|polyak|averaged)(?:[._].*)?)|Average")
 _NO_MODEL = re.compile(r"optim|sched|scaler|rng|random", re.IGNORECASE)
 Path_ = tuple[str, ...]
 

@@ -22,7 +22,7 @@ from archdsl.train.data.dataset import Clips, Key
 from archdsl.train.data.listing import read_split
 from archdsl.train.data.randaugment import OPERATIONS, augmented
 from archdsl.train.engine import Engine
-from archdsl.train.fit import await_file
+from archdsl.train.fit import await_file, precision_warning
 from archdsl.train.loading import Order
 from archdsl.train.mix import class_weights, loss_of
 from archdsl.train.norms import compute
@@ -163,6 +163,11 @@ def test_other_processes_wait_for_the_first_ones_file(tmp_path: Path, monkeypatc
     await_file(tmp_path / "never", seconds=0)
     monkeypatch.setenv("RANK", "0")
     await_file(tmp_path / "never", seconds=1e9)  # the first process does not wait for itself
+
+
+def test_bf16_on_a_cpu_is_warned_of() -> None:
+    assert "--precision fp32 is advised" in precision_warning(Engine(precision="bf16", device="cpu"))
+    assert not precision_warning(Engine(device="cpu"))
 
 
 # --- grey videos -----------------------------------------------------------------------------------------------------

@@ -271,12 +271,13 @@ def test_a_run_goes_on_to_more_epochs(spec: Path, videos: Path, tmp_path: Path, 
     assert "2 epochs are complete" in capsys.readouterr().err
 
 
-def test_each_setting_that_is_named_takes_effect(spec: Path, videos: Path, tmp_path: Path) -> None:
+def test_each_setting_that_is_named_takes_effect(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:
     """The batch changes in the middle of an epoch, which begins again."""
     run = tmp_path / "run"
     interrupted(4, spec, "--data", videos, "-o", run, *CONSTANT, "--epochs", "3")
     more = "--batch 12 --lr 0.25 --recipe weight_decay=0 --accumulate 2 --workers 1 --precision bf16 --save-every 2"
     assert train("--resume", run, *more.split(), "--dropout", "0", "--seed", "0") == 0
+    assert capsys.readouterr().err.count("warning: --precision bf16 on a CPU") == 1
     assert column(run, "epoch") == ["1", "1", "1", "2", "2", "2", "2", "3", "3"]  # 24 clips: 3 × 8, 2 × 8, 2 × 12 twice
     assert column(run, "epoch", "epochs.csv") == ["1", "2", "3"]
     rates = [float(rate) for rate in column(run, "lr")]

@@ -556,6 +556,22 @@ def test_other_classes_are_new() -> None:
     assert not plan.is_complete
 
 
+def test_classes_keep_their_rows() -> None:
+    """Also where their number is the same: an order of other classes is another head."""
+    base = loaded("mvitv2_s_16x4", classes=3)
+    state = module(base).state_dict()
+    for classes in ((2, -1, 0, 1), (1, 0, 2), (0, 1, 2)):
+        arch = loaded("mvitv2_s_16x4", classes=len(classes))
+        made = archdsl.transfer_weights(base, state, arch, classes=classes)
+        for name in ("head.linear.weight", "head.linear.bias"):
+            assert made[name].shape[0] == len(classes)
+            assert all(torch.equal(made[name][i], state[name][j]) for i, j in enumerate(classes) if j >= 0)
+    plan = loaded("mvitv2_s_16x4", classes=2).plan_transfer(base, classes=(-1, -1))
+    assert {e.name: e.why for e in plan.entries if e.how == "new"} == dict.fromkeys(
+        ("head.linear.weight", "head.linear.bias"), "no class of the base is one here"
+    )
+
+
 def test_what_is_asked_for_is_new() -> None:
     arch = loaded("r3d_18")
     plan = arch.plan_transfer(arch, new=("head.*", "res5.1.*"))
