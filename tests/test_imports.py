@@ -162,6 +162,7 @@ def run_without(forbidden: tuple[str, ...], folder: Path, *arguments: str) -> su
         (("help",), ("jinja2", "graphviz", "pygraphviz", "networkx", "lark")),
         (("completion", "bash"), ("jinja2", "graphviz", "pygraphviz")),
         (("train", "--help"), ("jinja2", "graphviz", "pygraphviz")),
+        (("report", "--help"), ("jinja2", "graphviz", "pygraphviz")),
     ],
     ids=lambda v: v[0],
 )

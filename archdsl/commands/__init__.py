@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "train": "Train the module of a spec on videos.",
         "eval": "Evaluate a trained module on videos, with several views of each.",
         "predict": "Classify videos with a trained module.",
+        "report": "Compare training runs: settings that differ, epochs, best epoch, speed.",
         "data check": "Read every video of a dataset and report those that cannot be used.",
     },
     "weights": {

@@ -59,6 +59,21 @@ def locked(folder: Path) -> Generator[None]:
         yield
 
 
+def is_locked(folder: Path) -> bool:
+    """Return True if a process trains the run of a folder."""
+    try:
+        file = (folder / LOCK).open(encoding="utf-8")
+    except OSError:
+        return False
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in {errno.EACCES, errno.EAGAIN}
+    return False
+
+
 # --- signals ---------------------------------------------------------------------------------------------------------
 
 
