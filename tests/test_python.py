@@ -17,6 +17,7 @@ from command_line import FAULTY, TINY
 from repository import ROOT
 
 import archdsl
+from archdsl.modules import load_module
 
 MANY = """\
 arch many
@@ -184,6 +185,24 @@ def test_arguments_of_the_factory_pass_through() -> None:
 def test_an_error_names_the_argument_of_the_factory(arguments: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         archdsl.loads(REGULARISED).build(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"dropout": 2}, ValueError, "dropout is a rate from 0 to 1, not 2"),
+        ({"dropout": -0.1}, ValueError, "dropout is a rate from 0 to 1, not -0.1"),
+        ({"drop_path": 0.1}, TypeError, "drop_path is True or False, not 0.1"),
+        ({"num_classes": 0}, ValueError, "num_classes is at least 1, not 0"),
+    ],
+)
+def test_a_compiled_module_refuses_values_without_archdsl(arguments: Any, error: type[Exception], message: str) -> None:
+    arch = archdsl.loads(REGULARISED.replace("avgpool ->", "residual { conv(8) -> drop_path(0.1) } -> avgpool ->"))
+    factory = getattr(load_module(arch.name, arch.source()), arch.name)
+    with pytest.raises(error, match=message):
+        factory(**arguments)
+    with pytest.raises(ValueError, match=r"expected \(B, 3, T, H, W\), found \(1, 3, 0, 32, 32\)"):
+        factory()(torch.zeros(1, 3, 0, 32, 32))
 
 
 def test_one_pass_is_a_collection_of_one() -> None:

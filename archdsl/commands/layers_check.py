@@ -13,7 +13,7 @@ from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.core.diagnostics import LayerError, SpecError, did_you_mean
 from archdsl.files import UsageError
 from archdsl.layers import added_layers_of, only
-from archdsl.layers.base import Layer
+from archdsl.layers.base import DECLARED, Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,6 +106,7 @@ def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
     from archdsl.layer_checks.networks import NETWORKS
 
     yield from _misspelt(cls)
+    yield from _category(cls)
     try:
         drawn = cases(cls, _fixed(cls, options), options.seed)
     except LayerError as error:
@@ -158,6 +159,18 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
             hint = did_you_mean(name, [k for k in known if name not in k.split("_")])  # a whole word is no slip
             if hint.startswith("did you mean"):
                 yield Line(cls.kind, "names", WRONG, f"`{name}` is not a member of `Layer`, and has no effect", hint)
+
+
+def _category(cls: type[Layer]) -> Iterator[Line]:
+    """Yield a line if no layer of archdsl has the category: it may be a slip, or a word of the author's own."""
+    known = sorted({own.category for own in DECLARED if not own.added_by})
+    if cls.category not in known:
+        hint = did_you_mean(cls.category, known)
+        if hint.startswith("did you mean"):
+            yield Line(cls.kind, "names", WRONG, f"`{cls.category}` is not a category of layers", hint)
+        else:
+            message = f"the category `{cls.category}` is new: diagrams draw it in the colour of all others"
+            yield Line(cls.kind, "names", OK, message)
 
 
 def _fixed(cls: type[Layer], options: Options) -> Mapping[str, Any]:

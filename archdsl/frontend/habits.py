@@ -342,6 +342,28 @@ def _head(fault: Unexpected) -> Cure | None:
     return None
 
 
+def _frozen(fault: Unexpected) -> Cure | None:
+    """Recognise lines that are indented below `stage NAME frozen`, without braces."""
+    if fault.line or "STAGE" not in fault.accepted:
+        return None
+    start = fault.source.text.rfind("\n", 0, fault.line_start) + 1
+    indent = fault.line_start - start
+    above = [s for s in fault.source.text[:start].split("\n") if s.strip() and len(s) - len(s.lstrip()) < indent]
+    header = above[-1].strip() if above else ""
+    if not re.fullmatch(r"stage\s+[\w{}]+\s+frozen(?:\s+if\s[^{#]*)?", header):
+        return None
+    part = fault.line_start, fault.line_start + len(fault.line_text)
+    after = fault.source.text[fault.line_start :].split("\n")[1:2]
+    goes_on = any(len(s) - len(s.lstrip()) >= indent for s in after if s.strip())
+    written = f"`{header} {{`, and `}}` below these lines" if goes_on else f"`{header} {{ {fault.line_text} }}`"
+    return Cure(
+        f"braces hold what belongs to it: {written}; without lines, the stage of the base is frozen",
+        code="E0103",
+        part=part,
+        run="frozen",
+    )
+
+
 def _is_path(fault: Unexpected, name: Token) -> bool:
     """Return True if the text declares a path of that name."""
     pairs = zip(fault.tokens, fault.tokens[1:], strict=False)
@@ -349,6 +371,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _path_line, choice, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling, _missing,
-    _header, _head, _statement, _row,
+    _frozen, _path_line, choice, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling,
+    _missing, _header, _head, _statement, _row,
 )  # fmt: skip

@@ -47,6 +47,21 @@ def test_list_by_pattern(shell: Shell, pattern: str, names: int) -> None:
         assert all(line.startswith("swin3d_t") for line in ran.out.splitlines()[1:])
 
 
+def test_list_names_the_blocks_of_libraries(shell: Shell) -> None:
+    """With what a call of each needs; a network of one takes it."""
+    found = json.loads(shell("list", "--blocks", "--json").out)
+    files = (ROOT / "specs" / "lib").glob("*.arch")
+    assert {e["library"] for e in found} == {f.stem for f in files}
+    line = next(
+        line for line in shell("list", "--blocks").out.splitlines() if line.split()[1].startswith("bottleneck(")
+    )
+    assert line.split()[0] == "resnet"
+    assert "bottleneck(width, …)" in line
+    assert "Residual bottleneck" in line
+    assert shell("list", "--blocks", "inception").out.splitlines()[1].startswith("inception  unit(")
+    assert shell("list", "--blocks", "slowfast_r50").code == 2
+
+
 def test_show_prints_the_file(shell: Shell) -> None:
     assert shell("show", "slow_r50").out == (ROOT / "specs" / "slow_r50.arch").read_text("utf-8")
     assert shell("show", "slow_r5").code == 2

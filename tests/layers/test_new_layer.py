@@ -551,9 +551,11 @@ def _kernels(model: torch.nn.Module) -> list[int]:
 # --- archdsl layers check --------------------------------------------------------------------------------------------
 
 
-def checked(folder: Path, body: str, template: str, *checks: str) -> dict[str, tuple[str, str]]:
+def checked(
+    folder: Path, body: str, template: str, *checks: str, category: str = "activation"
+) -> dict[str, tuple[str, str]]:
     """The status and message of some checks of a layer."""
-    add(folder, "new", body, template)
+    add(folder, "new", body, template, category)
     with pytest.MonkeyPatch.context() as patch:
         for table in (ALONE, NETWORKS):
             for name in [n for n in table if n not in checks]:
@@ -670,6 +672,16 @@ def test_layers_check_knows_the_layers_of_its_files_alone(empty: Path) -> None:
     """Other files of the folder may be wrong, and ARCHDSL_LAYERS may be unset."""
     add(empty, "other", "    layouts = GRID", EXP)
     assert checked(empty, "    layouts = ANY_LAYOUT", EXP, "targets")["targets"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("category", "status", "message"),
+    [("regularization", "wrong", "did you mean `regularisation`?"), ("wavelet", "ok", "`wavelet` is new")],
+)
+def test_a_category_that_no_layer_has(empty: Path, category: str, status: str, message: str) -> None:
+    found = checked(empty, "", EXP, category=category)["names"]
+    assert found[0] == status
+    assert message in found[1]
 
 
 def test_a_fault_that_fails_every_check_is_told_once(here: Path) -> None:

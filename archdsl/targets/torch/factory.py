@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.ir.network import Network
+    from archdsl.targets.torch.fragments import Fragments
     from archdsl.targets.torch.ops.base import RateArgument
     from archdsl.targets.torch.select import OpNetwork
 
@@ -60,6 +61,10 @@ class Rates:
         """Sentences on the parameters."""
         return " ".join(a.doc for a in self._shared)
 
+    def checks(self, fragments: Fragments) -> list[Stmt]:
+        """Return the statements that refuse values which are no rate, or no switch."""
+        return [fragments("check_switch" if a.switch else "check_rate", argument=a.name) for a in self._shared]
+
     def statements(self) -> list[Stmt]:
         """Return the statements for one module."""
         rate = dotted("module.p")
@@ -77,7 +82,9 @@ def _is_a(cls: str) -> Expr:
     return called("isinstance", [Name("module"), dotted(cls)])
 
 
-def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_inner: bool) -> Function:
+def factory(
+    network: Network, rates: Rates, given: Sequence[Parameter], fragments: Fragments, *, has_inner: bool
+) -> Function:
     """Return the function, named as the spec.
 
     `given` are the parameters of the model; `has_inner` is whether layers make modules
@@ -95,7 +102,7 @@ def factory(network: Network, rates: Rates, given: Sequence[Parameter], *, has_i
         model = Name("model")
         inside = [Assign([Name("inside")], called("model.inside_layers"))] if has_inner else []
         loop = For(Name("module"), modules_of(model, has_inner=has_inner), rates.statements())
-        body += [Assign([model], made), *inside, loop, Return(model)]
+        body += [*rates.checks(fragments), Assign([model], made), *inside, loop, Return(model)]
     else:
         body.append(Return(made))
     return Function(network.name, signature, Name(network.family), body)

@@ -69,6 +69,7 @@ class Model:
     def _constructor(self) -> Function:
         body: list[Stmt] = [Verbatim("super().__init__()")]
         body += [self.fragments("keep_choice")] if self.recompute is not None else []
+        body += [self.fragments("check_classes")] if self.classes is not None else []
         body += self.plan.init
         body += [Evaluate(called("self.init_weights"))] if self.init else []
         body += [] if self.trains else [Verbatim("self.eval().requires_grad_(False)")]

@@ -87,7 +87,7 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     definitions += [fragments(name.lstrip("_")) for name in plan.features.functions]
     definitions += clip_checks(network, origin.spec, fragments)
     if network.name != network.family:
-        definitions.append(factory(network, rates, model.parameters, has_inner=bool(inner)))
+        definitions.append(factory(network, rates, model.parameters, fragments, has_inner=bool(inner)))
     used = layers.names | {n for s in model.init for n in reads(s)}
     used |= {"torch"} | (again.names if again is not None else set())
     standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.core.sizes import size_text
+from archdsl.ir.regions import Lateral
 from archdsl.targets.python.tree import Docstring, Function, Items, Literal, Parameter, Return, Stmt
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class Recompute(NamedTuple):
     plan: ModelPlan
     fitted: str  # a sentence on the stages that are chosen to be computed again; empty if none are
     has_statistics: bool  # whether there are buffers, which move with each computation
+    has_laterals: bool
     fragments: Fragments
 
     @property
@@ -44,7 +46,8 @@ class Recompute(NamedTuple):
 
     def choices(self) -> Stmt:
         """Return the type of the parameter."""
-        return self.fragments("choices_of_recomputing", has_fit=bool(self.fitted))
+        kept = "lateral connections and the head" if self.has_laterals else "the head"
+        return self.fragments("choices_of_recomputing", kept=kept, has_fit=bool(self.fitted))
 
     def methods(self) -> list[Stmt]:
         """Return the methods of the model that compute a stage."""
@@ -66,7 +69,8 @@ def recompute(network: OpNetwork, plan: ModelPlan, fragments: Fragments) -> Reco
     if not plan.kinds:
         return None
     moves = any(node.layer.buffers(*node.input_shapes) for node in network.all_nodes())
-    return Recompute(plan, _fitted(network, plan), moves, fragments)
+    has_laterals = any(isinstance(region, Lateral) for region in network.regions)
+    return Recompute(plan, _fitted(network, plan), moves, has_laterals, fragments)
 
 
 def _fitted(network: OpNetwork, plan: ModelPlan) -> str:
