@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "predict": "Classify videos with a trained module.",
         "report": "Compare training runs: settings that differ, epochs, best epoch, speed.",
         "data check": "Read every video of a dataset and report those that cannot be used.",
+        "data prepare": "Write a copy of a folder of videos that is fast to read.",
     },
     "weights": {
         "weights sources": "List the sources of published checkpoints for a spec.",
@@ -53,6 +54,6 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 SUMMARIES = {name: summary for group in GROUPS.values() for name, summary in group.items()}
 FAMILIES = {
-    "data": "Inspect videos before training on them.",
+    "data": "Inspect and prepare videos before training on them.",
     "weights": "Convert checkpoints of other code bases, and initialise variants.",
 }

@@ -13,8 +13,8 @@ from archdsl.commands import values
 from archdsl.commands.common import analysed
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.options import SpecOptions, spec_arguments
+from archdsl.commands.running import check_reading, show_progress
 from archdsl.commands.training_options import DataOptions, data_arguments
-from archdsl.files import EnvironmentFault
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -62,11 +62,7 @@ class Options(SpecOptions, DataOptions):
 
 def run(options: Options) -> int:
     """Print a report of the videos; return 1 if one cannot be used."""
-    from importlib.util import find_spec
-
-    missing = [name for name, module in (("PyAV", "av"), ("torch", "torch")) if find_spec(module) is None]
-    if missing:
-        raise EnvironmentFault(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
+    check_reading()
     sampling = _sampling(options.spec, options) if options.spec is not None else None
     from archdsl.train.data.check import check_data
     from archdsl.train.data.listing import read_split, without_classes
@@ -76,7 +72,7 @@ def run(options: Options) -> int:
         Path(options.data), val, root, classes, label=options.label, fold=options.fold, group=options.group
     )
     workers = min(os.cpu_count() or 1, 8) if options.workers is None else options.workers
-    shown = _show_progress if sys.stderr.isatty() else None
+    shown = show_progress if sys.stderr.isatty() else None
     report = check_data(split, sampling, full=options.full, workers=workers, progress=shown)
     print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) if options.json else report.as_text())
     return int(bool(report.faulty or report.short))
@@ -91,8 +87,3 @@ def _sampling(spec: str, options: Options) -> Sampling:
     show_diagnostics(analysis.warnings)
     recipe = analysis.network.recipe
     return Sampling(clip_of(analysis.network)[1], recipe.interval, recipe.fps, recipe.sampling, recipe.short)
-
-
-def _show_progress(done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    print(f"\rread {done} of {total} videos", end=end, file=sys.stderr, flush=True)

@@ -32,6 +32,21 @@ def check_packages() -> None:
     check_torchvision()
 
 
+def check_reading() -> None:
+    """Raise EnvironmentFault if packages that read videos are not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name, module in (("PyAV", "av"), ("torch", "torch")) if find_spec(module) is None]
+    if missing:
+        raise EnvironmentFault(f"`archdsl data` needs {' and '.join(missing)}: pip install 'archdsl[train]'")
+
+
+def show_progress(done: int, total: int) -> None:
+    """Print how many videos are done, in place of the last line."""
+    end = "\n" if done == total else ""
+    print(f"\r{done} of {total} videos", end=end, file=sys.stderr, flush=True)
+
+
 def is_first() -> bool:
     """Return True in the first process of a run, which writes files and prints."""
     from archdsl.train.fit import rank_of

@@ -33,8 +33,12 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def locked(folder: Path) -> Generator[None]:
+def locked(folder: Path, use: str = "trains this run") -> Generator[None]:
     """Hold the lock of a run's folder; the system releases it with the end of this process, kill −9 included.
+
+    Args:
+        folder: the folder.
+        use: what the process that holds the lock does, for the message.
 
     Raises:
         UsageError: if another process holds it.
@@ -51,8 +55,8 @@ def locked(folder: Path) -> Generator[None]:
             if error.errno in {errno.EACCES, errno.EAGAIN}:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
-                hint = "wait for its end, stop it, or train in another folder (-o)"
-                raise UsageError(f"{folder}: {owner} trains this run; {hint}") from None
+                hint = "wait for its end, stop it, or choose another folder (-o)"
+                raise UsageError(f"{folder}: {owner} {use}; {hint}") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

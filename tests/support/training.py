@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from archdsl.cli import main
@@ -43,3 +46,58 @@ def losses(run: Path) -> list[str]:
 def settings(run: Path) -> Any:
     """Return the content of run.json."""
     return json.loads((run / "run.json").read_text("utf-8"))
+
+
+def started(*arguments: str | Path, code: str = "", **options: Any) -> subprocess.Popen[str]:
+    """The command line in a process of its own, after some code."""
+    command = [sys.executable, "-m", "archdsl"]
+    if code:
+        command = [sys.executable, "-c", f"{code}\nimport sys; from archdsl.cli import entry; entry()"]
+    here = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here, **options
+    )
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 180) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process, which has to end by itself."""
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
+
+
+# --- code of a process whose training is interrupted ---
+
+KILLED_AT = {
+    # In the middle of a step, of writing a checkpoint, and between a checkpoint and the next step.
+    "step": """
+from archdsl.train.task import Task
+old = Task.training_step
+def training_step(self, batch, number):
+    if self.global_step == STEP: os.kill(os.getpid(), 9)
+    return old(self, batch, number)
+Task.training_step = training_step
+""",
+    "write": """
+import archdsl.train.checkpoints as c
+old, count = os.fsync, [0]
+def fsync(handle):
+    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
+        count[0] += 1
+        if count[0] == STEP:
+            os.ftruncate(handle, 1000); os.kill(os.getpid(), 9)
+    old(handle)
+c.os.fsync = fsync
+""",
+}
+# The disk is full at the third checkpoint.
+FULL_DISK = """
+import os, errno
+from archdsl.train import checkpoints
+count, old = [0], os.fsync
+def fsync(handle):
+    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
+        count[0] += 1
+        if count[0] == 3: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    old(handle)
+checkpoints.os.fsync = fsync
+"""

@@ -722,12 +722,13 @@ def test_check_reads_all_and_stops_at_nothing(folder: Path) -> None:
     assert not data["in_both"]
 
 
-def crash(part: str, sample: Sample, **_: Any) -> Any:
+def crash(task: tuple[str, Sample], **_: Any) -> Any:
     """Ends the process, as a decoder does that crashes, for one of the videos."""
     import os
 
     from archdsl.train.data.check import Finding
 
+    part, sample = task
     if "1.mp4" in sample.path:
         os._exit(139)
     return Finding(sample, part)

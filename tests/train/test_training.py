@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,7 @@ pytest.importorskip("av")
 
 from safetensors.torch import load_file, save_file
 from small import small
-from training import PLAIN, TINY, losses
+from training import FULL_DISK, KILLED_AT, PLAIN, TINY, ended, losses, started
 from training import train as trained
 
 from archdsl.ir.recipe import Recipe
@@ -37,23 +36,6 @@ from archdsl.train.run import load_run
 pytestmark = pytest.mark.usefixtures("one_thread")
 SPECS = ROOT / "specs"
 MVIT = "--set dim=8 --set depths=[1,2] --set heads=1 --set drop_rate=0 --dropout 0".split()
-
-
-def started(*arguments: str | Path, code: str = "", **options: Any) -> subprocess.Popen[str]:
-    """The command line in a process of its own, after some code."""
-    command = [sys.executable, "-m", "archdsl"]
-    if code:
-        command = [sys.executable, "-c", f"{code}\nimport sys; from archdsl.cli import entry; entry()"]
-    here = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here, **options
-    )
-
-
-def ended(process: subprocess.Popen[str], seconds: float = 180) -> tuple[int, str, str]:
-    """Exit code, output and errors of a process, which has to end by itself."""
-    out, err = process.communicate(timeout=seconds)
-    return process.returncode, out, err
 
 
 # --- from end to end -------------------------------------------------------------------------------------------------
@@ -191,30 +173,6 @@ def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return spec, losses(folder / "run")
 
 
-KILLED_AT = {
-    # In the middle of a step, of writing a checkpoint, and between a checkpoint and the next step.
-    "step": """
-from archdsl.train.task import Task
-old = Task.training_step
-def training_step(self, batch, number):
-    if self.global_step == STEP: os.kill(os.getpid(), 9)
-    return old(self, batch, number)
-Task.training_step = training_step
-""",
-    "write": """
-import archdsl.train.checkpoints as c
-old, count = os.fsync, [0]
-def fsync(handle):
-    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
-        count[0] += 1
-        if count[0] == STEP:
-            os.ftruncate(handle, 1000); os.kill(os.getpid(), 9)
-    old(handle)
-c.os.fsync = fsync
-""",
-}
-
-
 AGAIN = [pytest.param(*case, marks=pytest.mark.records) for case in (("step", 1), ("write", 4))]
 
 
@@ -239,18 +197,7 @@ def test_a_full_disk_ends_the_run_and_spares_the_last_checkpoint(
 ) -> None:
     spec, expected = undisturbed
     run = tmp_path / "run"
-    code = """
-import os, errno
-from archdsl.train import checkpoints
-count, old = [0], os.fsync
-def fsync(handle):
-    if os.readlink(f"/proc/self/fd/{handle}").endswith(".ckpt.part"):
-        count[0] += 1
-        if count[0] == 3: raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    old(handle)
-checkpoints.os.fsync = fsync
-"""
-    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *LONG, code=code))
+    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *LONG, code=FULL_DISK))
     assert result == 1
     assert "No space left on device" in errors
     assert "the previous one is intact" in errors

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from archdsl.core.table import aligned
 from archdsl.train.data.dataset import part_of
 from archdsl.train.data.duplicates import duplicates
 from archdsl.train.data.opening import open_sample
+from archdsl.train.data.pool import run_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,62 +130,22 @@ def check_data(
     """
     samples = [("train", s) for s in split.train] + [("val", s) for s in split.val]
     needed = sampling.frames if sampling is not None and sampling.short == "skip" else None
-    look = partial(_look, frames=needed, full=full)
     findings: dict[int, Finding] = {}
 
-    def note(number: int, finding: Finding) -> None:
-        findings[number] = finding
+    def note(number: int, finding: Finding | None) -> None:
+        part, sample = samples[number]
+        findings[number] = finding or Finding(sample, part, problem="crashes the decoder")
         if progress is not None:
             progress(len(findings), len(samples))
 
-    if not workers:
-        for number, (part, sample) in enumerate(samples):
-            note(number, look(part, sample))
-    while left := [n for n in range(len(samples)) if n not in findings]:
-        if _in_pool(look, samples, left, workers, note):
-            _one_by_one(look, samples, [n for n in left if n not in findings][: 4 * workers], note)
+    run_each(partial(_look, frames=needed, full=full), samples, workers, note)
     ordered = tuple(findings[n] for n in range(len(samples)))
     return Report(split, ordered, sampling.frames if sampling is not None else None, duplicates(split))
 
 
-def _one_by_one(
-    look: Callable[[str, Sample], Finding],
-    samples: Sequence[tuple[str, Sample]],
-    numbers: Sequence[int],
-    note: Callable[[int, Finding], None],
-) -> None:
-    """Read some samples, one of which has crashed the decoder, each in a separate process."""
-    for number in numbers:
-        if _in_pool(look, samples, [number], 1, note):
-            note(number, Finding(samples[number][1], samples[number][0], problem="crashes the decoder"))
-
-
-def _in_pool(
-    look: Callable[[str, Sample], Finding],
-    samples: Sequence[tuple[str, Sample]],
-    numbers: Sequence[int],
-    workers: int,
-    note: Callable[[int, Finding], None],
-) -> bool:
-    """Read some samples in worker processes; return True if one has crashed, so that some samples are not read."""
-    crashed = False
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures: dict[Any, int] = {}
-        try:
-            for number in numbers:
-                futures[pool.submit(look, *samples[number])] = number
-        except BrokenProcessPool:
-            crashed = True
-        for future in as_completed(futures):
-            try:
-                note(futures[future], future.result())
-            except BrokenProcessPool:
-                crashed = True
-    return crashed
-
-
-def _look(part: str, sample: Sample, *, frames: int | None, full: bool) -> Finding:
+def _look(task: tuple[str, Sample], *, frames: int | None, full: bool) -> Finding:
     """Read one video."""
+    part, sample = task
     video = None
     try:
         with open_sample(sample) as reader:

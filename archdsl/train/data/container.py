@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 import av
@@ -67,6 +68,16 @@ class Container:
                 raise VideoError(str(error), self.path) from None
         return self._measured
 
+    @property
+    def time_base(self) -> Fraction:
+        """The unit of the frames' times, in seconds."""
+        return self._stream.time_base or Fraction(1)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second on average, or as guessed."""
+        return self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+
     def _open(self) -> None:
         """Open the file, or reopen it at its start."""
         logging.set_level(None)
@@ -92,9 +103,8 @@ class Container:
             raise VideoError(str(error), self.path) from None
         context = self._stream.codec_context
         self._shape = context.width, context.height
-        self._tick = float(self._stream.time_base or 1)
-        rate = self._stream.average_rate or self._stream.guessed_rate or 25
-        self._step = max(1, round(1 / (float(rate) * self._tick)))
+        self._tick = float(self.time_base)
+        self._step = max(1, round(1 / (float(self.rate) * self._tick)))
         # AVI has no presentation timestamps: the guesses for B-frames are wrong, but frames are decoded in order
         self._by_dts = self._container.format.name == "avi"
         self._seekable = self._container.format.name != "mpeg"  # program streams do not time every frame

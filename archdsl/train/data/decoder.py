@@ -133,12 +133,21 @@ class Decoder(Container):
         return upright(picture, frame)
 
 
-def upright(picture: torch.Tensor, frame: VideoFrame) -> torch.Tensor:
-    """Return a picture (H, W, 3) as the display matrix of its frame says: in quarter turns, mirrored or not."""
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
+    """Return a, b, c, d of the display matrix of a frame: x' = a x + c y, y' = b x + d y; None without one."""
     data = next((bytes(d) for d in cast("Iterable[Any]", frame.side_data) if d.type.name == "DISPLAYMATRIX"), None)
     if data is None or len(data) < 20:
+        return None
+    a, b, _, c, d = struct.unpack_from("=5i", data)
+    return a, b, c, d
+
+
+def upright(picture: torch.Tensor, frame: VideoFrame) -> torch.Tensor:
+    """Return a picture (H, W, 3) as the display matrix of its frame says: in quarter turns, mirrored or not."""
+    matrix = display_matrix(frame)
+    if matrix is None:
         return picture
-    a, b, _, c, d = struct.unpack_from("=5i", data)  # x' = a x + c y, y' = b x + d y
+    a, b, c, d = matrix
     turned = abs(b) + abs(c) > abs(a) + abs(d)
     if turned:
         picture = picture.transpose(0, 1)

@@ -109,6 +109,26 @@ class Reader(Decoder):
             raise VideoError(f"cannot be decoded: {reason_of(error)}", self.path) from error
         return torch.stack([pictures[stamp] for stamp in stamps])
 
+    def frames(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield all frames in presentation order, with their times in units of `time_base` from the first.
+
+        Raises:
+            VideoError: at the end, if frames could not be decoded or only in part.
+        """
+        origin = self._first_stamp()
+        self._rewind()
+        self._wanted = ()
+        last = -1
+        for stamp, frame in self._decode(after_key=False):
+            if stamp - origin > last:  # other frames are never shown
+                last = stamp - origin
+                yield last, frame
+        if self._lost:
+            at, reason = self._lost[0]
+            raise VideoError(f"cannot be decoded at {(at - origin) * self._tick:.2f} s: {reason}", self.path)
+        if damage := self.damage():
+            raise VideoError(damage, self.path)
+
     def damage(self) -> str:
         """Return the damage of the frames that have been read and of all stored data, in words; empty without."""
         if self.damaged:

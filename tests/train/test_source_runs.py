@@ -1,0 +1,70 @@
+"""Runs on every kind of source: killed, on a full disk, and of two processes, as the tests of training have them."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("lightning")
+pytest.importorskip("av")
+
+import torch
+import video_sources
+from training import FULL_DISK, KILLED_AT, ONE_VIEW, PLAIN, TINY, ended, losses, started, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.records]
+LONG = [*PLAIN, *ONE_VIEW, "--recipe", "epochs=3", "--save-every", "2"]
+
+
+@pytest.fixture(scope="module", params=video_sources.KINDS)
+def source(request: pytest.FixtureRequest, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the videos in `data/`, and an undisturbed run of nine steps in `run/`."""
+    folder = tmp_path_factory.mktemp(request.param)
+    options = video_sources.made(request.param, videos, folder / "data")
+    (folder / "tiny.arch").write_text(TINY, "utf-8")
+    (folder / "options").write_text("\n".join(options), "utf-8")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert train(*command(folder), *LONG, "-o", folder / "run") == 0
+    torch.set_num_threads(before)
+    assert not (folder / "run" / "skipped.csv").exists()
+    return folder
+
+
+def command(folder: Path) -> list[str | Path]:
+    """The spec and the videos of a run."""
+    return [folder / "tiny.arch", *(folder / "options").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(("where", "step"), [("step", 5), ("write", 1)])
+def test_a_killed_run_goes_on(where: str, step: int, source: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code = "import os\n" + KILLED_AT[where].replace("STEP", str(step))
+    assert ended(started("train", *command(source), *LONG, "-o", run, code=code))[0] == -signal.SIGKILL
+    assert len(losses(run)) < 9
+    assert train("--resume", run) == 0
+    assert losses(run) == losses(source / "run")
+    assert (run / "weights.safetensors").read_bytes() == (source / "run/weights.safetensors").read_bytes()
+
+
+def test_a_full_disk(source: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code, _, errors = ended(started("train", *command(source), *LONG, "-o", run, code=FULL_DISK))
+    assert code == 1
+    assert "No space left on device" in errors
+    assert train("--resume", run) == 0
+    assert losses(run) == losses(source / "run")
+
+
+def test_two_processes_learn_as_one(source: Path, tmp_path: Path) -> None:
+    common = [*command(source), *LONG, "--dropout", "0", "--workers", "1"]
+    assert train(*common, "-o", tmp_path / "one") == 0
+    code, _, errors = ended(started("train", *common, "-o", tmp_path / "two", "--devices", "2"))
+    assert code == 0, errors
+    one, two = ([float(loss) for loss in losses(tmp_path / name)] for name in ("one", "two"))
+    assert two == pytest.approx(one, rel=1e-5)
