@@ -274,7 +274,7 @@ def training_step(
     mix, optim = (importlib.import_module(name) for name in ("recipe_mix", "recipe_optim"))
     batch, device = row["batch"], bench.device
     clips = torch.randint(256, (batch, *model["clip"]), dtype=torch.uint8, device=device)
-    labels = torch.zeros(batch, dtype=torch.long, device=device)
+    labels = torch.eye(model["classes"], device=device)[torch.zeros(batch, dtype=torch.long)]
     mean, std = (torch.tensor(v, device=device).view(-1, 1, 1, 1) for v in (recipe.mean, recipe.std))
     optimizer = optim.optimiser(module, recipe, model["blocks"], batch)
     call = torch.compile(module, dynamic=False, backend=bench.backend) if row["compiled"] else module
@@ -283,8 +283,10 @@ def training_step(
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         with autocast(device, row["dtype"]):
-            given, targets = mix.mixed((clips.float() / 255 - mean) / std, labels, model["classes"], recipe)
-            loss = mix.loss_of(call(given), targets, recipe.label_smoothing)
+            given, targets = mix.mixed((clips.float() / 255 - mean) / std, labels, recipe)
+            loss = torch.nn.functional.cross_entropy(
+                call(given).float(), targets, label_smoothing=recipe.label_smoothing
+            )
         loss.item()  # it is looked at, step by step
         loss.backward()
         float(torch.nn.utils.clip_grad_norm_(module.parameters(), limit))

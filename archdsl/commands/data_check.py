@@ -68,9 +68,11 @@ def run(options: Options) -> int:
     from archdsl.train.data.listing import read_split, without_classes
 
     val, root, classes = (None if p is None else Path(p) for p in (options.val, options.root, options.classes))
-    split = without_classes(Path(options.data), root) or read_split(
-        Path(options.data), val, root, classes, label=options.label, fold=options.fold, group=options.group
-    )
+    unlabelled = without_classes(Path(options.data), root) if options.label is options.task is None else None
+    split = unlabelled or read_split(
+        Path(options.data), val, root, classes, label=options.label, fold=options.fold, group=options.group,
+        task=options.task,
+    )  # fmt: skip
     workers = min(os.cpu_count() or 1, 8) if options.workers is None else options.workers
     shown = show_progress if sys.stderr.isatty() else None
     report = check_data(split, sampling, full=options.full, workers=workers, progress=shown)

@@ -72,7 +72,7 @@ def run(options: Options) -> int:
         root = None if options.root is None else Path(options.root)
         indices = run.indices or tuple(range(len(run.classes)))
         known = ClassNames(run.classes, indices, explicit=bool(run.indices))
-        split = read_tested(Path(options.data), root, known, label=run.data.label, fold=run.data.fold)
+        split = read_tested(Path(options.data), root, known, label=run.data.label, fold=run.data.fold, task=run.task)
     _check_classes(run, split, options.data or run.data.data, folder)
     output = Path(options.output) if options.output is not None else folder / "eval"
     model = trained(run, folder, options.weights)

@@ -1,4 +1,4 @@
-"""`archdsl predict`: classification of videos with a trained module."""
+"""`archdsl predict`: the answers of a trained module for videos."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.commands import values
 from archdsl.commands.running import check_packages, is_first, trained_run, views_of
 from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
 from archdsl.files import UsageError, write_atomically
+from archdsl.train.tasks import REGRESSION
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
     from archdsl.train.data.listing import Sample
 
+
+class Keys(NamedTuple):
+    """Names of answers in JSON and CSV."""
+
+    all: str
+    name: str
+    number: str
+    format: str  # of the number, for printing
+    digits: str  # the same, in CSV
+
+
+CLASSIFIED = Keys("classes", "class", "probability", "6.1%", ".6f")
+REGRESSED = Keys("targets", "target", "value", ".4g", ".6g")
+TOP = 5  # classes that are printed
 PARTS = ("start", "end", "first_frame", "last_frame")
 EXAMPLES = (
     ("predict dance.mp4", "Classify a video with the run that was trained last."),
@@ -34,9 +49,7 @@ def arguments(parser: Parser) -> None:
     group.add_argument("-o", "--output", metavar="FILE", help="CSV file to write, or JSON if its name ends in .json.")
     model = parser.group("model")
     model.add_argument("--run", metavar="RUN", help="Folder of `archdsl train` (default: the run trained last).")
-    model.add_argument(
-        "--top", type=values.count, default=5, metavar="N", help="Number of classes to print (default: 5)."
-    )
+    model.add_argument("--top", type=values.count, metavar="N", help="Number of classes to print (default: 5).")
     group = parser.group("windows")
     group.add_argument(
         "--window", type=values.seconds, metavar="SECONDS", help="Classify windows of this length, e.g. 2s."
@@ -56,14 +69,14 @@ class Options(ViewOptions, EngineOptions):
     videos: tuple[str, ...]
     root: str | None
     run: str | None
-    top: int
+    top: int | None
     window: float | None
     every: float | None
     output: str | None
 
 
 def run(options: Options) -> int:
-    """Print the most probable classes of each video; return 1 if a video cannot be read."""
+    """Print the most probable classes, or the numbers, of each video; return 1 if a video cannot be read."""
     check_packages()
     if options.every is not None and options.window is None:
         raise UsageError("--every: needs the length of the windows, --window")
@@ -73,8 +86,12 @@ def run(options: Options) -> int:
     from archdsl.train.weights import trained
 
     run, folder = trained_run(options.run, options)
+    keys = REGRESSED if run.task == REGRESSION else CLASSIFIED
+    if keys is REGRESSED and options.top is not None:
+        raise UsageError(f"--top {options.top}: {folder} has no classes, but the targets of a regression; omit it")
+    top = len(run.classes) if keys is REGRESSED else options.top or TOP
     root = Path(options.root) if options.root is not None else None
-    samples = [sample for video in options.videos for sample in read_unlabelled(Path(video), root)]
+    samples = [sample for video in options.videos for sample in read_unlabelled(Path(video), root, run.task)]
     if options.window is not None:
         samples = windows(samples, options.window, options.every or options.window, run.recipe.fps)
     model = trained(run, folder, options.weights)
@@ -86,9 +103,9 @@ def run(options: Options) -> int:
         if isinstance(answer, VideoError):
             print(f"archdsl: {sample.path}: {answer}", file=sys.stderr)
             continue
-        best = [{"class": name, "probability": share} for name, share in answer[: options.top]]
-        data.append({"video": sample.path, **_part(sample), "classes": best})
-    _show(data, options)
+        best = [{keys.name: name, keys.number: number} for name, number in answer[:top]]
+        data.append({"video": sample.path, **_part(sample), keys.all: best})
+    _show(data, keys, options)
     return int(len(data) < len(samples))
 
 
@@ -98,12 +115,12 @@ def _part(sample: Sample) -> dict[str, Any]:
     return part | ({"first_frame": sample.frames[0], "last_frame": sample.frames[1]} if sample.frames else {})
 
 
-def _show(data: list[dict[str, Any]], options: Options) -> None:
+def _show(data: list[dict[str, Any]], keys: Keys, options: Options) -> None:
     """Write the answers to a file, or print them as JSON or text."""
     as_json = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if options.output is not None:
         path = Path(options.output)
-        write_atomically(path, as_json if path.suffix.lower() == ".json" else _csv(data))
+        write_atomically(path, as_json if path.suffix.lower() == ".json" else _csv(data, keys))
         print(f"{path}: {len(data)} answers", file=sys.stderr)
     elif options.json:
         print(as_json, end="")
@@ -111,18 +128,22 @@ def _show(data: list[dict[str, Any]], options: Options) -> None:
         for answer in data:
             place = [f"{answer[name]:g}" for name in PARTS if answer.get(name) is not None]
             print(answer["video"] + f" [{' to '.join(place)}]" * bool(place))
-            width = max(len(best["class"]) for best in answer["classes"])
-            print("\n".join(f"  {best['class']:{width}}  {best['probability']:6.1%}" for best in answer["classes"]))
+            width = max(len(best[keys.name]) for best in answer[keys.all])
+            print(
+                "\n".join(
+                    f"  {best[keys.name]:{width}}  {best[keys.number]:{keys.format}}" for best in answer[keys.all]
+                )
+            )
 
 
-def _csv(data: list[dict[str, Any]]) -> str:
-    """Return a table with a line for each video and class, the most probable first."""
+def _csv(data: list[dict[str, Any]], keys: Keys) -> str:
+    """Return a table with a line for each video and class, the most probable first, or for each video and target."""
     file = io.StringIO()
     columns = ("video", *(name for name in PARTS if any(name in answer for answer in data)))
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*columns, "rank", "class", "probability"])
+    writer.writerow([*columns, "rank", keys.name, keys.number])
     for answer in data:
-        for rank, best in enumerate(answer["classes"], 1):
+        for rank, best in enumerate(answer[keys.all], 1):
             row = [answer.get(name, "") for name in columns]
-            writer.writerow([*row, rank, best["class"], f"{best['probability']:.6f}"])
+            writer.writerow([*row, rank, best[keys.name], f"{best[keys.number]:{keys.digits}}"])
     return file.getvalue()

@@ -119,6 +119,7 @@ def _refuse_others(options: Options, run: Run) -> None:
     """Raise UsageError for another seed, strategy or split than those of the run."""
     values: dict[str, Any] = {
         "seed": run.engine.seed, "best": run.engine.best, "strategy": run.engine.strategy, "freeze": run.frozen,
+        "task": run.task,
         **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
     }  # fmt: skip
     changed = [name for name, value in values.items() if getattr(options, name) not in {None, value}]

@@ -18,7 +18,10 @@ from archdsl.train import synthetic
 from archdsl.train.engine import Engine
 from archdsl.train.environment import with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
+from archdsl.train.objectives import OBJECTIVES
+from archdsl.train.objectives.regression import scale_of
 from archdsl.train.run import CONFIG, Data, clip_of, describe
+from archdsl.train.tasks import REGRESSION
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import TrainOptions as Options
@@ -68,14 +71,16 @@ def begin(options: Options) -> Start:
     folder = _folder(options, plain.network.name)
     data = _synthetic(options, folder) if options.data == SYNTHETIC else _data(options)
     split = split_of(data, engine.seed)
-    options = _with_classes(options, plain, len(split.classes))
+    data = replace(data, task=split.task)
+    engine = replace(engine, best=options.best or OBJECTIVES[split.task].metrics[0])
+    options = _with_outputs(options, plain, split)
     analysis = analysed(options.spec or "", options)
     show_diagnostics(analysis.warnings)
     initial = initial_of(options, previous, analysis, split.classes)
     run = describe(
         analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), indices=split.indices,
-        frozen=bool(options.freeze), dropout=options.dropout,
-        weights="start.safetensors" if initial is not None else None,
+        scale=scale_of(split.train) if split.task == REGRESSION else (), frozen=bool(options.freeze),
+        dropout=options.dropout, weights="start.safetensors" if initial is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:
         run = replace(run, recipe=_synthetic_recipe(run.recipe, options))
@@ -139,7 +144,7 @@ def _data(options: Options) -> Data:
     paths = (options.data, options.val, options.root, options.classes)
     data, val, root, classes = (None if p is None else str(Path(p).resolve()) for p in paths)
     share = Data.val_share if options.val_share is None else options.val_share
-    return Data(data or "", val, root, classes, share, options.label, options.fold, options.group)
+    return Data(data or "", val, root, classes, share, options.label, options.fold, options.group, options.task)
 
 
 def _synthetic(options: Options, folder: Path) -> Data:
@@ -152,7 +157,7 @@ def _synthetic(options: Options, folder: Path) -> Data:
     if not videos.exists():
         print(f"making {count} videos of each class in {videos}", flush=True)
     synthetic.make(videos, count, seed, frames)
-    return Data(str(videos.resolve()))
+    return Data(str(videos.resolve()), task=options.task)
 
 
 def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
@@ -164,19 +169,21 @@ def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
         raise UsageError(f"--recipe: {error}") from None
 
 
-def _with_classes(options: Options, plain: Analysis, count: int) -> Options:
-    """Return the options with the head's number of classes set to that of the videos, unless the user has set it."""
+def _with_outputs(options: Options, plain: Analysis, split: Split) -> Options:
+    """Return the options with the head's number of outputs set to that of the videos, unless the user has set it."""
     values, network = plain.parameters, plain.network
+    count, noun = len(split.classes), "target" if split.task == REGRESSION else "class"
+    outputs = f"{count} {noun}" + ("e" * (noun == "class") + "s") * (count != 1)
     if any(s.split("=")[0].strip() == "classes" for s in options.settings):
         if values["classes"] != count:
-            raise UsageError(f"--set classes={values['classes']}: the videos have {count} classes")
+            raise UsageError(f"--set classes={values['classes']}: the videos have {outputs}")
         return options
     if "classes" in values:
         return replace(options, settings=(*options.settings, f"classes={count}"))
     out = int(network.node(network.output).shape.channels)
     if out != count:
         raise UsageError(
-            f"{options.spec}: its head has {out} classes, the videos have {count}; `param classes = {count}` and "
+            f"{options.spec}: its head has {out} outputs, the videos have {outputs}; `param classes = {count}` and "
             "`linear(classes)` let archdsl set it"
         )
     return options

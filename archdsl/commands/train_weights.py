@@ -11,6 +11,7 @@ from archdsl.commands.common import analysed
 from archdsl.commands.values import written
 from archdsl.files import UsageError
 from archdsl.train.previous import previous_run
+from archdsl.train.tasks import CLASSIFICATION
 from archdsl.train.weights import Checkpoint, starting_weights
 from archdsl.weights.plan import OWN
 
@@ -56,7 +57,8 @@ def adopted(options: Options, previous: Previous) -> tuple[Options, str]:
     settings = [text for text in spec.settings if text.split("=")[0].strip() not in named]
     new = replace(
         options, spec=previous.path, settings=(*settings, *options.settings), clip=options.clip or spec.clip,
-        like=options.like or spec.like, dropout=run.dropout if options.dropout is None else options.dropout,
+        like=options.like or spec.like, task=options.task or (run.task if run.task != CLASSIFICATION else None),
+        dropout=run.dropout if options.dropout is None else options.dropout,
     )  # fmt: skip
     plain = analysed(previous.path, replace(new, recipe=())).network.recipe.as_dict()
     chosen = {text.split("=")[0].strip() for text in options.recipe}
@@ -69,7 +71,7 @@ def _added(options: Options, new: Options) -> str:
     """Return the options that were added to those of the command line."""
     parts = [new.spec or "", *(f"--set {s}" for s in new.settings if s not in options.settings)]
     parts += [f"--clip {'x'.join(map(str, new.clip))}"] if new.clip is not None and options.clip is None else []
-    parts += [f"--like {new.like}"] if new.like != options.like else []
+    parts += [f"--{n} {getattr(new, n)}" for n in ("like", "task") if getattr(new, n) != getattr(options, n)]
     parts += [f"--dropout {new.dropout:g}"] if new.dropout is not None and options.dropout is None else []
     parts += [f"--recipe {text.replace(' ', '')}" for text in new.recipe if text not in options.recipe]
     return " ".join(parts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.commands import values
 from archdsl.commands.options import SpecOptions
 from archdsl.train.engine import DECODERS, DEVICES, PRECISIONS
+from archdsl.train.tasks import TASKS
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -23,6 +24,7 @@ class DataOptions:
     label: str | None = None
     fold: int | None = None
     group: str | None = None
+    task: str | None = None
 
 
 def data_arguments(group: Any) -> None:
@@ -37,8 +39,15 @@ def data_arguments(group: Any) -> None:
         help="File with the names of classes, for lists with class indices: a name or `index name` per line, or JSON.",
     )
     group.add_argument(
-        "--label", metavar="COLUMN", help="Column of the classes, for lists with several; EPIC-KITCHENS: verb or noun."
-    )
+        "--task", choices=TASKS,
+        help="Meaning of labels: a class per video (classification, the default), any number of classes (multilabel, "
+        "that of Charades), or numbers (regression).",
+    )  # fmt: skip
+    group.add_argument(
+        "--label", metavar="COLUMN",
+        help="Column of the labels, for lists with several; EPIC-KITCHENS: verb or noun. For multilabel and regression "
+        "also several, with commas.",
+    )  # fmt: skip
     group.add_argument(
         "--fold", type=values.count, metavar="N", help="Number of the split of UCF101 or HMDB51 (default: the first)."
     )

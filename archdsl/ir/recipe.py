@@ -60,8 +60,17 @@ class Recipe:
     label_smoothing = Real(0, high=1.0, doc="label smoothing (Szegedy et al. 2016)")
     balance = Choice(
         "none", "loss", "sampling", default="none",
-        doc="classes of unequal size: `loss` weights a clip by the inverse of its class's share of the videos, "
-        "`sampling` draws the classes equally often, with repetition",
+        doc="classes of unequal size: `loss` weights a clip by the inverse of its class's share of the videos (with "
+        "several classes per video, the positives of a class by negatives / positives), `sampling` draws the classes "
+        "equally often, with repetition",
+    )  # fmt: skip
+    class_weights = Numbers(
+        (), doc="factors of the loss of each class, in the order of the classes; scaled to 1 on average over the videos"
+    )
+    regression_loss = Choice(
+        "mse", "smooth_l1", "l1", default="mse",
+        doc="loss of `--task regression`, for targets with mean 0 and standard deviation 1: squared error, smooth L1 "
+        "(Girshick 2015) or absolute error",
     )  # fmt: skip
     mixup = Real(0, doc="α of mixup (Zhang et al. 2018); 0: none")
     cutmix = Real(0, doc="α of CutMix (Yun et al. 2019); 0: none")
@@ -157,12 +166,19 @@ class Recipe:
         if self.randaugment and int(self.randaugment[0]) != self.randaugment[0]:
             message = f"{self.randaugment[0]:g} operations: not a whole number"
             yield Clash(("randaugment",), message, "write `[operations, magnitude]` as in `[4, 7]`, or `[]`", "E0302")
-        if self.precise_bn and self.ema:
-            message = "the moving average has statistics of its own"
-            yield Clash(("precise_bn", "ema"), message, "set one of them to 0")
+        yield from self._exclusive()
         if len(self.mean) != len(self.std):
             message = f"`mean` and `std` have {len(self.mean)} and {len(self.std)} numbers"
             yield Clash(("mean", "std"), message, "write one number per channel in both, or one for all channels")
+
+    def _exclusive(self) -> Iterator[Clash]:
+        """Yield pairs of values of which one has to be off."""
+        if self.class_weights and self.balance == "loss":
+            message = "both weight the loss of classes"
+            yield Clash(("class_weights", "balance"), message, "set `class_weights = []` or `balance = none`")
+        if self.precise_bn and self.ema:
+            message = "the moving average has statistics of its own"
+            yield Clash(("precise_bn", "ema"), message, "set one of them to 0")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Recipe) and self.as_dict() == other.as_dict()

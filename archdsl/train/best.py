@@ -18,7 +18,7 @@ class Metric:
 
     title: str
     lower: bool = False  # a lower value is better
-    share: bool = True  # a number from 0 to 1
+    share: bool = True  # a number from 0 to 1, which is printed as a percentage
 
     def text(self, value: float) -> str:
         """Format a value."""
@@ -30,6 +30,12 @@ METRICS = {
     "top1": Metric("top-1"),
     "top5": Metric("top-5"),
     "mean_class_top1": Metric("mean class accuracy"),
+    "map": Metric("mAP"),
+    "mae": Metric("MAE", lower=True, share=False),
+    "rmse": Metric("RMSE", lower=True, share=False),
+    "r2": Metric("R²", share=False),
+    "pearson": Metric("Pearson's r", share=False),
+    "spearman": Metric("Spearman's ρ", share=False),
 }
 
 

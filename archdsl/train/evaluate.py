@@ -1,4 +1,4 @@
-"""Testing of a trained network: probabilities averaged over several views of each video."""
+"""Testing of a trained network: answers averaged over several views of each video."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Views:
 
 
 def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views) -> Result:
-    """Classify videos, with probabilities averaged over views.
+    """Return the answers of a network for videos, averaged over views.
 
     Args:
         run: the run, with engine settings for the test.
@@ -59,4 +59,4 @@ def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder
     with clear_errors(folder):
         trainer_of(run, folder).test(task, loader, verbose=False)
     seconds = time.perf_counter() - start
-    return Result(samples, run.classes, *task.result, task.problems, views.text, seconds)
+    return Result(samples, task.objective, *task.result, task.problems, views.text, seconds)

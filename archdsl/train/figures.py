@@ -23,7 +23,19 @@ if TYPE_CHECKING:
 
 SUMMARY = "report/summary.md"
 # Fields of a run that follow from others, or are in columns of their own.
-NO_SETTINGS = ("name", "command", "source", "spec", "files", "blocks", "classes", "indices", "changes", "weights")
+NO_SETTINGS = (
+    "name",
+    "command",
+    "source",
+    "spec",
+    "files",
+    "blocks",
+    "classes",
+    "indices",
+    "scale",
+    "changes",
+    "weights",
+)
 OF_COMMAND = {"--weights": "weights", "--from": "weights_from", "--weights-spec": "weights_spec"}
 
 
@@ -95,14 +107,14 @@ def _state(run: Run, folder: Path, history: list[Row], *, is_tested: bool) -> st
 
 
 def _test(path: Path) -> dict[str, Any] | None:
-    """Return the metrics of the test, without those of each class; None without a test."""
+    """Return the metrics of the test, without those of each class or target; None without a test."""
     try:
         metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
-    return {name: value for name, value in metrics.items() if name != "by_class"}
+    return {name: value for name, value in metrics.items() if not name.startswith("by_")}
 
 
 def settings_of(run: Run) -> dict[str, Any]:

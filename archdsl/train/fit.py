@@ -29,8 +29,8 @@ from archdsl.train.data.videos import VideoError, chosen_decoder
 from archdsl.train.journal import Bar, Journal
 from archdsl.train.keep import Keep
 from archdsl.train.loading import TrainLoader, test_loader
-from archdsl.train.mix import class_weights
 from archdsl.train.norms import PreciseNorms
+from archdsl.train.objectives import objective_of
 from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.stopping import resume_text
 from archdsl.train.task import Task
@@ -49,8 +49,9 @@ def split_of(data: Data, seed: int) -> Split:
     """Read the videos of a run."""
     paths = [None if p is None else Path(p) for p in (data.val, data.root, data.classes)]
     return read_split(
-        Path(data.data), *paths, val_share=data.val_share, seed=seed, label=data.label, fold=data.fold, group=data.group
-    )
+        Path(data.data), *paths, val_share=data.val_share, seed=seed, label=data.label, fold=data.fold,
+        group=data.group, task=data.task,
+    )  # fmt: skip
 
 
 def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any) -> Clips:
@@ -61,7 +62,7 @@ def clips_of(run: Run, samples: Sequence[Sample], *, training: bool, **more: Any
     return Clips(
         samples, sampling, (height, width), training=training, seed=run.engine.seed, jitter=_pair(recipe.jitter),
         area=_pair(recipe.area), flip=recipe.flip, randaugment=_pair(recipe.randaugment), test_scale=recipe.test_scale,
-        decoder=run.engine.decoder, **more,
+        decoder=run.engine.decoder, target=objective_of(run).target, **more,
     )  # fmt: skip
 
 
@@ -85,15 +86,13 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
     """
     rank = rank_of()
     clips = clips_of(run, split.train, training=True)
-    labels = [sample.label for sample in split.train]
-    weights = class_weights(labels, len(run.classes))
-    drawn = weights[labels] if run.recipe.balance == "sampling" else None
-    loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats, drawn)
+    objective = objective_of(run)
+    loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats, objective.draws(split.train))
     validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
     with clear_errors(folder):
-        task = Task(run, initial_model(run, folder), len(loader), weights if run.recipe.balance == "loss" else None)
+        task = Task(run, initial_model(run, folder), len(loader), objective.weights(split.train))
         task.signals = signals
-        journal = Journal(folder, run.engine)
+        journal = Journal(folder, run.engine, objective)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine, loader))
         last = folder / LAST if resume and (folder / LAST).exists() else None
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
@@ -176,7 +175,10 @@ def check(run: Run, split: Split) -> None:
         UsageError: for options that contradict each other or the machine.
         DataError: without videos for training or validation.
     """
-    engine = run.engine
+    engine, objective = run.engine, objective_of(run)
+    objective.check()
+    if engine.best not in objective.metrics:
+        raise UsageError(f"--best {engine.best}: the metrics of --task {run.task} are {', '.join(objective.metrics)}")
     parts = engine.world * engine.accumulate
     if engine.batch % parts:
         raise UsageError(

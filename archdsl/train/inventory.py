@@ -35,7 +35,7 @@ def keys_of(*parts: Sequence[Sample]) -> list[list[Key]]:
         root = ""
     cut = len(root) + 1 if root else 0
     return [
-        [Key(s.path[cut:], str(s.label), str(s.start), str(s.end), str(s.frames)) for s in samples] for samples in parts
+        [Key(s.path[cut:], s.target, str(s.start), str(s.end), str(s.frames)) for s in samples] for samples in parts
     ]
 
 

@@ -16,10 +16,9 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from archdsl.core.sizes import size_text
 from archdsl.train.best import METRICS, best_of, is_exhausted
 from archdsl.train.checkpoints import save_weights, weights_of
-from archdsl.train.engine import Engine
 from archdsl.train.run import BEST, WEIGHTS, TrainingError
 from archdsl.train.tables import Table, epochs_table, history_of, steps_table
-from archdsl.train.task import DIVERGED, Task, accuracy
+from archdsl.train.task import DIVERGED, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from lightning import LightningModule, Trainer
 
     from archdsl.train.best import Row
+    from archdsl.train.engine import Engine
+    from archdsl.train.objectives.base import Objective
 
 SKIPPED = "skipped.csv"
 
@@ -37,11 +38,12 @@ class Journal(Callback):
     Args:
         folder: the folder of the run.
         engine: the settings of the run: the metric that decides which epoch is the best, and the patience.
+        objective: the objective, with its metrics.
     """
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self.steps, self.epochs = steps_table(folder), epochs_table(folder)
-        self.folder, self.engine = folder, engine
+    def __init__(self, folder: Path, engine: Engine, objective: Objective) -> None:
+        self.steps, self.epochs = steps_table(folder), epochs_table(folder, objective.metrics)
+        self.folder, self.engine, self.objective = folder, engine, objective
         self.history: list[Row] = []  # the epochs among which `best.safetensors` is the best
         self.began = self.ended = 0.0  # times of the last part of a batch
         self.waited = self.worked = 0.0  # seconds of this step
@@ -120,11 +122,13 @@ class Journal(Callback):
             TrainingError: if outputs are not finite; no file is changed.
         """
         task = cast("Task", pl_module)
-        _, labels, shares = task.tested()
-        if not shares.isfinite().all():  # the loss of the last step can be finite before its update
+        _, targets, answers = task.tested()
+        if not answers.isfinite().all():  # the loss of the last step can be finite before its update
             raise TrainingError(f"outputs are not finite after step {trainer.global_step}; {DIVERGED}")
         self._skipped(trainer, task)
-        metrics = task.from_all(accuracy(labels, shares))[0]  # the same in each process to the last digit
+        metrics = task.from_all(self.objective.scores(targets, answers))[
+            0
+        ]  # the same in each process to the last digit
         weights = weights_of(trainer)
         self.history.append({"epoch": trainer.current_epoch + 1, **metrics})
         if not trainer.is_global_zero:
@@ -147,16 +151,17 @@ class Journal(Callback):
         self._stop_early(trainer)
 
     def _line(self, row: dict[str, Any], epochs: int | None) -> str:
+        scores = ", ".join(f"{METRICS[n].title} {METRICS[n].text(row[f'val_{n}'])}" for n in self.objective.shown)
         return (
             f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; validation: loss {row['val_loss']:.3f}, "
-            f"top-1 {row['val_top1']:.1%}, top-5 {row['val_top5']:.1%}; {row['clips_per_second']:.1f} clips/s, "
+            f"{scores}; {row['clips_per_second']:.1f} clips/s, "
             f"{row['data_wait']:.0%} of the time waiting for data, {size_text(row['memory'])}{self._best_text()}"
         )
 
     def _best_text(self) -> str:
         """Return the best epoch, where the user has named the metric or the patience."""
         metric, best = self.engine.best, best_of(self.history, self.engine.best)
-        if best is None or (metric == Engine.best and not self.engine.patience):
+        if best is None or (metric == self.objective.metrics[0] and not self.engine.patience):
             return ""
         value = METRICS[metric].text(best[metric])
         return f"; best {METRICS[metric].title}: {value}, epoch {best['epoch']:.0f}"

@@ -6,22 +6,18 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archdsl.ir.recipe import Recipe
 
 
-def mixed(clips: torch.Tensor, labels: torch.Tensor, classes: int, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
-    """Apply mixup, CutMix and erasing to clips (B, C, T, H, W) and labels (B,).
+def mixed(clips: torch.Tensor, targets: torch.Tensor, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+    """Apply mixup, CutMix and erasing to clips (B, C, T, H, W) and targets (B, outputs).
 
-    Return the clips, and target probabilities (B, classes). Each clip is mixed with the clip at the mirrored index. If
+    Return the clips and the targets. Each clip is mixed with the clip at the mirrored index. If
     both mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019) are enabled, one is chosen at random, as in timm and
     PySlowFast.
     """
-    targets = functional.one_hot(labels, classes).to(clips.dtype)
     if not recipe.mixup and not recipe.cutmix:
         return erased(clips, recipe.erase), targets
     cut = bool(recipe.cutmix) and (not recipe.mixup or torch.rand(()).item() < 0.5)
@@ -64,23 +60,3 @@ def erased(clips: torch.Tensor, probability: float) -> torch.Tensor:
         part = clip[..., top : top + h, left : left + w]
         part.copy_(torch.randn(part.shape).to(part))
     return clips
-
-
-def loss_of(
-    logits: torch.Tensor, targets: torch.Tensor, smoothing: float, weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return the cross entropy of logits and target probabilities (B, classes), with label smoothing.
-
-    `weights` (classes,) are factors of the terms of each class.
-    """
-    return functional.cross_entropy(logits.float(), targets.float(), weight=weights, label_smoothing=smoothing)
-
-
-def class_weights(labels: Sequence[int], classes: int) -> torch.Tensor:
-    """Return a weight for each class, inversely proportional to its number of labels; 1 on average over the labels.
-
-    A class without labels has the weight 0.
-    """
-    counts = torch.bincount(torch.tensor(labels), minlength=classes).double()
-    present = counts > 0
-    return torch.where(present, len(labels) / (present.sum() * counts.clamp_min(1)), 0.0).float()

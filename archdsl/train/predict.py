@@ -1,4 +1,4 @@
-"""Prediction of the classes of videos."""
+"""Prediction of the classes, or of the targets of a regression, of videos."""
 
 # Libraries without types.
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from archdsl.train.data.opening import open_sample
 from archdsl.train.data.videos import VideoError
 from archdsl.train.evaluate import Views, classify
+from archdsl.train.tasks import REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,16 +29,19 @@ Answer = list[tuple[str, float]]
 def predict(
     run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views
 ) -> list[Answer | VideoError]:
-    """Return the classes of each video with their probabilities, the most likely first, or the error in reading it."""
-    result = classify(run, model, [replace(sample, label=0) for sample in samples], folder, views)
-    probabilities = dict(zip(result.indices.tolist(), result.shares, strict=True))
+    """Return the answers for each video, or the error in reading it.
+
+    They are the classes with their probabilities, the most likely first, or the targets with their numbers.
+    """
+    result = classify(run, model, samples, folder, views)
+    rows = dict(zip(result.indices.tolist(), result.answers.tolist(), strict=True))
     answers: list[Answer | VideoError] = []
     for index, sample in enumerate(samples):
-        if index not in probabilities:
+        if index not in rows:
             answers.append(VideoError(result.problems.get(sample.path, "cannot be read")))
             continue
-        order = probabilities[index].argsort(descending=True).tolist()
-        answers.append([(run.classes[i], float(probabilities[index][i])) for i in order])
+        answer = list(zip(run.classes, rows[index], strict=True))
+        answers.append(answer if run.task == REGRESSION else sorted(answer, key=lambda pair: -pair[1]))
     return answers
 
 

@@ -3,11 +3,12 @@
     summary.md        the metrics, with the figures below
     metrics.json      the metrics as JSON
     predictions.csv   for each video or segment: its class, the predicted class, probabilities, start and end in seconds
-    curves.png        loss, accuracy and learning rate over the epochs
-    confusion.png     confusion matrix
-    worst.png         film strips of the worst misclassified videos
+    curves.png        loss, metrics and learning rate over the epochs
+    confusion.png     confusion matrix; scatter.png of a regression: predicted numbers
+    worst.png         film strips of the videos with the worst answers
 
-The curves need a run, and the film strips misclassified videos.
+The curves need a run, and the film strips wrong answers. Predictions of several classes have the classes of the video
+and the probability of each class, those of a regression each number and the predicted one.
 """
 
 # Libraries without types.
@@ -19,29 +20,24 @@ import csv
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from archdsl.files import write_atomically
-from archdsl.train.best import ending
-from archdsl.train.data.opening import strip_of
-from archdsl.train.data.videos import VideoError
+from archdsl.train.best import METRICS, ending
+from archdsl.train.pictures import curves, strips
 from archdsl.train.run import load_run
-from archdsl.train.tables import epochs_table, history_of, steps_table
-from archdsl.train.task import accuracy
+from archdsl.train.tables import epochs_table, history_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import torch
 
-    from archdsl.train.data.listing import Sample
+    from archdsl.train.data.sample import Sample
+    from archdsl.train.objectives.base import Objective
 
-WORST = 8  # film strips
-STRIP = 8  # frames per film strip
-MOST = 60  # maximum number of classes for which a confusion matrix has labels
+TITLES = {"videos": "videos", "top1": "accuracy", "ap": "average precision"}  # of columns that are no metrics
 
 
 @dataclass(frozen=True)
@@ -49,55 +45,59 @@ class Result:
     """The result of a test."""
 
     samples: Sequence[Sample]
-    classes: Sequence[str]
+    objective: Objective
     indices: torch.Tensor  # (N,) into samples
-    labels: torch.Tensor  # (N,)
-    shares: torch.Tensor  # (N, classes): probabilities
+    targets: torch.Tensor  # (N, …)
+    answers: torch.Tensor  # (N, outputs)
     problems: dict[str, str]  # videos that could not be read: path -> reason
     views: str  # the views of each video, as text
     seconds: float
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The metrics as JSON data."""
-        scores = accuracy(self.labels, self.shares)
+        """The metrics as JSON data; None where they are undefined."""
+        objective = self.objective
         return {
-            "videos": len(self.labels),
+            "task": objective.task,
+            "videos": len(self.indices),
             "skipped": len(self.problems),
             "views": self.views,
-            **{name: None if math.isnan(value) else value for name, value in scores.items()},
-            "classes": len(self.classes),
+            **_defined(objective.scores(self.targets, self.answers)),
+            objective.noun[1]: len(objective.names),
             "seconds": round(self.seconds, 2),
-            "by_class": self.by_class,
+            f"by_{objective.noun[0]}": self.rows,
         }
 
     @property
-    def by_class(self) -> dict[str, dict[str, Any]]:
-        """The number of videos of each class that has any, and the top-1 accuracy among them."""
-        best = self.shares.argmax(1)
-        groups = ((name, self.labels == number, number) for number, name in enumerate(self.classes))
-        return {
-            name: {"videos": int(mine.sum()), "top1": (best[mine] == number).double().mean().item()}
-            for name, mine, number in groups
-            if mine.any()
-        }
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The metrics of each class that has videos, or of each target, as JSON data."""
+        rows = self.objective.rows(self.targets, self.answers) if len(self.indices) else {}
+        return {name: _defined(row) for name, row in rows.items()}
+
+
+def _defined(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
 
 
 def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, Any]:
     """Write the report, with training curves if `run` is the folder of a run, and return the metrics."""
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = result.metrics
+    metrics, objective = result.metrics, result.objective
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     _predictions(result, folder / "predictions.csv")
     pictures: list[tuple[str, str]] = []
     if run is not None and epochs_table(run).rows():
-        _curves(run, folder / "curves.png")
+        curves(run, objective.shown, folder / "curves.png")
         pictures.append(("Training", "curves.png"))
-    if len(result.labels):
-        _confusion(result, folder / "confusion.png")
-        pictures.append(("Confusion matrix", "confusion.png"))
-        if _worst(result, folder / "worst.png"):
-            pictures.append(("Worst misclassified videos", "worst.png"))
+    if len(result.indices):
+        if objective.picture is not None:
+            file, title = objective.picture
+            objective.draw(result.targets, result.answers, folder / file)
+            pictures.append((title, file))
+        worst = objective.worst(result.targets, result.answers)
+        samples = [result.samples[int(result.indices[place])] for place, _ in worst]
+        if strips(samples, [title for _, title in worst], folder / "worst.png"):
+            pictures.append(("Worst answers", "worst.png"))
     write_atomically(folder / "summary.md", _summary(result, metrics, pictures, "" if run is None else ending_of(run)))
     return metrics
 
@@ -110,23 +110,26 @@ def ending_of(folder: Path) -> str:
 
 def line(metrics: dict[str, Any]) -> str:
     """Format the metrics as one line."""
-    if metrics["top1"] is None:
+    if not metrics["videos"]:
         return f"no video could be read ({metrics['skipped']} skipped)"
     skipped = f", {metrics['skipped']} skipped" if metrics["skipped"] else ""
-    return (
-        f"{metrics['videos']} videos{skipped}, {metrics['views']}: top-1 {metrics['top1']:.2%}, "
-        f"top-5 {metrics['top5']:.2%}, loss {metrics['loss']:.3f}"
-    )
+    scores = [f"{METRICS[name].title} {_text(name, metrics[name])}" for name in METRICS if name in metrics]
+    return f"{metrics['videos']} videos{skipped}, {metrics['views']}: {', '.join(scores)}"
+
+
+def _text(name: str, value: float | None) -> str:
+    """Format the value of a metric, or of another column of a table."""
+    if value is None:
+        return "undefined"
+    if name in METRICS:
+        return METRICS[name].text(value)
+    return f"{value:.2%}" if isinstance(value, float) else str(value)
 
 
 def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[str, str]], trained: str) -> str:
     lines = ["# Test report", "", line(metrics) + ".", ""]
     lines += [f"Training: {trained}.", ""] * bool(trained)
-    lines += ["| class | videos | accuracy |", "|---|---|---|"]
-    for name, scores in result.by_class.items():
-        lines.append(f"| {name} | {scores['videos']} | {scores['top1']:.1%} |")
-    if result.by_class:
-        lines.append(f"| mean of classes | | {metrics['mean_class_top1']:.1%} |")
+    lines += _table(result)
     for title, picture in pictures:
         lines += ["", f"## {title}", "", f"![{title}]({picture})"]
     if result.problems:
@@ -135,98 +138,22 @@ def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[s
     return "\n".join(lines) + "\n"
 
 
+def _table(result: Result) -> list[str]:
+    """Return the table of the classes or targets, in Markdown."""
+    rows = result.rows
+    columns = list(next(iter(rows.values()), {}))
+    titles = [TITLES.get(name) or METRICS[name].title for name in columns]
+    lines = [f"| {' | '.join([result.objective.noun[0], *titles])} |", "|---" * (len(columns) + 1) + "|"]
+    return lines + [f"| {' | '.join([name, *map(_text, row, row.values())])} |" for name, row in rows.items()]
+
+
 def _predictions(result: Result, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        columns = ["video", "class", "found", "probability", "probability_of_class", "start", "end"]
         framed = any(sample.frames is not None for sample in result.samples)
+        columns = ["video", *result.objective.columns, "start", "end"]
         writer.writerow([*columns, *["first_frame", "last_frame"] * framed])
-        for index, label, shares in zip(result.indices.tolist(), result.labels.tolist(), result.shares, strict=True):
-            best = int(shares.argmax())
+        for index, target, answer in zip(result.indices.tolist(), result.targets, result.answers, strict=True):
             sample = result.samples[index]
-            end = "" if sample.end is None else f"{sample.end:g}"
-            row = [sample.path, result.classes[label], result.classes[best], f"{shares[best]:.6f}"]
-            writer.writerow([*row, f"{shares[label]:.6f}", f"{sample.start:g}", end, *(sample.frames or ())])
-
-
-def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:
-    """Return a figure for a headless backend, and its axes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(layout="constrained", **options)
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(*args)
-
-
-def _curves(run: Path, path: Path) -> None:
-    epochs, steps = epochs_table(run).rows(), steps_table(run).rows()
-    figure, (loss, right, rate) = _figure(1, 3, figsize=(13, 3.8))
-    at = [int(row["epoch"]) for row in epochs]
-    last = {int(row["epoch"]): int(row["step"]) for row in epochs}
-    each = max(last.values()) / max(last)
-    loss.plot([int(s["step"]) / each for s in steps], [float(s["loss"]) for s in steps], lw=0.6, alpha=0.4, color="C0")
-    for name, label, colour in (("loss", "training", "C0"), ("val_loss", "validation", "C1")):
-        loss.plot(at, [float(row[name]) for row in epochs], "o-", ms=3, label=label, color=colour)
-    loss.set(xlabel="epoch", title="loss", ylim=(0, None))
-    loss.legend()
-    for name, label in (("val_top1", "top-1"), ("val_top5", "top-5")):
-        right.plot(at, [100 * float(row[name]) for row in epochs], "o-", ms=3, label=label)
-    right.set(xlabel="epoch", title="validation accuracy (%)", ylim=(0, 103))
-    right.legend()
-    rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])
-    rate.set(xlabel="epoch", title="learning rate", ylim=(0, None))
-    for axes in (loss, right, rate):
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
-
-
-def _confusion(result: Result, path: Path) -> None:
-    count = len(result.classes)
-    matrix = np.zeros((count, count))
-    np.add.at(matrix, (result.labels.numpy(), result.shares.argmax(1).numpy()), 1)
-    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    size = min(4 + 0.3 * count, 16)
-    figure, axes = _figure(figsize=(size, size))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(xlabel="predicted class", ylabel="class", title="fraction of each class's videos")
-    if count <= MOST:
-        axes.set_xticks(range(count), result.classes, rotation=90)
-        axes.set_yticks(range(count), result.classes)
-    if count <= MOST // 3:
-        for y in range(count):
-            for x in range(count):
-                if matrix[y, x]:
-                    colour = "white" if shares[y, x] > 0.5 else "black"
-                    axes.text(x, y, f"{matrix[y, x]:.0f}", ha="center", va="center", color=colour)
-    figure.savefig(path, dpi=110)
-
-
-def _worst(result: Result, path: Path) -> bool:
-    """Draw film strips of the misclassified videos whose class has the lowest probability; return False without any."""
-    own = result.shares.gather(1, result.labels[:, None])[:, 0]
-    wrong = (result.shares.argmax(1) != result.labels).nonzero()[:, 0]
-    order = wrong[own[wrong].argsort(stable=True)][:WORST].tolist()
-    strips: list[tuple[str, torch.Tensor]] = []
-    for place in order:
-        sample = result.samples[int(result.indices[place])]
-        best = int(result.shares[place].argmax())
-        name, label = "/".join(Path(sample.path).parts[-2:]), result.classes[int(result.labels[place])]
-        predicted = f"predicted {result.classes[best]} ({result.shares[place, best]:.1%})"
-        title = f"{name}: {label} ({own[place]:.1%}), {predicted}"
-        try:
-            strips.append((title, strip_of(sample, STRIP)))
-        except VideoError:
-            continue
-    if not strips:
-        return False
-    figure, axes = _figure(len(strips), STRIP, figsize=(1.5 * STRIP, 1.75 * len(strips)))
-    rows = np.asarray(axes).reshape(len(strips), STRIP)
-    for row, (title, frames) in zip(rows, strips, strict=True):
-        # Text instead of a title, since a long title would shrink the other axes in the layout.
-        row[0].text(0, 1.04, title, transform=row[0].transAxes, fontsize=9).set_in_layout(False)
-        for place, frame in zip(row, frames, strict=True):
-            place.imshow(frame.numpy())
-            place.axis("off")
-    figure.savefig(path, dpi=100)
-    return True
+            row = [sample.path, *result.objective.cells(target, answer), f"{sample.start:g}"]
+            writer.writerow([*row, "" if sample.end is None else f"{sample.end:g}", *(sample.frames or ())])

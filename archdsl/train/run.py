@@ -3,7 +3,7 @@
     NAME.py               the module, as `archdsl compile` writes it, independent of archdsl
     spec/                 the spec with what it extends and imports, without bundled ones
     run.json              all other settings of the run: `Run`
-    classes.txt           the names of the classes, one per line, in the order of the logits
+    classes.txt           the names of the classes or targets, one per line, in the order of the outputs
     steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
     skipped.csv           videos that could not be used, with the reason
     videos.csv            the videos, to notice changes when the run resumes
@@ -27,6 +27,7 @@ from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
 from archdsl.modules import load_module
 from archdsl.train.engine import Engine
+from archdsl.train.tasks import CLASSIFICATION
 from archdsl.weights import runs
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Data:
     label: str | None = None
     fold: int | None = None
     group: str | None = None
+    task: str | None = None  # one of `archdsl.train.tasks.TASKS`; None for that of the source
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,23 @@ class Run:
     clip: tuple[int, int, int, int]
     blocks: tuple[str, ...]  # names of the modules that FSDP shards and layer decay counts, in the order of data flow
     recipe: Recipe
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # of a regression, its targets
     data: Data
     engine: Engine
     weights: str | None = None  # initial weights, by our names: a file beside run.json
     frozen: bool = False  # train the head only
+    scale: tuple[tuple[float, float], ...] = ()  # mean and standard deviation of each target of a regression
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     dropout: float | None = None  # overrides the dropout rates of the spec
     changes: tuple[dict[str, Any], ...] = ()  # of settings and videos when the run was resumed, with time and step
     spec: Spec | None = None  # None for runs of an earlier version
     source: str = field(default="", repr=False)  # source code of the module
     files: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # paths in `spec/`, and texts; to be written
+
+    @property
+    def task(self) -> str:
+        """The task, one of `archdsl.train.tasks.TASKS`."""
+        return self.data.task or CLASSIFICATION
 
     def model(self) -> torch.nn.Module:
         """Return a new module, with initialised weights.
@@ -138,6 +146,7 @@ def load_run(folder: Path) -> Run:
         for name in ("clip", "blocks", "classes", "indices", "changes"):
             data[name] = tuple(data.get(name, ()))
         data["spec"] = spec_of(data.get("spec"))
+        data["scale"] = tuple((mean, deviation) for mean, deviation in data.get("scale", ()))
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:

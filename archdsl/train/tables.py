@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.train.best import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from archdsl.train.best import Row
@@ -49,10 +50,10 @@ def steps_table(folder: Path) -> Table:
     return Table(folder / STEPS, columns)
 
 
-def epochs_table(folder: Path) -> Table:
+def epochs_table(folder: Path, metrics: Iterable[str] = METRICS) -> Table:
     """Return the table with one row per epoch: mean training loss, and validation metrics."""
-    metrics = (f"val_{name}" for name in METRICS)
-    return Table(folder / EPOCHS, ("epoch", "step", "loss", *metrics, "clips_per_second", "data_wait", "memory"))
+    validation = (f"val_{name}" for name in metrics)
+    return Table(folder / EPOCHS, ("epoch", "step", "loss", *validation, "clips_per_second", "data_wait", "memory"))
 
 
 def history_of(table: Table) -> list[Row]:

@@ -1,21 +1,21 @@
 """The LightningModule of a run: steps, optimizer, sharding."""
 
 # Libraries without types.
-# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import torch
 from lightning import LightningModule
 from torch import nn
-from torch.nn import functional
 
 from archdsl.train.data.dataset import seed_of
-from archdsl.train.mix import loss_of, mixed
+from archdsl.train.mix import mixed
+from archdsl.train.objectives import objective_of
 from archdsl.train.optim import HEAD, Schedule, factor, optimiser, with_own_settings
 from archdsl.train.run import TrainingError
 from archdsl.train.stopping import Signals
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from archdsl.train.run import Run
 
 T = TypeVar("T")
+Seen: TypeAlias = "tuple[torch.Tensor, torch.Tensor, torch.Tensor]"
 DIVERGED = "training diverged: try a lower learning rate, a longer warm-up, gradient clipping, or bf16 instead of fp16"
 VIEWS = 8  # views per forward pass in tests
 
@@ -48,7 +49,7 @@ class Task(LightningModule):
     def __init__(self, run: Run, model: nn.Module, steps: int = 0, weights: torch.Tensor | None = None) -> None:
         super().__init__()
         self.run, self.recipe, self.steps = run, run.recipe, steps
-        self.model = model
+        self.model, self.objective = model, objective_of(run)
         self.grey = run.clip[0] == 1
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.recipe, name)).view(-1, 1, 1, 1)
@@ -56,7 +57,7 @@ class Task(LightningModule):
         self.register_buffer("weights", weights, persistent=False)
         self.lost: list[torch.Tensor] = []  # losses of the parts of this step's batch
         self.norm = math.nan  # norm of the last gradient
-        self.seen: list[tuple[int, int, torch.Tensor]] = []  # index, label and probabilities of tested videos
+        self.seen: list[Seen] = []  # indices, targets and answers of the batches of a test
         self.problems: dict[str, str] = {}  # skipped videos: path -> reason
         self.configured = False
         self.anchor: tuple[float, int] = (
@@ -88,24 +89,23 @@ class Task(LightningModule):
         """
         torch.manual_seed(seed_of(self.run.engine.seed, self.current_epoch, number, self.global_rank))
         self.note(batch)
-        clips, labels = batch["clip"][:, 0], batch["label"]
-        clips, targets = mixed(self.normalised(clips), labels, len(self.run.classes), self.recipe)
-        loss = loss_of(self.model(clips), targets, self.recipe.label_smoothing, self.weights)
+        clips, targets = batch["clip"][:, 0], self.objective.mixable(batch["label"])
+        clips, targets = mixed(self.normalised(clips), targets, self.recipe)
+        loss = self.objective.loss(self.model(clips), targets, self.weights)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss is {loss.item()} at step {self.global_step + 1}; {DIVERGED}")
         self.lost.append(loss.detach())
         return loss
 
     def validation_step(self, batch: dict[str, Any], number: int) -> None:
-        """Compute the probabilities of a batch, averaged over views."""
+        """Compute the answers for a batch, averaged over views."""
         del number
         self.note(batch)
         clips = batch["clip"]  # (B, V, 3, T, H, W)
         flat = clips.flatten(0, 1)
         logits = [self(part) for part in flat.split(VIEWS)]
-        shares = torch.cat(logits).float().softmax(-1).view(*clips.shape[:2], -1).mean(1).cpu()
-        for index, label, share in zip(batch["index"].tolist(), batch["label"].tolist(), shares, strict=True):
-            self.seen.append((index, label, share))
+        answers = self.objective.answers(torch.cat(logits)).view(*clips.shape[:2], -1).mean(1).cpu()
+        self.seen.append((batch["index"].cpu(), batch["label"].cpu(), answers))
 
     test_step = validation_step
 
@@ -118,19 +118,18 @@ class Task(LightningModule):
         """Record the videos of a batch that could not be used."""
         self.problems.update(batch["problems"])
 
-    def tested(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Gather all processes' results since the last call: indices (N,), labels (N,), probabilities (N, classes).
+    def tested(self) -> Seen:
+        """Gather all processes' results since the last call: indices (N,), targets (N, …), answers (N, outputs).
 
         Clips tested by two processes count once; unreadable clips are omitted.
         """
         seen, self.seen = self.seen, []
-        everything = self.from_all(seen)
-        results = {index: (label, shares) for part in everything for index, label, shares in part if label >= 0}
-        order = sorted(results)
-        labels = torch.tensor([results[i][0] for i in order], dtype=torch.long)
-        shares = [results[i][1] for i in order]
-        none = torch.empty(0, len(self.run.classes))
-        return torch.tensor(order, dtype=torch.long), labels, torch.stack(shares) if shares else none
+        batches = [batch for part in self.from_all(seen) for batch in part]
+        indices, targets, answers = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        places = {index: place for place, index in enumerate(indices.tolist()) if index >= 0}
+        order = sorted(places)
+        rows = [places[index] for index in order]
+        return torch.tensor(order, dtype=torch.long), targets[rows], answers[rows]
 
     def skipped(self) -> dict[str, str]:
         """Gather the skipped videos of all processes, with the reasons."""
@@ -228,21 +227,3 @@ def luma(colours: torch.Tensor) -> torch.Tensor:
         return colours
     red, green, blue = colours.unbind(1)
     return (0.299 * red + 0.587 * green + 0.114 * blue)[:, None]
-
-
-def accuracy(labels: torch.Tensor, shares: torch.Tensor) -> dict[str, float]:
-    """Return the metrics of probabilities (N, classes): accuracies, and the mean negative log likelihood.
-
-    `mean_class_top1` is the mean of the top-1 accuracies of the classes that have videos.
-    """
-    if not len(labels):
-        return dict.fromkeys(("top1", "top5", "loss", "mean_class_top1"), math.nan)
-    best = shares.topk(min(5, shares.shape[1])).indices == labels[:, None]
-    hits, videos = best[:, 0].double(), labels.bincount()
-    by_class = labels.bincount(hits)[videos > 0] / videos[videos > 0]
-    return {
-        "top1": hits.mean().item(),
-        "top5": best.any(1).double().mean().item(),
-        "loss": functional.nll_loss(shares.double().clamp_min(1e-12).log(), labels).item(),
-        "mean_class_top1": by_class.mean().item(),
-    }

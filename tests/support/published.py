@@ -98,6 +98,20 @@ def diving48(folder: Path) -> None:
         (folder / f"Diving48_{name}.json").write_text(json.dumps(data))
 
 
+CHARADES = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length,egocentric"
+
+
+def charades(folder: Path) -> None:
+    """Charades: lists of videos with all their actions, one of them without any, and three classes."""
+    actions = {"46GP8": "c001 11.90 21.20;c002 0.00 12.60;c001 30.00 31.00", "N11GT": "", "0IH69": "c000 0.00 5.30"}
+    rows = [f'{v},HR43,Kitchen,6,7,Yes,"A person, then",food,"cooks, eats",{a},24.83,No' for v, a in actions.items()]
+    for name in actions:
+        video(folder / "Charades_v1_480" / f"{name}.mp4")
+    lines(folder / "Charades_v1_train.csv", CHARADES, *rows[:2])
+    lines(folder / "Charades_v1_test.csv", CHARADES, rows[2])
+    lines(folder / "Charades_v1_classes.txt", "c000 Holding some clothes", "c001 Putting clothes", "c002 Taking a bag")
+
+
 def rawframes(folder: Path) -> None:
     """Folders of frames as mmaction2 extracts them, with optical flow beside, and its lists `folder frames label`."""
     for label in ("run", "jump"):

@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import load_file
 from training import ONE_VIEW, PLAIN, column, losses, settings, train
 
-from archdsl.train import journal, report
+from archdsl.train import report
 from archdsl.train.best import best_of, ending, is_exhausted
 from archdsl.train.checkpoints import kept_checkpoints
-from archdsl.train.task import Task, accuracy
+from archdsl.train.objectives.classification import Classification, accuracy
+from archdsl.train.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,12 +80,13 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Values of `mean_class_top1` of the next validations, in place of the real ones; reports have no pictures."""
     values: list[float] = []
 
-    def scripted(*results: torch.Tensor) -> dict[str, float]:
-        return {**accuracy(*results), "mean_class_top1": values.pop(0)}
+    def scripted(_: Classification, *results: torch.Tensor) -> dict[str, float]:
+        return {**accuracy(*results), "mean_class_top1": values.pop(0) if values else 0.0}
 
-    monkeypatch.setattr(journal, "accuracy", scripted)
-    for picture in ("_curves", "_confusion", "_worst"):
+    monkeypatch.setattr(Classification, "scores", scripted)
+    for picture in ("curves", "strips"):
         monkeypatch.setattr(report, picture, lambda *_: False)
+    monkeypatch.setattr(Classification, "draw", lambda *_: None)
     return values
 
 

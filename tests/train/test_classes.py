@@ -136,9 +136,11 @@ def test_labels_with_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.mp4,0.5\nb.mp4,1.5\n", r"l\.csv:1: the class is '0\.5', neither a name nor a whole number"),
+        ("a.mp4,0.5\nb.mp4,1.5\n",
+         r"l\.csv:1: the class is '0\.5', neither a name nor a whole number; --task regression trains on numbers"),
         ("a.mp4,1e-3\nb.mp4,2\n", r"l\.csv:1: the class is '1e-3', neither"),
-        ('a.mp4,"0,2"\nb.mp4,"1"\n', r"l\.csv:1: the video has several classes, '0,2'"),
+        ('a.mp4,"0,2"\nb.mp4,"1"\n',
+         r"l\.csv:1: the video has several classes, '0,2'; .* --task multilabel trains on several"),
         ("a.mp4,0|2\nb.mp4,1\n", "several classes"),
         ("a.mp4,0\nb.mp4,run\n", r"l\.csv:2: the class is 'run', but that of .*l\.csv:1 is the number 0"),
         ("clip,start_frame,category\na.mp4,0,x\nb.mp4,3,y\n",

@@ -440,7 +440,7 @@ def test_clips_depend_on_seed_epoch_and_index_alone(folder: Path) -> None:
         found = loaded(clips, order, workers)
         for key in keys:
             assert torch.equal(found[key]["clip"][0], plain[key]["clip"]), (workers, key)
-            assert found[key]["label"].tolist() == [plain[key]["label"]]
+            assert torch.equal(found[key]["label"], plain[key]["label"][None])
             assert found[key]["problems"] == plain[key]["problems"]
     first = [k for k in keys if k[0] == 0 and not plain[k]["problems"]]
     assert all(not torch.equal(plain[k]["clip"], plain[1, k[1]]["clip"]) for k in first)
@@ -471,7 +471,8 @@ def test_views_of_a_test(folder: Path) -> None:
             assert torch.equal(item["clip"][3 * clip + crop], expected), (clip, crop)
     batch = collate([item, clips[0, 1]])
     assert batch["clip"].shape == (2, 9, 3, 4, 24, 24)
-    assert batch["label"].tolist() == [0, -1]
+    assert batch["label"].tolist() == [0, 1]
+    assert batch["index"].tolist() == [0, -1]
     assert not batch["clip"][1].any()
     assert batch["problems"] == [("gone.mp4", "no such file")]
 

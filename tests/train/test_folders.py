@@ -10,7 +10,9 @@ import torch
 
 pytest.importorskip("lightning")
 
+from archdsl.ir.recipe import Recipe
 from archdsl.train.data.listing import Sample, Split, read_split
+from archdsl.train.objectives.classification import Classification
 from archdsl.train.report import Result, write
 
 
@@ -61,7 +63,16 @@ def test_linked_videos_are_read(tmp_path: Path) -> None:
 def test_predictions_tell_the_segments_of_a_video_apart(tmp_path: Path) -> None:
     samples = [Sample("a.mp4", 0, 1.5, 3.0), Sample("a.mp4", 1, 3.0), Sample("b.mp4", 1)]
     shares = torch.tensor([[0.75, 0.25]] * 3)
-    result = Result(samples, ("x", "y"), torch.arange(3), torch.tensor([0, 1, 1]), shares, {}, "1 × 1 view", 1.0)
+    result = Result(
+        samples,
+        Classification(("x", "y"), Recipe()),
+        torch.arange(3),
+        torch.tensor([0, 1, 1]),
+        shares,
+        {},
+        "1 × 1 view",
+        1.0,
+    )
     write(result, tmp_path)
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -24,8 +24,8 @@ from archdsl.train.data.randaugment import OPERATIONS, augmented
 from archdsl.train.engine import Engine
 from archdsl.train.fit import await_file, precision_warning
 from archdsl.train.loading import Order
-from archdsl.train.mix import class_weights, loss_of
 from archdsl.train.norms import compute
+from archdsl.train.objectives.classification import Classification, balanced, cross_entropy
 from archdsl.train.optim import factor, groups_of
 from archdsl.train.report import Result
 from archdsl.train.task import luma
@@ -120,18 +120,18 @@ LABELS = [0] * 6 + [1] * 2 + [3] * 4
 
 
 def test_weights_make_up_for_the_sizes_of_classes() -> None:
-    weights = class_weights(LABELS, 4)
+    weights = balanced(LABELS, 4)
     assert [n * w for n, w in zip((6, 2, 4), weights[[0, 1, 3]].tolist(), strict=True)] == pytest.approx([4, 4, 4])
     assert weights[2] == 0
     logits = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
     targets = nn.functional.one_hot(torch.tensor(LABELS), 4).float()
     each = -(targets * logits.log_softmax(1)).sum(1)
     of_classes = [each[torch.tensor(LABELS) == c].mean().item() for c in (0, 1, 3)]
-    assert loss_of(logits, targets, 0, weights).item() == pytest.approx(sum(of_classes) / 3)
+    assert cross_entropy(logits, targets, 0, weights).item() == pytest.approx(sum(of_classes) / 3)
 
 
 def test_classes_are_drawn_equally_often() -> None:
-    order = Order(12, Engine(batch=12), 0, weights=class_weights(LABELS, 4)[LABELS])
+    order = Order(12, Engine(batch=12), 0, weights=balanced(LABELS, 4)[LABELS])
     counts = [0, 0, 0, 0]
     for epoch in range(500):
         order.epoch = epoch
@@ -142,12 +142,13 @@ def test_classes_are_drawn_equally_often() -> None:
 
 def test_a_report_by_class() -> None:
     shares = torch.eye(3)[torch.tensor([0, 0, 1, 0])]
-    result = Result([], ("a", "b", "c"), torch.arange(4), torch.tensor([0, 0, 0, 1]), shares, {}, "1 view", 0.0)
-    assert result.by_class == {"a": {"videos": 3, "top1": pytest.approx(2 / 3)}, "b": {"videos": 1, "top1": 0.0}}
+    abc = Classification(("a", "b", "c"), Recipe())
+    result = Result([], abc, torch.arange(4), torch.tensor([0, 0, 0, 1]), shares, {}, "1 view", 0.0)
+    assert result.rows == {"a": {"videos": 3, "top1": pytest.approx(2 / 3)}, "b": {"videos": 1, "top1": 0.0}}
     assert result.metrics["mean_class_top1"] == pytest.approx(1 / 3)
     assert result.metrics["top1"] == 0.5
-    none = Result([], ("a",), torch.arange(0), torch.arange(0), torch.zeros(0, 1), {}, "1 view", 0.0)
-    assert (none.by_class, none.metrics["mean_class_top1"]) == ({}, None)
+    none = Result([], abc, torch.arange(0), torch.arange(0), torch.zeros(0, 3), {}, "1 view", 0.0)
+    assert (none.rows, none.metrics["mean_class_top1"]) == ({}, None)
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

@@ -172,14 +172,25 @@ def test_diving48(tmp_path: Path) -> None:
     assert all_readable(split)
 
 
-def test_charades_is_refused_in_clear_words(tmp_path: Path) -> None:
-    published.lines(
-        tmp_path / "Charades_v1_train.csv",
-        "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length,egocentric",
-        "46GP8,HR43,Kitchen,6,7,Yes,A person,food,cooks,c092 11.90 21.20;c147 0.00 12.60,24.83,No",
-    )
-    with pytest.raises(DataError, match="several classes each"):
-        read_split(tmp_path / "Charades_v1_train.csv")
+def test_charades(tmp_path: Path) -> None:
+    published.charades(tmp_path)
+    split = read_split(tmp_path / "Charades_v1_train.csv")
+    assert split.task == "multilabel"
+    assert split.classes == ("Holding some clothes", "Putting clothes", "Taking a bag")
+    assert [(Path(s.path).stem, s.labels) for s in split.train] == [("46GP8", (1, 2)), ("N11GT", ())]
+    assert [(Path(s.path).stem, s.labels) for s in split.val] == [("0IH69", (0,))]
+    assert "1 video without any class" in split.note
+    assert "from Charades_v1_test.csv beside it" in split.note
+    assert all_readable(split)
+    with pytest.raises(UsageError, match=r"--task classification: .* several classes each, or none"):
+        read_split(tmp_path / "Charades_v1_train.csv", task="classification")
+    (tmp_path / "Charades_v1_classes.txt").unlink()
+    (tmp_path / "Charades_v1_test.csv").unlink()
+    alone = read_split(tmp_path / "Charades_v1_train.csv", tmp_path / "Charades_v1_train.csv")
+    assert alone.classes == ("c001", "c002")
+    published.lines(tmp_path / "wrong.csv", published.CHARADES, "46GP8,,,,,,,,,c092 11.90,24.83,No")
+    with pytest.raises(DataError, match=r"wrong\.csv:2: the action 'c092 11\.90'; expected a class, start and end"):
+        read_split(tmp_path / "wrong.csv")
 
 
 def test_a_column_of_one_of_several_labels(tmp_path: Path) -> None:

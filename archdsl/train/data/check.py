@@ -13,6 +13,7 @@ from archdsl.train.data.dataset import part_of
 from archdsl.train.data.duplicates import duplicates
 from archdsl.train.data.opening import open_sample
 from archdsl.train.data.pool import run_each
+from archdsl.train.tasks import REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ class Report:
             "note": self.split.note,
             "videos": len(self.findings),
             "classes": [{"name": name, **counts} for name, counts in self._counts().items()],
+            "targets": self._targets(),
             "sizes": dict(Counter(f"{v.width}x{v.height}" for v in videos).most_common()),
             "codecs": dict(Counter(v.codec for v in videos).most_common()),
             "fps": _range([v.fps for v in videos]),
@@ -88,8 +90,7 @@ class Report:
         more = len(data["sizes"]) - len(sizes)
         lines += [f"size: {', '.join(sizes)}" + f" and {more} more" * bool(more)] * bool(sizes)
         lines += [f"codec: {', '.join(f'{c} ({n})' for c, n in data['codecs'].items())}"] * bool(sizes)
-        for name in ("fps", "seconds", "frames"):
-            limits = data[name]
+        for name, limits in [*data["targets"].items(), *[(n, data[n]) for n in ("fps", "seconds", "frames")]]:
             if limits is not None:
                 lines.append(f"{name}: {limits['min']:.4g} to {limits['max']:.4g}, median {limits['median']:.4g}")
         lines += [f"the same content in training and validation: {len(self.duplicates)}"] * bool(self.duplicates)
@@ -104,11 +105,21 @@ class Report:
         return "\n".join([*lines, "", f"{good} of {len(self.findings)} videos can be used"])
 
     def _counts(self) -> dict[str, dict[str, int]]:
-        counts = Counter((f.part, f.sample.label) for f in self.findings)
+        if self.split.task == REGRESSION:
+            return {}
+        labels = ((f.part, label) for f in self.findings for label in f.sample.labels or (f.sample.label,))
+        counts = Counter(labels)
         return {
             name: {part: counts[part, label] for part in ("train", "val")}
             for label, name in enumerate(self.split.classes)
         }
+
+    def _targets(self) -> dict[str, dict[str, float] | None]:
+        """Return the range of each target of a regression."""
+        if self.split.task != REGRESSION:
+            return {}
+        numbers = [f.sample.numbers for f in self.findings]
+        return {name: _range([own[n] for own in numbers]) for n, name in enumerate(self.split.classes)}
 
 
 def check_data(

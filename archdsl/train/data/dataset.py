@@ -38,13 +38,13 @@ class Item(TypedDict):
     """One sample: `clip` is uint8 (V, 3, T, h, w), with V views; `problems` are paths with reasons."""
 
     clip: torch.Tensor
-    label: int
+    label: torch.Tensor
     index: int
     problems: list[tuple[str, str]]
 
 
 class Batch(TypedDict):
-    """A batch of samples: uint8 (B, V, 3, T, h, w), int64 (B,), int64 (B,), and all their problems."""
+    """A batch of samples: uint8 (B, V, 3, T, h, w), their targets (B, …), int64 (B,), and all their problems."""
 
     clip: torch.Tensor
     label: torch.Tensor
@@ -57,7 +57,7 @@ class Clips(torch.utils.data.Dataset[Item]):
 
     In training, a sample has one random view; an unreadable video is replaced by the next readable one, and listed in
     `problems`. In tests, a sample has `clips` × `crops` views, in this order; an unreadable video has zeros, and the
-    label −1.
+    index −1.
 
     Args:
         samples: the videos, with their labels.
@@ -75,6 +75,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         decoder: `pyav`, `torchcodec` or `auto`.
         device: device on which torchcodec decodes.
         shuffle_frames: shuffle the frames of each clip.
+        target: function from a sample to its target; by default the class index.
     """
 
     def __init__(  # noqa: PLR0913  # settings of a recipe
@@ -95,6 +96,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         decoder: str = "auto",
         device: str = "cpu",
         shuffle_frames: bool = False,
+        target: Callable[[Sample], torch.Tensor] | None = None,
     ) -> None:
         self.samples = tuple(samples)
         self.sampling = sampling
@@ -107,6 +109,7 @@ class Clips(torch.utils.data.Dataset[Item]):
         self.clips, self.crops = (1, 1) if training else (clips, crops)
         self.decoder, self.device = chosen_decoder(decoder), device
         self.shuffle_frames = shuffle_frames
+        self.target = target or class_index
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -129,12 +132,12 @@ class Clips(torch.utils.data.Dataset[Item]):
             except Exception as error:  # the other videos are still used
                 problems.append((sample.path, str(error) or type(error).__name__))
             else:
-                return {"clip": clip, "label": sample.label, "index": number, "problems": problems}
+                return {"clip": clip, "label": self.target(sample), "index": number, "problems": problems}
         if self.training:
             path, reason = problems[0]
             raise VideoError(f"none of {len(self)} videos can be used; for example, {path} {reason}", path)
         empty = torch.zeros(self.clips * self.crops, 3, self.sampling.frames, *self.size, dtype=torch.uint8)
-        return {"clip": empty, "label": -1, "index": index, "problems": problems}
+        return {"clip": empty, "label": self.target(self.samples[index]), "index": -1, "problems": problems}
 
     def _views(self, sample: Sample, generator: torch.Generator) -> torch.Tensor:
         """Return all views of a sample: uint8 (V, 3, T, h, w)."""
@@ -197,11 +200,16 @@ def part_of(sample: Sample, video: Video) -> tuple[float, float, int]:
     return begin, end, min(video.frames, max(1, round(video.frames * (end - begin) / video.duration)))
 
 
+def class_index(sample: Sample) -> torch.Tensor:
+    """Return the class index of a sample, int64 ()."""
+    return torch.tensor(sample.label)
+
+
 def collate(items: Sequence[Item]) -> Batch:
     """Collate items into a batch."""
     return {
         "clip": torch.stack([item["clip"] for item in items]),
-        "label": torch.tensor([item["label"] for item in items]),
+        "label": torch.stack([item["label"] for item in items]),
         "index": torch.tensor([item["index"] for item in items]),
         "problems": [problem for item in items for problem in item["problems"]],
     }

@@ -5,7 +5,6 @@ The forms of folders and lists are in `archdsl.train.data.sources`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,48 +12,28 @@ from archdsl.files import DataError, UsageError
 from archdsl.train.data.classes import read_class_file
 from archdsl.train.data.division import divided, grouped
 from archdsl.train.data.frames import has_frames
-from archdsl.train.data.numbering import numbering
+from archdsl.train.data.labelling import labelling, strata
 from archdsl.train.data.reading import count
+from archdsl.train.data.sample import Sample, Split
 from archdsl.train.data.sources import is_archive, read_source
 from archdsl.train.data.sources.source import SUFFIXES, Options, Source
+from archdsl.train.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from archdsl.train.data.classes import ClassNames
     from archdsl.train.data.sources.source import Entry, Listed
-    from archdsl.train.data.stored import Stored
 
 LISTS = (".csv", ".tsv", ".txt", ".json")
 TRAIN = ("train", "training")
 VAL = ("val", "validation", "validate", "valid", "test")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A video, or its part from `start` to `end` seconds, with its class index; −1 if unknown.
-
-    The path can be that of a folder of frames; `frames` are the numbers of the first and last one, None for all. Of a
-    video inside a larger file, `stored` is the place of its bytes, and the path its name.
-    """
-
-    path: str
-    label: int
-    start: float = 0.0
-    end: float | None = None
-    frames: tuple[int, int] | None = None
-    stored: Stored | None = None
-
-
-@dataclass(frozen=True)
-class Split:
-    """The samples for training and validation; `note` describes their source in one line."""
-
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
-    classes: tuple[str, ...]
-    note: str
-    indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
+# Kinds of videos of which a random division takes the same share, by the task.
+OF_SHARE = {
+    CLASSIFICATION: "each class",
+    MULTILABEL: "each class, by the rarest one of a video",
+    REGRESSION: "the videos",
+}
 
 
 def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
@@ -68,6 +47,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     label: str | None = None,
     fold: int | None = None,
     group: str | None = None,
+    task: str | None = None,
 ) -> Split:
     """Read the videos of a folder or list, for training and for validation.
 
@@ -78,9 +58,11 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         classes: a file with the names of the classes (`read_class_file`), or the classes.
         val_share: the share of each class for validation.
         seed: seed of the random split, which does not depend on the order of files.
-        label: column of the classes, of a list with several.
+        label: column of the classes, of a list with several; for other tasks than classification also several, with
+            commas between them.
         fold: number of the split, of UCF101 and HMDB51; by default the first one.
         group: regular expression; videos whose paths have the same match are on one side of the random split.
+        task: one of `archdsl.train.tasks.TASKS`; by default that of the source.
 
     Raises:
         UsageError: if a file or folder does not exist.
@@ -88,38 +70,44 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; expected a number between 0 and 1")
-    options = Options(root, label, fold, group)
+    options = Options(root, label, fold, group, task=task)
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     listed, other, how = _sources(data, val, options)
     known = known or listed.classes
-    classed = numbering(listed, known, other.entries if other is not None else ())
-    if known is None and len(classed.names) < 2:  # a test may have one of several named classes
+    labels = labelling(listed, known, other.entries if other is not None else (), data)
+    if known is None and listed.task == CLASSIFICATION and len(labels.names) < 2:  # a test may have one of them
         raise DataError(
-            f"{data}: all videos are of the class {''.join(classed.names)!r}; training needs at least two classes"
+            f"{data}: all videos are of the class {''.join(labels.names)!r}; training needs at least two classes"
         )
-    samples = _numbered(listed.entries, classed.numbers, data)
+    samples = tuple(map(labels.sample, listed.entries))
     notes = [listed.note]
     if other is None:
         entries, note = grouped(listed.entries, group)
         notes.append(note)
         train, validation = _halves(entries, samples, val_share, seed)
-        how = f"{val_share:.0%} of each class, at random with seed {seed}"
+        how = f"{val_share:.0%} of {OF_SHARE[listed.task]}, at random with seed {seed}"
     else:
-        train, validation = samples, _numbered(other.entries, classed.numbers, data)
+        train, validation = samples, tuple(map(labels.sample, other.entries))
         notes += [other.note] * (other.note != listed.note)
-    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {len(classed.names)} classes"
-    return Split(
-        train, validation, classed.names, "; ".join([note, *filter(None, notes), *classed.notes]), classed.indices
-    )
+    outputs = _counted(labels.names, listed.task)
+    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {outputs}"
+    notes = [note, *filter(None, notes), *labels.notes]
+    return Split(train, validation, labels.names, "; ".join(notes), labels.indices, listed.task)
 
 
-def read_tested(
+def _counted(names: Sequence[str], task: str) -> str:
+    """Return the number of classes, or the names of targets, as text."""
+    return f"{count(len(names), 'target')}: {', '.join(names)}" if task == REGRESSION else f"{len(names)} classes"
+
+
+def read_tested(  # noqa: PLR0913  # options of the command line
     data: Path,
     root: Path | None = None,
     classes: Path | ClassNames | None = None,
     *,
     label: str | None = None,
     fold: int | None = None,
+    task: str | None = None,
 ) -> Split:
     """Read the videos of a folder or list for a test: those of its split for validation or testing, else all of them.
 
@@ -129,6 +117,7 @@ def read_tested(
         classes: a file with the names of the classes, or the classes.
         label: as for `read_split`.
         fold: as for `read_split`.
+        task: as for `read_split`.
 
     Returns:
         The videos in `val`, and `train` empty.
@@ -137,16 +126,19 @@ def read_tested(
         UsageError: if a file or folder does not exist.
         DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
-    listed, how = _tested(data, Options(root, label, fold))
+    listed, how = _tested(data, Options(root, label, fold, task=task))
     known = read_class_file(classes) if isinstance(classes, Path) else classes
-    classed = numbering(listed, known or listed.classes, ())
-    samples = _numbered(listed.entries, classed.numbers, data)
+    labels = labelling(listed, known or listed.classes, (), data)
+    samples = tuple(map(labels.sample, listed.entries))
     note = f"{count(len(samples), 'video')} ({how})"
-    return Split((), samples, classed.names, "; ".join(filter(None, [note, listed.note])), classed.indices)
+    note = "; ".join(filter(None, [note, listed.note]))
+    return Split((), samples, labels.names, note, labels.indices, listed.task)
 
 
-def read_unlabelled(data: Path, root: Path | None = None) -> tuple[Sample, ...]:
+def read_unlabelled(data: Path, root: Path | None = None, task: str | None = None) -> tuple[Sample, ...]:
     """Read the videos of a video, a folder of frames, a folder or a list, without their classes (−1).
+
+    The task decides how the fields of a list without a header are read.
 
     Raises:
         UsageError: if a folder that is needed does not exist.
@@ -160,7 +152,7 @@ def read_unlabelled(data: Path, root: Path | None = None) -> tuple[Sample, ...]:
             return tuple(Sample(str(p), -1) for p in loose if p.is_file())
     elif not is_archive(data) and (data.suffix.lower() not in LISTS or not data.is_file()):
         return (Sample(str(data), -1),)
-    entries = read_source(Source(data, Options(root, labelled=False))).entries
+    entries = read_source(Source(data, Options(root, labelled=False, task=task))).entries
     return tuple(Sample(e.path, -1, e.start, e.end, e.frames, e.stored) for e in entries)
 
 
@@ -170,7 +162,8 @@ def without_classes(data: Path, root: Path | None = None) -> Split | None:
         loose = not has_frames(data) and any(p.suffix.lower() in SUFFIXES for p in data.iterdir() if p.is_file())
         samples = read_unlabelled(data, root) if loose else ()
     elif is_archive(data) or (data.is_file() and data.suffix.lower() in LISTS):
-        bare = not any(e.label for e in read_source(Source(data, Options(root, labelled=False))).entries)
+        entries = read_source(Source(data, Options(root, labelled=False))).entries
+        bare = not any(e.label or e.targets for e in entries)
         samples = read_unlabelled(data, root) if bare else ()
     else:
         samples = ()
@@ -244,28 +237,5 @@ def _by_column(listed: Listed) -> tuple[Listed, Listed | None]:
 def _halves(
     entries: Sequence[Entry], samples: Sequence[Sample], share: float, seed: int
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    train, val = divided(entries, [s.label for s in samples], share, seed)
+    train, val = divided(entries, strata(samples), share, seed)
     return tuple(samples[p] for p in train), tuple(samples[p] for p in val)
-
-
-# --- classes ---------------------------------------------------------------------------------------------------------
-
-
-def _numbered(entries: Sequence[Entry], numbers: Mapping[str, int], data: Path) -> tuple[Sample, ...]:
-    """Return the samples, with the indices of their classes."""
-    samples: list[Sample] = []
-    for entry in entries:
-        if entry.label not in numbers:
-            raise DataError(f"{entry.where}: {_unknown(entry.label, list(numbers), data)}")
-        samples.append(Sample(entry.path, numbers[entry.label], entry.start, entry.end, entry.frames, entry.stored))
-    return tuple(samples)
-
-
-def _unknown(label: str, classes: Sequence[str], data: Path) -> str:
-    from difflib import get_close_matches
-
-    if classes == [str(number) for number in range(len(classes))]:
-        return f"the class is {label}; expected 0 to {len(classes) - 1}"
-    close = get_close_matches(label, classes, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"{data} has {', '.join(classes[:5])}"
-    return f"unknown class {label!r}; {hint}" + ", …" * (not close and len(classes) > 5)

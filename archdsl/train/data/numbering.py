@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.files import DataError
 from archdsl.train.data.reading import some
+from archdsl.train.tasks import MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +68,14 @@ def numbering(listed: Listed, known: ClassNames | None, others: Sequence[Entry])
 def _check_label(entry: Entry) -> None:
     label = entry.label
     if SEVERAL.fullmatch(label):
-        raise DataError(f"{entry.where}: the video has several classes, {label!r}; expected one class per video")
+        raise DataError(
+            f"{entry.where}: the video has several classes, {label!r}; expected one class per video; "
+            f"--task {MULTILABEL} trains on several"
+        )
     if REAL.fullmatch(label) and not WHOLE.fullmatch(label):
         raise DataError(
-            f"{entry.where}: the class is {label!r}, neither a name nor a whole number; targets of regression are not "
-            "supported"
+            f"{entry.where}: the class is {label!r}, neither a name nor a whole number; --task {REGRESSION} trains on "
+            "numbers"
         )
 
 

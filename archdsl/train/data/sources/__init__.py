@@ -66,6 +66,7 @@ def read_source(source: Source) -> Listed:
     _check(source)
     form = next(form for form in FORMS if form.recognises(source))
     listed = form.read(source)
+    listed = listed._replace(task=source.options.task or listed.task)
     if not listed.entries:
         raise DataError(f"{source.path}: the list is empty; {table.FORM}")
     first = listed.entries[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.train.data.reading import parse_json, parse_rows, read_text
+from archdsl.train.tasks import CLASSIFICATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ class Entry(NamedTuple):
     """A video in a folder or a list, with the name or index of its class, and its place there for messages.
 
     `start` and `end` are seconds; `split` is the word of a list, in lower case; videos of one `group` stay together.
+    `targets` are the fields of a list for the other tasks: several classes, or numbers.
     """
 
     path: str
@@ -35,6 +37,7 @@ class Entry(NamedTuple):
     group: str = ""
     frames: tuple[int, int] | None = None  # numbers of the first and last frame, for a folder of frames
     stored: Stored | None = None  # the place of the video's bytes, if it is not a file: `path` is its name
+    targets: tuple[str, ...] = ()
 
 
 class Listed(NamedTuple):
@@ -45,6 +48,8 @@ class Listed(NamedTuple):
     note: str = ""
     named: bool = False  # labels are names, even if they look like numbers
     origin: str = "from the column `split`"  # of the division into training and validation, if there is one
+    task: str = CLASSIFICATION  # the user's choice, or else that of the form
+    columns: tuple[str, ...] = ()  # names of the columns of `targets`
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ class Options:
     """Choices of the user: the folder of the videos, and those for sources with several labels or splits."""
 
     root: Path | None = None
-    label: str | None = None  # column of the classes
+    label: str | None = None  # column of the classes; for other tasks than classification also several, with commas
     fold: int | None = None  # number of a published split
     group: str | None = None  # regular expression: videos whose paths have the same match stay together
     labelled: bool = True  # classes are needed
+    task: str | None = None  # one of `archdsl.train.tasks.TASKS`; None for that of the form
 
 
 @dataclass(frozen=True)

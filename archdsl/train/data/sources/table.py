@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+from archdsl.train.tasks import MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from archdsl.train.data.sources.source import Source
+    from archdsl.train.data.sources.source import Options, Source
 
 FORM = "write lines `path label` or `path label start end`, separated by commas, tabs or spaces"
 # Columns without a header, by their number: of videos, and of folders of frames (TSN, mmaction2).
@@ -22,6 +23,8 @@ FOLDERS: dict[int, tuple[str, ...]] = {
     **VIDEOS, 3: ("path", "frames", "label"), 4: ("path", "first", "frames", "label"),
 }  # fmt: skip
 MAX_PROBED = 100  # lines that are looked at to tell folders of frames from videos
+LABEL = "label"  # the column of labels; further ones have a number behind this word
+SEVERAL = (MULTILABEL, REGRESSION)  # tasks with any number of columns of labels
 
 
 def recognises(source: Source) -> bool:
@@ -31,22 +34,38 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Listed:
     """Return the videos of a table, or the folders of frames."""
-    table = Table(source, {**Table.COLUMNS, **({"label": (source.options.label,)} if source.options.label else {})})
+    labels = _label_columns(source.options)
+    table = Table(source, {**Table.COLUMNS, **labels})
+    names: tuple[str, ...] = ()
     if table.has_header:
         table.require("path", "the videos; name it `path` or `video`")
-        label = source.options.label
-        if label is not None and "label" not in table.columns:
-            raise UsageError(f"--label {label}: the columns of {source.path} are {', '.join(source.header)}")
-    return Listed([_entry(row, source.place) for row in table.rows()], None, table.note)
+        missing = [column for column in labels if column not in table.columns]
+        if missing and source.options.label is not None:
+            name = source.options.label if len(labels) == 1 else labels[missing[0]][0]
+            raise UsageError(f"--label {name}: the columns of {source.path} are {', '.join(source.header)}")
+        names = tuple(source.rows[0][1][table.columns[column]] for column in labels if column not in missing)
+    several = source.options.task in SEVERAL
+    return Listed([_entry(row, source.place, several) for row in table.rows()], None, table.note, columns=names)
 
 
-def _entry(row: Row, place: Path) -> Entry:
+def _label_columns(options: Options) -> dict[str, tuple[str, ...]]:
+    """Return the accepted names of the columns of labels, by the name that `Table` gives each of them."""
+    words = [options.label or ""] if options.task not in SEVERAL else (options.label or "").split(",")
+    names = [(word.strip().lower().replace(" ", "_"),) for word in words if word.strip()]
+    if not names and options.task == REGRESSION:
+        return {"label": (*Table.COLUMNS["label"], "target", "value")}
+    return {LABEL + str(n or ""): name for n, name in enumerate(names or [Table.COLUMNS["label"]])}
+
+
+def _entry(row: Row, place: Path, several: bool) -> Entry:
     path = row.text("path")
     start, end = row.part()
     frames = row.frames()
-    label = row.text("label") if "label" in row.columns else ""
+    label = row.text(LABEL) if LABEL in row.columns and not several else ""
+    columns = sorted((n for n in row.columns if n.startswith(LABEL)), key=lambda n: (len(n), n)) if several else []
     split, group = row.optional("split").lower(), row.optional("group")
-    return Entry(str(place / path), label, row.where, start, end, split, group, frames)
+    targets = tuple(map(row.optional, columns))
+    return Entry(str(place / path), label, row.where, start, end, split, group, frames, targets=targets)
 
 
 class Row:
@@ -137,11 +156,13 @@ class Table:
         self.columns = {keys[name]: number for number, name in reversed(list(enumerate(names))) if name in keys}
         self.has_header = len(self.columns) > 1 or bool({"path", "id"} & set(self.columns))
         self.unnamed: dict[int, tuple[str, ...]] = {}
+        self.folders = False
         if not self.has_header:
             self.columns = {}
             self._check_first()
-            folders = any((source.place / fields[0]).is_dir() for _, fields in source.rows[:MAX_PROBED])
-            self.unnamed = {n: c for n, c in (FOLDERS if folders else VIDEOS).items() if n > 1 or self._width() == 1}
+            self.folders = any((source.place / fields[0]).is_dir() for _, fields in source.rows[:MAX_PROBED])
+            forms = FOLDERS if self.folders else VIDEOS
+            self.unnamed = {n: c for n, c in forms.items() if n > 1 or self._width() == 1}
 
     def require(self, key: str, what: str) -> None:
         """Check that there is a column.
@@ -177,6 +198,9 @@ class Table:
         Raises:
             DataError: if the line has another number of fields than they.
         """
+        if self.source.options.task in SEVERAL:  # all further fields are labels
+            first = ("path", "frames") if self.folders else ("path",)
+            return (*first, *(LABEL + str(n or "") for n in range(len(fields) - len(first))))
         if len(fields) in self.unnamed:
             return self.unnamed[len(fields)]
         path = " ".join(fields[:-1])
