@@ -192,7 +192,7 @@ def test_an_error_names_the_argument_of_the_factory(arguments: Any, error: type[
     [
         ({"dropout": 2}, ValueError, "dropout is a rate from 0 to 1, not 2"),
         ({"dropout": -0.1}, ValueError, "dropout is a rate from 0 to 1, not -0.1"),
-        ({"drop_path": 0.1}, TypeError, "drop_path is True or False, not 0.1"),
+        ({"drop_path": 0.1}, ValueError, "drop_path is True or False, not 0.1"),
         ({"num_classes": 0}, ValueError, "num_classes is at least 1, not 0"),
     ],
 )
