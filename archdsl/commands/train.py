@@ -83,7 +83,14 @@ def _optimisation_arguments(parser: Parser) -> None:
     group.add_argument(
         "--dropout", type=values.probability, metavar="P", help="Dropout probability (default: that of the spec)."
     )
-    group.add_argument("--freeze", action="store_true", default=None, help="Train only the head.")
+    group.add_argument(
+        "--freeze", nargs="?", action="append", const="", default=[], metavar="PATTERN",
+        help="Freeze the layers and weights of these names, e.g. 'res[23]*', or without PATTERN all but the head; may "
+        "be repeated.",
+    )  # fmt: skip
+    group.add_argument(
+        "--freeze-epochs", type=values.count, metavar="N", help="Freeze in the first N epochs only (default: in all)."
+    )
 
 
 def _weight_arguments(parser: Parser) -> None:

@@ -118,11 +118,11 @@ def _refuse_fixed(options: Options) -> None:
 def _refuse_others(options: Options, run: Run) -> None:
     """Raise UsageError for another seed, strategy or split than those of the run."""
     values: dict[str, Any] = {
-        "seed": run.engine.seed, "best": run.engine.best, "strategy": run.engine.strategy, "freeze": run.frozen,
-        "task": run.task,
+        "seed": run.engine.seed, "best": run.engine.best, "strategy": run.engine.strategy,
+        "freeze": run.frozen, "freeze_epochs": run.freeze_epochs, "task": run.task,
         **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
     }  # fmt: skip
-    changed = [name for name, value in values.items() if getattr(options, name) not in {None, value}]
+    changed = [name for name, value in values.items() if getattr(options, name) not in {None, (), value}]
     _refuse([f"--{name.replace('_', '-')}" for name in changed])
 
 

@@ -14,10 +14,12 @@ from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.running import RUNS, is_first
 from archdsl.commands.train_weights import adopted, initial_of, previous_of
 from archdsl.files import UsageError
+from archdsl.resources import bundled_specs
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
 from archdsl.train.environment import with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
+from archdsl.train.freezing import check_freezing
 from archdsl.train.objectives import OBJECTIVES
 from archdsl.train.objectives.regression import scale_of
 from archdsl.train.run import CONFIG, Data, clip_of, describe
@@ -56,13 +58,8 @@ def begin(options: Options) -> Start:
     """
     previous = previous_of(options)
     options, note = adopted(options, previous) if previous is not None else (options, "")
-    if options.spec is None or options.data is None:
-        raise UsageError("train: expected SPEC (or --weights RUN) and --data, or --resume RUN")
-    if options.spec == "-":
-        raise UsageError(
-            "train: the spec cannot come from standard input, since each process reads it; save it to a file"
-        )
-    plain = analysed(options.spec, options)  # its errors come before videos are looked for
+    spec = _spec_of(options)
+    plain = analysed(spec, options)  # its errors come before videos are looked for
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
     engine = engine_of(options)
@@ -74,18 +71,48 @@ def begin(options: Options) -> Start:
     data = replace(data, task=split.task)
     engine = replace(engine, best=options.best or OBJECTIVES[split.task].metrics[0])
     options = _with_outputs(options, plain, split)
-    analysis = analysed(options.spec or "", options)
+    analysis = analysed(spec, options)
     show_diagnostics(analysis.warnings)
     initial = initial_of(options, previous, analysis, split.classes)
     run = describe(
         analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), indices=split.indices,
-        scale=scale_of(split.train) if split.task == REGRESSION else (), frozen=bool(options.freeze),
-        dropout=options.dropout, weights="start.safetensors" if initial is not None else None,
+        scale=scale_of(split.train) if split.task == REGRESSION else (), frozen=options.freeze,
+        freeze_epochs=options.freeze_epochs, dropout=options.dropout,
+        weights="start.safetensors" if initial is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:
         run = replace(run, recipe=_synthetic_recipe(run.recipe, options))
-    note = "\n".join(filter(None, [split.note, note, initial and initial.note]))
+    check_freezing(run)
+    notes = [split.note, note, initial.note if initial is not None else _frozen_at_random(run)]
+    note = "\n".join(filter(None, notes))
     return Start(run, folder, split, initial.tensors if initial is not None else None, note)
+
+
+def _spec_of(options: Options) -> str:
+    """Return the spec that the options name.
+
+    Raises:
+        UsageError: if they do not name what a new run needs, or contradict each other.
+    """
+    for word in options.freeze:
+        if options.spec is None and (word.endswith(".arch") or word in bundled_specs()):
+            raise UsageError(f"--freeze {word}: the word behind --freeze is a pattern; write SPEC in front of it")
+    if options.spec is None or options.data is None:
+        raise UsageError("train: expected SPEC (or --weights RUN) and --data, or --resume RUN")
+    if options.spec == "-":
+        raise UsageError(
+            "train: the spec cannot come from standard input, since each process reads it; save it to a file"
+        )
+    if options.freeze_epochs is not None and not options.freeze:
+        raise UsageError(f"--freeze-epochs {options.freeze_epochs}: add --freeze, which says what to freeze")
+    return options.spec
+
+
+def _frozen_at_random(run: Run) -> str:
+    """Return a line about a frozen part without initial weights."""
+    if not run.frozen or run.freeze_epochs is not None:
+        return ""
+    return "--freeze without --weights: what is frozen keeps its random initial values"
 
 
 def engine_of(options: Options) -> Engine:

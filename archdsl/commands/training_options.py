@@ -124,7 +124,8 @@ class TrainOptions(SpecOptions, DataOptions, EngineOptions):
     accumulate: int | None = None
     seed: int | None = None
     dropout: float | None = None
-    freeze: bool | None = None
+    freeze: tuple[str, ...] = ()
+    freeze_epochs: int | None = None
     weights: str | None = None
     weights_from: str | None = None
     weights_spec: str | None = None

@@ -85,7 +85,8 @@ class Run:
     data: Data
     engine: Engine
     weights: str | None = None  # initial weights, by our names: a file beside run.json
-    frozen: bool = False  # train the head only
+    frozen: tuple[str, ...] = ()  # patterns of what does not learn, see `archdsl.train.freezing`
+    freeze_epochs: int | None = None  # the number of epochs in which it does not; None for all
     scale: tuple[tuple[float, float], ...] = ()  # mean and standard deviation of each target of a regression
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     dropout: float | None = None  # overrides the dropout rates of the spec
@@ -143,7 +144,9 @@ def load_run(folder: Path) -> Run:
     try:
         data["recipe"] = Recipe().replace(**data["recipe"])
         data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
-        for name in ("clip", "blocks", "classes", "indices", "changes"):
+        if isinstance(data.get("frozen"), bool):  # of archdsl 0.2: all but the head
+            data["frozen"] = [""] * data["frozen"]
+        for name in ("clip", "frozen", "blocks", "classes", "indices", "changes"):
             data[name] = tuple(data.get(name, ()))
         data["spec"] = spec_of(data.get("spec"))
         data["scale"] = tuple((mean, deviation) for mean, deviation in data.get("scale", ()))

@@ -13,10 +13,12 @@ import torch
 from lightning import LightningModule
 from torch import nn
 
+from archdsl.train.checkpoints import PREFIX
 from archdsl.train.data.dataset import seed_of
+from archdsl.train.freezing import Freezing, add_missing_states
 from archdsl.train.mix import mixed
 from archdsl.train.objectives import objective_of
-from archdsl.train.optim import HEAD, Schedule, factor, optimiser, with_own_settings
+from archdsl.train.optim import Schedule, factor, optimiser, with_own_settings
 from archdsl.train.run import TrainingError
 from archdsl.train.stopping import Signals
 
@@ -66,9 +68,7 @@ class Task(LightningModule):
         )  # an epoch, with fraction, and its step, from which the schedule counts steps
         self.signals = Signals()  # those that end the run
         self.stops = False  # a process of the run has received a signal, at the end of the last step
-        if run.frozen:
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(name.split(".")[0] == HEAD)
+        self.freezing = Freezing(model, run.frozen, run.freeze_epochs, single=run.engine.world == 1)
 
     # --- steps ---
 
@@ -155,6 +155,12 @@ class Task(LightningModule):
         if self.run.engine.compile:
             self.model.compile()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Complete the state of the optimizer for FSDP, which loads a state of each weight, also of a frozen one."""
+        if self.run.freeze_epochs is not None and self.run.engine.strategy == "fsdp":
+            weights = {name.removeprefix(PREFIX): tensor for name, tensor in checkpoint["state_dict"].items()}
+            add_missing_states(checkpoint["optimizer_states"][0], weights)
+
     def configure_optimizers(self) -> Any:
         """Return the optimizer, and a schedule that is updated each step."""
         sharded = self.run.engine.strategy == "fsdp" and self.run.engine.world > 1
@@ -172,6 +178,7 @@ class Task(LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Measure the gradient norm, and clip it to `clip_gradient` of the recipe, if set."""
         del optimizer
+        self.freezing.drop_gradients(self.current_epoch)
         limit = self.recipe.clip_gradient or math.inf
         norm = nn.utils.clip_grad_norm_((p for p in self.model.parameters() if p.grad is not None), limit)
         self.norm = float(getattr(norm, "full_tensor", lambda: norm)())
@@ -187,10 +194,7 @@ class Task(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Keep frozen parts in evaluation mode: fixed batch-norm statistics, no dropout."""
-        self.model.train()
-        if self.run.frozen:
-            for name, module in self.model.named_children():
-                module.train(name == HEAD)
+        self.freezing.begin_epoch(self.current_epoch)
 
     def mean_loss(self) -> float:
         """Return the mean loss of the last batch, over its parts and all processes; set `stops`."""

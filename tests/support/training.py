@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from archdsl.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 TINY = """
 arch tiny
@@ -101,3 +104,18 @@ def fsync(handle):
     old(handle)
 checkpoints.os.fsync = fsync
 """
+
+
+def send_signal(patch: pytest.MonkeyPatch, number: int, step: int, place: str) -> None:
+    """Send a signal to this process and its workers, in a method of Task after some steps."""
+    from archdsl.train.task import Task
+
+    old = getattr(Task, place)
+
+    def signalled(task: Task, *batch: Any) -> Any:
+        if task.global_step == step:
+            for process in (os.getpid(), *(child.pid for child in multiprocessing.active_children())):
+                os.kill(process or 0, number)
+        return old(task, *batch)
+
+    patch.setattr(Task, place, signalled)

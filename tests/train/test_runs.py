@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -18,7 +17,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("av")
 
 import torch
-from training import ONE_VIEW, PLAIN, TINY, column, losses, settings, train
+from training import ONE_VIEW, PLAIN, TINY, column, losses, send_signal, settings, train
 
 from archdsl.cli import main
 from archdsl.files import UsageError
@@ -151,21 +150,6 @@ def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
     assert train(folder / "tiny.arch", "--data", videos, "-o", folder / "run", *LONG) == 0
     torch.set_num_threads(before)
     return losses(folder / "run")
-
-
-def send_signal(patch: pytest.MonkeyPatch, number: int, step: int, place: str) -> None:
-    """Send a signal to this process and its workers, in a method of Task after some steps."""
-    from archdsl.train.task import Task
-
-    old = getattr(Task, place)
-
-    def signalled(task: Task, *batch: Any) -> Any:
-        if task.global_step == step:
-            for process in (os.getpid(), *(child.pid for child in multiprocessing.active_children())):
-                os.kill(process or 0, number)
-        return old(task, *batch)
-
-    patch.setattr(Task, place, signalled)
 
 
 @pytest.mark.parametrize(
