@@ -15,6 +15,7 @@ from archdsl.commands.training_options import data_arguments, engine_arguments
 from archdsl.files import UsageError
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
 from archdsl.train.best import METRICS
+from archdsl.train.engine import TRACKERS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -43,6 +44,10 @@ def arguments(parser: Parser) -> None:
     output.add_argument(
         "-o", "--output", metavar="RUN", help="New folder to write (default: runs/NAME-1, runs/NAME-2 and so on)."
     )
+    output.add_argument(
+        "--log", action="append", choices=(*TRACKERS, "none"),
+        help="Also log to Weights & Biases or MLflow, beside TensorBoard; may be repeated (default: none).",
+    )  # fmt: skip
     output.add_argument(
         "--resume", metavar="RUN",
         help="Resume a run from its last checkpoint, or from one that --keep has kept "
@@ -192,6 +197,7 @@ def expanded(options: Options) -> Options:
         if value is not None and name in named:
             raise UsageError(f"--{name} {value}: --recipe {name}=… sets the same; omit one of them")
         recipe += (f"{name}={value}",) * (value is not None)
+    log = None if options.log is None else tuple(name for name in TRACKERS if name in options.log)
     devices, device = options.devices, options.device
     if options.gpus is not None:
         if devices is not None:
@@ -199,7 +205,7 @@ def expanded(options: Options) -> Options:
         if device == "cpu":
             raise UsageError(f"--gpus {options.gpus}: --device cpu uses no GPU; omit one of them")
         devices, device = options.gpus, "cuda"
-    return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device)
+    return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device, log=log)
 
 
 def _resume(options: Options) -> int:

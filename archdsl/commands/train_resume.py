@@ -15,7 +15,7 @@ from archdsl.pipeline import analyse
 from archdsl.train.best import ending, is_exhausted
 from archdsl.train.checkpoints import Position, kept_checkpoints, position_of
 from archdsl.train.engine import Engine
-from archdsl.train.environment import with_started
+from archdsl.train.environment import check_trackers, with_started
 from archdsl.train.fit import check, split_of
 from archdsl.train.inventory import changes
 from archdsl.train.run import LAST, load_run
@@ -59,6 +59,7 @@ def resumed(options: Options) -> Resumed:
     old = load_run(folder)
     _refuse_others(options, old)
     run = _updated(options, old)
+    check_trackers(run.engine.log)
     split = split_of(run.data, run.engine.seed)
     check(run, split)
     if split.classes != run.classes:

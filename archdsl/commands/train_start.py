@@ -17,7 +17,7 @@ from archdsl.files import UsageError
 from archdsl.resources import bundled_specs
 from archdsl.train import synthetic
 from archdsl.train.engine import Engine
-from archdsl.train.environment import with_started
+from archdsl.train.environment import check_trackers, with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.freezing import check_freezing
 from archdsl.train.objectives import OBJECTIVES
@@ -65,6 +65,7 @@ def begin(options: Options) -> Start:
     engine = engine_of(options)
     device_of(engine)  # a missing GPU is found before videos are made
     check_decoder(engine.decoder)
+    check_trackers(engine.log)
     folder = _folder(options, plain.network.name)
     data = _synthetic(options, folder) if options.data == SYNTHETIC else _data(options)
     split = split_of(data, engine.seed)

@@ -140,3 +140,4 @@ class TrainOptions(SpecOptions, DataOptions, EngineOptions):
     keep: int | None = None
     best: str | None = None
     patience: int | None = None
+    log: tuple[str, ...] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("fp32", "bf16", "fp16")
 DECODERS = ("auto", "pyav", "torchcodec")  # of videos
+TRACKERS = ("wandb", "mlflow")  # of experiments, beside TensorBoard
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Engine:
     save_every: int = 0  # steps between checkpoints, in addition to one per epoch
     keep: int = 0  # epochs whose checkpoints are kept, the last ones, in addition to the last checkpoint
     best: str = "top1"  # one of best.METRICS
+    log: tuple[str, ...] = ()  # of TRACKERS
     patience: int = 0  # epochs without a better value after which training stops early; 0 for never
 
     @property

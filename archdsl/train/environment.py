@@ -6,11 +6,16 @@ import os
 import traceback
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from archdsl.files import EnvironmentFault, UsageError
 
+MLFLOW = "MLFLOW_TRACKING_URI"  # the variable with the address of MLflow's store; by default, in the run's folder
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.train.engine import Engine
 
 
@@ -26,6 +31,19 @@ def check_torchvision() -> None:
             f"{pair} do not fit each other ({str(error).splitlines()[0]}); archdsl does not need torchvision: install "
             "the version for this torch (pip install --upgrade torchvision), or pip uninstall torchvision"
         ) from None
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise EnvironmentFault if the package of an experiment tracker is not installed.
+
+    A folder of that name, such as W&B writes, is no package.
+    """
+    for name in names:
+        needed = (name, "sqlalchemy", "alembic") if name == "mlflow" and not os.environ.get(MLFLOW) else (name,)
+        specs = {package: find_spec(package) for package in needed}
+        missing = [package for package, spec in specs.items() if spec is None or spec.origin is None]
+        if missing:
+            raise EnvironmentFault(f"--log {name}: missing: {', '.join(missing)}; pip install 'archdsl[{name}]'")
 
 
 def with_started(engine: Engine, devices: int | None, nodes: int | None) -> Engine:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from archdsl.train.objectives import objective_of
 from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.stopping import resume_text
 from archdsl.train.task import Task
+from archdsl.train.trackers import trackers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -89,12 +90,15 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
     objective = objective_of(run)
     loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats, objective.draws(split.train))
     validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
-    with clear_errors(folder):
+    quiet()
+    last = folder / LAST if resume and (folder / LAST).exists() else None
+    logs = trackers(run, folder, resumes=last is not None) if run.engine.log and rank == 0 else nullcontext([])
+    with clear_errors(folder), logs as loggers:
         task = Task(run, initial_model(run, folder), len(loader), objective.weights(split.train))
         task.signals = signals
         journal = Journal(folder, run.engine, objective)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine, loader))
-        last = folder / LAST if resume and (folder / LAST).exists() else None
+        trainer.loggers = [*trainer.loggers, *loggers]
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
 
 

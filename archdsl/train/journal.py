@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from archdsl.core.sizes import size_text
 from archdsl.train.best import METRICS, best_of, is_exhausted
@@ -112,8 +113,9 @@ class Journal(Callback):
         self.ended = time.perf_counter()
         if trainer.is_global_zero:
             self.steps.add(self.now)
-            if trainer.logger is not None:
-                trainer.logger.log_metrics({k: v for k, v in self.now.items() if k != "step"}, trainer.global_step)
+            log_metrics(trainer, {k: v for k, v in self.now.items() if k != "step"})
+            now = time.perf_counter()
+            self.worked, self.ended = now - self.ended, now  # this is no waiting for data
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the validation metrics, and save the weights (of the moving average, if any).
@@ -126,9 +128,8 @@ class Journal(Callback):
         if not answers.isfinite().all():  # the loss of the last step can be finite before its update
             raise TrainingError(f"outputs are not finite after step {trainer.global_step}; {DIVERGED}")
         self._skipped(trainer, task)
-        metrics = task.from_all(self.objective.scores(targets, answers))[
-            0
-        ]  # the same in each process to the last digit
+        scores = self.objective.scores(targets, answers)
+        metrics = task.from_all(scores)[0]  # the same in each process to the last digit
         weights = weights_of(trainer)
         self.history.append({"epoch": trainer.current_epoch + 1, **metrics})
         if not trainer.is_global_zero:
@@ -141,8 +142,7 @@ class Journal(Callback):
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, **mean, "memory": memory()}
         row |= {f"val_{name}": value for name, value in metrics.items()}
         self.epochs.add(row)
-        if trainer.logger is not None:
-            trainer.logger.log_metrics({f"val_{k}": v for k, v in metrics.items()}, trainer.global_step)
+        log_metrics(trainer, {f"val_{k}": v for k, v in metrics.items()})
         say(trainer, self._line(row, trainer.max_epochs))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -205,6 +205,20 @@ class Bar(TQDMProgressBar):
             "wait": f"{now['data_wait']:.0%}",
             "memory": size_text(now["memory"]),
         }
+
+
+def log_metrics(trainer: Trainer, metrics: dict[str, Any]) -> None:
+    """Log metrics of the current step; a tracker that fails gets no more of them, and the run goes on."""
+    for logger in trainer.loggers:
+        try:
+            logger.log_metrics(metrics, trainer.global_step)
+        except Exception as error:
+            if isinstance(logger, TensorBoardLogger):
+                raise
+            trainer.loggers = [other for other in trainer.loggers if other is not logger]
+            name = "wandb" if isinstance(logger, WandbLogger) else "mlflow"
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            say(trainer, f"--log {name}: {reason}; from step {trainer.global_step} on it gets no metrics of this run")
 
 
 def say(trainer: Trainer, line: str) -> None:

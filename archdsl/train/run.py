@@ -7,6 +7,7 @@
     steps.csv epochs.csv  metrics per step and per epoch, beside TensorBoard's files
     skipped.csv           videos that could not be used, with the reason
     videos.csv            the videos, to notice changes when the run resumes
+    trackers.json         with --log, the ids of the run in experiment trackers
     checkpoints/last.ckpt the checkpoint to resume from
     checkpoints/epoch-N.ckpt  with --keep, the checkpoints of the last epochs
     weights.safetensors   weights of the last epoch, for `load_state_dict` of the module
@@ -143,7 +144,7 @@ def load_run(folder: Path) -> Run:
         raise DataError(f"{folder / CONFIG}: cannot be read: {error}") from None
     try:
         data["recipe"] = Recipe().replace(**data["recipe"])
-        data["data"], data["engine"] = Data(**data["data"]), Engine(**data["engine"])
+        data["data"], data["engine"] = Data(**data["data"]), _engine(data["engine"])
         if isinstance(data.get("frozen"), bool):  # of archdsl 0.2: all but the head
             data["frozen"] = [""] * data["frozen"]
         for name in ("clip", "frozen", "blocks", "classes", "indices", "changes"):
@@ -154,6 +155,11 @@ def load_run(folder: Path) -> Run:
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder / CONFIG}: not the format of this version of archdsl: {error}") from None
+
+
+def _engine(data: dict[str, Any]) -> Engine:
+    data["log"] = tuple(data.get("log", ()))
+    return Engine(**data)
 
 
 def spec_of(data: dict[str, Any] | None) -> Spec | None:
