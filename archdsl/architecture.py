@@ -291,7 +291,7 @@ class Architecture(Suggesting):
 
     def diagram(  # noqa: PLR0913  # the options of the command
         self, level: str = "stage", *, direction: str = "tb", title: bool = True, costs: bool = True,
-        only: str | None = None, width: str | float | None = None, theme: str = "auto",
+        only: str | Collection[str] | None = None, width: str | float | None = None, theme: str = "auto",
     ) -> graphviz.Source:  # fmt: skip
         """Return a diagram, which a notebook renders; the arguments are the options of `archdsl draw`.
 
@@ -300,7 +300,7 @@ class Architecture(Suggesting):
             direction: from top to bottom (`"tb"`) or from left to right (`"lr"`).
             title: whether the name, the size and the legend stand above.
             costs: whether parameters and multiply-adds are shown.
-            only: the stage to draw in place of the whole network.
+            only: the stage to draw, or several, in place of the whole network.
             width: the largest width, in points or as `"8.5cm"`, for which the diagram is laid out.
             theme: `"light"`, `"dark"`, or `"auto"`: light, and in an SVG dark where the page is.
 

@@ -75,6 +75,7 @@ def run(options: Options) -> int:
             lambda: difference_diagram(difference, base.network, arch.network, **options.choices()),
             output,
             quiet=options.quiet,
+            beside=True,
         )
     show_diagnostics(dict.fromkeys([*base.warnings, *arch.warnings]))
     return int(options.check and difference.differ)

@@ -29,7 +29,10 @@ def arguments(parser: Parser) -> None:
         "-o", "--output", required=True, metavar="FILE", help=f"File to write: {', '.join(FORMAT_OF)}.",
     )  # fmt: skip
     picture_arguments(parser)
-    output.add_argument("--only", metavar="STAGE", help="Draw one stage, or the head, of all paths.")
+    output.add_argument(
+        "--only", action="append", default=[], metavar="STAGE",
+        help="Draw this stage of all paths, or the head; may be repeated.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Options(SpecOptions, PictureOptions):
 
     spec: str
     output: str
-    only: str | None
+    only: tuple[str, ...]
 
 
 def run(options: Options) -> int:

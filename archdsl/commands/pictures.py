@@ -11,7 +11,7 @@ from archdsl.files import EnvironmentFault, UsageError, write_atomically
 from archdsl.targets.dot.look import DIRECTIONS, LEVELS, PAGE_HEIGHT, THEMES, points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from archdsl.commands.parser import Parser
@@ -69,7 +69,7 @@ def _width(text: str) -> float:
         raise ArgumentTypeError(str(error)) from None
 
 
-def draw(network: Network, output: Path, *, only: str | None = None, quiet: bool = True, **choices: Any) -> None:
+def draw(network: Network, output: Path, *, only: Sequence[str] = (), quiet: bool = True, **choices: Any) -> None:
     """Write the diagram of a network, in the format of the file name's suffix; `choices` are those of `diagram`.
 
     Raises:
@@ -83,8 +83,8 @@ def draw(network: Network, output: Path, *, only: str | None = None, quiet: bool
     write_picture(lambda: diagram(without_identities(network), only=only, **choices), output, quiet=quiet)
 
 
-def write_picture(make: Callable[[], Diagram], output: Path, *, quiet: bool) -> None:
-    """Make and write a diagram, and report it on standard error.
+def write_picture(make: Callable[[], Diagram], output: Path, *, quiet: bool, beside: bool = False) -> None:
+    """Make and write a diagram, `beside` one of two networks, and report it on standard error.
 
     Raises:
         UsageError: if the name ends in none of the formats, there can be no such file or picture, or it is too large.
@@ -103,7 +103,9 @@ def write_picture(make: Callable[[], Diagram], output: Path, *, quiet: bool) -> 
     write_atomically(output, data)
     if not quiet:
         width, height = picture.size
-        tall = f"; taller than a page of {PAGE_HEIGHT:.0f} pt" if height > PAGE_HEIGHT and picture.choices.width else ""
+        tall, cures = "", picture.choices.cures(beside=beside)
+        if height > PAGE_HEIGHT and picture.choices.width:
+            tall = f"; taller than a page of {PAGE_HEIGHT:.0f} pt" + (f": smaller with {cures}" if cures else "")
         print(f"wrote {output} ({picture.choices.level} level, {width:.0f}×{height:.0f} pt{tall})", file=sys.stderr)
 
 

@@ -140,3 +140,11 @@ def test_training_needs_a_file(shell: Shell) -> None:
     ran = shell("train", "-", "--data", "videos")
     assert ran.code == 2
     assert "save it to a file" in ran.err
+
+
+def test_a_picture_taller_than_a_page_names_what_makes_it_smaller(shell: Shell) -> None:
+    """Options that are chosen already are not among them."""
+    words = ("draw", "slowfast_r50", "--width", "237pt", "-o", "x.svg")
+    assert "smaller with `--no-costs`, `--no-title`, `--only STAGE`" in shell(*words).err
+    assert "smaller with `--no-title`, `--only STAGE`" in shell(*words, "--no-costs").err
+    assert "taller" not in shell(*words, "--no-costs", "--only", "res2", "--only", "res3").err

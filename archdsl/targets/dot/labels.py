@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.marks import Marks
 
 Content = Text | Table
+TITLE_MARGIN = 4.0  # points at both sides of a title, which is as wide as the picture at most
 NARROW = 24  # characters of a line below which figures stand under the text
 
 
@@ -137,19 +138,19 @@ class Labels:
         return Text(tuple((Span(part, self.look.small, colour=self.outside),) for part in parts))
 
 
-def heading(network: Network, look: Look, width: float, side: str = "", only: str | None = None) -> tuple[Text, Text]:
-    """Return the name and the size of a network or of `only` one stage, in lines of at most `width` points."""
+def heading(network: Network, look: Look, width: float, side: str = "", only: Sequence[str] = ()) -> tuple[Text, Text]:
+    """Return the name and the size of a network or of `only` some stages, in lines of at most `width` points."""
     ink = LIGHT_INK if look.dark else INK
     size = look.type_size
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
-    nodes = [n for part in network.regions if only in (None, part.stage) for n in part.nodes()]
+    nodes = [n for part in network.regions if not only or part.stage in only for n in part.nodes()]
     cost = sum((node_cost(network.node(n)) for n in nodes), Cost())
     parts = [f"{parameters(cost.params)} parameters", f"{multiply_adds(cost.macs)} multiply-adds"] if look.costs else []
-    name = Span(network.name if only is None else f"{network.name}: {only}", size + 4, bold=True, colour=ink)
+    name = Span(f"{network.name}: {', '.join(only)}" if only else network.name, size + 4, bold=True, colour=ink)
     first = (Span(f"{side}\u00a0\u00a0", size - 1, colour=ink), name) if side else (name,)
-    return Text((first,)), Text(
-        tuple(flowing([*parts, f"input {clips}"] if only is None else parts, " · ", size - 1, ink, width))
-    )
+    parts += [f"input {clips}"] if not only else []
+    lines = flowing(parts, " · ", size - 1, ink, width - 2 * TITLE_MARGIN)
+    return Text((first,), (TITLE_MARGIN, 0)), Text(tuple(lines), (TITLE_MARGIN, 0) if lines else (0, 0))
 
 
 def notes(look: Look, common: Sequence[str], width: float, *, explained: bool) -> Text:

@@ -69,16 +69,16 @@ class Layout:
     notes: list[str] = field(default_factory=list[str])  # settings that all boxes of a block share
 
 
-def lay_out(network: Network, level: str, prefix: str = "", only: str | None = None) -> Layout:
-    """Divide a network, or `only` one stage, into boxes, whose ids begin with `prefix`, in rows and lanes.
+def lay_out(network: Network, level: str, prefix: str = "", only: Sequence[str] = ()) -> Layout:
+    """Divide a network, or `only` some stages, into boxes, whose ids begin with `prefix`, in rows and lanes.
 
     Raises:
         ValueError: if there is no such stage.
     """
     parts = _kept(network, only)
     boxes = Boxes(network, level, prefix)
-    inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()] if only is None else []
-    inputs += _entries(network, boxes, parts) if only is not None else []
+    inputs = [boxes.single(name, node, "input", name) for name, node in network.inputs.items()] if not only else []
+    inputs += _entries(network, boxes, parts) if only else []
     lanes = _lanes(parts)
     placer = _Placer(network, boxes, lanes, parts)
     cells = placer.cells()
@@ -93,16 +93,24 @@ def lay_out(network: Network, level: str, prefix: str = "", only: str | None = N
     return layout
 
 
-def _kept(network: Network, only: str | None) -> list[Part]:
-    """Return the parts to draw: all of them, or those of a stage."""
-    if only is None:
+def _kept(network: Network, only: Sequence[str]) -> list[Part]:
+    """Return the parts to draw: all of them, or those of some stages."""
+    if not only:
         return network.regions
-    parts = [part for part in network.regions if part.stage == only and any(part.nodes())]
-    if not parts:
-        names = dict.fromkeys(p.stage for p in network.regions if isinstance(p, Stage | Head) and any(p.nodes()))
-        message = f"only = {only!r}: not a stage of {network.name}; there are {', '.join(names)}"
+    parts = [part for part in network.regions if any(part.nodes())]
+    names = list(dict.fromkeys(p.stage for p in parts if isinstance(p, Stage | Head)))
+    for name in only:
+        if name not in names:
+            message = f"only = {name!r}: not a stage of {network.name}; there are {', '.join(names)}"
+            raise ValueError(message)
+    places = sorted(map(names.index, only))
+    left_out = [n for n in names[places[0] : places[-1]] if n not in only]
+    if left_out:
+        message = (
+            f"only = {', '.join(only)}: {', '.join(left_out)} between them is left out; draw it, too, or each alone"
+        )
         raise ValueError(message)
-    return parts
+    return [part for part in parts if part.stage in only]
 
 
 def _entries(network: Network, boxes: Boxes, parts: Sequence[Part]) -> list[Box]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 LEVELS = ("stage", "block", "layer")
 DIRECTIONS = ("tb", "lr")
@@ -44,7 +44,7 @@ class Choices:
         direction: from top to bottom (`tb`) or from left to right (`lr`).
         title: whether the name, the size and the legend stand above.
         costs: whether parameters and multiply-adds are shown.
-        only: the stage to draw; None for the whole network.
+        only: the stage to draw, or several; none for the whole network.
         width: the largest width of the picture, in points (1/72 inch) or as `"8.5cm"`; None for any. Type is at least 7
             points, for figures 6: the largest in which the picture fits the width and, if it can, a page.
         theme: `light`, `dark`, or `auto`: light, and in an SVG dark where the page is.
@@ -57,7 +57,7 @@ class Choices:
     direction: str = "tb"
     title: bool = True
     costs: bool = True
-    only: str | None = None
+    only: str | Collection[str] | None = None
     width: str | float | None = None
     theme: str = "auto"
 
@@ -70,6 +70,20 @@ class Choices:
                 raise ValueError(message)
         if self.width is not None:
             points(self.width)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages to draw; none for the whole network."""
+        return (self.only,) if isinstance(self.only, str) else tuple(self.only or ())
+
+    def cures(self, *, beside: bool = False) -> str:
+        """Return the options that make the picture smaller, of those that are not chosen yet; `beside`: of two."""
+        level = "`--level stage`" if self.level == "block" else "`--level block`"
+        options = {
+            level: self.level != "stage", "`--no-costs`": self.costs, "`--no-title`": self.title,
+            "`--only STAGE`": not self.stages and not beside,
+        }  # fmt: skip
+        return ", ".join(option for option, helps in options.items() if helps)
 
     @property
     def most(self) -> float | None:

@@ -27,14 +27,12 @@ class TooWide(ValueError):
     """A diagram, of two networks if `beside`, cannot be as narrow as asked for."""
 
     def __init__(self, choices: Choices, narrowest: float, *, beside: bool = False) -> None:
-        cures = [
-            "`--no-costs`" * choices.costs, "`--no-title`" * choices.title,
-            "`--only STAGE`" * (choices.only is None and not beside),
-            "a level that draws less" * (choices.level != "stage"), "`--direction tb`" * (choices.direction == "lr"),
-        ]  # fmt: skip
+        cures = ", ".join(
+            filter(None, [choices.cures(beside=beside), "`--direction tb`" * (choices.direction == "lr")])
+        )
         super().__init__(
             f"{choices.most or 0:.4g} pt is too narrow: with the smallest readable type the diagram is "
-            f"{narrowest:.0f} pt wide; {', '.join(filter(None, cures))} make it narrower"
+            f"{narrowest:.0f} pt wide; smaller with {cures}"
         )
 
 

@@ -154,9 +154,19 @@ def broken(text: str, length: int, size: float, most: int = 6) -> tuple[Line, ..
             lines[-1] += word
         else:
             lines.append(word)
+    _keep_numbers(lines, length)
     if len(lines) > most:
         lines = [*lines[: most - 1], lines[most - 1].rstrip().rstrip(",") + ", …"]
     return tuple((Span(line.rstrip(), size),) for line in lines)
+
+
+def _keep_numbers(lines: list[str], length: int) -> None:
+    """Move the last word of a line down to a number that would stand alone: `conv` and `1×7×7, 64,`."""
+    for number in range(1, len(lines)):
+        before, space, word = lines[number - 1].rstrip().rpartition(" ")
+        alone = lines[number].strip().rstrip(",").isdecimal()
+        if alone and space and len(word) + 1 + len(lines[number]) <= length + 1:
+            lines[number - 1 : number + 1] = [f"{before} ", f"{word} {lines[number]}"]
 
 
 def _pieces(text: str, length: int) -> Sequence[str]:

@@ -60,7 +60,7 @@ def diagram(network: Network, level: str = "stage", **choices: Any) -> Diagram:
         ValueError: if there is no such level, direction, theme or stage, or the picture cannot be as narrow as `width`.
     """
     chosen = Choices(level=level, **choices)
-    layout = lay_out(network, level, only=chosen.only)
+    layout = lay_out(network, level, only=chosen.stages)
 
     def page_of(look: Look) -> Page | float:
         drawing = Drawing(network, layout, look, UNMARKED)
@@ -102,5 +102,5 @@ def fitted(chosen: Choices, page_of: Callable[[Look], Page | float], *, beside: 
 
 def _heading(network: Network, chosen: Choices, look: Look, page: Page, layout: Layout) -> tuple[Sequence[Text], Text]:
     """Return the title, and the notes."""
-    title = heading(network, look, page.room, only=chosen.only) if chosen.title else ()
+    title = heading(network, look, page.room, only=chosen.stages) if chosen.title else ()
     return title, notes(look, layout.notes, page.room, explained=chosen.title)

@@ -18,6 +18,7 @@ from archdsl.lowering import without_identities
 from archdsl.pipeline import analyse
 from archdsl.targets.dot.look import points
 from archdsl.targets.dot.style import COLOURS, DARK_PAGE, DASHED, INK, OTHER, SOFT
+from archdsl.targets.dot.text import broken
 from archdsl.targets.dot.writer import diagram
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ def test_the_head_alone_ends_in_the_output(slowfast: Network) -> None:
 def test_a_stage_that_is_not_there(slowfast: Network) -> None:
     with pytest.raises(ValueError, match=r"'res9': not a stage .* conv1, res2, res3, res4, res5, head"):
         diagram(slowfast, only="res9")
+    with pytest.raises(ValueError, match="res3 between them is left out"):
+        diagram(slowfast, only=["res4", "res2"])
+
+
+def test_stages_that_follow_each_other(slowfast: Network) -> None:
+    """They are one picture; what enters is the stage before them, and what leaves goes to the one behind."""
+    seen = labels(slowfast, only=["res2", "res3"])
+    assert {"slow.res2", "slow.res3", "fast.res2", "fast.res3"} <= set(seen)
+    outside = {name.partition(".")[0]: text for name, text in seen.items() if name.startswith(("from.", "to."))}
+    assert outside == {"from": "conv1", "to": "res4"}
+    assert seen[".title0"] == "slowfast_r50: res2, res3"
+
+
+def test_no_number_stands_alone_in_a_line() -> None:
+    """Channels stay with the kernel in narrow boxes, where the kernel fills a line."""
+    lines = ["".join(span.text for span in line) for line in broken("conv 7×1×1, 64, stride 4×1×1", 12, 9.0)]
+    assert lines == ["conv", "7×1×1, 64,", "stride 4×1×1"]
 
 
 def test_no_title(slowfast: Network) -> None:
