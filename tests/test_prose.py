@@ -34,3 +34,12 @@ def test_a_rejected_docstring_is_found() -> None:
     method = '    def f(self):\n        """What it gives.\n\n        More.\n        """\n'
     code = f'"""Whether it is."""\nclass A:\n    """A class."""\n{method}'
     assert list(rejected(code)) == ["Whether it is.", "What it gives."]
+
+
+def test_no_document_has_marks_of_a_conflict() -> None:
+    """Left by a merge; in Python and in specs, they would be syntax errors."""
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "archdsl").rglob("*.md")]
+    assert len(paths) > 20
+    marks = ("<<<<<<< ", ">>>>>>> ")
+    found = [p.name for p in paths if any(line.startswith(marks) for line in p.read_text("utf-8").splitlines())]
+    assert not found
