@@ -108,6 +108,6 @@ def workers_of(engine: Engine) -> dict[str, Any]:
     return {
         "num_workers": engine.workers,
         "collate_fn": collate,
-        "pin_memory": torch.cuda.is_available(),
+        "pin_memory": engine.device != "cpu" and torch.cuda.is_available(),
         "worker_init_fn": outlive_signals,
     }

@@ -107,6 +107,11 @@ def test_folders_and_lists_are_kept(tmp_path: Path, capsys: Any) -> None:
     assert visible(copies) == ["a/1.mp4", "a/deep/2.mp4", "b/3 x.mp4", "b/v.2.mp4", "prepare.json", "train.csv"]
     split = read_split(copies / "train.csv")
     assert all(os.path.exists(s.path) and s.path.startswith(str(copies)) for s in split.train + split.val)
+    (tmp_path / "list.txt").write_text("a/1.avi x\nb/v.2.webm y\n")  # with the suffixes of the originals
+    split = read_split(tmp_path / "list.txt", root=copies)
+    assert sorted(s.path for s in split.train + split.val) == [f"{copies}/a/1.mp4", f"{copies}/b/v.2.mp4"]
+    assert "the videos have other suffixes than in list.txt" in split.note
+    assert read_split(tmp_path / "list.txt", root=videos).train[0].path == f"{videos}/a/1.avi"
 
 
 def test_failures_are_counted_with_reasons(tmp_path: Path, capsys: Any) -> None:

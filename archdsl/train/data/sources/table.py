@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import count
-from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed, stored
 from archdsl.train.tasks import MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
@@ -45,7 +45,18 @@ def read(source: Source) -> Listed:
             raise UsageError(f"--label {name}: the columns of {source.path} are {', '.join(source.header)}")
         names = tuple(source.rows[0][1][table.columns[column]] for column in labels if column not in missing)
     several = source.options.task in SEVERAL
-    return Listed([_entry(row, source.place, several) for row in table.rows()], None, table.note, columns=names)
+    entries = [_entry(row, source.place, several) for row in table.rows()]
+    renamed = _with_suffixes(entries)
+    note = f"the videos have other suffixes than in {source.path.name}" if renamed is not None else ""
+    return Listed(renamed or entries, None, "; ".join(filter(None, [table.note, note])), columns=names)
+
+
+def _with_suffixes(entries: Sequence[Entry]) -> list[Entry] | None:
+    """Return entries with the suffixes that their videos have, such as mp4 in place of avi; None if they are right."""
+    probed = entries[:MAX_PROBED]
+    if any(Path(e.path).exists() for e in probed) or not any(Path(stored(Path(), e.path)).exists() for e in probed):
+        return None
+    return [e._replace(path=stored(Path(), e.path)) for e in entries]
 
 
 def _label_columns(options: Options) -> dict[str, tuple[str, ...]]:
