@@ -43,7 +43,8 @@ from decoding_contestants import ByHand, Task  # noqa: E402
 
 from archdsl.train.data.clips import Sampling  # noqa: E402
 from archdsl.train.data.dataset import Clips  # noqa: E402
-from archdsl.train.data.listing import Sample, read_unlabelled  # noqa: E402
+from archdsl.train.data.listing import read_unlabelled  # noqa: E402
+from archdsl.train.data.sample import Sample  # noqa: E402
 from archdsl.train.data.sources.source import SUFFIXES  # noqa: E402
 from archdsl.train.data.videos import Video, VideoError, probe  # noqa: E402
 

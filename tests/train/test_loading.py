@@ -15,7 +15,7 @@ from small_videos import write
 
 from archdsl.train.data.clips import Sampling
 from archdsl.train.data.dataset import Clips
-from archdsl.train.data.listing import Sample
+from archdsl.train.data.sample import Sample
 from archdsl.train.engine import Engine
 from archdsl.train.loading import TrainLoader, workers_of
 from archdsl.train.task import Task
