@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class ChainApplier:
     """Application of chains to values, link by link.
 
-    `read` are the names of the values that chains have begun with. The parts have one job each: `nodes` adds layers to
-    the graph, `names` knows the layers, `calls` opens blocks, `binder` gives both their arguments.
+    `read` are the names of the values that chains have begun with, or that blocks were given. The parts have one job
+    each: `nodes` adds layers to the graph, `names` knows the layers, `calls` opens blocks, `binder` gives both their
+    arguments.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class ChainApplier:
         self.layers = layers
         self.binder = Binder(evaluator)
         self.names = LayerNames(layers, self.binder.indices, evaluator.faults)
-        self.calls = BlockCalls(self.binder, globals_)
-        self.repeats = 0
         self.read: set[str] = set()
+        self.calls = BlockCalls(self.binder, globals_, layers, self.read)
+        self.repeats = 0
 
     def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
         """Return the value at the end of a chain; without a `flow` it must begin with a value of its own."""

@@ -12,6 +12,7 @@ from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.parameters import choice_words, mismatch
+from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
 from archdsl.ir.signature import BlockArguments
@@ -108,6 +109,9 @@ class Binder:
         complete = True
         for parameter in block.parameters:
             name = parameter.name.id
+            if is_value(parameter):
+                complete = self._value_is_given(parameter, given, call) and complete
+                continue
             if name in given:
                 place = given[name].value, outside
                 value = arguments.values[name] = self._value(*place, choice_words(parameter.type))
@@ -125,6 +129,22 @@ class Binder:
             value = self._typed(value, parameter, place)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return arguments if complete else None
+
+    def matched(self, call: ast.Layer, known: Sequence[str]) -> Mapping[str, ast.Argument]:
+        """Return the argument of each of the known names that has one, in a call whose arguments were found right."""
+        return {a.name.id if a.name is not None else known[i]: a for i, a in enumerate(call.arguments or ())}
+
+    def _value_is_given(self, parameter: ast.Declaration, given: Mapping[str, ast.Argument], call: ast.Layer) -> bool:
+        """Return True if a call gives a parameter of the type `value`, which has no default; else report it."""
+        if parameter.default is not None:
+            hint = f"leave out the default: `{parameter.name.id}: value`"
+            label = "a value is known in a call only, so that it has no default"
+            self.faults.report("E0301", parameter.default.span, label, hint)
+            return False
+        if parameter.name.id not in given:
+            self._missing(call.name, parameter.name.id, Note("declared here", parameter.span))
+            return False
+        return True
 
     def _typed(self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope]) -> Value:
         """A value of the parameter's declared type, or UNKNOWN after a fault."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import Grid
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.work import CALL
-from archdsl.elaborate.context import Context, Flow
+from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Scope
+from archdsl.frontend import ast
 from archdsl.ir.regions import Block
-from archdsl.ir.signature import IN_CHANNELS
+from archdsl.ir.signature import IN_CHANNELS, channels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from archdsl.elaborate.arguments import Binder
     from archdsl.elaborate.program import BlockDef
-    from archdsl.frontend import ast
     from archdsl.ir.regions import Shape
 
 MAX_BLOCK_DEPTH = 40
@@ -30,9 +35,14 @@ class OpenCall(NamedTuple):
 
 
 class BlockCalls:
-    """Expansion of calls of blocks, with a region for each; `called` are the blocks called so far."""
+    """Expansion of calls of blocks, with a region for each; `called` are the blocks called so far.
 
-    def __init__(self, binder: Binder, globals_: Scope) -> None:
+    The names of values that blocks are given are added to `read`.
+    """
+
+    def __init__(self, binder: Binder, globals_: Scope, layers: Collection[str], read: set[str]) -> None:
+        self.layers = layers
+        self.read = read
         self.binder = binder
         self.evaluator = binder.evaluator
         self.globals = globals_
@@ -64,16 +74,42 @@ class BlockCalls:
         arguments = self.binder.block(block, link, scope, context.scope)
         if arguments is None:
             return None
+        given = self.values(block, link, context)
+        shapes = {name: value.shape for name, value in given.items()}
+        arguments.values |= {channels_of(n): s.channels for n, s in shapes.items() if isinstance(s, Grid)}
         region = Block(
             parent=context.region, label=block.name.id, signature=definition.signature, arguments=arguments,
             entry=flow.node, entering=flow.shape, span=link.span,
+            values={name: value.node for name, value in given.items()},
         )  # fmt: skip
         with self.evaluator.faults.within(link):
             for let in block.lets:
                 self.evaluator.bind(let, scope)
         value = Flow(flow.node, entering)
-        inside = Context(scope, region, definition.module, (*context.opened, definition), entering=value)
+        inner = {n: Flow(v.node, _entering(v.shape, channels_of(n))) for n, v in given.items()}
+        values = ChainMap(dict[str, Flow](), inner)
+        inside = Context(scope, region, definition.module, (*context.opened, definition), values, value)
         return OpenCall(region, inside, value)
+
+    def values(self, block: ast.Block, link: ast.Layer, context: Context) -> dict[str, Flow]:
+        """Return the values that a call gives to parameters of the type `value`; LOST after a fault."""
+        found: dict[str, Flow] = {}
+        arguments = self.binder.matched(link, [p.name.id for p in block.parameters])
+        for parameter in filter(is_value, block.parameters):
+            name, argument = parameter.name.id, arguments[parameter.name.id]
+            self.evaluator.faults.places.values.add(name)
+            if name in self.layers:
+                self.evaluator.reporter.report("E0204", parameter.name.span, f"`{name}` is a layer")
+            named = argument.value.id if isinstance(argument.value, ast.Name) else ""
+            found[name] = context.values.get(named, LOST)
+            self.read.add(named)
+            if named not in context.values:
+                known = did_you_mean(named, context.values) if named else ""
+                hint = known or "an input, a path, a name given by `as`, or a parameter of the type `value`"
+                label = f"`{name}`: expected a value, found `{argument.value.span.text}`"
+                notes = [Note("its type comes from here", parameter.span)]
+                self.evaluator.faults.report("E0301", argument.value.span, label, hint, notes)
+        return found
 
     def close(self, call: OpenCall, result: Flow, context: Context) -> Flow:
         """Put the region of a call into that around it, and return the value that leaves."""
@@ -82,16 +118,18 @@ class BlockCalls:
         return Flow(result.node, _leaving(result.shape, call.region))
 
 
-def _entering(shape: Shape) -> Shape:
-    """Return a shape in the terms of the block that it enters."""
-    return _plain(shape, Sym(shape.channels, ("var", IN_CHANNELS))) if isinstance(shape, Grid) else shape
+def _entering(shape: Shape, variable: str = IN_CHANNELS) -> Shape:
+    """Return a shape in the terms of the block that it enters, where a variable stands for its channels."""
+    return _plain(shape, Sym(shape.channels, ("var", variable))) if isinstance(shape, Grid) else shape
 
 
 def _leaving(shape: Shape, region: Block) -> Shape:
     """Return a shape that leaves a block in the terms of the caller."""
     if not isinstance(shape, Grid):
         return shape
-    values = {**region.arguments.values, IN_CHANNELS: region.entering.channels}
+    values = dict(region.arguments.values)
+    if isinstance(region.entering, Grid):  # a value of a parameter may be known where that which enters is not
+        values[IN_CHANNELS] = region.entering.channels
     return _plain(shape, substitute(formula_of(shape.channels), values))
 
 

@@ -99,12 +99,13 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
         if name.span.text != name.id:
             hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
         return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
-    hint = _meaning(name, scope) or did_you_mean(name.id, {*scope.known(), *words})
+    hint = f"`{name.id}` is a value, with which a chain begins" if name.id in places.values else ""
+    hint = hint or _meaning(name, scope) or did_you_mean(name.id, {*scope.known(), *words})
     if not hint and not name.span.source.name.startswith("--"):  # the value of an option
         hint = f"`param {name.id} = …` declares it"
     if name.span.source.text[: name.span.start].rstrip(" \t").endswith("//"):
         hint = "`//` divides and rounds down; a comment begins with `#`"
-    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write", "there")):
+    elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write", "there", "`")):
         hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
     return Words("E0201", f"nothing is called `{name.id}` here", hint)
 
@@ -125,6 +126,7 @@ class Places:
     declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # in a `for`, or a `let` in braces
     replaced: Scope | None = None  # around the stage that the current one replaces
     replaced_line: Span | None = None  # the first line of that stage
+    values: set[str] = field(default_factory=set[str])  # parameters of blocks of the type `value`
 
 
 def declared_inside(statements: Iterable[ast.Statement], depth: int = 0) -> Iterator[tuple[str, Span]]:

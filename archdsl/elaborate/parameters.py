@@ -155,6 +155,8 @@ def mismatch(value: Value, kind: ast.Type) -> str:
         quoted = " in quotes: a word has none" if isinstance(value, str) and value in words else ""
         return f"must be {one_of(words)}, found {describe(value)}{quoted}"
     wanted = kind.names[0].id
+    if wanted == "value":
+        return "is of the type `value`, which only parameters of blocks have"
     found = type_name(value)
     if wanted == "list" and is_list(value):
         inner = kind.names[1].id if len(kind.names) > 1 else ""

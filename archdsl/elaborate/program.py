@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from archdsl.frontend import ast
-from archdsl.ir.signature import BlockParameter, BlockSignature
+from archdsl.ir.signature import BlockParameter, BlockSignature, channels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,9 +53,14 @@ class BlockDef:
     @cached_property
     def signature(self) -> BlockSignature:
         """The part of the definition that the network keeps."""
-        parameters = (BlockParameter(p.name.id, *_default(p.default)) for p in self.block.parameters)
+        parameters = (BlockParameter(*_parameter(p)) for p in self.block.parameters)
         doc = self.block.doc.value if self.block.doc is not None else None
         return BlockSignature(self.block.name.id, doc, tuple(parameters))
+
+
+def is_value(declaration: ast.Declaration) -> bool:
+    """Return True for a parameter of a block that is a value, with which chains can begin."""
+    return declaration.type is not None and [n.id for n in declaration.type.names] == ["value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +91,12 @@ class Program:
     citations: tuple[str, ...] = ()
     published: ast.Published | None = None
     recipe: dict[str, ast.Binding] = field(default_factory=dict[str, ast.Binding])  # the last said last
+
+
+def _parameter(declaration: ast.Declaration) -> tuple[str, str | None, Fraction | None]:
+    """Return the name, the text of the default, and its number; a value is known by the number of its channels."""
+    name = declaration.name.id
+    return (channels_of(name), None, None) if is_value(declaration) else (name, *_default(declaration.default))
 
 
 def _default(expr: ast.Expr | None) -> tuple[str | None, Fraction | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from archdsl.elaborate.blocks import own_blocks
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.graph import GraphBuilder
+from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
@@ -143,17 +145,22 @@ class _Checker(ChainApplier):
         """Report what is wrong in the body of a block, whatever it is called with."""
         block = definition.block
         scope = self.calls.outer(definition).child(UNKNOWN)
+        values = dict[str, Flow]()
         for parameter in block.parameters:
             if parameter.default is not None:
                 self.evaluator.evaluate(parameter.default, scope)
-            scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
+            if is_value(parameter):
+                values[parameter.name.id] = IN_BLOCK
+            else:
+                scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
         for let in block.lets:
             self.evaluator.bind(let, scope)
         region = Block(
             parent=Stage(span=block.span), label=block.name.id, signature=definition.signature,
             arguments=BlockArguments(), entry=NO_VALUE, entering=UNKNOWN, span=block.span,
         )  # fmt: skip
-        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,), entering=IN_BLOCK))
+        known = ChainMap(dict[str, Flow](), values)
+        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,), known, IN_BLOCK))
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)

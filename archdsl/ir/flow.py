@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from archdsl.ir.regions import Block
+from archdsl.ir.regions import Block, BlockRow
+from archdsl.ir.rows import row_of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,29 @@ if TYPE_CHECKING:
 
 
 def externals(network: Network, region: Region) -> list[int]:
-    """Return the values computed outside a region that it reads, in the order of their first use."""
+    """Return the values computed outside a region that it reads, in the order of their first use.
+
+    That which enters a block or a row of blocks is the first.
+    """
     if isinstance(region, Block):
-        return [region.entry]
+        others = _read_by(network, region) if region.values else ()
+        return [region.entry, *(value for value in others if value != region.entry)]
+    row = region.blocks if isinstance(region, BlockRow) else row_of_blocks(region)
+    if not row:
+        return _read_by(network, region)
+    made = {block.entry for block in row[1:]}
+    others = dict.fromkeys(value for block in row for value in externals(network, block)[1:])
+    return [row[0].entry, *(value for value in others if value not in made)]
+
+
+def reads_of(network: Network, row: Sequence[Block]) -> list[tuple[int, ...]]:
+    """Return which of the values besides the first that a row reads each of its blocks reads, by their numbers."""
+    others = externals(network, row[0].parent)[1:]
+    return [tuple(map(others.index, externals(network, block)[1:])) for block in row]
+
+
+def _read_by(network: Network, region: Region) -> list[int]:
+    """Return the values computed outside a region that its layers read, and its exit if none of them gives it."""
     inside = set(region.nodes())
     values = dict.fromkeys(i for n in region.nodes() for i in network.node(n).inputs if i not in inside)
     if region.exit not in inside:

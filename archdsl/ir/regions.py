@@ -154,6 +154,7 @@ class Block(_Inner):
     span: Span  # of the call
     explicit: bool = False  # named with `as`
     repeat: int = 0  # the number of the `*` that repeats it; 0 for none
+    values: dict[str, int] = field(default_factory=dict[str, int])  # those of its parameters of the type `value`
 
     @property
     def title(self) -> str:
@@ -163,6 +164,7 @@ class Block(_Inner):
     def redirect(self, instead: Callable[[int], int]) -> None:
         super().redirect(instead)
         self.entry = instead(self.entry)
+        self.values = {name: instead(value) for name, value in self.values.items()}
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 IN_CHANNELS = "in.channels"  # the variable for the number of input channels of a block
 
 
+def channels_of(value: str) -> str:
+    """Return the variable for the channels of a value that is a parameter of a block."""
+    return f"{value}_channels"
+
+
 @record
 class BlockParameter:
     """A parameter of a block."""

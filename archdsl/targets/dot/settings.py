@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import describe
 from archdsl.ir.regions import Block, around
+from archdsl.ir.signature import channels_of
 from archdsl.targets.dot.style import value_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> d
     A range where the folded copies differ, whose first layers are `firsts`.
     """
     blocks = [_counterpart(network, block, n) for n in firsts] or [block]
-    names = dict.fromkeys(name for b in blocks for name in b.arguments.values)
+    names = dict.fromkeys(name for b in blocks for name in b.arguments.values if name not in _of_values(b))
     found: dict[str, str] = {}
     for name in names:
         if all(name in b.arguments.defaults or _is_usual(b, name, b.arguments.values.get(name)) for b in blocks):
@@ -30,6 +31,11 @@ def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> d
         values = [b.arguments.values[name] for b in blocks if name in b.arguments.values]
         found[name] = name if all(v is True for v in values) else f"{name} {range_text(values)}"
     return found
+
+
+def _of_values(block: Block) -> set[str]:
+    """Return the names of arguments that follow from the values that a block is given, which edges show."""
+    return set(map(channels_of, block.values))
 
 
 def _counterpart(network: Network, block: Block, first: int) -> Block:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.values import Symbol, is_list
-from archdsl.ir.flow import externals, interleaved, is_stateless
+from archdsl.ir.flow import externals, interleaved, is_stateless, reads_of
 from archdsl.ir.regions import Block, BlockRow, Shortcut
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.printer import text
@@ -171,7 +171,8 @@ class Grouping:
             return ("shortcut", region.label, local[region.entry])
         source = tuple(local[value] for value in externals(self.network, region))
         if isinstance(region, BlockRow):
-            return ("row", region.label, source, tuple(map(self._number, region.inner)))
+            reads = tuple(reads_of(self.network, region.blocks))
+            return ("row", region.label, source, tuple(map(self._number, region.inner)), reads)
         return ("unit", region.label, source, self._number(region))
 
     def _may_be_absent(self, region: Inner) -> bool:

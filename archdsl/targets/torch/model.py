@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archdsl.ir.flow import Piece, is_stateless, pieces
+from archdsl.ir.flow import Piece, is_stateless, pieces, reads_of
 from archdsl.ir.regions import Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.tree import (
@@ -31,7 +31,7 @@ from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.features import Features
 from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.sites import SharedModule
-from archdsl.targets.torch.region import RegionPrinter
+from archdsl.targets.torch.region import ROW, RegionPrinter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,7 @@ class ModelPlan:
     head_indices: list[str]  # numbers of frames that the head needs
     frozen: list[Expr]  # the stages that training leaves as they are
     recomputed: list[Expr]  # the stages that are chosen to be computed again
+    reading_row: str = ""  # the class of rows of blocks that read other values, if a stage is one
     kinds: set[str] = field(default_factory=set[str])  # of its stages: `row` of numbered blocks, or `whole`
 
 
@@ -97,6 +98,7 @@ class ModelPrinter:
         self.constructor = _Outermost(layers)
         self.members: dict[str, dict[str, dict[str, Expr]]] = {}  # by path, stage, and label; without: all of it
         self.kinds: set[str] = set()
+        self.reading_row = ""
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
 
     def plan(self) -> ModelPlan:
@@ -121,6 +123,7 @@ class ModelPrinter:
             head_indices=[n for n, i in self.network.indices.items() if i in needed],
             frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
             recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
+            reading_row=self.reading_row,
             kinds=self.kinds,
         )
 
@@ -192,7 +195,10 @@ class ModelPrinter:
         self._add_member(region)
         if not isinstance(region, Stage) or not self.trains:
             return Step(piece.value, piece.operands, lambda x: (Call(place, x), False), heavy=True)
-        self.kinds.add("whole" if stage_row(region) is None else "row")
+        row = stage_row(region)
+        self.kinds.add("whole" if row is None else "row")
+        if row is not None and any(reads_of(self.network, row)):
+            self.reading_row = self.layers.class_of(ROW)
         return Step(piece.value, piece.operands, lambda x: (called("self.run", [place, *x]), False), heavy=True)
 
     def _member(self, region: Part, member: Inner) -> Step:
@@ -225,7 +231,7 @@ class ModelPrinter:
     def _add_member(self, region: Part) -> None:
         row = stage_row(region)
         if row is not None:
-            made = RegionPrinter.row([self.regions.call([b], self.constructor) for b in row])
+            made = self.regions.row(row, [self.regions.call([b], self.constructor) for b in row])
         else:
             made = self.regions.call([sole_block(region) or region], self.constructor)
         self._members(region)[""] = made

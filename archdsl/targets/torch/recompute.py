@@ -52,7 +52,8 @@ class Recompute(NamedTuple):
     def methods(self) -> list[Stmt]:
         """Return the methods of the model that compute a stage."""
         kinds = self.plan.kinds
-        run = self.fragments("run", has_fit=bool(self.fitted), has_rows="row" in kinds, has_others="whole" in kinds)
+        given = {"has_rows": "row" in kinds, "has_others": "whole" in kinds, "reading": self.plan.reading_row}
+        run = self.fragments("run", has_fit=bool(self.fitted), **given)
         if not self.fitted:
             return [run]
         body = [Docstring([self.fitted]), Return(Items(self.plan.recomputed, "[]"))]

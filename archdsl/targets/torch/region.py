@@ -8,8 +8,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.sym import Varying
-from archdsl.ir.flow import externals
-from archdsl.ir.regions import BlockRow, Shortcut
+from archdsl.ir.flow import externals, reads_of
+from archdsl.ir.regions import Block, BlockRow, Shortcut
 from archdsl.targets.python import tree
 from archdsl.targets.python.tree import (
     Assign,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.layers import LayerPrinter
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
+ROW = SharedModule("Row", "Row", "row.j2", (), ())  # a sequence of blocks that read other values, too
 MOST_BY_POSITION = 3  # parameters of a class; of more, only the first one is given without its name
 
 
@@ -147,7 +148,7 @@ class RegionPrinter:
         rows = [region.blocks for region in regions if isinstance(region, BlockRow)]
         if not rows:
             return self.call(regions, constructor)
-        return self.row([self.call(blocks, constructor) for blocks in zip(*rows, strict=True)])
+        return self.row(rows[0], [self.call(blocks, constructor) for blocks in zip(*rows, strict=True)])
 
     def call(self, regions: Sequence[Region], constructor: Constructor) -> Call:
         """Return the constructor call of a region inside another, for all regions that share the outer class."""
@@ -179,10 +180,15 @@ class RegionPrinter:
             values = [v if isinstance(v, Varying) else float(v) for v in values]
         return constructor.resolve(values, parameter.name, is_rate=parameter.variable not in inner.exact)
 
-    @staticmethod
-    def row(calls: Sequence[Call]) -> Call:
+    def row(self, blocks: Sequence[Block], calls: Sequence[Call]) -> Call:
         """Return a sequence of blocks; neighbours that are alike become a loop."""
-        return called("nn.Sequential", looped(calls))
+        reads = reads_of(self.network, blocks)
+        if not any(reads):
+            return called("nn.Sequential", looped(calls))
+        number = max(max(read, default=-1) for read in reads) + 1
+        is_uniform = all(read == tuple(range(number)) for read in reads)
+        different = [] if is_uniform else [Keyword("reads", Literal(reads))]
+        return Call(Name(self.layers.class_of(ROW)), looped(calls), different)
 
     # --- words ---
 
@@ -191,6 +197,8 @@ class RegionPrinter:
         if len(outer) == 1:
             return ["x"]
         given = {number: name for name, number in self.network.indices.items()}
+        if isinstance(region, Block):
+            given |= {number: name for name, number in region.values.items()} | {region.entry: "x"}
         names = [given.get(v) or self.network.node(v).region.top.path or "x" for v in outer]
         uses = Counter(names)
         taken = {name for name, number in uses.items() if number == 1}

@@ -262,9 +262,14 @@ class Definition:
         outside: Names = self.globals if file.is_spec else ChainMap()
         names = outside.new_child({"in": self._shape(value)})
         given = matched(link, [p.name.id for p in block.parameters])
+        values: dict[str, int] = {}
         for parameter in block.parameters:
             name = parameter.name.id
-            if name in given:
+            if parameter.type is not None and parameter.type.names[0].id == "value":
+                value_name = given[name]
+                assert isinstance(value_name, ast.Name)
+                values[name] = place.values[value_name.id]
+            elif name in given:
                 names[name] = evaluate(given[name], place.names)
             else:
                 assert parameter.default is not None
@@ -272,7 +277,7 @@ class Definition:
         for statement in block.lets:
             let(statement, names)
         part = Part(block.name.id, entry=value, is_block=True)
-        part.exit = self._chain(block.chain, value, Place(names, part, {}, file, value))
+        part.exit = self._chain(block.chain, value, Place(names, part, values, file, value))
         place.part.members.append(part)
         return part.exit
 

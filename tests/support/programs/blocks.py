@@ -32,6 +32,8 @@ class Blocks:
         for parameter, role, part in PARAMETERS:
             if d.chance(part):
                 roles[parameter] = role
+        if moves == "still" and like is None and d.has("values", 0.25):
+            roles = {"other": "value", **roles}
         order = list(roles)
         if like is not None:
             roles = {**roles, **dict(like.parameters)}
@@ -41,7 +43,7 @@ class Blocks:
         lines = [f"block {name}({', '.join(texts)}) {{"]
         if d.chance(0.2):
             lines.append('    "A part."')
-        place = self._inside(order, roles, knows)
+        place = self._inside(order, roles, knows=knows, tokens=tokens)
         if d.has("let", 0.25):
             lines.append(f"    let mid = {self.chains.free(replace(place, index=False))}")
             place = replace(place, names=(*place.names, "mid"))
@@ -59,9 +61,11 @@ class Blocks:
         for at, name in enumerate(order):
             old = like is not None and name in dict(like.parameters)
             with_default = name in like.defaults if like is not None and old else d.chance(0.6) or like is not None
+            with_default = with_default and roles[name] != "value"
             if not with_default and defaults and any(n in defaults for n in order[:at]):
                 with_default = True  # those without one stand first
             kind = d.pick(["", f": {TYPES[roles[name]]}"]) if roles[name] in TYPES else ""
+            kind = ": value" if roles[name] == "value" else kind
             if not with_default:
                 texts.append(f"{name}{kind}")
                 continue
@@ -80,12 +84,20 @@ class Blocks:
             "list": d.pick(["[2, 5]", "[1, 3, 4]"]), "kernels": d.pick(["[1, 3, 3]", "[3, 1, 1, 9]"]),
         }[role]  # fmt: skip
 
-    def _inside(self, order: list[str], roles: dict[str, str], knows: bool) -> Place:
+    def _inside(self, order: list[str], roles: dict[str, str], *, knows: bool, tokens: bool) -> Place:
         def of(role: str) -> tuple[str, ...]:
             return tuple(n for n in order if roles[n] == role)
 
+        value = State(None, token="any" if tokens else "")
         return Place(
-            {}, of("width"), of("flag"), of("rate"), of("list"), knows=knows, local=True, depth=self.draw.whole(0, 2)
+            dict.fromkeys(of("value"), value),
+            of("width"),
+            of("flag"),
+            of("rate"),
+            of("list"),
+            knows=knows,
+            local=True,
+            depth=self.draw.whole(0, 2),
         )
 
     def _body(self, kind: BlockKind, place: Place) -> str:
@@ -94,8 +106,7 @@ class Blocks:
         end = {"width": "width", "same": "in.channels", "free": None}[kind.channels]
         parts = dict(kind.parameters)
         steps: list[str] = []
-        first, state = self._tolerant(place, state) if kind.tokens else chains.chain(place, state, d.whole(0, 2))
-        steps.append(first)
+        state = self._begin(kind, place, state, steps)
         if kind.moves == "stride":
             steps.append(self._by_stride(place, state))
             state = State(None).lost("stride")
@@ -128,6 +139,31 @@ class Blocks:
             other = d.pick(["", rows, rows, rows, " else { conv(in.channels, 3) -> bn }"])
             body = f"if deep {{ {body} }}{other}"  # blocks of a row that have no code, or another layout
         return body
+
+    def _begin(self, kind: BlockKind, place: Place, state: State, steps: list[str]) -> State:
+        """The first steps of a body, which read its other value if it has one."""
+        if kind.reads:
+            text, state = self._reading(state)
+            steps.append(text)
+        length = self.draw.whole(0, 2)
+        first, state = self._tolerant(place, state) if kind.tokens else self.chains.chain(place, state, length)
+        steps.append(first)
+        return state
+
+    def _reading(self, state: State) -> tuple[str, State]:
+        """A join of what enters with the other value of the block, on the same grid."""
+        d = self.draw
+        out = str(d.whole(2, 7))
+        more = d.pick(["gelu", "layernorm", "relu"])
+        text = d.pick(
+            [
+                f"add {{ linear({out}), other -> linear({out}) }}",
+                f"mean {{ other -> {more} -> linear({out}), linear({out}) -> {more} }}",
+                f"concat {{ in, other -> linear(3) }} -> linear({out})",
+                f"concat {{ other, in -> {more} }} -> linear({out})",
+            ]
+        )
+        return text, replace(state, text=out)
 
     def _by_flag(self) -> list[str]:
         """A choice of the value that a branch begins with, now and then; the channels stay."""

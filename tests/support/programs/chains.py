@@ -303,7 +303,8 @@ class Chains(Values):
         """A block, or a row of blocks."""
         d = self.draw
         wanted = {STILL: ("still", "stride"), (1, 2, 2): ("stride", "down")}[move]
-        blocks = [b for b in self.usable(state) if b.moves in wanted]
+        fitting = [n for n, s in place.values.items() if s.fits(state)]
+        blocks = [b for b in self.usable(state) if b.moves in wanted and (fitting or not b.reads)]
         if not blocks:
             return self.simple(place, state)
         block = d.pick(blocks)
@@ -311,7 +312,7 @@ class Chains(Values):
         count = 1 if not d.has("rows", 0.35) else d.pick([0, 1, 2, 2, 3]) if move == STILL else d.pick([1, 2])
         is_row = count != 1 or d.chance(0.15)
         inner = replace(place, index=place.index or is_row)
-        arguments, width = self._arguments(block, inner, move)
+        arguments, width = self._arguments(block, inner, move, d.pick(fitting) if block.reads else "")
         text = block.name + (f"({', '.join(arguments)})" if arguments or d.chance(0.1) else "")
         if is_row:
             text += f" * {self.count(place, count)}"
@@ -327,7 +328,7 @@ class Chains(Values):
             text = f"{text} -> {more}"
         return text, behind
 
-    def _arguments(self, block: BlockKind, place: Place, move: Move) -> tuple[list[str], str | None]:
+    def _arguments(self, block: BlockKind, place: Place, move: Move, read: str) -> tuple[list[str], str | None]:
         d = self.draw
         given: list[tuple[str, str]] = []
         width = None
@@ -335,7 +336,7 @@ class Chains(Values):
             optional = name in block.defaults and not (role == "stride" and move != STILL)
             if optional and d.chance(0.2 if place.index and role == "flag" else 0.5):
                 continue
-            value = self._value(role, place, move)
+            value = read if role == "value" else self._value(role, place, move)
             width = value if role == "width" and width is None else width
             given.append((name, value))
         by_name = d.whole(0, len(given))

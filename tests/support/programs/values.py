@@ -52,12 +52,17 @@ class BlockKind:
     """A block that chains can call."""
 
     name: str
-    parameters: tuple[tuple[str, str], ...]  # name and role: width, kernel, stride, flag, count, rate, list
+    parameters: tuple[tuple[str, str], ...]  # name and role: width, kernel, stride, flag, count, rate, list, value
     defaults: frozenset[str]  # parameters that can be left out
     channels: str  # what comes out: `width`, the parameter; `same`; `free`
     moves: str  # `still`; `stride`, by the parameter; or `down`, by 2 over h and w
     tokens: bool  # whether a class token may come along
     fits: str = "any"  # the least grid that it works on
+
+    @property
+    def reads(self) -> bool:
+        """Whether it takes another value, on the grid of that which enters."""
+        return "value" in dict(self.parameters).values()
 
 
 @dataclass(frozen=True)
