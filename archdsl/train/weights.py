@@ -17,7 +17,7 @@ from archdsl.files import UsageError, WeightsError
 from archdsl.state_dicts import transferred
 from archdsl.train.run import WEIGHTS
 from archdsl.transfer.steps import VERBS
-from archdsl.weights.checkpoint import read_checkpoints, state_dict_of, without_prefix
+from archdsl.weights.checkpoint import state_dict_of, without_prefix
 from archdsl.weights.convert import not_finite, shapes
 from archdsl.weights.plan import OWN
 from archdsl.weights.reading import read_checkpoint
@@ -155,7 +155,7 @@ def show(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
-    """Return the module of a run, with the weights of its last epoch, or of the file `weights`.
+    """Return the module of a run, with the weights of its last epoch, or of the file `weights` (see `read_tensors`).
 
     Raises:
         UsageError: if the file does not exist.
@@ -166,7 +166,7 @@ def trained(run: Run, folder: Path, weights: str | None) -> torch.nn.Module:
     if not path.exists():
         raise UsageError(f"{path}: no such file" + ("; no epoch of the run has ended yet" if weights is None else ""))
     model = run.model()
-    tensors, warnings = read_checkpoints([("", str(path))], model.state_dict())
+    tensors, warnings, _ = read_tensors(str(path), model.state_dict())
     show(warnings)
     try:
         model.load_state_dict(tensors)

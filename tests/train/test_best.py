@@ -18,7 +18,9 @@ from archdsl.train import report
 from archdsl.train.best import best_of, ending, is_exhausted
 from archdsl.train.checkpoints import kept_checkpoints
 from archdsl.train.objectives.classification import Classification, accuracy
+from archdsl.train.run import load_run
 from archdsl.train.task import Task
+from archdsl.train.weights import trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,3 +148,17 @@ def test_a_run_stops_early_also_across_a_resume(
     assert "best.safetensors: removed: it is from epoch 5" in capsys.readouterr().out
     assert list(kept_checkpoints(run)) == [6]
     assert not script
+
+
+def test_a_kept_checkpoint_with_a_moving_average_is_tested_with_the_average(
+    script: list[float], spec: Path, videos: Path, tmp_path: Path, capsys: Any
+) -> None:
+    run, script[:] = tmp_path / "run", [0.5]
+    options = "--epochs 1 --keep 1 --recipe ema=0.5".split()
+    assert train(spec, "--data", videos, "-o", run, *PLAIN, *ONE_VIEW, *options) == 0
+    kept, averages = kept_checkpoints(run)[1], load_file(run / "weights.safetensors")
+    tested = trained(load_run(run), run, str(kept)).state_dict()
+    assert all(torch.equal(averages[name], tensor) for name, tensor in tested.items())
+    raw = torch.load(kept, weights_only=True)["state_dict"]
+    assert not all(torch.equal(raw[f"model.{name}"], tensor) for name, tensor in tested.items())
+    assert "W0802" not in capsys.readouterr().err
