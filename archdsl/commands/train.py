@@ -189,7 +189,7 @@ def expanded(options: Options) -> Options:
     """Return the options with --epochs, --lr and --gpus replaced by the options that they abbreviate.
 
     Raises:
-        UsageError: if an option and its abbreviation are both set.
+        UsageError: if an option and its abbreviation are both set, or contradict each other.
     """
     recipe = options.recipe
     named = {text.split("=")[0].strip() for text in recipe}
@@ -197,7 +197,6 @@ def expanded(options: Options) -> Options:
         if value is not None and name in named:
             raise UsageError(f"--{name} {value}: --recipe {name}=… sets the same; omit one of them")
         recipe += (f"{name}={value}",) * (value is not None)
-    log = None if options.log is None else tuple(name for name in TRACKERS if name in options.log)
     devices, device = options.devices, options.device
     if options.gpus is not None:
         if devices is not None:
@@ -205,7 +204,14 @@ def expanded(options: Options) -> Options:
         if device == "cpu":
             raise UsageError(f"--gpus {options.gpus}: --device cpu uses no GPU; omit one of them")
         devices, device = options.gpus, "cuda"
-    return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device, log=log)
+    return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device, log=_log(options.log))
+
+
+def _log(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the trackers of --log, each once; without any for `none`."""
+    if names is not None and len(set(names)) > 1 and "none" in names:
+        raise UsageError("--log none: another --log names a tracker; omit one of them")
+    return None if names is None else tuple(name for name in TRACKERS if name in names)
 
 
 def _resume(options: Options) -> int:

@@ -104,6 +104,7 @@ def test_short_forms_of_train() -> None:
     short = train("tiny.arch --data videos --epochs 3 --lr 1e-3 --gpus 2")
     long = train("tiny.arch --data videos --recipe epochs=3 --recipe lr=1e-3 --devices 2 --device cuda")
     assert short == long
+    assert train("tiny.arch --data videos --log mlflow --log wandb --log mlflow").log == ("wandb", "mlflow")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,7 @@ def test_short_forms_of_train() -> None:
         ("--lr 0.1 --recipe lr=0.1", ("--lr 0.1", "--recipe lr=")),
         ("--gpus 2 --devices 2", ("--gpus 2", "--devices 2")),
         ("--gpus 2 --device cpu", ("--gpus 2", "--device cpu")),
+        ("--log none --log wandb", ("--log none", "another --log")),
     ],
 )
 def test_options_of_train_that_say_the_same_are_refused(words: str, named: tuple[str, str]) -> None:
