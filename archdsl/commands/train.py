@@ -136,7 +136,7 @@ def _checkpoint_arguments(parser: Parser) -> None:
     group.add_argument(
         "--best", choices=tuple(METRICS),
         help="Metric of validation that decides which epoch is the best, whose weights are best.safetensors "
-        "(default: top1).",
+        "(default: top1; map and mae for multilabel and regression).",
     )  # fmt: skip
     group.add_argument(
         "--patience", type=values.natural, metavar="N",

@@ -204,6 +204,22 @@ def test_a_column_of_one_of_several_labels(tmp_path: Path) -> None:
         read_split(tmp_path / "l.csv", label="verb")
 
 
+def test_options_without_an_effect_are_refused(tmp_path: Path) -> None:
+    for name in ("x/a", "x/b", "y/a", "y/b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.mp4").touch()
+    published.lines(tmp_path / "l.csv", "x/a.mp4,0", "y/a.mp4,1")
+    for data, options, message in (
+        (tmp_path, {"label": "verb"}, r"--label verb: is for a list whose header names its columns, and .* is none"),
+        (tmp_path / "l.csv", {"label": "verb"}, "--label verb: is for a list whose header"),
+        (tmp_path, {"fold": 2}, "--fold 2: is for the splits of UCF101 or HMDB51"),
+        (tmp_path / "l.csv", {"group": "a", "val": tmp_path / "l.csv"}, "--group a: is for a random split"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_split(data, **options)
+    assert len(read_tested(tmp_path / "l.csv", label="verb").val) == 2  # that of a run
+
+
 def test_lists_without_classes_are_for_predictions(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     published.lines(tmp_path / "test.txt", "a.mp4")

@@ -21,6 +21,7 @@ from training import ONE_VIEW, losses, settings, train
 from archdsl.cli import main
 from archdsl.files import DataError, UsageError
 from archdsl.ir.recipe import Recipe
+from archdsl.train import report
 from archdsl.train.data.listing import Split, read_split, read_tested
 from archdsl.train.data.sample import Sample
 from archdsl.train.objectives.classification import Classification
@@ -69,6 +70,13 @@ def test_lists_of_several_classes(text: str, tmp_path: Path) -> None:
     assert classes_of(split) == [{"1", "4"}, set(), {"4"}]
     assert "1 video without any class" in split.note
     assert all(sample.label == -1 for sample in split.train)
+
+
+def test_classes_that_look_like_several_are_noted(tmp_path: Path) -> None:
+    split = listed(tmp_path, 'a.mp4,run\nb.mp4,"jump, run"\nc.mp4,jump\n', None)
+    assert split.classes == ("jump", "jump, run", "run")
+    assert "'jump, run' is a class of its own, beside jump, run; --task multilabel" in split.note
+    assert "multilabel" not in listed(tmp_path, 'a.mp4,run\nb.mp4,"jump, run"\n', None).note
 
 
 def test_names_of_several_classes(tmp_path: Path) -> None:
@@ -340,7 +348,7 @@ def test_a_run_with_several_classes(colours: Path, tmp_path: Path, capsys: Any) 
     assert "balance = sampling" in capsys.readouterr().err
 
 
-def test_a_run_with_numbers(colours: Path, tmp_path: Path, capsys: Any) -> None:
+def test_a_run_with_numbers(colours: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     options = [*PLAIN, *ONE_VIEW, "--epochs", "15", "--task", "regression", "--label", "blue"]
     assert train(colours / "tiny.arch", "--data", colours / "list.csv", *options, "-o", run) == 0
@@ -367,6 +375,23 @@ def test_a_run_with_numbers(colours: Path, tmp_path: Path, capsys: Any) -> None:
     assert answer["targets"] == [{"target": "blue", "value": pytest.approx(found, rel=1e-4)}]
     assert main(["predict", str(colours / "20"), "--run", str(run), "--top", "1"]) == 2
     assert "--top 1" in capsys.readouterr().err
+
+    # The task, the target and its scale are those of the run.
+    for picture in ("curves", "strips"):
+        monkeypatch.setattr(report, picture, lambda *_: False)
+    monkeypatch.setattr(Regression, "draw", lambda *_: None)
+    assert main(["eval", str(run), "--data", str(colours / "list.csv"), "--workers", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mae"] == pytest.approx(metrics["mae"])
+    more = ["--data", colours / "list.csv", "--label", "blue", "--workers", "0", "--device", "cpu", "--batch", "8"]
+    assert train("--weights", run, *more, "--epochs", "1", "-o", tmp_path / "again") == 0
+    assert f"as in {run}: " in (told := capsys.readouterr().out)
+    assert "--task regression" in told
+    assert settings(tmp_path / "again")["scale"] == [[mean, deviation]]
+    first = table(tmp_path / "again" / "steps.csv")[0]
+    assert float(first["loss"]) < float(table(run / "steps.csv")[0]["loss"]) / 2
+    assert train("--resume", run, "--epochs", "16") == 0
+    assert len(losses(run)) == 32
+    assert settings(run)["scale"] == [[mean, deviation]]
 
 
 def test_results_of_processes_are_one_test(monkeypatch: pytest.MonkeyPatch) -> None:

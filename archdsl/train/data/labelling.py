@@ -106,7 +106,9 @@ def _several(listed: Listed, known: ClassNames | None, others: Sequence[Entry], 
         parts = partial(_separated, separator=next((s for s in SEPARATORS if any(s in t for t in texts)), ""))
     single, other = ([e._replace(label=label) for e in all_ for label in parts(e)] for all_ in (listed.entries, others))
     if not single:
-        raise DataError(f"{listed.entries[0].where}: no video has a class; expected classes in a column named `label`")
+        raise DataError(
+            f"{listed.entries[0].where}: no video has a class; expected classes in a column named `label`, or --label"
+        )
     classed = numbering(listed._replace(entries=single), known, other)
     bare = sum(not parts(entry) for entry in listed.entries)
     notes = [f"{count(bare, 'video')} without any class"] * bool(bare)

@@ -73,6 +73,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     options = Options(root, label, fold, group, task=task)
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     listed, other, how = _sources(data, val, options)
+    _check_used(options, data, listed, other)
     known = known or listed.classes
     labels = labelling(listed, known, other.entries if other is not None else (), data)
     if known is None and listed.task == CLASSIFICATION and len(labels.names) < 2:  # a test may have one of them
@@ -171,6 +172,20 @@ def without_classes(data: Path, root: Path | None = None) -> Split | None:
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------
+
+
+def _check_used(options: Options, data: Path, listed: Listed, other: Listed | None) -> None:
+    """Raise UsageError for an option that has no effect."""
+    used = {*listed.options, *(other.options if other is not None else ())}
+    kinds = {"label": "a list whose header names its columns", "fold": "the splits of UCF101 or HMDB51"}
+    for name, kind in kinds.items():
+        value = getattr(options, name)
+        if value is not None and name not in used:
+            raise UsageError(f"--{name} {value}: is for {kind}, and {data} is none; omit it")
+    if options.group is not None and other is not None:
+        raise UsageError(
+            f"--group {options.group}: is for a random split, and the videos for validation are given; omit it"
+        )
 
 
 def _sources(data: Path, val: Path | None, options: Options) -> tuple[Listed, Listed | None, str]:

@@ -62,7 +62,17 @@ def numbering(listed: Listed, known: ClassNames | None, others: Sequence[Entry])
     if whole:
         return _whole(whole)
     names = tuple(sorted({e.label for e in listed.entries}))
-    return Numbering(names, {name: number for number, name in enumerate(names)}, [])
+    return Numbering(names, {name: number for number, name in enumerate(names)}, _several(names))
+
+
+def _several(names: Sequence[str]) -> list[str]:
+    """Return a note if a name consists of others, with separators."""
+    known = set(names)
+    for name in names:
+        parts = [part.strip() for part in re.split(r"[|;,]", name)]
+        if len(parts) > 1 and known.issuperset(parts):
+            return [f"{name!r} is a class of its own, beside {some(parts)}; --task {MULTILABEL} reads several classes"]
+    return []
 
 
 def _check_label(entry: Entry) -> None:

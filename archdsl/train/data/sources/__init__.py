@@ -51,6 +51,10 @@ class Form(Protocol):
 
 
 ARCHIVES: tuple[Form, ...] = (shards, huggingface)  # their videos are not files
+# Options of the user that a form uses; of the others it is said that they are unused.
+USED: dict[Form, tuple[str, ...]] = {
+    shards: ("label",), huggingface: ("label",), epic: ("label",), ucf101: ("fold",), hmdb51: ("fold",),
+}  # fmt: skip
 FORMS: tuple[Form, ...] = (  # the special ones first
     *ARCHIVES, ucf101, hmdb51, class_folders, diving48, something, kinetics, epic, charades, twentybn, table,
 )  # fmt: skip
@@ -66,7 +70,7 @@ def read_source(source: Source) -> Listed:
     _check(source)
     form = next(form for form in FORMS if form.recognises(source))
     listed = form.read(source)
-    listed = listed._replace(task=source.options.task or listed.task)
+    listed = listed._replace(task=source.options.task or listed.task, options=USED.get(form, listed.options))
     if not listed.entries:
         raise DataError(f"{source.path}: the list is empty; {table.FORM}")
     first = listed.entries[0]

@@ -50,6 +50,7 @@ class Listed(NamedTuple):
     origin: str = "from the column `split`"  # of the division into training and validation, if there is one
     task: str = CLASSIFICATION  # the user's choice, or else that of the form
     columns: tuple[str, ...] = ()  # names of the columns of `targets`
+    options: tuple[str, ...] = ()  # names of the `Options` that only some forms use, and that this one has used
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ FOLDERS: dict[int, tuple[str, ...]] = {
 MAX_PROBED = 100  # lines that are looked at to tell folders of frames from videos
 LABEL = "label"  # the column of labels; further ones have a number behind this word
 SEVERAL = (MULTILABEL, REGRESSION)  # tasks with any number of columns of labels
+MORE_NAMES = {MULTILABEL: ("labels", "classes", "tags"), REGRESSION: ("target", "value")}  # of the column, by task
 
 
 def recognises(source: Source) -> bool:
@@ -44,11 +45,12 @@ def read(source: Source) -> Listed:
             name = source.options.label if len(labels) == 1 else labels[missing[0]][0]
             raise UsageError(f"--label {name}: the columns of {source.path} are {', '.join(source.header)}")
         names = tuple(source.rows[0][1][table.columns[column]] for column in labels if column not in missing)
-    several = source.options.task in SEVERAL
+    several, used = source.options.task in SEVERAL, ("label",) if table.has_header else ()
     entries = [_entry(row, source.place, several) for row in table.rows()]
     renamed = _with_suffixes(entries)
     note = f"the videos have other suffixes than in {source.path.name}" if renamed is not None else ""
-    return Listed(renamed or entries, None, "; ".join(filter(None, [table.note, note])), columns=names)
+    notes = "; ".join(filter(None, [table.note, note]))
+    return Listed(renamed or entries, None, notes, columns=names, options=used)
 
 
 def _with_suffixes(entries: Sequence[Entry]) -> list[Entry] | None:
@@ -63,9 +65,8 @@ def _label_columns(options: Options) -> dict[str, tuple[str, ...]]:
     """Return the accepted names of the columns of labels, by the name that `Table` gives each of them."""
     words = [options.label or ""] if options.task not in SEVERAL else (options.label or "").split(",")
     names = [(word.strip().lower().replace(" ", "_"),) for word in words if word.strip()]
-    if not names and options.task == REGRESSION:
-        return {"label": (*Table.COLUMNS["label"], "target", "value")}
-    return {LABEL + str(n or ""): name for n, name in enumerate(names or [Table.COLUMNS["label"]])}
+    known = (*Table.COLUMNS["label"], *MORE_NAMES.get(options.task or "", ()))
+    return {LABEL + str(n or ""): name for n, name in enumerate(names or [known])}
 
 
 def _entry(row: Row, place: Path, several: bool) -> Entry:
