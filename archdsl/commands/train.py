@@ -204,7 +204,8 @@ def expanded(options: Options) -> Options:
         if device == "cpu":
             raise UsageError(f"--gpus {options.gpus}: --device cpu uses no GPU; omit one of them")
         devices, device = options.gpus, "cuda"
-    return replace(options, recipe=recipe, epochs=None, lr=None, gpus=None, devices=devices, device=device, log=_log(options.log))
+    done = {"epochs": None, "lr": None, "gpus": None}
+    return replace(options, **done, recipe=recipe, devices=devices, device=device, log=_log(options.log))
 
 
 def _log(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
