@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.commands.running import check_packages, is_first, trained_run, views_of, write_report
 from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
-from archdsl.files import DataError
+from archdsl.files import DataError, UsageError
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -66,6 +66,8 @@ def run(options: Options) -> int:
     from archdsl.train.weights import trained
 
     run, folder = trained_run(options.run, options)
+    if options.data is None and run.data.no_val:
+        raise UsageError(f"{folder}: a run without validation (--no-val); name the videos with --data")
     if options.data is None:
         split = split_of(run.data, run.engine.seed)
     else:

@@ -68,6 +68,10 @@ def _video_arguments(parser: Parser) -> None:
         help="Share of the videos to set aside for validation, without --val (default: 0.2).",
     )  # fmt: skip
     group.add_argument(
+        "--no-val", action="store_true", default=None,
+        help="Train without validation, on all videos but those that the source has for validation or testing.",
+    )  # fmt: skip
+    group.add_argument(
         "--videos", type=values.count, metavar="N",
         help="Number of videos per class with `--data synthetic` (default: 80).",
     )  # fmt: skip
@@ -236,7 +240,7 @@ def _resume(options: Options) -> int:
 
 
 def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
-    from archdsl.train.evaluate import Views, classify
+    from archdsl.train.evaluate import Views, classify, untested
     from archdsl.train.fit import is_child, train
     from archdsl.train.report import ending_of
     from archdsl.train.run import WEIGHTS
@@ -247,9 +251,10 @@ def _train(run: Run, folder: Path, split: Split, *, resume: bool) -> int:
     views = Views(recipe.test_clips, recipe.test_crops)
     with signals(folder, child=is_child()) as handler:
         train(run, folder, split, handler, resume=resume)
-        if is_first():
+        if is_first() and split.val:
             print(f"\ntesting {WEIGHTS} on {views.text} of each video", flush=True)
-        result = classify(run, trained(run, folder, None), split.val, folder, views)
+        model = trained(run, folder, None)
+        result = classify(run, model, split.val, folder, views) if split.val else untested(run)
         _, line = write_report(result, folder / "report", folder)
         if is_first():
             print("\n".join(filter(None, [ending_of(folder), line])))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands.common import settings
+from archdsl.commands.train_start import check_without_validation
 from archdsl.commands.values import written
 from archdsl.core.source import Source
 from archdsl.files import DataError, FileLibrary, UsageError
@@ -121,10 +122,12 @@ def _refuse_others(options: Options, run: Run) -> None:
     values: dict[str, Any] = {
         "seed": run.engine.seed, "best": run.engine.best, "strategy": run.engine.strategy,
         "freeze": run.frozen, "freeze_epochs": run.freeze_epochs, "task": run.task,
-        **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group")},
+        **{name: getattr(run.data, name) for name in ("val_share", "label", "fold", "group", "no_val")},
     }  # fmt: skip
     changed = [name for name, value in values.items() if getattr(options, name) not in {None, (), value}]
     _refuse([f"--{name.replace('_', '-')}" for name in changed])
+    if run.data.no_val:
+        check_without_validation(options, f"{options.resume}: a run with --no-val")
 
 
 def _refuse(words: list[str]) -> None:

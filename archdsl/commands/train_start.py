@@ -104,9 +104,21 @@ def _spec_of(options: Options) -> str:
         raise UsageError(
             "train: the spec cannot come from standard input, since each process reads it; save it to a file"
         )
+    if options.no_val:
+        check_without_validation(options, "--no-val")
     if options.freeze_epochs is not None and not options.freeze:
         raise UsageError(f"--freeze-epochs {options.freeze_epochs}: add --freeze, which says what to freeze")
     return options.spec
+
+
+def check_without_validation(options: Options, what: str) -> None:
+    """Raise UsageError if the options say something about the validation of a run that has none, as `what` says."""
+    values = {name: getattr(options, name) for name in ("val", "val_share", "group", "best", "patience")}
+    words = [f"--{name.replace('_', '-')}" for name, value in values.items() if value]
+    if words:
+        raise UsageError(
+            f"{what}: there is no validation that {' and '.join(words)} could be for; omit one or the other"
+        )
 
 
 def _frozen_at_random(run: Run) -> str:
@@ -172,7 +184,10 @@ def _data(options: Options) -> Data:
     paths = (options.data, options.val, options.root, options.classes)
     data, val, root, classes = (None if p is None else str(Path(p).resolve()) for p in paths)
     share = Data.val_share if options.val_share is None else options.val_share
-    return Data(data or "", val, root, classes, share, options.label, options.fold, options.group, options.task)
+    return Data(
+        data or "", val, root, classes, share, options.label, options.fold, options.group, options.task,
+        no_val=bool(options.no_val),
+    )  # fmt: skip
 
 
 def _synthetic(options: Options, folder: Path) -> Data:
@@ -185,7 +200,7 @@ def _synthetic(options: Options, folder: Path) -> Data:
     if not videos.exists():
         print(f"making {count} videos of each class in {videos}", flush=True)
     synthetic.make(videos, count, seed, frames)
-    return Data(str(videos.resolve()), task=options.task)
+    return Data(str(videos.resolve()), task=options.task, no_val=bool(options.no_val))
 
 
 def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:

@@ -117,6 +117,7 @@ class TrainOptions(SpecOptions, DataOptions, EngineOptions):
     spec: str | None = None
     data: str | None = None
     val_share: float | None = None
+    no_val: bool | None = None
     videos: int | None = None
     epochs: int | None = None
     lr: str | None = None

@@ -71,7 +71,7 @@ class Average(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averages, gathered from all processes."""
-        return {"step": self.step, "values": {name: _whole(tensor) for name, tensor in self.values.items()}}
+        return {"step": self.step, "values": {name: whole(tensor) for name, tensor in self.values.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Set the averages."""
@@ -86,7 +86,7 @@ def _tensors(pl_module: LightningModule) -> dict[str, torch.Tensor]:
     return weights | {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
-def _whole(tensor: torch.Tensor) -> torch.Tensor:
+def whole(tensor: torch.Tensor) -> torch.Tensor:
     """Return a copy of a tensor, gathered if it is sharded; a collective call."""
     gather = getattr(tensor, "full_tensor", None)
     return tensor.clone() if gather is None else gather()

@@ -72,4 +72,6 @@ def ending(history: Sequence[Row], metric: str, patience: int, planned: int) -> 
         reason = f"stopped early after epoch {done} of {planned}: no better {title} for {epochs} (--patience)"
     else:
         reason = f"{done} of {planned} epochs are complete"
+    if math.isnan(best.get(metric, math.nan)):  # without validation
+        return reason
     return f"{reason}; best {title}: {value}, epoch {best['epoch']:.0f}"

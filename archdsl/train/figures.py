@@ -162,5 +162,7 @@ def differing(runs: list[Figures]) -> list[str]:
 
 def test_line(test: Mapping[str, Any]) -> str:
     """Format the metrics of a test as a line."""
+    if not test.get("videos") and not test.get("skipped"):
+        return "none, since the run has no validation (--no-val)"
     scores = [f"{m.title} {m.text(test[name])}" for name, m in METRICS.items() if test.get(name) is not None]
     return f"{test.get('videos')} videos, {test.get('views')}: {', '.join(scores) or 'none could be read'}"

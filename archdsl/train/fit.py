@@ -35,6 +35,7 @@ from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.stopping import resume_text
 from archdsl.train.task import Task
 from archdsl.train.trackers import trackers
+from archdsl.train.unvalidated import Unvalidated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -51,7 +52,7 @@ def split_of(data: Data, seed: int) -> Split:
     paths = [None if p is None else Path(p) for p in (data.val, data.root, data.classes)]
     return read_split(
         Path(data.data), *paths, val_share=data.val_share, seed=seed, label=data.label, fold=data.fold,
-        group=data.group, task=data.task,
+        group=data.group, task=data.task, no_val=data.no_val,
     )  # fmt: skip
 
 
@@ -89,7 +90,9 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
     clips = clips_of(run, split.train, training=True)
     objective = objective_of(run)
     loader = TrainLoader(clips, run.engine, rank, run.recipe.repeats, objective.draws(split.train))
-    validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
+    validation = None
+    if not run.data.no_val:
+        validation = test_loader(clips_of(run, split.val, training=False), run.engine, rank, max(1, loader.order.part))
     quiet()
     last = folder / LAST if resume and (folder / LAST).exists() else None
     logs = trackers(run, folder, resumes=last is not None) if run.engine.log and rank == 0 else nullcontext([])
@@ -129,7 +132,7 @@ def trainer_of(run: Run, folder: Path, journal: Journal | None = None, keep: Kee
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // engine.devices))
     callbacks: list[Any] = []
     if journal is not None:
-        callbacks = [journal, keep]
+        callbacks = [journal, keep, *[Unvalidated()] * run.data.no_val]
         if recipe.precise_bn and keep is not None:
             callbacks.append(PreciseNorms(keep.loader, recipe.precise_bn))
         if recipe.ema:
@@ -193,7 +196,7 @@ def check(run: Run, split: Split) -> None:
         raise UsageError(
             f"mean and std: have {len(run.recipe.mean)} numbers; videos have 3 channels: give 1 or 3 of each"
         )
-    if not split.train or not split.val:
+    if not split.train or not (split.val or run.data.no_val):
         raise DataError(f"no videos for {'validation' if split.train else 'training'}: {split.note}")
     if device_of(run.engine) == "cpu" and engine.precision == "fp16":
         raise UsageError("--precision fp16: needs a GPU; on a CPU use bf16 or fp32")

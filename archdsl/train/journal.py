@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from archdsl.core.sizes import size_text
+from archdsl.train.averages import whole
 from archdsl.train.best import METRICS, best_of, is_exhausted
 from archdsl.train.checkpoints import save_weights, weights_of
 from archdsl.train.run import BEST, WEIGHTS, TrainingError
@@ -124,18 +125,14 @@ class Journal(Callback):
             TrainingError: if outputs are not finite; no file is changed.
         """
         task = cast("Task", pl_module)
-        _, targets, answers = task.tested()
-        if not answers.isfinite().all():  # the loss of the last step can be finite before its update
-            raise TrainingError(f"outputs are not finite after step {trainer.global_step}; {DIVERGED}")
+        metrics, weights = self._tested(task), weights_of(trainer)
         self._skipped(trainer, task)
-        scores = self.objective.scores(targets, answers)
-        metrics = task.from_all(scores)[0]  # the same in each process to the last digit
-        weights = weights_of(trainer)
-        self.history.append({"epoch": trainer.current_epoch + 1, **metrics})
+        if metrics:
+            self.history.append({"epoch": trainer.current_epoch + 1, **metrics})
         if not trainer.is_global_zero:
             return
         save_weights(weights, self.folder / WEIGHTS)
-        if best_of(self.history, self.engine.best) is self.history[-1]:
+        if metrics and best_of(self.history, self.engine.best) is self.history[-1]:
             save_weights(weights, self.folder / BEST)
         rows = [row for row in self.steps.rows() if int(row["epoch"]) == trainer.current_epoch + 1]
         mean = {k: sum(float(r[k]) for r in rows) / len(rows) for k in ("loss", "clips_per_second", "data_wait")}
@@ -145,17 +142,32 @@ class Journal(Callback):
         log_metrics(trainer, {f"val_{k}": v for k, v in metrics.items()})
         say(trainer, self._line(row, trainer.max_epochs))
 
+    def _tested(self, task: Task) -> dict[str, float]:
+        """Return the metrics of a validation, the same in each process to the last digit; empty without validation."""
+        if task.run.data.no_val:
+            finite = all(bool(whole(weight.detach()).isfinite().all()) for weight in task.parameters())
+            metrics: dict[str, float] = {}
+        else:
+            _, targets, answers = task.tested()
+            finite, metrics = bool(answers.isfinite().all()), self.objective.scores(targets, answers)
+        if not finite:  # the loss of the last step can be finite before its update
+            raise TrainingError(f"outputs are not finite after step {task.global_step}; {DIVERGED}")
+        return task.from_all(metrics)[0]
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop early, after the checkpoint of this epoch."""
         del pl_module
         self._stop_early(trainer)
 
     def _line(self, row: dict[str, Any], epochs: int | None) -> str:
-        scores = ", ".join(f"{METRICS[n].title} {METRICS[n].text(row[f'val_{n}'])}" for n in self.objective.shown)
+        validation = "no validation"
+        if "val_loss" in row:
+            scores = ", ".join(f"{METRICS[n].title} {METRICS[n].text(row[f'val_{n}'])}" for n in self.objective.shown)
+            validation = f"validation: loss {row['val_loss']:.3f}, {scores}"
         return (
-            f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; validation: loss {row['val_loss']:.3f}, "
-            f"{scores}; {row['clips_per_second']:.1f} clips/s, "
-            f"{row['data_wait']:.0%} of the time waiting for data, {size_text(row['memory'])}{self._best_text()}"
+            f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; {validation}; "
+            f"{row['clips_per_second']:.1f} clips/s, {row['data_wait']:.0%} of the time waiting for data, "
+            f"{size_text(row['memory'])}{self._best_text()}"
         )
 
     def _best_text(self) -> str:

@@ -47,7 +47,7 @@ def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
     each = max(last.values()) / max(last)
     loss.plot([int(s["step"]) / each for s in steps], [float(s["loss"]) for s in steps], lw=0.6, alpha=0.4, color="C0")
     for name, label, colour in (("loss", "training", "C0"), ("val_loss", "validation", "C1")):
-        loss.plot(at, [float(row[name]) for row in epochs], "o-", ms=3, label=label, color=colour)
+        loss.plot(at, [float(row[name] or "nan") for row in epochs], "o-", ms=3, label=label, color=colour)
     loss.set(xlabel="epoch", title="loss", ylim=(0, None))
     loss.legend()
     share = METRICS[metrics[0]].share

@@ -110,6 +110,8 @@ def ending_of(folder: Path) -> str:
 
 def line(metrics: dict[str, Any]) -> str:
     """Format the metrics as one line."""
+    if not metrics["videos"] and not metrics["skipped"]:
+        return "no video was tested: the run has no validation (--no-val)"
     if not metrics["videos"]:
         return f"no video could be read ({metrics['skipped']} skipped)"
     skipped = f", {metrics['skipped']} skipped" if metrics["skipped"] else ""
@@ -141,6 +143,8 @@ def _summary(result: Result, metrics: dict[str, Any], pictures: Sequence[tuple[s
 def _table(result: Result) -> list[str]:
     """Return the table of the classes or targets, in Markdown."""
     rows = result.rows
+    if not rows:
+        return []
     columns = list(next(iter(rows.values()), {}))
     titles = [TITLES.get(name) or METRICS[name].title for name in columns]
     lines = [f"| {' | '.join([result.objective.noun[0], *titles])} |", "|---" * (len(columns) + 1) + "|"]

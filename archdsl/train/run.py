@@ -61,6 +61,7 @@ class Data:
     fold: int | None = None
     group: str | None = None
     task: str | None = None  # one of `archdsl.train.tasks.TASKS`; None for that of the source
+    no_val: bool = False  # train without validation
 
 
 @dataclass(frozen=True)

@@ -287,6 +287,7 @@ def test_parts_of_a_batch_change_within_an_epoch(spec: Path, videos: Path, tmp_p
         (["--set", "classes=3", "--clip", "3x4x16x16"], "--set and --clip"),
         (["--seed", "1"], "--seed"),
         (["--val-share", "0.5"], "--val-share"),
+        (["--no-val"], "--no-val"),
         (["--freeze"], "--freeze"),
         (["--strategy", "fsdp"], "--strategy"),
         (["tiny"], "SPEC"),

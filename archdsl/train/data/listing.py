@@ -48,6 +48,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     fold: int | None = None,
     group: str | None = None,
     task: str | None = None,
+    no_val: bool = False,
 ) -> Split:
     """Read the videos of a folder or list, for training and for validation.
 
@@ -63,6 +64,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         fold: number of the split, of UCF101 and HMDB51; by default the first one.
         group: regular expression; videos whose paths have the same match are on one side of the random split.
         task: one of `archdsl.train.tasks.TASKS`; by default that of the source.
+        no_val: train on all videos but those that the source has for validation or testing, which are not used.
 
     Raises:
         UsageError: if a file or folder does not exist.
@@ -82,7 +84,9 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         )
     samples = tuple(map(labels.sample, listed.entries))
     notes = [listed.note]
-    if other is None:
+    if no_val:
+        train, validation, how = samples, (), _unused(other, how)
+    elif other is None:
         entries, note = grouped(listed.entries, group)
         notes.append(note)
         train, validation = _halves(entries, samples, val_share, seed)
@@ -90,10 +94,14 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     else:
         train, validation = samples, tuple(map(labels.sample, other.entries))
         notes += [other.note] * (other.note != listed.note)
-    outputs = _counted(labels.names, listed.task)
-    note = f"{len(train)} videos for training, {len(validation)} for validation ({how}), {outputs}"
-    notes = [note, *filter(None, notes), *labels.notes]
+    note = f"{len(train)} videos for training, {len(validation)} for validation ({how})"
+    notes = [f"{note}, {_counted(labels.names, listed.task)}", *filter(None, notes), *labels.notes]
     return Split(train, validation, labels.names, "; ".join(notes), labels.indices, listed.task)
+
+
+def _unused(other: Listed | None, how: str) -> str:
+    """Return the reason why no videos are for validation, with the number of those that are not used."""
+    return "--no-val" if other is None else f"--no-val, {len(other.entries)} {how} are not used"
 
 
 def _counted(names: Sequence[str], task: str) -> str:
