@@ -305,13 +305,14 @@ class Architecture(Suggesting):
             theme: `"light"`, `"dark"`, or `"auto"`: light, and in an SVG dark where the page is.
 
         Raises:
-            TypeError: if `title` or `costs` is no bool, or `width` neither a number nor text.
+            TypeError: if `title` or `costs` is no bool, `only` no names, or `width` neither a number nor text.
             ValueError: if one of them has a value that it cannot have.
         """
         from archdsl.targets.dot.writer import diagram
 
         flag("title", title)
         flag("costs", costs)
+        only = names("only", only or ())
         choices = {"direction": direction, "title": title, "costs": costs, "only": only, "width": width, "theme": theme}
         return diagram(without_identities(self._analysis.network), level, **choices)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ input clip: video[3, 4, 32, 32]
 stage one { conv(8, 3) -> bn -> relu -> drop_path(0.1) }
 head: avgpool -> dropout(0.5) -> linear(classes)
 """
+FOLDERS: list[TemporaryDirectory[str]] = []
 
 
 @cache
@@ -25,8 +28,23 @@ def arch() -> archdsl.Architecture:
     return archdsl.loads(SPEC)
 
 
-def state_dict() -> dict[str, Any]:
+@cache
+def tensors() -> dict[str, Any]:
     return dict(arch().build().state_dict())
+
+
+def state_dict() -> dict[str, Any]:
+    return dict(tensors())
+
+
+@cache
+def file() -> Path:
+    """A file of the spec, which exists as long as the process does."""
+    folder = TemporaryDirectory()
+    FOLDERS.append(folder)
+    path = Path(folder.name) / "s.arch"
+    path.write_text(SPEC, "utf-8")
+    return path
 
 
 def function(name: str) -> Any:
@@ -35,9 +53,9 @@ def function(name: str) -> Any:
 
 # What each function is called with; and by argument, values that it does not take.
 CALLS: dict[str, dict[str, Any]] = {
-    "load": {"path": "r3d_18"},
+    "load": {"path": file},
     "loads": {"text": SPEC},
-    "diff": {"base": "r3d_18", "arch": "r3d_18"},
+    "diff": {"base": file, "arch": file},
     "difference_from": {"base": arch},
     "plan_weights": {"source": "archdsl"},
     "plan_transfer": {"base": arch},

@@ -14,6 +14,7 @@ import pytest
 from programs import program
 from programs.check import Texts
 from repository import ROOT
+from small import full
 
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
@@ -90,8 +91,7 @@ def _lists_of_rates(tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_specs(path: Path) -> None:
-    analysis = analyse(read_source(str(path)), FileLibrary())
-    assert not list(remarks(analysis, (ROOT / "generated" / f"{path.stem}.py").read_text("utf-8")))
+    assert not list(remarks(full(path)._analysis, (ROOT / "generated" / f"{path.stem}.py").read_text("utf-8")))
 
 
 @pytest.mark.parametrize(
