@@ -328,7 +328,6 @@ class Architecture(Suggesting):
         """Return the PyTorch module, initialised: clips (B, C, T, H, W) in, logits (B, classes) out. Needs torch.
 
         A module for inference loads the state dict of the one for training.
-
         `torch.save(model, file)` saves the module's source code, too, so that `torch.load(file, weights_only=False)`
         restores the model wherever torch and archdsl are installed, without the spec.
 

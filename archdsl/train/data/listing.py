@@ -79,9 +79,8 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     known = known or listed.classes
     labels = labelling(listed, known, other.entries if other is not None else (), data)
     if known is None and listed.task == CLASSIFICATION and len(labels.names) < 2:  # a test may have one of them
-        raise DataError(
-            f"{data}: all videos are of the class {''.join(labels.names)!r}; training needs at least two classes"
-        )
+        only = "".join(labels.names)
+        raise DataError(f"{data}: all videos are of the class {only!r}; training needs at least two classes")
     samples = tuple(map(labels.sample, listed.entries))
     notes = [listed.note]
     if no_val:
