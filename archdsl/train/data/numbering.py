@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WHOLE = re.compile(r"[-+]?\d+")
 REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?|nan|NaN")
-SEVERAL = re.compile(r"\[?\s*\d+\s*([,;|\s]\s*\d+\s*)+\]?")
+SEVERAL = re.compile(r"\[.*\]|\d+(\s*[,;|\s]\s*\d+)+")  # also a JSON list
 
 
 class Numbering(NamedTuple):
