@@ -2,7 +2,7 @@
 
     python benchmarks/frame_order.py                # trains every network below and tests it, about 20 minutes
     python benchmarks/frame_order.py mvit_b_16x4    # one of them
-    python benchmarks/frame_order.py --write-docs   # puts the table into docs/training.md
+    python benchmarks/frame_order.py --write-docs   # puts the table into docs/training_reference.md
 
 Each network, made small, learns the synthetic set (`archdsl train --data synthetic`), whose classes come in pairs that
 differ in the order of their frames alone. Then the videos for validation are looked at as they are, and with the frames
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "frame_order.csv"
-PAGE = ROOT / "docs" / "training.md"
+PAGE = ROOT / "docs" / "training_reference.md"
 COLUMNS = "model", "family", "settings", "parameters", "in_order", "shuffled", "videos", "seconds"
 
 SMALL_MVIT = "dim=32 depths=[1,1,2,1] drop_rate=0"
