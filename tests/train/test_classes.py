@@ -142,6 +142,7 @@ def test_labels_with_gaps(tmp_path: Path) -> None:
         ('a.mp4,"0,2"\nb.mp4,"1"\n',
          r"l\.csv:1: the video has several classes, '0,2'; .* --task multilabel trains on several"),
         ("a.mp4,0|2\nb.mp4,1\n", "several classes"),
+        ("a.mp4,1250\nb.mp4,1100\n", r"l\.csv:1: the class is 1250, but the list has only 2 .* --task regression"),
         ("a.mp4;['run', 'jump']\nb.mp4;['run']\n", r"several classes, \"\['run', 'jump'\]\"; .* --task multilabel"),
         ("a.mp4,0\nb.mp4,run\n", r"l\.csv:2: the class is 'run', but that of .*l\.csv:1 is the number 0"),
         ("clip,start_frame,category\na.mp4,0,x\nb.mp4,3,y\n",

@@ -98,7 +98,7 @@ def _whole(entries: Sequence[Entry]) -> Numbering:
     indices = sorted({int(e.label) for e in entries})
     if indices[-1] >= 2 * len(indices) + 1000:
         text = f"the class is {last.label}, but the list has only {len(indices)} classes; number them from 0"
-        raise DataError(f"{last.where}: {text}, without gaps")
+        raise DataError(f"{last.where}: {text}, without gaps, or use --task {REGRESSION} if they are amounts")
     missing = [str(n) for n in range(indices[0], indices[-1]) if n not in set(indices)]
     notes = [f"the list counts classes from {indices[0]}"] * (indices[0] != 0)
     notes += [f"without the classes {some(missing)}, of which the list has no videos"] * bool(missing)
