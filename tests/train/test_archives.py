@@ -130,6 +130,26 @@ def test_a_label_of_several(video: bytes, tmp_path: Path) -> None:
         read_split(path, label="noun")
 
 
+def test_several_classes_and_numbers_of_members(video: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    texts = [
+        '{"label": ["run", "jump"], "x": 1.5, "y": 2}',
+        '{"label": [], "x": 0, "y": 3}',
+        '{"label": ["run"], "x": -1, "y": 4}',
+    ]
+    members = [
+        (f"{n}.{suffix}", data) for n, t in enumerate(texts) for suffix, data in (("mp4", video), ("json", t.encode()))
+    ]
+    video_sources.tar(path, members)
+    split = read_tested(path, task="multilabel")
+    assert (split.classes, [s.labels for s in split.val]) == (("jump", "run"), [(0, 1), (), (1,)])
+    split = read_tested(path, task="regression", label="x, y")
+    assert (split.classes, [s.numbers for s in split.val]) == (("x", "y"), [(1.5, 2.0), (0.0, 3.0), (-1.0, 4.0)])
+    with pytest.raises(DataError, match=r'member 0\.mp4: the video has several classes, \["run", "jump"\]'):
+        read_tested(path)
+    assert len(read_unlabelled(path)) == 3
+
+
 def test_splits_by_names_of_shards(video: bytes, tmp_path: Path) -> None:
     for name in ("set-train-0", "set-train-1", "set-val-0", "set-test-0"):
         shard(tmp_path / f"{name}.tar", video, cls="a")
@@ -226,6 +246,17 @@ def test_columns_and_labels(videos: Path, tmp_path: Path) -> None:
     writer.write_table(arrow.table({"a": [b"x"], "b": [b"y"], "label": [0]}), tmp_path / "two.parquet")
     with pytest.raises(DataError, match="several columns could be the videos: a, b"):
         read_split(tmp_path / "two.parquet")
+    listed = {"file": columns["file"], "label": [[0, 2], [], [1]], "x": [1.5, 2.0, 3.0], "y": [0, 1, 1]}
+    names = {"label": {"_type": "List", "feature": {"_type": "ClassLabel", "names": ["a", "b", "c"]}}}
+    text = json.dumps({"info": {"features": names}})
+    table = arrow.table(listed).replace_schema_metadata({"huggingface": text})
+    writer.write_table(table, tmp_path / "several.parquet")
+    split = read_tested(tmp_path / "several.parquet", task="multilabel")
+    assert (split.classes, [s.labels for s in split.val]) == (("a", "b", "c"), [(0, 2), (), (1,)])
+    with pytest.raises(DataError, match=r"row 0: the video has several classes, \[0, 2\]; choose --task multilabel"):
+        read_tested(tmp_path / "several.parquet")
+    split = read_tested(tmp_path / "several.parquet", task="regression", label="x,y")
+    assert [s.numbers for s in split.val] == [(1.5, 0.0), (2.0, 1.0), (3.0, 1.0)]
     (tmp_path / "text.parquet").write_text("no table")
     with pytest.raises(DataError, match=r"text\.parquet: cannot be read"):
         read_split(tmp_path / "text.parquet")

@@ -10,13 +10,13 @@ from archdsl.files import DataError, UsageError
 from archdsl.train.data import arrow
 from archdsl.train.data.classes import ClassNames
 from archdsl.train.data.sources.files import files_of, split_of
-from archdsl.train.data.sources.source import Entry, Listed
+from archdsl.train.data.sources.source import Entry, Listed, as_text
 from archdsl.train.data.stored import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archdsl.train.data.sources.source import Source
+    from archdsl.train.data.sources.source import Options, Source
 
 SUFFIX = ".parquet"
 SPLITS, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
@@ -35,7 +35,7 @@ class Columns(NamedTuple):
     """The columns of videos and classes; the names of the classes, if the dataset has them."""
 
     video: str
-    label: str | None
+    labels: tuple[str, ...]
     names: tuple[str, ...]
 
 
@@ -57,7 +57,8 @@ def read(source: Source) -> Listed:
     entries = [entry for part in parts for entry in _entries(part, columns, source)]
     names = columns.names
     classes = ClassNames(names, tuple(range(len(names))), True, file=str(source.path)) if names else None
-    return Listed(entries, classes, named=bool(names), origin="from the splits of the dataset")
+    several = source.options.label_names
+    return Listed(entries, classes, named=bool(names), origin="from the splits of the dataset", columns=several)
 
 
 def _parts(source: Source) -> Iterator[Part]:
@@ -111,20 +112,22 @@ def _columns(table: arrow.Table, source: Source, features: dict[str, dict[str, A
     if video is None:
         problem = f"several columns could be the videos: {', '.join(found)}" if found else "no column has videos"
         raise DataError(f"{source.path}: {problem}; its columns are {known}; expected one named `video`")
-    chosen = source.options.label
-    if chosen is not None and chosen not in table.columns:
-        raise UsageError(f"--label {chosen}: the columns of {source.path} are {known}")
-    label = chosen or next((c for c in LABELS if c in table.columns), None)
-    if label is None and source.options.labelled:
+    chosen = source.options.label_names or tuple(c for c in LABELS if c in table.columns)[:1]
+    for name in chosen:
+        if name not in table.columns:
+            raise UsageError(f"--label {name}: the columns of {source.path} are {known}")
+    if not chosen and source.options.labelled:
         raise DataError(f"{source.path}: no column of classes; its columns are {known}; choose one with --label COLUMN")
-    names = features.get(label or "", {}).get("names") or ()
-    return Columns(video, label, tuple(map(str, names)))
+    feature: dict[str, Any] = features.get(chosen[0], {}) if len(chosen) == 1 else {}
+    item: dict[str, Any] = feature.get("feature") or feature  # of a list of classes, or of a class
+    names: list[str] = item.get("names") or []
+    return Columns(video, chosen, tuple(map(str, names)))
 
 
 def _entries(part: Part, columns: Columns, source: Source) -> Iterator[Entry]:
     """Yield the rows of a file."""
     table = _table(part.file)
-    missing = [c for c in (columns.video, columns.label) if c is not None and c not in table.columns]
+    missing = [c for c in (columns.video, *columns.labels) if c not in table.columns]
     if missing:
         raise DataError(f"{part.file}: has no column {missing[0]}, unlike the other files")
     text = table.kind(columns.video) == "text"
@@ -132,25 +135,35 @@ def _entries(part: Part, columns: Columns, source: Source) -> Iterator[Entry]:
     named = text or table.has_path(columns.video)
     paths = table.values(columns.video, field) if named else [None] * table.rows
     stored = not text and table.rows > 0 and table.has_video(columns.video, 0)
-    labels = table.values(columns.label) if columns.label is not None else [None] * table.rows
-    for row, (path, value) in enumerate(zip(paths, labels, strict=True)):
+    labels = [table.values(column) for column in columns.labels]
+    for row, path in enumerate(paths):
         where = f"{part.file}: row {row}"
-        label = _label(value, columns, where)
+        label, targets = _targets([values[row] for values in labels], columns, where, source.options)
         if not stored:
             if not path:
                 raise DataError(f"{where}: has neither bytes nor a path of a video")
-            yield Entry(str(source.place / path), label, where, split=part.split)
+            yield Entry(str(source.place / path), label, where, split=part.split, targets=targets)
         else:
             name = f"{part.file}/{row}" + (f"/{Path(path).name}" if path else "")
-            yield Entry(name, label, where, split=part.split, stored=Cell(str(part.file), columns.video, row))
+            cell = Cell(str(part.file), columns.video, row)
+            yield Entry(name, label, where, split=part.split, stored=cell, targets=targets)
 
 
-def _label(value: Any, columns: Columns, where: str) -> str:
+def _targets(values: list[Any], columns: Columns, where: str, options: Options) -> tuple[str, tuple[str, ...]]:
+    """Return the class of a row, and its targets for other tasks: those of several columns, or of a list of classes."""
+    if len(values) == 1 and isinstance(values[0], list):
+        items = cast("list[Any]", values[0])
+        return as_text(items, where, options) if items else "", tuple(_label(i, columns, where, options) for i in items)
+    labels = tuple(_label(value, columns, where, options) for value in values)
+    return labels[0] if labels else "", labels if len(labels) > 1 else ()
+
+
+def _label(value: Any, columns: Columns, where: str, options: Options) -> str:
     """Return the class of a row, by its name if the dataset has names; empty without one."""
-    if value is None or (columns.names and value == -1):  # −1 stands for unknown, as in test splits
-        return ""
     if not columns.names:
-        return value if isinstance(value, str) else json.dumps(value)
+        return as_text(value, where, options)
+    if value in {None, -1}:  # −1 stands for unknown, as in test splits
+        return ""
     if not isinstance(value, int) or not 0 <= value < len(columns.names):
         raise DataError(f"{where}: the class is {value!r}; expected 0 to {len(columns.names) - 1}")
     return columns.names[value]

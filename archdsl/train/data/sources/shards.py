@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from archdsl.files import DataError, UsageError, system_fault
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.files import files_of, split_of
-from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed
+from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed, as_text
 from archdsl.train.data.stored import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from archdsl.train.data.sources.source import Source
+    from archdsl.train.data.sources.source import Options, Source
 
 SUFFIX = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -54,20 +54,23 @@ def read(source: Source) -> Listed:
     entries = [entry for shard in shards for entry in _entries(shard, source)]
     if not entries:
         raise DataError(f"{source.path}: has no videos; expected members KEY.mp4 with KEY.cls, KEY.json or KEY.txt")
-    return Listed(entries, note=count(len(shards), "tar file"), origin="from the names of the tar files")
+    note, columns = count(len(shards), "tar file"), source.options.label_names
+    return Listed(entries, note=note, origin="from the names of the tar files", columns=columns)
 
 
 def _entries(shard: Path, source: Source) -> list[Entry]:
     status = shard.stat()
-    split = split_of(shard, source)
+    split, names = split_of(shard, source), source.options.label_names
     entries: list[Entry] = []
     for record in _index(str(shard), status.st_size, status.st_mtime_ns):
         where = f"{shard}: member {record.video}"
-        label = _label(record, where, source.options.label)
-        if not label and source.options.labelled:
+        labels = [_label(record, where, name, source.options) for name in names or (None,)]
+        if not any(labels) and source.options.labelled:
             key = record.video.rpartition(".")[0]
             raise DataError(f"{where}: has no class; expected {key}.cls, {key}.json or {key}.txt beside it")
-        entries.append(Entry(f"{shard}/{record.video}", label, where, split=split, stored=record.member))
+        targets = tuple(labels) if len(names) > 1 else ()
+        path = f"{shard}/{record.video}"
+        entries.append(Entry(path, labels[0], where, split=split, stored=record.member, targets=targets))
     return entries
 
 
@@ -111,13 +114,14 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]
             yield folder + slash + name, suffix, info
 
 
-def _label(record: Record, where: str, chosen: str | None) -> str:
+def _label(record: Record, where: str, chosen: str | None, options: Options) -> str:
     """Return the class of a video; empty without one.
 
     Args:
         record: its members.
         where: its place, for messages.
         chosen: a suffix, or a key of the JSON member; by default the first that exists.
+        options: the choices of the user.
     """
     if chosen is not None and chosen.lower() in record.texts and chosen.lower() != "json":
         return _text(record.texts[chosen.lower()], where)
@@ -125,7 +129,7 @@ def _label(record: Record, where: str, chosen: str | None) -> str:
         data = record.texts.get(suffix)
         label = _text(data, where) if data is not None else ""
         if suffix == "json" and data is not None:
-            label = _json_label(label, where, LABELS if chosen is None else (chosen,))
+            label = as_text(_json_value(label, where, LABELS if chosen is None else (chosen,)), where, options)
         if label:
             return label
     if chosen is not None:
@@ -141,7 +145,7 @@ def _text(data: bytes, where: str) -> str:
         raise DataError(f"{where}: the text beside it is not UTF-8") from None
 
 
-def _json_label(text: str, where: str, keys: tuple[str, ...]) -> str:
+def _json_value(text: str, where: str, keys: tuple[str, ...]) -> Any:
     """Return the class in a JSON member: the value of a key, or the whole value."""
     try:
         value = json.loads(text)
@@ -149,5 +153,5 @@ def _json_label(text: str, where: str, keys: tuple[str, ...]) -> str:
         raise DataError(f"{where}: the JSON beside it cannot be read: {error}") from None
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
-        value = next((fields[key] for key in keys if key in fields), "")
-    return value if isinstance(value, str) else json.dumps(value)
+        return next((fields[key] for key in keys if key in fields), None)
+    return value

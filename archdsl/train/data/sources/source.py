@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.files import DataError
 from archdsl.train.data.reading import parse_json, parse_rows, read_text
 from archdsl.train.tasks import CLASSIFICATION
 
@@ -63,6 +65,13 @@ class Options:
     group: str | None = None  # regular expression: videos whose paths have the same match stay together
     labelled: bool = True  # classes are needed
     task: str | None = None  # one of `archdsl.train.tasks.TASKS`; None for that of the form
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The names in `label`: one at most for classification, else those between commas."""
+        if self.label is None or self.task in {None, CLASSIFICATION}:
+            return () if self.label is None else (self.label,)
+        return tuple(word.strip() for word in self.label.split(",") if word.strip())
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,21 @@ class Source:
         """Return the first existing file of some names, beside the list or in the folder of its videos."""
         places = (self.folder, self.folder.parent, self.place)
         return next((place / name for place in places for name in names if (place / name).is_file()), None)
+
+
+def as_text(value: Any, where: str, options: Options) -> str:
+    """Return a label of a JSON file or a table as text; empty for null.
+
+    Raises:
+        DataError: if there are several, and the task takes one.
+    """
+    if isinstance(value, list) and options.labelled and options.task in {None, CLASSIFICATION}:
+        raise DataError(
+            f"{where}: the video has several classes, {json.dumps(value)}; choose --task multilabel, or one class"
+        )
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def existing(place: Path, names: Sequence[str]) -> str:

@@ -63,8 +63,7 @@ def _with_suffixes(entries: Sequence[Entry]) -> list[Entry] | None:
 
 def _label_columns(options: Options) -> dict[str, tuple[str, ...]]:
     """Return the accepted names of the columns of labels, by the name that `Table` gives each of them."""
-    words = [options.label or ""] if options.task not in SEVERAL else (options.label or "").split(",")
-    names = [(word.strip().lower().replace(" ", "_"),) for word in words if word.strip()]
+    names = [(name.lower().replace(" ", "_"),) for name in options.label_names]
     known = (*Table.COLUMNS["label"], *MORE_NAMES.get(options.task or "", ()))
     return {LABEL + str(n or ""): name for n, name in enumerate(names or [known])}
 
