@@ -133,7 +133,7 @@ def test_a_label_of_several(video: bytes, tmp_path: Path) -> None:
 def test_several_classes_and_numbers_of_members(video: bytes, tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     texts = [
-        '{"label": ["run", "jump"], "x": 1.5, "y": 2}',
+        '{"label": ["run", "jump"], "x": 1.5, "y": 2, "target": 7}',
         '{"label": [], "x": 0, "y": 3}',
         '{"label": ["run"], "x": -1, "y": 4}',
     ]
@@ -246,8 +246,8 @@ def test_columns_and_labels(videos: Path, tmp_path: Path) -> None:
     writer.write_table(arrow.table({"a": [b"x"], "b": [b"y"], "label": [0]}), tmp_path / "two.parquet")
     with pytest.raises(DataError, match="several columns could be the videos: a, b"):
         read_split(tmp_path / "two.parquet")
-    listed = {"file": columns["file"], "label": [[0, 2], [], [1]], "x": [1.5, 2.0, 3.0], "y": [0, 1, 1]}
-    names = {"label": {"_type": "List", "feature": {"_type": "ClassLabel", "names": ["a", "b", "c"]}}}
+    listed = {"file": columns["file"], "labels": [[0, 2], [], [1]], "x": [1.5, 2.0, 3.0], "y": [0, 1, 1]}
+    names = {"labels": {"_type": "List", "feature": {"_type": "ClassLabel", "names": ["a", "b", "c"]}}}
     text = json.dumps({"info": {"features": names}})
     table = arrow.table(listed).replace_schema_metadata({"huggingface": text})
     writer.write_table(table, tmp_path / "several.parquet")

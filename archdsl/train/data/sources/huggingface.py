@@ -11,6 +11,7 @@ from archdsl.train.data import arrow
 from archdsl.train.data.classes import ClassNames
 from archdsl.train.data.sources.files import files_of, split_of
 from archdsl.train.data.sources.source import Entry, Listed, as_text
+from archdsl.train.data.sources.table import label_columns
 from archdsl.train.data.stored import Cell
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 SUFFIX = ".parquet"
 SPLITS, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 VIDEOS = ("video", "mp4", "path", "file", "filename", "video_path")
-LABELS = ("label", "labels", "class", "label_id", "class_id")
 
 
 class Part(NamedTuple):
@@ -112,7 +112,10 @@ def _columns(table: arrow.Table, source: Source, features: dict[str, dict[str, A
     if video is None:
         problem = f"several columns could be the videos: {', '.join(found)}" if found else "no column has videos"
         raise DataError(f"{source.path}: {problem}; its columns are {known}; expected one named `video`")
-    chosen = source.options.label_names or tuple(c for c in LABELS if c in table.columns)[:1]
+    chosen = (
+        source.options.label_names
+        or tuple(c for c in (*label_columns(source.options), "labels") if c in table.columns)[:1]
+    )
     for name in chosen:
         if name not in table.columns:
             raise UsageError(f"--label {name}: the columns of {source.path} are {known}")

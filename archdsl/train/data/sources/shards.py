@@ -14,6 +14,7 @@ from archdsl.files import DataError, UsageError, system_fault
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.files import files_of, split_of
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed, as_text
+from archdsl.train.data.sources.table import label_columns
 from archdsl.train.data.stored import Member
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SUFFIX = ".tar"
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 TEXTS = ("cls", "json", "txt")  # the class of a video, by precedence
-LABELS = ("label", "class", "label_id", "class_id")  # its keys in JSON, by precedence
 LARGEST = 2**20  # bytes of such a member
 
 
@@ -129,7 +129,9 @@ def _label(record: Record, where: str, chosen: str | None, options: Options) -> 
         data = record.texts.get(suffix)
         label = _text(data, where) if data is not None else ""
         if suffix == "json" and data is not None:
-            label = as_text(_json_value(label, where, LABELS if chosen is None else (chosen,)), where, options)
+            label = as_text(
+                _json_value(label, where, label_columns(options) if chosen is None else (chosen,)), where, options
+            )
         if label:
             return label
     if chosen is not None:

@@ -64,8 +64,12 @@ def _with_suffixes(entries: Sequence[Entry]) -> list[Entry] | None:
 def _label_columns(options: Options) -> dict[str, tuple[str, ...]]:
     """Return the accepted names of the columns of labels, by the name that `Table` gives each of them."""
     names = [(name.lower().replace(" ", "_"),) for name in options.label_names]
-    known = (*Table.COLUMNS["label"], *MORE_NAMES.get(options.task or "", ()))
-    return {LABEL + str(n or ""): name for n, name in enumerate(names or [known])}
+    return {LABEL + str(n or ""): name for n, name in enumerate(names or [label_columns(options)])}
+
+
+def label_columns(options: Options) -> tuple[str, ...]:
+    """Return the accepted names of a single column of labels, by precedence."""
+    return (*Table.COLUMNS["label"], *MORE_NAMES.get(options.task or "", ()))
 
 
 def _entry(row: Row, place: Path, several: bool) -> Entry:
