@@ -186,7 +186,7 @@ def main() -> None:
     if arguments.write:
         setting = rows[0]["setting"]
         old = [line for line in table.read_lines(RESULTS) if line["setting"] != setting] if RESULTS.exists() else []
-        table.write_lines(RESULTS, [*old, *rows])
+        table.write_lines(RESULTS, [{**dict.fromkeys(rows[0], ""), **line} for line in (*old, *rows)])
 
 
 def measured(entries: dict[str, Alone | Loading], arguments: argparse.Namespace) -> list[dict[str, Any]]:
