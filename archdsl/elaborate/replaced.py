@@ -13,13 +13,13 @@ from archdsl.elaborate.evaluate import Evaluator
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from archdsl.core.source import Span
     from archdsl.elaborate.program import Program
     from archdsl.elaborate.scope import Scope
 
-_NO_NEW_STAGE = "a variant adds no stages: put its layers at the end of the stage before"
+_NEW_STAGE = "`stage {} after NAME {{ … }}` adds one behind the stage NAME"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,7 @@ class Replacements:
         self.reporter = reporter
         self.stages: dict[str, list[StageAt | FrozenBy]] = {}  # changes by label, the oldest first
         self.dropped: set[str] = set()  # labels of stages that a variant drops
+        self.added: dict[str, StageAt] = {}  # stages that a variant adds, by label, the oldest first
         for placed in program.replacements:
             if isinstance(drop := placed.statement, ast.Drop):
                 empty = ast.Stage(drop.span, ast.Label(drop.name.span, drop.name.id), None, ())
@@ -115,21 +116,34 @@ class Replacements:
         label = fill_label(place, change.scope, self.evaluator)
         if label is None:
             return
-        changes = self.stages.setdefault(label, [])
-        if changes and changes[-1].level == change.level:
-            note = Note("first here", changes[-1].label.span)
-            self.reporter.report("E0203", place.span, f"a second stage `{label}`", [note])
-            return
-        changes.append(change)
+        before = [*([self.added[label]] if label in self.added else []), *self.stages.get(label, ())]
+        is_new = isinstance(change, StageAt) and change.stage.after is not None
+        if before and (is_new or before[-1].level == change.level):
+            note = Note("first here", before[-1].label.span)
+            hint = "without `after`, it takes the place of the base's stage" if before[-1].level != change.level else ""
+            self.reporter.report("E0203", place.span, f"a second stage `{label}`", [note], hint)
+        elif isinstance(change, StageAt) and is_new:
+            self.added[label] = change
+        else:
+            self.stages.setdefault(label, []).append(change)
 
-    def check(self, known: Iterable[str]) -> None:
-        """Report replacements of stages that the base does not have."""
+    def behind(self, label: str) -> list[tuple[str, StageAt]]:
+        """Return the labels and stages that variants add behind a stage, in order."""
+        return [(n, new) for n, new in self.added.items() if new.stage.after and new.stage.after.id == label]
+
+    def check(self, known: Collection[str]) -> None:
+        """Report changes of stages that the base does not have, and stages that are added behind such."""
+        for new in self.added.values():
+            after = new.stage.after
+            if after is not None and after.id not in known and after.id not in self.dropped:
+                hint = did_you_mean(after.id, known)
+                self.reporter.report("E0604", after.span, f"the base has no stage `{after.id}`", hint=hint)
         for label, changes in self.stages.items():
-            if label not in known and label not in self.dropped:
+            if label not in {*known, *self.dropped, *self.added}:
                 place = changes[0].label.span
                 hint = did_you_mean(label, known)
                 if hint and isinstance(new := changes[-1], StageAt) and not new.is_dropped:
-                    hint = f"{hint}{' ' if hint.endswith('?') else '; '}{_NO_NEW_STAGE}"
+                    hint = f"{hint}{' ' if hint.endswith('?') else '; '}{_NEW_STAGE.format(label)}"
                 self.reporter.report("E0604", place, f"the base has no stage `{label}`", hint=hint)
 
     def replace(self, label: str, base: StageAt, only_path: str) -> StageAt:

@@ -51,24 +51,40 @@ class StageExpander:
         label = fill_label(statement.label, scope, self.evaluator)
         if label is None:
             return
+        if (new := self.replacements.added.pop(label, None)) is not None:
+            notes = [Note("the base's stage", statement.label.span)]
+            hint = "without `after`, it takes the place of the base's stage; a new stage has a label of its own"
+            self.reporter.report("E0203", new.label.span, f"the base has a stage `{label}`", notes, hint)
+            return
+        if statement.after is not None:
+            hint = "`after` is for variants: move the stage to its place, and leave it out"
+            self.reporter.report("E0105", statement.after.span, "a stage stands where it is written", hint=hint)
         if not self.paths:
             self._implicit_path(statement)
-        root = len(self.program.files) - 1
-        around, places = scope, self.evaluator.faults.places
-        at = self.replacements.replace(label, StageAt(statement, scope, root), self._path_name())
-        if at.is_dropped:
-            return
+        self._change(label, StageAt(statement, scope, len(self.program.files) - 1))
+
+    def _change(self, label: str, base: StageAt) -> None:
+        """Add a stage as the variants change it, and those that they add behind it."""
+        at = self.replacements.replace(label, base, self._path_name())
+        if not at.is_dropped:
+            self._add(label, base, at)
+        for name, new in self.replacements.behind(label):
+            self._change(name, new)
+
+    def _add(self, label: str, base: StageAt, at: StageAt) -> None:
+        """Add a stage, which has the place of `base`."""
+        places = self.evaluator.faults.places
         self.expansion.module = self.program.modules[at.level]
-        if at.level != root:
-            places.replaced, places.replaced_line = around, first_line(statement.body)
+        if at.level != base.level:
+            places.replaced, places.replaced_line = base.scope, first_line(base.stage.body)
         regions = self._stage_at(at.stage, at.scope, label)
         if at.frozen_by is not None:
-            places.replaced = around
+            places.replaced = base.scope
         is_frozen = self._is_frozen(*at.freezing)
         for region in regions:
             region.frozen = is_frozen
         places.replaced = places.replaced_line = None
-        self.expansion.module = self.program.modules[root]
+        self.expansion.module = self.program.modules[-1]
 
     def _path_name(self) -> str:
         """Return the path that lines without a name run on; empty if that has none, or several are there."""

@@ -320,9 +320,12 @@ class Frozen(Syntax):
 
 @record
 class Stage(Syntax):
+    """`stage NAME { … }`; with `after`, a variant adds it behind that stage."""
+
     label: Label
     frozen: Frozen | None
     body: tuple[Statement, ...]
+    after: Name | None = None
 
 
 @record

@@ -158,8 +158,13 @@ class _StatementBuilder(ValueBuilder):
     def on_frozen(self, span: Span, test: Any) -> ast.Frozen:
         return ast.Frozen(span, test)
 
-    def on_stage(self, span: Span, label: Token, frozen: ast.Frozen | None, *body: Any) -> ast.Stage:
-        return ast.Stage(span, ast.Label(self.span(label), str(label)), frozen, self._statements(body))
+    def on_after(self, _span: Span, _word: Token, name: Token) -> ast.Name:
+        return self.name(name)
+
+    def on_stage(
+        self, span: Span, label: Token, after: ast.Name | None, frozen: ast.Frozen | None, *body: Any
+    ) -> ast.Stage:
+        return ast.Stage(span, ast.Label(self.span(label), str(label)), frozen, self._statements(body), after)
 
     def on_freeze(self, span: Span, label: Token, frozen: ast.Frozen) -> ast.Freeze:
         return ast.Freeze(span, ast.Label(self.span(label), str(label)), frozen)

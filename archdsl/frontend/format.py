@@ -88,9 +88,11 @@ class _StatementPrinter(ChainPrinter):
                 head = concat("for ", self.names(node.names), " in ", self.value(node.iterable), " ")
                 return concat(start, head, self._body(node.body, node.iterable.span.end))
             case ast.Stage():
-                end = node.frozen.span.end if node.frozen is not None else node.label.span.end
+                last = node.frozen or node.after or node.label
+                end = last.span.end
+                after = "" if node.after is None else f" after {node.after.id}"
                 frozen = [] if node.frozen is None else [" ", self._frozen(node.frozen)]
-                head = concat(f"stage {node.label.text}", *frozen, " ")
+                head = concat(f"stage {node.label.text}{after}", *frozen, " ")
                 return concat(start, head, self._body(node.body, end))
             case ast.Freeze():
                 return concat(start, f"stage {node.label.text} ", self._frozen(node.frozen))

@@ -42,7 +42,7 @@ _WORDS = {
 }  # inside of statements
 _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
-    "LABEL": "a label", "COMPARE": "a comparison",
+    "LABEL": "a label", "COMPARE": "a comparison", "AFTER": "`after`",
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF"}
 _VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}

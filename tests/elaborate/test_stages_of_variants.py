@@ -1,4 +1,4 @@
-"""Stages that a variant leaves out or freezes."""
+"""Stages that a variant leaves out, freezes or adds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ def test_a_variant_can_bring_a_dropped_stage_back() -> None:
         ("drop stage res2", "the base has dropped `res2`"),
         ("drop stage res1\ndrop stage res1", "the stage `res1` is dropped a second time"),
         ("drop stage res1\nstage res1 { relu }", "a second stage `res1`"),
-        ("stage res4 { relu }", "a variant adds no stages"),
+        ("stage res4 { relu }", "`stage res4 after NAME { … }` adds one"),
+        ("stage a after res4 { relu }", "the base has no stage `res4`"),
+        ("stage a after b { relu }\nstage b after a { relu }", "the base has no stage `b`"),
+        ("stage res1 after res3 { relu }", "the base has a stage `res1`"),
+        ("stage res3 after res1 { relu }", "the base has a stage `res3`"),
+        ("stage a after res1 { relu }\nstage a after res3 { relu }", "a second stage `a`"),
         ("stage res4 frozen", "the base has no stage `res4`"),
         ("stage res2 frozen", "the base has dropped `res2`"),
         ("stage res1 frozen\nstage res1 { relu }", "a second stage `res1`"),
@@ -55,6 +60,47 @@ def test_a_variant_can_bring_a_dropped_stage_back() -> None:
 def test_a_change_without_an_effect_is_refused(line: str, message: str) -> None:
     with pytest.raises(archdsl.SpecError, match=message):
         archdsl.loads(f"arch again extends short\n{line}\n")
+
+
+def test_stages_are_added_in_the_order_of_data_flow() -> None:
+    """Behind a stage of the base, a dropped one, and an added one; a spec with all of them is the same network."""
+    lines = [
+        "stage b after a frozen { conv(6, 3) }", "stage a after res2 { conv(5, 3) -> relu }",
+        "stage c after res2 { bn }", "stage after after res3 { conv(7) }",
+    ]  # fmt: skip
+    added = archdsl.loads("\n".join(["arch more extends short", *lines, ""]))
+    stages = [
+        "stage res1 { conv(4, 3) -> relu }", "stage a { conv(5, 3) -> relu }", "stage b frozen { conv(6, 3) }",
+        "stage c { bn }", "stage res3 { conv(12, 3) -> relu }", "stage after { conv(7) }",
+    ]  # fmt: skip
+    whole = archdsl.loads("\n".join([*BASE.splitlines()[:2], *stages, "head: avgpool -> linear(5)", ""]))
+    assert list(added.build().state_dict()) == list(whole.build().state_dict())
+    assert not archdsl.diff(whole, added).differ
+    assert _frozen("\n".join(["arch more extends short", *lines, ""])) == {"b"}
+
+
+def test_a_variant_of_a_variant_changes_what_that_adds() -> None:
+    Path("more.arch").write_text(
+        "arch more extends base\nstage a after res1 { conv(5) }\nstage b after a { bn }\n", "utf-8"
+    )
+    text = "arch last extends more\nstage a { conv(6) }\ndrop stage b\nstage c after b { conv(2) }\n"
+    shapes = {name: tuple(t.shape[:2]) for name, t in archdsl.loads(text).build().state_dict().items() if t.ndim > 1}
+    assert [*shapes.items()][1:4] == [
+        ("a.conv.weight", (6, 4)),
+        ("c.conv.weight", (2, 6)),
+        ("res2.conv.weight", (8, 2)),
+    ]
+
+
+def test_weights_of_the_base_stay_where_a_stage_is_added() -> None:
+    base = archdsl.load("base.arch")
+    plan = archdsl.loads("arch more extends base\nstage a after res1 { conv(4, 3) }\n").plan_transfer(base)
+    assert {e.name for e in plan.entries if e.how == "new"} == {"a.conv.weight"}
+
+
+def test_a_root_adds_no_stages() -> None:
+    with pytest.raises(archdsl.SpecError, match="a stage stands where it is written"):
+        archdsl.loads(BASE.replace("head", "stage last after res3 { relu }\nhead"))
 
 
 def test_only_a_variant_drops_stages() -> None:

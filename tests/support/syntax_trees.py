@@ -168,7 +168,7 @@ class Trees:
         frozen = self.maybe(lambda: ast.Frozen(NOWHERE, self.maybe(self.value)))
         if frozen is not None and self.choice.random() < 0.3:
             return ast.Freeze(NOWHERE, label, frozen)
-        return ast.Stage(NOWHERE, label, frozen, self.many(self.stage_item))
+        return ast.Stage(NOWHERE, label, frozen, self.many(self.stage_item), self.maybe(self.name))
 
     def item(self) -> ast.Statement:
         return self.inner(
