@@ -26,8 +26,19 @@ _OPTIONS = {
     "--out": "-o",
     "--learning-rate": "--lr", "--num-epochs": "--epochs", "--pretrained": "--weights", "--checkpoint": "--weights",
     "--num-gpus": "--gpus", "--param": "--set", "--override": "--set", "--variant": "--set",
+    "--early-stopping": "--patience", "--early-stop": "--patience", "--monitor": "--best", "--amp": "--precision",
+    "--output-dir": "-o", "--out-dir": "-o", "--save-dir": "-o", "--work-dir": "-o",
 }  # fmt: skip
 _PARAMETERS = {"--num-classes": "classes", "--classes": "classes", "--num-frames": "frames", "--frames": "frames"}
+# What other tools have and no command of ours has: how to do it without.
+_OWN_LOOP = "train on optical flow or on several inputs in a loop of your own: docs/howto/training_loop.md"
+_SHORT_RUNS = "train a few epochs with each of several --lr, and compare the runs with `archdsl report`"
+_AVERAGE = "average the answers of `archdsl predict --run RUN -o FILE` of each run"
+_ABSENT = {
+    "--lr-finder": _SHORT_RUNS, "--lr-find": _SHORT_RUNS, "--find-lr": _SHORT_RUNS, "--auto-lr-find": _SHORT_RUNS,
+    "--ensemble": _AVERAGE, "--flow": _OWN_LOOP, "--optical-flow": _OWN_LOOP, "--modality": _OWN_LOOP,
+    "--two-stream": _OWN_LOOP,
+}  # fmt: skip
 DESCRIPTION = "Architectures for video recognition: check, cost, draw, compile and train their specs."
 USAGE = "usage: archdsl [-h] [--version] COMMAND …"
 
@@ -110,12 +121,24 @@ class Parser(argparse.ArgumentParser):
             return f"; write --set {_PARAMETERS[name]}={value}"
         if _OPTIONS.get(name) in self.options():
             return f"; write {_OPTIONS[name]} {value}"
+        if name in _ABSENT and "--workers" in self.options():
+            return f"; {_ABSENT[name]}"
+        if "--recipe" in self.options() and (hyperparameter := _of_recipe(name)):
+            return f"; write --recipe {hyperparameter}={value}"
         chosen = next((o for o, a in self.options().items() if a.choices and name[2:] in a.choices), "")
         return f"; did you mean {chosen} {name[2:]}?" if chosen.startswith("--") else ""
 
 
 def _frozen(value: Any) -> Any:
     return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+
+
+def _of_recipe(name: str) -> str:
+    """Return the hyperparameter of a recipe that an option such as `--weight-decay` names; empty if there is none."""
+    from archdsl.ir.recipe import Recipe
+
+    word = name[2:].replace("-", "_")
+    return word if word in Recipe.fields else ""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

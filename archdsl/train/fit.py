@@ -273,7 +273,9 @@ def clear_errors(folder: Path) -> Generator[None]:
         raise TrainingError(f"{text}: {error}; {resume_text(folder)}") from error
     except (RuntimeError, OSError) as error:
         text = str(error)
-        if "DataLoader worker" in text:
+        if "shared memory" in text:
+            cause = "shared memory (/dev/shm) is full; reduce --workers, or enlarge it (docker run --shm-size 8g)"
+        elif "DataLoader worker" in text:
             cause = "a data loading worker was killed, perhaps because memory ran out; reduce --workers"
         elif any(word in text.lower() for word in ("gloo", "nccl", "connection", "peer", "process group")):
             cause = "another process of this run has ended, or cannot be reached"

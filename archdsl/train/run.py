@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 CONFIG, BEST, WEIGHTS = runs.CONFIG, runs.BEST, runs.WEIGHTS
 SPECS = "spec"
 LAST = "checkpoints/last.ckpt"
+OWN_LOOP = "train the module in a loop of your own: docs/howto/training_loop.md"
 
 
 class TrainingError(CommandError):
@@ -178,13 +179,16 @@ def clip_of(network: Network) -> tuple[int, int, int, int]:
         UsageError: if its input is not a single video in colour or grey.
     """
     if len(network.clips) > 1:
-        raise UsageError(f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one")
+        raise UsageError(
+            f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one; "
+            f"for several, {OWN_LOOP}"
+        )
     (number,) = network.clips.values()
     c, t, h, w = map(int, network.node(number).shape.shape)
     if c not in {1, 3}:
         raise UsageError(
             f"{network.name}: has {c} input channels; `archdsl train` reads videos in colour (3 channels) or grey (1); "
-            "for other inputs, train the module in a loop of your own: docs/howto/training_loop.md"
+            f"for other inputs, {OWN_LOOP}"
         )
     return c, t, h, w
 

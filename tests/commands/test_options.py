@@ -75,6 +75,12 @@ def test_choices_are_those_of_the_compiler() -> None:
         ("--verison", "no option --verison"),
         ("", "name a command"),
         ("cost tiny.arch --by stag", "invalid choice: 'stag'"),
+        ("train tiny.arch --weight-decay 0.1", "no option --weight-decay; write --recipe weight_decay=0.1"),
+        ("train tiny.arch --class-weights=[1,5]", "write --recipe class_weights=[1,5]"),
+        ("train tiny.arch --early-stopping 5", "write --patience 5"),
+        ("train tiny.arch --lr-finder", "each of several --lr, and compare the runs with `archdsl report`"),
+        ("train tiny.arch --modality flow", "in a loop of your own: docs/howto/training_loop.md"),
+        ("predict a.mp4 --ensemble", "average the answers of `archdsl predict --run RUN -o FILE` of each run"),
     ],
 )
 def test_wrong_use_suggests(shell: Shell, words: str, said: str) -> None:

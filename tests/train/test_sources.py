@@ -200,8 +200,10 @@ def test_a_column_of_one_of_several_labels(tmp_path: Path) -> None:
     split = read_split(tmp_path / "l.csv", tmp_path / "l.csv", label="action")
     assert split.classes == ("jump", "run")
     assert read_split(tmp_path / "l.csv", tmp_path / "l.csv", label="scene").classes == ("indoor", "outdoor")
-    with pytest.raises(UsageError, match=r"--label verb: the columns of .* are path, scene, action"):
+    with pytest.raises(UsageError, match=r"--label verb: the columns of .* are path, scene, action$"):
         read_split(tmp_path / "l.csv", label="verb")
+    with pytest.raises(UsageError, match=r"scene, action; several columns are for --task multilabel or regression"):
+        read_split(tmp_path / "l.csv", label="scene,action")
 
 
 def test_options_without_an_effect_are_refused(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ from training import train as trained
 
 from archdsl.ir.recipe import Recipe
 from archdsl.train import synthetic
+from archdsl.train.fit import clear_errors
 from archdsl.train.mix import erased, mixed
 from archdsl.train.optim import factor, groups_of
-from archdsl.train.run import load_run
+from archdsl.train.run import TrainingError, load_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SPECS = ROOT / "specs"
@@ -130,13 +131,17 @@ def test_twins_show_the_same_frames_in_the_opposite_order() -> None:
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_two_processes_learn_as_one(strategy: str, videos: Path, tmp_path: Path) -> None:
-    """The same global batch gives the same losses; FSDP shards each block, and its weights are whole on the disk."""
+    """The same global batch gives the same losses, also where activations are recomputed.
+
+    FSDP shards each block, and its weights are whole on the disk.
+    """
     common = [SPECS / "mvit_b_16x4.arch", "--data", videos, "--clip", "3x4x32x32", *MVIT, *PLAIN]
     common += [f"--recipe={given}" for given in ("epochs=2", "mixup=0", "cutmix=0", "erase=0", "lr_batch=0")]
     common += ["--recipe", "ema=0.5"] if strategy == "fsdp" else []
     one, two = tmp_path / "one", tmp_path / strategy
     assert trained(*common, "-o", one, "--accumulate", "2") == 0
-    code, _, errors = ended(started("train", *common, "-o", two, "--devices", "2", "--strategy", strategy))
+    more = ["--devices", "2", "--strategy", strategy, "--checkpointing", "block"]
+    code, _, errors = ended(started("train", *common, "-o", two, *more))
     assert code == 0, errors
     assert [float(x) for x in losses(two)] == pytest.approx([float(x) for x in losses(one)], rel=1e-5)
     ours, theirs = (load_file(run / "weights.safetensors") for run in (one, two))
@@ -422,7 +427,8 @@ def test_weights_come_along_and_the_backbone_can_stay(spec: Path, videos: Path, 
         (["SPEC", "--data", "VIDEOS", "--weights", "none.pth"], "none.pth"),
         (["--resume", "nowhere"], "not a run of `archdsl train`"),
         (["SPEC", "--resume", "nowhere"], "SPEC cannot change"),
-        (["two.arch", "--data", "VIDEOS"], "has 2 input channels"),
+        (["two.arch", "--data", "VIDEOS"], "for other inputs, train the module in a loop of your own: docs/howto/"),
+        (["i3d_two_stream", "--data", "VIDEOS"], "for several, train the module in a loop of your own: docs/howto/"),
     ],
     ids=str,
 )
@@ -435,6 +441,24 @@ def test_wrong_use_is_reported(
     assert code == 2
     assert told in capsys.readouterr().err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        # As torch and its workers word it; the first where a container has 64 MB in /dev/shm.
+        ("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out "
+         "of shared memory. Please try to raise your shared memory limit.", "--shm-size 8g"),
+        ("DataLoader worker (pid(s) 7) exited unexpectedly", "a data loading worker was killed"),
+    ],
+)  # fmt: skip
+def test_advice_for_workers_that_end(text: str, told: str, tmp_path: Path) -> None:
+    """`--resume` takes the option that is advised: test_each_setting_that_is_named_takes_effect."""
+    with pytest.raises(TrainingError) as caught, clear_errors(tmp_path):
+        raise RuntimeError(text)
+    assert told in str(caught.value)
+    assert "reduce --workers" in str(caught.value)
+    assert f"--resume {tmp_path}" in str(caught.value)
 
 
 def test_a_run_is_not_overwritten(spec: Path, videos: Path, tmp_path: Path, capsys: Any) -> None:

@@ -43,7 +43,9 @@ def read(source: Source) -> Listed:
         missing = [column for column in labels if column not in table.columns]
         if missing and source.options.label is not None:
             name = source.options.label if len(labels) == 1 else labels[missing[0]][0]
-            raise UsageError(f"--label {name}: the columns of {source.path} are {', '.join(source.header)}")
+            known = f"the columns of {source.path} are {', '.join(source.header)}"
+            several = "; several columns are for --task multilabel or regression" if "," in name else ""
+            raise UsageError(f"--label {name}: {known}{several}")
         names = tuple(source.rows[0][1][table.columns[column]] for column in labels if column not in missing)
     several, used = source.options.task in SEVERAL, ("label",) if table.has_header else ()
     entries = [_entry(row, source.place, several) for row in table.rows()]
