@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Tests keep many networks for each other, and Python would go through all of them again and again in search of cycles.
+gc.set_threshold(100_000, 10, 10)
 if "PYTEST_XDIST_WORKER" in os.environ:  # each of several processes has one core, and torch counts all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -31,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     quiet = list(HealthCheck)
     settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=quiet, database=None)
     settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse sets in the names of tests: their order differs between processes, which then share no list of tests."""
+    for item in items:
+        values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        if any(isinstance(value, set | frozenset) and len(value) > 1 and repr(value) in item.name for value in values):
+            message = f"{item.nodeid}: a set is part of the name, in an order of this process; write text or a list"
+            raise pytest.UsageError(message)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
