@@ -39,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse sets in the names of tests: their order differs between processes, which then share no list of tests."""
     for item in items:
-        values = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        callspec = getattr(item, "callspec", None)
+        values = callspec.params.values() if callspec else ()
         if any(isinstance(value, set | frozenset) and len(value) > 1 and repr(value) in item.name for value in values):
             message = f"{item.nodeid}: a set is part of the name, in an order of this process; write text or a list"
             raise pytest.UsageError(message)
