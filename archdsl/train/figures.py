@@ -49,7 +49,7 @@ class Figures:
     epochs: int  # completed
     planned: int
     metric: str  # that decides which epoch is the best
-    best: Row | None  # None before the end of the first epoch
+    best: Row | None  # None before the end of the first epoch, and without validation
     speed: float | None  # clips/s, the mean over epochs
     settings: Mapping[str, Any]  # by name, such as `recipe.lr`
     test: Mapping[str, Any] | None  # metrics of the test at the end of the training
@@ -88,10 +88,11 @@ def figures_of(folder: Path) -> Figures:
     except (ValueError, KeyError) as error:
         raise DataError(f"{table.path}: not a table of epochs by `archdsl train`: {error}") from None
     engine, planned = run.engine, run.recipe.epochs
+    best = None if run.data.no_val else best_of(history, engine.best)
     test = _test(folder / "report/metrics.json")
     return Figures(
         folder, run.name, _state(run, folder, history, is_tested=test is not None), len(history), planned, engine.best,
-        best_of(history, engine.best), sum(speeds) / len(speeds) if speeds else None, settings_of(run), test,
+        best, sum(speeds) / len(speeds) if speeds else None, settings_of(run), test,
         ending(history, engine.best, engine.patience, planned), run.changes,
     )  # fmt: skip
 

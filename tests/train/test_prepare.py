@@ -157,6 +157,7 @@ def test_a_copy_is_completed_and_never_overwritten(tmp_path: Path, capsys: Any) 
     assert (copies / "0.mp4").stat().st_mtime_ns == before
     for options, message in (
         (["--short-side", "128"], r"other settings \(short_side 256\); choose another"),
+        (["-o", str(videos)], "is the folder of the videos; choose another"),
         (["--crf", "60"], "expected 0 to 51"),
     ):
         assert command(videos, "-o", copies, *options) == 2

@@ -226,7 +226,7 @@ def test_lists_without_classes_are_for_predictions(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     published.lines(tmp_path / "test.txt", "a.mp4")
     for read in (read_split, read_tested):
-        with pytest.raises(DataError, match=r"test\.txt:1: has no class"):
+        with pytest.raises(DataError, match=r"test\.txt:1: has no class; .*, --task regression `value`"):
             read(tmp_path / "test.txt")
 
 

@@ -67,6 +67,12 @@ def test_the_report_says_so(unvalidated: Path, videos: Path, tmp_path: Path, cap
     assert settings(unvalidated)["data"]["no_val"] is True
     assert main(["report", str(unvalidated)]) == 0
     assert "no validation (--no-val)" in capsys.readouterr().out
+    assert main(["report", str(unvalidated), str(unvalidated)]) == 0
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    at = head.index("at epoch")
+    assert [row[at : at + 8].strip() for row in rows[:2]] == ["–", "–"]
+    assert main(["report", str(unvalidated), "--format", "json"]) == 0
+    assert '"best": null' in capsys.readouterr().out
     assert main(["eval", str(unvalidated)]) == 2
     assert "name the videos with --data" in capsys.readouterr().err
     assert main(["eval", str(unvalidated), "--data", str(videos), "--workers", "0", "-o", str(tmp_path)]) == 0

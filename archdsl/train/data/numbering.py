@@ -43,7 +43,8 @@ def numbering(listed: Listed, known: ClassNames | None, others: Sequence[Entry])
     bare = next((e for e in [*listed.entries, *others] if not e.label), None)
     if bare is not None:
         raise DataError(
-            f"{bare.where}: has no class; training and evaluation need a list with classes, in a column named `label`"
+            f"{bare.where}: has no class; training and evaluation need a list with classes, in a column named `label`; "
+            "--task multilabel also reads `labels`, --task regression `value`"
         )
     if known is not None:
         return _known(listed.entries, known, others)

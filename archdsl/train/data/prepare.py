@@ -84,11 +84,13 @@ def prepare(
         progress: called with the number of videos encoded and their total.
 
     Raises:
-        UsageError: if the folder of the copy has other files, or was made with other settings.
+        UsageError: if the folder of the copy is that of the videos, has other files, or was made with other settings.
         DataError: if there are no videos, or two would have the same copy.
         CommandError: if the disk is full.
     """
     summary = Summary()
+    if output.resolve() == source.resolve():
+        raise UsageError(f"{output}: is the folder of the videos; choose another folder")
     tasks, lists, others = _inspect(source, output)
     summary.notes += [f"{count(others, 'other file')} left out"] * bool(others)
     _claim(source, output, encoding)
