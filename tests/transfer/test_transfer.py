@@ -453,6 +453,16 @@ def test_a_thinner_network_takes_the_first_channels() -> None:
     assert torch.equal(made["res3.0.conv2.weight"], module(base).state_dict()["res3.0.conv2.weight"][:16, :16])
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 6])
+def test_clips_of_other_numbers_of_channels(channels: int) -> None:
+    """Fewer take the first ones; of more, those that share a weight have equal parts of it."""
+    base, arch = (loaded("c2d_r50", (c, 2, 32, 32), width=8) for c in (3, channels))
+    old, new = (state["conv1.conv.weight"] for state in (module(base).state_dict(), moved(base, arch).state_dict()))
+    for c in range(channels):
+        shares = len(range(c % 3, channels, 3))
+        torch.testing.assert_close(new[:, c], old[:, c % 3] / shares)
+
+
 def test_inputs_behind_each_other_are_distinguished() -> None:
     """The slow path of a wider fast one keeps its own channels, and the lateral ones follow theirs."""
     base = loaded("slowfast_r50", (3, 32, 32, 32), width=16, beta="1/8")
