@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from archdsl.targets.dot.anchors import centred
 from archdsl.targets.dot.style import DARK_PAGE, PAGE, STYLE
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def render(source: str, format: str, theme: str = "auto") -> bytes:
         cure = "`--level stage` draws less, and a name that ends in .dot keeps the text for other programs"
         raise PictureTooLarge(f"a picture of {arrows:,} arrows is too large, at most {MAX_ARROWS:,} are drawn; {cure}")
     if format == "svg":
-        svg = _layout(source, "svg", {})
+        svg = centred(_layout(source, "svg", {}).decode()).encode()
         return _with_style(svg) if theme == "auto" else svg
     if not _has_fonts():
         raise RenderError(NO_FONTS)

@@ -43,7 +43,7 @@ DASHED = ("sampling", "regularisation")  # drawn with a dashed border, for print
 # Boxes keep their pastel fills; text and lines outside of boxes turn light on a dark page.
 STYLE = f"""<style>
 @media (prefers-color-scheme: dark) {{
-  .archdsl .edge text, .archdsl .bare text {{ fill: {LIGHT_INK}; }}
+  .archdsl .edge text, .archdsl .bare text, .archdsl .bare tspan {{ fill: {LIGHT_INK}; }}
   .archdsl .edge path, .archdsl .joint ellipse {{ stroke: {LIGHT_LINE}; }}
   .archdsl .edge polygon, .archdsl .joint ellipse {{ fill: {LIGHT_LINE}; stroke: {LIGHT_LINE}; }}
   .archdsl .cluster path {{ stroke: #7a7a7a; fill: #ffffff; fill-opacity: 0.06; }}

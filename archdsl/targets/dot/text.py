@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.targets.dot.anchors import END
 from archdsl.targets.dot.metrics import line_height, text_width
 from archdsl.targets.dot.style import INK, markup
 
@@ -77,7 +78,7 @@ class Text:
 
     def html(self) -> str:
         """Return it as an HTML-like label."""
-        return f"<{'<br/>'.join(map(line_html, self.lines))}>" if self.lines else ""
+        return f"<{'<br/>'.join(line_html(line) + END for line in self.lines)}>" if self.lines else ""
 
 
 @dataclass(frozen=True)

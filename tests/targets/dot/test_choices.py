@@ -201,6 +201,19 @@ def test_text_is_text_in_svg_and_pdf(slowfast: Network) -> None:
     assert size == pytest.approx(drawn.size, abs=2)
 
 
+def test_text_is_centred_in_any_font(slowfast: Network) -> None:
+    """Each line of a box is anchored at the middle of the box, not where it begins in Graphviz's own font."""
+    svg = ElementTree.fromstring(diagram(slowfast).picture("svg"))
+    groups = [g for g in svg.iter(f"{SVG}g") if g.attrib.get("class", "").startswith("node box")]
+    boxes = [(box, path) for box in groups if (path := box.find(f"{SVG}path")) is not None]  # others are ellipses
+    assert len(boxes) > 10
+    for box, path in boxes:
+        places = [float(x) for x in re.findall(r"(-?[\d.]+),", path.attrib["d"])]
+        for text in box.iter(f"{SVG}text"):
+            assert text.attrib["text-anchor"] == "middle"
+            assert float(text.attrib["x"]) == pytest.approx((min(places) + max(places)) / 2, abs=1)
+
+
 def test_themes(slowfast: Network) -> None:
     auto, light, dark = (diagram(slowfast, theme=theme) for theme in ("auto", "light", "dark"))
     assert "prefers-color-scheme" in auto.picture("svg").decode()
