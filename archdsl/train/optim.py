@@ -50,13 +50,17 @@ def with_own_settings(optimizer: torch.optim.Optimizer, saved: dict[str, Any], *
     Args:
         optimizer: the optimizer that loads the state.
         saved: the state, with the names of parameters in each group.
-        sharded: FSDP has assigned the state to the parameters already.
+        sharded: torch has sharded the state for FSDP, whose keys, as `params` of its groups, are names of weights in
+            the order of this optimizer.
     """
     own = optimizer.state_dict()["param_groups"]
+    if sharded:
+        named = [{**group, "params": other["params"]} for group, other in zip(own, saved["param_groups"], strict=True)]
+        return {**saved, "param_groups": named}
     number = {name: i for group in own for name, i in zip(group["names"], group["params"], strict=True)}
     moved: dict[Any, Any] = {}
     for group in saved["param_groups"]:
-        if not sharded and "names" in group:
+        if "names" in group:
             moved |= {i: number[n] for n, i in zip(group["names"], group["params"], strict=True) if n in number}
     return {**saved, "state": {moved.get(i, i): state for i, state in saved["state"].items()}, "param_groups": own}
 
