@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from archdsl.train.data.dataset import Clips, Key, collate, seed_of
 from archdsl.train.inventory import digest
-from archdsl.train.stopping import outlive_signals
+from archdsl.train.stopping import outlive_signals, signals_blocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,15 @@ class Order:
             yield [Key(self.epoch, *clip) for clip in order[begin : begin + self.part]]
 
 
-class TrainLoader(DataLoader[Any]):
+class Loader(DataLoader[Any]):
+    """Loader whose workers outlive signals from their start."""
+
+    def __iter__(self) -> Any:
+        with signals_blocked():
+            return super().__iter__()
+
+
+class TrainLoader(Loader):
     """Loader of training batches, which can resume from its state dict."""
 
     def __init__(
@@ -100,7 +108,7 @@ def test_loader(clips: Clips, engine: Engine, rank: int, batch: int) -> DataLoad
     each = -(-len(clips) // engine.world)
     mine = [Key(0, (rank * each + i) % len(clips)) for i in range(each)]
     parts = [mine[i : i + batch] for i in range(0, each, batch)]
-    return DataLoader(clips, batch_sampler=parts, **workers_of(engine))
+    return Loader(clips, batch_sampler=parts, **workers_of(engine))
 
 
 def workers_of(engine: Engine) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import torch
 from lightning import Callback
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
-from torch.utils.data import DataLoader
 
 from archdsl.train.data.dataset import seed_of
-from archdsl.train.loading import Order, workers_of
+from archdsl.train.loading import Loader, Order, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +45,7 @@ class PreciseNorms(Callback):
         own = Order(order.videos, engine, order.rank, order.repeats, order.weights)
         own.epoch = -1 - trainer.current_epoch
         keys = list(islice(own, self.batches))
-        clips: Any = DataLoader(self.loader.dataset, batch_sampler=keys, **workers_of(engine))
+        clips: Any = Loader(self.loader.dataset, batch_sampler=keys, **workers_of(engine))
         torch.manual_seed(seed_of(engine.seed, own.epoch, order.rank))
         inputs = (task.normalised(batch["clip"][:, 0].to(task.device)) for batch in clips)
         task.on_train_epoch_start()

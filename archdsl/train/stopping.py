@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import CommandError, UsageError, system_fault
@@ -148,6 +150,7 @@ def signals(folder: Path, *, child: bool) -> Generator[Signals]:
     try:
         yield handler
     except Stop:
+        atexit.register(_end_workers)  # before multiprocessing ends them with SIGTERM, which they outlive for a while
         if child:
             raise SystemExit(0) from None
         fault = Interrupted if handler.received == signal.SIGINT else Terminated
@@ -155,6 +158,11 @@ def signals(folder: Path, *, child: bool) -> Generator[Signals]:
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+def _end_workers() -> None:
+    for process in active_children():
+        process.kill()
 
 
 def _name(handler: Signals) -> str:
@@ -168,12 +176,26 @@ def resume_text(folder: Path) -> str:
     return f"no checkpoint exists yet; `archdsl train --resume {folder}` begins again"
 
 
+@contextmanager
+def signals_blocked() -> Generator[None]:
+    """Block SIGTERM and SIGINT in this thread, and in processes that it starts until they call `outlive_signals`."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def outlive_signals(worker: int) -> None:
     """Let a data loading worker outlive the signals of its process group, so that a step can be completed."""
     del worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):  # not on Windows
         signal.signal(signal.SIGTERM, _end_later)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _end_later(number: int, frame: Any) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +23,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADAMW = "--recipe optimizer=adamw --recipe lr=0.01 --recipe ema=0.5 --workers 0 --device cpu --batch 8".split()
+
+
+def test_a_signal_at_the_start_of_a_worker_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM to all processes may come before the worker has its own handler; the step is completed all the same."""
+    from torch.utils.data._utils import signal_handling
+
+    from archdsl.train.loading import Loader
+    from archdsl.train.stopping import outlive_signals
+
+    def handlers() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # in the worker, in place of torch's own handlers
+
+    monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", handlers)
+    loader: Any = Loader(range(4), batch_size=2, num_workers=1, worker_init_fn=outlive_signals)
+    assert [batch.tolist() for batch in loader] == [[0, 1], [2, 3]]
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGTERM, signal.SIGINT}
 
 
 @pytest.fixture
