@@ -32,7 +32,7 @@ def counts(most: int) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, most), min_size=4, max_size=4)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=16, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(
     alpha=st.sampled_from([1, 2, 4, 8]),
     slow_frames=st.integers(1, 4),
@@ -75,7 +75,7 @@ def test_every_spec_computes_its_graph(path: Path) -> None:
     assert_computes_the_graph(of_form(path))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=10, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(
     stem=st.tuples(ODD, ODD),
     inner=st.tuples(ODD, ODD, ODD),
@@ -124,7 +124,7 @@ def reached(positions: Any, depths: Any) -> list[list[int]]:
 PAIRWISE = st.sampled_from(["embedded_gaussian", "gaussian", "dot_product", "concatenation"])
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=10, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(
     frames=st.sampled_from([4, 8, 9]),
     crop=st.sampled_from([40, 51]),
@@ -152,7 +152,7 @@ def test_c2d_with_other_parameters(**params: object) -> None:
     assert_computes_the_graph(arch)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
+@settings(max_examples=6, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)
 @given(
     frames=st.integers(1, 9),
     crop=st.integers(16, 40),

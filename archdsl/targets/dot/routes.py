@@ -115,10 +115,11 @@ class Router:
         goals = {(other.u0, other.cv): 0, (aim, other.v1): 1, (aim, other.v0): 1}
         rects = [*obstacles, *map(_shrunk, (one, other))]
         ends = [p for p, _ in starts] + list(goals)
-        for near in ((6.0,), (6.0, 2.5)):  # distances of lines from what they pass
+        # distances of lines from what they pass, and the least that is left of them elsewhere
+        for near, margin in (((6.0,), 2.0), ((6.0, 2.5), 2.0), ((6.0, 2.5), 0.5)):
             us = {x for r in rects for d in near for x in (r.u0 - d, r.u1 + d)}.union(u for u, _ in ends)
             vs = {x for r in rects for d in near for x in (r.v0 - d, r.v1 + d)}.union(v for _, v in ends)
-            if path := _shortest(starts, goals, sorted(us), sorted(vs), rects):
+            if path := _shortest(starts, goals, (sorted(us), sorted(vs)), rects, margin):
                 return path
         return []
 
@@ -133,8 +134,8 @@ def interrupted(path: list[Point], label: Rect | None) -> list[list[Point]]:
 
 
 def _shortest(
-    starts: Sequence[tuple[Point, int]], goals: dict[Point, int], us: Sequence[float], vs: Sequence[float],
-    walls: Sequence[Rect],
+    starts: Sequence[tuple[Point, int]], goals: dict[Point, int], lines: tuple[Sequence[float], Sequence[float]],
+    walls: Sequence[Rect], margin: float,
 ) -> list[Point]:  # fmt: skip
     """Return the cheapest line through a grid of coordinates, by Dijkstra's algorithm; a turn costs `TURN`."""
     queue: list[tuple[float, int, Point, int, list[Point]]] = []
@@ -143,7 +144,7 @@ def _shortest(
         heappush(queue, (0.0, count, point, way, [point]))
         count += 1
     done: set[tuple[Point, int]] = set()
-    where = {u: i for i, u in enumerate(us)}, {v: i for i, v in enumerate(vs)}
+    where = {u: i for i, u in enumerate(lines[0])}, {v: i for i, v in enumerate(lines[1])}
     while queue:
         cost, _, point, way, path = heappop(queue)
         if (point, way) in done:
@@ -151,9 +152,9 @@ def _shortest(
         done.add((point, way))
         if goals.get(point) == way:
             return _corners(path)
-        for step, turned in _neighbours(point, (us, vs), where):
+        for step, turned in _neighbours(point, lines, where):
             if turned == way or len(path) > 1:
-                if touches([point, step], walls, 0.5):
+                if touches([point, step], walls, margin):
                     continue
                 length = abs(step[0] - point[0]) + abs(step[1] - point[1])
                 count += 1
@@ -186,7 +187,7 @@ def _corners(path: Sequence[Point]) -> list[Point]:
 
 def _shrunk(box: Rect) -> Rect:
     """Return a box without its border, at which lines begin and end."""
-    return box._replace(u0=box.u0 + 1, u1=box.u1 - 1, v0=box.v0 + 1, v1=box.v1 - 1)
+    return box._replace(u0=box.u0 + 2.5, u1=box.u1 - 2.5, v0=box.v0 + 2.5, v1=box.v1 - 2.5)
 
 
 def _side(box: Rect, v: float) -> float:
