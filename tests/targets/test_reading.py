@@ -52,7 +52,8 @@ def remarks(analysis: Analysis, text: str) -> Iterator[str]:
     if found := next(_lists_of_rates(tree), ""):
         yield f"rates that grow by equal steps are listed: {found}"
     for node in ast.walk(tree):
-        names = [n.id for n in getattr(node, "elts", ()) if isinstance(n, ast.Name)]
+        elements = node.elts if isinstance(node, ast.Tuple) else []  # lists are of tensors: torch.cat([x, x, x])
+        names = [n.id for n in elements if isinstance(n, ast.Name)]
         if len(names) == 3 and len(set(names)) == 1 and names[0] not in ("int", "Tensor"):  # types
             yield f"{ast.unparse(node)}: one number, three times"
 
