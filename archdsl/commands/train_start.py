@@ -69,6 +69,7 @@ def begin(options: Options) -> Start:
     folder = _folder(options, plain.network.name)
     data = _synthetic(options, folder) if options.data == SYNTHETIC else _data(options)
     split = split_of(data, engine.seed)
+    _check_used(options, split)
     data = replace(data, task=split.task)
     engine = replace(engine, best=options.best or OBJECTIVES[split.task].metrics[0])
     options = _with_outputs(options, plain, split)
@@ -178,6 +179,18 @@ def claim(folder: Path, *, named: bool) -> Path:
             break
     os.environ[PARENT] = str(folder)
     return folder
+
+
+def _check_used(options: Options, split: Split) -> None:
+    """Raise UsageError for an option that has no effect on the videos of a split."""
+    reasons = {
+        "root": "is for paths in lists, and these videos have none",
+        "val_share": "is for a random split, and the videos for validation are given",
+    }
+    for name in split.unused:
+        value = getattr(options, name)
+        if value is not None:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: {reasons[name]}; omit it")
 
 
 def _data(options: Options) -> Data:

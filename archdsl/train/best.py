@@ -66,7 +66,7 @@ def ending(history: Sequence[Row], metric: str, patience: int, planned: int) -> 
     done, title = int(history[-1]["epoch"]), METRICS[metric].title
     value = METRICS[metric].text(best.get(metric, math.nan))
     if done >= planned:
-        reason = f"all {planned} epochs are complete"
+        reason = f"all {planned} epochs are complete" if planned != 1 else "the only epoch is complete"
     elif is_exhausted(history, metric, patience):
         epochs = f"{patience} epochs" if patience > 1 else "1 epoch"
         reason = f"stopped early after epoch {done} of {planned}: no better {title} for {epochs} (--patience)"

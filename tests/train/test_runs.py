@@ -42,8 +42,9 @@ def finished(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- what ends a run -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("further", [[], ["--no-val", "--recipe", "ema=0.5"]], ids=str)
 def test_divergence_in_the_last_step_ends_the_run(
-    spec: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    further: list[str], spec: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Every loss is finite, the update of the last step is not."""
     from archdsl.train.task import Task
@@ -57,8 +58,8 @@ def test_divergence_in_the_last_step_ends_the_run(
 
     monkeypatch.setattr(Task, "configure_gradient_clipping", overflow)
     run = tmp_path / "run"
-    assert train(spec, "--data", videos, "-o", run, *SHORT, "--epochs", "1") == 1
-    assert "outputs are not finite after step 3" in capsys.readouterr().err
+    assert train(spec, "--data", videos, "-o", run, *SHORT, "--epochs", "1", *further) == 1
+    assert "are not finite after step 3" in capsys.readouterr().err
     assert not (run / "weights.safetensors").exists()
 
 

@@ -220,6 +220,10 @@ def test_options_without_an_effect_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             read_split(data, **options)
     assert len(read_tested(tmp_path / "l.csv", label="verb").val) == 2  # that of a run
+    # Those that runs of before may have are left to the command.
+    assert read_split(tmp_path / "l.csv", val=tmp_path / "l.csv").unused == ("val_share",)
+    assert read_split(tmp_path / "l.csv").unused == ()
+    assert read_split(tmp_path).unused == ("root",)
 
 
 def test_lists_without_classes_are_for_predictions(tmp_path: Path) -> None:

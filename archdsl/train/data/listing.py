@@ -79,8 +79,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     known = known or listed.classes
     labels = labelling(listed, known, other.entries if other is not None else (), data)
     if known is None and listed.task == CLASSIFICATION and len(labels.names) < 2:  # a test may have one of them
-        only = "".join(labels.names)
-        raise DataError(f"{data}: all videos are of the class {only!r}; training needs at least two classes")
+        raise DataError(f"{data}: all videos are of the class {labels.names[0]!r}; training needs at least two classes")
     samples = tuple(map(labels.sample, listed.entries))
     notes = [listed.note]
     if no_val:
@@ -94,8 +93,9 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         train, validation = samples, tuple(map(labels.sample, other.entries))
         notes += [other.note] * (other.note != listed.note)
     note = f"{len(train)} videos for training, {len(validation)} for validation ({how})"
-    notes = [f"{note}, {_counted(labels.names, listed.task)}", *filter(None, notes), *labels.notes]
-    return Split(train, validation, labels.names, "; ".join(notes), labels.indices, listed.task)
+    text = "; ".join([f"{note}, {_counted(labels.names, listed.task)}", *filter(None, notes), *labels.notes])
+    unused = _without_effect(listed, other)
+    return Split(train, validation, labels.names, text, labels.indices, listed.task, unused)
 
 
 def _unused(other: Listed | None, how: str) -> str:
@@ -181,9 +181,20 @@ def without_classes(data: Path, root: Path | None = None) -> Split | None:
 # --- splits ----------------------------------------------------------------------------------------------------------
 
 
+def _used(listed: Listed, other: Listed | None) -> set[str]:
+    """Return the options that the forms of the sources use."""
+    return {*listed.options, *(other.options if other is not None else ())}
+
+
+def _without_effect(listed: Listed, other: Listed | None) -> tuple[str, ...]:
+    """Return the options without an effect that runs of earlier versions may have."""
+    root = () if "root" in _used(listed, other) else ("root",)
+    return root if other is None else (*root, "val_share")
+
+
 def _check_used(options: Options, data: Path, listed: Listed, other: Listed | None) -> None:
     """Raise UsageError for an option that has no effect."""
-    used = {*listed.options, *(other.options if other is not None else ())}
+    used = _used(listed, other)
     kinds = {"label": "a list whose header names its columns", "fold": "the splits of UCF101 or HMDB51"}
     for name, kind in kinds.items():
         value = getattr(options, name)

@@ -44,3 +44,4 @@ class Split:
     note: str
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
     task: str = CLASSIFICATION
+    unused: tuple[str, ...] = ()  # options that have no effect on these videos

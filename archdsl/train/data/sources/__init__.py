@@ -55,6 +55,7 @@ ARCHIVES: tuple[Form, ...] = (shards, huggingface)  # their videos are not files
 USED: dict[Form, tuple[str, ...]] = {
     shards: ("label",), huggingface: ("label",), epic: ("label",), ucf101: ("fold",), hmdb51: ("fold",),
 }  # fmt: skip
+ROOTLESS: tuple[Form, ...] = (class_folders, shards)  # no list in them has paths
 FORMS: tuple[Form, ...] = (  # the special ones first
     *ARCHIVES, ucf101, hmdb51, class_folders, diving48, something, kinetics, epic, charades, twentybn, table,
 )  # fmt: skip
@@ -70,7 +71,8 @@ def read_source(source: Source) -> Listed:
     _check(source)
     form = next(form for form in FORMS if form.recognises(source))
     listed = form.read(source)
-    listed = listed._replace(task=source.options.task or listed.task, options=USED.get(form, listed.options))
+    used = (*USED.get(form, listed.options), *(() if form in ROOTLESS else ("root",)))
+    listed = listed._replace(task=source.options.task or listed.task, options=used)
     if not listed.entries:
         raise DataError(f"{source.path}: the list is empty; {table.FORM}")
     first = listed.entries[0]
