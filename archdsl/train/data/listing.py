@@ -78,7 +78,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     _check_used(options, data, listed, other)
     known = known or listed.classes
     labels = labelling(listed, known, other.entries if other is not None else (), data)
-    if known is None and listed.task == CLASSIFICATION and len(labels.names) < 2:  # a test may have one of them
+    if known is None and listed.task == CLASSIFICATION and len(labels.names) == 1:  # a test may have one of them
         raise DataError(f"{data}: all videos are of the class {labels.names[0]!r}; training needs at least two classes")
     samples = tuple(map(labels.sample, listed.entries))
     notes = [listed.note]
