@@ -58,6 +58,16 @@ class Command(Protocol):
         ...
 
 
+class _Once(argparse.Action):
+    """An option with one value, which is refused where it is given two."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        before = getattr(namespace, self.dest, self.default)
+        if before not in (self.default, values):
+            parser.error(f"argument {option_string}: given twice, as {_shown(before)} and {_shown(values)}; keep one")
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that suggests the most similar option for a misspelt one."""
 
@@ -70,6 +80,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self._positionals.title = "arguments"
+        self.register("action", None, _Once)  # what `add_argument` does unless told otherwise
         self._words: Sequence[str] = ()
         self._example = examples[0][0]
 
@@ -127,6 +138,10 @@ class Parser(argparse.ArgumentParser):
             return f"; write --recipe {hyperparameter}={value}"
         chosen = next((o for o, a in self.options().items() if a.choices and name[2:] in a.choices), "")
         return f"; did you mean {chosen} {name[2:]}?" if chosen.startswith("--") else ""
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
 
 
 def _frozen(value: Any) -> Any:

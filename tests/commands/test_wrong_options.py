@@ -6,7 +6,7 @@ import pytest
 
 from archdsl.cli import main
 from archdsl.commands import SUMMARIES
-from archdsl.commands.parser import parser_of
+from archdsl.commands.parser import load, parser_of
 
 OPTIONS = [
     (name, option)
@@ -29,6 +29,30 @@ def test_value(name: str, option: str, capsys: pytest.CaptureFixture[str]) -> No
     assert code == 2
     assert len(lines) == 2, lines
     assert option in lines[-1]
+
+
+def test_an_option_of_one_value_is_not_given_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    tried = 0
+    for name in SUMMARIES:
+        for option, action in parser_of(name).options().items():
+            if (
+                option.startswith("--")
+                and type(action).__name__ == "_Once"
+                and action.type is None
+                and not action.choices
+            ):
+                code, lines = run([*name.split(), option, "this", option, "that"], capsys)
+                assert (code, lines[-1]) == (
+                    2,
+                    f"archdsl {name}: error: argument {option}: given twice, as this and that; keep one",
+                )
+                tried += 1
+    assert tried > 20
+
+
+def test_the_same_value_may_be_given_twice() -> None:
+    options = parser_of("cost").read(["a.arch", "--format", "json", "--format", "json"], load("cost").Options)
+    assert options.format == "json"
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

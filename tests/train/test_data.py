@@ -215,6 +215,17 @@ def test_frames_that_cannot_be_decoded_are_an_error(tmp_path: Path) -> None:
         read_frames(path, [10 / RATE, 60.5 / RATE])
 
 
+def test_a_closed_video_has_no_properties_to_ask_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", 8)
+    with Reader(path) as reader:
+        reader.read([0])
+    with pytest.raises(ValueError, match="closed"):  # PyAV ends the process
+        _ = reader.video
+    with Reader(path) as reader:
+        assert reader.video.frames == 8
+    assert reader.video.frames == 8
+
+
 def test_truncated_videos_have_the_frames_that_are_left(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", 96, container={"movflags": "faststart"})
     with av.open(str(path)) as container:

@@ -44,12 +44,14 @@ class Container:
         self._file = opened(stored, self.path) if stored is not None else None
         self._size = self._file.seek(0, os.SEEK_END) if self._file is not None else file_size(self.path)
         self._measured: Video | None = None
+        self._closed = False
         self._open()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         self._container.close()
         if self._file is not None:
             self._file.close()
@@ -60,8 +62,12 @@ class Container:
 
         Raises:
             VideoError: if the video has no frames.
+            ValueError: if it is first used after the file was closed.
         """
         if self._measured is None:
+            if self._closed:  # PyAV would end the process
+                message = f"{self.path} is closed; ask for the properties of a video before"
+                raise ValueError(message)
             try:
                 self._measured = self._measure()
             except VideoError as error:
