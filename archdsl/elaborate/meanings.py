@@ -28,8 +28,9 @@ _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
 _NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
 _RESIZE = "no layer makes a grid larger; `avgpool`, `maxpool` and strides make it smaller"
 _DEPTHWISE = "a depthwise convolution is `conv(in.channels, 3, groups = in.channels)`, a pointwise one `conv(width, 1)`"
-_GATE = "values are joined by `add`, `concat` and `mean`; a gate that multiplies has no layer yet"
-_LACKING = {_GATE, _RESIZE}
+_GATE = "`multiply { a, b }` joins values of one shape; one factor for all positions of a channel has no layer yet"
+_JOIN = "values are joined by `add`, `concat`, `mean` and `multiply`; other joins have no layer yet"
+_LACKING = {_GATE, _JOIN, _RESIZE}
 _TOKENS = "`class_token`, before the attention; `select(token)` takes it out again"
 _BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of `import resnet`"
 _ENCODER = "`import transformer` brings `encoder(heads)`; the one layer in it that attends is `attention`"
@@ -48,10 +49,15 @@ def _by_word(*rows: tuple[str, str]) -> Mapping[str, str]:
 LAYERS = _by_word(
     # activations
     (
-        "activation act relu6 silu swish sigmoid tanh elu selu celu prelu rrelu leakyrelu mish hardswish hardsigmoid "
-        "hswish hsigmoid softplus glu geglu swiglu quickgelu",
+        "activation act relu6 tanh elu selu celu prelu rrelu leakyrelu mish hardswish hardsigmoid hswish hsigmoid "
+        "softplus quickgelu",
         "activation",
     ),
+    ("logistic", "sigmoid"),
+    ("silu swish", "x · σ(x) is `multiply { in, sigmoid }`"),
+    ("glu", "`multiply { linear(width), linear(width) -> sigmoid }`"),
+    ("geglu", "`multiply { linear(width), linear(width) -> gelu }`"),
+    ("swiglu", "`multiply { linear(width), linear(width) -> multiply { in, sigmoid } }`"),
     # norms
     ("batchnorm batchnormalization batchnormalisation bnorm norm syncbatchnorm", "bn"),
     ("ln layernormalization layernormalisation", "layernorm"),
@@ -108,7 +114,8 @@ LAYERS = _by_word(
     ("cat concatenate stack torchcat hstack", "concat"),
     ("sum plus addition eltwiseadd", "add"),
     ("average avg", "mean"),
-    ("mul multiply product times hadamard matmul bmm max maximum", _GATE),
+    ("mul product times hadamard eltwisemul", "multiply"),
+    ("matmul bmm max maximum", _JOIN),
     ("split chunk", "branches begin with one value: `concat { a, b }` gives each all channels"),
     ("parallel branches branch", "`concat { a, b }`, `add { a, b }` or `mean { a, b }` joins branches"),
     # structure

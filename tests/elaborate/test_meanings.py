@@ -33,7 +33,9 @@ SPEC = "arch net\ninput clip: video[3, 8, 56, 56]\nstage conv1 {{ conv(16, 3) ->
 MEANT = {
     "ReLU": "did you mean `relu`?",
     "GELU": "did you mean `gelu`?",
-    "swish": "activations here: `gelu`, `relu`",
+    "elu": "activations here: `gelu`, `relu`",
+    "Swish": "`multiply { in, sigmoid }`",
+    "SwiGLU": "`multiply { linear(width), linear(width) ->",
     "hardswish": "activations here",
     "LeakyReLU": "activations here",
     "leaky_relu": "activations here",
@@ -71,7 +73,8 @@ MEANT = {
     "se": "no layer yet",
     "squeeze_excitation": "no layer yet",
     "cat": "did you mean `concat`?",
-    "mul": "no layer yet",
+    "mul": "did you mean `multiply`?",
+    "matmul": "no layer yet",
     "LSTM": "no layer has a state",
     "x": "input has no name",
     "TimeMixer": "layers are `add`",
@@ -95,7 +98,7 @@ def test_layer_of_another_library(name: str) -> None:
         assert MEANT[name] in hint
 
 
-@pytest.mark.parametrize("name", ["swish", "groupnorm", "ConvTranspose3d", "se", "TimeMixer"])
+@pytest.mark.parametrize("name", ["elu", "groupnorm", "ConvTranspose3d", "se", "TimeMixer"])
 def test_what_is_missing_can_be_added(name: str) -> None:
     *_, notes = hint_of(SPEC.format(name))
     assert any("docs/layers.md, “Add a layer”" in note for note in notes)
@@ -134,10 +137,10 @@ def test_range(expression: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("join", "code", "said"),
     [
-        ("multiply", "E0202", "no layer yet"), ("Concatenate", "E0202", "did you mean `concat`?"),
+        ("hadamard", "E0202", "did you mean `multiply`?"), ("Concatenate", "E0202", "did you mean `concat`?"),
         ("sum", "E0202", "did you mean `add`?"), ("adds", "E0202", "did you mean `add`?"),
-        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `concat`, `mean`"),
-        ("conv", "E0405", "joined by `add`, `concat` and `mean`"),
+        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `concat`, `mean`, `multiply`"),
+        ("conv", "E0405", "joined by `add`, `concat`, `mean` and `multiply`"),
     ],
 )  # fmt: skip
 def test_unknown_join(join: str, code: str, said: str) -> None:

@@ -88,10 +88,17 @@ def _layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
     if layer.kind == "concat":
         tokens = [x.token for x in values if x.token is not None]
         return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None)
+    if layer.kind == "multiply":
+        tokens = [x.token for x in values if x.token is not None]  # a grid multiplies no token
+        return Value(_multiplied([x.grid for x in values]), _multiplied(tokens) if tokens else None)
     assert layer.kind in ("add", "mean"), layer.kind
     number = len(values) if layer.kind == "mean" else 1
     tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token
     return Value(sum(x.grid for x in values) / number, sum(tokens) / number if tokens else None)
+
+
+def _multiplied(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).prod(0)
 
 
 # --- grids -----------------------------------------------------------------------------------------------------------
@@ -189,6 +196,7 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "linear": lambda _, x, w: _product(x, w["weight"], w.get("bias")),
     "layernorm": lambda layer, x, w: _normalised(x, w["weight"], w["bias"], layer.eps),
     "relu": lambda _, x, __: x.clamp(min=0),
+    "sigmoid": lambda _, x, __: 1 / (1 + torch.exp(-x)),
     "gelu": _gelu,
     "dropout": lambda _, x, __: x,
     "drop_path": lambda _, x, __: x,

@@ -96,7 +96,7 @@ class Chains(Values):
     def simple(self, place: Place, state: State) -> tuple[str, State]:
         """A layer that changes no shape."""
         d = self.draw
-        options = ["relu", "relu", "layernorm", "gelu", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
+        options = ["relu", "relu", "layernorm", "gelu", "sigmoid", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
         options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
         if not state.token:
@@ -212,7 +212,7 @@ class Chains(Values):
 
     def merge(self, place: Place, state: State) -> tuple[str, State]:
         d = self.draw
-        kind = d.pick(["concat", "concat", "add", "mean"])
+        kind = d.pick(["concat", "concat", "concat", "add", "add", "mean", "multiply"])
         inner = replace(place.inner(), in_hand=True)
         hand = replace(state, text="in.channels")
         branches: list[str] = []
@@ -253,7 +253,7 @@ class Chains(Values):
             return self.simple(place, state)
         name = d.pick(list(fitting))
         out = str(d.whole(1, 8))
-        kind = d.pick(["concat", "add", "mean"])
+        kind = d.pick(["concat", "add", "mean", "multiply"])
         if kind == "concat":
             return f"concat {{ {name}, {d.pick(['relu', 'bn', f'conv({out})'])} }}", state.with_channels(None)
         return f"{kind} {{ {name} -> conv({out}), linear({out}) }}", state.with_channels(out)

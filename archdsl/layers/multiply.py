@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from archdsl.layers.add import Add
+from archdsl.layers.base import layer
+
+
+@layer("multiply", category="merge")
+class Multiply(Add):
+    """Elementwise product of several values of one shape, as of a value and its gate.
+
+    A grid without class tokens multiplies the positions of a value that has some; the tokens are unchanged.
+    """
+
+    hands_on_gradient = False
+    drawn_as = "×"
+    joined = "multiplied"
