@@ -63,4 +63,7 @@ def value_text(value: Any) -> str:
 def number_text(value: float) -> str:
     """Return `0.1` or `8/7`: a decimal where one of few digits is exact."""
     text = f"{value:g}"
-    return text if float(text) == value else str(Fraction(value).limit_denominator(1000))
+    if float(text) == value:
+        return text
+    near = Fraction(value).limit_denominator(1000)
+    return str(near if float(near) == value else Fraction(value))

@@ -61,7 +61,9 @@ LAYERS = _by_word(
     # norms
     ("batchnorm batchnormalization batchnormalisation bnorm norm syncbatchnorm", "bn"),
     ("ln layernormalization layernormalisation", "layernorm"),
-    ("groupnorm gn instancenorm rmsnorm localresponsenorm lrn weightnorm spectralnorm normalize l2norm", "norm"),
+    ("rootmeansquarenorm llamarmsnorm", "rmsnorm"),
+    ("normalize normalise l2normalize unitnorm unitnormalization", "l2norm"),
+    ("groupnorm gn instancenorm localresponsenorm lrn weightnorm spectralnorm", "norm"),
     # convolutions
     ("convolution cnn pointwise pointwiseconv", "conv"),
     ("depthwise depthwiseconv dwconv separableconv depthwiseseparableconv", _DEPTHWISE),

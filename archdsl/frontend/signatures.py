@@ -23,6 +23,7 @@ SIGNATURES = {
     "linear": Signature("linear", "in_features out_features=out bias=bias", 1),
     "batchnorm": Signature("bn", "num_features eps=eps momentum=momentum affine track_running_stats"),
     "layernorm": Signature("layernorm", "normalized_shape eps=eps"),
+    "rmsnorm": Signature("rmsnorm", "normalized_shape eps=eps elementwise_affine"),
     "relu": Signature("relu", "inplace"),
     "gelu": Signature("gelu", "approximate"),
     "dropout": Signature("dropout", "p=p inplace", 1),
@@ -35,8 +36,9 @@ OWN = {s.layer for s in SIGNATURES.values()}
 
 # Keras: layers and parameters by the names that PyTorch has for them.
 ALIASES = {
-    "dense": "linear", "batchnormalization": "batchnorm", "layernormalization": "layernorm", "maxpooling": "maxpool",
-    "averagepooling": "avgpool", "globalaveragepooling": "adaptiveavgpool",
+    "dense": "linear", "batchnormalization": "batchnorm", "layernormalization": "layernorm",
+    "rmsnormalization": "rmsnorm", "maxpooling": "maxpool", "averagepooling": "avgpool",
+    "globalaveragepooling": "adaptiveavgpool",
 }  # fmt: skip
 SPELLINGS = {
     "filters": "out_channels", "units": "out_features", "strides": "stride", "pool_size": "kernel_size",

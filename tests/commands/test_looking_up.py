@@ -133,7 +133,7 @@ def test_layers_shows_each_attribute(shell: Shell, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("convv", "did you mean `conv`?"), ("BatchNorm3d", "did you mean `bn`?"), ("swish", "`gelu`, `relu`")],
+    [("convv", "did you mean `conv`?"), ("BatchNorm3d", "did you mean `bn`?"), ("elu", "`gelu`, `relu`")],
 )
 def test_an_unknown_layer(name: str, hint: str, shell: Shell) -> None:
     ran = shell("layers", name)

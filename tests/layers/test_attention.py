@@ -607,6 +607,9 @@ def test_dropped_weights(grid: tuple[int, int, int], token: str, text: str) -> N
 BESIDE = [
     "class_token -> layernorm(eps = 1e-6) -> gelu",
     "class_token(frame) -> layernorm -> gelu(tanh = on) -> relu",
+    "class_token -> rmsnorm -> l2norm -> linear(4)",
+    "class_token(frame) -> l2norm -> rmsnorm(eps = 0.1)",
+    "l2norm -> conv(3, 1) -> l2norm -> rmsnorm(eps = 0.1)",
     "class_token -> token_type -> linear(4)",
     "class_token -> dropout(0.5) -> drop_path(0.5) -> select(grid)",
     "class_token(frame) -> linear(4) -> select(token) -> conv(2, [3, 1, 1])",

@@ -41,5 +41,5 @@ def test_refused(chain: str) -> None:
 
 @pytest.mark.parametrize(("form", "suffix"), [("torch-export", ".pt2"), ("onnx", ".onnx")])
 def test_exported_files_compute_the_same(form: str, suffix: str, tmp_path: Path) -> None:
-    model = load("conv(8, 3) -> multiply { in, conv(8) -> sigmoid }").build(target="infer")
+    model = load("conv(8, 3) -> l2norm -> multiply { in, conv(8) -> sigmoid } -> rmsnorm").build(target="infer")
     assert export(model, [(3, 4, 6, 6)], form, tmp_path / f"small{suffix}") < 1e-5

@@ -37,6 +37,11 @@ class CudaAutocast(TorchFunctionMode):
             return _Dropout.apply(args[0])
         if func is F.avg_pool3d and args[0].dtype == HALF:
             return _AvgPool.apply(*args, kwargs)
+        if func is F.normalize:
+            norms = torch.linalg.vector_norm(args[0], dim=kwargs["dim"], keepdim=True, dtype=torch.float32)
+            return args[0] / norms.clamp_min(1e-12)
+        if func is F.rms_norm:
+            return _RMSNorm.apply(args[0].float(), kwargs["weight"], kwargs["eps"])
         if self.half and (func in IN_HALF or func in IN_FLOAT):
             to = HALF if func in IN_HALF else torch.float32
             args, kwargs = tree_map(lambda a: _cast(a, to), (args, kwargs))
@@ -67,6 +72,16 @@ class _AvgPool(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, *args: Any) -> torch.Tensor:
         ctx.save_for_backward(x)
         return F.avg_pool3d(x.float(), *args[:-1], **args[-1]).to(x.dtype)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """The fused kernel, which keeps its input and a number for each position."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+        ctx.save_for_backward(x, scale, weight)
+        return x * scale * weight
 
 
 def attend(q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, scale: Any = None) -> torch.Tensor:

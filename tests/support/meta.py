@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from archdsl import Architecture
 
 BATCH = 2
-FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "token_type")
+FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "rmsnorm", "token_type")
 
 
 def assert_as_predicted(arch: Architecture) -> None:

@@ -33,6 +33,8 @@ LAYERS = [
     "layernorm -> attention(heads = 2, over = time, half_over = space, dropout = 0.1)",
     "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
     "concat { conv(4), conv(4) -> relu }",
+    "rmsnorm -> linear(8)",
+    "conv(8) -> l2norm -> conv(8) -> rmsnorm -> linear(8) -> l2norm",
     "multiply { in, conv(8), conv(8) -> sigmoid } -> relu",
     "linear(8) -> multiply { in, class_token -> linear(8) -> sigmoid } -> select(grid)",
 ]

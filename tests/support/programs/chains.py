@@ -97,8 +97,10 @@ class Chains(Values):
         """A layer that changes no shape."""
         d = self.draw
         options = ["relu", "relu", "layernorm", "gelu", "sigmoid", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
+        options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
         options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
+        options += [f"rmsnorm(eps = {self.rate(place)} / 9 + 1/8)"] if place.rates or place.index else []
         if not state.token:
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
