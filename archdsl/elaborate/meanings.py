@@ -157,7 +157,7 @@ FUNCTIONS = _by_word(
 _ENTERING = "the channels that enter are known and never given"
 _COMPILED = "a module is converted in Python, by `model.to(…)`"
 _LEARNED = "scale and shift are always learned, and statistics kept"
-_FEW = "poolings have `kernel` and `stride`; at borders, only positions of the grid count"
+_FEW = "poolings have `kernel`, `stride` and `padding`; in averages, the zeros of padding count"
 LEFT_OUT = _by_word(
     ("in_channels in_features num_features normalized_shape embed_dim in_planes inplanes axis", _ENTERING),
     ("inplace", "whether memory is overwritten is the compiler's business"),
@@ -168,7 +168,7 @@ LEFT_OUT = _by_word(
     ("batch_first data_format batch_size", "the batch is never written, and channels stand first"),
     ("affine elementwise_affine track_running_stats center trainable", _LEARNED),
     ("ceil_mode return_indices count_include_pad divisor_override", _FEW),
-    ("padding", "`conv` and `maxpool` have a padding"),
+    ("padding", "`conv`, `avgpool` and `maxpool` have a padding"),
     ("bias", "`conv`, `linear` and `attention` have a bias; norms always learn scale and shift"),
     ("approximate", "`gelu` is the exact one"),
     ("kdim vdim", "keys and values come from the same input as queries"),

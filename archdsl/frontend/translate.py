@@ -341,7 +341,7 @@ def _adapted(bare: str, signature: Signature, given: dict[str, ast.expr]) -> str
         if isinstance(first, int) and not (isinstance(second, int) and second >= first):
             values |= {"out": str(first), "kernel": values["out"]}
     _check_supported(bare, given)
-    _pad(given, values)
+    _pad(bare, given, values)
     _fill(bare, values)
     order = list(ours.values())
     parts: list[str] = []
@@ -375,17 +375,19 @@ def _fill(bare: str, values: dict[str, str]) -> None:
         values.setdefault("p", "0.5")
 
 
-def _pad(given: dict[str, ast.expr], values: dict[str, str]) -> None:
-    """Change a padding of PyTorch's into a word; the default, half of the kernel, is left out."""
+def _pad(bare: str, given: dict[str, ast.expr], values: dict[str, str]) -> None:
+    """Change a padding of PyTorch's into a word; the default is left out: half of the kernel, for `avgpool` none."""
     kernel, padding = _literal(given.get("kernel_size")), _literal(given.get("padding"))
     if "padding" not in values:
         return
     if padding == _half(kernel):
-        del values["padding"]
+        values["padding"] = "half"
     elif padding in ("same", "valid", 0):
         values["padding"] = str(padding or "valid")
     else:
         _refuse()
+    if values["padding"] == ("valid" if bare == "avgpool" else "half"):
+        del values["padding"]
 
 
 def _half(kernel: object) -> object:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.grid import CLIP, FRAME, Grid, fixed
 from archdsl.layers.attributes import Choice, Size
 from archdsl.layers.base import Layer, ShapeError, known_to_be, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, even_kernel, moved, padded
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, even_kernel, half_of_odd, moved, padded
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
@@ -30,8 +30,7 @@ class MaxPool(Layer):
     def reach(self) -> Size3:
         if self.padding != HALF:
             return around(self.padding, self.kernel)
-        t, h, w = (k // 2 * (k % 2) for k in self.kernel)
-        return t, h, w
+        return half_of_odd(self.kernel)
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs

@@ -19,6 +19,12 @@ def around(kind: str, kernel: Size3) -> Size3:
     return t, h, w
 
 
+def half_of_odd(kernel: Size3) -> Size3:
+    """Return half of the kernel on each axis, and 0 for an even one."""
+    t, h, w = (k // 2 * (k % 2) for k in kernel)
+    return t, h, w
+
+
 def depends_on_grid(kind: str, kernel: Size3, stride: Size3) -> bool:
     """Return True if the amount of padding on each side depends on the size of the grid."""
     return kind == SAME and not (all(s == 1 for s in stride) and all(k % 2 for k in kernel))

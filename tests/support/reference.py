@@ -135,7 +135,9 @@ def _space_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  #
 
 def _avgpool(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
     kernel = [k or n for k, n in zip(layer.kernel, x.shape[2:], strict=True)]
-    return _windows(x, kernel, layer.stride).mean((-1, -2, -3))
+    half = [0 if layer.padding == "valid" or k % 2 == 0 else k // 2 for k in layer.kernel]
+    padded = functional.pad(x, [n for n in reversed(half) for _ in range(2)])
+    return _windows(padded, kernel, layer.stride).mean((-1, -2, -3))
 
 
 GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {

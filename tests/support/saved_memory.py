@@ -18,6 +18,7 @@ LAYERS = [
     "maxpool([2, 3, 3], stride = 2, padding = same)",
     "avgpool([all, 2, 2], stride = [1, 2, 2]) -> layernorm",
     "avgpool(2, stride = 2) -> dropout(0.5)",
+    "avgpool(3, padding = half) -> avgpool([all, 3, 3], stride = [1, 2, 2], padding = half)",
     "layernorm -> attention(heads = 2, dropout = 0.1)",
     "attention(heads = 2, kv_pool = [1, 2, 2])",
     "attention(heads = 2, kv_pool = [1, 2, 2], pool = avg, kv_pool_first = on)",

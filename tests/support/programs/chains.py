@@ -104,6 +104,7 @@ class Chains(Values):
         if not state.token:
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
+            options += [d.pick(["avgpool(3, padding = half)", "avgpool([1, 3, 3], padding = half)"])]
             options += [d.pick(POSITIONS)] if d.has("position") else []
         elif state.token == "clip":
             options += ["token_type", "position", "position(token = off)", "position(apart = on)", "maxpool([1, 3, 3])"]
@@ -387,6 +388,7 @@ class Chains(Values):
             (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
             (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
             (f"avgpool(1, stride = {size})", behind),
+            (f"avgpool({d.pick(['3', '[1, 3, 3]', '[3, 1, 1]'])}, stride = {size}, padding = half)", behind),
             (f"linear(8) -> attention(2, q_pool = 3, q_stride = {size}, pool = conv)", behind.with_channels("8")),
         ]
         if move[1] == move[2] == 2 and move[0] == 1:

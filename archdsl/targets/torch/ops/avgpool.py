@@ -25,14 +25,9 @@ class AvgPoolOp(Op[AvgPool]):
     def output_layout(self, layout: str) -> str:
         return VECTOR if self.layer.whole else layout
 
-    @property
-    def _is_mean(self) -> bool:
-        """True if it averages over whole axes only, without a sliding window."""
-        return all(k in (0, 1) for k in self.layer.kernel) and known_to_be(self.layer.stride, 1)
-
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         kernel, x = self.layer.kernel, self.inputs[0]
-        if self._is_mean:
+        if self.layer.is_mean:
             return SavedForBackward()
         if 0 not in kernel:
             copied = step.element_size * x.elements
@@ -41,7 +36,7 @@ class AvgPoolOp(Op[AvgPool]):
         return SavedForBackward(own=step.element_size * x.channels * t * h * w)  # the mean, which is then pooled
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = precision.half and not precision.cuda and not self._is_mean  # autocast's for CPUs
+        on_list = precision.half and not precision.cuda and not self.layer.is_mean  # autocast's for CPUs
         return FLOAT if on_list else max(sizes)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
@@ -53,4 +48,5 @@ class AvgPoolOp(Op[AvgPool]):
             "whole": ((1, 2, 3) if site.layout == CHANNELS_LAST else (2, 3, 4)) if layer.whole else None,
             "kernel": None if known_to_be((t, h, w), 1) and known_to_be(layer.stride, 1) else compact((t, h, w)),
             "stride": compact(layer.stride),
+            "padding": None if known_to_be(layer.reach, 0) else compact(layer.reach),
         }
