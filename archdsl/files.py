@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -139,11 +140,17 @@ def source_of(name: str, data: bytes) -> Source:
         label = f"more than {MAX_BYTES:,} bytes, at most {MAX_CHARACTERS:,} characters are read"
         raise SpecError([Diagnostic("E0704", TITLES["E0704"], Span(Source(name, ""), 0, 0), label)])
     try:
-        return Source(name, data.decode("utf-8-sig"))
+        return _same(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         place = Span(Source(name, ""), 0, 0)
         label = f"byte {error.start} (0x{data[error.start]:02X}) does not begin a character"
         raise SpecError([Diagnostic("E0101", TITLES["E0101"], place, label)]) from None
+
+
+@lru_cache(maxsize=256)
+def _same(name: str, text: str) -> Source:
+    """Return the same object for the same text, so that a file is parsed once in a process."""
+    return Source(name, text)
 
 
 def _read(path: Path) -> bytes:

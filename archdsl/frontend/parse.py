@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 MAX_TOKENS = 50_000
 MAX_NAME = 100  # characters of a name: of modules, files and classes that are called as it
 MAX_NESTING = 60
+MAX_KEPT = 128  # trees of a process, which other specs are made of as well
+MAX_KEPT_TOKENS = 5_000  # of each
 
 _GOES_ON = {"ARROW", "ELSE", "SHORTCUT"}
 _NAMES = {"NAME", "LABEL"}
+
+_parsed: dict[Source, tuple[ast.File, int]] = {}  # trees without faults and their numbers of tokens, the last used last
 
 
 def _tokens(source: Source, text: str) -> list[Token]:
@@ -144,12 +148,32 @@ def parse(source: Source, work: Work | None = None, mended: list[Diagnostic] | N
     Raises:
         SpecError: with every fault of the text that could be told apart.
     """
+    known = _parsed.pop(source, None)
+    if known is None:
+        return _parse_new(source, work, mended)
+    _parsed[source] = known  # the last of those that are kept
+    file, count = known
+    _spend(work, count, source)
+    return file
+
+
+def _parse_new(source: Source, work: Work | None, mended: list[Diagnostic] | None) -> ast.File:
+    """Parse a text, and keep the tree if the text has no faults."""
     if not source.text.strip():
         raise _fault("E0102", source, "a spec begins with `arch NAME`")
-    statements = build_statements(_run(source, "file", source.text, work, mended), source)
+    faults: list[Diagnostic] = []
+    tree, count = _run(source, "file", source.text, work, None if mended is None else faults)
+    statements = build_statements(tree, source)
     if not statements:
         raise _fault("E0102", source, "there are comments, and nothing else")
-    return ast.File(source, statements, tuple(_comments(source)))
+    file = ast.File(source, statements, tuple(_comments(source)))
+    if mended is not None:
+        mended.extend(faults)
+    if not faults and count <= MAX_KEPT_TOKENS:
+        _parsed[source] = file, count
+    if len(_parsed) > MAX_KEPT:
+        del _parsed[next(iter(_parsed))]
+    return file
 
 
 def parse_binding(source: Source) -> ast.Binding:
@@ -158,7 +182,7 @@ def parse_binding(source: Source) -> ast.Binding:
     Raises:
         SpecError: if the text is not a name and one value.
     """
-    return build_binding(_run(source, "binding", source.text), source)
+    return build_binding(_run(source, "binding", source.text)[0], source)
 
 
 def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
@@ -168,18 +192,18 @@ def parse_bindings(place: Span) -> tuple[ast.Binding, ...]:
         SpecError: if that part is something else.
     """
     text = " " * place.start + place.text  # so that every token knows its place in the whole text
-    return build_bindings(_run(place.source, "bindings", text), place.source)
+    return build_bindings(_run(place.source, "bindings", text)[0], place.source)
 
 
 def _run(
     source: Source, start: str, text: str, work: Work | None = None, mended: list[Diagnostic] | None = None
-) -> Any:
-    """Return the parse tree of a text; one run shows every line that is wrong."""
+) -> tuple[Any, int]:
+    """Return the parse tree of a text and its number of tokens; one run shows every line that is wrong."""
     if len(text) > MAX_CHARACTERS:
         raise _fault("E0704", source, f"{len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     tokens = _tokens(source, text)
-    if work is not None and not work.spend(TOKEN * len(tokens)):
-        raise _fault("E0705", source, f"with the files that it names, more than {MAX_STEPS:,} steps of work")
+    _spend(work, len(tokens), source)
+    count = len(tokens)
     tokens, faults = tuples_as_lists(source, tokens)
     try:
         tree = TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
@@ -189,7 +213,13 @@ def _run(
         raise SpecError(faults)
     if mended is not None:
         mended.extend(faults)
-    return tree
+    return tree, count
+
+
+def _spend(work: Work | None, count: int, source: Source) -> None:
+    """Count the work of parsing tokens. Raise SpecError if it is more than the budget."""
+    if work is not None and not work.spend(TOKEN * count):
+        raise _fault("E0705", source, f"with the files that it names, more than {MAX_STEPS:,} steps of work")
 
 
 def _merged(mended: Sequence[Diagnostic], faults: Sequence[Diagnostic]) -> list[Diagnostic]:

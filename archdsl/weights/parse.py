@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,8 +42,9 @@ def _parser() -> Any:  # Lark, whose types are incomplete
     return make_parser(Path(__file__).with_name("weights.lark"), ["line"])
 
 
+@lru_cache(maxsize=64)
 def parse_map(source: Source) -> WeightMap:
-    """Parse a map.
+    """Parse a map, once in a process.
 
     Raises:
         SpecError: with every fault of the text.

@@ -365,6 +365,12 @@ def test_numbers_that_are_not_finite_are_named(value: float, capsys: pytest.Capt
         archdsl.convert_weights(archdsl.load("net.arch"), changed(weight=weight), "theirs")
 
 
+def test_numbers_whose_sum_is_not_finite_are_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(changed(weight=torch.full((3, 4), 3e38)), "in.pth")
+    assert converted("in.pth") == 0
+    assert "W0803" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
 def test_every_type_of_floating_point_is_taken(dtype: torch.dtype, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({n: t.to(dtype) if t.is_floating_point() else t for n, t in whole().items()}, "in.pth")
