@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+CHUNK = 1 << 14  # numbers that are made at a time, so that they stay in the cache of a core
+
+
 def uniform(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Uniform in [-√3, √3), so of mean 0 and variance 1; the name is the seed."""
-    seed = int.from_bytes(sha256(name.encode()).digest()[:8], "little")
-    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
-    raw >>= np.uint64(11)
-    values = raw.astype(np.float64)
-    for step, number in ((np.multiply, 2.0**-53), (np.multiply, 2.0), (np.subtract, 1.0), (np.multiply, math.sqrt(3))):
-        step(values, number, out=values)  # in place, which takes half the time
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
+    generator = np.random.Philox(key=int.from_bytes(sha256(name.encode()).digest()[:8], "little"))
+    result = np.empty(math.prod(shape), np.float32)
+    for part in (result[start : start + CHUNK] for start in range(0, result.size, CHUNK)):
+        raw = generator.random_raw(part.size)
+        raw >>= np.uint64(11)
+        values = raw.astype(np.float64)
+        for step, number in ((np.multiply, 2.0**-52), (np.subtract, 1.0), (np.multiply, math.sqrt(3))):
+            step(values, number, out=values)
+        part[:] = values
+    return torch.from_numpy(result.reshape(shape))
 
 
 def weight(name: str, shape: tuple[int, ...]) -> torch.Tensor:
