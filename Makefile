@@ -1,6 +1,7 @@
 # make demo    install, check, compile, draw and train SlowFast R50 for a few steps
 # make test    style, types, canonical specs, up-to-date generated code, and the tests: some minutes
 # make records the records of published networks at full size, and all specs where `make test` takes one of each kind
+#              (`make test RECORDS=yes` runs both in one pass, which makes what they share once)
 # make docs    the site of the documentation, in out/docs/index.html
 # make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
 # make bounds  texts near the budgets and far beyond them, each command within 10 s of CPU time and 1 GiB
@@ -40,7 +41,7 @@ test: $(VENV)/.installed-dev
 	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 pytest: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest $(if $(RECORDS),-m "") --numprocesses auto --dist worksteal
 
 records: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m records --numprocesses auto --dist worksteal
