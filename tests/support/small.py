@@ -31,6 +31,7 @@ SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
     "last": ({"dim": 16, "depth": 2, "heads": 2}, 4, 48),
     "tubelet": ({"dim": 16, "depth": 2, "heads": 2, "temporal_depth": 1}, 4, 48),
 }
+SHALLOW = (1, 2, 1, 1)
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 # One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
 KINDS = """
@@ -65,8 +66,11 @@ def full(path: Path) -> archdsl.Architecture:
 
 
 @cache
-def small(path: Path, frames: int = 0) -> archdsl.Architecture:
-    """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs."""
+def small(path: Path, frames: int = 0, *, shallow: bool = False) -> archdsl.Architecture:
+    """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs.
+
+    A shallow one has two blocks in the second stage alone, for what takes a time that grows with the number of blocks.
+    """
     given = full(path)._analysis.parameters
     family = next((key for key in SMALL if key in given), None)
     if family is not None:
@@ -74,7 +78,6 @@ def small(path: Path, frames: int = 0) -> archdsl.Architecture:
     else:
         two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
         lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
-        lower["non_local"] = [[i for i in blocks if i < 2] for blocks in given.get("non_local", ())]
         least = 2 * int(given.get("alpha", 8))
         crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
     if path.stem == "mvitv2_s_shifted":  # windows that its poolings divide
@@ -83,7 +86,10 @@ def small(path: Path, frames: int = 0) -> archdsl.Architecture:
     if path.stem == "timesformer_ts_banded":
         lower, least = {**lower, "band": 4}, 40
     if {"depths"} <= lower.keys() & given.keys():
-        lower = {**lower, "depths": lower["depths"][: len(given["depths"])]}
+        depths = [min(n, most) if shallow else n for n, most in zip(lower["depths"], SHALLOW, strict=True)]
+        lower = {**lower, "depths": depths[: len(given["depths"])]}
+        blocks = zip(given.get("non_local", ()), depths, strict=False)
+        lower["non_local"] = [[i for i in places if i < depth] for places, depth in blocks]
     clip = (int(given.get("channels", 3)), frames or least, crop, crop)
     return archdsl.load(path, clip=clip, **{k: v for k, v in {**lower, "classes": 7}.items() if k in given})
 

@@ -132,14 +132,15 @@ def step(arch: archdsl.Architecture, dtype: torch.dtype) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
-def layer_kinds(path: Path) -> frozenset[str]:
-    return frozenset(kind for _, kind in small(path).graph.nodes(data="kind"))
+def layer_kinds(path: Path, *, shallow: bool = False) -> frozenset[str]:
+    return frozenset(kind for _, kind in small(path, shallow=shallow).graph.nodes(data="kind"))
 
 
 @pytest.mark.records
 def test_the_chosen_specs_have_layers_of_all_kinds() -> None:
-    """Each set of kinds that a small network of a spec has, once."""
+    """Each set of kinds that a small network of a spec has, once; a shallow one has them, too."""
     chosen = [layer_kinds(p) for p in SPECS if p.stem in KINDS]
+    assert [layer_kinds(p, shallow=True) for p in SPECS if p.stem in KINDS] == chosen
     assert len(set(chosen)) == len(chosen) == len(KINDS)
     assert set(chosen) == {layer_kinds(p) for p in SPECS}
     assert {p.stem for p in SPECS} >= set(FEW)
@@ -175,7 +176,7 @@ def test_it_overfits_eight_clips() -> None:
 @pytest.mark.parametrize("path", [p for p in SPECS if p.stem in set(FEW) - set(KINDS)], ids=lambda p: p.stem)
 def test_compile_takes_the_whole_graph(path: Path) -> None:
     """Specs of other forms than those whose steps of training are compiled below."""
-    arch = small(path)
+    arch = small(path, shallow=True)
     model, clips = arch.build().eval(), inputs(arch, 1)
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
@@ -189,7 +190,7 @@ STEPPED = ("slowfast_r50", "i3d_r50_nl5", "timesformer_ts", "mvit_b_16x4")
 @pytest.mark.parametrize("path", [param(p, STEPPED) for p in SPECS if p.stem in KINDS])
 def test_steps_do_not_compile_again(path: Path) -> None:
     """Training goes on with what the first step compiled: the weights move, the draws are others."""
-    arch = small(path, 32)
+    arch = small(path, 32, shallow=True)
     model, clips = arch.build().train(), inputs(arch, 2)
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager", dynamic=False)
@@ -207,7 +208,7 @@ def test_steps_do_not_compile_again(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS if p.stem in FEW])
 def test_export_gives_the_same(path: Path) -> None:
-    arch = small(path)
+    arch = small(path, shallow=True)
     model, clips = arch.build().eval(), inputs(arch, 2)
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.export.export(model, clips, dynamic_shapes=tuple({0: batch} for _ in clips))
