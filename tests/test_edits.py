@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from meta import assert_as_predicted, assert_imports_are_used
 from reference import assert_computes_the_graph
 from repository import ROOT
-from small import EACH, of_form
+from small import EACH, small
 
 import archdsl
 
@@ -72,7 +72,7 @@ def channels_agree(values: dict[str, object]) -> bool:
 
 @pytest.mark.parametrize("path", EACH)
 def test_every_spec_computes_its_graph(path: Path) -> None:
-    assert_computes_the_graph(of_form(path))
+    assert_computes_the_graph(small(path))
 
 
 @settings(max_examples=10, deadline=None, derandomize=True, phases=PHASES, suppress_health_check=QUIET)

@@ -14,7 +14,7 @@ from documents import LANGUAGE, examples, rows, whole
 from programs.check import Texts
 from programs.mutations import corpus
 from repository import ROOT
-from small import EACH, param
+from small import ALL, param
 
 from archdsl.core.source import Source
 from archdsl.core.values import describe, normal
@@ -32,7 +32,7 @@ def compared(name: str, texts: dict[str, str]) -> str:
     return difference(Definition(name, texts), network)
 
 
-@pytest.mark.parametrize("path", [*EACH, *map(param, sorted(SPECS.glob("images/*.arch")))])
+@pytest.mark.parametrize("path", [*ALL, *map(param, sorted(SPECS.glob("images/*.arch")))])
 def test_specs_are_as_defined(path: Path) -> None:
     assert compared(path.stem, corpus()) == ""
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from meta import assert_as_predicted
 from repository import ROOT
-from small import EACH, FAMILIES, FEW, KINDS, SPECS, full, imported, inputs, of_form, param, small
+from small import ALL, EACH, FAMILIES, FEW, KINDS, OTHERS, SPECS, forms, full, imported, inputs, param, small
 
 import archdsl
 
@@ -37,7 +37,7 @@ def test_every_generated_module_has_its_spec() -> None:
     assert {p.stem for p in GENERATED} == {p.stem for p in SPECS}
 
 
-@pytest.mark.parametrize("spec", EACH)
+@pytest.mark.parametrize("spec", ALL)
 def test_graph_predicts_the_module(spec: Path) -> None:
     assert_as_predicted(full(spec))
 
@@ -101,7 +101,7 @@ def test_initialisation_is_the_papers() -> None:
 
 @pytest.mark.parametrize("path", EACH)
 def test_a_step_forward_and_backward(path: Path) -> None:
-    step(of_form(path, frames=32), torch.float32)
+    step(small(path, 32), torch.float32)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -143,7 +143,11 @@ def test_the_chosen_specs_have_layers_of_all_kinds() -> None:
     assert [layer_kinds(p, shallow=True) for p in SPECS if p.stem in KINDS] == chosen
     assert len(set(chosen)) == len(chosen) == len(KINDS)
     assert set(chosen) == {layer_kinds(p) for p in SPECS}
-    assert {p.stem for p in SPECS} >= set(FEW)
+
+
+@pytest.mark.records
+def test_the_chosen_specs_have_all_forms() -> None:
+    assert sorted(path.stem for path in forms()) == sorted([*FEW, *OTHERS])
 
 
 def without_zeros(model: torch.nn.Module) -> torch.nn.Module:
