@@ -53,6 +53,7 @@ TITLES = {
     "E0510": "contradicting settings",
     "E0511": "a class token is missing or not supported",
     "E0512": "the parts do not divide the grid",
+    "E0513": "lines that cannot be printed yet",
     "E0601": "no input",
     "E0602": "ambiguous path",
     "E0603": "unknown path or value",

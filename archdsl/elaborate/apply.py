@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archdsl.core.diagnostics import Note
-from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.core.work import COPY
 from archdsl.elaborate.arguments import Binder
@@ -24,6 +22,7 @@ from archdsl.layers.attributes import Reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from archdsl.elaborate.calls import OpenCall
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.program import BlockDef
     from archdsl.ir.regions import Inner
@@ -48,7 +47,7 @@ class ChainApplier:
         self.binder = Binder(evaluator)
         self.names = LayerNames(layers, self.binder.indices, evaluator.faults)
         self.read: set[str] = set()
-        self.calls = BlockCalls(self.binder, globals_, layers, self.read)
+        self.calls = BlockCalls(self.binder, nodes, globals_, layers, self.read)
         self.repeats = 0
 
     def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
@@ -96,15 +95,8 @@ class ChainApplier:
 
     def _name(self, label: ast.Name, flow: Flow | None, context: Context, before: int) -> None:
         """Give a value its name, and the layer or block that the step has made, if it has made one alone."""
-        refused = why_refused(label.id)
-        if not refused and (label.id in self.layers or label.id in context.module.blocks):
-            refused = f"`{label.id}` is a layer or a block"
-        if refused:
-            self.reporter.report("E0204", label.span, refused)
-        if label.id in context.values:
-            place = self.nodes.place(context.values[label.id])
-            notes = [Note("first here", place)] if place is not None else []
-            self.reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes)
+        known = context.values.get(label.id)
+        self.names.check_label(label, context, self.nodes.place(known) if known is not None else None)
         context.values[label.id] = flow or LOST
         made = context.region.items[before:]
         if len(made) == 1:
@@ -120,6 +112,8 @@ class ChainApplier:
             return self._word(link, flow, context, first=first)
         if isinstance(link, ast.Merge):
             return self._merge(link, flow, context)
+        if isinstance(link, ast.Lines):
+            return self._lines(link, flow, context)
         if isinstance(link, ast.Residual):
             return self._residual(link, flow, context)
         if isinstance(link, ast.Choose):
@@ -161,7 +155,7 @@ class ChainApplier:
             return LOST
         return self.nodes.apply(layer, (flow, *referred), context, link)
 
-    def _need(self, flow: Flow | None, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> Flow:
+    def _need(self, flow: Flow | None, link: ast.Link | ast.Chain, context: Context) -> Flow:
         """Return the value in hand; where several paths run, a chain must say which it means."""
         if flow is None:
             self.names.report_nothing_in_hand(link, context)
@@ -176,7 +170,14 @@ class ChainApplier:
             return LOST
         with self.evaluator.faults.within(link):
             result = self.apply(definition.block.chain, call.entering, call.inside)
-        return self.calls.close(call, result, context)
+        return self._close(call, result, flow, context)
+
+    def _close(self, call: OpenCall, result: Flow, flow: Flow, context: Context) -> Flow:
+        return self.calls.close(call, result, flow, context)
+
+    def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:
+        """Apply a layer that is written in lines."""
+        raise NotImplementedError
 
     def _entering(self, link: ast.Entering, context: Context, *, first: bool) -> Flow | None:
         """Return the value that enters the braces around a chain, with which the chain begins."""

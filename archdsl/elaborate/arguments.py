@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
 
 
+Called = ast.Layer | ast.Merge | ast.Lines  # what has arguments in a chain
+
+
 class Binder:
     """Binder of arguments to the attributes of layers and the parameters of blocks."""
 
@@ -38,7 +41,7 @@ class Binder:
 
     # --- layers ---
 
-    def layer(self, cls: type[Layer], link: ast.Layer | ast.Merge, scope: Scope) -> Layer | None:
+    def layer(self, cls: type[Layer], link: Called, scope: Scope) -> Layer | None:
         """The layer with its attributes' values, or None after a fault."""
         given = self._match(link, list(cls.attributes))
         if given is None:
@@ -130,7 +133,7 @@ class Binder:
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return arguments if complete else None
 
-    def matched(self, call: ast.Layer, known: Sequence[str]) -> Mapping[str, ast.Argument]:
+    def matched(self, call: Called, known: Sequence[str]) -> Mapping[str, ast.Argument]:
         """Return the argument of each of the known names that has one, in a call whose arguments were found right."""
         return {a.name.id if a.name is not None else known[i]: a for i, a in enumerate(call.arguments or ())}
 
@@ -158,7 +161,7 @@ class Binder:
 
     # --- both ---
 
-    def _match(self, link: ast.Layer | ast.Merge, known: Sequence[str]) -> dict[str, ast.Argument] | None:
+    def _match(self, link: Called, known: Sequence[str]) -> dict[str, ast.Argument] | None:
         """Return the argument of each of the known names that has one, or None after a fault."""
         name = link.name.id
         given: dict[str, ast.Argument] = {}
@@ -193,7 +196,7 @@ class Binder:
         self.faults.report("E0402", name.span, f"`{name.id}` needs `{wanted}`", hint, notes)
 
 
-def argument_of(link: ast.Layer | ast.Merge, layer: Layer, attribute: str) -> ast.Argument | None:
+def argument_of(link: Called, layer: Layer, attribute: str) -> ast.Argument | None:
     """The argument that gave a layer one of its attributes, if one did."""
     keys = list(layer.attributes)
     named = {a.name.id if a.name is not None else keys[i]: a for i, a in enumerate(link.arguments or ())}

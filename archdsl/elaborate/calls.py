@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.grid import Grid
 from archdsl.core.sym import Sym, formula_of, substitute
+from archdsl.core.values import Unknown
 from archdsl.core.work import CALL
 from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.outward import in_caller
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Scope
 from archdsl.frontend import ast
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from archdsl.elaborate.arguments import Binder
+    from archdsl.elaborate.graph import GraphBuilder
     from archdsl.elaborate.program import BlockDef
     from archdsl.ir.regions import Shape
 
 MAX_BLOCK_DEPTH = 40
+MAX_SHOWN = 6  # layers of a block that a message shows
 
 
 class OpenCall(NamedTuple):
@@ -32,6 +36,7 @@ class OpenCall(NamedTuple):
     region: Block
     inside: Context
     entering: Flow
+    spelling: ast.Name | None  # the kind of the one layer that the block spells, if it does
 
 
 class BlockCalls:
@@ -40,7 +45,10 @@ class BlockCalls:
     The names of values that blocks are given are added to `read`.
     """
 
-    def __init__(self, binder: Binder, globals_: Scope, layers: Collection[str], read: set[str]) -> None:
+    def __init__(
+        self, binder: Binder, nodes: GraphBuilder, globals_: Scope, layers: Collection[str], read: set[str]
+    ) -> None:
+        self.nodes = nodes
         self.layers = layers
         self.read = read
         self.binder = binder
@@ -89,7 +97,7 @@ class BlockCalls:
         inner = {n: Flow(v.node, _entering(v.shape, channels_of(n))) for n, v in given.items()}
         values = ChainMap(dict[str, Flow](), inner)
         inside = Context(scope, region, definition.module, (*context.opened, definition), values, value)
-        return OpenCall(region, inside, value)
+        return OpenCall(region, inside, value, block.spelling)
 
     def values(self, block: ast.Block, link: ast.Layer, context: Context) -> dict[str, Flow]:
         """Return the values that a call gives to parameters of the type `value`; LOST after a fault."""
@@ -111,11 +119,36 @@ class BlockCalls:
                 self.evaluator.faults.report("E0301", argument.value.span, label, hint, notes)
         return found
 
-    def close(self, call: OpenCall, result: Flow, context: Context) -> Flow:
-        """Put the region of a call into that around it, and return the value that leaves."""
-        call.region.exit = result.node
-        context.region.items.append(call.region)
-        return Flow(result.node, _leaving(result.shape, call.region))
+    def close(self, call: OpenCall, result: Flow, flow: Flow, context: Context) -> Flow:
+        """Put the region of a call into that around it, and return the value that leaves.
+
+        Of a spelling of one layer, this layer is put there, with its numbers in the terms of the caller.
+        """
+        left = Flow(result.node, _leaving(result.shape, call.region))
+        if call.spelling is None or isinstance(result.shape, Unknown):
+            call.region.exit = result.node
+            context.region.items.append(call.region)
+            return left
+        if not self.is_spelling(call, result, self.nodes):
+            return LOST
+        known = {value.node: value.shape for value in (*context.values.values(), flow)}
+        layer = in_caller(self.nodes.node(result.node).layer, call.region)
+        self.nodes.move(result.node, layer, left.shape, context.region, known)
+        context.region.items.append(result.node)
+        return left
+
+    def is_spelling(self, call: OpenCall, result: Flow, nodes: GraphBuilder) -> bool:
+        """Return True if a block consists of one layer of the kind that it spells; else report it at `as KIND`."""
+        items, kind = call.region.items, call.spelling
+        assert kind is not None
+        made = [nodes.node(i).layer.kind if isinstance(i, int) else i.label for i in items]
+        if items == [result.node] and made == [kind.id]:
+            return True
+        words = ", ".join(f"`{m}`" for m in made[:MAX_SHOWN]) + (", …" if len(made) > MAX_SHOWN else "")
+        label = f"`{call.region.title}` is no spelling of one `{kind.id}`: it consists of {words or 'no layer'}"
+        hint = f"leave out `as {kind.id}`, or all but one layer of this kind"
+        self.evaluator.faults.report("E0510", kind.span, label, hint)
+        return False
 
 
 def _entering(shape: Shape, variable: str = IN_CHANNELS) -> Shape:

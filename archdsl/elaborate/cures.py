@@ -128,7 +128,7 @@ def missing_cure(layer: str, key: str, attribute: Attribute[object]) -> str:
     return f"{meaning}, as in `{layer}({example})`"
 
 
-def nested_cure(link: ast.Layer | ast.Merge, argument: ast.Argument) -> str:
+def nested_cure(link: ast.Layer | ast.Merge | ast.Lines, argument: ast.Argument) -> str:
     """Return the chain for a layer that is an argument of another layer; empty for other values."""
     value = argument.value
     if not isinstance(value, ast.Call) or value.name.id in FUNCTIONS:

@@ -6,9 +6,9 @@ from collections import ChainMap
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, SpecError
-from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.context import Context, Flow
 from archdsl.elaborate.graph import GraphBuilder
+from archdsl.elaborate.lines import SpecApplier
 from archdsl.layers import vocabulary
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Expansion:
         self.reporter = evaluator.reporter
         self.module = program.modules[0]  # the file whose statement is expanded
         self.nodes = GraphBuilder(evaluator, self.reporter)
-        self.applier = ChainApplier(self.nodes, evaluator, vocabulary(), scope)
+        self.applier = SpecApplier(self.nodes, evaluator, vocabulary(), scope)
         self.applier.names.dropped = program.dropped
         self.regions: dict[Part, None] = {}  # in the order of data flow
         self.inputs: dict[str, Flow] = {}  # the videos

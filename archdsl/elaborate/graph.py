@@ -21,7 +21,7 @@ from archdsl.ir.regions import Shortcut
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_LAYERS = 5_000
 MAX_SOURCES = 8  # values of which a diagnostic shows where they come from
 
-Applied = ast.Layer | ast.Merge | ast.Residual | ast.Lateral  # what puts a layer into the graph
+Applied = ast.Layer | ast.Merge | ast.Lines | ast.Residual | ast.Lateral  # what puts a layer into the graph
 
 
 class GraphBuilder:
@@ -90,6 +90,15 @@ class GraphBuilder:
                 self.graph.add_edge(flow.node, number, shape=flow.shape)
         return Flow(number, shape)
 
+    def move(self, number: int, layer: Layer, shape: Shape, region: Region, known: Mapping[int, Shape]) -> None:
+        """Give a node what it has in the terms of another region, where values have the shapes `known`, by node."""
+        node = self.node(number)
+        node.layer, node.shape, node.region, node.label, node.explicit = layer, shape, region, "", False
+        node.input_shapes = tuple(known.get(n, s) for n, s in zip(node.inputs, node.input_shapes, strict=True))
+        for source, entering in zip(node.inputs, node.input_shapes, strict=True):
+            if source >= 0:
+                self.graph.edges[source, number]["shape"] = entering
+
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]
 
@@ -101,14 +110,15 @@ class GraphBuilder:
         self, error: ShapeError, layer: Layer, flows: tuple[Flow, ...], context: Context, link: Applied
     ) -> None:
         """Report that a layer does not fit its inputs, at the attribute that is to blame if there is one."""
-        code, place, hint = error.code, link.span, error.hint
-        made = partial(self._sources, flows, context.region)
+        code, hint = error.code, error.hint
+        place = link.name.span if isinstance(link, ast.Lines) else link.span
+        made = partial(self.sources, flows, context.region)
         notes: Callable[[], list[Note]] = made
         if isinstance(link, ast.Residual):
             code, (body, around) = "E0507", flows
             taken = isinstance(last := context.region.items[-1], Shortcut) and last.exit != last.entry
             is_taken = link.shortcut is not None and taken
-            notes = partial(residual_notes, self.graph, body, around, context.region, is_taken)
+            notes = partial(self._sides, body, around, context.region, is_taken=is_taken)
             hint = residual_hint(body.shape, around.shape, link.shortcut is not None, taken)
         elif isinstance(link, (ast.Layer, ast.Merge)):
             argument = argument_of(link, layer, error.attribute)
@@ -120,6 +130,10 @@ class GraphBuilder:
             hint = hint or grids_hint([f.shape for f in flows], link)
         self.evaluator.faults.report(code, place, error.message, hint, notes)
 
-    def _sources(self, flows: tuple[Flow, ...], region: Region) -> list[Note]:
+    def _sides(self, body: Flow, around: Flow, region: Region, *, is_taken: bool) -> list[Note]:
+        """Return the places that the shapes of both sides of a residual come from."""
+        return residual_notes(self.graph, body, around, region, is_taken)
+
+    def sources(self, flows: tuple[Flow, ...], region: Region) -> list[Note]:
         """Return the places that the shapes of values come from."""
         return [Note(f"{f.shape} comes from here", producer(self.graph, f.node, region)) for f in flows[:MAX_SOURCES]]

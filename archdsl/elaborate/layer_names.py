@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
+from archdsl.core.names import why_refused
 from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.frontend import ast
+from archdsl.layers.attention_lines import LINE_BRACES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from archdsl.core.source import Span
     from archdsl.elaborate.context import Context
     from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.layers.base import Layer
@@ -37,6 +40,18 @@ class LayerNames:
         """Return the layer of a name that a spec can write."""
         cls = self.layers.get(name)
         return None if cls is None or cls.internal else cls
+
+    def check_label(self, label: ast.Name, context: Context, known: Span | None) -> None:
+        """Report a name behind `as` that is refused or taken; `known` is the place of the value that has it."""
+        reporter = self.faults.reporter
+        refused = why_refused(label.id)
+        if not refused and (label.id in self.layers or label.id in context.module.blocks):
+            refused = f"`{label.id}` is a layer or a block"
+        if refused:
+            reporter.report("E0204", label.span, refused)
+        if label.id in context.values:
+            notes = [Note("first here", known)] if known is not None else []
+            reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes)
 
     def report_unknown(self, link: ast.Layer, context: Context, *, first: bool) -> None:
         """Report a name in a chain that no layer, block or value has; `first` where it begins the chain."""
@@ -105,6 +120,16 @@ class LayerNames:
         if self.faults.knows("E0202", link.name.span):
             return
         name = link.name.id
+        lined = " and ".join(f"`{k}`" for k, c in self._written().items() if c.takes_lines)
+        if name in LINE_BRACES:
+            label = f"`{name}` stands in the lines of {lined}"
+            self.faults.report("E0105", link.name.span, label, f"`{name} {{ … }}` is a part of a line such as `qk: …`")
+            return
+        cls = self.find(name)
+        if cls is not None and cls.takes_lines:
+            hint = f"its lines have names: `qkv: {link.branches[0].span.text}`"
+            self.faults.report("E0405", link.name.span, f"`{name}` takes lines, not branches", hint)
+            return
         joins = [k for k, c in self._written().items() if c.many]
         known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
         if name in self._written() or name in context.module.blocks:
@@ -117,7 +142,7 @@ class LayerNames:
         notes = [Note(ADDING)] if could_be_added else []
         self.faults.report("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
 
-    def report_nothing_in_hand(self, link: ast.Layer | ast.Residual | ast.Chain, context: Context) -> None:
+    def report_nothing_in_hand(self, link: ast.Link | ast.Chain, context: Context) -> None:
         """Report a chain, or a link of one, that has no value to be applied to."""
 
         def hint() -> str:

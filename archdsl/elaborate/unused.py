@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import Program
 
 # Fields in which a name is introduced or a thing of another kind is named, not a value used.
-_NOT_USES = {"name", "names", "path", "source", "target", "base", "family", "kind", "type", "span", "comments"}
+_NOT_USES = set("name names path source target base family kind spelling type span comments".split())
 
 
 def warn_unused(program: Program, reporter: Reporter) -> None:

@@ -13,11 +13,14 @@ from archdsl.elaborate.blocks import own_blocks
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.graph import GraphBuilder
+from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_braces, report_unknown_line
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
 from archdsl.ir.signature import BlockArguments
+from archdsl.layers.attention_biases import BIASES
+from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINE_BRACES, LINES, Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,11 +97,11 @@ def _members(part: object) -> Sequence[object]:
             return part.chain, part.shortcut
         case ast.Choose():
             return part.then, part.otherwise
-        case ast.Stage() | ast.For():
+        case ast.Stage() | ast.For() | ast.Lines():
             return part.body
         case ast.If():
             return (*part.body, *part.otherwise)
-        case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head():
+        case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.BranchLine() | ast.Lateral() | ast.Path() | ast.Head():
             return (part.chain,)
         case _:
             return ()
@@ -185,6 +188,49 @@ class _Checker(ChainApplier):
         if shortcut.test is not None:
             self.evaluator.truth(shortcut.test, context.scope)
         return self.apply(shortcut.chain, flow, context.inner(LOST))
+
+    def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
+        if check_takes_lines(link, self.names, context):
+            self.binder.layer(Between, link, context.scope)
+            values = context.values.new_child(dict.fromkeys(LETTERS, LOST))
+            self._check_lines(link.body, replace(context, values=values))
+        return LOST
+
+    def _check_lines(self, body: Sequence[ast.Statement], context: Context) -> None:
+        for item in body:
+            match item:
+                case ast.BranchLine():
+                    self._check_line(item, context)
+                case ast.Let():
+                    self.evaluator.bind(item, context.scope)
+                case ast.If():
+                    self.evaluator.truth(item.test, context.scope)
+                    for taken in (item.body, item.otherwise):
+                        self._check_lines(taken, replace(context, scope=context.scope.child()))
+                case _:
+                    raise AssertionError(item)
+
+    def _check_line(self, line: ast.BranchLine, context: Context) -> None:
+        link = line.chain.steps[0].link
+        if line.name.id == BIAS_LINE:
+            cls = BIASES.get(link.name.id) if isinstance(link, ast.Layer) else None
+            if isinstance(link, ast.Layer) and cls is not None:
+                self.binder.layer(cls, link, context.scope)
+            else:
+                report_bias(line, self.evaluator.faults)
+        elif line.name.id not in LINES:
+            report_unknown_line(line, self.evaluator.faults)
+        else:
+            inner = replace(context.inner(IN_BLOCK), values=context.values.new_child())
+            self.apply(line.chain, IN_BLOCK, inner)
+            context.values.update(inner.values.maps[0])
+
+    def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
+        if link.name.id not in LINE_BRACES:  # which a block of lines can have anywhere
+            return super()._merge(link, flow, context)
+        if not report_braces(link, self.evaluator.faults):
+            self.apply(link.branches[0], IN_BLOCK, context.inner(IN_BLOCK))
+        return LOST
 
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
         """Check the arguments of an inner block, whose body is checked by itself."""

@@ -129,6 +129,15 @@ class Merge(Syntax):
 
 
 @record
+class Lines(Syntax):
+    """A layer whose inputs are written a line at a time: `attention(8) { qkv: linear(64) }`."""
+
+    name: Name
+    arguments: tuple[Argument, ...] | None
+    body: tuple[Statement, ...]
+
+
+@record
 class Shortcut(Syntax):
     test: Expr | None
     chain: Chain
@@ -159,7 +168,7 @@ class Entering(Syntax):
     """`in` at the beginning of a chain: the value that enters the braces around it."""
 
 
-Link = Layer | Merge | Residual | Choose | Group | Entering
+Link = Layer | Merge | Lines | Residual | Choose | Group | Entering
 
 
 @record
@@ -290,6 +299,14 @@ class PathLine(Syntax):
 
 
 @record
+class BranchLine(Syntax):
+    """A line of `attention { }`: the letters of the branches that it takes further, and how."""
+
+    name: Name
+    chain: Chain
+
+
+@record
 class Lateral(Syntax):
     source: Name
     target: Name
@@ -338,8 +355,11 @@ class Freeze(Syntax):
 
 @record
 class Block(Syntax):
+    """`block NAME(…) { … }`; with `as KIND`, a spelling of one layer of that kind."""
+
     name: Name
     parameters: tuple[Declaration, ...]
+    spelling: Name | None
     doc: String | None
     lets: tuple[Let, ...]
     chain: Chain
@@ -347,7 +367,7 @@ class Block(Syntax):
 
 Statement = (
     Header | Doc | Import | Cite | Published | Recipe | Param | Let | Input | Path | Drop | Head
-    | PathLine | Lateral | If | For | Stage | Freeze | Block
+    | PathLine | BranchLine | Lateral | If | For | Stage | Freeze | Block
 )  # fmt: skip
 
 

@@ -47,6 +47,12 @@ class _StatementBuilder(ValueBuilder):
     def on_merge(self, span: Span, name: Token, arguments: Any, *branches: Any) -> ast.Merge:
         return ast.Merge(span, self.name(name), arguments, split(branches, ast.Chain))
 
+    def on_lines(self, span: Span, name: Token, arguments: Any, *body: Any) -> ast.Lines:
+        return ast.Lines(span, self.name(name), arguments, self._statements(body))
+
+    def on_branch_line(self, span: Span, name: Token, chain: ast.Chain) -> ast.BranchLine:
+        return ast.BranchLine(span, self.name(name), chain)
+
     def on_shortcut(self, span: Span, test: Any, chain: ast.Chain) -> ast.Shortcut:
         return ast.Shortcut(span, test, chain)
 
@@ -149,8 +155,8 @@ class _StatementBuilder(ValueBuilder):
     def on_else(self, _span: Span, *body: Any) -> tuple[ast.Statement, ...]:
         return self._statements(body)
 
-    on_stage_if = on_if
-    on_stage_else = on_else
+    on_stage_if = on_branch_if = on_if
+    on_stage_else = on_branch_else = on_else
 
     def on_for(self, span: Span, names: tuple[ast.Name, ...], iterable: Any, *body: Any) -> ast.For:
         return ast.For(span, names, iterable, self._statements(body))
@@ -169,11 +175,15 @@ class _StatementBuilder(ValueBuilder):
     def on_freeze(self, span: Span, label: Token, frozen: ast.Frozen) -> ast.Freeze:
         return ast.Freeze(span, ast.Label(self.span(label), str(label)), frozen)
 
+    def on_spelling(self, _span: Span, kind: Token) -> ast.Name:
+        return self.name(kind)
+
     def on_block(self, span: Span, name: Token, *parts: Any) -> ast.Block:
         docs = [self.text(p) for p in parts if isinstance(p, Token)]
+        spelling = next((p for p in parts if isinstance(p, ast.Name)), None)
         chain = next(p for p in parts if isinstance(p, ast.Chain))
         parameters, lets = split(parts, ast.Declaration), split(parts, ast.Let)
-        return ast.Block(span, self.name(name), parameters, docs[0] if docs else None, lets, chain)
+        return ast.Block(span, self.name(name), parameters, spelling, docs[0] if docs else None, lets, chain)
 
     @staticmethod
     def _statements(items: Sequence[Any]) -> tuple[ast.Statement, ...]:

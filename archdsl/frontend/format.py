@@ -86,19 +86,19 @@ class _StatementPrinter(ChainPrinter):
                 return concat(start, self._if(node))
             case ast.For():
                 head = concat("for ", self.names(node.names), " in ", self.value(node.iterable), " ")
-                return concat(start, head, self._body(node.body, node.iterable.span.end))
+                return concat(start, head, self.body(node.body, node.iterable.span.end))
             case ast.Stage():
                 last = node.frozen or node.after or node.label
                 end = last.span.end
                 after = "" if node.after is None else f" after {node.after.id}"
                 frozen = [] if node.frozen is None else [" ", self._frozen(node.frozen)]
                 head = concat(f"stage {node.label.text}{after}", *frozen, " ")
-                return concat(start, head, self._body(node.body, end))
+                return concat(start, head, self.body(node.body, end))
             case ast.Freeze():
                 return concat(start, f"stage {node.label.text} ", self._frozen(node.frozen))
             case ast.Block():
                 return concat(start, self._block(node))
-            case ast.PathLine() | ast.Lateral() | ast.Path() | ast.Head():
+            case ast.PathLine() | ast.BranchLine() | ast.Lateral() | ast.Path() | ast.Head():
                 return concat(start, self._line(node))
             case _:
                 return concat(start, self._simple(node))
@@ -135,12 +135,14 @@ class _StatementPrinter(ChainPrinter):
         source = [concat(" from ", self.string(node.source))] if node.source else []
         return concat("published ", self._bindings(node.figures), *clip, *source)
 
-    def _line(self, node: ast.PathLine | ast.Lateral | ast.Path | ast.Head) -> Doc:
+    def _line(self, node: ast.PathLine | ast.BranchLine | ast.Lateral | ast.Path | ast.Head) -> Doc:
         match node:
             case ast.PathLine(path=None):
                 return self.chain(node.chain, starts_line=True)
             case ast.PathLine(path=path):
                 head = concat(self.name(path), ": ") if path else concat("")
+            case ast.BranchLine():
+                head = concat(self.name(node.name), ": ")
             case ast.Path():
                 head = concat("path ", self.name(node.name), " = ")
             case ast.Head():
@@ -152,12 +154,6 @@ class _StatementPrinter(ChainPrinter):
 
     def _bindings(self, nodes: Sequence[ast.Binding]) -> Doc:
         return join(", ", [concat(self.name(n.name), " = ", self.value(n.value)) for n in nodes])
-
-    def _body(self, nodes: Sequence[ast.Statement], after: int) -> Doc:
-        """Return braces around statements, a group of their own."""
-        opening = self.places.find("{", after)
-        broken = self.places.is_broken(opening, self.places.closing(opening))
-        return group(self.braces([self.statement(n) for n in nodes], opening, "close"), broken=broken)
 
     def _if(self, node: ast.If) -> Doc:
         parts: list[Doc] = []
@@ -182,7 +178,8 @@ class _StatementPrinter(ChainPrinter):
     def _block(self, node: ast.Block) -> Doc:
         opening = self.places.find("(", node.name.span.end)
         parameters = self.brackets("(", opening, [self.declaration(p) for p in node.parameters], node.parameters)
-        head = concat("block ", self.name(node.name), parameters, " ")
+        spelling = concat(" as ", self.name(node.spelling)) if node.spelling is not None else ""
+        head = concat("block ", self.name(node.name), parameters, spelling, " ")
         lines = [concat(Text("", node.doc.span.start, "statement"), self.string(node.doc))] if node.doc else []
         lines += [self.statement(let) for let in node.lets]
         start = Text("", node.chain.span.start, "statement")

@@ -39,6 +39,10 @@ class ChainPrinter(ValuePrinter):
                 return concat(self.name(node.name), self.arguments(node.name, node.arguments))
             case ast.Merge():
                 return self._merge(node)
+            case ast.Lines():
+                end = node.arguments[-1].span.end if node.arguments else node.name.span.end
+                head = concat(self.name(node.name), self.arguments(node.name, node.arguments), " ")
+                return concat(head, self.body(node.body, end))
             case ast.Residual():
                 return self._residual(node, is_alone=is_alone)
             case ast.Choose():
@@ -87,6 +91,16 @@ class ChainPrinter(ValuePrinter):
 
     def _chain_braces(self, node: ast.Chain, opening: int) -> Doc:
         return self.braces([self.chain(node, starts_line=True)], opening)
+
+    def statement(self, node: ast.Statement) -> Doc:
+        """Return a statement, such as a line of `attention { }`."""
+        raise NotImplementedError
+
+    def body(self, nodes: Sequence[ast.Statement], after: int) -> Doc:
+        """Return braces around statements, a group of their own."""
+        opening = self.places.find("{", after)
+        broken = self.places.is_broken(opening, self.places.closing(opening))
+        return group(self.braces([self.statement(n) for n in nodes], opening, "close"), broken=broken)
 
     def braces(self, lines: Sequence[Doc], opening: int, kind: Kind = "") -> Doc:
         """Return lines in braces of the group around them, open or not as that is."""

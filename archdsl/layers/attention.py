@@ -24,6 +24,7 @@ from archdsl.layers.base import Layer, layer
 from archdsl.layers.groups import AXES, Groups, groups
 
 if TYPE_CHECKING:
+    from archdsl.layers.attention_lines import Lines
     from archdsl.layers.attributes import Size3
 
 LEAST_CHUNK = 32  # minimum number of queries in a chunk of banded attention
@@ -57,6 +58,8 @@ class Attention(Layer):
 
     heavy = True
     takes_tokens = True
+    takes_lines = True
+    written_in: Lines | None = None  # the lines that a spec has for it, if it has
 
     heads = Integer(1, doc="parts of the channels that attend on their own")
     dim = Integer(0, minimum=0, doc="channels of queries, keys and values, all heads together; 0: those of the input")
@@ -206,14 +209,14 @@ class Attention(Layer):
     # --- rules ---
 
     def infer(self, *inputs: Grid) -> Grid:
-        (x,) = inputs
+        x = inputs[0]
         if self.is_sized(x):
             fixed(x)
         check(self, x)
         return Grid(self.out or x.channels, *self.queries.of(x), x.token)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
-        (x,) = inputs
+        x = inputs[0]
         found: dict[str, tuple[int, ...]] = {}
         for name, (out, into) in self.projections(x).items():
             found[f"{name}.weight"] = (out, into)

@@ -64,6 +64,8 @@ class Layer:
     hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is the output's gradient, or a slice of it
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
+    projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
+    takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -142,6 +144,18 @@ class Layer:
 
     def maps_positions(self) -> bool:
         """Return True if it is the same linear map of the channels at each position."""
+        return False
+
+    def parts_branches(self) -> bool:
+        """Return True if each branch of a line has outputs of its own, of one tensor with rows for each branch."""
+        return self.maps_positions()
+
+    def filters_channels(self, *inputs: Grid) -> bool:
+        """Return True if it has one filter per channel, so that a tensor can hold those of several branches."""
+        return False
+
+    def selects_all(self, *inputs: Grid) -> bool:
+        """Return True if it selects a part of its input that is all of it; lines take such a layer for no layer."""
         return False
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # number of arguments of each initialiser
 FLAGS = (
     "many", "internal", "heavy", "elementwise", "adds_token", "takes_tokens", "training_only", "holds_indices",
-    "hands_on_gradient", "is_affine_in_inference",
+    "hands_on_gradient", "is_affine_in_inference", "projects", "takes_lines",
 )  # fmt: skip
 TEXTS = ("category", "joins", "drawn_as")
 
@@ -181,6 +181,9 @@ _RETURNS: Mapping[str, Returned] = {
     "inits": Returned("a dict of initialisers by the names in `weights`, as in {'weight': Symbol('msra')}", _inits),
     "with_affine": Returned("a layer or None", _affine),
     "maps_positions": FLAG,
+    "parts_branches": FLAG,
+    "filters_channels": FLAG,
+    "selects_all": FLAG,
 }
 
 

@@ -75,3 +75,9 @@ class Conv(Layer):
 
     def maps_positions(self) -> bool:
         return tuple(self.kernel) == (1, 1, 1)
+
+    def parts_branches(self) -> bool:
+        return self.groups == 1
+
+    def filters_channels(self, *inputs: Grid) -> bool:
+        return self.groups == inputs[0].channels == self.out

@@ -16,6 +16,7 @@ class Linear(Layer):
     """Linear map of the channels at every position: y = W x + b."""
 
     takes_tokens = True
+    projects = True
 
     heavy = True
     width = "out"

@@ -26,3 +26,6 @@ class Select(Layer):
                 fixed(x)
             return Grid(x.channels, *x.size)
         return Grid(x.channels, x.t if x.token == FRAME else 1, 1, 1)
+
+    def selects_all(self, *inputs: Grid) -> bool:
+        return self.part == "grid" and not inputs[0].token

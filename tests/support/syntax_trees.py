@@ -115,7 +115,16 @@ class Trees:
             lambda: ast.Residual(NOWHERE, self.chain(), self.maybe(self.shortcut)),
             lambda: ast.Group(NOWHERE, self.chain()),
             lambda: ast.Entering(NOWHERE),
+            lambda: ast.Lines(NOWHERE, self.name(), self.arguments(), self.many(self.branch_item, 0, 3)),
             self.choose,
+        )
+
+    def branch_item(self) -> ast.Statement:
+        """A line of `attention { }`."""
+        return self.inner(
+            lambda: ast.BranchLine(NOWHERE, self.name(), self.chain()),
+            self.let,
+            lambda: self.condition(self.branch_item),
         )
 
     def layer(self) -> ast.Layer:
@@ -180,7 +189,8 @@ class Trees:
 
     def block(self) -> ast.Block:
         parameters, doc = self.many(self.parameter), self.maybe(self.string)
-        return ast.Block(NOWHERE, self.name(), parameters, doc, self.many(self.let, 0, 2), self.chain())
+        spelling = self.maybe(self.name)
+        return ast.Block(NOWHERE, self.name(), parameters, spelling, doc, self.many(self.let, 0, 2), self.chain())
 
     def statement(self) -> ast.Statement:
         name, maybe = self.name, self.maybe

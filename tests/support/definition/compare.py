@@ -9,6 +9,7 @@ from archdsl.core.sym import substitute
 from archdsl.ir.conditions import Comparison, Condition, Junction, Negation, Opaque
 from archdsl.ir.regions import Block, Fusion, Shortcut, around
 from archdsl.ir.signature import IN_CHANNELS
+from definition.lines import described, settings
 from definition.names import Part
 
 if TYPE_CHECKING:
@@ -30,8 +31,15 @@ def difference(definition: Definition, network: Network) -> str:
         shapes = [definition.applied[i].shape for i in applied.inputs]
         wanted: dict[str, Any] = {"kind": applied.kind, "inputs": applied.inputs, "shape": applied.shape}
         found: dict[str, Any] = {"kind": node.layer.kind, "inputs": node.inputs, "shape": node.shape}
-        wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
-        found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
+        if applied.branches is not None:
+            lines = getattr(node.layer, "written_in", None)
+            wanted |= {"name": applied.name, "frozen": applied.is_frozen, "branches": applied.branches}
+            found |= {"name": node.name, "frozen": node.is_frozen, "branches": lines and described(lines)}
+            wanted |= {"between": settings(applied.layer)}
+            found |= {"between": lines and settings(lines.between)}
+        else:
+            wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
+            found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
         if shapes and (applied.layer.weights(*shapes) or applied.layer.buffers(*shapes)):
             wanted |= {"name": applied.name, "frozen": applied.is_frozen}
             found |= {"name": node.name, "frozen": node.is_frozen}

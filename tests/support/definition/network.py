@@ -14,6 +14,7 @@ from archdsl.frontend import ast
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Reference
 from definition.files import File, Files, Merged
+from definition.lines import LineDefinition
 from definition.names import Applied, Part, name_members
 from definition.values import Names, Parameters, Value, evaluate, let, loop, plain
 
@@ -228,10 +229,8 @@ class Definition:
                     return self._call(*found, link, value, place)
                 layer, others = self._layer(link, place)
                 return self._apply(layer, (value, *others), place.part)
-            case ast.Merge():
-                inside = place.inside(value, self._shape(value))
-                branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
-                return self._apply(self._layer(link, place)[0], branches, place.part)
+            case ast.Merge() | ast.Lines():
+                return self._braces(link, value, place)
             case ast.Residual():
                 inside = place.inside(value, self._shape(value))
                 body = self._chain(link.chain, value, inside)
@@ -246,6 +245,24 @@ class Definition:
                 return self._chain(link.chain, value, place)
             case ast.Entering():  # it can only begin a chain
                 raise AssertionError(link)
+
+    def _braces(self, link: ast.Merge | ast.Lines, value: int | None, place: Place) -> int | None:
+        if isinstance(link, ast.Merge):
+            return self._merge(link, value, place)
+        assert value is not None
+        return self._lines(link, value, place)
+
+    def _merge(self, link: ast.Merge, value: int | None, place: Place) -> int | None:
+        inside = place.inside(value, self._shape(value))
+        branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
+        return self._apply(self._layer(link, place)[0], branches, place.part)
+
+    def _lines(self, link: ast.Lines, value: int, place: Place) -> int:
+        lines = LineDefinition(self, link, value, place)
+        applied = Applied(lines.between, (value, *lines.externals), lines.result(), branches=lines.described())
+        self.applied.append(applied)
+        place.part.members.append(applied)
+        return len(self.applied) - 1
 
     def _shortcut(self, shortcut: ast.Shortcut, value: int | None, place: Place) -> int | None:
         """A part that has its name even where its condition does not hold."""
@@ -278,7 +295,12 @@ class Definition:
             let(statement, names)
         part = Part(block.name.id, entry=value, is_block=True)
         part.exit = self._chain(block.chain, value, Place(names, part, values, file, value))
-        place.part.members.append(part)
+        if block.spelling is None:
+            place.part.members.append(part)
+        else:
+            [spelt] = part.members
+            spelt.label = ""
+            place.part.members.append(spelt)
         return part.exit
 
     def _layer(self, link: ast.Layer | ast.Merge, place: Place) -> tuple[Layer, tuple[int, ...]]:

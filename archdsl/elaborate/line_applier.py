@@ -1,0 +1,72 @@
+"""Chains of the lines of one layer, where `each_head` and `grid` change what layers see of a value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archdsl.core.values import Unknown
+from archdsl.elaborate.apply import ChainApplier
+from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.line_faults import report_braces, report_heads
+from archdsl.elaborate.line_graph import LineGraph, View
+from archdsl.layers.attention_lines import EACH_HEAD, GRID
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.calls import OpenCall
+    from archdsl.frontend import ast
+
+
+class LineApplier(ChainApplier):
+    """Application of the chains of lines. A flow stands for the values of all branches of the line."""
+
+    nodes: LineGraph
+
+    @classmethod
+    def within(cls, outer: ChainApplier, nodes: LineGraph) -> LineApplier:
+        """Return the applier of lines in a chain of another applier, whose names and blocks they see."""
+        made = cls(nodes, outer.evaluator, outer.layers, outer.calls.globals)
+        made.binder, made.names, made.read, made.calls = outer.binder, outer.names, outer.read, outer.calls
+        return made
+
+    def _close(self, call: OpenCall, result: Flow, flow: Flow, context: Context) -> Flow:  # noqa: ARG002
+        """Return the value that leaves a block; shapes of branches are in the terms of the line everywhere."""
+        if isinstance(result.shape, Unknown):
+            return LOST
+        if call.spelling is None:
+            call.region.exit = result.node
+            context.region.items.append(call.region)
+        elif not self.calls.is_spelling(call, result, self.nodes):
+            return LOST
+        else:
+            self.nodes.respell(result.node, context.region)
+        return self.nodes.seen(result.node)
+
+    def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
+        label = f"archdsl cannot print `{link.name.id}` in a line of another layer yet"
+        hint = "put it in front, in the chain of the stage or block"
+        self.evaluator.faults.report("E0513", link.name.span, label, hint)
+        return LOST
+
+    def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
+        if link.name.id not in (EACH_HEAD, GRID):
+            return super()._merge(link, flow, context)
+        flow = self._need(flow, link, context)
+        if isinstance(flow.shape, Unknown):
+            return LOST
+        if report_braces(link, self.evaluator.faults):
+            return LOST
+        nodes, outer = self.nodes, self.nodes.view
+        view = replace(outer, token=outer.token or flow.shape.token)
+        if link.name.id == EACH_HEAD:
+            heads = nodes.lines.between.heads
+            shapes = [outer.of(nodes.bundle(flow).shape(n)) for n in nodes.branches]
+            if report_heads(link, shapes, heads, self.evaluator.faults):
+                return LOST
+            view = View(heads, by_head=True, token=outer.token)
+        nodes.view = view
+        inside = nodes.seen(flow.node)
+        inner = replace(context.inner(inside), values=context.values.new_child())
+        result = self.apply(link.branches[0], inside, inner)
+        nodes.view = outer
+        return LOST if isinstance(result.shape, Unknown) else nodes.seen(result.node)

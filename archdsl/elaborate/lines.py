@@ -1,0 +1,232 @@
+"""Layers that are written in lines, `attention(8) { q: … }`: the lines expanded to the graph of their branches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from archdsl.core.diagnostics import Note
+from archdsl.core.grid import Grid
+from archdsl.core.values import Unknown
+from archdsl.elaborate.apply import ChainApplier
+from archdsl.elaborate.arguments import written
+from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.line_applier import LineApplier
+from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_missing, report_unknown_line
+from archdsl.elaborate.line_graph import Bundle, LineGraph
+from archdsl.frontend import ast
+from archdsl.ir.regions import Stage
+from archdsl.layers.attention_biases import BIASES
+from archdsl.layers.attention_facts import Unlike
+from archdsl.layers.attention_forms import layer_of
+from archdsl.layers.attention_line_rules import LineFault, check
+from archdsl.layers.attention_lines import (
+    BIAS_LINE,
+    LETTERS,
+    LINES,
+    RESULT,
+    RESULT_LINE,
+    Between,
+    Bias,
+    Lines,
+    Origin,
+    X,
+    padded_grid,
+)
+
+if TYPE_CHECKING:
+    from collections import ChainMap
+    from collections.abc import Sequence
+
+    from archdsl.core.source import Span
+    from archdsl.elaborate.scope import Scope
+    from archdsl.layers.base import Layer
+
+
+class SpecApplier(ChainApplier):
+    """Application of the chains of a spec, whose layers may be written in lines."""
+
+    def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:
+        flow = self._need(flow, link, context)
+        if not check_takes_lines(link, self.names, context):
+            return LOST
+        between = self.binder.layer(Between, link, context.scope)
+        if not isinstance(between, Between) or isinstance(flow.shape, Unknown):
+            return LOST
+        lines = LineExpander(self, link, between, flow, context).run()
+        layer = self._layer_of(lines, link, flow, context) if lines is not None else None
+        if lines is None or layer is None:
+            return LOST
+        others = (Flow(n, self.nodes.node(n).shape) for n in lines.externals)
+        return self.nodes.apply(layer, (flow, *others), context, link)
+
+    def _layer_of(self, lines: Lines, link: ast.Lines, flow: Flow, context: Context) -> Layer | None:
+        """Return the layer of lines, or None after a fault."""
+        faults, scope = self.evaluator.faults, context.scope
+        try:
+            check(lines)
+            return layer_of(lines)
+        except LineFault as fault:
+            place = fault.line or self._place(fault.at, lines, link, scope, fault.index)
+            notes = [Note(text, lines.places[name]) for text, name in fault.notes if name in lines.places]
+            entering = self.nodes.sources((flow,), context.region)
+            faults.report(fault.code, place, fault.message, fault.hint, notes or entering)
+        except Unlike as fault:
+            place = self._place(fault.at, lines, link, scope)
+            faults.report("E0513", place, f"archdsl cannot print {fault} yet", fault.hint)
+        return None
+
+    def _place(
+        self, names: Sequence[str], lines: Lines, link: ast.Lines, scope: Scope, index: int | None = None
+    ) -> Span:
+        """Return the place of the first of some arguments and lines that is there, or that of the layer's name."""
+        given = self.binder.matched(link, list(Between.attributes))
+        for name in names:
+            if name in given:
+                return written(given[name], scope, index)
+            if name in lines.places:
+                return lines.places[name]
+        return link.name.span
+
+
+class LineExpander:
+    """Expansion of the lines of one layer."""
+
+    def __init__(self, outer: ChainApplier, link: ast.Lines, between: Between, flow: Flow, context: Context) -> None:
+        self.link, self.flow, self.context = link, flow, context
+        self.lines = Lines(between, flow.shape, padded_grid(between, flow.shape), entry=flow.node)
+        self.nodes = LineGraph(outer.nodes, self.lines, flow)
+        self.applier = LineApplier.within(outer, self.nodes)
+        self.evaluator, self.faults = outer.evaluator, outer.evaluator.faults
+        self.values: ChainMap[str, Flow] = context.values.new_child()
+        self.is_sound = True
+
+    def run(self) -> Lines | None:
+        """Return the graph of the lines; None after a fault."""
+        known = self.evaluator.reporter.errors
+        self._body(self.link.body, self.context.scope.child(self.flow.shape))
+        if not self.is_sound or self.evaluator.reporter.errors > known:
+            return None
+        missing = [n for n in LETTERS if n not in self.lines.branches]
+        if missing:
+            report_missing(self.link, missing, self.faults)
+            return None
+        if RESULT_LINE not in self.lines.branches:
+            self.lines.branches[RESULT_LINE], self.lines.shapes[RESULT_LINE] = Origin(RESULT), self._result()
+        return self.lines
+
+    def _body(self, body: Sequence[ast.Statement], scope: Scope) -> None:
+        for item in body:
+            match item:
+                case ast.BranchLine():
+                    self._statement(item, scope)
+                case ast.Let():
+                    self.evaluator.bind(item, scope)
+                case ast.If():
+                    truth = self.evaluator.truth(item.test, scope)
+                    if isinstance(truth, Unknown):
+                        self.is_sound = False
+                    else:
+                        self._body(item.body if truth else item.otherwise, scope.child())
+                case _:
+                    raise AssertionError(item)
+
+    def _statement(self, line: ast.BranchLine, scope: Scope) -> None:
+        name = line.name.id
+        if name != BIAS_LINE and name not in LINES:
+            report_unknown_line(line, self.faults)
+            self.is_sound = False
+        elif RESULT_LINE in self.lines.places:
+            notes = [Note(f"`{RESULT_LINE}` stands here", self.lines.places[RESULT_LINE])]
+            label = f"`{RESULT_LINE}` again" if name == RESULT_LINE else f"`{name}` behind `{RESULT_LINE}`"
+            hint = f"`{RESULT_LINE}` is the last line: what happens to the result, in one chain"
+            self.faults.report("E0404" if name == RESULT_LINE else "E0105", line.name.span, label, hint, notes)
+            self.is_sound = False
+        elif name == BIAS_LINE:
+            self._bias(line, scope)
+        else:
+            self._line(line, LINES[name], scope)
+
+    # --- branches ---
+
+    def _line(self, line: ast.BranchLine, branches: Sequence[str], scope: Scope) -> None:
+        """Take branches further; all that happens to one branch stands in the lines that have its letter."""
+        lines = self.lines
+        self.nodes.line, self.nodes.branches = line.name.id, branches
+        flow = self._begin(branches)
+        result, named = self._applied(line, flow, scope)
+        if result is None:
+            self.is_sound = False
+            return
+        bundle = self.nodes.bundle(result)
+        for branch in branches:
+            lines.branches[branch], lines.shapes[branch] = bundle.origin(branch), bundle.shape(branch)
+            lines.places[branch] = line.span
+        if len(branches) == 1:
+            self.values.update(named)
+        for branch in branches:
+            if branch in LETTERS:
+                self.nodes.branches = [branch]
+                value = Bundle({"": bundle.origin(branch)}, {"": bundle.shape(branch)})
+                self.values[branch] = self.nodes.hold(value, line.span)
+
+    def _applied(self, line: ast.BranchLine, flow: Flow, scope: Scope) -> tuple[Flow | None, dict[str, Flow]]:
+        """Return the values at the end of a line, None after a fault; and the values that it names.
+
+        A block is applied once for all branches of the line if they share all its layers with weights; else the line is
+        applied once more, with the block for each branch by itself.
+        """
+        before = len(self.lines.applications)
+        self.nodes.made.clear()
+        while True:
+            region, values = Stage(span=line.span), self.values.new_child()
+            context = replace(self.context, scope=scope, region=region, values=values, entering=self.flow)
+            result = self.applier.apply(line.chain, flow, context)
+            if isinstance(result.shape, Unknown):
+                return None, {}
+            apart = self.nodes.partly_shared()
+            if not apart:
+                break
+            self.nodes.apart |= apart
+            self.nodes.made.clear()
+            del self.lines.applications[before:]
+        self.nodes.name_layers(region)
+        return result, dict(values.maps[0])
+
+    def _begin(self, branches: Sequence[str]) -> Flow:
+        """Return what a line begins with: the branches as the lines above left them, or the result."""
+        lines = self.lines
+        if RESULT_LINE in branches:
+            return self.nodes.hold(Bundle({"": Origin(RESULT)}, {"": self._result()}), self.link.name.span)
+        origins = {n: lines.branches.get(n, Origin(X)) for n in branches}
+        shapes = {n: lines.shapes.get(n, lines.x) for n in branches}
+        return self.nodes.hold(Bundle(origins, shapes), lines.places.get(branches[0]))
+
+    def _result(self) -> Grid:
+        """Return the shape of the result: the positions of the queries, and the channels of the values."""
+        q, v = (self.lines.shapes.get(n, self.lines.x) for n in "qv")
+        return Grid(v.channels, q.t, q.h, q.w, q.token)
+
+    # --- biases ---
+
+    def _bias(self, line: ast.BranchLine, scope: Scope) -> None:
+        step = line.chain.steps[0]
+        link, kinds = step.link, {b.layer.kind for b in self.lines.biases}
+        is_alone = len(line.chain.steps) == 1 and step.count is None
+        if not isinstance(link, ast.Layer) or link.name.id not in BIASES or not is_alone:
+            report_bias(line, self.faults)
+            self.is_sound = False
+            return
+        name = link.name.id
+        if name in kinds:
+            notes = [Note("first here", self.lines.places[name])]
+            self.faults.report("E0404", line.span, f"the bias `{name}` again", "leave out one of them", notes)
+            self.is_sound = False
+            return
+        layer = self.applier.binder.layer(BIASES[name], link, scope)
+        if layer is None:
+            self.is_sound = False
+            return
+        label = step.label.id if step.label is not None else BIASES[name].label
+        self.lines.biases.append(Bias(layer, label))
+        self.lines.places |= {name: line.span, BIAS_LINE: line.span}

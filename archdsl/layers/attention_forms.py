@@ -1,0 +1,42 @@
+"""The layer that lines of an attention are printed as."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.layers.attention import Attention
+from archdsl.layers.attention_facts import Unlike, settings
+from archdsl.layers.base import ShapeError
+
+if TYPE_CHECKING:
+    from archdsl.layers.attention_lines import Lines
+
+OF_SETTINGS = ("E0509", "E0510", "E0511", "E0512")  # codes of settings that do not go together
+
+
+def layer_of(lines: Lines) -> Attention:
+    """Return the layer whose settings say what lines say.
+
+    Raises:
+        Unlike: if their code cannot be printed.
+    """
+    for bias in lines.biases:
+        if bias.label != bias.layer.label:
+            message = f"a bias `{bias.layer.kind}` whose tensors are called other than `{bias.layer.label}`"
+            raise Unlike(message, "bias", hint=f"leave out `as {bias.label}`")
+    layer = Attention(**settings(lines))
+    layer.written_in = lines
+    try:
+        layer.infer(lines.entering)
+    except ShapeError as error:
+        if error.code in OF_SETTINGS:
+            message = f"these lines ({error.message})"
+            raise Unlike(message, *lines_of(error.attribute)) from error
+    return layer
+
+
+def lines_of(setting: str) -> tuple[str, ...]:
+    """Return the argument and the lines that a setting stands for."""
+    lines = {"q_pool": "q", "q_stride": "q", "kv_pool": "k", "kv_stride": "k", "kv_pool_first": "k", "pool": "k"}
+    lines |= {"pool_norm": "k", "add_query": "proj", "position": "bias", "position_grid": "bias", "half_over": "over"}
+    return setting, lines.get(setting, "bias" if setting == "table_prefix" else "q")

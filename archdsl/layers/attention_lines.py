@@ -1,0 +1,222 @@
+"""The lines of an attention as a small graph: layers applied to branches, which share tensors until they part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.core.grid import FRAME, Grid
+from archdsl.core.values import Symbol, Value, is_list
+from archdsl.layers.attributes import Attribute, Choice, Flag, Integer, Real, Size, Window
+from archdsl.layers.base import Layer
+from archdsl.layers.groups import AXES, Groups, groups
+
+if TYPE_CHECKING:
+    from archdsl.core.source import Span
+    from archdsl.layers.attributes import Size3
+
+LETTERS = "qkv"
+TOKEN = "token_"  # before the letters of lines of the class token alone
+RESULT_LINE, BIAS_LINE = "proj", "bias"
+_LETTERS = ("q", "k", "v", "qk", "qv", "kv", "qkv")
+LINES = {  # the branches of each line, by its name
+    **{name: list(name) for name in _LETTERS},
+    **{TOKEN + name: [TOKEN + letter for letter in name] for name in _LETTERS},
+    RESULT_LINE: [RESULT_LINE],
+}
+EACH_HEAD, GRID = LINE_BRACES = "each_head", "grid"  # braces that show a part of a value
+SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE = "softmax", "dot_product", "concatenation", "cosine"
+
+
+class Over(Attribute[tuple[str, ...]]):
+    """Axes to look along, or a list of them, of which each has an equal part of the heads."""
+
+    expects = "`space_time`, `space`, `time`, `height`, `width`, or a list of these"
+    words = tuple(AXES)
+    choices = tuple(AXES)
+
+    def convert(self, value: Value) -> tuple[str, ...]:
+        items = value if is_list(value) else (value,)
+        names = tuple(v.name for v in items if isinstance(v, Symbol) and v.name in AXES and not v.arguments)
+        if not names or len(names) < len(items):
+            raise self.wrong(value)
+        return names
+
+
+class Between(Layer):
+    """The arguments of an attention: what happens between positions."""
+
+    kind = "attention"
+
+    heads = Integer(1, doc="parts of the channels that attend on their own")
+    kv_heads = Integer(0, minimum=0, doc="heads of keys and values, each for several of the queries; 0: as many")
+    over = Over(("space_time",), doc="the axes that a position looks along")
+    window = Window(0, doc="positions of a group over t, h and w; `all`: the whole axis, if it is looked along")
+    shift = Size(0, minimum=0, doc="how far the windows are moved")
+    dilation = Size(1, doc="distance between neighbours in a group")
+    band = Integer(0, minimum=0, doc="positions that each sees before and behind it, together; 0: all")
+    causal = Flag(False, doc="whether a position sees no later frame")
+    score = Choice(SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE, default=SOFTMAX, doc="the pairwise function")
+    scale = Flag(True, doc="whether `softmax` divides by √d")
+    dropout = Real(0.0, high=1.0, doc="in training, the part of the weights that is 0")
+
+
+Between.attributes = {k: v for k, v in vars(Between).items() if isinstance(v, Attribute)}
+
+
+X, RESULT, OUTSIDE = -1, -2, -10  # what enters; what `proj` begins with; node n outside is `OUTSIDE - n`
+
+
+class Origin(NamedTuple):
+    """A value: the application that gives it, by its number, and the part that belongs to a branch."""
+
+    application: int
+    part: int = 0
+
+
+@dataclass(eq=False)
+class Application:
+    """A layer applied to one branch, or to several that share its tensors.
+
+    Shapes are those of one branch and, in `each_head`, of one head; in `grid` they have no class token. `inputs` are
+    the values of each part: several branches that share its tensors, but have parted, are the parts of one tensor.
+    """
+
+    letters: str  # of the branches; the name of the line elsewhere: `proj`
+    layer: Layer
+    inputs: tuple[tuple[Origin, ...], ...]
+    shapes: tuple[Grid, ...]
+    shape: Grid
+    heads: int = 1  # that are treated alike
+    by_head: bool = False  # in `each_head`
+    region: Any = None
+    path: str = ""  # of the layer in its line
+    stack: int = 1  # branches whose tensors are rows of one
+    token: str = ""  # that goes by, in `grid`
+
+    def is_by_position(self) -> bool:
+        """Return True if it treats each position on its own."""
+        return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in ("layernorm", "select")
+
+    @property
+    def name(self) -> str:
+        """The prefix of its tensors."""
+        return "_".join(p for p in (self.letters, self.path) if p)
+
+    def weights(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of its tensors, by their names in the attention."""
+        found: dict[str, tuple[int, ...]] = {}
+        for key, (rows, *rest) in self.layer.weights(*self.shapes).items():
+            found[f"{self.name}.{key}" if key else self.name] = (rows * self.stack, *rest)
+        return found
+
+    def macs(self) -> int:
+        """Return its multiply-adds, for one clip."""
+        return self.layer.macs(self.shape, *self.shapes) * self.stack * self.heads
+
+
+@dataclass(eq=False)
+class Bias:
+    """A bias of scores: a layer that knows the geometry of the attention."""
+
+    layer: Any
+    label: str  # the name of its tensors
+
+
+@dataclass(eq=False)
+class Lines:
+    """The lines of one attention.
+
+    `branches` are the ends of the branches, and `shapes` their shapes, all heads together; those of a class token's own
+    are called `token_q`, `token_k`, `token_v`; `proj` is the output. `places` has also the line of each bias, by its
+    kind, and `bias` for the last one.
+    """
+
+    between: Between
+    entering: Grid
+    x: Grid  # what lines work on: what enters, perhaps padded
+    applications: list[Application] = field(default_factory=list[Application])
+    branches: dict[str, Origin] = field(default_factory=dict[str, Origin])
+    shapes: dict[str, Grid] = field(default_factory=dict[str, Grid])
+    biases: list[Bias] = field(default_factory=list[Bias])
+    externals: list[int] = field(default_factory=list[int])  # values from outside, besides that which enters
+    entry: int = -1  # the node that gives what enters
+    places: dict[str, Span] = field(default_factory=dict[str, "Span"])  # of the line that last changed each branch
+
+    def groups(self, over: str) -> Groups:
+        """Return the groups of what enters, along some axes."""
+        between = self.between
+        return groups(AXES[over], size_of(self.entering), between.window, between.dilation, between.shift)
+
+    def of_line(self, name: str) -> list[Application]:
+        """Return the applications of branches, or of the line `proj`."""
+        return [a for a in self.applications if a.letters == name]
+
+    def chain(self, origin: Origin) -> list[Application] | None:
+        """Return the applications on the way to a value, the first one first; None if it is no chain."""
+        found: list[Application] = []
+        while origin.application >= 0:
+            application = self.applications[origin.application]
+            found.append(application)
+            if len(application.inputs[0]) != 1:
+                return None
+            [origin] = application.inputs[min(origin.part, len(application.inputs) - 1)]
+        return found[::-1] if origin.application in (X, RESULT) else None
+
+    def weights(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all tensors, by name."""
+        found: dict[str, tuple[int, ...]] = {}
+        for application in self.applications:
+            found |= application.weights()
+        return found
+
+
+def size_of(grid: Grid) -> Size3:
+    """Return the size of a grid; of one frame, where each has a class token."""
+    return (1, grid.h, grid.w) if grid.token == FRAME else grid.size
+
+
+def rows(size: Size3) -> int:
+    """Return the number of relative positions in a window."""
+    return prod(2 * n - 1 for n in size)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Groups of positions that see each other on the input's grid, and what is left of one on the grids of q and k."""
+
+    groups: Groups
+    queries: Size3  # of one group
+    keys: Size3
+    clips: int  # parts of a value that see nothing of each other: frames, if each has a class token
+    token: int
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs of a query and a key, for one clip."""
+        return self.clips * self.groups.number * (prod(self.queries) + self.token) * (prod(self.keys) + self.token)
+
+
+def geometry(lines: Lines, over: str) -> Geometry:
+    """Return the geometry along some axes."""
+    between, x = lines.between, lines.entering
+    found = groups(AXES[over], size_of(x), between.window, between.dilation, between.shift)
+    q, k = (_in_group(found, size_of(lines.shapes[n])) for n in "qk")
+    return Geometry(found, q, k, int(x.t) if x.token == FRAME else 1, int(bool(x.token)))
+
+
+def _in_group(found: Groups, size: Size3) -> Size3:
+    """Return the positions of a group on a grid of another size."""
+    rows = zip("thw", size, found.padded, found.window, strict=True)
+    t, h, w = (1 if a not in found.over else int(n) * k // full for a, n, full, k in rows)
+    return t, h, w
+
+
+def padded_grid(between: Between, x: Grid) -> Grid:
+    """Return the grid that lines work on."""
+    found = groups(AXES[between.over[0]], size_of(x), between.window, between.dilation, between.shift)
+    if not found.is_padded or between.band:
+        return x
+    t, h, w = found.padded
+    return Grid(x.channels, x.t if x.token == FRAME else t, h, w, x.token)

@@ -1,0 +1,228 @@
+"""Attention in lines: the same code as the settings that say the same, and the tensors that the pages promise."""
+
+from __future__ import annotations
+
+from math import prod
+
+import pytest
+from programs.check import Texts
+from programs.mutations import corpus
+
+from archdsl.core.diagnostics import SpecError
+from archdsl.core.source import Source
+from archdsl.pipeline import analyse, module_text
+
+HEAD = """\
+arch lines
+input clip: video[3, 8, 32, 32]
+stage embed {{ conv(32, 3, stride = [2, 4, 4]){token} }}
+stage blocks {{
+{body}
+}}
+head: {end}linear(5)
+"""
+
+# An attention by its settings, and in lines.
+PAIRS = {
+    "plain": ("attention(4)", "attention(4) { qkv: linear(32)\n proj: linear(32) }"),
+    "widths": (
+        "attention(4, dim = 64, out = 48, bias = off, proj_bias = off, init = zeros, proj_init = normal(0.1))",
+        """attention(4) {
+            qkv: linear(64, bias = off, init = zeros)
+            proj: linear(48, bias = off, init = normal(0.1))
+        }""",
+    ),
+    "axes": (
+        "attention(4, over = time, dropout = 0.1)",
+        "attention(4, over = time, dropout = 0.1) { qkv: linear(32)\n proj: linear(32) }",
+    ),
+    "halves": (
+        "attention(4, over = time, half_over = space)",
+        "attention(4, over = [time, space]) { qkv: linear(32)\n proj: linear(32) }",
+    ),
+    "windows": (
+        "attention(4, window = [4, 3, 3], shift = [0, 1, 1], position = table, table_prefix = on)",
+        """attention(4, window = [4, 3, 3], shift = [0, 1, 1]) {
+            qkv: linear(32)
+            bias: table(prefix = on)
+            proj: linear(32)
+        }""",
+    ),
+    "pooled windows": (
+        "attention(4, window = [4, 4, 4], kv_pool = [1, 2, 2], position = table)",
+        """attention(4, window = [4, 4, 4]) {
+            qkv: linear(32)
+            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
+            bias: table
+            proj: linear(32)
+        }""",
+    ),
+    "band": (
+        "attention(4, over = time, band = 2)",
+        "attention(4, over = time, band = 2) { qkv: linear(32)\n proj: linear(32) }",
+    ),
+    "dilation": (
+        "attention(4, dilation = [1, 2, 2])",
+        "attention(4, dilation = [1, 2, 2]) { qkv: linear(32)\n proj: linear(32) }",
+    ),
+    "means": (
+        "attention(4, pool = avg, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = 2)",
+        """attention(4) {
+            qkv: linear(32)
+            q: avgpool(3, stride = [1, 2, 2], padding = half)
+            kv: avgpool(3, stride = 2, padding = half)
+            proj: linear(32)
+        }""",
+    ),
+    "multiscale": (
+        """attention(
+            4, pool = conv, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = [1, 4, 4], pool_norm = on,
+            add_query = on, position = decomposed, eps = 1e-6, init = zeros,
+        )""",
+        """attention(4) {
+            qkv: linear(32, init = zeros)
+            q: each_head { pool([1, 2, 2]) -> layernorm(eps = 1e-6) as norm }
+            kv: each_head { pool([1, 4, 4]) -> layernorm(eps = 1e-6) as norm }
+            bias: decomposed
+            proj: add { in, q -> select(grid) } -> linear(32, init = zeros)
+        }""",
+    ),
+    "non-local": (
+        "attention(dim = 16, score = concatenation, kv_pool = [1, 2, 2], kv_pool_first = on)",
+        """attention(score = concatenation) {
+            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
+            qkv: linear(16)
+            proj: linear(32)
+        }""",
+    ),
+    "gaussian": (
+        "attention(dim = 16, score = gaussian, kv_pool = [1, 2, 2], kv_pool_first = on)",
+        """attention(scale = off) {
+            qk: in
+            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
+            v: linear(16)
+            proj: linear(32)
+        }""",
+    ),
+}
+POOL = """
+block pool(step) {
+    grid { conv(in.channels, 3, step, groups = in.channels, init = zeros) }
+}
+"""
+SAME_WITH_TOKEN = ("plain", "axes", "multiscale", "means", "dilation")
+
+
+def code_of(text: str) -> str:
+    source, library = Source("lines.arch", text), Texts(corpus())
+    return module_text(analyse(source, library))
+
+
+def module(body: str, token: str = "") -> str:
+    """The code of a network, without what depends on the spelling: digests, and the constructors' own texts."""
+    end = "select(token) -> " if token else "avgpool -> "
+    text = HEAD.format(body=body, token=f" -> {token}" if token else "", end=end) + POOL * (" pool(" in body)
+    return "\n".join(line for line in code_of(text).splitlines() if not line.startswith("# "))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("token", ["", "class_token"])
+def test_lines_and_settings_give_one_code(name: str, token: str) -> None:
+    if token and name not in SAME_WITH_TOKEN:
+        pytest.skip("a class token is not for these settings, or is pooled in another place")
+    settings, lines = PAIRS[name]
+    if name == "means" and token:
+        lines = lines.replace(": avgpool(", ": grid { avgpool(").replace("half)", "half) }")
+    assert module(lines, token) == module(settings, token)
+
+
+def tensors(body: str, blocks: str = "") -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the tensors of the stage `blocks`."""
+    text = HEAD.format(body=body, token="", end="avgpool -> ") + blocks
+    network = analyse(Source("lines.arch", text), Texts(corpus())).network
+    found: dict[str, tuple[int, ...]] = {}
+    for node in network.all_nodes():
+        if node.inputs and node.name.startswith("blocks"):
+            for key, shape in node.layer.weights(*node.input_shapes).items():
+                found[f"{node.name}.{key}"] = tuple(map(int, shape))
+    return found
+
+
+def test_tensors_are_called_by_the_branches_that_share_them() -> None:
+    found = tensors(PAIRS["multiscale"][1], POOL)
+    weights = {k.removeprefix("blocks.attention."): v for k, v in found.items() if not k.endswith("bias")}
+    assert weights == {
+        "qkv.weight": (96, 32), "q_pool.conv.weight": (8, 1, 3, 3, 3), "kv_pool.conv.weight": (16, 1, 3, 3, 3),
+        "q_norm.weight": (8,), "k_norm.weight": (8,), "v_norm.weight": (8,), "relative.t": (7, 8),
+        "relative.h": (7, 8), "relative.w": (7, 8), "proj.weight": (32, 32),
+    }  # fmt: skip
+
+
+def test_a_spelling_has_no_level_in_names_and_counts_as_its_layer() -> None:
+    spelt = (
+        "block spelt(heads) as attention { attention(heads) { qkv: linear(in.channels)\n proj: linear(in.channels) } }"
+    )
+    twice = "block twice(heads) as attention { spelt(heads) }\n"
+    names = {n.rsplit(".", 2)[0] for n in tensors("twice(4) -> attention(2) -> spelt(8) as last", f"{spelt}\n{twice}")}
+    assert names == {"blocks.attention1", "blocks.attention2", "blocks.last"}
+
+
+def test_a_spelling_is_in_the_terms_of_its_caller() -> None:
+    """One class for two widths: numbers of the spelling are those of the block around it."""
+    text = """\
+arch lines
+input clip: video[3, 4, 8, 8]
+block spelt(heads, out) as attention { attention(heads) { qkv: linear(in.channels)
+ proj: linear(2 * out) } }
+block around(width) { conv(2 * width) -> spelt(4, width) }
+stage one { around(8) -> around(16) -> around(24) }
+head: avgpool -> linear(5)
+"""
+    code = code_of(text)
+    assert code.count("class Around(") == 1
+    assert "Attention(2 * width, out=2 * width, heads=4)" in code
+
+
+def test_each_branch_has_the_lines_that_name_it() -> None:
+    """The values of `let`, `if`, `index` and of the block's parameters in lines."""
+    blocks = """
+block part(heads, width, pooled: bool) {
+    let twice = 2 * width
+    attention(heads) {
+        let wide = twice
+        qkv: linear(wide)
+        if pooled { kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid) } else { kv: in }
+        proj: linear(in.channels)
+    }
+}
+"""
+    found = tensors("part(4, 16 * (1 + index), on) * 2", blocks)
+    assert [prod(v) for k, v in found.items() if k.endswith("qkv.weight")] == [3 * 32 * 32, 3 * 64 * 32]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("attention(4) { qkv: linear(32)\n bias: relu\n proj: linear(32) }", "E0202"),
+        ("attention(4) { qkv: linear(32) * 2\n bias: table * 2\n proj: linear(32) }", "E0202"),
+        ("attention(4) { qkv: linear(32)\n q: each_head { relu, relu }\n proj: linear(32) }", "E0405"),
+        ("attention(4) { qkv: linear(32)\n q: each_head(2) { relu }\n proj: linear(32) }", "E0403"),
+        ("attention(4) { qkv: linear(32)\n token_q: linear(32)\n proj: linear(32) }", "E0511"),
+        ("attention(4, over = [time, space, width]) { qkv: linear(32)\n proj: linear(32) }", "E0508"),
+        ("attention(4, over = time, band = 2) { qkv: linear(32)\n bias: decomposed\n proj: linear(32) }", "E0510"),
+        ("attention(4) { qkv: linear(32)\n let x = y\n proj: linear(32) }", "E0201"),
+        ("attention(4) { qkv: linear(32)\n q: relu -> k\n proj: linear(32) }", "E0105"),
+        ("attention(4, window = [4, 3, 3]) { qkv: conv(32, 3)\n proj: linear(32) }", "E0512"),
+    ],
+)
+def test_faults_of_lines_are_reported(body: str, code: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        tensors(body)
+    assert [d.code for d in caught.value.diagnostics if d.is_error] == [code]
+
+
+def test_lines_of_blocks_that_nothing_calls_are_checked() -> None:
+    body = "attention(4) { qkv: unknown(32)\n if width > 2 { w: linear(32) }\n q: each_head { relu }\n bias: tabel }"
+    with pytest.raises(SpecError) as caught:
+        tensors("relu", f"block idle(width) {{ {body} }}")
+    assert [d.code for d in caught.value.diagnostics if d.is_error] == ["E0202"] * 3
