@@ -108,6 +108,8 @@ LAYERS = _by_word(
     ("clstoken cls classembedding", _TOKENS),
     ("posembed posembedding positionembedding positionalencoding positionalembedding pe", "position"),
     ("segmentembedding tokentypeembedding", "token_type"),
+    ("rope rotaryembedding rotarypositionembedding rotarypositionalembedding rotarypositionencoding", "rotary"),
+    ("latent learnedqueries querytokens querytoken learnedquery", "latents"),
     ("se semodule seblock squeezeexcitation squeezeandexcitation squeezeexcite senet eca cbam", _GATE),
     # regularisation
     ("stochasticdepth droppath", "drop_path"),

@@ -71,6 +71,8 @@ MEANT = {
     "cls_token": "class_token",
     "PatchEmbed": "stride = [1, 16, 16]",
     "pos_embed": "did you mean `position`?",
+    "RoPE": "did you mean `rotary`?",
+    "query_tokens": "did you mean `latents`?",
     "se": "no layer yet",
     "squeeze_excitation": "no layer yet",
     "cat": "did you mean `concat`?",

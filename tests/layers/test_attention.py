@@ -643,6 +643,13 @@ BESIDE = [
     "class_token -> position(apart = on, token = off)",
     "class_token(frame) -> position(space)",
     "class_token(frame) -> position(space, token = off)",
+    "linear(19) -> rotary",
+    "linear(6) -> class_token -> rotary(base = 10) -> linear(3)",
+    "class_token(frame) -> rotary(frequencies = tiled) -> rotary(over = space)",
+    "rotary(over = space, base = 2) -> gelu -> rotary(over = time, frequencies = tiled)",
+    "attention(2) -> latents(3) -> layernorm -> linear(2)",
+    "latents(5, 12, init = normal(0.1)) -> attention(4, over = space)",
+    "latents(1) -> linear(2)",
     "position(time, vectors = sinusoid)",
     "class_token -> position(time, vectors = sinusoid)",
 ]

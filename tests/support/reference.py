@@ -257,6 +257,26 @@ def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) 
     return Value(grid, x.token if token is None or x.token is None else x.token + _along_channels(token, x.token))
 
 
+def _latents(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    return Value(w["weight"].T[None, :, None, None].expand(len(x.grid), -1, -1, -1, -1))
+
+
+def _rotary(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    """Channel by channel: each pair of a part turns by the positions on its axis (Su et al. 2021, equation 34)."""
+    axes = {"space_time": (2, 3, 4), "space": (3, 4), "time": (2,)}[layer.over]
+    part = x.grid.shape[1] // len(axes) // 2 * 2
+    channels = list(x.grid.unbind(1))
+    for number, axis in enumerate(axes):
+        positions = torch.arange(x.grid.shape[axis], dtype=torch.float64).view(-1, *[1] * (4 - axis))
+        for c in range(0, part, 2):
+            one, other = channels[number * part + c : number * part + c + 2]
+            orders = (c // 2, c // 2) if layer.frequencies == "paired" else (c % (part // 2), (c + 1) % (part // 2))
+            a, b = (positions / layer.base ** (2 * i / part) for i in orders)
+            channels[number * part + c] = one * a.cos() - other * a.sin()
+            channels[number * part + c + 1] = other * b.cos() + one * b.sin()
+    return Value(torch.stack(channels, 1), x.token)
+
+
 def _sinusoid(rows: int, channels: int) -> Tensor:
     """Vaswani et al. 2017, section 3.5."""
     table = torch.empty(rows, channels, dtype=torch.float64)
@@ -603,6 +623,8 @@ BESIDE: dict[str, Callable[[Any, Value, dict[str, Tensor]], Value]] = {
     "class_token": _class_token,
     "select": _select,
     "token_type": _token_type,
+    "latents": _latents,
+    "rotary": _rotary,
 }
 
 

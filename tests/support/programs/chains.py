@@ -77,6 +77,7 @@ class Chains(Values):
         if self.budget <= 0:
             return self.simple(place, state)
         options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
+        options += [(0.3, self.rotated)]
         if not state.token:
             options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
             options += [(0.6, self.tokens)] if d.has("tokens") else []
@@ -104,7 +105,8 @@ class Chains(Values):
         if not state.token:
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
-            options += [d.pick(["avgpool(3, padding = half)", "avgpool([1, 3, 3], padding = half)"])]
+            options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
+            options += ["avgpool([1, 3, 1], padding = half)"] if state.grid is not None and state.grid[1] > 2 else []
             options += [d.pick(POSITIONS)] if d.has("position") else []
         elif state.token == "clip":
             options += ["token_type", "position", "position(token = off)", "position(apart = on)", "maxpool([1, 3, 3])"]
@@ -184,6 +186,13 @@ class Chains(Values):
         if attend.moves(text) or attend.out(text) is not None:
             return self.simple(place, state)
         return f"linear(8) -> residual {{ layernorm -> {text} }}", state.with_channels(None)
+
+    def rotated(self, place: Place, state: State) -> tuple[str, State]:  # noqa: ARG002
+        """Rotary positions, which need a pair of channels for each axis."""
+        d = self.draw
+        options = ["rotary", "rotary(over = space)", "rotary(over = time, frequencies = tiled)", "rotary(base = 100)"]
+        channels = str(d.whole(6, 9))
+        return f"linear({channels}) -> {d.pick(options)}", state.with_channels(channels)
 
     def tokens(self, place: Place, state: State) -> tuple[str, State]:
         """A class token comes and goes."""
@@ -388,9 +397,10 @@ class Chains(Values):
             (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
             (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
             (f"avgpool(1, stride = {size})", behind),
-            (f"avgpool({d.pick(['3', '[1, 3, 3]', '[3, 1, 1]'])}, stride = {size}, padding = half)", behind),
             (f"linear(8) -> attention(2, q_pool = 3, q_stride = {size}, pool = conv)", behind.with_channels("8")),
         ]
+        if state.grid is not None and min(state.grid) > 2:
+            options.append((f"avgpool({d.pick(['3', '[1, 3, 3]'])}, stride = {size}, padding = half)", behind))
         if move[1] == move[2] == 2 and move[0] == 1:
             options.append(("space_to_channel(2)", behind.with_channels(None, 4 * (state.channels or 20))))
             if self.usable(state) and any(b.moves != "still" for b in self.usable(state)):

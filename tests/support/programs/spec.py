@@ -169,6 +169,10 @@ class Specs:
             move: Move = d.pick([STILL, STILL, STILL, (2, 1, 1)]) if length else STILL
             place = replace(place, in_hand=len(spec.inputs) == 1)
             text, state = self.chains.chain(place, replace(state, text=None), length, move=move, begin=source)
+            if d.has("latents", 0.08):
+                n, channels = d.whole(1, 6), str(d.whole(1, 8))
+                text += f" -> latents({n}, {channels})"
+                state = replace(state.with_channels(channels), grid=(1, 1, n), origin="", steps=STILL)
             spec.lines.append(f"path {name} = {text}")
             spec.paths[name] = replace(state, text="in.channels")
             self._remember(text, state)
