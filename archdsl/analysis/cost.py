@@ -7,7 +7,9 @@ attention count. Activations are the output elements of these layers (Radosavovi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import is_
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from archdsl.ir.regions import BlockRow, Featured, Head
 
@@ -46,8 +48,20 @@ class Row:
     cost: Cost
 
 
+# A diagram asks for the cost of a layer many times. A cost holds as long as the node has the same layer and shapes.
+_known: WeakKeyDictionary[Node, tuple[tuple[object, ...], Cost]] = WeakKeyDictionary()
+
+
 def node_cost(node: Node) -> Cost:
     """Return the cost of one layer."""
+    basis = (node.layer, node.input_shapes, node.shape)
+    known = _known.get(node)
+    if known is None or not all(map(is_, known[0], basis)):
+        known = _known[node] = basis, _node_cost(node)
+    return known[1]
+
+
+def _node_cost(node: Node) -> Cost:
     layer = node.layer
     macs = int(layer.macs(node.shape, *node.input_shapes)) if node.input_shapes else 0
     params = int(layer.params(*node.input_shapes)) if node.input_shapes else 0

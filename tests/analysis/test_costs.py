@@ -20,6 +20,7 @@ import pytest
 from repository import ROOT
 
 import archdsl
+from archdsl.analysis.cost import Cost, node_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -627,3 +628,13 @@ def test_half_a_channel_is_refused(beta: str) -> None:
     with pytest.raises(archdsl.SpecError) as caught:
         archdsl.load(ROOT / "specs" / "slowfast_4x16_r50.arch", beta=beta)
     assert {d.code for d in caught.value.diagnostics} == {"E0302"}
+
+
+def test_a_node_whose_shape_is_another_costs_what_it_costs() -> None:
+    """The cost of a node is kept, for the layer and the shapes that it had."""
+    network = archdsl.load(ROOT / "specs" / "r3d_18.arch")._analysis.network
+    node = next(n for n in network.all_nodes() if n.layer.heavy)
+    before = node_cost(node)
+    assert node_cost(node) is before
+    node.shape = node.shape._replace(t=2 * node.shape.t)
+    assert node_cost(node) == Cost(before.params, 2 * before.macs, 2 * before.activations)
