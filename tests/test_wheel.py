@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import sysconfig
 import venv
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from documents import PAGES, page_id
@@ -17,6 +18,9 @@ from page_commands import Reader, has_commands, run_page
 from repository import ROOT
 
 import archdsl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WITH_LIBRARY = """\
 arch my_c2d as C2D
@@ -49,13 +53,16 @@ class Installed(NamedTuple):
         return run([str(self.scripts / program), *arguments], self.folder)
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Variables that say nothing of the checkout."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ARCHDSL", "VIRTUAL_ENV"))}
+    return {**own, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONUTF8": "1"}
+
+
 def run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a program that knows nothing of the checkout but by `variables`."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "ARCHDSL", "VIRTUAL_ENV"))}
-    environment = {**own, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONUTF8": "1", **variables}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=300, check=False
-    )
+    own = environment(folder) | variables
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, encoding="utf-8", timeout=300, check=False)
 
 
 def write_specs(folder: Path) -> Path:
@@ -138,22 +145,80 @@ def test_command(installed: Installed, name: str, command: tuple[str, ...], said
         assert "<svg" in (installed.folder / f"{name}.svg").read_text("utf-8")
 
 
+# A process that runs commands and scripts one after another: to start one for each takes longer than what they do.
+SERVER = """
+import json, os, runpy, sys, traceback
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from archdsl.cli import main
+first = dict(os.environ)
+for line in sys.stdin:
+    folder, variables, words = json.loads(line)
+    if folder != os.getcwd():
+        for module in Path().glob("*.py"):
+            sys.modules.pop(module.stem, None)  # another page may have one of this name
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(first | variables)
+    output, errors = StringIO(), StringIO()
+    with redirect_stdout(output), redirect_stderr(errors):
+        try:
+            code = main(words) if words else runpy.run_path("page.py") and 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        except Exception:
+            code = traceback.print_exc() or 1
+    print(json.dumps([code, output.getvalue() + errors.getvalue()]), flush=True)
+"""
+
+
+class Server:
+    """The wheel in a process of its environment, outside of the checkout."""
+
+    def __init__(self, installed: Installed) -> None:
+        self.process = subprocess.Popen(
+            [str(installed.scripts / "python"), "-c", SERVER],
+            cwd=installed.folder,
+            env=environment(installed.folder) | {"PYTHONPATH": "."},  # a script sees the modules beside it
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def ask(self, folder: Path, variables: dict[str, str], words: list[str]) -> tuple[int, str]:
+        """Run a command, or `page.py` without words; return the exit code, and what is printed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps([str(folder), variables, words]), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        assert answer, f"the process ended with {self.process.wait()}"
+        code, printed = json.loads(answer)
+        return code, printed
+
+
+@pytest.fixture(scope="module")
+def server(installed: Installed) -> Iterator[Server]:
+    made = Server(installed)
+    with made.process:
+        yield made
+
+
 @pytest.mark.records
 @pytest.mark.parametrize("page", [p for p in PAGES if has_commands(p)], ids=page_id)
-def test_commands_of_a_page(installed: Installed, page: Path, tmp_path: Path) -> None:
+def test_commands_of_a_page(server: Server, page: Path, tmp_path: Path) -> None:
     """What pages say holds without the checkout; their Python is run at the end, as one script."""
     variables: dict[str, str] = {}
     code: list[str] = []
 
     def archdsl(words: list[str]) -> tuple[int, str]:
-        done = run([str(installed.scripts / "archdsl"), *words], tmp_path, **variables)
-        return done.returncode, done.stdout + done.stderr
+        return server.ask(tmp_path, variables, words)
 
     count = run_page(page, tmp_path, Reader(archdsl, code.append, variables.__setitem__), records=False)
     assert count
     (tmp_path / "page.py").write_text("\n".join(code), "utf-8")
-    done = run([str(installed.scripts / "python"), "page.py"], tmp_path, **variables)
-    assert done.returncode == 0, done.stderr
+    status, printed = server.ask(tmp_path, variables, [])
+    assert status == 0, printed
 
 
 def test_explain(installed: Installed) -> None:
