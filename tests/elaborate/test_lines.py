@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from pathlib import Path
 
 import pytest
 from programs.check import Texts
@@ -226,3 +227,10 @@ def test_lines_of_blocks_that_nothing_calls_are_checked() -> None:
     with pytest.raises(SpecError) as caught:
         tensors("relu", f"block idle(width) {{ {body} }}")
     assert [d.code for d in caught.value.diagnostics if d.is_error] == ["E0202"] * 3
+
+
+def test_the_libraries_are_written_in_lines() -> None:
+    """No bundled block gives an attention the settings that lines replace."""
+    folder = Path(__file__).parents[2] / "specs" / "lib"
+    texts = "".join(p.read_text("utf-8") for p in folder.glob("*.arch"))
+    assert not {w for w in ("q_pool", "kv_pool =", "half_over", "token_projections", "pool_norm") if w in texts}
