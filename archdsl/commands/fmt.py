@@ -1,4 +1,4 @@
-"""`archdsl fmt`: canonical formatting of specs."""
+"""`archdsl fmt`: canonical formatting of specs, and their upgrade from earlier versions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.commands.parser import Parser
+    from archdsl.core.source import Source
 
 
 EXAMPLES = (
     ("fmt specs/", "Format all specs of a folder in place."),
     ("fmt --check --diff my_model.arch", "Show what would change, and write nothing."),
+    ("fmt --upgrade specs/", "Rewrite the settings of version 0.1 as lines of attention."),
 )
 
 
@@ -31,6 +33,10 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="PATH",
         help="Specs, or folders of specs; - formats standard input to standard output.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--upgrade", action="store_true",
+        help="Rewrite what version 0.1 wrote otherwise: settings of attention become its lines; all else stays.",
     )  # fmt: skip
     output = parser.group("output")
     output.add_argument("--check", action="store_true", help="Write nothing; exit with 1 if a spec would change.")
@@ -42,6 +48,7 @@ class Options:
     """Options of `archdsl fmt`."""
 
     paths: tuple[str, ...]
+    upgrade: bool = False
     check: bool = False
     diff: bool = False
 
@@ -49,7 +56,7 @@ class Options:
 def run(options: Options) -> int:
     """Format files in place, and all specs below folders; with `check` or `diff` only show what would change.
 
-    Exit 1 if a file does not parse, or if one would change under `check` or `diff`.
+    Exit 1 if a file does not parse, if one would change under `check` or `diff`, or if a call cannot be upgraded.
 
     Raises:
         UsageError: if there is nothing to format at one of the paths.
@@ -59,45 +66,91 @@ def run(options: Options) -> int:
     return max([_format(path, options) for path in _files(options.paths)])
 
 
+@dataclass(frozen=True)
+class _Result:
+    """The text of a file as it should be, and what is to be said of it."""
+
+    text: str
+    status: int = 0
+    upgraded: int = 0  # calls
+
+    def change(self, options: Options) -> str:
+        """Return what has changed, in a word."""
+        return "upgraded" if options.upgrade else "reformatted"
+
+
+def _result(source: Source, options: Options) -> _Result | None:
+    """Return a file in canonical form, after showing what is wrong with it; None if it does not parse."""
+    try:
+        if options.upgrade:
+            return _upgraded(source)
+        return _Result(format_text(source.text, source.name))
+    except SpecError as error:
+        show_diagnostics(error.diagnostics)
+        return None
+
+
+def _upgraded(source: Source) -> _Result:
+    """Return a file with attentions in lines, after showing those that its author should look at.
+
+    Raises:
+        SpecError: if it does not parse.
+    """
+    from archdsl.upgrade.rewrite import rewritten
+
+    found = rewritten(source)
+    show_diagnostics(found.remarks)
+    text = format_text(found.text, source.name) if found.number else source.text
+    return _Result(text, int(bool(found.left)), found.number)
+
+
 def _format_input(options: Options) -> int:
     """Format standard input to standard output."""
     if len(options.paths) > 1:
         raise UsageError("fmt -: cannot be combined with other paths")
     try:
         source = source_of(STDIN, sys.stdin.buffer.read(MAX_BYTES + 1))
-        result = format_text(source.text, source.name)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
+    result = _result(source, options)
+    if result is None:
+        return 1
     if not options.check and not options.diff:
-        print(result, end="")
-        return 0
-    changed = source.text != result
+        print(result.text, end="")
+        return result.status
+    changed = source.text != result.text
     if changed and options.diff:
-        print(_difference(source.text, result, STDIN), end="")
+        print(_difference(source.text, result.text, STDIN), end="")
     if changed and options.check:
-        print(f"{STDIN}: would be reformatted")
-    return int(changed)
+        print(f"{STDIN}: would be {result.change(options)}")
+    return int(changed) or result.status
 
 
 def _format(path: Path, options: Options) -> int:
     try:
         source = read_source(path)
-        result = format_text(source.text, source.name)
     except SpecError as error:
         show_diagnostics(error.diagnostics)
         return 1
-    if path.read_bytes() == result.encode():
+    result = _result(source, options)
+    if result is None:
+        return 1
+    if options.upgrade and not result.upgraded:
+        print(f"{path}: nothing is upgraded" if result.status else f"{path}: nothing to upgrade")
+        return result.status
+    if path.read_bytes() == result.text.encode():
         return 0
     if options.diff:
-        print(_difference(source.text, result, path), end="")
+        print(_difference(source.text, result.text, path), end="")
     if options.check:
-        print(f"{path}: would be reformatted")
+        print(f"{path}: would be {result.change(options)}")
     if options.check or options.diff:
         return 1
-    write_atomically(path.resolve(), result)  # a link stays one
-    print(f"{path}: reformatted")
-    return 0
+    write_atomically(path.resolve(), result.text)  # a link stays one
+    calls = f", {result.upgraded} {'call' if result.upgraded == 1 else 'calls'} in lines" if options.upgrade else ""
+    print(f"{path}: {result.change(options)}{calls}")
+    return result.status
 
 
 def _files(paths: Sequence[str]) -> list[Path]:

@@ -20,11 +20,20 @@ class Note:
     span: Span | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A text to write in the place of another, which is empty for one to add."""
+
+    span: Span
+    text: str
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Diagnostic:
     """One fault of a spec.
 
     `code` is stable (`archdsl explain CODE`), `title` says what is wrong in general, `label` what is wrong here.
+    `replacements` are the texts that cure it, if they are longer than a few words.
     """
 
     code: str
@@ -33,6 +42,7 @@ class Diagnostic:
     label: str = ""
     notes: tuple[Note, ...] = ()
     help: str = ""
+    replacements: tuple[Replacement, ...] = ()
 
     @property
     def is_error(self) -> bool:

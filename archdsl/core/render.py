@@ -115,6 +115,8 @@ class _Renderer:
                 lines += self.note(note)
         if diagnostic.help:
             lines.append(f"{self.paint('help', 'help')}: {visible(diagnostic.help)}")
+        for replacement in diagnostic.replacements:
+            lines += [self.bar(""), *(self.bar(visible(row)) for row in replacement.text.splitlines())]
         return lines
 
     def note(self, note: Note) -> list[str]:

@@ -18,6 +18,7 @@ def render_json(diagnostics: Iterable[Diagnostic]) -> str:
 
 
 def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
+    replacements = [{"text": r.text, **_place(r.span)} for r in diagnostic.replacements]
     return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
@@ -26,7 +27,7 @@ def _diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
         **_place(diagnostic.span),
         "notes": [_note(n) for n in diagnostic.notes],
         "help": diagnostic.help,
-    }
+    } | ({"replacements": replacements} if replacements else {})
 
 
 def _note(note: Note) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.core.codes import TITLES
-from archdsl.core.diagnostics import Diagnostic, Hint, Note, Notes, SpecError
+from archdsl.core.diagnostics import Diagnostic, Hint, Note, Notes, Replacement, SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.source import Span
 
 MAX_DIAGNOSTICS = 200  # errors, and warnings
@@ -66,7 +68,10 @@ class Reporter:
             self._found[first] = replace(known, notes=(*known.notes, Note(ALSO, span)))
         return True
 
-    def report(self, code: str, span: Span, label: str = "", notes: Notes = (), hint: Hint = "") -> None:
+    def report(  # noqa: PLR0913, PLR0917  # all that a diagnostic can have
+        self, code: str, span: Span, label: str = "", notes: Notes = (), hint: Hint = "",
+        replacements: Sequence[Replacement] = (),
+    ) -> None:  # fmt: skip
         """Add a diagnostic, unless it is known.
 
         Raises:
@@ -83,7 +88,7 @@ class Reporter:
         details = tuple(notes() if callable(notes) else notes)
         if callable(hint):
             hint = "" if self.is_crowded else hint()
-        self._found.append(Diagnostic(code, TITLES[code], span, label, details, hint))
+        self._found.append(Diagnostic(code, TITLES[code], span, label, details, hint, tuple(replacements)))
         if self._errors == MAX_DIAGNOSTICS:
             label = f"after {MAX_DIAGNOSTICS} faults the spec is not read on; there may be more"
             raise self.fatal("E0706", span, label, hint="mend the first ones: others may follow from them")
