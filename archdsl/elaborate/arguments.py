@@ -10,6 +10,7 @@ from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
+from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.parameters import choice_words, mismatch
 from archdsl.elaborate.program import is_value
@@ -43,6 +44,8 @@ class Binder:
 
     def layer(self, cls: type[Layer], link: Called, scope: Scope) -> Layer | None:
         """The layer with its attributes' values, or None after a fault."""
+        if refuses_settings(link, self.faults):
+            return None
         given = self._match(link, list(cls.attributes))
         if given is None:
             return None

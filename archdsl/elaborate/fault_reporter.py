@@ -13,9 +13,9 @@ from archdsl.elaborate.scope import origin
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator
+    from collections.abc import Collection, Generator, Sequence
 
-    from archdsl.core.diagnostics import Hint, Notes
+    from archdsl.core.diagnostics import Hint, Notes, Replacement
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
     from archdsl.elaborate.budget import Budget
@@ -50,14 +50,17 @@ class FaultReporter:
         self.budget.step(span, FAULT)
         return self.reporter.knows(code, span)
 
-    def report(self, code: str, span: Span, label: str, hint: Hint = "", notes: Notes = ()) -> Unknown:
+    def report(  # noqa: PLR0913, PLR0917  # all that a diagnostic can have
+        self, code: str, span: Span, label: str, hint: Hint = "", notes: Notes = (),
+        replacements: Sequence[Replacement] = (),
+    ) -> Unknown:  # fmt: skip
         """Report a fault, with the way into the block that it was found in."""
         self.budget.step(span, FAULT)
 
         def more() -> list[Note]:
             return [*(notes() if callable(notes) else notes), *trail(self.calls, span)]
 
-        self.reporter.report(code, span, label, more, hint)
+        self.reporter.report(code, span, label, more, hint, replacements)
         return UNKNOWN
 
     def report_value(self, code: str, expr: ast.Expr, scope: Scope, label: str, hint: str = "") -> Unknown:
