@@ -201,11 +201,15 @@ class FileLibrary:
     def maps(self, specs: Sequence[Source]) -> list[Source]:
         """Return the maps of names in `weights/` beside each of some specs, then those of archdsl."""
         folders = [*(Path(s.name).parent for s in specs), resource("specs")]
+        roots: dict[Path | None, Path] = {}
+        for folder in folders:  # a spec and those that it extends stand in few
+            roots.setdefault(_real(folder), folder)
         found: dict[Path, Path] = {}
-        for folder in folders:
+        for root, folder in roots.items():
             for file in sorted((folder / "weights").glob("*.weights")):
-                if _is_inside(file, folder):
-                    found.setdefault(file.resolve(), file)
+                real = _real(file)
+                if root is not None and real is not None and real.is_file() and real.is_relative_to(root):
+                    found.setdefault(real, file)
         return [read_source(file) for file in found.values()]
 
     def _folders(self, importer: Source) -> Iterator[tuple[Path, Path]]:
@@ -221,10 +225,16 @@ class FileLibrary:
 
 def _is_inside(file: Path, folder: Path) -> bool:
     """Tell whether a file exists and no link leads it outside of a folder."""
+    real, root = _real(file), _real(folder)
+    return real is not None and root is not None and real.is_file() and real.is_relative_to(root)
+
+
+def _real(path: Path) -> Path | None:
+    """Return the path without links of what exists; None also in folders that may not be entered."""
     try:
-        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a folder that may not be entered, links that go round in a circle
-        return False
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError):  # the latter for links that go round in a circle
+        return None
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
