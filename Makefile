@@ -34,11 +34,15 @@ demo: $(VENV)/.installed
 	@echo
 	$(BIN)/python examples/demo.py generated/$(NAME).py
 
-# Every step is taken, also after one that fails; what pytest says comes last. That generated/ is up to date, a test holds.
+# Every step is taken, also after one that fails. Types are checked by one process, beside the tests, and shown as soon as
+# that is done; what pytest says comes last. That generated/ is up to date, a test holds.
 test: $(VENV)/.installed-dev
-	@failed=; for step in lint types pytest; do \
+	@failed=; log=$(VENV)/types.log; \
+	{ $(MAKE) --no-print-directory types >$$log 2>&1; code=$$?; cat $$log; exit $$code; } & types=$$!; \
+	for step in lint pytest; do \
 	    $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; \
-	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+	done; wait $$types || failed="$$failed types"; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(if $(RECORDS),-m "") --numprocesses auto --dist worksteal

@@ -37,7 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse sets in the names of tests: their order differs between processes, which then share no list of tests."""
+    """Begin with long tests, for which the other processes would wait in the end.
+
+    Refuse sets in the names of tests: their order differs between processes, which then share no list of tests.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         callspec = getattr(item, "callspec", None)
         values = callspec.params.values() if callspec else ()

@@ -249,6 +249,7 @@ def test_the_citation_is_of_this_version() -> None:
     assert f'\nversion = "{archdsl.__version__}"\n' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
+@pytest.mark.long
 @pytest.mark.records
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "2"]
