@@ -40,7 +40,7 @@ class LineApplier(ChainApplier):
             return LOST
         else:
             self.nodes.respell(result.node, context.region)
-        return self.nodes.seen(result.node)
+        return self.nodes.seen(result)
 
     def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
         label = f"archdsl cannot print `{link.name.id}` in a line of another layer yet"
@@ -65,8 +65,8 @@ class LineApplier(ChainApplier):
                 return LOST
             view = View(heads, by_head=True, token=outer.token)
         nodes.view = view
-        inside = nodes.seen(flow.node)
+        inside = nodes.seen(flow)
         inner = replace(context.inner(inside), values=context.values.new_child())
         result = self.apply(link.branches[0], inside, inner)
         nodes.view = outer
-        return LOST if isinstance(result.shape, Unknown) else nodes.seen(result.node)
+        return LOST if isinstance(result.shape, Unknown) else nodes.seen(result)

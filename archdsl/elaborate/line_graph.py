@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.grid import Grid
-from archdsl.core.values import Unknown
+from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import LAYER
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.faults import producer
@@ -104,11 +104,11 @@ class LineGraph(GraphBuilder):
         self.bundles[self.count] = bundle
         if place is not None:
             self.places[self.count] = place
-        return self.seen(self.count)
+        return self.seen(Flow(self.count, UNKNOWN))
 
-    def seen(self, number: int) -> Flow:
-        """Return the flow of values as this place sees them."""
-        return Flow(number, self.view.of(self.bundles[number].shape(self.branches[0])))
+    def seen(self, flow: Flow) -> Flow:
+        """Return a flow as this place sees its values."""
+        return Flow(flow.node, self.view.of(self.bundle(flow).shape(self.branches[0])))
 
     def place(self, flow: Flow) -> Span | None:
         if flow.node in self.places:

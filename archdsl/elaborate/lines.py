@@ -163,12 +163,14 @@ class LineExpander:
             lines.branches[branch], lines.shapes[branch] = bundle.origin(branch), bundle.shape(branch)
             lines.places[branch] = line.span
         if len(branches) == 1:
-            self.values.update(named)
-        for branch in branches:
-            if branch in LETTERS:
-                self.nodes.branches = [branch]
-                value = Bundle({"": bundle.origin(branch)}, {"": bundle.shape(branch)})
-                self.values[branch] = self.nodes.hold(value, line.span)
+            self.values.update({name: self._alone(branches[0], value, line) for name, value in named.items()})
+        self.values.update({branch: self._alone(branch, result, line) for branch in branches if branch in LETTERS})
+
+    def _alone(self, branch: str, flow: Flow, line: ast.BranchLine) -> Flow:
+        """Return the value of one branch, with which lines of other branches can begin."""
+        self.nodes.branches = [branch]
+        bundle = self.nodes.bundle(flow)
+        return self.nodes.hold(Bundle({"": bundle.origin(branch)}, {"": bundle.shape(branch)}), line.span)
 
     def _applied(self, line: ast.BranchLine, flow: Flow, scope: Scope) -> tuple[Flow | None, dict[str, Flow]]:
         """Return the values at the end of a line, None after a fault; and the values that it names.
