@@ -32,7 +32,20 @@ def layer_of(lines: Lines) -> Attention:
         if error.code in OF_SETTINGS:
             message = f"these lines ({error.message})"
             raise Unlike(message, *lines_of(error.attribute)) from error
+    _check_names(lines, layer)
     return layer
+
+
+def _check_names(lines: Lines, layer: Attention) -> None:
+    """Refuse lines whose tensors the layer would call otherwise."""
+    names = layer.weights(lines.entering)
+    for application in lines.applications:
+        if other := next((name for name in application.weights() if name not in names), ""):
+            message = f"a tensor called `{other}`"
+            hint = (
+                "poolings of `conv` stand in a block called `pool`, and normalisations behind them are named `as norm`"
+            )
+            raise Unlike(message, application.letters, *application.letters, hint=hint)
 
 
 def lines_of(setting: str) -> tuple[str, ...]:
