@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
+from definition.lines import Attended
+from reference_lines import attended
+from reference_value import Value
 from torch.nn import functional
 
 from archdsl.ir.regions import Featured
@@ -18,6 +21,7 @@ from archdsl.ir.regions import Featured
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from definition import Definition
     from torch import Tensor
 
     from archdsl import Architecture
@@ -25,37 +29,12 @@ if TYPE_CHECKING:
 ATTENDED = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
 
 
-class Value(NamedTuple):
-    """A grid (B, C, T, H, W), and beside it the class token of each clip (B, C), or those of its frames (B, C, T)."""
-
-    grid: Tensor
-    token: Tensor | None = None
-
-    @property
-    def written(self) -> Tensor:
-        """As modules write it: (B, C, T, H, W), (B, 1 + T·H·W, C) or (B, T, 1 + H·W, C)."""
-        if self.token is None:
-            return self.grid
-        if self.token.ndim == 2:
-            return torch.cat([self.token[:, :, None], self.grid.flatten(2)], 2).transpose(1, 2)
-        return torch.cat([self.token[..., None], self.grid.flatten(3)], 3).permute(0, 2, 3, 1)
-
-    def features(self, name: str) -> dict[str, Tensor]:
-        """As `forward_features` gives it: the grid under a name, the class tokens beside it."""
-        return {name: self.grid} if self.token is None else {name: self.grid, f"{name}.token": self.token}
-
-    @property
-    def scope(self) -> str:
-        """Whose class token it has."""
-        return "" if self.token is None else "clip" if self.token.ndim == 2 else "frame"
-
-    def mapped(self, function: Callable[[Tensor], Tensor]) -> Value:
-        """A function of the channels, the second axis, applied at each position and to the class tokens."""
-        return Value(function(self.grid), None if self.token is None else function(self.token))
-
-
-def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor]) -> tuple[Tensor, dict[int, Value]]:
+def compute(
+    arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor], definition: Definition | None = None
+) -> tuple[Tensor, dict[int, Value]]:
     """The output in evaluation as modules write it, and the value of every node.
+
+    Attention in lines is computed from the text where the definition of the program is given.
 
     Numbers of frames (inputs of the kind `index`, (T,) or (B, T)) can be left out, and are then 0, 1, 2, …
     """
@@ -66,7 +45,12 @@ def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tenso
     for node in network.all_nodes():
         if node.inputs:
             weights = {k.removeprefix(f"{node.name}."): v for k, v in state.items() if k.startswith(f"{node.name}.")}
-            values[node.id] = found = _layer(node.layer, [values[i] for i in node.inputs], weights)
+            inputs = [values[i] for i in node.inputs]
+            layer: Any = node.layer if definition is None else definition.applied[node.id].layer
+            is_text = isinstance(layer, Attended)
+            values[node.id] = found = (
+                attended(layer, inputs, weights, apply_layer) if is_text else apply_layer(layer, inputs, weights)
+            )
             assert tuple(found.grid.shape[1:]) == node.shape.shape, node.name
             assert found.scope == node.shape.token, node.name
     output = values[network.output].written
@@ -74,7 +58,7 @@ def compute(arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tenso
     return output, values
 
 
-def _layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
+def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
     """One layer: some know grids only, some do the same to a class token as to a position, some tell them apart."""
     first = values[0]
     if layer.kind in GRIDS:

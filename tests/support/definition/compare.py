@@ -9,8 +9,9 @@ from archdsl.core.sym import substitute
 from archdsl.ir.conditions import Comparison, Condition, Junction, Negation, Opaque
 from archdsl.ir.regions import Block, Fusion, Shortcut, around
 from archdsl.ir.signature import IN_CHANNELS
-from definition.lines import described, settings
+from definition.lines import Attended
 from definition.names import Part
+from definition.trees import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +32,13 @@ def difference(definition: Definition, network: Network) -> str:
         shapes = [definition.applied[i].shape for i in applied.inputs]
         wanted: dict[str, Any] = {"kind": applied.kind, "inputs": applied.inputs, "shape": applied.shape}
         found: dict[str, Any] = {"kind": node.layer.kind, "inputs": node.inputs, "shape": node.shape}
-        if applied.branches is not None:
-            lines = getattr(node.layer, "written_in", None)
-            wanted |= {"name": applied.name, "frozen": applied.is_frozen, "branches": applied.branches}
-            found |= {"name": node.name, "frozen": node.is_frozen, "branches": lines and described(lines)}
-            wanted |= {"between": settings(applied.layer)}
-            found |= {"between": lines and settings(lines.between)}
+        if isinstance(applied.layer, Attended):
+            lines: Any = getattr(node.layer, "written_in", None) or getattr(node.layer, "lines", None)
+            wanted |= applied.layer.settings.values() | {"tensors": applied.layer.weights(*shapes)}
+            wanted |= {"branches": applied.layer.described()}
+            found |= lines.between.values() if lines else {}
+            found |= {"tensors": {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}}
+            found |= {"branches": described(lines) if lines else None}
         else:
             wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
             found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
@@ -45,6 +47,8 @@ def difference(definition: Definition, network: Network) -> str:
             found |= {"name": node.name, "frozen": node.is_frozen}
         if found != wanted:
             differing = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
+            if differing == ["tensors"]:
+                return f"layer {number}, {applied.name}: {_unlike(found['tensors'], wanted['tensors'])}"
             said = "; ".join(f"{k} {found.get(k)}, by definition {wanted.get(k)}" for k in differing)
             return f"layer {number}, {applied.kind} {applied.name}: {said}"
     pairs: dict[str, tuple[Any, Any]] = {
@@ -59,6 +63,11 @@ def difference(definition: Definition, network: Network) -> str:
     return "; ".join(
         f"{what}: {found}, by definition {wanted}" for what, (found, wanted) in pairs.items() if found != wanted
     )
+
+
+def _unlike(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = [n for n in {**found, **wanted} if found.get(n) != wanted.get(n)]
+    return "; ".join(f"{n} {found.get(n)}, by definition {wanted.get(n)}" for n in names[:4])
 
 
 def _conditions(part: Part | Region) -> Iterator[bool]:

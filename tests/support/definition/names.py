@@ -24,7 +24,6 @@ class Applied:
     label: str = ""  # that `as` gave it
     name: str = ""  # the prefix of its tensors
     is_frozen: bool = False
-    branches: dict[str, Any] | None = None  # of a layer in lines: what happens to each
 
     @property
     def kind(self) -> str:

@@ -90,14 +90,15 @@ def check(program: Program, *, thorough: bool = False, most: float = MOST_ELEMEN
         _formatted(text, refused=True)
         return "refused"
     network = analysis.network
-    if found := difference(Definition(program.name, program.texts), network):
+    definition = Definition(program.name, program.texts)
+    if found := difference(definition, network):
         raise Fault(f"definition: {found}")
     if sum(int(n.shape.elements) for n in network.all_nodes()) > most:
         return "large"
     names = [node.name for node in network.all_nodes()]
     if len(set(names)) < len(names):
         raise Fault(f"two layers are called {next(n for n in names if names.count(n) > 1)}")
-    outcome = _computes(archdsl.Architecture(analysis))
+    outcome = _computes(archdsl.Architecture(analysis), definition)
     rng = Random(text)
     for part, made in _MADE:
         if thorough or rng.random() < part:
@@ -209,7 +210,7 @@ _MADE: list[tuple[float, Callable[[Analysis], None]]] = [  # and of how many pro
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def _built(arch: archdsl.Architecture, target: str) -> torch.nn.Module:
+def built(arch: archdsl.Architecture, target: str) -> torch.nn.Module:
     """The module of the text that is written, as a file of its own."""
     text = arch.source(target=target)
     module = types.ModuleType(f"generated_{target}")
@@ -238,9 +239,9 @@ def randomised(model: torch.nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _computes(arch: archdsl.Architecture) -> str:
+def _computes(arch: archdsl.Architecture, definition: Definition) -> str:
     network = arch._analysis.network
-    model = _built(arch, "train").double()
+    model = built(arch, "train").double()
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     if shapes != arch.tensors:
         raise Fault(f"train: tensors {_unlike(shapes, arch.tensors)}")
@@ -255,8 +256,8 @@ def _computes(arch: archdsl.Architecture) -> str:
         for name, n in network.clips.items()
     }
     with torch.no_grad():
-        expected, values = compute(arch, state, clips)
-        quick = _built(arch, "infer").double()
+        expected, values = compute(arch, state, clips, definition)
+        quick = built(arch, "infer").double()
         quick.load_state_dict(state)
         model.eval()
         quick.eval()
@@ -279,7 +280,7 @@ def _computes(arch: archdsl.Architecture) -> str:
                 fault = _unequal(features[target][name], value)
                 what = f"{target}: the features of {name}"
         if fault:
-            if _is_unstable(arch, state, clips, expected):
+            if _is_unstable(arch, state, clips, expected, definition):
                 return "unstable"
             raise Fault(f"{what}: {fault}")
     _trains(model, clips)
@@ -300,13 +301,17 @@ def _unequal(found: Tensor, wanted: Tensor) -> str:
 
 
 def _is_unstable(
-    arch: archdsl.Architecture, state: dict[str, Tensor], clips: dict[str, Tensor], expected: Tensor
+    arch: archdsl.Architecture,
+    state: dict[str, Tensor],
+    clips: dict[str, Tensor],
+    expected: Tensor,
+    definition: Definition,
 ) -> bool:
     """Tell whether the definition itself moves as far when its input is moved by the rounding of a few operations."""
     if not torch.isfinite(expected).all():
         return True
     with torch.no_grad():
-        nudged, _ = compute(arch, state, {n: c * (1 + NUDGE) for n, c in clips.items()})
+        nudged, _ = compute(arch, state, {n: c * (1 + NUDGE) for n, c in clips.items()}, definition)
     return bool(_unequal(nudged, expected))
 
 

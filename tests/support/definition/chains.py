@@ -1,0 +1,189 @@
+"""Chains: the links of the text, one after the other, for whoever applies the layers."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from archdsl.frontend import ast
+from archdsl.layers import vocabulary
+from archdsl.layers.attributes import Reference
+from definition.names import Part
+from definition.values import Names, evaluate, let, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from archdsl.core.grid import Grid
+    from archdsl.layers.base import Layer
+    from definition.files import File, Files
+
+
+@dataclass(frozen=True)
+class Place:
+    """The position of a chain in the program."""
+
+    names: Names
+    part: Part
+    values: dict[str, int]  # that a chain can begin with
+    file: File
+    entering: int | None = None  # the value that `in` is at the beginning of a chain
+
+    def inside(self, value: int | None, shape: Grid | None) -> Place:
+        """The same place in braces that a value enters, which `in` refers to."""
+        if value is None:
+            return replace(self, names=self.names.new_child())
+        return replace(self, names=self.names.new_child({"in": shape}), entering=value)
+
+
+class Chains:
+    """Chains of any kind of values, which are numbers.
+
+    Whoever inherits says what the shape of a value is, and what a layer makes of values.
+    """
+
+    def __init__(self, files: Files, globals_: Names, indices: Mapping[str, int]) -> None:
+        self.files = files
+        self.globals = globals_
+        self.indices = indices  # numbers of frames
+        self.repeats = 0
+
+    def _shape(self, value: int | None) -> Grid | None:
+        raise NotImplementedError
+
+    def _apply(self, layer: Layer, inputs: tuple[int | None, ...], part: Part) -> int:
+        """The value that a layer gives."""
+        raise NotImplementedError
+
+    def _lines(self, link: ast.Lines, value: int | None, place: Place) -> int:
+        """The value that an attention gives."""
+        raise NotImplementedError
+
+    def _read(self, value: int) -> int:
+        """A value that a name stands for, as it is seen from here."""
+        return value
+
+    def _chain(self, chain: ast.Chain, value: int | None, place: Place) -> int | None:
+        """The value behind a chain that goes on from a value, or begins with one of its own."""
+        for k, step in enumerate(chain.steps):
+            before = len(place.part.members)
+            if isinstance(step.link, ast.Entering):
+                assert k == 0
+                value = place.entering
+            elif step.count is None:
+                value = self._link(step.link, value, place, is_first=k == 0)
+            else:
+                value = self._repeat(step, step.count, value, place)
+            if step.label is not None:
+                assert value is not None
+                place.values[step.label.id] = value
+                if len(made := place.part.members[before:]) == 1:  # one layer or block, which takes the name
+                    made[0].label = step.label.id
+        return value
+
+    def _repeat(self, step: ast.Step, number: ast.Expr, value: int | None, place: Place) -> int | None:
+        before = len(place.part.members)
+        self.repeats += 1
+        repeat = self.repeats  # rounds of it can repeat others
+        for index in range(int(evaluate(number, place.names))):
+            names = place.names.new_child({"index": Fraction(index)})
+            value = self._link(step.link, value, replace(place, names=names))
+        for made in place.part.members[before:]:
+            if isinstance(step.link, ast.Layer) and isinstance(made, Part):  # a block; what is in brackets is no row
+                made.repeat = repeat
+        return value
+
+    def _link(  # one case for each kind
+        self, link: ast.Link, value: int | None, place: Place, *, is_first: bool = False
+    ) -> int | None:
+        match link:
+            case ast.Layer():
+                if is_first and link.arguments is None and link.name.id in place.values:
+                    return self._read(place.values[link.name.id])
+                found = self.files.block(link.name.id, place.file)
+                if found is not None:
+                    return self._call(*found, link, value, place)
+                layer, others = self._layer(link, place)
+                return self._apply(layer, (value, *others), place.part)
+            case ast.Merge():
+                inside = place.inside(value, self._shape(value))
+                branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
+                return self._apply(self._layer(link, place)[0], branches, place.part)
+            case ast.Lines():
+                return self._lines(link, value, place)
+            case ast.Residual():
+                inside = place.inside(value, self._shape(value))
+                body = self._chain(link.chain, value, inside)
+                around = value if link.shortcut is None else self._shortcut(link.shortcut, value, inside)
+                return self._apply(vocabulary()["add"](), (body, around), place.part)
+            case ast.Choose():
+                return self._choose(link, value, place)
+            case ast.Group():
+                return self._chain(link.chain, value, place)
+        raise AssertionError(link)  # `in` can only begin a chain
+
+    def _choose(self, link: ast.Choose, value: int | None, place: Place) -> int | None:
+        taken = link.then if evaluate(link.test, place.names) else link.otherwise
+        if isinstance(taken, ast.Choose):
+            return self._choose(taken, value, place)
+        return value if taken is None else self._chain(taken, value, place)
+
+    def _shortcut(self, shortcut: ast.Shortcut, value: int | None, place: Place) -> int | None:
+        """A part that has its name even where its condition does not hold."""
+        part = Part("shortcut")
+        place.part.members.append(part)
+        if shortcut.test is not None:
+            part.holds = evaluate(shortcut.test, place.names)
+            if not part.holds:
+                return value
+        return self._chain(shortcut.chain, value, replace(place, part=part, values=dict(place.values)))
+
+    def _call(self, block: ast.Block, file: File, link: ast.Layer, value: int | None, place: Place) -> int | None:
+        """A block's chain, with the names of its parameters; a library's block does not see those of the spec."""
+        outside: Names = self.globals if file.is_spec else ChainMap()
+        names = outside.new_child({"in": self._shape(value)})
+        given = matched(link, [p.name.id for p in block.parameters])
+        values: dict[str, int] = {}
+        for parameter in block.parameters:
+            name = parameter.name.id
+            if parameter.type is not None and parameter.type.names[0].id == "value":
+                value_name = given[name]
+                assert isinstance(value_name, ast.Name)
+                values[name] = place.values[value_name.id]
+            elif name in given:
+                names[name] = evaluate(given[name], place.names)
+            else:
+                assert parameter.default is not None
+                names[name] = evaluate(parameter.default, names)
+        for statement in block.lets:
+            let(statement, names)
+        part = Part(block.name.id, entry=value, is_block=True)
+        part.exit = self._chain(block.chain, value, Place(names, part, values, file, value))
+        if block.spelling is None:
+            place.part.members.append(part)
+        else:  # of one layer, which stands at the place of the call
+            [spelt] = part.members
+            spelt.label = ""
+            place.part.members.append(spelt)
+        return part.exit
+
+    def _layer(self, link: ast.Layer | ast.Merge, place: Place) -> tuple[Layer, tuple[int, ...]]:
+        """A layer with the values of its attributes, and the numbers of frames that it asks for by name."""
+        cls = vocabulary()[link.name.id]
+        values: dict[str, Any] = {}
+        others: list[int] = []
+        for name, expr in matched(link, list(cls.attributes)).items():
+            if isinstance(cls.attributes[name], Reference):
+                assert isinstance(expr, ast.Name)
+                values[name] = expr.id
+                others.append(self.indices[expr.id])
+            else:
+                values[name] = cls.attributes[name].convert(plain(evaluate(expr, place.names)))
+        return cls(**values), tuple(others)
+
+
+def matched(link: ast.Layer | ast.Merge, names: Sequence[str]) -> dict[str, ast.Expr]:
+    """The arguments by their names: those without one by position."""
+    return {a.name.id if a.name is not None else names[k]: a.value for k, a in enumerate(link.arguments or ())}
