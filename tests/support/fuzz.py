@@ -1,4 +1,6 @@
-"""Random programs and mutated texts with fresh seeds, for as long as one likes: `make fuzz SECONDS=600`.
+"""Random programs, attentions in lines and mutated texts with fresh seeds: `make fuzz SECONDS=600`.
+
+Attentions alone, 5,000 of them: `python tests/support/fuzz.py --no-programs --texts 0 --count 1000`.
 
 Each seed is printed before it is tried when a terminal, or `--verbose`, asks for it; a fault is printed with its seed,
 and its text is saved, as short as it goes, to out/fuzz/. Such a text becomes a case in tests/cases/.
@@ -21,13 +23,15 @@ from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from programs import Program, program  # the tests are no package
+from programs import Program, attention, program  # the tests are no package
+from programs.attentions import check_attention
 from programs.check import check
 from programs.mutations import Mutated, check_text, mutated
 from programs.reduce import reduced
 
 OUT = ROOT / "out" / "fuzz"
 TEXTS_PER_PROGRAM = 10
+ATTENTIONS_PER_PROGRAM = 5
 REDUCTION = 120.0  # seconds, at most, to make the text of a fault shorter
 
 
@@ -37,6 +41,7 @@ class Session:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()  # why attentions were refused
         self.kinds: dict[str, list[int]] = {}
 
     def try_program(self, seed: int) -> None:
@@ -46,12 +51,19 @@ class Session:
     def try_text(self, seed: int) -> None:
         self._try(f"text {seed}", seed, check_text, mutated(seed))
 
+    def try_attention(self, seed: int) -> None:
+        drawn = attention(seed, self.arguments.without)
+        self._try(f"attention {seed}", seed, check_attention, drawn)
+
     def _try(self, title: str, seed: int, run, case: Program | Mutated) -> None:
         kind = title.partition(" ")[0]
         if self.arguments.verbose:
             print(title, flush=True)
         try:
-            self.counts[f"{kind}s {run(case)}"] += 1
+            outcome, _, reason = run(case).partition(": ")
+            self.counts[f"{kind}s {outcome}"] += 1
+            if reason:
+                self.reasons[re.sub(r"[0-9]+", "N", reason)] += 1
         except Exception as error:  # any but those that a user is told of is a fault
             self.counts["faults"] += 1
             what = self._kind(error)
@@ -101,6 +113,9 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=0, help="end behind so many programs")
     parser.add_argument("--seed", type=int, default=None, help="the first seed; otherwise a fresh one")
     parser.add_argument("--texts", type=int, default=TEXTS_PER_PROGRAM, help="mutated texts for each program")
+    parser.add_argument(
+        "--attentions", type=int, default=ATTENTIONS_PER_PROGRAM, help="attentions in lines for each program"
+    )
     parser.add_argument("--no-programs", dest="programs", action="store_false", help="mutated texts alone")
     parser.add_argument("--no-reduce", dest="reduce", action="store_false", help="save texts as they are")
     parser.add_argument("--without", nargs="*", default=[], help="features of programs to leave out")
@@ -117,6 +132,8 @@ def main(words: list[str] | None = None) -> int:
     while not (arguments.count and seed - first >= arguments.count):
         if arguments.programs:
             session.try_program(seed)
+        for number in range(arguments.attentions):
+            session.try_attention(seed * arguments.attentions + number)
         for number in range(arguments.texts):
             session.try_text(seed * arguments.texts + number)
         seed += 1
@@ -126,6 +143,8 @@ def main(words: list[str] | None = None) -> int:
             told = time.monotonic()
             print(session.summary(first, seed - 1, told - began), flush=True)
     print(session.summary(first, seed - 1, time.monotonic() - began))
+    for reason, number in session.reasons.most_common():
+        print(f"  {number} refused: {reason}")
     for kind, seeds in session.kinds.items():
         print(f"  {len(seeds)} × {kind}: {', '.join(map(str, seeds[:5]))}")
     return int(bool(session.counts["faults"]))

@@ -1,5 +1,7 @@
 """Plant each fault of tests/planted into a copy of the compiler, and count the random programs until one finds it.
 
+With each program, attentions in lines are tried.
+
 Whoever changes the compiler or the generator of programs plants them again: `make plant`, or `python
 tests/support/plant.py NAME…`. A fault is a text file of edits, which do not say in which file they are made:
 
@@ -36,6 +38,7 @@ PLANTED = TESTS / "planted"
 EDITED = ("archdsl", "templates")  # folders that edits are made in
 COPIED = (*EDITED, "specs")
 MOST = 3000  # programs to try for one fault
+ATTENTIONS = 3  # with each of them
 
 
 @dataclass(frozen=True)
@@ -151,15 +154,18 @@ def planted_and_sought(fault: Fault, first: int, most: int) -> str:
 
 def seek(first: int, most: int) -> str:
     """Return the first fault that is found in the compiler as it is imported here."""
-    from programs import program
+    from programs import attention, program
+    from programs.attentions import check_attention
     from programs.check import check
 
     for seed in range(first, first + most):
-        try:
-            check(program(seed))
-        except Exception as error:
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            return f"program {seed - first + 1} (seed {seed}): {message[:120]}"
+        tried = [("attention", check_attention, attention(seed + k * MOST)) for k in range(ATTENTIONS)]
+        for kind, run, case in [*tried, ("program", check, program(seed))]:
+            try:
+                run(case)
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}".splitlines()[0]
+                return f"{kind} {seed - first + 1} (seed {seed}): {message[:120]}"
     return ""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from programs.draw import Draw
+from programs.lines import attention_program, with_blocks
 from programs.spec import Specs
 from programs.variants import Variants
 
@@ -33,11 +34,17 @@ def program(seed: int, without: Sequence[str] = ()) -> Program:
     draw = Draw(seed, without)
     specs = Specs(draw)
     spec = specs.drawn()
-    texts = {"net": spec.text} | {name: "\n".join(lines) + "\n" for name, lines in spec.libraries.items()}
+    texts = {name: with_blocks("\n".join(lines) + "\n") for name, lines in spec.libraries.items()}
+    texts = {"net": with_blocks(spec.text)} | texts
     if not draw.has("variant", 0.25):
         return Program("net", texts)
-    texts["other"] = Variants(specs).drawn("other", "net")
+    texts["other"] = with_blocks(Variants(specs).drawn("other", "net"))
     if draw.has("variant_of_variant", 0.1):
-        texts["third"] = Variants(specs).drawn("third", "other")
+        texts["third"] = with_blocks(Variants(specs).drawn("third", "other"))
         return Program("third", texts, "other")
     return Program("other", texts, "net")
+
+
+def attention(seed: int, without: Sequence[str] = ()) -> Program:
+    """The program of a seed that is one attention in lines."""
+    return Program("net", {"net": attention_program(seed, without)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from programs import attend
+from programs import attend, lines
 from programs.draw import written
 from programs.values import STILL, BlockKind, Move, Place, State, Values
 
@@ -169,6 +169,8 @@ class Chains(Values):
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
+        if d.has("lines", 0.35):
+            return self.lines(place, state)
         text = attend.attention(d, state.grid, state.token)
         steps = f"linear(8) -> {text}"
         if d.chance(0.3) and not attend.moves(text) and attend.out(text) is None:
@@ -182,6 +184,8 @@ class Chains(Values):
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
+        if d.has("lines", 0.35):
+            return self.lines(place, state)
         text = attend.attention(d, state.grid, state.token)
         if attend.moves(text) or attend.out(text) is not None:
             return self.simple(place, state)
@@ -193,6 +197,24 @@ class Chains(Values):
         options = ["rotary", "rotary(over = space)", "rotary(over = time, frequencies = tiled)", "rotary(base = 100)"]
         channels = str(d.whole(6, 9))
         return f"linear({channels}) -> {d.pick(options)}", state.with_channels(channels)
+
+    def lines(self, place: Place, state: State) -> tuple[str, State]:
+        """Attention in lines, on a grid that it leaves as it is."""
+        d = self.draw
+        if state.grid is None or state.token == "any":
+            over = "space" if state.token == "any" else d.pick(["space_time", "space", "time", "width"])
+            text, out = lines.fitting(d, d.pick([1, 2, 4]), over), 8
+        else:
+            others = {
+                n: lines.Branch(s.channels or 1, s.grid, s.token) for n, s in place.values.items() if s.grid is not None
+            }
+            drawn = lines.Attention(d, 8, state.grid, state.token, others=others, knows=place.knows).drawn()
+            if drawn.grid != state.grid:
+                return self.simple(place, state)
+            text, out = drawn.text, drawn.out
+        if out == 8 and (state.token or d.chance(0.3)):
+            text = f"residual {{ layernorm -> {text} }}"
+        return f"linear(8) -> {text}", state.with_channels(str(out))
 
     def tokens(self, place: Place, state: State) -> tuple[str, State]:
         """A class token comes and goes."""
