@@ -214,6 +214,8 @@ block part(heads, width, pooled: bool) {
         ("attention(4) { qkv: linear(32)\n let x = y\n proj: linear(32) }", "E0201"),
         ("attention(4) { qkv: linear(32)\n q: relu -> k\n proj: linear(32) }", "E0105"),
         ("attention(4, window = [4, 3, 3]) { qkv: conv(32, 3)\n proj: linear(32) }", "E0512"),
+        ("attention(4) { q: linear(32) as one\n kv: linear(32)\n k: mean { one, in }\n proj: linear(32) }", "E0513"),
+        ("attention(4) { qkv: linear(32)\n q: each_head { conv(8, 3, groups = 8) }\n proj: linear(32) }", "E0513"),
     ],
 )
 def test_faults_of_lines_are_reported(body: str, code: str) -> None:
