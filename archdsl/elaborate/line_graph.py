@@ -13,7 +13,7 @@ from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.faults import producer
 from archdsl.elaborate.graph import MAX_LAYERS, MAX_SOURCES, GraphBuilder
 from archdsl.elaborate.line_labels import line_labels
-from archdsl.elaborate.outward import outward
+from archdsl.elaborate.outward import literal, outward
 from archdsl.elaborate.shapes import infer
 from archdsl.frontend import ast
 from archdsl.ir.network import Node
@@ -157,7 +157,8 @@ class LineGraph(GraphBuilder):
             return None
         if isinstance(link, ast.Layer) and len(flows) == 1:
             self._check_order(layer, flows[0].shape, link)
-        return {} if all(layer.is_identity(*shapes) for shapes in seen.values()) else found
+        fixed = literal(layer)
+        return {} if all(fixed.is_identity(*shapes) for shapes in seen.values()) else found
 
     def _sharing(self, layer: Layer, bundles: Sequence[Bundle], region: Region) -> list[list[str]]:
         """Return the branches that share tensors of a layer: those of one value, and parted ones channel by channel."""

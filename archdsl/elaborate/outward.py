@@ -27,6 +27,17 @@ def in_caller(layer: Layer, block: Block) -> Layer:
     return layer.changed(**{k: _outward(v, known) for k, v in layer.values().items()})
 
 
+def literal(layer: Layer) -> Layer:
+    """Return a layer with the values that its numbers have here, without their formulas."""
+    return layer.changed(**{k: _literal(v) for k, v in layer.values().items()})
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_literal(v) for v in cast("tuple[Any, ...]", value))
+    return int(value) if isinstance(value, Sym) else value
+
+
 def _outward(value: Any, known: dict[str, Any]) -> Any:
     if isinstance(value, tuple):
         return tuple(_outward(v, known) for v in cast("tuple[Any, ...]", value))

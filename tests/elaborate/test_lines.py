@@ -201,6 +201,14 @@ block part(heads, width, pooled: bool) {
     assert [prod(v) for k, v in found.items() if k.endswith("qkv.weight")] == [3 * 32 * 32, 3 * 64 * 32]
 
 
+def test_a_pooling_by_one_position_is_none_whatever_says_so() -> None:
+    """One projection for all, although keys and values go through the pooling before."""
+    lines = "kv: maxpool(size, stride = size)\n qkv: linear(32)\n proj: linear(32)"
+    blocks = f"block part(size: list) {{ attention(4) {{ {lines} }} }}"
+    assert {k.split(".")[-2] for k in tensors("part([1, 1, 1])", blocks)} == {"qkv", "proj"}
+    assert {k.split(".")[-2] for k in tensors("part([1, 2, 2])", blocks)} == {"q", "kv", "proj"}
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
