@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SPECS = ROOT / "specs"
 # One of each form of code that a family adds: benchmarks/onnx_export.py exports the networks in full.
 NAMES = """
-    slowfast_r50 i3d_r50_nl5 mvit_b_16x4 mvitv2_s_shifted swin3d_t swin3d_t_pooled_keys timesformer_lg
+    slowfast_r50 i3d_r50_nl5 mvit_b_16x4 mvitv2_s_16x4 swin3d_t swin3d_t_pooled_keys timesformer_lg
     timesformer_ts_banded vivit_b_fe vivit_b_fdp vtn_vit_b
 """.split()
 # Of modules for inference, those that most passes change.
