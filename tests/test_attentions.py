@@ -14,7 +14,7 @@ from reference import apply_layer
 from reference_lines import attended
 from reference_value import Value
 
-from archdsl.core.grid import Grid
+from archdsl.core.grid import Grid, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,12 +138,13 @@ SETTINGS = [
 def test_lines_are_the_settings_of_before(clip: str, settings: str, arguments: str, lines: str) -> None:
     channels, *size, token = [*clip.split(", "), ""] if clip[-1].isdigit() else clip.split(", ")
     begin = f"class_token({token}) -> " if token else ""
+    kinds = (("token", 1),) if token else ()
     lines = lines if "proj" in lines else f"{lines}\nproj: linear(8)"
     arguments = f"2, {arguments}" if arguments else "2"
     texts = [f"attention(2, {settings})", f"attention({arguments}) {{\n{lines}\n}}"]
     head = f"arch net\ninput clip: video[{', '.join([channels, *size])}]\n{BLOCKS}"
     one, other = (Definition("net", {"net": f"{head}stage a {{ {begin}{t} }}\n"}).applied[-1].layer for t in texts)
-    x = Grid(int(channels), *map(int, size), token)
+    x = Grid(int(channels), *map(int, size), Tokens(token, kinds))
     shapes = other.weights(x)
     assert {n: tuple(map(int, s)) for n, s in one.weights(x).items()} == shapes
     generator = torch.Generator().manual_seed(0)
@@ -151,7 +152,8 @@ def test_lines_are_the_settings_of_before(clip: str, settings: str, arguments: s
     value = Value(torch.randn(2, *x.shape, generator=generator, dtype=torch.float64))
     if token:
         frames = () if token == "clip" else (x.t,)
-        value = value._replace(token=torch.randn(2, x.channels, *frames, generator=generator, dtype=torch.float64))
+        drawn = torch.randn(2, x.channels, *frames, 1, generator=generator, dtype=torch.float64)
+        value = value._replace(token=drawn, kinds=kinds)
     expected, found = apply_layer(one, [value], w), attended(other, [value], w, apply_layer)
     torch.testing.assert_close(found.grid, expected.grid, rtol=1e-10, atol=1e-10)
     if token:

@@ -213,7 +213,7 @@ class _Sources:
 def _plain(grid: Grid) -> Grid:
     """Return a shape with plain integers in place of symbolic sizes."""
     c, t, h, w = map(int, grid.shape)
-    return Grid(c, t, h, w, grid.token)
+    return Grid(c, t, h, w, grid.tokens)
 
 
 # --- as plain data ---------------------------------------------------------------------------------------------------
@@ -279,6 +279,7 @@ def _layer_json(side: LayerForm) -> dict[str, Any]:
         "inputs": list(side.inputs),
         "shape": list(side.shape.shape),
         "token": side.shape.token,
+        "tokens": dict(side.shape.tokens.kinds),
         "tensors": {name: list(shape) for name, shape in side.tensors.items()},
         **_cost_json(side.cost),
     }

@@ -31,6 +31,7 @@ def as_networkx(network: Network) -> nx.DiGraph[str]:
             stage=node.region.top.stage,
             shape=tuple(int(n) for n in node.shape.shape),
             token=node.shape.token,
+            tokens={kind: int(number) for kind, number in node.shape.tokens.kinds},
             params=cost.params,
             macs=cost.macs,
         )

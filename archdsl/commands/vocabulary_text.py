@@ -17,13 +17,14 @@ from archdsl.layers.attributes import (
     Real,
     Reference,
     Size,
+    TokenName,
     Window,
 )
 
 TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
-    Numbers: "list of numbers",
+    Numbers: "list of numbers", TokenName: "name of tokens",
 }  # fmt: skip
 
 

@@ -52,7 +52,7 @@ TITLES = {
     "E0508": "the heads do not divide the channels",
     "E0509": "a setting for an axis without attention",
     "E0510": "contradicting settings",
-    "E0511": "a class token is missing or not supported",
+    "E0511": "tokens are missing or not supported",
     "E0512": "the parts do not divide the grid",
     "E0513": "lines that cannot be printed yet",
     "E0601": "no input",

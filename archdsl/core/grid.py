@@ -4,26 +4,83 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# The scope of a class token: none, one for the whole clip, or one for each frame.
+# The scope of tokens: none, tokens of the whole clip, or of each frame.
 NO_TOKEN, CLIP, FRAME = "", "clip", "frame"
-_TOKENS = {NO_TOKEN: "", CLIP: " + class token", FRAME: " + class token per frame"}
-
+CLASS_TOKEN = "token"  # the name of a class token
 
 MAX_ELEMENTS = 10**12  # of one tensor, for one clip: 4 TB in float32, far below the limits of torch's sizes
 SIZE_HINT = "look for a wrong size of the clip, kernel, width or repeat"
 
 
-class Grid(NamedTuple):
-    """A tensor shape: `channels` values at each of `t` × `h` × `w` positions, optionally with class tokens.
+class Tokens(NamedTuple):
+    """Tokens beside the positions of a grid, all of the clip or of each frame: the name and number of each kind.
 
-    The batch axis is omitted. A vector is a grid of 1×1×1 without a class token.
+    In memory tokens stand before the positions, in this order.
+    """
+
+    scope: str = NO_TOKEN
+    kinds: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def number(self) -> int:
+        """Number of tokens of the clip, or of one frame."""
+        return sum(number for _, number in self.kinds)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.kinds)
+
+    @property
+    def noun(self) -> str:
+        """The word for them in text: `class token`, `token` or `tokens`."""
+        if self.number > 1:
+            return "tokens"
+        return "class token" if self.names == (CLASS_TOKEN,) else "token"
+
+    def span(self, name: str) -> tuple[int, int]:
+        """Return the places of the first token of a kind and of the one behind the last."""
+        at = self.names.index(name)
+        start = sum(number for _, number in self.kinds[:at])
+        return start, start + self.kinds[at][1]
+
+    def with_kind(self, name: str, number: int, scope: str) -> Tokens:
+        """Return these tokens, then `number` of another kind."""
+        return Tokens(scope, (*self.kinds, (name, number)))
+
+    def without(self, name: str) -> Tokens:
+        """Return these tokens without one kind."""
+        kinds = tuple(kind for kind in self.kinds if kind[0] != name)
+        return Tokens(self.scope, kinds) if kinds else NO_TOKENS
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+    def __str__(self) -> str:
+        """Format tokens as `class token, 4 registers per frame`."""
+        texts = [f"{number} {name}" for name, number in self.kinds]
+        texts = ["class token" if text == f"1 {CLASS_TOKEN}" else text for text in texts]
+        return ", ".join(texts) + (" per frame" if self.scope == FRAME else "")
+
+
+NO_TOKENS = Tokens()
+
+
+class Grid(NamedTuple):
+    """A tensor shape: `channels` values at each of `t` × `h` × `w` positions, and of each token beside them.
+
+    The batch axis is omitted. A vector is a grid of 1×1×1 without tokens.
     """
 
     channels: int
     t: int
     h: int
     w: int
-    token: str = NO_TOKEN
+    tokens: Tokens = NO_TOKENS
+
+    @property
+    def token(self) -> str:
+        """Scope of its tokens: none, `clip` or `frame`."""
+        return self.tokens.scope
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -40,20 +97,21 @@ class Grid(NamedTuple):
         return self.t * self.h * self.w
 
     @property
-    def tokens(self) -> int:
-        """Number of class tokens."""
-        return {NO_TOKEN: 0, CLIP: 1, FRAME: self.t}[self.token]
+    def token_count(self) -> int:
+        """Number of tokens, those of all frames together."""
+        return self.tokens.number * (self.t if self.token == FRAME else 1)
 
     @property
     def elements(self) -> int:
-        return self.channels * (self.positions + self.tokens)
+        return self.channels * (self.positions + self.token_count)
 
     @property
     def is_vector(self) -> bool:
-        return self.size == (1, 1, 1) and not self.token
+        return self.size == (1, 1, 1) and not self.tokens
 
     def __str__(self) -> str:
-        return "×".join(str(int(n)) for n in self.shape) + _TOKENS[self.token]
+        positions = "×".join(str(int(n)) for n in self.shape)
+        return f"{positions} + {self.tokens}" if self.tokens else positions
 
 
 def count_text(count: int) -> str:

@@ -22,9 +22,10 @@ _MODULE = frozenset(
 _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
     "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
-    "Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool RelativePositions Windows "
-    "SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Position TokenType DropPath ValueError "
-    "Checkpointing Any Literal get_args checkpoint checkpointed nullcontext BuffersKept".split()
+    "without_tokens put_beside put_grid Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool "
+    "RelativePositions Windows SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Tokens "
+    "Position TokenType DropPath ValueError Checkpointing Any Literal get_args checkpoint checkpointed nullcontext "
+    "BuffersKept".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input

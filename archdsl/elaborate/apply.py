@@ -13,11 +13,12 @@ from archdsl.elaborate.conditions import condition_of
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.graph import MAX_LAYERS, GraphBuilder
 from archdsl.elaborate.layer_names import LayerNames
+from archdsl.elaborate.line_faults import report_braces
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
 from archdsl.ir.network import Node
 from archdsl.ir.regions import Block, Shortcut
-from archdsl.layers.attributes import Reference
+from archdsl.layers.attributes import GRID, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,8 +160,7 @@ class ChainApplier:
         """Return the value in hand; where several paths run, a chain must say which it means."""
         if flow is None:
             self.names.report_nothing_in_hand(link, context)
-            return LOST
-        return flow
+        return flow or LOST
 
     def _call(self, definition: BlockDef, link: ast.Layer, flow: Flow, context: Context) -> Flow:
         if self.calls.is_refused(definition, link, context):
@@ -183,8 +183,7 @@ class ChainApplier:
         """Return the value that enters the braces around a chain, with which the chain begins."""
         if not first:
             self.names.report_entering(link)
-            return LOST
-        return context.entering
+        return context.entering if first else LOST
 
     def _choose(self, link: ast.Choose, flow: Flow | None, context: Context) -> Flow | None:
         taken: ast.Choose | ast.Chain | None = link
@@ -202,6 +201,8 @@ class ChainApplier:
         if cls is None or not cls.many:
             self.names.report_no_join(link, context)
             return LOST
+        if cls.passes_tokens:
+            return on_grid(self, cls, link, self._need(flow, link, context), context)
         flows = [self.apply(branch, flow, context.inner(flow)) for branch in link.branches]
         layer = self.binder.layer(cls, link, context.scope)
         return LOST if layer is None else self.nodes.apply(layer, tuple(flows), context, link)
@@ -229,3 +230,15 @@ class ChainApplier:
         region.exit = result.node
         context.region.items.append(region)
         return result
+
+
+def on_grid(applier: ChainApplier, cls: type[Layer], link: ast.Merge, flow: Flow, context: Context) -> Flow:
+    """Apply the chain of a layer `cls` to the positions of a value, and put the value's tokens beside the result."""
+    if report_braces(link, applier.evaluator.faults) or isinstance(flow.shape, Unknown):
+        return LOST
+    [chain] = link.branches
+    if not flow.shape.tokens:
+        return applier.apply(chain, flow, context.inner(flow))
+    grid = applier.nodes.apply(applier.layers["select"](part=GRID), (flow,), context, link)
+    result = applier.apply(chain, grid, context.inner(grid))
+    return applier.nodes.apply(cls(), (flow, result), context, link)

@@ -17,7 +17,7 @@ from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
 from archdsl.ir.signature import BlockArguments
-from archdsl.layers.attributes import AttributeFault, Choice, Reference
+from archdsl.layers.attributes import AttributeFault, Choice, Reference, TokenName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,8 +67,11 @@ class Binder:
         """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
         if isinstance(attribute, Reference):
             return self._referred(attribute, argument)
-        words = attribute.choices if isinstance(attribute, Choice) else ()
-        value = self._value(argument.value, scope, words)
+        if isinstance(attribute, TokenName):
+            value = self.evaluator.word(argument.value, scope)
+        else:
+            words = attribute.choices if isinstance(attribute, Choice) else ()
+            value = self._value(argument.value, scope, words)
         if isinstance(value, Unknown):
             return UNKNOWN
         self.evaluator.budget.step(argument.span, size_of(value))

@@ -168,4 +168,4 @@ def _leaving(shape: Shape, region: Block) -> Shape:
 
 def _plain(shape: Grid, channels: int) -> Grid:
     """Return a shape at the border of a block, which the formulas of sizes do not cross: their variables are inside."""
-    return Grid(channels, int(shape.t), int(shape.h), int(shape.w), shape.token)
+    return Grid(channels, int(shape.t), int(shape.h), int(shape.w), shape.tokens)

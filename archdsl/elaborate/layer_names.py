@@ -113,7 +113,12 @@ class LayerNames:
         hint = f"braces hold the branches: `{name} {{ {inside} }}`"
         if any(a.name is not None and a.name.id in ("dim", "axis", "keepdim") for a in link.arguments or ()):
             hint = "`avgpool` takes the mean over all positions; " + f"`{name} {{ a, b }}` that of several values"
-        self.faults.reporter.report("E0405", link.span, f"`{name}` takes several values", hint=hint)
+        label, cls = f"`{name}` takes several values", self.layers[name]
+        if cls.passes_tokens:
+            label, hint = f"`{name}` takes a chain", f"braces hold the chain: `{name} {{ conv(8, 3) }}`"
+        elif cls.attributes:
+            hint = f"braces hold the values: `{link.span.text} {{ in, … }}`"
+        self.faults.reporter.report("E0405", link.span, label, hint=hint)
 
     def report_no_join(self, link: ast.Merge, context: Context) -> None:
         """Report that a name before braces is none of a layer that joins values."""
@@ -130,7 +135,7 @@ class LayerNames:
             hint = f"its lines have names: `qkv: {link.branches[0].span.text}`"
             self.faults.report("E0405", link.name.span, f"`{name}` takes lines, not branches", hint)
             return
-        joins = [k for k, c in self._written().items() if c.many]
+        joins = [k for k, c in self._written().items() if c.many and not c.passes_tokens]
         known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
         if name in self._written() or name in context.module.blocks:
             hint = (

@@ -57,13 +57,13 @@ class LineApplier(ChainApplier):
         if report_braces(link, self.evaluator.faults):
             return LOST
         nodes, outer = self.nodes, self.nodes.view
-        view = replace(outer, token=outer.token or flow.shape.token)
+        view = replace(outer, tokens=outer.tokens or flow.shape.tokens)
         if link.name.id == EACH_HEAD:
             heads = nodes.lines.between.heads
             shapes = [outer.of(nodes.bundle(flow).shape(n)) for n in nodes.branches]
             if report_heads(link, shapes, heads, self.evaluator.faults):
                 return LOST
-            view = View(heads, by_head=True, token=outer.token)
+            view = View(heads, by_head=True, tokens=outer.tokens)
         nodes.view = view
         inside = nodes.seen(flow)
         inner = replace(context.inner(inside), values=context.values.new_child())

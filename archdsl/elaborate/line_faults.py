@@ -79,7 +79,7 @@ def report_braces(link: ast.Merge, faults: FaultReporter) -> bool:
         hint = f"a join inside has several: `{name} {{ add {{ …, … }} }}`"
         faults.report("E0405", link.name.span, f"`{name}` holds one chain", hint)
     elif link.arguments:
-        faults.report("E0403", link.arguments[0].span, f"`{name}` takes no arguments in a line", "leave it out")
+        faults.report("E0403", link.arguments[0].span, f"`{name}` takes no arguments", "leave it out")
     return len(link.branches) > 1 or bool(link.arguments)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
-from archdsl.core.grid import Grid
+from archdsl.core.grid import NO_TOKENS, Grid, Tokens
 from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.core.work import LAYER
 from archdsl.elaborate.context import LOST, Context, Flow
@@ -52,22 +52,22 @@ class Bundle:
 
 @dataclass
 class View:
-    """View of values in the braces of `each_head` and `grid`: the channels of one head, positions without a token."""
+    """View of values in the braces of `each_head` and `grid`: the channels of one head, positions without tokens."""
 
     heads: int = 1  # treated alike
     by_head: bool = False
-    token: str = ""  # that goes by
+    tokens: Tokens = NO_TOKENS  # that pass
 
     def of(self, shape: Grid) -> Grid:
         """Return the part of a shape that layers see."""
         channels = shape.channels // self.heads if self.heads != 1 else shape.channels
-        return Grid(channels, shape.t, shape.h, shape.w, "" if self.token else shape.token)
+        return Grid(channels, shape.t, shape.h, shape.w, NO_TOKENS if self.tokens else shape.tokens)
 
     def whole(self, shape: Grid, entered: Grid) -> Grid:
-        """Return the shape of all heads, with class tokens, of which layers have given a part."""
+        """Return the shape of all heads, with tokens, of which layers have given a part."""
         channels = shape.channels * self.heads if self.heads != 1 else shape.channels
         channels = entered.channels if int(channels) == int(entered.channels) else channels
-        return Grid(channels, shape.t, shape.h, shape.w, self.token or shape.token)
+        return Grid(channels, shape.t, shape.h, shape.w, self.tokens or shape.tokens)
 
 
 class LineGraph(GraphBuilder):
@@ -179,7 +179,7 @@ class LineGraph(GraphBuilder):
         shapes = tuple(self.view.of(b.shape(branches[0])) for b in bundles)
         application = Application(
             self._name(branches), outward(layer, region), tuple(parts), shapes, shapes[0], self.view.heads,
-            self.view.by_head, region, stack=len(branches) if is_parting else len(parts), token=self.view.token,
+            self.view.by_head, region, stack=len(branches) if is_parting else len(parts), tokens=self.view.tokens,
         )  # fmt: skip
         self.made.append((self.count, application))
         return application

@@ -207,7 +207,7 @@ class LineExpander:
     def _result(self) -> Grid:
         """Return the shape of the result: the positions of the queries, and the channels of the values."""
         q, v = (self.lines.shapes.get(n, self.lines.x) for n in "qv")
-        return Grid(v.channels, q.t, q.h, q.w, q.token)
+        return Grid(v.channels, q.t, q.h, q.w, q.tokens)
 
     # --- biases ---
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean, one_of
-from archdsl.core.values import UNKNOWN, Unknown, Value, describe, is_list, is_number
+from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_list, is_number
 from archdsl.core.work import Work
 from archdsl.elaborate.budget import Budget
 from archdsl.elaborate.fault_reporter import FaultReporter
@@ -47,6 +47,14 @@ class ExpressionReader(ABC):
             close = did_you_mean(expr.id, words)
             label = f"expected {one_of(words)}, found `{expr.id}`"
             return self.faults.report("E0301", expr.span, label, close if close.startswith("did you mean") else "")
+        return self.evaluate(expr, scope)
+
+    def word(self, expr: ast.Expr, scope: Scope) -> Value:
+        """Return a value where any word is expected: a name of which no word is known stands for itself."""
+        binding = scope.find(expr.id) if isinstance(expr, ast.Name) else None
+        known = binding is not None and isinstance(binding.value, Symbol | Unknown)
+        if isinstance(expr, ast.Name) and not known and expr.id not in CONSTANTS:
+            return Symbol(expr.id)
         return self.evaluate(expr, scope)
 
     def whole(self, expr: ast.Expr, scope: Scope, minimum: int = 0) -> int | Unknown:

@@ -67,11 +67,11 @@ def _check_sizes(layer: Layer, output: Grid, *shapes: Grid) -> None:
 
 
 def _check_tokens(layer: Layer, *shapes: Grid) -> None:
-    """Refuse a class token where a layer works on grids alone."""
+    """Refuse tokens where a layer works on grids alone."""
     for shape in shapes:
-        if shape.token and not layer.takes_tokens:
-            message = f"`{layer.kind}` cannot be applied to the class token of {shape}"
-            if layer.adds_token:
-                message = f"{shape} has a class token already"
-            hint = "`select(grid)` leaves it out, `select(token)` takes it alone"
+        if shape.tokens and not layer.takes_tokens:
+            message = f"`{layer.kind}` cannot be applied to the {shape.tokens.noun} of {shape}"
+            them = "it" if shape.tokens.number == 1 else "them"
+            alone = f", `select({shape.tokens.names[0]})` takes it alone" if them == "it" else ""
+            hint = f"`select(grid)` leaves {them} out{alone}, `grid {{ … }}` lets {them} pass"
             raise ShapeError(message, code="E0511", hint=hint)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import CLIP, FRAME, NO_TOKEN, Grid
+from archdsl.core.grid import CLASS_TOKEN, CLIP, FRAME, NO_TOKENS, Grid, Tokens
 from archdsl.core.values import Symbol, Value, written
 from archdsl.layers.attributes import (
     Attribute,
@@ -121,14 +121,14 @@ def _case(cls: type[Layer], fixed: Mapping[str, Value], rng: random.Random, atte
 
 
 def _grid(cls: type[Layer], rng: random.Random, attempt: int) -> Grid:
-    """Return a grid: in turn plain, with a class token of the clip, with one per frame, a vector; if layouts allow."""
+    """Return a grid: in turn plain, with a class token, with two tokens per frame, a vector; if layouts allow."""
     special = attempt % 4
     channels, t, h, w = (rng.choice(sizes) for sizes in ((4, 6, 8, 12, 16), (1, 2, 3, 4, 8), (3, 4, 6, 8), (4, 5, 6)))
     layouts = _layouts(cls)
     if special == 3 and VECTOR in layouts:
         return Grid(channels, 1, 1, 1)
-    token = {1: CLIP, 2: FRAME}.get(special, NO_TOKEN) if TOKENS in layouts else NO_TOKEN
-    return Grid(channels, t, h, w, token)
+    tokens = {1: Tokens(CLIP, ((CLASS_TOKEN, 1),)), 2: Tokens(FRAME, (("registers", 2),))}
+    return Grid(channels, t, h, w, tokens.get(special, NO_TOKENS) if TOKENS in layouts else NO_TOKENS)
 
 
 def _layouts(cls: type[Layer]) -> tuple[str, ...]:

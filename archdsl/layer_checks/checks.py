@@ -9,7 +9,7 @@ import torch
 from torch.func import functional_call  # pyright: ignore[reportUnknownVariableType]
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.core.grid import Grid
+from archdsl.core.grid import FRAME, Grid
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.verify import BATCH, CPU, build_alone, run, tensor_fault, tensor_shape
 
@@ -247,7 +247,8 @@ def _on_grid(case: Case, layout: str, output: torch.Tensor) -> torch.Tensor:
 
 def _positions(grid: Grid, tokens: torch.Tensor) -> torch.Tensor:
     """Return the grid of a value with class tokens, without the tokens, as (B, C, T, H, W)."""
-    inner = tokens[:, :, 1:] if grid.tokens == grid.t and tokens.ndim == 4 else tokens[:, 1:]
+    n = grid.tokens.number
+    inner = tokens[:, :, n:] if grid.token == FRAME else tokens[:, n:]
     return inner.reshape(tokens.shape[0], *map(int, grid.size), int(grid.channels)).movedim(-1, 1)
 
 

@@ -21,7 +21,7 @@ class Add(Layer):
 
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]
-        if any(x.token != first.token for x in inputs):
+        if any(x.tokens != first.tokens for x in inputs):
             self._check_tokens(inputs)
         for x in inputs[1:]:
             if x.channels != first.channels:
@@ -33,14 +33,14 @@ class Add(Layer):
             if x.size != first.size:
                 message = f"{first} and {x} cannot be {self.joined}: {grids_differ(first, x)}"
                 raise ShapeError(message, code="E0502")
-        return next((x for x in inputs if x.token), first)
+        return next((x for x in inputs if x.tokens), first)
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
         """Accept two values of which one has a class token: the grid is added to its positions, the token unchanged."""
-        if len(inputs) == 2 and not all(x.token for x in inputs):
+        if len(inputs) == 2 and not all(x.tokens for x in inputs):
             return
-        message = f"{' and '.join(map(str, inputs))} cannot be {self.joined}: they differ in their class tokens"
-        raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")
+        message = f"{' and '.join(map(str, inputs))} cannot be {self.joined}: they differ in their tokens"
+        raise ShapeError(message, code="E0511", hint="`select(grid)` removes tokens")
 
     def is_identity(self, *inputs: Grid) -> bool:
         return len(inputs) == 1

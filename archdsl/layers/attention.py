@@ -213,7 +213,7 @@ class Attention(Layer):
         if self.is_sized(x):
             fixed(x)
         check(self, x)
-        return Grid(self.out or x.channels, *self.queries.of(x), x.token)
+        return Grid(self.out or x.channels, *self.queries.of(x), x.tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         x = inputs[0]

@@ -19,7 +19,7 @@ def macs(layer: Attention, x: Grid) -> int:
         return _macs_of_halves(layer, x)
     if layer.arrangement(x) == "band":
         return _macs_of_band(layer, x)
-    clips, token, dim = (int(x.t) if x.token == FRAME else 1), int(bool(x.token)), layer.inner(x)
+    clips, token, dim = (int(x.t) if x.token == FRAME else 1), x.tokens.number, layer.inner(x)
     found, (q, k) = layer.groups(x), layer.extents(x)
     queries, keys = found.number * (prod(q) + token), found.number * (prod(k) + token)
     one = Grid(1, *found.grid)
@@ -53,7 +53,7 @@ def _macs_of_halves(layer: Attention, x: Grid) -> int:
 
 
 def _macs_of_band(layer: Attention, x: Grid) -> int:
-    token, dim = x.tokens, layer.inner(x)
+    token, dim = x.tokens.number, layer.inner(x)
     rows = x.positions + token
     length, reach, chunk = layer.chunks(x)
     chunks = -(-length // chunk)
@@ -62,4 +62,4 @@ def _macs_of_band(layer: Attention, x: Grid) -> int:
         pairs = x.positions * (length + token)
     total = rows * dim * (3 * x.channels + (layer.out or x.channels)) + 2 * pairs * dim
     total += 2 * token * rows * dim
-    return total + ((1 + 2 * rows) * x.channels * dim if layer.token_projections else 0)
+    return total + ((token + 2 * rows) * x.channels * dim if layer.token_projections else 0)

@@ -104,7 +104,7 @@ def _check_shapes(lines: Lines) -> None:
         raise _differ(lines, "q", "k", "E0501", hint)
     if tuple(map(int, k.size)) != tuple(map(int, v.size)):
         raise _differ(lines, "k", "v", "E0502", "each key has a value: pool both in one line, `kv: …`")
-    if k.token != v.token:
+    if k.tokens != v.tokens:
         raise _differ(lines, "k", "v", "E0511", "each key has a value: `kv: …` changes both")
 
 

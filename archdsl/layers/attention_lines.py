@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.core.grid import FRAME, Grid
+from archdsl.core.grid import FRAME, NO_TOKENS, Grid, Tokens
 from archdsl.core.values import Symbol, Value, is_list
 from archdsl.layers.attributes import Attribute, Choice, Flag, Integer, Real, Size, Window
 from archdsl.layers.base import Layer
@@ -79,7 +79,7 @@ class Origin(NamedTuple):
 class Application:
     """A layer applied to one branch, or to several that share its tensors.
 
-    Shapes are those of one branch and, in `each_head`, of one head; in `grid` they have no class token. `inputs` are
+    Shapes are those of one branch and, in `each_head`, of one head; in `grid` they have no tokens. `inputs` are
     the values of each part: several branches that share its tensors, but have parted, are the parts of one tensor.
     """
 
@@ -93,7 +93,7 @@ class Application:
     region: Any = None
     path: str = ""  # of the layer in its line
     stack: int = 1  # branches whose tensors are rows of one
-    token: str = ""  # that goes by, in `grid`
+    tokens: Tokens = NO_TOKENS  # that pass, in `grid`
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own."""
@@ -173,7 +173,7 @@ class Lines:
 
 
 def size_of(grid: Grid) -> Size3:
-    """Return the size of a grid; of one frame, where each has a class token."""
+    """Return the size of a grid; of one frame, where each has tokens."""
     return (1, grid.h, grid.w) if grid.token == FRAME else grid.size
 
 
@@ -189,13 +189,13 @@ class Geometry:
     groups: Groups
     queries: Size3  # of one group
     keys: Size3
-    clips: int  # parts of a value that see nothing of each other: frames, if each has a class token
-    token: int
+    clips: int  # parts of a value that see nothing of each other: frames, if each has tokens
+    tokens: int  # of each
 
     @property
     def pairs(self) -> int:
         """Number of pairs of a query and a key, for one clip."""
-        return self.clips * self.groups.number * (prod(self.queries) + self.token) * (prod(self.keys) + self.token)
+        return self.clips * self.groups.number * (prod(self.queries) + self.tokens) * (prod(self.keys) + self.tokens)
 
 
 def geometry(lines: Lines, over: str) -> Geometry:
@@ -203,7 +203,7 @@ def geometry(lines: Lines, over: str) -> Geometry:
     between, x = lines.between, lines.entering
     found = groups(AXES[over], size_of(x), between.window, between.dilation, between.shift)
     q, k = (_in_group(found, size_of(lines.shapes[n])) for n in "qk")
-    return Geometry(found, q, k, int(x.t) if x.token == FRAME else 1, int(bool(x.token)))
+    return Geometry(found, q, k, int(x.t) if x.token == FRAME else 1, x.tokens.number)
 
 
 def _in_group(found: Groups, size: Size3) -> Size3:
@@ -219,4 +219,4 @@ def padded_grid(between: Between, x: Grid) -> Grid:
     if not found.is_padded or between.band:
         return x
     t, h, w = found.padded
-    return Grid(x.channels, x.t if x.token == FRAME else t, h, w, x.token)
+    return Grid(x.channels, x.t if x.token == FRAME else t, h, w, x.tokens)

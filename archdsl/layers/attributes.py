@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Size3 = tuple[int, int, int]
-
+GRID = "grid"  # in the place of a name of tokens: the positions, without tokens
 
 MAX_WHOLE = 10**9  # largest kernel, stride or width: libraries store many of them as 32-bit integers
 
@@ -233,6 +233,23 @@ class Reference(Attribute[str]):
         if not isinstance(value, str):
             raise self.wrong(value)
         return value
+
+
+class TokenName(Attribute[str]):
+    """The name of tokens beside a grid, which the spec chooses; `words` are names with a meaning of their own."""
+
+    expects = "a name"
+
+    def __init__(self, *words: str, doc: str = "") -> None:
+        super().__init__(doc=doc)
+        self.words = words
+
+    def convert(self, value: Value) -> str:
+        if not isinstance(value, Symbol) or value.arguments:
+            raise self.wrong(value)
+        if value.name == GRID and GRID not in self.words:
+            raise AttributeFault("E0301", f"`{GRID}` stands for the positions", "choose another name")
+        return value.name
 
 
 # --- initialisers, with their arguments and requirements ---

@@ -55,8 +55,8 @@ class Layer:
     internal: ClassVar[bool] = False  # inserted by the compiler, not available in specs
     heavy: ClassVar[bool] = False  # a convolution or a matrix product: its output counts as activations
     elementwise: ClassVar[bool] = False  # computes elementwise, for any shape
-    adds_token: ClassVar[bool] = False  # adds a class token to its input, which must not have one
-    takes_tokens: bool = False  # accepts a value with class tokens; elementwise layers always do
+    takes_tokens: bool = False  # accepts a value with tokens; elementwise layers always do
+    passes_tokens: ClassVar[bool] = False  # `NAME { chain }`: the chain has the positions, the layer adds the tokens
     training_only: ClassVar[bool] = False  # has no effect in inference; always True in the category `REGULARISATION`
     width: ClassVar[str] = ""  # the attribute for the number of output channels, if the spec chooses it
     holds_indices: ClassVar[bool] = False  # its value is frame indices, not a grid

@@ -20,9 +20,9 @@ class Concat(Layer):
     def infer(self, *inputs: Grid) -> Grid:
         first = inputs[0]
         for x in inputs[1:]:
-            if x.token != first.token:
-                message = f"{first} and {x} cannot be concatenated: they differ in their class tokens"
-                raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")
+            if x.tokens != first.tokens:
+                message = f"{first} and {x} cannot be concatenated: they differ in their tokens"
+                raise ShapeError(message, code="E0511", hint="`select(grid)` removes tokens")
             if x.size != first.size:
                 message = f"{first} and {x} cannot be concatenated: {grids_differ(first, x)}"
                 raise ShapeError(message, code="E0502")

@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.diagnostics import LayerError
-from archdsl.core.grid import CLIP, FRAME, NO_TOKEN, Grid
+from archdsl.core.grid import Grid, Tokens
 from archdsl.core.names import why_no_parameter
 from archdsl.core.values import Symbol
 from archdsl.layers import attributes
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # number of arguments of each initialiser
 FLAGS = (
-    "many", "internal", "heavy", "elementwise", "adds_token", "takes_tokens", "training_only", "holds_indices",
+    "many", "internal", "heavy", "elementwise", "takes_tokens", "passes_tokens", "training_only", "holds_indices",
     "hands_on_gradient", "is_affine_in_inference", "projects", "takes_lines",
 )  # fmt: skip
 TEXTS = ("category", "joins", "drawn_as")
@@ -112,7 +112,8 @@ def _grid(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
             return f"a grid whose `{name}` is {described(number)}"
         if int(number) < 1:
             return f"a grid whose `{name}` is {int(number)}"
-    return "" if value.token in (NO_TOKEN, CLIP, FRAME) else f"a grid whose `token` is {value.token!r}"
+    tokens: Any = value.tokens
+    return "" if isinstance(tokens, Tokens) else f"a grid whose `tokens` is {described(tokens)}"
 
 
 def _shapes(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:

@@ -37,7 +37,7 @@ class MaxPool(Layer):
         if x.token:
             self._check_token(x)
         t, h, w = moved(x, self.kernel, self.stride, self.padding, self.reach)
-        return Grid(x.channels, t, h, w, x.token)
+        return Grid(x.channels, t, h, w, x.tokens)
 
     def _check_token(self, x: Grid) -> None:
         """Check an input with class tokens: only the grid is pooled, in a module for one size of the grid."""

@@ -18,5 +18,5 @@ class Mean(Add):
     joined = "averaged"
 
     def _check_tokens(self, inputs: tuple[Grid, ...]) -> None:
-        message = f"{' and '.join(map(str, inputs))} cannot be averaged: they differ in their class tokens"
-        raise ShapeError(message, code="E0511", hint="`select(grid)` removes a class token")
+        message = f"{' and '.join(map(str, inputs))} cannot be averaged: they differ in their tokens"
+        raise ShapeError(message, code="E0511", hint="`select(grid)` removes tokens")

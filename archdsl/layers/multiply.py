@@ -8,7 +8,7 @@ from archdsl.layers.base import layer
 class Multiply(Add):
     """Elementwise product of several values of one shape, as of a value and its gate.
 
-    A grid without class tokens multiplies the positions of a value that has some; the tokens are unchanged.
+    A grid without tokens multiplies the positions of a value that has some; the tokens are unchanged.
     """
 
     hands_on_gradient = False

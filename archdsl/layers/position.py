@@ -69,10 +69,13 @@ class Position(Layer):
         if self.frames and self.table <= OTHERS:
             hint = "declare a row for each frame of the longest video, and two more"
             raise ShapeError(f"a table of {int(self.table)} rows has none for frames", "table", "E0305", hint)
+        if self.frames and self.token_vectors(x) > 1:
+            message = f"a table has one row for a token, and there are {x.tokens}"
+            raise ShapeError(message, "table", "E0511", "insert further tokens after the embedding, or `token = off`")
 
-    def has_token_vector(self, x: Grid) -> bool:
-        """Return True if the class token has its own embedding."""
-        return bool(x.token) and self.token and self.vectors == LEARNED
+    def token_vectors(self, x: Grid) -> int:
+        """Return the number of embeddings of tokens: one for each, or none."""
+        return x.tokens.number if self.token and self.vectors == LEARNED else 0
 
     def _rows(self, x: Grid) -> int:
         return {SPACE_TIME: x.positions, SPACE: x.h * x.w, TIME: x.t}[self.over]
@@ -84,9 +87,10 @@ class Position(Layer):
         if self.table:
             return {"weight": (self.table, x.channels)}
         if self.apart:
+            n = self.token_vectors(x)
             separate = {"space": (x.h * x.w, x.channels), "time": (x.t, x.channels)}
-            return separate | ({"token": (1, x.channels)} if self.has_token_vector(x) else {})
-        return {"weight": (self._rows(x) + self.has_token_vector(x), x.channels)}
+            return separate | ({"token": (n, x.channels)} if n else {})
+        return {"weight": (self._rows(x) + self.token_vectors(x), x.channels)}
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         t, h, w = map(int, inputs[0].size)
@@ -95,7 +99,7 @@ class Position(Layer):
         if self.apart:
             return {"space": (Places((1, h, w)), OUT), "time": (Places((t, 1, 1)), OUT), "token": (Axis(), OUT)}
         grid = {SPACE_TIME: (t, h, w), SPACE: (1, h, w), TIME: (t, 1, 1)}[self.over]
-        return {"weight": (Places(grid, int(self.has_token_vector(inputs[0]))), OUT)}
+        return {"weight": (Places(grid, self.token_vectors(inputs[0])), OUT)}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         if self.vectors == SINUSOID or self.init.name == "zeros":

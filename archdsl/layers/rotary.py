@@ -18,7 +18,7 @@ class Rotary(Layer):
     """Rotary positions (Su et al. 2021): pairs of channels are rotated in proportion to the position on an axis.
 
     The n axes of `over` have equal parts of the C channels, in the order t, h, w: d = 2 · (C // n // 2) each. Other
-    channels and class tokens are unchanged. The pair of channels 2i and 2i + 1 of a part is rotated by the position
+    channels and tokens are unchanged. The pair of channels 2i and 2i + 1 of a part is rotated by the position
     times base^(-2i / d). `tiled` is the order in the published code of V-JEPA 2: a channel c is rotated with its
     neighbour, but by the angle of i = c mod d/2, so that the two have different angles.
     """

@@ -1,31 +1,32 @@
 from __future__ import annotations
 
-from archdsl.core.grid import FRAME, Grid, fixed
-from archdsl.layers.attributes import Choice
-from archdsl.layers.base import Layer, ShapeError, layer
+from archdsl.core.grid import CLIP, FRAME, Grid, fixed
+from archdsl.layers.attributes import GRID, TokenName
+from archdsl.layers.base import Layer, layer
+from archdsl.layers.tokens import absent
 
 
 @layer("select", category="position")
 class Select(Layer):
-    """Selection of one part of a value with class tokens: the `token`, or the `grid` without tokens.
+    """Selection of one part of a value with tokens: the `token`, tokens of another name, or the `grid` without tokens.
 
-    The token of a clip is a vector; the tokens of frames are a grid T×1×1.
+    The token of a clip is a vector; n tokens are a grid 1×1×n, those of frames T×1×n.
     """
 
     takes_tokens = True
 
-    part = Choice("token", "grid", doc="the selected part")
+    part = TokenName("token", GRID, doc="the selected part: `token`, `grid` or another name of tokens")
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
-        if not x.token:
-            hint = "insert one with `class_token`, before the first attention"
-            raise ShapeError(f"{x} has no class token", "part", "E0511", hint)
-        if self.part == "grid":
-            if x.token != FRAME:
+        if not x.tokens or self.part not in (GRID, *x.tokens.names):
+            raise absent(x, "token" if self.part == GRID else self.part, "part")
+        if self.part == GRID:
+            if x.token == CLIP:
                 fixed(x)
             return Grid(x.channels, *x.size)
-        return Grid(x.channels, x.t if x.token == FRAME else 1, 1, 1)
+        start, stop = x.tokens.span(self.part)
+        return Grid(x.channels, x.t if x.token == FRAME else 1, 1, stop - start)
 
     def selects_all(self, *inputs: Grid) -> bool:
-        return self.part == "grid" and not inputs[0].token
+        return self.part == GRID and not inputs[0].tokens

@@ -358,7 +358,7 @@ def test_json_has_both_sides_of_everything(shell: Shell) -> None:
     act = next(row for row in data["layers"] if row["name"] == "res2.act")
     nothing = {"tensors": {}, "params": 0, "macs": 0, "activations": 0}
     base = {"kind": "relu", "attributes": {}, "frozen": False, "inputs": ["res2.bn"]}
-    base |= {"shape": [16, 4, 16, 16], "token": "", **nothing}
+    base |= {"shape": [16, 4, 16, 16], "token": "", "tokens": {}, **nothing}
     assert act == {
         "name": "res2.act",
         "status": "changed",

@@ -142,8 +142,8 @@ def test_range(expression: str, hint: str) -> None:
     [
         ("hadamard", "E0202", "did you mean `multiply`?"), ("Concatenate", "E0202", "did you mean `concat`?"),
         ("sum", "E0202", "did you mean `add`?"), ("adds", "E0202", "did you mean `add`?"),
-        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `concat`, `mean`, `multiply`"),
-        ("conv", "E0405", "joined by `add`, `concat`, `mean` and `multiply`"),
+        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `beside`, `concat`, `mean`, `multiply`"),
+        ("conv", "E0405", "joined by `add`, `beside`, `concat`, `mean` and `multiply`"),
     ],
 )  # fmt: skip
 def test_unknown_join(join: str, code: str, said: str) -> None:

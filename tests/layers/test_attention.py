@@ -50,12 +50,18 @@ def load(text: str, name: str = "random_attention") -> archdsl.Architecture:
         return archdsl.load(path)
 
 
+REGISTERS = {
+    "clip": "class_token -> tokens(registers, 2)",
+    "frame": "tokens(prompts, 2, frame) -> class_token(frame)",
+}
+
+
 def spec(
     grid: tuple[int, int, int], token: str, *attentions: str, channels: int = 8, end: str = "", wrapped: bool = True
 ) -> str:
     """A network of attentions, each behind a normalisation and in a residual where it keeps its shape."""
     t, h, w = grid
-    steps = [f"linear({channels})"] + ([f"class_token({token})"] if token else [])
+    steps = [f"linear({channels})"] + ([token if "(" in token else f"class_token({token})"] if token else [])
     for text in attentions:
         keeps = wrapped and not any(word in text for word in ("q_pool", "q_stride", "out ="))
         steps.append(f"residual {{ layernorm -> {text} }}" if keeps else f"layernorm -> {text}")
@@ -386,7 +392,9 @@ def drawn_spec(rng: Random, family: Callable[[Random], Network]) -> str:
     elif again and not any(name in found for name in ("q_pool", "q_stride", "out")):
         attentions.append({**found, **({"heads": 2, "dim": 8} if again == "other heads" else {})})
     end = rng.choice(["", "", "", "select(token)", "select(grid)"]) if token else ""
-    return spec(grid, token, *map(written, attentions), end=end, wrapped=chance(rng))
+    wrapped = chance(rng)
+    several = rng.choice([token, REGISTERS[token]]) if token else ""
+    return spec(grid, several, *map(written, attentions), end=end, wrapped=wrapped)
 
 
 def run(family: Callable[[Random], Network], examples: int) -> Drawn:
@@ -496,6 +504,12 @@ RIGHT = {
     "halves": ((3, 4, 2), "", "attention(4, over = space, half_over = time)"),
     "unscaled": ((3, 4, 2), "clip", "attention(4, over = space, scale = off)"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [case for case, (_, token, _) in RIGHT.items() if token])
+def test_settings_beside_several_tokens(case: str) -> None:
+    grid, token, text = RIGHT[case]
+    assert_right(spec(grid, REGISTERS[token], text))
 
 
 @pytest.mark.parametrize("case", RIGHT)
@@ -631,6 +645,34 @@ BESIDE = [
     "class_token -> multiply { layernorm, linear(8) -> sigmoid }",
     "class_token -> multiply { select(grid) -> sigmoid, linear(8) }",
     "class_token(frame) -> multiply { in, select(grid) -> linear(8) }",
+    "class_token -> tokens(registers, 2) -> multiply { in, select(grid) -> linear(8) } -> rmsnorm",
+    "class_token -> tokens(registers, 2) -> token_type -> without(token) -> layernorm",
+    "tokens(prompts, 3, frame) -> class_token(frame) -> without(prompts) -> linear(4)",
+    "class_token(frame) -> tokens(prompts, 2, frame) -> tokens(sinks, 1, frame) -> without(prompts) -> gelu",
+    "class_token -> tokens(registers, 2) -> without(token) -> without(registers)",
+    "tokens(prompts, 3, frame, init = zeros) -> without(prompts) -> conv(4)",
+    "class_token -> tokens(registers, 2) -> select(registers) -> conv(4, [1, 1, 2])",
+    "class_token(frame) -> tokens(registers, 2, frame) -> select(registers) -> conv(4, [3, 1, 1])",
+    "class_token(frame) -> tokens(registers, 2, frame) -> linear(4) -> select(token)",
+    "class_token -> tokens(registers, 2) -> linear(4) -> select(grid)",
+    "class_token -> tokens(registers, 2) -> maxpool([1, 3, 3], stride = [1, 2, 2]) -> concat { in, gelu }",
+    "class_token -> tokens(registers, 2) -> residual { select(grid) -> conv(8) } -> mean { in, layernorm }",
+    "tokens(prompts, 3, frame) -> residual { select(grid) -> conv(8) }",
+    "class_token -> tokens(registers, 2) -> position",
+    "class_token -> tokens(registers, 2) -> position(space) -> position(time)",
+    "class_token -> tokens(registers, 2) -> position(token = off) -> position(space, token = off)",
+    "class_token -> tokens(registers, 2) -> position(apart = on)",
+    "class_token -> tokens(registers, 2) -> position(apart = on, token = off)",
+    "tokens(prompts, 3, frame) -> position(space)",
+    "class_token(frame) -> tokens(prompts, 3, frame) -> position(space, token = off)",
+    "class_token -> tokens(registers, 2) -> position(time, vectors = sinusoid)",
+    "beside(all) { in, avgpool } -> layernorm",
+    "class_token -> beside(grown) { in, select(grid) -> avgpool([all, 1, 1]) } -> linear(4)",
+    "class_token(frame) -> beside(message) { in, select(token) -> conv(8, [3, 1, 1]) } -> without(token)",
+    "beside(message, frame) { in, avgpool([1, all, 2], stride = 1) } -> select(message)",
+    "class_token -> tokens(registers, 2) -> grid { conv(8) -> relu }",
+    "class_token(frame) -> grid { conv(8, [1, 2, 2], stride = [1, 2, 2]) } -> layernorm",
+    "grid { conv(4) -> relu } -> class_token -> residual { grid { conv(4) -> relu } }",
     "space_to_channel(2) -> layernorm -> linear(8)",
     "space_to_channel(3) -> class_token -> attention(2)",
     "position",

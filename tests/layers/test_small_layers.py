@@ -32,7 +32,7 @@ REFUSED = {
     ),
     "conv(5) -> rotary": ("E0508", "5 channels are too few for pairs over t, h, w"),
     "latents(0)": ("E0305", "expected at least 1"),
-    "class_token -> multiply { in, in, select(grid) } -> select(grid)": ("E0511", "differ in their class tokens"),
+    "class_token -> multiply { in, in, select(grid) } -> select(grid)": ("E0511", "differ in their tokens"),
 }
 
 

@@ -13,6 +13,7 @@ from archdsl.ir.regions import Featured, PathStart
 
 if TYPE_CHECKING:
     from archdsl import Architecture
+    from archdsl.core.grid import Grid
 
 BATCH = 2
 FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "rmsnorm", "token_type")
@@ -42,13 +43,13 @@ def assert_as_predicted(arch: Architecture) -> None:
             assert name not in live, name
             continue
         inputs, made = seen[name]
-        assert made[1:] in _written(data["shape"], data["token"], data["kind"]), name
+        assert made[1:] in _written(data, data["kind"]), name
         [(source, edge)] = [(s, e) for s, _, e in graph.in_edges(name, data=True) if graph.nodes[s]["kind"] != "index"]
         if data["attributes"].get("padding") == "same":  # it may be padded before
             assert inputs[1] == edge["shape"][0], name
             assert all(a >= b for a, b in zip(inputs[2:], edge["shape"][1:], strict=True)), name
         else:
-            assert inputs[1:] in _written(edge["shape"], graph.nodes[source]["token"], data["kind"]), name
+            assert inputs[1:] in _written({**graph.nodes[source], **edge}, data["kind"]), name
         assert sum(p.numel() for p in modules[name].parameters()) == data["params"], name
         assert flops.get(name, 0) // 2 // BATCH == data["macs"], name
     assert sum(p.numel() for p in model.parameters()) == arch.params
@@ -57,7 +58,7 @@ def assert_as_predicted(arch: Architecture) -> None:
     assert counter.get_total_flops() // 2 // BATCH == arch.macs - idle
     cost, last = arch.cost(), network.node(network.output).shape
     if last.token:
-        assert [output.shape[1:]] == _written(last.shape, last.token), "the output"
+        assert [output.shape[1:]] == _written(graph.nodes[output_name]), "the output"
     else:
         assert list(output.shape[1:]) == cost["output"]
     rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
@@ -66,11 +67,16 @@ def assert_as_predicted(arch: Architecture) -> None:
             shape = network.node(part.exit).shape
             assert rows[part.name] == shape.shape, part.name
         if isinstance(part, Featured):
-            shape = network.node(part.exit).shape
-            assert features[part.name].shape == (BATCH, *shape.shape), part.name
-            token = {"clip": (BATCH, shape.channels), "frame": (BATCH, shape.channels, shape.t)}.get(shape.token)
-            assert (f"{part.name}.token" in features) == (token is not None), part.name
-            assert token is None or features[f"{part.name}.token"].shape == token, part.name
+            _assert_features(part.name, network.node(part.exit).shape, features)
+
+
+def _assert_features(name: str, shape: Grid, features: dict[str, torch.Tensor]) -> None:
+    """The grid of a stage, and beside it each kind of tokens that it has."""
+    assert features[name].shape == (BATCH, *shape.shape), name
+    one = (BATCH, shape.channels, *([shape.t] if shape.token == "frame" else []))
+    for kind, number in shape.tokens.kinds:
+        assert features[f"{name}.{kind}"].shape == (one if number == 1 else (*one, number)), name
+    assert "token" in shape.tokens.names or f"{name}.token" not in features, name
 
 
 def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
@@ -87,14 +93,15 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
     return seen
 
 
-def _written(shape: Any, token: str, kind: str = "") -> list[torch.Size]:
-    """Shapes in which a module may write a grid (C, T, H, W), which perhaps has class tokens; without the batch.
+def _written(value: Any, kind: str = "") -> list[torch.Size]:
+    """Shapes in which a module may write a value of a graph, which perhaps has tokens; without the batch.
 
     What lies between layers has its channels first. Layers of a `kind` that works on single numbers take either way.
     """
-    c, t, h, w = (int(n) for n in shape)
-    if token:
-        return [torch.Size((1 + t * h * w, c) if token == "clip" else (t, 1 + h * w, c))]
+    c, t, h, w = (int(n) for n in value["shape"])
+    if value["token"]:
+        n = sum(value["tokens"].values())
+        return [torch.Size((n + t * h * w, c) if value["token"] == "clip" else (t, n + h * w, c))]
     first, last = torch.Size((c, t, h, w)), torch.Size((t, h, w, c))
     ways = [first] if kind in FIRST or not kind else [last] if kind in LAST else [first, last]
     return [*ways, torch.Size((c,))] if t == h == w == 1 else ways

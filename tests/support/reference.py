@@ -52,7 +52,7 @@ def compute(
                 attended(layer, inputs, weights, apply_layer) if is_text else apply_layer(layer, inputs, weights)
             )
             assert tuple(found.grid.shape[1:]) == node.shape.shape, node.name
-            assert found.scope == node.shape.token, node.name
+            assert (found.scope, found.kinds) == tuple(node.shape.tokens), node.name
     output = values[network.output].written
     output = output.flatten(1) if network.node(network.output).shape.is_vector else output
     return output, values
@@ -67,18 +67,21 @@ def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
         return first.mapped(lambda x: EVERYWHERE[layer.kind](layer, x, w))
     if layer.kind in BESIDE:
         return BESIDE[layer.kind](layer, first, w)
+    if layer.kind in JOINED:
+        return JOINED[layer.kind](layer, *values)
     if layer.kind == "position":
         return _position(layer, first, w, values[1].grid if len(values) > 1 else None)
+    kinds = next((x.kinds for x in values if x.kinds), ())
     if layer.kind == "concat":
         tokens = [x.token for x in values if x.token is not None]
-        return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None)
+        return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None, kinds)
     if layer.kind == "multiply":
         tokens = [x.token for x in values if x.token is not None]  # a grid multiplies no token
-        return Value(_multiplied([x.grid for x in values]), _multiplied(tokens) if tokens else None)
+        return Value(_multiplied([x.grid for x in values]), _multiplied(tokens) if tokens else None, kinds)
     assert layer.kind in ("add", "mean"), layer.kind
     number = len(values) if layer.kind == "mean" else 1
     tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token
-    return Value(sum(x.grid for x in values) / number, sum(tokens) / number if tokens else None)
+    return Value(sum(x.grid for x in values) / number, sum(tokens) / number if tokens else None, kinds)
 
 
 def _multiplied(values: list[Tensor]) -> Tensor:
@@ -154,7 +157,7 @@ def _windows(x: Tensor, kernel: Any, stride: Any) -> Tensor:
     return x
 
 
-# --- the same at each position and for class tokens ------------------------------------------------------------------
+# --- the same at each position and for tokens ------------------------------------------------------------------------
 
 
 def _along_channels(vector: Tensor, x: Tensor) -> Tensor:
@@ -191,54 +194,79 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
 }
 
 
-# --- class tokens and positions --------------------------------------------------------------------------------------
+# --- tokens and positions --------------------------------------------------------------------------------------------
 
 
 def _maxpool(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
     padded = _padded(layer, x.grid, float("-inf"), even=False)
-    return Value(_windows(padded, layer.kernel, layer.stride).amax((-1, -2, -3)), x.token)
+    return Value(_windows(padded, layer.kernel, layer.stride).amax((-1, -2, -3)), x.token, x.kinds)
 
 
-def _class_token(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
+def _tokens(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
+    """Learned tokens, behind others that are there; a class token is one called `token`."""
     batch, channels, frames = x.grid.shape[:3]
-    token = w["weight"].view(1, channels).expand(batch, channels)
-    return Value(x.grid, token if layer.scope == "clip" else token[..., None].expand(batch, channels, frames))
+    rows = w["weight"].view(-1, channels).T
+    new = rows.expand(batch, *rows.shape)
+    if layer.scope == "frame":
+        new = torch.stack([new] * frames, 2)
+    return x.beside({**x.by_name, getattr(layer, "name", "token"): new})
 
 
 def _select(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    """The grid alone, or tokens as one: frames × 1 × tokens."""
     if layer.part == "grid":
         return Value(x.grid)
-    assert x.token is not None
-    return Value(x.token.reshape(*x.token.shape[:2], -1, 1, 1))
+    tokens = x.by_name[layer.part]
+    return Value((tokens if tokens.ndim == 4 else tokens[:, :, None])[..., None, :])
+
+
+def _without(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
+    return x.beside({name: tokens for name, tokens in x.by_name.items() if name != layer.name})
+
+
+def _beside(layer: Any, x: Value, value: Value) -> Value:
+    """All positions of a value as tokens, or those of each frame."""
+    scope = layer.scope if layer.scope != "same" else x.scope or "clip"
+    return x.beside({**x.by_name, layer.name: value.grid.flatten(2 if scope == "clip" else 3)})
+
+
+def _on_grid(layer: Any, x: Value, grid: Value) -> Value:  # noqa: ARG001
+    return Value(grid.grid, x.token, x.kinds)
+
+
+JOINED: dict[str, Callable[..., Value]] = {"beside": _beside, "grid": _on_grid}
 
 
 def _token_type(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
     positions, token = w["weight"]
     assert x.token is not None
-    return Value(x.grid + _along_channels(positions, x.grid), x.token + token)
+    return Value(x.grid + _along_channels(positions, x.grid), x.token + _along_channels(token, x.token), x.kinds)
 
 
 def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) -> Value:
-    """The vectors of the positions, (T, H, W, C) with 1 where they are shared, and that of the class token."""
+    """The vectors of the positions, (T, H, W, C) with 1 where they are shared, and those of the tokens (n, C)."""
     t, h, width = x.grid.shape[2:]
     own = x.token is not None and layer.token and layer.vectors == "learned"
-    token: Tensor | None = None
+    number = sum(n for _, n in x.kinds)
+    tokens: Tensor | None = None
     if layer.apart:
         added = w["time"].view(t, 1, 1, -1) + w["space"].view(1, h, width, -1)
-        token = w["token"][0] if own else None
+        tokens = w["token"] if own else None
     elif layer.frames:
         assert index is not None
         table = _sinusoid(layer.table, x.grid.shape[1]) if layer.vectors == "sinusoid" else w["weight"]
-        number = layer.table - 2 if own else layer.table
-        added = table[index.long() % number][..., None, None, :]  # index (T,) or (B, T)
-        token = table[-2] if own else None
+        frames = layer.table - 2 if own else layer.table
+        added = table[index.long() % frames][..., None, None, :]  # index (T,) or (B, T)
+        tokens = table[-2:-1] if own else None
     else:
         rows = _sinusoid(t, x.grid.shape[1]) if layer.vectors == "sinusoid" else w["weight"]
-        token, rows = (rows[0], rows[1:]) if own else (None, rows)
+        tokens, rows = (rows[:number], rows[number:]) if own else (None, rows)
         sizes = {"space_time": (t, h, width), "space": (1, h, width), "time": (t, 1, 1)}[layer.over]
         added = rows.view(*sizes, -1)
     grid = x.grid + added.movedim(-1, -4)
-    return Value(grid, x.token if token is None or x.token is None else x.token + _along_channels(token, x.token))
+    if tokens is None or x.token is None:
+        return Value(grid, x.token, x.kinds)
+    return Value(grid, x.token + tokens.T.view(1, -1, *[1] * (x.token.ndim - 3), number), x.kinds)
 
 
 def _latents(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
@@ -258,7 +286,7 @@ def _rotary(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG00
             a, b = (positions / layer.base ** (2 * i / part) for i in orders)
             channels[number * part + c] = one * a.cos() - other * a.sin()
             channels[number * part + c + 1] = other * b.cos() + one * b.sin()
-    return Value(torch.stack(channels, 1), x.token)
+    return Value(torch.stack(channels, 1), x.token, x.kinds)
 
 
 def _sinusoid(rows: int, channels: int) -> Tensor:
@@ -350,12 +378,12 @@ class _Places:
 
 def _attention(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
     """Every position with every key, those that it does not look at taken out by a mask."""
-    if x.token is not None and x.token.ndim == 3:
+    if x.scope == "frame":
         return _frame_by_frame(layer, x, w)
     axes = _axes(layer, layer.over, x.grid.shape[2:])
     behind = [a.padded - a.size for a in axes]
     size = x.grid.shape[2:]
-    x = Value(functional.pad(x.grid, (0, behind[2], 0, behind[1], 0, behind[0])), x.token)
+    x = Value(functional.pad(x.grid, (0, behind[2], 0, behind[1], 0, behind[0])), x.token, x.kinds)
     q, k, v = _queries_keys_values(layer, x, w)
     halves = [layer.over] if layer.half_over == "same" else [layer.over, layer.half_over]
     found: list[Value] = []
@@ -364,17 +392,18 @@ def _attention(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
         found.append(_looked(layer, _axes(layer, over, size), *part, layer.heads // len(halves), w))
     if layer.token_projections:
         own = [*_split(_named(w, "token_q", x), 1), *_split(_named(w, "token_kv", x), 2)]
-        found[0] = Value(found[0].grid, _looked(layer, axes, *own, layer.heads, w).token)
+        found[0] = Value(found[0].grid, _looked(layer, axes, *own, layer.heads, w).token, x.kinds)
     tokens = [y.token for y in found if y.token is not None]
     y = _named(w, "proj", Value(torch.cat([y.grid for y in found], 1), torch.cat(tokens, 1) if tokens else None))
-    return Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token)
+    return Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token, x.kinds)
 
 
 def _frame_by_frame(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
-    """With a class token for each, every frame is a clip."""
+    """With tokens for each, every frame is a clip."""
     assert x.token is not None
-    found = [_attention(layer, Value(x.grid[:, :, [t]], x.token[..., t]), w) for t in range(x.grid.shape[2])]
-    return Value(torch.cat([y.grid for y in found], 2), torch.stack([y.token for y in found], 2))
+    frames = zip(x.grid.split(1, 2), x.token.unbind(2), strict=True)
+    found = [_attention(layer, Value(grid, token, x.kinds), w) for grid, token in frames]
+    return Value(torch.cat([y.grid for y in found], 2), torch.stack([y.token for y in found], 2), x.kinds)
 
 
 def _axes(layer: Any, over: str, size: Any) -> list[_Axis]:
@@ -427,23 +456,23 @@ def _steps(kernel: Any, stride: Any) -> list[int]:
 
 
 def _pooled(layer: Any, x: Value, kernel: Any, steps: list[int], filters: Tensor | None) -> Value:
-    """The grid pooled; the class token goes by."""
+    """The grid pooled; tokens pass."""
     if tuple(kernel) == (1, 1, 1) and steps == [1, 1, 1]:
         return x
     sides = [0 if k == s or k % 2 == 0 else k // 2 for k, s in zip(kernel, steps, strict=True)]
     around = [n for side in reversed(sides) for n in (side, side)]
     seen = _windows(functional.pad(x.grid, around, value=float("-inf") if layer.pool == "max" else 0.0), kernel, steps)
     if layer.pool == "max":
-        return Value(seen.amax((-1, -2, -3)), x.token)
+        return Value(seen.amax((-1, -2, -3)), x.token, x.kinds)
     if layer.pool == "avg":
-        return Value(seen.mean((-1, -2, -3)), x.token)
+        return Value(seen.mean((-1, -2, -3)), x.token, x.kinds)
     assert filters is not None
     by_head = seen.unflatten(1, (layer.heads, -1))
-    return Value(torch.einsum("bndthwijk,dijk->bndthw", by_head, filters[:, 0]).flatten(1, 2), x.token)
+    return Value(torch.einsum("bndthwijk,dijk->bndthw", by_head, filters[:, 0]).flatten(1, 2), x.token, x.kinds)
 
 
 def _normed(layer: Any, x: Value, w: dict[str, Tensor], name: str) -> Value:
-    """Each head normalised, at each position and of the class token, if what stands before is pooled."""
+    """Each head normalised, at each position and of the tokens, if what stands before is pooled."""
     if f"{name}.weight" not in w:
         return x
     scale, shift = w[f"{name}.weight"], w[f"{name}.bias"]
@@ -453,7 +482,7 @@ def _normed(layer: Any, x: Value, w: dict[str, Tensor], name: str) -> Value:
 
 
 def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: int, w: dict[str, Tensor]) -> Value:
-    """Values gathered by each position, and by the class token in each group; the results of the token are averaged."""
+    """Values gathered by each position, and by the tokens in each group; the results of a token are averaged."""
     q_places = _Places.of(axes, q.grid.shape[2:], _query_steps(layer))
     k_places = _Places.of(axes, k.grid.shape[2:], _key_steps(layer))
     groups = prod(a.groups for a in axes)
@@ -461,10 +490,10 @@ def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: 
     positions = q.grid[0, 0].numel()
 
     def rows(x: Value) -> Tensor:
-        """Positions, then copies of the class token: (B, heads, N, d)."""
+        """Positions, then all tokens for each group: (B, heads, N, d)."""
         y = x.grid.flatten(2)
         if x.token is not None:
-            y = torch.cat([y, x.token[..., None].expand(-1, -1, groups)], 2)
+            y = torch.cat([y, *[x.token] * groups], 2)
         return y.unflatten(1, (heads, -1)).transpose(-1, -2)
 
     bias = _distances(layer, axes, q_places, k_places, seen, rows(q)[:, :, :positions], w)
@@ -474,15 +503,16 @@ def _looked(layer: Any, axes: list[_Axis], q: Value, k: Value, v: Value, heads: 
     else:
         seen = seen & (apart == 0)
     if q.token is not None:
-        seen = _with_tokens(seen, q_places.group, k_places.group, groups)
-        bias = functional.pad(bias, (0, groups, 0, groups))
+        number = q.token.shape[-1]
+        seen = _with_tokens(seen, q_places.group, k_places.group, torch.arange(groups).repeat_interleave(number))
+        bias = functional.pad(bias, (0, groups * number, 0, groups * number))
     weights = _weights(layer, rows(q), rows(k), bias, seen, w)
     y = (weights @ rows(v)).transpose(-1, -2).flatten(1, 2)
     y_grid = y[..., :positions]
     if layer.add_query:
         y_grid = y_grid + q.grid.flatten(2)
-    token = None if q.token is None else y[..., positions:].mean(-1)
-    return Value(y_grid.unflatten(2, q.grid.shape[2:]), token)
+    token = None if q.token is None else y[..., positions:].unflatten(-1, (groups, -1)).mean(-2)
+    return Value(y_grid.unflatten(2, q.grid.shape[2:]), token, q.kinds)
 
 
 def _pairs(function: Callable[[Tensor, Tensor], Tensor], q: Tensor, k: Tensor) -> Tensor:
@@ -508,11 +538,10 @@ def _apart(axes: list[_Axis], q: _Places, k: _Places) -> Tensor:
     )
 
 
-def _with_tokens(seen: Tensor, q_group: Tensor, k_group: Tensor, groups: int) -> Tensor:
-    """The token of a group sees its positions and itself, and they see it."""
-    one = torch.eye(groups, dtype=torch.bool)
-    above = torch.cat([seen, one[q_group]], 1)
-    below = torch.cat([one[:, k_group], one], 1)
+def _with_tokens(seen: Tensor, q_group: Tensor, k_group: Tensor, tokens: Tensor) -> Tensor:
+    """The tokens of a group see its positions and each other, and they see them; `tokens` are the groups of tokens."""
+    above = torch.cat([seen, _pairs(torch.eq, q_group, tokens)], 1)
+    below = torch.cat([_pairs(torch.eq, tokens, k_group), _pairs(torch.eq, tokens, tokens)], 1)
     return torch.cat([above, below])
 
 
@@ -604,7 +633,9 @@ def _decomposed_rows(i: Tensor, j: Tensor, q: int, k: int) -> Tensor:
 BESIDE: dict[str, Callable[[Any, Value, dict[str, Tensor]], Value]] = {
     "attention": _attention,
     "maxpool": _maxpool,
-    "class_token": _class_token,
+    "class_token": _tokens,
+    "tokens": _tokens,
+    "without": _without,
     "select": _select,
     "token_type": _token_type,
     "latents": _latents,

@@ -27,11 +27,11 @@ def attended(layer: Attended, inputs: list[Value], w: dict[str, Tensor], apply: 
     x = inputs[0]
     size, padded = x.grid.shape[2:], layer.settings.padded
     t, h, width = (int(n) - m for n, m in zip(padded.size, size, strict=True))
-    x = Value(functional.pad(x.grid, (0, width, 0, h, 0, t)), x.token)
+    x = Value(functional.pad(x.grid, (0, width, 0, h, 0, t)), x.token, x.kinds)
     lines = _Lines(layer, x, dict(zip(layer.outside, inputs[1:], strict=True)), w, apply)
     y = lines.value(layer.branches["proj"])
     if (t, h, width) != (0, 0, 0):
-        y = Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token)
+        y = Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token, y.kinds)
     return y
 
 
@@ -49,7 +49,7 @@ class _Lines:
             made = self.layer.made[number]
             self.known[number] = found = self._made(made)
             assert tuple(found.grid.shape[1:]) == tuple(map(int, made.shape.shape)), made.how
-            assert found.scope == made.shape.token, made.how
+            assert (found.scope, found.kinds) == tuple(made.shape.tokens), made.how
         return self.known[number]
 
     def branch(self, letter: str) -> Value:
@@ -72,7 +72,7 @@ class _Lines:
             case "grid":
                 return Value(inputs[0].grid)
             case "beside":
-                return Value(inputs[0].grid, inputs[1].token)
+                return Value(inputs[0].grid, inputs[1].token, inputs[1].kinds)
             case _:
                 return self.apply(made.layer, inputs, self._tensors(made))
 
@@ -90,30 +90,36 @@ class _Lines:
             return _between(self.layer, q, k, v, of_token, self.w)
         frames: list[Value] = []
         for t in range(q.grid.shape[2]):  # each is a clip
-            frame = [Value(y.grid[:, :, [t]], None if y.token is None else y.token[..., t]) for y in (q, k, v)]
+            frame = [
+                Value(y.grid[:, :, [t]], None if y.token is None else y.token[:, :, t], y.kinds) for y in (q, k, v)
+            ]
             frames.append(_between(self.layer, frame[0], frame[1], frame[2], None, self.w))
         tokens = [y.token for y in frames if y.token is not None]
-        return Value(torch.cat([y.grid for y in frames], 2), torch.stack(tokens, 2) if tokens else None)
+        return Value(torch.cat([y.grid for y in frames], 2), torch.stack(tokens, 2) if tokens else None, q.kinds)
 
     def _of_token(self) -> Tensor:
-        """The class token looks once at all positions, with queries, keys and values of its own."""
+        """The tokens look once at all positions, with queries, keys and values of their own."""
         q, k, v = (self.branch(f"token_{n}") for n in "qkv")
         settings = self.layer.settings
         rows = [
             _rows(y, n, 1) for y, n in ((q, settings.heads), (k, settings.heads_of_keys), (v, settings.heads_of_keys))
         ]
         keys, values = (_repeated(y, settings) for y in rows[1:])
-        query = rows[0][:, :, -1:]
+        query = rows[0][:, :, -sum(n for _, n in q.kinds) :]
         seen = torch.ones(1, keys.shape[2], dtype=torch.bool)
-        return (_weights(settings, query, keys, torch.zeros(1), seen, self.w) @ values).transpose(2, 3).flatten(1)
+        return (_weights(settings, query, keys, torch.zeros(1), seen, self.w) @ values).transpose(2, 3).flatten(1, 2)
 
 
 def _rows(x: Value, heads: int, copies: int) -> Tensor:
-    """The positions, then the class token as often as it is in a group: (B, heads, N, d)."""
+    """The positions, then all tokens for each group: (B, heads, N, d)."""
     y = x.grid.flatten(2)
     if x.token is not None:
-        y = torch.cat([y, x.token[..., None].expand(-1, -1, copies)], 2)
+        y = torch.cat([y, *[x.token] * copies], 2)
     return y.unflatten(1, (heads, -1)).transpose(2, 3)
+
+
+def _number(x: Value) -> int:
+    return sum(number for _, number in x.kinds)
 
 
 def _repeated(x: Tensor, settings: Settings) -> Tensor:
@@ -135,18 +141,18 @@ def _between(layer: Attended, q: Value, k: Value, v: Value, of_token: Tensor | N
             _repeated(_rows(x, settings.heads_of_keys, groups), settings).chunk(number, 1)[index] for x in (k, v)
         )  # fmt: skip
         positions = q.grid[0, 0].numel()
-        y = _gathered(layer, axes, rows, keys, values, (q.token is not None, k.token is not None), w)
+        y = _gathered(layer, axes, rows, keys, values, (_number(q), _number(k)), w)
         y = y.transpose(2, 3).flatten(1, 2)
         grids.append(y[..., :positions])
         if q.token is not None:
-            tokens.append(y[..., positions:].mean(-1))
+            tokens.append(y[..., positions:].unflatten(-1, (groups, -1)).mean(-2))
     token = torch.cat(tokens, 1) if tokens else None
     grid = torch.cat(grids, 1).unflatten(2, q.grid.shape[2:])
-    return Value(grid, token if of_token is None else of_token)
+    return Value(grid, token if of_token is None else of_token, q.kinds)
 
 
 def _gathered(
-    layer: Attended, axes: list[Axis], q: Tensor, k: Tensor, v: Tensor, tokens: tuple[bool, bool], w: dict[str, Tensor]
+    layer: Attended, axes: list[Axis], q: Tensor, k: Tensor, v: Tensor, tokens: tuple[int, int], w: dict[str, Tensor]
 ) -> Tensor:
     settings = layer.settings
     grids = [[a.queries for a in axes], [a.keys for a in axes]]
@@ -179,19 +185,14 @@ def _pairs(function: Callable[[Tensor, Tensor], Tensor], q: Tensor, k: Tensor) -
 
 
 def _with_tokens(
-    seen: Tensor, bias: Tensor, groups: list[Tensor], number: int, tokens: tuple[bool, bool]
+    seen: Tensor, bias: Tensor, groups: list[Tensor], number: int, tokens: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
-    """A class token of a group sees its positions, and they see it; it has no distance."""
-    one = torch.eye(number, dtype=torch.bool)
-    of_queries, of_keys = tokens
-    if of_keys:
-        seen = torch.cat([seen, one[groups[0]]], 1)
-        bias = functional.pad(bias, (0, number))
-    if of_queries:
-        below = [one[:, groups[1]], one] if of_keys else [one[:, groups[1]]]
-        seen = torch.cat([seen, torch.cat(below, 1)])
-        bias = functional.pad(bias, (0, 0, 0, number))
-    return seen, bias
+    """Tokens of a group see its positions and each other, and they see them; tokens have no distance."""
+    queries, keys = (torch.arange(number).repeat_interleave(n) for n in tokens)  # the groups of tokens
+    q_groups, k_groups = torch.cat([groups[0], queries]), torch.cat([groups[1], keys])
+    whole = _pairs(torch.eq, q_groups, k_groups)
+    whole[: seen.shape[0], : seen.shape[1]] = seen
+    return whole, functional.pad(bias, (0, len(keys), 0, len(queries)))
 
 
 def _weights(settings: Settings, q: Tensor, k: Tensor, bias: Tensor, seen: Tensor, w: dict[str, Tensor]) -> Tensor:

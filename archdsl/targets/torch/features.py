@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from archdsl.analysis.clip_limits import Axis, grids_by_clip
-from archdsl.core.grid import CLIP, FRAME
+from archdsl.core.grid import CLASS_TOKEN, CLIP, FRAME
 from archdsl.ir.regions import Conversion, Featured, Fusion, Lateral
-from archdsl.targets.python.tree import Assign, Binary, Evaluate, Items, Literal, Name, Subscript, called, dotted
+from archdsl.targets.python.tree import Assign, Binary, Dict, Evaluate, Items, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from archdsl.core.grid import Grid
+    from archdsl.core.grid import Grid, Tokens
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.select import OpNetwork
 
@@ -26,6 +26,14 @@ _FUNCTIONS = {
 _TOKEN_FUNCTIONS = {
     CLIP: "_keep_tokens",
     FRAME: "_keep_frame_tokens",
+}
+_NAMED_TOKEN_FUNCTIONS = {
+    CLIP: "_keep_named_tokens",
+    FRAME: "_keep_named_frame_tokens",
+}
+_NAMED_TOKENS = {
+    CLIP: "those of a clip (B, C, tokens)",
+    FRAME: "those of frames (B, C, T, tokens)",
 }
 _CLASS_TOKENS: dict[tuple[str, ...], str] = {
     (CLIP,): "(B, C)",
@@ -70,7 +78,7 @@ class Features:
     def _add(self, name: str, value: int) -> None:
         node = self.network.node(value)
         layout = node.op.output_layout(node.layout) if node.inputs else GRID
-        function = _TOKEN_FUNCTIONS[node.shape.token] if layout == TOKENS else _FUNCTIONS[layout]
+        function = _token_functions(node.shape.tokens)[node.shape.token] if layout == TOKENS else _FUNCTIONS[layout]
         self.of.setdefault(value, []).append(Feature(self._free.take(name), value, function))
 
     def _name(self, value: int) -> str:
@@ -98,14 +106,23 @@ class Features:
         besides = ", and what the head reads besides" if self.has_others else ""
         text = f"Return the outputs of {stages}{besides} by name, each a grid (B, C, T, H, W)."
         scopes = tuple(scope for scope, function in _TOKEN_FUNCTIONS.items() if function in self.functions)
-        return f"{text} Class tokens are under `NAME.token`: {_CLASS_TOKENS[scopes]}." if scopes else text
+        text += f" Class tokens are under `NAME.token`: {_CLASS_TOKENS[scopes]}." if scopes else ""
+        named = [_NAMED_TOKENS[scope] for scope, name in _NAMED_TOKEN_FUNCTIONS.items() if name in self.functions]
+        return (
+            f"{text} Tokens are under `NAME.TOKENS`: {', '.join(named)}, without the last axis for one."
+            if named
+            else text
+        )
 
     def keep(self, value: int, place: Expr) -> Iterator[Stmt]:
         """Yield the statements that keep a value."""
         for feature in self.of.get(value, ()):
             given = [Name("features"), Literal(f'"{feature.name}"'), place]
-            if feature.function in _TOKEN_FUNCTIONS.values():
+            if "token" in feature.function:
                 given.append(Items([self._code(n) for n in self._grid(value).size]))
+            if feature.function in _NAMED_TOKEN_FUNCTIONS.values():
+                kinds = self.network.node(value).shape.tokens.kinds
+                given.append(Dict([(Literal(f'"{kind}"'), Literal(number)) for kind, number in kinds]))
             yield Evaluate(called(feature.function, given))
 
     def start(self, taken: Collection[str]) -> list[Stmt]:
@@ -129,6 +146,11 @@ class Features:
         if size.offset:
             whole = Binary(whole, "+" if size.offset > 0 else "-", Literal(abs(size.offset)))
         return whole if size.divisor == 1 else Binary(whole, "//", Literal(size.divisor))
+
+
+def _token_functions(tokens: Tokens) -> dict[str, str]:
+    """Return the functions that keep a value with tokens, by their scope."""
+    return _TOKEN_FUNCTIONS if tokens.kinds == ((CLASS_TOKEN, 1),) else _NAMED_TOKEN_FUNCTIONS
 
 
 def is_open(size: int) -> TypeGuard[Axis]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from archdsl.core.diagnostics import Note
-from archdsl.core.grid import FRAME
+from archdsl.core.grid import FRAME, NO_TOKENS
 from archdsl.ir.regions import Featured
 from archdsl.ir.tensors import own_tensors
 from archdsl.layers.added_faults import error_text, layer_error
@@ -138,7 +138,8 @@ def tensor_shape(grid: Grid, layout: str, batch: int = BATCH) -> tuple[int, ...]
     """Return the shape of the tensor that holds a grid in a layout."""
     c, t, h, w = map(int, grid.shape)
     if grid.token and layout == TOKENS:
-        return (batch, t, 1 + h * w, c) if grid.token == FRAME else (batch, 1 + t * h * w, c)
+        n = grid.tokens.number
+        return (batch, t, n + h * w, c) if grid.token == FRAME else (batch, n + t * h * w, c)
     if layout in (CHANNELS_LAST, TOKENS):
         return batch, t, h, w, c
     return (batch, c) if layout == VECTOR else (batch, c, t, h, w)
@@ -180,7 +181,7 @@ def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer,
     for part in network.regions:
         if isinstance(part, Featured):
             grid = network.node(part.exit).shape
-            found[part.name] = tuple(features[part.name].shape), tensor_shape(grid._replace(token=""), GRID)
+            found[part.name] = tuple(features[part.name].shape), tensor_shape(grid._replace(tokens=NO_TOKENS), GRID)
     for name, (shape, wanted) in found.items():
         if shape != wanted:
             label = f"{what} differs from the graph: {name} is {_size(shape)}, and {_size(wanted)} in it"

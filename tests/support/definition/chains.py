@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.values import Symbol
 from archdsl.frontend import ast
 from archdsl.layers import vocabulary
-from archdsl.layers.attributes import Reference
+from archdsl.layers.attributes import Reference, TokenName
 from definition.names import Part
 from definition.values import Names, evaluate, let, plain
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.core.grid import Grid
+    from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
     from definition.files import File, Files
+    from definition.values import Value
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,7 @@ class Chains:
                 layer, others = self._layer(link, place)
                 return self._apply(layer, (value, *others), place.part)
             case ast.Merge():
-                inside = place.inside(value, self._shape(value))
-                branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
-                return self._apply(self._layer(link, place)[0], branches, place.part)
+                return self._merge(link, value, place)
             case ast.Lines():
                 return self._lines(link, value, place)
             case ast.Residual():
@@ -123,6 +124,22 @@ class Chains:
             case ast.Group():
                 return self._chain(link.chain, value, place)
         raise AssertionError(link)  # `in` can only begin a chain
+
+    def _merge(self, link: ast.Merge, value: int | None, place: Place) -> int | None:
+        if link.name.id == "grid":
+            return self._on_grid(link, value, place)
+        inside = place.inside(value, self._shape(value))
+        branches = tuple(self._chain(branch, value, inside) for branch in link.branches)
+        return self._apply(self._layer(link, place)[0], branches, place.part)
+
+    def _on_grid(self, link: ast.Merge, value: int | None, place: Place) -> int | None:
+        """A chain for the positions; where tokens stand beside them, they are put beside the result."""
+        shape = self._shape(value)
+        has_tokens = shape is not None and bool(shape.tokens)
+        grid = self._apply(vocabulary()["select"](part="grid"), (value,), place.part) if has_tokens else value
+        [chain] = link.branches
+        result = self._chain(chain, grid, place.inside(grid, self._shape(grid)))
+        return self._apply(vocabulary()["grid"](), (value, result), place.part) if has_tokens else result
 
     def _choose(self, link: ast.Choose, value: int | None, place: Place) -> int | None:
         taken = link.then if evaluate(link.test, place.names) else link.otherwise
@@ -180,8 +197,16 @@ class Chains:
                 values[name] = expr.id
                 others.append(self.indices[expr.id])
             else:
-                values[name] = cls.attributes[name].convert(plain(evaluate(expr, place.names)))
+                values[name] = cls.attributes[name].convert(plain(_value(cls.attributes[name], expr, place.names)))
         return cls(**values), tuple(others)
+
+
+def _value(attribute: Attribute[Any], expr: ast.Expr, names: Names) -> Value:
+    """A value; a name of tokens stands for itself, unless it is that of a word."""
+    is_name = isinstance(attribute, TokenName) and isinstance(expr, ast.Name)
+    if is_name and not isinstance(names.get(expr.id), Symbol):
+        return Symbol(expr.id)
+    return evaluate(expr, names)
 
 
 def matched(link: ast.Layer | ast.Merge, names: Sequence[str]) -> dict[str, ast.Expr]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import FRAME, Grid
+from archdsl.core.grid import FRAME, NO_TOKENS, Grid
 from archdsl.core.values import Symbol
 from archdsl.frontend import ast
 from archdsl.layers.attention_biases import BIASES
@@ -101,7 +101,7 @@ class Settings:
         """The grid that enters, filled up to whole windows."""
         axes = self.axes(self.over[0], self.x, self.x)
         t, h, w = (a.padded for a in axes)
-        return Grid(self.x.channels, self.x.t if self.x.token == FRAME else t, h, w, self.x.token)
+        return Grid(self.x.channels, self.x.t if self.x.token == FRAME else t, h, w, self.x.tokens)
 
 
 def _size(value: Any) -> int:
@@ -219,7 +219,7 @@ class Attended:
     def _result(self) -> int:
         q, v = (self.made[self.branches.get(n, self.x)].shape for n in "qv")
         channels = v.channels // self.settings.heads_of_keys * self.settings.heads
-        return self.hold("result", Made("result", (), Grid(channels, *q.size, q.token)))
+        return self.hold("result", Made("result", (), Grid(channels, *q.size, q.tokens)))
 
     def _bias(self, line: ast.BranchLine, names: Names) -> None:
         [step] = line.chain.steps
@@ -282,7 +282,7 @@ class Attended:
         """The result has the grid of the queries; where what enters is filled up, it is cut back."""
         shape = self.made[self.branches["proj"]].shape
         x, padded = inputs[0], self.settings.padded
-        return Grid(shape.channels, *x.size, shape.token) if padded != x else shape
+        return Grid(shape.channels, *x.size, shape.tokens) if padded != x else shape
 
 
 @dataclass(eq=False)
@@ -346,7 +346,7 @@ class _Run(Chains):
             value = self._hold("split", (value,), shape, self.heads)
         made = self.made[value]
         if self.is_grid and made.shape.token:
-            value = self._hold("grid", (value,), made.shape._replace(token=""), made.heads)
+            value = self._hold("grid", (value,), made.shape._replace(tokens=NO_TOKENS), made.heads)
         return value
 
     def _hold(self, how: str, inputs: tuple[int, ...], shape: Grid, heads: int) -> int:
@@ -375,7 +375,7 @@ class _Run(Chains):
         made, entered = self.made[end], self.made[value]
         if not made.shape.token and entered.shape.token and not self.is_grid:
             assert entered.shape.channels == made.shape.channels
-            end = self._hold("beside", (end, value), made.shape._replace(token=entered.shape.token), made.heads)
+            end = self._hold("beside", (end, value), made.shape._replace(tokens=entered.shape.tokens), made.heads)
         return end
 
     def _call(self, block: ast.Block, file: Any, link: ast.Layer, value: int | None, place: Place) -> int | None:

@@ -201,7 +201,7 @@ class Blocks:
             "residual { layernorm -> linear(6) -> gelu -> linear(in.channels) }",
             f"drop_path({self.chains.rate(place)})",
         ]
-        options += ["linear(8) -> residual { attention(2, over = space) }"]
+        options += ["linear(8) -> residual { attention(2, over = space) }", "grid { conv(in.channels, [1, 3, 3]) }"]
         text = " -> ".join(d.pick(options) for _ in range(d.whole(1, 2)))
         return text, replace(state, text=None)
 

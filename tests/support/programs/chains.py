@@ -113,6 +113,8 @@ class Chains(Values):
             options += ["position(space)", "position(time)", "token_type(init = zeros)"]
         else:
             options += ["position(space)", "position(space, token = off)"]
+        if state.token or d.chance(0.1):
+            options += ["grid { conv(in.channels, 3) -> bn }", "grid { relu }"]
         frames = state.grid[0] if state.grid is not None else 0
         for name, count in place.indices:
             if count == frames and not place.local:
@@ -217,13 +219,29 @@ class Chains(Values):
         return f"linear(8) -> {text}", state.with_channels(str(out))
 
     def tokens(self, place: Place, state: State) -> tuple[str, State]:
-        """A class token comes and goes."""
+        """A class token comes and goes, at times with tokens of other names."""
         d = self.draw
         scope = d.pick(["", "", "(frame)", "(clip)", "(init = zeros)", "(init = normal(0.1))"])
         token = "frame" if "frame" in scope else "clip"
+        begin, end = f"class_token{scope}", "select(grid)"
+        if d.chance(0.5):
+            begin, end = self._several(begin, token)
+            place = replace(place, indices=())  # a table of frames has no rows for several tokens
         inside, behind = self.chain(place, replace(state, token=token), d.whole(0, 3))
-        text = f"class_token{scope} -> {inside} -> select(grid)"
-        return text, replace(behind, token="")
+        return f"{begin} -> {inside} -> {end}", replace(behind, token="")
+
+    def _several(self, class_token: str, scope: str) -> tuple[str, str]:
+        """Tokens of several names come beside a class token, before or behind it; and they go."""
+        d = self.draw
+        mean = f"select(grid) -> avgpool([{'1' if scope == 'frame' else 'all'}, all, 1])"
+        other = f"tokens(registers, {d.whole(1, 3)}, {scope})"
+        other = d.pick([other, f"beside(registers, {scope}) {{ in, {mean} }}"])
+        begin = f"{class_token} -> {other}"
+        if other.startswith("tokens") and d.chance(0.4):
+            begin = f"{other} -> {class_token}"
+        ends = ["select(grid)", "without(registers) -> select(grid)", "without(token) -> without(registers)"]
+        end = d.pick([*ends, "without(token) -> select(grid)"])
+        return begin, end
 
     # --- forms ---
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @op("add")
 class AddOp(Op[Add]):
     def class_signature(self) -> tuple[Any, ...]:
-        return tuple(x.token for x in self.inputs)
+        return tuple((x.tokens.scope, x.tokens.number) for x in self.inputs)
 
     def output_is_free(self, *, trains: bool) -> bool:
         return True
@@ -25,4 +25,5 @@ class AddOp(Op[Add]):
     def variables(self, site: CallSite) -> dict[str, Any]:
         tokens = [x.token for x in self.inputs]
         lone = tokens.index("") if any(tokens) and "" in tokens else None
-        return {"lone": lone, "axis": 2 if FRAME in tokens else 1}
+        kinds = self.output.tokens
+        return {"lone": lone, "axis": 2 if FRAME in tokens else 1, "n": kinds.number, "noun": kinds.noun}

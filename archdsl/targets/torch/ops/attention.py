@@ -3,7 +3,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import CLIP, FRAME, Grid, fixed
+from archdsl.core.grid import FRAME, Grid, fixed
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_rules import (
     CONCATENATION,
@@ -18,6 +18,7 @@ from archdsl.layers.attention_rules import (
 from archdsl.layers.groups import AXES, spanned
 from archdsl.targets.torch.ops.attention_memory import saved
 from archdsl.targets.torch.ops.attention_patterns import patterns
+from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, compact, op, plain
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import SharedModule
@@ -36,7 +37,6 @@ BIASES = {
     DECOMPOSED: ", b the decomposed relative position bias",
     TABLE: ", b the relative position bias from a table",
 }
-_WRITTEN = {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}
 
 
 @op("attention")
@@ -86,7 +86,7 @@ class AttentionOp(Op[Attention]):
             stretched,
             self._is_alone(x),
             layer.arrangement(x),
-            x.token,
+            (x.token, x.tokens.number, x.tokens.noun),
             layer.is_banded(x),
             *pooled,
             *settings,
@@ -134,8 +134,11 @@ class AttentionOp(Op[Attention]):
     def _shared(self, x: Grid) -> dict[str, SharedModule]:
         layer = self.layer
         biased, drops = layer.position != NONE, layer.dropout > 0
-        options: dict[str, Any] = {"token": bool(x.token), "table": layer.position == TABLE, "drops": drops}
-        options |= {
+        options: dict[str, Any] = {
+            "token": x.tokens.number,
+            "noun": x.tokens.noun,
+            "table": layer.position == TABLE,
+            "drops": drops,
             "scaled": layer.scale,
             "biased": biased,
             "sided": "masks" in self.forms,
@@ -184,7 +187,8 @@ class AttentionOp(Op[Attention]):
             "heads": None if self._is_alone(x) else layer.heads,
             "score": layer.score,
             "scaled": layer.scale,
-            "token": bool(x.token),
+            "token": x.tokens.number,
+            "noun": x.tokens.noun,
             "frame": x.token == FRAME,
             "over": layer.axes,
             "batch": batch,
@@ -192,7 +196,7 @@ class AttentionOp(Op[Attention]):
             "halves": halves,
             "others": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
             "row": list(self._row()) if layer.band else None,
-            "io": _WRITTEN[x.token],
+            "io": channels_last_text(x.tokens),
             "keeps_grid": kind in ("axes", "windows") and not layer.pooled,
             "q_pooled": layer.queries.is_there,
             "kv_pooled": layer.keys.is_there,

@@ -50,7 +50,7 @@ class _Kept:
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
         layer = op.layer
         self.layer, self.forms, self.x, self.packed = layer, op.forms, op.inputs[0], step.channels_last
-        self.dim, self.token = int(layer.inner(self.x)), int(bool(self.x.token))
+        self.dim, self.token = int(layer.inner(self.x)), self.x.tokens.number
         self.wide: int = self.dim  # channels of queries, keys and values in the products, padding included
         self.number, self.cast, self.precision = step.element_size, step.casts, step.precision
         self.alone = step.batch == 1  # some copies are views then
@@ -366,12 +366,12 @@ class _Band(_Kept):
     def _token(self, rows: int) -> None:
         layer, dim = self.layer, self.dim
         if not self.is_fused(masked=False, learned=False):
-            self.product("token", 1, rows, rows)
+            self.product("token", self.token, rows, self.token * rows)
             self.keep("values of the token", rows * dim, FLOAT)
             return
         if layer.token_projections:
-            self.keep("q, k and v of the token", dim + 2 * dim * rows)
+            self.keep("q, k and v of the token", self.token * dim + 2 * dim * rows)
         else:
             self.keep("qkv", 3 * dim * rows)
-        self.keep("result of the token", dim)
-        self.sums("token", 1)
+        self.keep("result of the token", self.token * dim)
+        self.sums("token", self.token)

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 @op("class_token")
 class ClassTokenOp(Op[ClassToken]):
     torch_class = "ClassToken"
-    layouts = (CHANNELS_LAST,)
+    layouts = (CHANNELS_LAST, TOKENS)
 
     @property
     def role(self) -> str:
         return self.layer.scope
+
+    def class_signature(self) -> tuple[Any, ...]:
+        return (self.inputs[0].tokens.number,)
 
     def output_layout(self, layout: str) -> str:
         return TOKENS
@@ -33,4 +36,8 @@ class ClassTokenOp(Op[ClassToken]):
         return FLOAT  # that of its own vectors
 
     def variables(self, site: CallSite) -> dict[str, Any]:
-        return {"channels": site.inputs[0].channels, "frame": self.layer.scope == FRAME}
+        return {
+            "channels": site.inputs[0].channels,
+            "frame": self.layer.scope == FRAME,
+            "others": self.inputs[0].tokens.number,
+        }

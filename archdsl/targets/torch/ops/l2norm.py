@@ -19,7 +19,7 @@ class L2NormOp(Op[L2Norm]):
     layouts = ANY_LAYOUT
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        norms = step.element_size * (self.output.positions + self.output.tokens)
+        norms = step.element_size * (self.output.positions + self.output.token_count)
         return SavedForBackward(inputs=True, own=2 * norms)  # before and after the comparison with 1e-12
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:

@@ -20,7 +20,7 @@ class LayerNormOp(Op[LayerNorm]):
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x = self.output
-        statistics = 2 * FLOAT * (x.positions + x.tokens)  # mean and deviation
+        statistics = 2 * FLOAT * (x.positions + x.token_count)  # mean and deviation
         if step.casts:
             return SavedForBackward(own=statistics + step.element_size * x.elements)
         return SavedForBackward(inputs=True, own=statistics)

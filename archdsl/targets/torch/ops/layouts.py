@@ -8,5 +8,5 @@ from __future__ import annotations
 GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
-TOKENS = "tokens"  # with class tokens, each first: (B, 1 + T·H·W, C) for a clip, (B, T, 1 + H·W, C) for frames
+TOKENS = "tokens"  # with n tokens, which come first: (B, n + T·H·W, C) of a clip, (B, T, n + H·W, C) of frames
 ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks for the layout

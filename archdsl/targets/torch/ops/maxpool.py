@@ -31,7 +31,8 @@ class MaxPoolOp(Op[MaxPool]):
         return bool(self.inputs[0].token)
 
     def class_signature(self) -> tuple[Any, ...]:
-        return ("beside a token",) if self.inputs[0].token else super().class_signature()
+        tokens = self.inputs[0].tokens
+        return (tokens.number, tokens.noun) if tokens else super().class_signature()
 
     def shape_arguments(self) -> dict[str, Any]:
         return {"grid": fixed(self.inputs[0])} if self.inputs[0].token else {}
@@ -54,7 +55,8 @@ class MaxPoolOp(Op[MaxPool]):
             "stride": compact(layer.stride),
             "padding": None if self._pads or known_to_be(layer.reach, 0) else compact(layer.reach),
             "pad": self._pads,
-            "beside": bool(self.inputs[0].token),
+            "beside": self.inputs[0].tokens.number,
+            "noun": self.inputs[0].tokens.noun,
             "kernels": layer.kernel,
             "strides": layer.stride,
             "reaches": layer.reach,

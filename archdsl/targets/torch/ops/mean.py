@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @op("mean")
 class MeanOp(Op[Mean]):
     def class_signature(self) -> tuple[Any, ...]:
-        return tuple(x.token for x in self.inputs)
+        return tuple(x.tokens.number for x in self.inputs)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return SavedForBackward()

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import CLIP, FRAME, fixed
+from archdsl.core.grid import CLIP, fixed
 from archdsl.layers.groups import spanned
 from archdsl.layers.position import SINUSOID, TIME, Position
+from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
@@ -36,7 +37,8 @@ class PositionOp(Op[Position]):
         return {"frames": int(x.t)} if self.layer.over == TIME and x.token != CLIP else {"grid": fixed(x)}
 
     def class_signature(self) -> tuple[Any, ...]:
-        return self.inputs[0].token, bool(self.layer.table)
+        tokens = self.inputs[0].tokens
+        return tokens.scope, tokens.number, tokens.noun, bool(self.layer.table)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         indices = 2 * FLOAT * self.inputs[0].t if self.layer.table else 0  # of the frames
@@ -51,9 +53,11 @@ class PositionOp(Op[Position]):
             "channels": site.inputs[0].channels,
             "scope": x.token,
             "over": layer.over,
-            "own": layer.has_token_vector(x),
+            "own": layer.token_vectors(x),
             "apart": layer.apart,
             "fixed": layer.vectors == SINUSOID,
             "table": layer.table or None,
-            "io": {"": "(B, T, H, W, C)", CLIP: "(B, 1 + T·H·W, C)", FRAME: "(B, T, 1 + H·W, C)"}[x.token],
+            "n": x.tokens.number,
+            "noun": f"the {x.tokens.noun}" if x.tokens.number == 1 else "each token",
+            "io": channels_last_text(x.tokens),
         }

@@ -20,7 +20,7 @@ class RMSNormOp(Op[RMSNorm]):
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x = self.output
-        own = FLOAT * (x.positions + x.tokens)  # 1 / √(mean(x²) + ε)
+        own = FLOAT * (x.positions + x.token_count)  # 1 / √(mean(x²) + ε)
         if not step.precision.cuda:  # not fused: the normalised input is a tensor, computed in float32
             own += FLOAT * x.elements
         copied = step.casts or step.element_size < FLOAT

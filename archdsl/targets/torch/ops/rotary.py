@@ -18,7 +18,13 @@ class RotaryOp(Op[Rotary]):
 
     def class_signature(self) -> tuple[Any, ...]:
         x = self.inputs[0]
-        return *super().class_signature(), x.token, *(map(int, x.size) if x.token else ())
+        return (
+            *super().class_signature(),
+            x.token,
+            x.tokens.number,
+            x.tokens.noun,
+            *(map(int, x.size) if x.token else ()),
+        )
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x, layer = self.inputs[0], self.layer
@@ -33,5 +39,7 @@ class RotaryOp(Op[Rotary]):
             "axes": layer.axes,
             "tiled": layer.frequencies == TILED,
             "scope": x.token,
+            "n": x.tokens.number,
+            "noun": x.tokens.noun,
             "size": size[1:] if x.token == FRAME else size,
         }

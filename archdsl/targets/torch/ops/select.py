@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import FRAME
+from archdsl.layers.attributes import GRID
 from archdsl.layers.select import Select
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS, VECTOR
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
 class SelectOp(Op[Select]):
     layouts = (TOKENS,)
 
+    @property
+    def _span(self) -> tuple[int, int]:
+        """The places of the selected tokens, or those of all tokens for the grid."""
+        (x,) = self.inputs
+        return (0, x.tokens.number) if self.layer.part == GRID else x.tokens.span(self.layer.part)
+
     def output_layout(self, layout: str) -> str:
-        return VECTOR if self.layer.part == "token" and self.inputs[0].token != FRAME else CHANNELS_LAST
+        is_vector = self.inputs[0].token != FRAME and self.output.is_vector
+        return VECTOR if self.layer.part != GRID and is_vector else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
         (x,) = self.inputs
-        return self.layer.part, x.token, *(map(int, x.size) if self.layer.part == "grid" else ())
+        return self.layer.part == GRID, x.token, *self._span, *(map(int, x.size) if self.layer.part == GRID else ())
 
     @property
     def is_view(self) -> bool:
@@ -32,5 +40,6 @@ class SelectOp(Op[Select]):
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,) = self.inputs
-        size = tuple(map(int, x.size))
-        return {"token": self.layer.part == "token", "frame": x.token == FRAME, "size": size, "rows": size[1:]}
+        size, (start, stop) = tuple(map(int, x.size)), self._span
+        found = {"token": self.layer.part != GRID, "frame": x.token == FRAME, "size": size, "rows": size[1:]}
+        return found | {"start": start, "stop": stop}

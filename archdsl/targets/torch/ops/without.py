@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import FRAME
+from archdsl.layers.without import Without
+from archdsl.targets.torch.ops.axes_text import channels_last_text
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
+from archdsl.targets.torch.ops.sites import SavedForBackward
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+
+
+@op("without")
+class WithoutOp(Op[Without]):
+    layouts = (TOKENS,)
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        return self.inputs[0].tokens.span(self.layer.name)
+
+    @property
+    def is_view(self) -> bool:
+        return self._span[0] == 0  # else other tokens stand before those that are removed
+
+    def output_layout(self, layout: str) -> str:
+        return TOKENS if self.output.tokens else CHANNELS_LAST
+
+    def class_signature(self) -> tuple[Any, ...]:
+        (x,), left = self.inputs, self.output.tokens
+        return x.token, x.tokens.number, left.number, *self._span, *(() if left else map(int, x.size))
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return SavedForBackward()
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        (x,), (start, stop) = self.inputs, self._span
+        size = tuple(map(int, x.size))
+        found = {"left": self.output.tokens.number, "frame": x.token == FRAME, "size": size, "rows": size[1:]}
+        found |= {"start": start, "stop": stop, "axis": 2 if x.token == FRAME else 1}
+        return found | {"before": channels_last_text(x.tokens), "after": channels_last_text(self.output.tokens)}
