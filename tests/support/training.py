@@ -30,6 +30,12 @@ PLAIN = "--recipe optimizer=sgd --recipe lr=0.05 --workers 0 --device cpu --batc
 ONE_VIEW = "--recipe test_clips=1 --recipe test_crops=1".split()
 
 
+def with_workers(options: list[str], count: int) -> list[str]:
+    """Options with another number of workers; an option that is given twice is refused."""
+    at = options.index("--workers") + 1
+    return [*options[:at], str(count), *options[at + 1 :]]
+
+
 def train(*arguments: str | Path) -> int:
     """Run `archdsl train` in this process."""
     return main(["train", *map(str, arguments)])

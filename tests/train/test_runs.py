@@ -17,7 +17,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("av")
 
 import torch
-from training import ONE_VIEW, PLAIN, TINY, column, losses, send_signal, settings, train
+from training import ONE_VIEW, PLAIN, TINY, column, losses, send_signal, settings, train, with_workers
 
 from archdsl.cli import main
 from archdsl.files import UsageError
@@ -180,8 +180,7 @@ def test_a_signal_ends_a_run_that_resumes_exactly(  # fixtures
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         send_signal(patch, number, step, place)
-        options = [*LONG, "--workers", str(workers)]
-        assert train(spec, "--data", videos, "-o", run, *options) == 128 + number
+        assert train(spec, "--data", videos, "-o", run, *with_workers(LONG, workers)) == 128 + number
     told = capsys.readouterr().err
     assert f"`archdsl train --resume {run}`" in told
     assert "after step" in told

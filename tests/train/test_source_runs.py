@@ -15,7 +15,7 @@ pytest.importorskip("av")
 
 import torch
 import video_sources
-from training import KILLED_AT, ONE_VIEW, PLAIN, TINY, ended, losses, started, train
+from training import KILLED_AT, ONE_VIEW, PLAIN, TINY, ended, losses, started, train, with_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on(source: Path, tmp_path: Path) -> None:
 # Frames and pictures are shared among processes as videos in folders are, which test_training.py has.
 @pytest.mark.parametrize("source", ["list", "tar", "parquet", "arrow"], indirect=True)
 def test_two_processes_learn_as_one(source: Path, tmp_path: Path) -> None:
-    common = [*command(source), *LONG, "--dropout", "0", "--workers", "1"]
+    common = [*command(source), *with_workers(LONG, 1), "--dropout", "0"]
     assert train(*common, "-o", tmp_path / "one") == 0
     code, _, errors = ended(started("train", *common, "-o", tmp_path / "two", "--devices", "2"))
     assert code == 0, errors

@@ -24,7 +24,7 @@ pytest.importorskip("av")
 
 from safetensors.torch import load_file, save_file
 from small import small
-from training import FULL_DISK, KILLED_AT, PLAIN, TINY, ended, losses, started
+from training import FULL_DISK, KILLED_AT, PLAIN, TINY, ended, losses, started, with_workers
 from training import train as trained
 
 from archdsl.ir.recipe import Recipe
@@ -232,7 +232,7 @@ def get(self, key):
 Clips.__getitem__ = get
 """
     run = tmp_path / "run"
-    options = [*PLAIN, "--recipe", "epochs=3", "--workers", "1"]
+    options = [*with_workers(PLAIN, 1), "--recipe", "epochs=3"]
     result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *options, code=code))
     assert result == 1
     assert "a data loading worker was killed" in errors
