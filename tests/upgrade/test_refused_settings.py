@@ -87,6 +87,15 @@ def test_a_block_that_is_needed_is_shown_too() -> None:
     assert block.span.start == block.span.end == spec.index("\nstage")
 
 
+def test_settings_beside_lines() -> None:
+    """Which lines they are is for the author to say."""
+    lines = "attention(n, window = window, dim = 16) {\nqkv: linear(8)\nproj: linear(8)\n}"
+    spec = SPEC.replace("attention(n, window = window, position = table)", lines).replace(", 16)", ")")
+    [fault] = refusal(spec).diagnostics
+    assert fault.label == "`dim` is a line since version 0.2"
+    assert "archdsl explain E0406" in fault.help
+
+
 def test_what_cannot_be_told_has_the_reason() -> None:
     spec = SPEC.replace("(n, window: list", "(n, kind = table, window: list").replace("= table)", "= kind)")
     [fault, _] = refusal(spec).diagnostics
