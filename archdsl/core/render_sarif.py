@@ -44,6 +44,7 @@ def _rule(code: str) -> dict[str, Any]:
 def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
     parts = [diagnostic.title, diagnostic.label, *(n.message for n in diagnostic.notes if n.span is None)]
     message = ": ".join(p for p in parts if p) + (f" (help: {diagnostic.help})" if diagnostic.help else "")
+    fixes = {"fixes": [_fix(diagnostic)]} if diagnostic.replacements else {}
     return {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
@@ -51,7 +52,20 @@ def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
         "message": {"text": message},
         "locations": [_location(diagnostic.span)],
         "relatedLocations": [_related(i, n, n.span) for i, n in enumerate(diagnostic.notes) if n.span is not None],
+        **fixes,
     }
+
+
+def _fix(diagnostic: Diagnostic) -> dict[str, Any]:
+    """Return the replacements of a diagnostic, as editors apply them."""
+    changes = [
+        {
+            "artifactLocation": {"uri": _uri(r.span.source.name)},
+            "replacements": [{"deletedRegion": _region(r.span), "insertedContent": {"text": r.text}}],
+        }
+        for r in diagnostic.replacements
+    ]
+    return {"description": {"text": diagnostic.help}, "artifactChanges": changes}
 
 
 def _related(index: int, note: Note, span: Span) -> dict[str, Any]:
@@ -61,14 +75,13 @@ def _related(index: int, note: Note, span: Span) -> dict[str, Any]:
 def _location(span: Span) -> dict[str, Any]:
     if span.source.name.startswith("--"):  # a value from the command line lies in no file
         return {"logicalLocations": [{"fullyQualifiedName": f"{span.source.name} {span.source.text}"}]}
+    return {"physicalLocation": {"artifactLocation": {"uri": _uri(span.source.name)}, "region": _region(span)}}
+
+
+def _region(span: Span) -> dict[str, int]:
     (line, column), (end_line, end_column) = span.source.position(span.start), span.source.position(span.end)
     region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column}
-    return {
-        "physicalLocation": {
-            "artifactLocation": {"uri": _uri(span.source.name)},
-            "region": {**region, "charOffset": span.start, "charLength": span.end - span.start},
-        }
-    }
+    return {**region, "charOffset": span.start, "charLength": span.end - span.start}
 
 
 def _uri(name: str) -> str:

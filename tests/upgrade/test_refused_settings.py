@@ -8,6 +8,7 @@ import pytest
 
 import archdsl
 from archdsl.core.render_json import render_json
+from archdsl.core.render_sarif import render_sarif
 from archdsl.elaborate import earlier
 
 SPEC = """\
@@ -76,6 +77,15 @@ def test_the_lines_are_data_for_editors() -> None:
     assert replacement["text"].startswith("attention(n, window = window) {\n    qkv: ")
     start, end = (replacement["range"][k]["offset"] for k in ("start", "end"))
     assert SPEC[start:end] == "attention(n, window = window, position = table)"
+
+
+def test_the_lines_are_fixes_in_sarif() -> None:
+    result = json.loads(render_sarif(refusal(SPEC).diagnostics))["runs"][0]["results"][0]
+    [change] = result["fixes"][0]["artifactChanges"]
+    [replacement] = change["replacements"]
+    region = replacement["deletedRegion"]
+    assert SPEC[region["charOffset"] :][: region["charLength"]].startswith("attention(n, window")
+    assert replacement["insertedContent"]["text"].startswith("attention(n, window = window) {\n")
 
 
 def test_a_block_that_is_needed_is_shown_too() -> None:
