@@ -76,7 +76,7 @@ def test_a_fault_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setattr(fuzz, "check", planted)
     monkeypatch.setattr(fuzz, "OUT", tmp_path / "out")
-    words = ["--count", "20", "--texts", "0", "--seed", "1"]
+    words = ["--count", "20", "--texts", "0", "--attentions", "0", "--seed", "1"]
     assert fuzz.main(words) == 1
     output = capsys.readouterr().out
     [saved] = (tmp_path / "out").iterdir()
