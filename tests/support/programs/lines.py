@@ -305,6 +305,10 @@ class Attention:
         if is_outside:
             word, branch = self._outside(branch)
             steps += word
+        if name == "q" and min(map(len, self.plan.steps)) > 1 and d.has("latents", 0.1):
+            n = d.whole(1, 4)
+            steps.append(f"latents({n})")
+            branch = replace(branch, grid=(1, 1, n), token="")
         steps += [self._still(branch) for _ in range(d.pick([0, 0, 0, 1, 1, 2]))]
         steps.append(self._projection(branch, width))
         chain = " -> ".join(steps)
@@ -343,7 +347,7 @@ class Attention:
         d = self.d
         options = ["layernorm", "layernorm(eps = 1e-3)", "gelu", "relu", "dropout(0.1)", "drop_path(0)", "normed"]
         options += ["normed(active = on)", "normed(0.1, on)", "residual { layernorm -> gelu }"]
-        options += ["if in.channels > 2 { layernorm } else { relu }"]
+        options += ["if in.channels > 2 { layernorm } else { relu }", "rmsnorm", "sigmoid"]
         if not self.plan.is_padded or d.chance(WILD):
             depthwise = f"conv({branch.channels}, [1, 3, 3], groups = {branch.channels})"
             kernels = [depthwise, *self._bn(), "maxpool(3)"]
@@ -455,7 +459,12 @@ class Attention:
         options = ["layernorm as norm", f"layernorm{own}", f"layernorm{own}", "gelu", f"linear(in.channels){own}"]
         options += [f"linear({width}){own} -> layernorm as norm{own[5:]}"]
         options += [f"residual {{ layernorm as norm{own[5:]} -> linear(in.channels){own} }}"]
-        options += [f"linear(in.channels, bias = off){own}", f"normed(active = on){own}"]
+        options += [f"linear(in.channels, bias = off){own}", f"normed(active = on){own}", "l2norm"]
+        options += [
+            f"rmsnorm{own}",
+            "rotary(over = time)",
+            "rotary" if width >= 6 else "rotary(over = time, base = 10)",
+        ]
         if not self.plan.is_padded and not branch.token:
             options += [f"conv(in.channels, 3, groups = in.channels){own} -> layernorm as norm", *self._bn()]
         return d.pick(options)
