@@ -44,6 +44,7 @@ def _outward(value: Any, known: dict[str, Any]) -> Any:
     if not isinstance(value, Sym):
         return value
     try:
-        return substitute(value.formula, known)
+        found = substitute(value.formula, known)
     except KeyError:  # of the channels of a branch, which are in the terms of the line already
         return value
+    return found if int(found) == int(value) else value  # of such channels, by a name that the block has, too

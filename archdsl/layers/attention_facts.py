@@ -135,7 +135,9 @@ def settings(lines: Lines) -> dict[str, Any]:
     found["dim"] = channels_of(_same([a.out for a in layers], "widths"), x)
     found["bias"] = _same([a.bias for a in layers], "biases of projections")
     found["init"] = _same([a.init for a in layers], "initialisers")
-    found |= _pools(q, k, v)
+    pools = _pools(q, k, v)
+    _same([found["init"], pools.get("init", found["init"])], "initialisers")
+    found |= pools
     _check_sharing(found, (q, k, v))
     found |= proj_settings(lines, found["init"])
     found |= _tokens(lines, found)

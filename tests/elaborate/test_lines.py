@@ -209,6 +209,18 @@ def test_a_pooling_by_one_position_is_none_whatever_says_so() -> None:
     assert {k.split(".")[-2] for k in tensors("part([1, 2, 2])", blocks)} == {"q", "kv", "proj"}
 
 
+def test_channels_of_a_head_are_those_of_the_line_in_blocks_that_it_calls() -> None:
+    """Both blocks have a name for the channels that enter."""
+    blocks = f"""{POOL}
+block part() {{ relu -> attention(4) {{
+    qkv: linear(32, init = zeros)
+    kv: each_head {{ pool(2) }}
+    proj: linear(32)
+}} }}
+"""
+    assert tensors("part", blocks)["blocks.attention.kv_pool.conv.weight"] == (16, 1, 3, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
