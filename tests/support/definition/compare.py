@@ -35,10 +35,12 @@ def difference(definition: Definition, network: Network) -> str:
         if isinstance(applied.layer, Attended):
             lines: Any = getattr(node.layer, "written_in", None) or getattr(node.layer, "lines", None)
             wanted |= applied.layer.settings.values() | {"tensors": applied.layer.weights(*shapes)}
-            wanted |= {"branches": applied.layer.described()}
+            wanted |= {"branches": applied.layer.described(), "inits": applied.layer.inits}
             found |= lines.between.values() if lines else {}
             found |= {"tensors": {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}}
-            found |= {"branches": described(lines) if lines else None}
+            inits = node.layer.inits(*node.input_shapes).items()
+            inits = {n: s for n, s in inits if s.name != "zeros" and n != "pair.weight"}
+            found |= {"branches": described(lines) if lines else None, "inits": inits}
         else:
             wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
             found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
@@ -47,8 +49,8 @@ def difference(definition: Definition, network: Network) -> str:
             found |= {"name": node.name, "frozen": node.is_frozen}
         if found != wanted:
             differing = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
-            if differing == ["tensors"]:
-                return f"layer {number}, {applied.name}: {_unlike(found['tensors'], wanted['tensors'])}"
+            if len(differing) == 1 and isinstance(wanted.get(differing[0]), dict):
+                return f"layer {number}, {applied.name}: {_unlike(found[differing[0]], wanted[differing[0]])}"
             said = "; ".join(f"{k} {found.get(k)}, by definition {wanted.get(k)}" for k in differing)
             return f"layer {number}, {applied.kind} {applied.name}: {said}"
     pairs: dict[str, tuple[Any, Any]] = {

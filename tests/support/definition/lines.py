@@ -121,6 +121,7 @@ class Attended:
         self.numbers: dict[Hashable, int] = {}
         self.outside: dict[int, int] = {}  # values of the network that lines read, with their numbers here
         self.tensors: dict[str, tuple[int, ...]] = {}
+        self.inits: dict[str, Symbol] = {}  # of tensors that begin neither with zeros nor as torch lets them
         self.biases: list[Bias] = []
         self.x = self.hold("x", Made("x", (), self.settings.padded))
         self.branches: dict[str, int] = {}
@@ -151,6 +152,8 @@ class Attended:
                     if axis.is_looked_along:
                         most = n or max(axis.extent(axis.queries), axis.extent(axis.keys))
                         self.tensors[f"{bias.label}.{axis.name}"] = (2 * most - 1, width)
+            own = {n: bias.layer.init for n in self.tensors if n.split(".")[0] == bias.label}
+            self.inits |= {n: s for n, s in own.items() if s.name != "zeros"}
 
     def hold(self, key: Hashable, made: Made) -> int:
         """The number of a value; the same for the same key."""
@@ -250,6 +253,7 @@ class Attended:
             tensor = f"{name}.{key}" if key else name
             assert tensor not in self.tensors, f"two layers are called {name}"
             self.tensors[tensor] = (int(shape[0]) * len(values), *map(int, shape[1:])) if shape else ()
+        self.inits |= {f"{name}.{k}": s for k, s in layer.inits(*shapes).items() if s.name != "zeros"}
         for part, value in enumerate(values):
             self.made[value].tensors = name, part, len(values)
 

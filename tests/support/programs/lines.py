@@ -19,7 +19,9 @@ Size = tuple[int, int, int]
 WILD = 0.03  # the part of rules that are not kept
 BLOCKS = {  # that lines call
     "lora": "block lora(rank, out) { linear(rank, bias = off) -> linear(out, bias = off) }",
-    "pool": "block pool(s) { grid { conv(in.channels, [1, 3, 3], stride = [1, s, s], groups = in.channels) } }",
+    "pool": """block pool(k: list, s: list, init: symbol = xavier) {
+    grid { conv(in.channels, k, stride = s, groups = in.channels, init = init) }
+}""",
     "normed": "block normed(eps = 1e-3, active: bool = off) { layernorm(eps = eps) -> if active { gelu } }",
     "deep": "block deep(out) { residual { layernorm -> linear(in.channels) } -> linear(out) }",
     "turned": "block turned(out = in.channels) { gelu -> linear(out, bias = off) }",
@@ -58,6 +60,7 @@ class Plan:
     is_padded: bool = False  # windows do not divide the grid, so that lines must treat positions on their own
     steps: list[list[int]] = field(default_factory=lambda: [[1], [1], [1]])  # of the grids of queries and keys
     has_bias: bool = True
+    is_pooled: bool = False  # whether windows are drawn to be pooled
 
     @property
     def may_pool(self) -> bool:
@@ -109,7 +112,7 @@ class Plans:
         d, plan = self.d, self.plan
         window: list[object] = []
         shift: list[int] = []
-        is_pooled = d.chance(0.3)
+        self.plan.is_pooled = is_pooled = d.chance(0.4)
         for index, (a, n) in enumerate(self.ends):
             if not self._along(a):
                 window.append(2 if d.chance(WILD) else "all")
@@ -126,7 +129,7 @@ class Plans:
             is_cut = isinstance(k, int) and k < n
             plan.is_padded |= is_cut and n % k != 0
             steps = [f for f in (1, 2, 3) if not is_cut or (k % f == 0 and (s % f == 0 or d.chance(WILD)))]
-            plan.steps[index] = [1, *steps, *steps[-1:]] if n > 1 else [1]
+            plan.steps[index] = [1, *steps[1:], *steps[1:], *steps[-1:]] if n > 1 else [1]
             window.append(k)
             shift.append(s)
         plan.settings["window"] = window
@@ -236,8 +239,11 @@ class Attention:
         """The lines of an attention of the literature; the channels of what it gives."""
         d, plan = self.d, self.plan
         width = self.channels if d.chance(0.7) else plan.heads * d.pick([3, 4, 6])
-        more = d.pick(["", "", ", bias = off", ", init = xavier"])
-        steps = {n: self._step(self.letters[n[0]], False) if d.chance() else (1, 1, 1) for n in ("q", "kv")}
+        more = d.pick(["", ", bias = off", ", init = xavier", ", init = xavier"])
+        steps = {
+            n: self._step(self.letters[n[0]], False) if d.chance(0.8 if plan.is_pooled else 0.5) else (1, 1, 1)
+            for n in ("q", "kv")
+        }
         pooled = [n for n in steps if steps[n] != (1, 1, 1) and plan.may_pool]
         way = d.pick(["maxpool", "conv", "conv"]) if self.token != "frame" else "conv"
         is_first = pooled == ["kv"] and way == "maxpool" and not self.token and d.chance(0.4)
@@ -267,9 +273,7 @@ class Attention:
         kernel = [3 if s == 2 else s if s % 2 else 1 for s in step]
         text = f"maxpool({written(kernel)}, stride = {written(list(step))})"
         if way == "conv":
-            conv = f"conv(in.channels, {written(kernel)}, stride = {written(list(step))}, groups = in.channels)"
-            inner = f"pool({step[1]})" if step[0] == 1 and step[1] == step[2] else f"grid {{ {conv} }}"
-            text = f"each_head {{ {inner}{norm} }}"
+            text = f"each_head {{ pool({written(kernel)}, {written(list(step))}){norm} }}"
         self.lines.append(f"{name}: {text}")
         self._take(name, (t, h, w), step)
 
@@ -476,9 +480,10 @@ class Attention:
         d = self.d
         if not self.plan.may_pool and not d.chance(WILD):
             return
+        part = 0.6 if self.plan.is_pooled else 0.3
         for name in ("q", "kv", "qkv"):
             step = self._step(self.letters[name[0]], name == "qkv")
-            if not self._alike([name]) or not d.chance(0.1 if name == "qkv" else 0.3) or step == (1, 1, 1):
+            if not self._alike([name]) or not d.chance(part if name != "qkv" else 0.1) or step == (1, 1, 1):
                 continue
             branch = self.letters[name[0]]
             text, grid = self._pooling(branch, step)
@@ -512,8 +517,7 @@ class Attention:
             options += [f"grid {{ avgpool({size}, stride = {size}) }}"]
         if not branch.token:
             options += [f"each_head {{ {conv} }}", f"avgpool(1, stride = {size})"]
-        if step[0] == 1 and step[1] == step[2]:
-            options += [f"each_head {{ pool({step[1]}){self._own()}{norm} }}"] * 2
+        options += [f"each_head {{ pool({odd}, {size}){self._own()}{norm} }}"] * 2
         return d.pick(options), (t, h, w)
 
     # --- biases, and what follows the result ---
@@ -580,7 +584,7 @@ FITTING = [  # for what `linear(8)` gives on nearly any grid
     "qv: add { linear(in.channels), lora(2, in.channels) }\nk: linear(8, bias = off)\nproj: linear(8) -> gelu",
     "qkv: linear(8, init = xavier)\nq: relu as kept\nproj: add { in, kept -> select(grid) } -> linear(8)",
     "qk: in\nv: layernorm -> linear(8)\nproj: linear(8, bias = off)",
-    "qkv: linear(8)\nkv: each_head { pool(2) as pool -> layernorm as norm }\nbias: decomposed as relative",
+    "qkv: linear(8)\nkv: each_head { pool([1, 3, 3], [1, 2, 2]) -> layernorm as norm }\nbias: decomposed",
 ]
 
 
