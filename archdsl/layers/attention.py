@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.grid import FRAME, Grid, fixed
 from archdsl.core.values import Symbol
 from archdsl.layers.attention_costs import macs
+from archdsl.layers.attention_interior import interior_of
 from archdsl.layers.attention_rules import (
     CONCATENATION,
     DECOMPOSED,
@@ -20,18 +21,20 @@ from archdsl.layers.attention_rules import (
 )  # fmt: skip
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
 from archdsl.layers.axes import IN, OUT, Axis, Distances, Extent, Heads, Inner, Offsets
-from archdsl.layers.base import Layer, layer
+from archdsl.layers.base import layer
 from archdsl.layers.groups import AXES, Groups, groups
+from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
     from archdsl.layers.attention_lines import Lines
     from archdsl.layers.attributes import Size3
+    from archdsl.layers.interior import Interior
 
 LEAST_CHUNK = 32  # minimum number of queries in a chunk of banded attention
 
 
 @layer("attention", category="attention")
-class Attention(Layer):
+class Attention(Openable):
     """Attention: each position gathers values from others, weighted by how its query meets their keys.
 
     y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that the settings name. The weights f are, for N positions
@@ -262,6 +265,11 @@ class Attention(Layer):
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return macs(self, inputs[0])
+
+    def interior(self, *inputs: Grid) -> Interior | None:
+        if self.written_in is None:
+            return None
+        return interior_of(self.written_in, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
 
     def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Return the length of a sequence, the reach of the band to each side, and the number of queries in a chunk."""

@@ -10,16 +10,16 @@ from archdsl.analysis.cost import Cost, node_cost
 from archdsl.ir.regions import Block
 from archdsl.targets.dot.copies import Copies
 from archdsl.targets.dot.fold import Item, Run, flattened, nodes_of, runs
+from archdsl.targets.dot.opened import Opened, beside, stacks_of
 from archdsl.targets.dot.settings import settings_of
 from archdsl.targets.dot.style import identifier, layer_text
+from archdsl.targets.dot.summaries import DETAILED, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from archdsl.ir.network import Network
-
-DETAILED = 5  # up to so many layers are described with their attributes
-SUMMARY_DEPTH = 3  # levels of single blocks that a summary unwraps
+    from archdsl.layers.interior import Cell, Interior
 
 
 @dataclass(eq=False)
@@ -36,6 +36,8 @@ class Box:
     look: str = "box"  # or "stack", "merge", "input", "bare"
     block: Block | None = None  # whose settings are shown
     settings: dict[str, str] = field(default_factory=dict[str, str])  # of the block, which `parts` list
+    cells: Sequence[Cell] = ()  # what a stack shows instead of `nodes`: steps inside of one layer
+    beside: bool = False  # other boxes of this layer stand beside it
 
 
 @dataclass(eq=False)
@@ -45,12 +47,13 @@ class Frame:
     id: str
     title: str
     items: list[Box | Frame]
-    kind: str  # "lane", "stage", "block" or "repeat"
+    kind: str  # "lane", "stage", "block", "repeat" or "layer", which is opened
     nodes: list[int]
     entry: int = -1
     count: int = 1
     above: str = ""  # name of the stage, if the frame is the whole stage
     parts: list[str] = field(default_factory=list[str])  # settings that all its boxes share
+    opened: int = -1  # the layer that the frame is, if it is one
 
     @property
     def first(self) -> str:
@@ -77,6 +80,7 @@ class Boxes:
         self.home: dict[int, Box] = {}
         self.frames: dict[int, list[Frame]] = {}  # enclosing frames of each layer, the outermost first
         self.copies = Copies(network)
+        self.opened: dict[int, Opened] = {}  # drawn layers with the graph inside of them
         self._ids: set[str] = set()
         self._inside = 0  # how many frames of blocks are around what is being made
 
@@ -87,7 +91,7 @@ class Boxes:
         flat = list(flattened(items))
         nodes = nodes_of(flat)
         if self.level == "stage":
-            return [self._box(Box(self.unique(name), nodes, parts=self._summary(flat), above=title))]
+            return [self._box(Box(self.unique(name), nodes, parts=summary(self.network, flat), above=title))]
         inner = self._blocks(flat) if self.level == "block" else self._layers(flat)
         if not title:
             return inner
@@ -96,6 +100,9 @@ class Boxes:
             return [box]
         if len(inner) == 1 and isinstance(frame := inner[0], Frame) and frame.kind == "block":
             frame.above, frame.kind = title, "stage"
+            return [frame]
+        if len(inner) == 1 and isinstance(frame := inner[0], Frame) and frame.kind == "layer" and not frame.above:
+            frame.above = title
             return [frame]
         return [self._frame(Frame(self.unique(name), title, inner, "stage", nodes))]
 
@@ -168,7 +175,7 @@ class Boxes:
         brief = not settings or (len(inside) <= DETAILED and not self._inside)
         box = Box(self.unique(block.name), run.copies[0], block.title, chain=brief, count=run.times)
         if brief:
-            box.parts = self._summary(inside)
+            box.parts = summary(self.network, inside)
         else:
             box.block = block
         return self._box(box)
@@ -192,6 +199,9 @@ class Boxes:
         if len(inner) == 1 and isinstance(box := inner[0], Box):
             box.title, box.count = block.title, run.times
             return box
+        if len(inner) == 1 and isinstance(frame := inner[0], Frame) and frame.kind == "layer" and run.times == 1:
+            frame.above = block.title
+            return frame
         return self._frame(Frame(self.unique(name), block.title, inner, "block", run.copies[0], count=run.times))
 
     def _repeat(self, run: Run, inner: list[Box | Frame]) -> Frame:
@@ -199,44 +209,34 @@ class Boxes:
         return self._frame(Frame(self.unique(name), "", inner, "repeat", run.copies[0], count=run.times))
 
     def _stacks(self, numbers: list[int]) -> list[Box | Frame]:
-        """Group layers into stacks: a layer, and the elementwise layers after it that keep its shape."""
-        stacks: list[list[int]] = []
-        for n in numbers:
-            if stacks and self._joins(stacks[-1][-1], n):
-                stacks[-1].append(n)
+        """Return stacks of layers; at the level of layers, those with a graph inside are opened."""
+        result: list[Box | Frame] = []
+        for stack, interior in stacks_of(self.network, numbers, opens=self.level == "layer"):
+            if interior is None:
+                result.append(self._box(Box(self.unique(self.network.node(stack[0]).name), stack, look="stack")))
             else:
-                stacks.append([n])
-        return [self._box(Box(self.unique(self.network.node(s[0]).name), s, look="stack")) for s in stacks]
+                result.append(self._open(stack[0], interior))
+        return result
 
-    def _joins(self, before: int, number: int) -> bool:
-        node = self.network.node(number)
-        only = node.inputs == (before,) and self.network.graph.out_degree(before) == 1
-        return only and not node.layer.heavy and str(node.shape) == str(node.input_shapes[0])
+    def _open(self, number: int, interior: Interior) -> Frame:
+        """Return the frame of a layer around the boxes of what is inside; the last one gives its output."""
+        name = self.network.node(number).name
+        own, title = self.unique(name), layer_text(interior.title)
+        parts = interior.parts
+        boxes = [
+            Box(self.unique(f"{name}.{part.name}"), [number], part.title, cells=part.cells, beside=is_beside)
+            for part, is_beside in zip(parts, beside(parts), strict=True)
+        ]
+        for box in boxes:
+            box.look = "stack" if box.cells else "bare"
+        self.opened[number] = Opened(interior, [box.id for box in boxes])
+        self.home[number] = boxes[-1]
+        return self._frame(Frame(own, title, list(boxes), "layer", [number], opened=number))
 
-    def _summary(self, items: list[Item]) -> list[str]:
-        """Return the content of a box, such as `bottleneck ×6` or the layers one by one."""
-        for _ in range(SUMMARY_DEPTH):
-            if len(items) != 1 or not isinstance(only := items[0], Block):
-                break
-            inner = list(flattened(only.items))
-            if not self._is_chain(inner):
-                break
-            items = inner
-        detailed = len(items) <= DETAILED
-        parts: list[str] = []
-        for title, group in groupby(items, lambda i: self._title(i, detailed=detailed)):
-            count = len(list(group))
-            parts.append(f"{title} ×{count}" if count > 1 else title)
-        return parts
-
-    def _is_chain(self, items: list[Item]) -> bool:
-        return all(isinstance(i, Block) or len(self.network.node(i).inputs) == 1 for i in items)
-
-    def _title(self, item: Item, *, detailed: bool) -> str:
-        if isinstance(item, Block):
-            return item.title
-        layer = self.network.node(item).layer
-        return layer_text(layer, settings=detailed and (layer.heavy or layer.category == "sampling"))
+    def readers(self, number: int, index: int) -> list[str]:
+        """Return the ids of the boxes that read an input of a drawn layer."""
+        opened = self.opened.get(number)
+        return [self.home[number].id] if opened is None else opened.readers.get(index, [])
 
     # --- figures ---
 

@@ -145,7 +145,10 @@ class Composer:
         groups = level.components(members)
         if len(groups) > 1:
             return self._parallel(level, groups)
-        cuts = [m for m in members if level.comparable(m, members)] or list(members)
+        cuts = [m for m in members if level.comparable(m, members)]
+        if not cuts and len(level.components(members[1:])) > 1:  # branches share the first item alone
+            return self._row(level, [members[:1], members[1:]])
+        cuts = cuts or list(members)
         sections: list[list[int]] = []
         for m in members:
             if m in cuts or not sections or sections[-1][0] in cuts:
@@ -183,6 +186,9 @@ class Composer:
                 jumps.append(Jump(first, last, edge))
             elif single == (True, False) and last == first + 1:
                 turning.append((last, edge))
+            elif single == (False, True) and last > first + 1:
+                outer = level.components(sections[first])[0]
+                jumps.append(Jump(first, last, edge, before=one in outer))
         labels = [self.label(sorted(between.get(k, ()), key=lambda e: not e.main)) for k in range(len(pieces) - 1)]
         turns = {k for k, _ in turning}
         fans = [k + 1 in turns or len(sections[k]) > 1 for k in range(len(labels))]

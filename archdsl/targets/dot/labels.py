@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import Cost, node_cost
 from archdsl.targets.dot.marks import mark_border, mark_span
+from archdsl.targets.dot.opened import step_text
 from archdsl.targets.dot.style import (
     COLOURS,
     DASHED,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 Content = Text | Table
 TITLE_MARGIN = 4.0  # points at both sides of a title, which is as wide as the picture at most
+SHORTER = 0.5  # lines of layers that stand side by side inside of another, compared with others
 NARROW = 24  # characters of a line below which figures stand under the text
 
 
@@ -88,26 +90,35 @@ class Labels:
         return mark_span(mark, self.look.small) if mark else ()
 
     def _stack(self, box: Box) -> Table:
-        size, length = self.look.cell, self.look.line_length
+        size = self.look.cell
         cells: list[Cell] = []
         title = _times(box.title, box.count)
         above = [Span(box.above, size, bold=True)] if box.above else []
         above += [Span(("\u00a0\u00a0" if above else "") + title, size)] if title else []
         if above:
             cells.append(Cell((tuple(above),), looks=f'bgcolor="#ffffff" color="{LINE}"', head=True))
-        for number in box.nodes:
-            layer = self.network.node(number).layer
-            text = layer_text(layer, settings=number not in self.boxes.copies.varying) + self.boxes.copies.varied(
-                number
-            )
-            mark = self.marks.layer(self.network.node(number))
-            looks = f'bgcolor="{colour(layer.category)}" {mark_border(mark, dashed=layer.category in DASHED)}'
-            lines = broken(text, length + 4, size)
-            if mark:
-                lines = (*lines[:-1], (*lines[-1], Span("\u00a0\u00a0", size), *self._word(mark)))
-            numbers = self._figures(self._cost([number]))
-            cells.append(Cell(lines, numbers[0] if numbers else (), looks, below=length < NARROW))
+        for step in box.cells:
+            text = step_text(step)
+            cost = figures(Cost(step.params, step.macs)) if self.look.costs else ""
+            mark = self.marks.step(self.network.node(box.nodes[0]), step.name)
+            length = round(SHORTER * self.look.line_length) if box.beside else self.look.line_length
+            cells.append(self._cell(text, length, step.category, cost, mark))
+        for number in box.nodes if not box.cells else ():
+            node, copies = self.network.node(number), self.boxes.copies
+            text = layer_text(node.layer, settings=number not in copies.varying) + copies.varied(number)
+            look = self.look.line_length, node.layer.category, self._cost([number]), self.marks.layer(node)
+            cells.append(self._cell(text, *look))
         return Table(tuple(cells))
+
+    def _cell(self, text: str, length: int, category: str, cost: str, mark: str) -> Cell:
+        """Return the row of a layer in a stack, in lines of `length` characters."""
+        size = self.look.cell
+        looks = f'bgcolor="{colour(category)}" {mark_border(mark, dashed=category in DASHED)}'
+        lines = broken(text, length + 4, size)
+        if mark:
+            lines = (*lines[:-1], (*lines[-1], Span("\u00a0\u00a0", size), *self._word(mark)))
+        numbers = self._figures(cost)
+        return Cell(lines, numbers[0] if numbers else (), looks, below=length < NARROW)
 
     def frame(self, frame: Frame) -> Text:
         """Return the title of a frame: name, block, cost of the layers inside, and settings that its boxes share."""
@@ -124,6 +135,8 @@ class Labels:
         first: Line = (*spans, figure) if numbers and roomy else tuple(spans)
         lines: list[Line] = [first]
         lines += [(figure,)] if numbers and not roomy else []
+        mark = self.marks.layer(self.network.node(frame.opened)) if frame.opened >= 0 else ""
+        lines += [self._word(mark)] if mark else []
         for part in wrapped(frame.parts, ", ", self.look.line_length, self.look.line_length):
             lines += broken(part, self.look.line_length, self.look.small)
         return Text(tuple(line for line in lines if line[0].text), (size * 0.6, 2))

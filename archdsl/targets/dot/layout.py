@@ -265,10 +265,13 @@ class _Edges:
             for index, source in enumerate(node.inputs):
                 known = all(self.boxes.copies.drawn(n) in self.boxes.home for n in (source, node.id))
                 if known and not self.boxes.copies.folded_away(source, node.id):
-                    self._draw(source, node, main=index == 0)
+                    self._draw(source, node, index)
+        for opened in self.boxes.opened.values():
+            for edge in opened.edges:
+                self._add(Edge(*edge))
         return list(self._found.values())
 
-    def _draw(self, source: int, target: Node, *, main: bool) -> None:
+    def _draw(self, source: int, target: Node, index: int) -> None:
         value, goal = self.boxes.copies.drawn(source), self.boxes.copies.drawn(target.id)
         start, end = self.boxes.home[value], self.boxes.home[goal]
         if start is end:
@@ -288,9 +291,10 @@ class _Edges:
                 self._add(Edge(at, frame.id, label))
                 at, label = frame.id, ""
         beside = isinstance(self.network.node(goal).region, Shortcut)
-        main = main and (goal not in self.below or value in self.below)
+        main = index == 0 and (goal not in self.below or value in self.below)
         main = main and (end.look == "merge" or target.layer.joins != CHANNELS)
-        self._add(Edge(at, end.id, label, main and not beside, top=beside))
+        for reader in self.boxes.readers(goal, index):
+            self._add(Edge(at, reader, label, main and not beside, top=beside))
 
     def _shape(self, source: int) -> str:
         """Return the label of a value: its shape; between layers, only where the box that gives it changes it."""

@@ -11,7 +11,7 @@ from archdsl.targets.dot.style import LINE
 from archdsl.targets.dot.text import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from archdsl.ir.network import Network, Node
     from archdsl.targets.dot.boxes import Box, Boxes
@@ -41,6 +41,10 @@ class Marks:
         """Return the mark of a drawn layer and its folded copies; empty if they are the same."""
         return self.layers.get(node.name, "")
 
+    def step(self, node: Node, name: str) -> str:
+        """Return the mark of a step inside of a layer; empty if it is the same."""
+        return self.layers.get(step_name(node.name, name), "")
+
     def drawn(self, level: str) -> set[str]:
         """Return the marks that occur in a diagram of a level."""
         return {*self.boxes.values(), *(self.layers.values() if level == "layer" else ())}
@@ -53,6 +57,11 @@ class Marks:
 
 
 UNMARKED = Marks()
+
+
+def step_name(layer: str, step: str) -> str:
+    """Return the name of a step inside of a layer, among the names of layers."""
+    return f"{layer}/{step}"
 
 
 def border(mark: str, style: str) -> dict[str, str]:
@@ -84,7 +93,7 @@ def marks_of(
     side lacks.
     """
     first, second = _Drawn(*one), _Drawn(*other)
-    return first.marks(second, statuses), second.marks(first, statuses)
+    return first.marks(second, statuses, GONE), second.marks(first, statuses, NEW)
 
 
 class _Drawn:
@@ -95,19 +104,32 @@ class _Drawn:
         self.names = {node.name for node in network.all_nodes()}
         self.boxes: dict[str, list[str]] = {}
         self.layers: dict[str, list[str]] = {}
+        self.steps = {network.node(n).name: opened.steps() for n, opened in boxes.opened.items()}
         for node in network.all_nodes():
             number = boxes.copies.drawn(node.id)
             box = boxes.home[number].id.removeprefix(boxes.prefix)
             self.boxes.setdefault(box, []).append(node.name)
             self.layers.setdefault(network.node(number).name, []).append(node.name)
 
-    def marks(self, other: _Drawn, statuses: Mapping[str, str]) -> Marks:
-        """Return the marks of this side, compared with the other side."""
+    def marks(self, other: _Drawn, statuses: Mapping[str, str], alone: str) -> Marks:
+        """Return the marks of this side, compared with the other side; `alone` is that of what the other lacks."""
         boxes, layers = (
             {name: mark for name in own if (mark := self._mark(own[name], theirs.get(name), statuses)) != SAME}
             for own, theirs in ((self.boxes, other.boxes), (self.layers, other.layers))
         )
+        for layer in self.steps:
+            layers |= dict(self._step_marks(layer, other, layers.get(layer, SAME), alone))
         return Marks(self.prefix, boxes, layers)
+
+    def _step_marks(self, layer: str, other: _Drawn, mark: str, alone: str) -> Iterator[tuple[str, str]]:
+        """Yield the names and marks of the steps inside of an opened layer of some mark."""
+        theirs = other.steps.get(layer)
+        for name, own in self.steps[layer].items():
+            if theirs is None and mark == alone:
+                yield step_name(layer, name), alone
+            elif theirs is not None and mark != SAME and own != theirs.get(name):
+                same_text = name in theirs and own[0] == theirs[name][0]
+                yield step_name(layer, name), alone if name not in theirs else FOLLOWS if same_text else CHANGED
 
     def _mark(self, own: list[str], theirs: list[str] | None, statuses: Mapping[str, str]) -> str:
         lacking = [name for name in theirs or () if name not in self.names]

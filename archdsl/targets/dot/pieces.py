@@ -161,6 +161,7 @@ class Jump:
     first: int
     last: int
     edge: Edge
+    before: bool = False  # on the side before the axis
 
 
 @dataclass
@@ -182,9 +183,12 @@ class Row:
         self.pieces, self.wide = pieces, wide
         self.gaps, self.labels, self.turning = between.gaps, between.labels, between.turning
         self.length = sum(p.length for p in pieces) + sum(self.gaps)
-        self.before = max([p.before for p in pieces] + [label.before(wide=wide) for label in self.labels if label])
-        self._channels = self._beside(between.jumps)
-        self.behind = max(self._extent(0, len(pieces) - 1), *self._channels.values(), 0.0)
+        last = len(pieces) - 1
+        before = self._beside([j for j in between.jumps if j.before])
+        behind = self._beside([j for j in between.jumps if not j.before])
+        self.before = max(self._extent(0, last, before=True), *before.values(), 0.0)
+        self.behind = max(self._extent(0, last), *behind.values(), 0.0)
+        self._channels = behind | {edge: -distance for edge, distance in before.items()}
 
     def settle(self, floors: Mapping[str, float]) -> None:
         """Enlarge gaps so that a piece whose name is in `floors` begins there or later."""
@@ -197,17 +201,20 @@ class Row:
             u += piece.length + (self.gaps[k] if k < len(self.gaps) else 0)
         self.length = u
 
-    def _extent(self, first: int, last: int) -> float:
-        """Return how far some pieces, and the labels between them, extend behind the axis."""
-        labels = [label.behind(wide=self.wide) for label in self.labels[first:last] if label]
-        return max([p.behind for p in self.pieces[first : last + 1]] + labels)
+    def _extent(self, first: int, last: int, *, before: bool = False) -> float:
+        """Return how far some pieces, and the labels between them, extend behind the axis, or before it."""
+        labels = [label for label in self.labels[first:last] if label]
+        pieces = self.pieces[first : last + 1]
+        if before:
+            return max([p.before for p in pieces] + [label.before(wide=self.wide) for label in labels])
+        return max([p.behind for p in pieces] + [label.behind(wide=self.wide) for label in labels])
 
     def _beside(self, jumps: Sequence[Jump]) -> dict[Edge, float]:
         """Return the distance from the axis of each edge beside the pieces, so that no two of them meet."""
         found: dict[Edge, float] = {}
         done: list[tuple[Jump, float]] = []
         for jump in sorted(jumps, key=lambda j: (j.last - j.first, j.first)):
-            extent = self._extent(jump.first, jump.last)
+            extent = self._extent(jump.first, jump.last, before=jump.before)
             met = [d for other, d in done if max(other.first, jump.first) < min(other.last, jump.last)]
             found[jump.edge] = max([extent, *met]) + CHANNEL
             done.append((jump, found[jump.edge]))
@@ -261,7 +268,8 @@ class Parallel:
             offsets[other] = offsets[one] + sides[one][1] + gap + sides[other][0]
         if axis is None:
             left, right = sides[order[0]][0], offsets[order[-1]] + sides[order[-1]][1]
-            offsets = {k: o - (right - left) / 2 for k, o in offsets.items()}
+            centre = offsets[order[len(order) // 2]] if len(order) % 2 else (right - left) / 2
+            offsets = {k: o - centre for k, o in offsets.items()}
         self.offsets = offsets
         self.before = max(sides[k][0] - o for k, o in offsets.items())
         self.behind = max(sides[k][1] + o for k, o in offsets.items())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES = {
     "lane": ("rounded,filled", "#d0d0d0"), "stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"),
-    "repeat": ("rounded,dashed", LINE),
+    "repeat": ("rounded,dashed", LINE), "layer": ("rounded", "#b5b5b5"),
 }  # fmt: skip
 ROUND = 5.0  # radius of a line's turn
 
@@ -56,7 +56,10 @@ class DrawingWriter:
         boxes = self.drawing.layout.boxes
         drawn = dict.fromkeys(box for box in boxes.home.values() if box.look != "bare")
         cells = [cell for b in drawn for cell in ([[n] for n in b.nodes] if b.look == "stack" else [b.nodes])]
-        return list(dict.fromkeys(boxes.category(cell) for cell in cells))
+        found = [boxes.category(cell) for cell in cells]
+        inside = [part for opened in boxes.opened.values() for part in opened.interior.parts]
+        found += [cell.category for part in inside for cell in part.cells]
+        return list(dict.fromkeys(found))
 
     # --- places ---
 
@@ -107,7 +110,11 @@ class DrawingWriter:
             inside.attr("graph", bb=place, label="", style=style, color=border, **fill, **{"class": frame.kind})
             title = self.drawing.contents[frame.id]
             centre = self._centre(self.drawing.places.boxes[frame.id])
-            looks = {"fillcolor": "#ffffff", "penwidth": "0.5", "class": "title"}
+            category = self.drawing.layout.boxes.category([frame.opened] if frame.opened >= 0 else [])
+            looks = {"fillcolor": colour(category or "input"), "penwidth": "0.5", "class": "title"}
+            if frame.opened >= 0:
+                marks = self.drawing.marks
+                looks = marks.marked(marks.layer(self.drawing.network.node(frame.opened)), looks)
             self.canvas.node(inside, frame.id, title, centre, **looks)
             self._items(inside, frame.items)
             for joint in self.drawing.layout.joints if frame.kind == "lane" else ():

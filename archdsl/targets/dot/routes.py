@@ -6,6 +6,8 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from archdsl.targets.dot.pieces import ARROW
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -16,6 +18,8 @@ Point = tuple[float, float]  # (u, v)
 MARGIN = 3.0  # between a line and a box that it passes
 NEAR = 0.5
 CLEAR = 13.0  # of a line that enters a box at its side
+WIDE = 60.0  # of a box that lines from beside its corners enter near them
+INSIDE = 10.0  # between such a line and the corner
 TURN = 30.0  # length of a detour that costs as much as a turn
 
 
@@ -85,12 +89,16 @@ class Router:
             yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
         if not other.v0 - CLEAR < one.cv < other.v1 + CLEAR:
             yield [(one.u1, one.cv), (aim, one.cv), (aim, _side(other, one.cv))]
+        elif other.v1 - other.v0 > WIDE and not _within(one.cv, other):
+            inside = min(max(one.cv, other.v0 + INSIDE), other.v1 - INSIDE)
+            turn = max((one.u1 + other.u0 - ARROW) / 2, other.u0 - ARROW - INSIDE)
+            yield [(one.u1, one.cv), (turn, one.cv), (turn, inside), (other.u0, inside)]
         yield from self._around(edge, one, other)
 
     def _beside(self, edge: Edge, one: Rect, other: Rect, aim: float) -> Iterator[list[Point]]:
         channel = self.places.channels[edge]
         begin = one.u0 + self.leave(edge.source)
-        yield [(begin, one.v1), (begin, channel), (aim, channel), (aim, other.v1)]
+        yield [(begin, _side(one, channel)), (begin, channel), (aim, channel), (aim, _side(other, channel))]
         frames = [self.places.frames[name] for name in self.around(edge.source) - self.around(edge.target)]
         if frames:  # from the line that leaves the frame
             below = max(f.u1 for f in frames) + 5

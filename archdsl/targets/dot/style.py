@@ -144,7 +144,9 @@ def value_text(value: Any, digits: int = 6) -> str:
         inner = ", ".join(value_text(v) for v in value.arguments)
         return f"{value.name}({inner})" if inner else value.name
     if isinstance(value, tuple):
-        return "×".join(map(value_text, cast("tuple[Any, ...]", value)))
+        items = cast("tuple[Any, ...]", value)
+        names = len(items) > 1 and isinstance(items[0], str)
+        return f"[{', '.join(items)}]" if names else "×".join(map(value_text, items))
     return str(value)
 
 
