@@ -33,6 +33,8 @@ LAYERS = [
     "layernorm -> attention(heads = 2, over = width, band = 4)",
     "layernorm -> attention(heads = 2, over = time, half_over = space, dropout = 0.1)",
     "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
+    "class_token -> tokens(more, 3) -> layernorm -> attention(2, over = space) -> without(more) -> select(grid)",
+    "beside(sums, frame) { in, avgpool([1, all, all]) } -> grid { conv(8, 3) } -> linear(6) -> select(grid)",
     "concat { conv(4), conv(4) -> relu }",
     "rmsnorm -> linear(8)",
     "linear(19) -> rotary -> linear(8) -> class_token -> rotary(over = space) -> select(grid)",

@@ -228,7 +228,8 @@ class Chains(Values):
             begin, end = self._several(begin, token)
             place = replace(place, indices=())  # a table of frames has no rows for several tokens
         inside, behind = self.chain(place, replace(state, token=token), d.whole(0, 3))
-        return f"{begin} -> {inside} -> {end}", replace(behind, token="")
+        behind = replace(behind, token="")
+        return f"{begin} -> {inside} -> {end}", behind.with_channels("8") if "linear(8)" in end else behind
 
     def _several(self, class_token: str, scope: str) -> tuple[str, str]:
         """Tokens of several names come beside a class token, before or behind it; and they go."""
@@ -240,6 +241,9 @@ class Chains(Values):
         if other.startswith("tokens") and d.chance(0.4):
             begin = f"{other} -> {class_token}"
         ends = ["select(grid)", "without(registers) -> select(grid)", "without(token) -> without(registers)"]
+        if d.chance(0.5):  # positions look at what is left
+            gone = d.pick(["token", "registers"])
+            return begin, f"without({gone}) -> linear(8) -> attention(2, over = space) -> select(grid)"
         end = d.pick([*ends, "without(token) -> select(grid)"])
         return begin, end
 
