@@ -63,7 +63,6 @@ MEANT = {
     "upsample": "no layer makes a grid larger",
     "softmax": "ends in the logits",
     "MultiheadAttention": "did you mean `attention`?",
-    "self_attention": "did you mean `attention`?",
     "mha": "did you mean `attention`?",
     "TransformerEncoder": "`import transformer` brings `encoder(heads)`",
     "mlp": "`import transformer` brings this block",

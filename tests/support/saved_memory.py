@@ -38,7 +38,7 @@ LAYERS = [
     "concat { conv(4), conv(4) -> relu }",
     "rmsnorm -> linear(8)",
     "linear(19) -> rotary -> linear(8) -> class_token -> rotary(over = space) -> select(grid)",
-    "mean { linear(8), avgpool -> latents(4) -> layernorm -> avgpool -> linear(8) -> avgpool -> conv(8) } -> relu",
+    "mean { avgpool -> linear(8), latents(4) -> layernorm -> avgpool -> linear(8) } -> relu -> linear(8)",
     "conv(8) -> l2norm -> conv(8) -> rmsnorm -> linear(8) -> l2norm",
     "multiply { in, conv(8), conv(8) -> sigmoid } -> relu",
     "linear(8) -> multiply { in, class_token -> linear(8) -> sigmoid } -> select(grid)",
