@@ -207,7 +207,9 @@ class LineExpander:
     def _result(self) -> Grid:
         """Return the shape of the result: the positions of the queries, and the channels of the values."""
         q, v = (self.lines.shapes.get(n, self.lines.x) for n in "qv")
-        return Grid(v.channels, q.t, q.h, q.w, q.tokens)
+        between = self.lines.between
+        channels = v.channels // between.kv_heads * between.heads if between.kv_heads else v.channels
+        return Grid(channels, q.t, q.h, q.w, q.tokens)
 
     # --- biases ---
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_facts import Unlike, settings
+from archdsl.layers.attention_written import OWN, line_inits, written
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ OF_SETTINGS = ("E0509", "E0510", "E0511", "E0512")  # codes of settings that do 
 
 
 def layer_of(lines: Lines) -> Attention:
-    """Return the layer whose settings say what lines say.
+    """Return the layer whose settings say what lines say; if there are none, one that keeps the lines.
 
     Raises:
         Unlike: if their code cannot be printed.
@@ -24,6 +25,18 @@ def layer_of(lines: Lines) -> Attention:
         if bias.label != bias.layer.label:
             message = f"a bias `{bias.layer.kind}` whose tensors are called other than `{bias.layer.label}`"
             raise Unlike(message, "bias", hint=f"leave out `as {bias.label}`")
+    try:
+        return _of_settings(lines)
+    except Unlike:
+        return written(lines)
+
+
+def _of_settings(lines: Lines) -> Attention:
+    """Return the layer whose settings say what lines say.
+
+    Raises:
+        Unlike: if there are none.
+    """
     layer = Attention(**settings(lines))
     layer.written_in = lines
     try:
@@ -33,6 +46,10 @@ def layer_of(lines: Lines) -> Attention:
             message = f"these lines ({error.message})"
             raise Unlike(message, *lines_of(error.attribute)) from error
     _check_names(lines, layer)
+    begun = {k: v for k, v in layer.inits(lines.entering).items() if not k.startswith(OWN)}
+    if begun != line_inits(lines):
+        message = "tensors that begin otherwise"
+        raise Unlike(message, "k", "q")
     return layer
 
 

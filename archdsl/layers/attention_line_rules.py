@@ -50,7 +50,7 @@ def check(lines: Lines) -> None:
     """
     rules: tuple[Callable[[Lines], None], ...] = (
         _check_heads, _check_shapes, _check_axes, _check_windows, _check_filling, _check_band, _check_token,
-        _check_score, _check_list,
+        _check_score, _check_list, _check_causal,
     )  # fmt: skip
     for rule in rules:
         rule(lines)
@@ -281,3 +281,21 @@ def _check_list(lines: Lines) -> None:
     if lines.entering.token:
         message = "parts of the heads would each have their own class token"
         raise LineFault(message, "over", code="E0511", hint="`select(grid)` leaves the class token out")
+
+
+def _check_causal(lines: Lines) -> None:
+    """Check that later frames can be told, for each query and key."""
+    between, q, k = lines.between, lines.shapes["q"], lines.shapes["k"]
+    if not between.causal:
+        return
+    if "t" not in _axes(lines):
+        message = f"`{', '.join(between.over)}` does not look along time, so no position sees another frame"
+        raise LineFault(message, "causal", hint="leave out `causal`, or look along time, too")
+    if q.token:
+        message = "a class token sees all frames, and positions see it"
+        raise LineFault(message, "causal", code="E0511", hint="`select(grid)` leaves the class token out")
+    if int(q.t) != int(k.t):
+        last, first = _later(lines, "q", "k")
+        message = f"queries have {int(q.t)} frames, keys {int(k.t)}, so none is the later one"
+        notes = [(f"the {TITLES[first]} come from here", first)]
+        raise LineFault(message, last, "causal", hint="a stride of 1 over time, or leave out `causal`", notes=notes)

@@ -65,6 +65,8 @@ class Between(Layer):
 Between.attributes = {k: v for k, v in vars(Between).items() if isinstance(v, Attribute)}
 
 
+# Layers that treat positions on their own, though not linearly.
+BY_POSITION = ("l2norm", "layernorm", "rmsnorm", "select")
 X, RESULT, OUTSIDE = -1, -2, -10  # what enters; what `proj` begins with; node n outside is `OUTSIDE - n`
 
 
@@ -97,7 +99,7 @@ class Application:
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own."""
-        return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in ("layernorm", "select")
+        return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in BY_POSITION
 
     @property
     def name(self) -> str:

@@ -48,6 +48,7 @@ class Layer:
     kind: ClassVar[str] = ""
     category: ClassVar[str] = ""  # determines the colour in diagrams, and the group in listings
     attributes: ClassVar[Mapping[str, Attribute[Any]]] = {}
+    written_as: ClassVar[str] = ""  # the name of its op and template, if another than `kind`
     added_by: ClassVar[str] = ""  # the file of an added layer; empty for archdsl's own
 
     # Traits: properties by which other code treats layers, instead of their names.

@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         """Return what there is for a layer, or for the layer that it is derived from; None if the default fits."""
         if cls not in self._found:
             bases = [base for base in cls.__mro__ if issubclass(base, Layer)]
-            candidates = (self.added.get(base) or self._named(base.kind) for base in bases)
+            candidates = (self.added.get(base) or self._named(base.written_as or base.kind) for base in bases)
             self._found[cls] = next((found for found in candidates if found is not None), None)
         return self._found[cls]
 

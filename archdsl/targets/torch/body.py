@@ -31,6 +31,7 @@ class Step:
     heavy: bool = False
     name: str = ""  # the variable to use, if a name means something here
     keep: Callable[[Expr], Iterable[Stmt]] | None = None  # gives the statements that keep the value as a feature
+    parts: tuple[tuple[int, str], ...] = ()  # the values that it is unpacked to, with their variables
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Body:
             (expr, _), total = step.write([self.expr(o) for o in step.operands]), int(step.heavy)
         for operand in step.operands:
             self._read(operand)
+        if step.parts:
+            self._unpack(step, expr)
+            return
         read = frozenset(names(expr))
         self.pending[step.value] = _Pending(expr, total, read)
         self.waiting.update(read)
@@ -134,6 +138,17 @@ class Body:
         self.live[variable.id] += self.left[value] > 0
         if not (isinstance(pending.expr, Name) and pending.expr.id == variable.id):
             self.statements.append(Assign([variable], pending.expr))
+
+    def _unpack(self, step: Step, expr: Expr) -> None:
+        """Turn an expression into a statement that gives several values."""
+        targets: list[Expr] = []
+        for value, wanted in step.parts:
+            variable = self._variable(frozenset(), wanted) if self.left[value] else "_"
+            self.places[value] = Name(variable)
+            self.used.add(variable)
+            self.live[variable] += self.left[value] > 0
+            targets.append(Name(variable))
+        self.statements.append(Assign([Items(targets, "")], expr))
 
     def _variable(self, read: frozenset[str], wanted: str) -> str:
         """Return a variable that holds nothing still needed: the wanted one, the one that is read, a new one."""

@@ -107,7 +107,7 @@ class LayerPrinter:
             roles.setdefault(node.op.role, set()).add(node.op.spanned_role)
         found: set[str] = set()
         loader: Any = self.environment.loader
-        for kind in {layer.kind for layer in layers if not layer.added_by}:
+        for kind in {layer.written_as or layer.kind for layer in layers if not layer.added_by}:
             with suppress(TemplateNotFound):
                 source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
                 if source.startswith(DECLARED):
@@ -121,12 +121,14 @@ class LayerPrinter:
         inputs = tuple(LazyShape([n.input_shapes[k] for n in nodes], constructor) for k in range(len(first.inputs)))
         output = LazyShape([n.shape for n in nodes], constructor)
         shapes = cast("tuple[Grid, ...]", inputs), cast("Grid", output)  # to a plan, they are no different
-        plan = op.variables(CallSite(*shapes, first.layout, first.inplace))
+        site = CallSite(*shapes, first.layout, first.inplace)
+        plan = op.variables(site)
         if op.layer.added_by:
             check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
         code = {k: constructor.code(v) for k, v in plan.items()}
         code["layer"] = text(place or dotted(f"self.{first.label}"))
+        code |= op.inside(self, site, code, constructor.code)
         printed = self.printed(op, code, first.label, self._words(first, constructor))
         self.renamed.update((n.id, printed.renamed) for n in nodes)
         return printed
@@ -180,6 +182,10 @@ class LayerPrinter:
         code = template.render(**dict(shared.options), name=shared.base if base else shared.name)
         name = shared.base if base else shared.name
         return self._supported(code.strip(), Wanted(words=tuple(filter(None, words)))).get(name, name)
+
+    def macros(self, template: str, variables: dict[str, Any]) -> Any:
+        """Return the macros of a template as functions."""
+        return self.environment.get_template(template).make_module(variables)
 
     def printed(self, op: Op[Layer], plan: dict[str, Any], label: str, words: Sequence[str] = ()) -> PrintedLayer:
         """Return the code of a plan; `words` may stand before the name of its class.
@@ -237,7 +243,7 @@ class _Code(NamedTuple):
 
 
 def _bundled(layer: Layer, plan: dict[str, Any], environment: Environment, is_module: bool) -> _Code:
-    made: Any = environment.get_template(f"{layer.kind}.py.j2").make_module(plan)
+    made: Any = environment.get_template(f"{layer.written_as or layer.kind}.py.j2").make_module(plan)
     module = _one_line(made.module()) if is_module else ""
     support = str(made.support()).strip() if hasattr(made, "support") else ""
     precedence = Precedence[getattr(made, "precedence", "primary").upper()]

@@ -61,7 +61,7 @@ class AttentionOp(Op[Attention]):
 
     def other_forms(self) -> frozenset[str]:
         layer = self.layer
-        (x,) = self.inputs
+        x = self.inputs[0]
         kind, found = layer.arrangement(x), set[str]()
         if layer.score == EMBEDDED_GAUSSIAN and layer.position == DECOMPOSED and kind in ("whole", "axes"):
             found.add("distances")
@@ -75,7 +75,7 @@ class AttentionOp(Op[Attention]):
 
     def class_signature(self) -> tuple[Any, ...]:
         layer = self.layer
-        (x,) = self.inputs
+        x = self.inputs[0]
         literal = () if layer.pool_modules(x.token) else (*map(int, layer.kv_pool), *map(int, layer.keys.step))
         pooled = layer.queries.is_there, layer.keys.is_there
         apart = tuple(d != 1 for d in layer.dilation)
@@ -114,7 +114,7 @@ class AttentionOp(Op[Attention]):
 
     def shape_arguments(self) -> dict[str, Any]:
         layer = self.layer
-        (x,) = self.inputs
+        x = self.inputs[0]
         found: dict[str, Any] = dict(self._shared(x))
         grouped = layer.arrangement(x) in ("axes", "windows")
         grid = layer.groups(x).grid
@@ -170,7 +170,7 @@ class AttentionOp(Op[Attention]):
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer
-        (x,) = self.inputs
+        x = self.inputs[0]
         kind, pools = layer.arrangement(x), layer.pool_modules(x.token)
         _, batch, group = patterns(layer.axes)
         halves = [

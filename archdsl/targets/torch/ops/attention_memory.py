@@ -39,23 +39,24 @@ def saved(op: Op[Attention], step: TrainingStep) -> SavedForBackward:
     elif op.layer.arrangement(x) == "band":
         kept = _Band(op, step)
     else:
-        kept = _Groups(op, step)
+        kept = KeptOfGroups(op, step)
     clips = int(x.t) if x.token == FRAME else 1
     return SavedForBackward(kept.keeps_input, own=clips * sum(kept.own.values()), once=kept.once)
 
 
-class _Kept:
+class Kept:
     """Bytes of each saved tensor, for one clip (one frame, for a class token per frame)."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
         layer = op.layer
         self.layer, self.forms, self.x, self.packed = layer, op.forms, op.inputs[0], step.channels_last
         self.dim, self.token = int(layer.inner(self.x)), self.x.tokens.number
+        self.value_dim = self.dim  # channels of values, and so of the result
         self.wide: int = self.dim  # channels of queries, keys and values in the products, padding included
         self.number, self.cast, self.precision = step.element_size, step.casts, step.precision
         self.alone = step.batch == 1  # some copies are views then
         self.own: dict[str, int] = {}
-        self.once = 0  # bytes, independent of the batch size
+        self.once: int = 0  # bytes, independent of the batch size
         self.keeps_input = False
 
     def keep(self, tensor: str, size: int, number: int = 0) -> None:
@@ -107,7 +108,7 @@ class _Kept:
         return width % (ALIGNED // 2) == 0
 
 
-class _Groups(_Kept):
+class KeptOfGroups(Kept):
     """Attention in groups: one, whole axes or windows."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
@@ -125,32 +126,36 @@ class _Groups(_Kept):
         self.lies: dict[str, tuple[str, int]] = {}  # the tensor that contains each of `q`, `k`, `v`, with its size
         self.apart = False  # one of them has channels that are not contiguous
         self.headed = False  # the heads of the queries are not interleaved in memory
-        plain = not layer.pooled and layer.score == EMBEDDED_GAUSSIAN
-        if plain:
+        self.bring()
+        self._distances()
+        self._weigh()
+
+    def bring(self) -> None:
+        """Account for what brings queries, keys and values."""
+        if not self.layer.pooled and self.layer.score == EMBEDDED_GAUSSIAN:
             self._project()
         else:
             self._project_and_pool()
             self._split()
             self._normalise()
-        self._distances()
-        self._weigh()
 
-    def _lie(self, names: str, tensor: str, size: int) -> None:
+    def lie(self, names: str, tensor: str, size: int) -> None:
+        """Say which tensor of `size` elements contains queries, keys or values."""
         self.lies.update(dict.fromkeys(names, (tensor, int(size))))
 
     def _keep(self, name: str) -> None:
         if self.lies[name][0] != "x" or not self.keeps_input:
             self.keep(*self.lies[name])
 
-    def _in_order(self) -> bool:
+    def is_in_order(self) -> bool:
         """Return True if positions are in the order of their groups, so that grouping needs no copy."""
         if self.kind == "windows" or (self.token and self.kind == "axes"):
             return False
         return self.kind == "whole" or self.stays(self.layer.axes, self.groups.grid)
 
     def _project(self) -> None:
-        self.keep_x(self.queries, copied=not (self._in_order() or self.in_place))
-        self._lie("qkv", "qkv", 3 * self.dim * self.queries)
+        self.keep_x(self.queries, copied=not (self.is_in_order() or self.in_place))
+        self.lie("qkv", "qkv", 3 * self.dim * self.queries)
 
     def _project_and_pool(self) -> None:
         layer, dim = self.layer, self.dim
@@ -158,7 +163,7 @@ class _Groups(_Kept):
             self._pool_first()
             return
         self.keep_x(self.rows, copied=False)
-        self._lie("qkv", "qkv", 3 * dim * self.rows)
+        self.lie("qkv", "qkv", 3 * dim * self.rows)
         modules = layer.pool == "conv" or self.token
         for pooling, parts, rows in ((layer.queries, "q", self.pooled_queries), (layer.keys, "kv", self.few)):
             if not pooling.is_there:
@@ -172,7 +177,7 @@ class _Groups(_Kept):
             elif layer.pool == "max":
                 self.keep(f"{parts} indices", len(parts) * dim * (rows - self.token), INDEX)
             for names in [parts] if modules else parts:
-                self._lie(names, names, len(names) * dim * rows)
+                self.lie(names, names, len(names) * dim * rows)
 
     def _pool_first(self) -> None:
         layer, channels = self.layer, self.x.channels
@@ -185,22 +190,22 @@ class _Groups(_Kept):
         if layer.score == GAUSSIAN:
             self.keep_x(rows, copied=False)
             key = "few" if layer.keys.is_there else "x"
-            self._lie("q", "cast q" if self.cast else "x", rows * channels)
-            self._lie("k", "cast k" if self.cast else key, few * channels)
-            self._lie("v", "v", few * self.dim)
+            self.lie("q", "cast q" if self.cast else "x", rows * channels)
+            self.lie("k", "cast k" if self.cast else key, few * channels)
+            self.lie("v", "v", few * self.dim)
             self.apart = channels != self.dim or not self.packed
             return
         self.keep_x(rows, copied=False)
-        self._lie("q", "q", rows * self.dim)
-        self._lie("kv", "kv", 2 * few * self.dim)
+        self.lie("q", "q", rows * self.dim)
+        self.lie("kv", "kv", 2 * few * self.dim)
 
     def _split(self) -> None:
         """Account for grouped queries, keys and values, which are copies unless they are in order."""
-        if self._in_order():
+        if self.is_in_order():
             return
-        self._lie("q", "q in groups", self.queries * self.dim)
-        self._lie("k", "k in groups", self.keys * self.dim)
-        self._lie("v", "v in groups", self.keys * self.dim)
+        self.lie("q", "q in groups", self.queries * self.dim)
+        self.lie("k", "k in groups", self.keys * self.dim)
+        self.lie("v", "v in groups", self.keys * self.dim)
 
     def _normalise(self) -> None:
         layer = self.layer
@@ -212,7 +217,7 @@ class _Groups(_Kept):
                 else:
                     self._keep(name)
                 self.keep(f"statistics of {name}", 2 * layer.heads * rows, FLOAT)
-                self._lie(name, f"normalised {name}", rows * self.dim)
+                self.lie(name, f"normalised {name}", rows * self.dim)
         self.headed = layer.pool_norm and layer.queries.is_there and self.kind != "whole"
 
     def _distances(self) -> None:
@@ -233,9 +238,9 @@ class _Groups(_Kept):
             more = sum(n > 0 for n in shift)
         self.wide += more * int(layer.heads)
         if more:
-            self._lie("q", "wide q", self.queries * self.wide)
-            self._lie("k", "wide k", self.keys * self.wide)
-            self._lie("v", "wide v", self.keys * self.wide)
+            self.lie("q", "wide q", self.queries * self.wide)
+            self.lie("k", "wide k", self.keys * self.wide)
+            self.lie("v", "wide v", self.keys * self.wide)
         return more > 0
 
     def _weigh(self) -> None:
@@ -248,7 +253,7 @@ class _Groups(_Kept):
         if softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=learned, widened=widened)
             return
-        self.keep("y", self.queries * self.dim)
+        self.keep("y", self.queries * self.value_dim)
         if softmax:
             self.product("", self.queries, self.keys, pairs)
         else:
@@ -258,7 +263,7 @@ class _Groups(_Kept):
             if softmax and self.precision.half:
                 self.keep(f"copy of {name}", rows * self.wide, FLOAT)
             elif heads > 1 and not widened:
-                self.keep(f"copy of {name}", rows * self.dim)
+                self.keep(f"copy of {name}", rows * (self.wide if name == "v" else self.dim))
             else:
                 self._keep(name)
 
@@ -268,20 +273,20 @@ class _Groups(_Kept):
             self._mask(masked=masked)
         elif self.pads():
             self.wide = heads * _aligned(self.wide // heads)
-            self._lie("q", "padded q", self.queries * self.wide)
-            self._lie("k", "padded k", self.keys * self.wide)
-            self._lie("v", "padded v", self.keys * self.wide)
+            self.lie("q", "padded q", self.queries * self.wide)
+            self.lie("k", "padded k", self.keys * self.wide)
+            self.lie("v", "padded v", self.keys * self.wide)
         if masked:  # windows and heads are merged into one axis
-            self._lie("q", "q of windows", self.queries * self.wide)
-            self._lie("k", "k of windows", self.keys * self.wide)
-            self._lie("v", "v of windows", self.keys * self.wide)
+            self.lie("q", "q of windows", self.queries * self.wide)
+            self.lie("k", "k of windows", self.keys * self.wide)
+            self.lie("v", "v of windows", self.keys * self.wide)
         for name in "qkv":
             self._keep(name)
         self.keep("result", self.queries * self.wide)
         self.sums("", self.queries)
-        joined = masked or (self.in_place and not self._in_order())
-        if widened or joined or self.wide != self.dim or self.layer.add_query or (heads > 1 and self.headed):
-            self.keep("y", self.queries * self.dim)
+        joined = masked or (self.in_place and not self.is_in_order())
+        if widened or joined or self.wide != self.value_dim or self.layer.add_query or (heads > 1 and self.headed):
+            self.keep("y", self.queries * self.value_dim)
 
     def _mask(self, *, masked: bool) -> None:
         """Add the additive mask, per head: for each query group, for each window, or one for all."""
@@ -296,7 +301,7 @@ def _aligned(number: int) -> int:
     return -(-number // ALIGNED) * ALIGNED
 
 
-class _Halves(_Kept):
+class _Halves(Kept):
     """Attention whose two halves of the heads attend along different axes."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:
@@ -327,7 +332,7 @@ class _Halves(_Kept):
         self.keep(f"{name} values", half, FLOAT)
 
 
-class _Band(_Kept):
+class _Band(Kept):
     """Banded attention along one axis, in chunks; a class token attends to all positions, and all attend to it."""
 
     def __init__(self, op: Op[Attention], step: TrainingStep) -> None:

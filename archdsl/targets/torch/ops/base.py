@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from archdsl.core.grid import Grid
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite, Precision, Printer, TrainingStep
 
 L_co = TypeVar("L_co", bound=Layer, covariant=True)
 O = TypeVar("O", bound="type[Op[Any]]")  # noqa: E741
@@ -102,6 +102,15 @@ class Op(Generic[L_co]):
         By default the attributes that the template names, and `channels`, those of the input.
         """
         return variables_of(self.layer, site.inputs)
+
+    def inside(
+        self, printer: Printer, site: CallSite, variables: dict[str, Any], write: Callable[[Any], Any]
+    ) -> dict[str, Any]:
+        """Return further variables of the template, for the code of layers that it is made of; none by default.
+
+        `variables` are the others, as code; `write` returns a number of the call site as code.
+        """
+        return {}
 
     def class_signature(self) -> tuple[Any, ...]:
         """Return the values that determine the form of its code: calls that differ in them do not share a class.

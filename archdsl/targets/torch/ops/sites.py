@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.core.grid import Grid
+    from archdsl.targets.python.tree import Expr
 
 FLOAT = 4  # bytes of an element in float32
 HALF = 2  # bytes of an element in bfloat16 or float16
@@ -59,6 +62,31 @@ class SavedForBackward(NamedTuple):
     output: bool = False
     own: int = 0  # bytes of internal tensors, per clip
     once: int = 0  # bytes of internal tensors, independent of the batch size
+
+
+class Printed(Protocol):
+    """The code of a layer: its constructor call, and its application."""
+
+    @property
+    def module(self) -> Expr | None:
+        """The constructor call."""
+        ...
+
+    def apply(self, operands: Sequence[Expr]) -> tuple[Expr, bool]:
+        """Return the application to operands, and whether it names one of them more than once."""
+        ...
+
+
+class Printer(Protocol):
+    """The printer of layers, as ops see it that are made of layers themselves."""
+
+    def printed(self, op: Any, plan: dict[str, Any], label: str) -> Printed:
+        """Return the code of a layer for the variables of its template."""
+        ...
+
+    def macros(self, template: str, variables: dict[str, Any]) -> Any:
+        """Return the macros of a template as functions."""
+        ...
 
 
 @dataclass(frozen=True)

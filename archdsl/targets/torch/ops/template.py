@@ -23,7 +23,7 @@ class Template(NamedTuple):
 def template_of(layer: Layer) -> Template:
     """Return what the template of a layer defines and names; nothing if there is none."""
     if not layer.added_by:
-        return _bundled(layer.kind)
+        return _bundled(layer.written_as or layer.kind)
     file = Path(layer.added_by).with_name(f"{layer.kind}.py.j2")
     try:
         return _read(file, file.stat().st_mtime_ns)

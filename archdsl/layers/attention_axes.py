@@ -1,0 +1,53 @@
+"""Meanings of the axes of tensors that lines of an attention have, for weight transfers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.layers.attention_lines import RESULT_LINE, X
+from archdsl.layers.axes import IN, OUT, Axis, In, Inner, Out
+
+if TYPE_CHECKING:
+    from archdsl.layers.attention_lines import Application, Lines
+
+
+def line_axes(lines: Lines) -> dict[str, tuple[Axis, ...]]:
+    """Return the meaning of each axis of the tensors of lines, by the names of the tensors."""
+    found: dict[str, tuple[Axis, ...]] = {}
+    last = _last(lines)
+    for number, application in enumerate(lines.applications):
+        is_output = application.letters == RESULT_LINE and number >= last
+        for key, axes in application.layer.tensor_axes(*application.shapes).items():
+            name = f"{application.name}.{key}"
+            found[name] = tuple(_meaning(lines, application, axis, is_output=is_output) for axis in axes)
+    return found
+
+
+def _last(lines: Lines) -> int:
+    """Return the number of the layer that determines the channels of the output; one more than all if none does."""
+    own = (n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE and _has_width(a))
+    return max(own, default=len(lines.applications))
+
+
+def _has_width(application: Application) -> bool:
+    return bool(application.layer.width)
+
+
+def _meaning(lines: Lines, application: Application, axis: Axis, *, is_output: bool) -> Axis:
+    """Return the meaning of an axis of a layer's tensor in the attention."""
+    if isinstance(axis, Out) and is_output:
+        return OUT
+    if isinstance(axis, Out) and _has_width(application):
+        return _inner(lines, application, application.stack, int(application.shape.channels))
+    if not isinstance(axis, (In, Out)):
+        return axis
+    source = application.inputs[0][0].application
+    if source >= 0 or application.letters == RESULT_LINE:
+        return _inner(lines, application, len(application.inputs), int(application.shapes[0].channels))
+    return IN if source == X and not application.by_head else Axis()
+
+
+def _inner(lines: Lines, application: Application, parts: int, channels: int) -> Axis:
+    """Return the axis of channels inside: those of heads, if there are as many as queries, keys or values have."""
+    is_branch = not application.by_head and channels in {int(lines.shapes[n].channels) for n in "qkv"}
+    return Inner(parts, int(lines.between.heads) if is_branch else 1)

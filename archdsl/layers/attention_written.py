@@ -1,0 +1,296 @@
+"""Attention with lines: layers of their own bring queries, keys and values, and others take the result further."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import copy
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archdsl.core.grid import FRAME, Grid, fixed
+from archdsl.layers.attention import Attention
+from archdsl.layers.attention_axes import line_axes
+from archdsl.layers.attention_facts import Unlike, channels_of
+from archdsl.layers.attention_lines import COSINE, OUTSIDE, RESULT, RESULT_LINE, SOFTMAX, TOKEN, X, geometry
+from archdsl.layers.attention_rules import CONCATENATION, DECOMPOSED, EMBEDDED_GAUSSIAN, TABLE, Pooling
+from archdsl.layers.axes import Axis, Heads
+from archdsl.layers.groups import AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.core.values import Symbol
+    from archdsl.layers.attention_lines import Application, Lines, Origin
+    from archdsl.layers.attributes import Attribute, Size3
+
+LOGIT_SCALE = "logit_scale"  # of cosines, a number for each head
+OWN = ("table", "relative.", "pair.", LOGIT_SCALE)  # beginnings of the names of tensors that no line has
+
+
+@dataclass(frozen=True)
+class Resized(Pooling):
+    """The grid of a branch, whatever has made it smaller than that of the input."""
+
+    size: Size3 = (1, 1, 1)
+    whole: Size3 = (1, 1, 1)  # of the input
+
+    @property
+    def is_there(self) -> bool:
+        return self.size != self.whole
+
+    @property
+    def step(self) -> Size3:
+        t, h, w = (max(1, n // m) for n, m in zip(self.whole, self.size, strict=True))
+        return t, h, w
+
+    def of(self, x: Grid) -> Size3:
+        return self.size if self.is_there else x.size
+
+
+class WrittenAttention(Attention):
+    """Attention with lines of its own; the attributes of `Attention` hold what happens between positions.
+
+    The attributes of the lines' layers are called by their numbers: `3.eps`.
+    """
+
+    written_as: ClassVar[str] = "attention_written"
+    trains: bool = True  # whether layers are there that only training needs
+
+    def __init__(self, lines: Lines, **settings: Any) -> None:
+        super().__init__(**{k: a.default for k, a in Attention.attributes.items()} | settings)
+        self.written_in = lines
+        attributes: dict[str, Attribute[Any]] = dict(Attention.attributes)
+        for number, application in enumerate(lines.applications):
+            attributes |= {f"{number}.{k}": a for k, a in application.layer.attributes.items()}
+        self.__dict__["attributes"] = attributes
+
+    def values(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in Attention.attributes}
+        for number, application in enumerate(self.lines.applications):
+            found |= {f"{number}.{k}": v for k, v in application.layer.values().items()}
+        return found
+
+    def changed(self, **values: Any) -> WrittenAttention:
+        other = copy(self)
+        other.__dict__.update({k: v for k, v in values.items() if k in Attention.attributes})
+        lines = other.written_in = copy(self.lines)
+        lines.applications = [copy(a) for a in lines.applications]
+        for number, application in enumerate(lines.applications):
+            own = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{number}.")}
+            application.layer = application.layer.changed(**own)
+        return other
+
+    def for_inference(self) -> Attention:
+        other = super().for_inference()
+        other.__dict__["trains"] = False
+        return other
+
+    # --- facts ---
+
+    @property
+    def lines(self) -> Lines:
+        """The lines."""
+        assert self.written_in is not None
+        return self.written_in
+
+    @property
+    def kv_heads(self) -> int:
+        """Heads of keys and values, if fewer than those of queries; otherwise 0."""
+        return self.lines.between.kv_heads
+
+    @property
+    def cosine(self) -> bool:
+        """True if scores are cosines."""
+        return self.lines.between.score == COSINE
+
+    @property
+    def causal(self) -> bool:
+        """True if positions see no later frame."""
+        return self.lines.between.causal
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Channels of one head: of queries and keys, and of values."""
+        shapes = self.lines.shapes
+        return int(shapes["q"].channels) // self.heads, int(shapes["v"].channels) // (self.kv_heads or self.heads)
+
+    @property
+    def queries(self) -> Pooling:
+        return self._resized("q")
+
+    @property
+    def keys(self) -> Pooling:
+        return self._resized("k")
+
+    def _resized(self, letter: str) -> Pooling:
+        sizes = [g.size for g in (self.lines.shapes[letter], self.lines.x)]
+        (t, h, w), (whole_t, whole_h, whole_w) = ([int(n) for n in size] for size in sizes)
+        one = (1, 1, 1)
+        return Resized("heads", one, one, (t, h, w), (whole_t, whole_h, whole_w))
+
+    def pool_modules(self, token: str = "") -> list[str]:
+        return []
+
+    def before(self) -> list[Application]:
+        """Return the layers that bring queries, keys and values."""
+        return [a for a in self.lines.applications if a.letters != RESULT_LINE]
+
+    def is_by_position(self) -> bool:
+        """Return True if the lines treat each position on its own."""
+        return all(a.is_by_position() for a in self.before())
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return what determines the code of the lines, besides the attributes of their layers."""
+        ends = tuple(sorted(self.lines.branches.items()))
+        rows = ((a.name, a.layer.kind, a.inputs, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
+        d, e = self.widths
+        between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e)
+        return (*rows, ends, len(self.lines.externals), *between, self.trains)
+
+    # --- rules ---
+
+    def infer(self, *inputs: Grid) -> Grid:
+        if self.is_sized(inputs[0]):
+            for x in inputs:
+                fixed(x)
+        return self._grid(self.lines.branches[RESULT_LINE], inputs)
+
+    def _grid(self, origin: Origin, inputs: Sequence[Grid]) -> Grid:
+        """Return the shape of a value, all heads together, for inputs of these shapes."""
+        if origin.application == RESULT:
+            q, v = (self._grid(self.lines.branches[n], inputs) for n in "qv")
+            channels = v.channels // self.kv_heads * self.heads if self.kv_heads else v.channels
+            return Grid(channels, *q.size, q.tokens)
+        if origin.application < 0:
+            return inputs[
+                0 if origin.application == X else 1 + self.lines.externals.index(OUTSIDE - origin.application)
+            ]
+        application = self.lines.applications[origin.application]
+        given = [self._grid(o, inputs) for o in application.inputs[min(origin.part, len(application.inputs) - 1)]]
+        heads = self.heads if application.by_head else 1
+        seen = zip(given, application.shapes, strict=True)
+        shape = application.layer.infer(*(Grid(x.channels // heads, *x.size, s.tokens) for x, s in seen))
+        tokens = given[0].tokens if application.tokens else shape.tokens
+        return Grid(shape.channels * heads, *shape.size, tokens)
+
+    def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        own = {k: v for k, v in super().weights(inputs[0]).items() if k.startswith(OWN)}
+        scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
+        return self.lines.weights() | own | scale
+
+    def buffers(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for a in self.lines.applications:
+            found |= {f"{a.name}.{k}": shape for k, shape in a.layer.buffers(*a.shapes).items()}
+        return found
+
+    def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
+        found = {k: v for k, v in super().tensor_axes(inputs[0]).items() if k.startswith(OWN)}
+        scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
+        return found | line_axes(self.lines) | scale
+
+    def inits(self, *inputs: Grid) -> dict[str, Symbol]:
+        found = {k: v for k, v in super().inits(inputs[0]).items() if k.startswith(OWN)}
+        return found | line_inits(self.lines)
+
+    def macs(self, output: Grid, *inputs: Grid) -> int:
+        lines = self.lines
+        found = geometry(lines, self.over)
+        dim = int(lines.shapes["q"].channels)
+        total = sum(a.macs() for a in lines.applications)
+        total += found.pairs * self.heads * sum(self.widths)
+        if self.position == DECOMPOSED:
+            ends = sum(n for a, n in zip("thw", found.keys, strict=True) if a in AXES[self.over])
+            total += found.clips * found.groups.number * prod(found.queries) * dim * ends
+        return total
+
+
+def line_inits(lines: Lines) -> dict[str, Symbol]:
+    """Return the initialisers of the tensors of lines, by name."""
+    found: dict[str, Symbol] = {}
+    for a in lines.applications:
+        found |= {f"{a.name}.{k}": v for k, v in a.layer.inits(*a.shapes).items()}
+    return found
+
+
+def written(lines: Lines) -> WrittenAttention:
+    """Return the layer of lines that amount to no settings.
+
+    Raises:
+        Unlike: if its code cannot be printed yet.
+    """
+    between, x = lines.between, lines.x
+    _check_printable(lines)
+    return WrittenAttention(
+        lines, heads=between.heads, over=between.over[0], window=between.window, shift=between.shift,
+        dilation=between.dilation, band=between.band, dropout=between.dropout,
+        scale=between.scale and between.score != COSINE,
+        score=EMBEDDED_GAUSSIAN if between.score in (SOFTMAX, COSINE) else between.score,
+        dim=channels_of(lines.shapes["q"].channels, x), **_position(lines),
+    )  # fmt: skip
+
+
+def _check_printable(lines: Lines) -> None:
+    """Refuse lines for which there is no code.
+
+    Raises:
+        Unlike: for the first reason.
+    """
+    between = lines.between
+    own = next((a.letters for a in lines.applications if a.letters.startswith(TOKEN)), "")
+    new = {"over": len(between.over) > 1, "band": between.band > 0, "score": between.score == CONCATENATION}
+    for name, is_new in {**new, own: bool(own)}.items():
+        if is_new:
+            message = f"`{between.score if name == 'score' else name}` with these lines"
+            raise Unlike(message, name)
+    for is_new, message, at in (*_arguments(lines), *_layers(lines)):
+        if is_new:
+            raise Unlike(message, *at)
+
+
+def _arguments(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
+    """Return what arguments there is no code for, and names of the places to blame."""
+    between, x, shapes = lines.between, lines.x, lines.shapes
+    is_filled = x != lines.entering
+    beside = "windows that do not divide a grid beside tokens or another value"
+    uneven = any(n % m for b in "qk" for n, m in zip(x.size, shapes[b].size, strict=True))
+    other_grid = bool(lines.externals) and shapes["k"].size != x.size
+    has_table = any(bias.layer.kind == "table" for bias in lines.biases)
+    return [
+        (between.causal and any(between.window), "`causal` in windows", ("causal",)),
+        (len({shapes["q"].tokens, shapes["k"].tokens, x.tokens}) > 1, "tokens of queries or keys alone", ("k", "q")),
+        (len(lines.biases) > 1, "several biases", ("bias",)),
+        (any(between.window) and other_grid, "windows of keys on another grid", ("window",)),
+        (is_filled and bool(lines.externals or x.tokens), beside, ("window",)),
+        (has_table and uneven, "a table of distances to a grid that does not divide this one", ("table",)),
+    ]
+
+
+def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
+    """Return what layers there is no code for, and names of the places to blame."""
+    own = lines.applications
+    places = ("q", "k", "v", RESULT_LINE)
+    named = Counter(a.name for a in own if a.weights())
+    twice = next((name for name, number in named.items() if number > 1), "")
+    of_frames = lines.x.token == FRAME and any(a.tokens or a.layer.kind == "select" for a in own)
+    by_head = lines.between.kv_heads > 0 and any(a.by_head and a.letters != "q" for a in own)
+    return [
+        (of_frames, "`grid` beside tokens of frames", places),
+        (bool(twice), f"two layers that are called `{twice}`", (twice.partition("_")[0], *places)),
+        (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
+        (by_head, "`each_head` of heads that share keys", ("k", "v", "kv_heads")),
+    ]
+
+
+def _position(lines: Lines) -> dict[str, Any]:
+    """Return the attributes of the bias of scores."""
+    if not lines.biases:
+        return {}
+    layer = lines.biases[0].layer
+    if layer.kind == "table":
+        return {"position": TABLE, "position_init": layer.init, "table_prefix": layer.prefix}
+    found = WrittenAttention(lines)
+    steps = zip(layer.made_for, found.queries.step, found.keys.step, strict=True)
+    grid = tuple(n * min(s, r) for n, s, r in steps)
+    return {"position": DECOMPOSED, "position_init": layer.init, "position_grid": grid}

@@ -1,0 +1,201 @@
+"""The class of an attention with lines: its parameters, its members and the statements of `forward`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from archdsl.core.sym import Sym, formula_of
+from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, X
+from archdsl.layers.attention_rules import DECOMPOSED, TABLE
+from archdsl.targets.python.printer import lines, text
+from archdsl.targets.python.reader import expression
+from archdsl.targets.python.tree import Name
+from archdsl.targets.torch.body import Body, Step
+from archdsl.targets.torch.operands import Operand
+from archdsl.targets.torch.ops.attention_steps import EACH, FIRST, LAST
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
+from archdsl.targets.torch.ops.sites import CallSite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archdsl.core.grid import Grid
+    from archdsl.core.sym import Formula
+    from archdsl.layers.attention_lines import Application
+    from archdsl.targets.python.tree import Expr
+    from archdsl.targets.torch.ops.attention_steps import Operation
+    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
+    from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.ops.sites import Printed, Printer
+
+CHANNELS = ("channels", "out", "groups")  # attributes that are numbers of channels
+SIZE = "tuple[int, int, int]"
+MOVES = "attention_moves.j2"
+
+
+class Composer:
+    """Composition of the class; numbers of layers are written in the terms of its parameters."""
+
+    def __init__(self, op: WrittenAttentionOp, printer: Printer, site: CallSite, variables: dict[str, Any]) -> None:
+        self.op, self.printer, self.site, self.variables = op, printer, site, variables
+        self.layer, self.lines = op.written, op.written.lines
+        self.inner = "channels" if variables["dim"] is None else "dim"
+        inputs = site.inputs
+        dim, heads = self.layer.dim or inputs[0].channels, self.layer.heads
+        self.known: dict[Formula, str] = {
+            **{formula_of(x.channels): f"{name}_channels" for x, name in zip(inputs[1:], op.others, strict=True)},
+            formula_of(dim // heads): f"{self.inner} // heads", formula_of(heads): "heads",
+            formula_of(dim): self.inner, formula_of(inputs[0].channels): "channels",
+        }  # fmt: skip
+        self.channels: dict[int, int] = {X: inputs[0].channels}  # of the values of applications
+        self.channels |= {OUTSIDE - n: x.channels for n, x in zip(self.lines.externals, inputs[1:], strict=True)}
+        self.extra: dict[str, Any] = {}
+        self.members: dict[str, str | dict[str, str]] = {}  # constructor calls; of a block, those of its layers
+        self.printed: dict[int, Printed] = {}
+
+    def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
+        """Return the variables of the template that depend on the layers inside; `write` gives numbers as code."""
+        for number, (application, op) in enumerate(self.op.parts):
+            if application.letters == RESULT_LINE:
+                self.channels.setdefault(RESULT, self._result())
+            self._print(number, application, op)
+        parameters, arguments = self._parameters()
+        arguments |= {name: write(value) for name, value in self.extra.items()}
+        return {"parameters": parameters, "arguments": arguments, "members": self._members(), "body": self._body()}
+
+    def _result(self) -> int:
+        """Return the channels of the result: those of values, which several heads may share."""
+        values, kv_heads = self.channels[self.lines.branches["v"].application], self.layer.kv_heads
+        return values // kv_heads * self.layer.heads if kv_heads else values
+
+    # --- the constructor ---
+
+    def _parameters(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the types of the constructor's parameters, and the arguments, by name."""
+        given = self.variables
+        types = {
+            "dim": "int", "heads": "int", "kv_heads": "int", "grid": SIZE, "q_grid": SIZE, "kv_grid": SIZE,
+            "windows": given.get("windows_class", ""), "queries": SIZE, "keys": SIZE, "tables": SIZE,
+            "distances": "int", "dropout": "float",
+        }  # fmt: skip
+        values = {**given, "distances": given.get("rows")}
+        found = {name: kind for name, kind in types.items() if values.get(name) is not None}
+        return found | dict.fromkeys(self.extra, "int"), {n: values[n] for n in found}
+
+    def _members(self) -> list[str]:
+        given = self.variables
+        kept = ("heads", "kv_heads", "dropout", "grid", "q_grid", "kv_grid", "windows")
+        found = [f"self.{name} = {name}" for name in kept if given.get(name) is not None]
+        split = next((o for o in self.op.operations.list if o.macro == "split"), None)
+        if split is not None:
+            sizes = [f"{n} * {self.inner}" if n > 1 else self.inner for n in split.options["counts"]]
+            found.append(f"self.parts = [{', '.join(sizes)}]")
+        for name, code in self.members.items():
+            items = ", ".join(f'"{k}": {inner}' for k, inner in code.items()) if isinstance(code, dict) else ""
+            found.append(f"self.{name} = nn.ModuleDict({{{items}}})" if items else f"self.{name} = {code}")
+        if self.layer.position == DECOMPOSED:
+            tables = "tables, " if given.get("tables") is not None else ""
+            found.append(f"self.relative = RelativePositions(queries, keys, {tables}{self.inner} // heads)")
+        if self.layer.position == TABLE:
+            found.append("self.table = nn.Parameter(torch.zeros(distances, heads))")
+        if self.layer.cosine:
+            found.append("self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))")
+        return found
+
+    def _print(self, number: int, application: Application, op: Op[Any]) -> None:
+        """Print a layer: its module becomes a member."""
+        layer, stack = application.layer, application.stack
+        stacked = {
+            k: Sym(stack * v, ("*", ("lit", stack), formula_of(v)))
+            for k, v in layer.values().items() if stack > 1 and k in ("out", "groups") and v != 1
+        }  # fmt: skip
+        shapes = tuple(self._shape(application, i) for i in range(len(application.shapes)))
+        channels = layer.infer(*(self._shape(application, i, parts=1) for i in range(len(shapes)))).channels
+        self.channels[number] = channels * self.layer.heads if application.by_head else channels
+        if layer.training_only and not self.layer.trains:
+            return
+        whole = op.of(layer.changed(**stacked))
+        site = CallSite(shapes, application.shape, self._layout(number))
+        plan: dict[str, Any] = {**whole.variables(site), **whole.shape_arguments()}
+        code = {k: self._local(application.name, k, v) for k, v in plan.items()}
+        block, _, label = application.name.partition(".")
+        code["layer"] = f'self.{block}["{label}"]' if label else f"self.{block}"
+        printed = self.printed[number] = self.printer.printed(whole, code, application.name)
+        if printed.module is not None:
+            code = text(printed.module)
+            held = self.members.setdefault(block, {}) if label else code
+            if isinstance(held, dict):
+                held[label] = code
+            else:
+                self.members[block] = code
+
+    def _layout(self, number: int) -> str:
+        steps = self.op.operations
+        operation = next(o for o in steps.list if o.application == number)
+        order = steps.layouts[operation.inputs[0]].order
+        return {LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, FIRST: GRID}.get(order, TOKENS)
+
+    def _shape(self, application: Application, index: int, parts: int = 0) -> Grid:
+        """Return the shape of an input, with channels in the terms of the class."""
+        channels = self.channels[application.inputs[0][index].application]
+        if application.by_head:
+            channels = channels // self.layer.heads
+        parts = parts or len(application.inputs)
+        if parts > 1:
+            channels = Sym(parts * channels, ("*", ("lit", parts), formula_of(channels)))
+        return application.shapes[index]._replace(channels=channels)
+
+    def _local(self, name: str, key: str, value: Any) -> Any:
+        """Return a value of a plan in the terms of the class."""
+        if isinstance(value, tuple):
+            items = cast("tuple[Any, ...]", value)
+            return f"({', '.join(str(self._local(name, key, v)) for v in items)})"
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        formula = formula_of(value)
+        if formula in self.known and (isinstance(value, Sym) or key in CHANNELS):
+            return self._use(self.known[formula], value)
+        if formula[0] == "*" and formula[1][0] == formula[2][0] == "lit" and formula[2] not in self.known:
+            return int(value)
+        if formula[0] == "*" and formula[1][0] == "lit":
+            one = formula[2]
+            inner = self._local(name, key, one[1] if one[0] == "lit" else Sym(int(value) // formula[1][1], one))
+            return f"{formula[1][1]} * {inner}"
+        return self._use(f"{name}_{key}".replace(".", "_"), value) if isinstance(value, Sym) else value
+
+    def _use(self, name: str, value: int) -> str:
+        """Return a name, which becomes a parameter unless each attention has it."""
+        if name.removesuffix(" // heads") not in ("channels", "dim", "heads"):
+            self.extra[name] = value
+        return name
+
+    # --- forward ---
+
+    def _body(self) -> list[str]:
+        operations = self.op.operations
+        steps = [self._step(operation) for operation in operations.list]
+        inputs = {i: Name(name) for i, name in enumerate(("x", *self.op.others))}
+        found = list(lines(Body(steps, inputs, operations.result).write()))
+        drops = ["dropout = self.dropout if self.training else 0.0"] if self.layer.dropout else []
+        return drops + found
+
+    def _step(self, operation: Operation) -> Step:
+        value, name = operation.outputs[0], next(iter(operation.names), "")
+        if operation.application >= 0:
+            printed, heavy = self.printed[operation.application], self.op.parts[operation.application][1].is_heavy
+            return Step(value, operation.inputs, printed.apply, heavy, name)
+        write = self._move(operation)
+        if len(operation.outputs) > 1:
+            parts = tuple(zip(operation.outputs, operation.names, strict=True))
+            return Step(value, operation.inputs, write, parts=parts)
+        return Step(value, operation.inputs, write, operation.macro == "attended", name)
+
+    def _move(self, operation: Operation) -> Callable[[Sequence[Expr]], tuple[Expr, bool]]:
+        macro = getattr(self.printer.macros(MOVES, {**self.variables, **operation.options}), operation.macro)
+
+        def write(operands: Sequence[Expr]) -> tuple[Expr, bool]:
+            given = [Operand(o) for o in operands]
+            code = expression(str(macro(*given)))
+            return code, any(o.named > 1 for o in given)
+
+        return write

@@ -1,0 +1,208 @@
+"""Tensors that an attention with lines saves for its backward pass: those of its layers, and those of its form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from archdsl.core.grid import FRAME
+from archdsl.layers.attention_rules import NONE
+from archdsl.targets.torch.ops.attention_memory import KeptOfGroups
+from archdsl.targets.torch.ops.attention_steps import EACH, FIRST, LAST, ROWS
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
+from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.attention_steps import Operation
+    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
+
+_LAYOUTS = {LAST: CHANNELS_LAST, ROWS: TOKENS, FIRST: GRID, EACH[0]: CHANNELS_LAST, EACH[1]: TOKENS}
+
+
+@dataclass
+class _Value:
+    """A value: the tensor whose memory it shares, elements for one clip, element size in bytes.
+
+    `packed` says whether its channels are last in memory.
+    """
+
+    tensor: str
+    elements: int
+    number: int
+    packed: bool = True
+
+
+def saved_by_lines(op: WrittenAttentionOp, step: TrainingStep) -> SavedForBackward:
+    """Return the tensors that an attention with lines saves."""
+    kept = _KeptOfLines(op, step)
+    return SavedForBackward(kept.keeps_input, own=kept.clips * sum(kept.own.values()), once=kept.once)
+
+
+class _KeptOfLines(KeptOfGroups):
+    """Bytes of each saved tensor; sizes of values are those of a clip, also where each frame is attended to alone."""
+
+    def __init__(self, op: WrittenAttentionOp, step: TrainingStep) -> None:
+        self.op, self.step = op, step
+        self.steps = op.operations
+        self.clips = int(op.inputs[0].t) if op.inputs[0].token == FRAME else 1
+        self.sizes: dict[str, int] = {}  # bytes of tensors
+        self.values: dict[int, _Value] = {}
+        super().__init__(op, step)
+        y = self.own.pop("y", 0)
+        tensor = "y" if y else "result"
+        self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
+        attended = next(i for i, o in enumerate(self.steps.list) if o.macro == "attended")
+        [result] = self.steps.list[attended].outputs
+        self.values[result] = _Value(tensor, self.sizes[tensor] // self.number, self.number)
+        for operation in self.steps.list[attended + 1 :]:
+            self._pass(operation)
+
+    def bring(self) -> None:
+        layer = self.op.written
+        heads, (d, e) = int(layer.heads), layer.widths
+        self.value_dim, self.wide = heads * e, heads * max(d, e)
+        self.headed = d < e  # queries filled up with zeros lie head by head
+        if self.steps.masks_frames:
+            self._mask_frames()
+        for i, x in enumerate(self.op.inputs):
+            elements = int(x.elements)
+            number = self.step.element_size if not (i == 0 and self.step.casts) else 4
+            self.sizes[f"input {i}"] = elements * number
+            self.values[i] = _Value(f"input {i}", elements, number, self.packed)
+        for operation in self.steps.list:
+            if operation.macro in ("bias", "attended"):
+                break
+            self._pass(operation)
+        attended = next(o for o in self.steps.list if o.macro == "attended")
+        queries = next((o for o in self.steps.list if attended.inputs[0] in o.outputs), attended)
+        self.headed = self.headed or self.steps.layouts[queries.inputs[0]].order in EACH
+        for name, number in zip("qkv", attended.inputs, strict=False):
+            value = self.values[number]
+            if value.number != self.number:
+                self.lie(name, f"cast {name}", value.elements // self.clips)
+            elif value.tensor.startswith("input"):
+                self.lie(name, "x", value.elements // self.clips)
+            else:
+                self.lie(name, value.tensor, self.sizes[value.tensor] // self.clips // self.number)
+            self.apart = self.apart or not value.packed
+
+    def _save(self, tensor: str) -> None:
+        if tensor.startswith("input"):
+            self.keeps_input = True
+        else:
+            self.own[tensor] = self.sizes[tensor] // self.clips
+
+    def _pass(self, operation: Operation) -> None:
+        """Account for one operation."""
+        if operation.application >= 0:
+            self._layer(operation)
+            return
+        given = [self.values[i] for i in operation.inputs if i in self.values]
+        if not given:
+            return
+        if operation.macro in ("scaled_cosine", "normalised"):
+            self._unit(operation, given[0])
+        if operation.macro in ("heads", "swapped"):  # each branch by itself
+            for output, value in zip(operation.outputs, given, strict=True):
+                tensor = self._tensor(operation, value, output, value.elements)
+                self.values[output] = _Value(
+                    tensor, value.elements, value.number, value.packed or tensor != value.tensor
+                )
+            return
+        elements = self._elements(operation, given)
+        tensor = self._tensor(operation, given[0], operation.outputs[0], elements)
+        packed = given[0].packed or tensor != given[0].tensor
+        for i, output in enumerate(operation.outputs):
+            self.values[output] = _Value(tensor, self._part(operation, i, elements), given[0].number, packed)
+
+    def _tensor(self, operation: Operation, value: _Value, output: int, elements: int) -> str:
+        """Return the tensor that a change of layout gives: that of its input, or a copy."""
+        if not self._copies(operation):
+            return value.tensor
+        name = f"{operation.macro} {output}"
+        self.sizes[name] = elements * value.number
+        return name
+
+    def _elements(self, operation: Operation, given: list[_Value]) -> int:
+        """Return the elements of what a change of layout gives, all parts together."""
+        elements, layer = given[0].elements, self.op.written
+        match operation.macro:
+            case "stacked" | "with_token":
+                return sum(v.elements for v in given)
+            case "cut":
+                return self._cut(elements, str(operation.options["way"]))
+            case "padded" | "padded_queries":
+                return elements * max(layer.widths) // min(layer.widths)
+            case "repeated":
+                return elements * int(layer.heads) // int(layer.kv_heads)
+            case "joined":
+                return elements * self.pooled_queries // self.queries
+            case _:
+                return elements
+
+    def _mask_frames(self) -> None:
+        """Account for the mask that hides later frames: of zeros and −∞, or that by which a bias is masked."""
+        pairs = self.q * self.k
+        self.once += pairs if self.layer.position != NONE else pairs * self.number
+
+    def _unit(self, operation: Operation, value: _Value) -> None:
+        """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""
+        self._save(value.tensor)
+        rows = value.elements // self.clips // self.op.written.widths[0]
+        self.keep(f"lengths {operation.outputs[0]}", 2 * rows)
+        if operation.macro == "scaled_cosine":
+            self.keep("normalised", value.elements // self.clips)
+            self.keep_once(int(self.layer.heads))
+
+    def _cut(self, elements: int, way: str) -> int:
+        """Return the elements of a value in groups."""
+        if way.startswith("windows"):  # filled up with zeros, where lines have not been so far
+            filled = self.steps.form.cut_first
+            return elements * prod(self.groups.padded) // prod(self.groups.grid) if filled else elements
+        keys = way.endswith("_keys")
+        rows = self.keys if keys else self.queries
+        before = self.few if keys else self.pooled_queries
+        return elements * rows // before
+
+    def _part(self, operation: Operation, index: int, elements: int) -> int:
+        """Return the elements of one output."""
+        if operation.macro == "split":
+            counts: list[int] = operation.options["counts"]
+            return elements * counts[index] // sum(counts)
+        if operation.macro == "parted_token":
+            size = int(operation.options["size"])
+            return elements * (size if index else self.token) // (size + self.token)
+        if operation.macro in ("parted", "parted_heads", "heads_of_parts"):
+            return elements // len(operation.outputs)
+        return elements
+
+    def _copies(self, operation: Operation) -> bool:
+        if operation.macro in ("heads", "heads_of_parts"):
+            order = self.steps.layouts[operation.inputs[0]].order
+            return order in (LAST, FIRST, EACH[0]) and not self.is_in_order()
+        return operation.copies
+
+    def _layer(self, operation: Operation) -> None:
+        application, op = self.op.parts[operation.application]
+        given = [self.values[i] for i in operation.inputs]
+        precision = self.step.precision
+        number = op.element_size([v.number for v in given], precision)
+        step = TrainingStep(
+            _LAYOUTS[self.steps.layouts[operation.inputs[0]].order], channels_last=given[0].packed,
+            batch=self.step.batch, precision=precision, element_size=number, casts=given[0].number != number,
+        )  # fmt: skip
+        saved = op.saved_for_backward(step)
+        name, alike = f"output of {operation.application}", application.heads * len(application.inputs)
+        elements = int(application.shape.elements) * application.heads * application.stack
+        self.sizes[name] = elements * number
+        tensor = given[0].tensor if op.is_view else name
+        packed = op.puts_channels_last or self.steps.layouts[operation.inputs[0]].order != FIRST or given[0].packed
+        self.values[operation.outputs[0]] = _Value(tensor, elements, number, packed)
+        if saved.own:
+            self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips
+        self.once += int(saved.once)
+        for value in given if saved.inputs else ():
+            self._save(value.tensor)
+        if saved.output:
+            self._save(tensor)

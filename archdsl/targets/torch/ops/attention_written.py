@@ -1,0 +1,184 @@
+"""Attention with lines: its class, composed of the code of the lines' layers and of the form."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archdsl.core.grid import Grid
+from archdsl.layers.attention_lines import OUTSIDE, Origin, X
+from archdsl.layers.attention_rules import EMBEDDED_GAUSSIAN
+from archdsl.targets.torch.ops.attention import BIASES, WEIGHTS, AttentionOp
+from archdsl.targets.torch.ops.attention_code import Composer
+from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
+from archdsl.targets.torch.ops.attention_steps import Operations
+from archdsl.targets.torch.ops.axes_text import channels_last_text
+from archdsl.targets.torch.ops.base import op, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from archdsl.layers.attention_lines import Application
+    from archdsl.layers.attention_written import WrittenAttention
+    from archdsl.layers.base import Layer
+    from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.ops.sites import CallSite, Printer, SavedForBackward, TrainingStep
+
+
+@op("attention_written")
+class WrittenAttentionOp(AttentionOp):
+    """Attention with lines."""
+
+    imports = (*AttentionOp.imports, "import math")
+
+    @property
+    def written(self) -> WrittenAttention:
+        """The layer that it implements."""
+        layer: Any = self.layer
+        return layer
+
+    @cached_property
+    def parts(self) -> list[tuple[Application, Op[Any]]]:
+        """The ops of the lines' layers."""
+        from archdsl.targets.torch.select import op_of
+
+        return [(a, op_of(a.layer, a.shapes, a.shape)) for a in self.written.lines.applications]
+
+    @cached_property
+    def operations(self) -> Operations:
+        """The operations of its code."""
+        return Operations(self.written, self.inputs, [op for _, op in self.parts])
+
+    def of(self, layer: Layer) -> Self:
+        other = super().of(layer)
+        for name in ("parts", "operations"):  # which are those of the layer
+            other.__dict__.pop(name, None)
+        return other
+
+    def class_signature(self) -> tuple[Any, ...]:
+        own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]
+        return (*super().class_signature(), *self.written.structure(), *own)
+
+    def submodule_classes(self) -> dict[str, str]:
+        found = {a.name: op.torch_class for a, op in self.parts if op.torch_class}
+        return found | {k: v for k, v in super().submodule_classes().items() if k in ("relative", "")}
+
+    def cast_weights(self) -> int:
+        return sum(op.cast_weights() * a.stack for a, op in self.parts)
+
+    def other_forms(self) -> frozenset[str]:
+        return super().other_forms() - {"distances"}
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return saved_by_lines(self, step)
+
+    def shape_arguments(self) -> dict[str, Any]:
+        found, layer, x = super().shape_arguments(), self.written, self.inputs[0]
+        if "grid" in found and layer.pooled:
+            one = Grid(1, *found.pop("grid"))
+            found["q_grid"], found["kv_grid"] = plain(layer.queries.of(one)), plain(layer.keys.of(one))
+        if layer.arrangement(x) == "windows" and x.token and layer.pooled:
+            found.pop("grid", None)
+        return found
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        layer, form = self.written, self.operations.form
+        return {
+            "name": self._class(),
+            "doc": self._doc(),
+            "io": self._io(),
+            "channels": site.inputs[0].channels,
+            "dim": layer.dim or None,
+            "heads": layer.heads,
+            "kv_heads": layer.kv_heads or None,
+            "others": self.others,
+            "kind": form.kind,
+            "batch": form.batch,
+            "group": form.group,
+            "over": layer.axes,
+            "rest": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
+            "token": form.token,
+            "noun": self.inputs[0].tokens.noun,
+            "copies_token": form.is_split,
+            "strided": form.strided,
+            "position": layer.position,
+            "score": layer.score,
+            "softmax": layer.score == EMBEDDED_GAUSSIAN,
+            "scaled": layer.scale,
+            "distances": False,
+            "causal": layer.causal,
+            "dropout": layer.dropout or None,
+        }
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the values from outside."""
+        return [f"other{i + 1}" if i else "other" for i in range(len(self.inputs) - 1)]
+
+    def inside(
+        self, printer: Printer, site: CallSite, variables: dict[str, Any], write: Callable[[Any], Any]
+    ) -> dict[str, Any]:
+        return Composer(self, printer, site, variables).compose(write)
+
+    # --- words ---
+
+    def _class(self) -> str:
+        layer = self.written
+        if self._is_cross():
+            return "CrossAttention"
+        if layer.arrangement(self.inputs[0]) == "windows":
+            return "WindowAttention"
+        return "PoolingAttention" if layer.queries.is_there else "Attention"
+
+    def _roots(self, letter: str) -> set[int]:
+        """Return which values a branch is made of: 0 for what enters, the others from 1."""
+        lines, found = self.written.lines, set[int]()
+        waiting = [lines.branches[letter]]
+        while waiting:
+            origin = waiting.pop()
+            if origin.application >= 0:
+                waiting += [o for part in lines.applications[origin.application].inputs for o in part]
+            else:
+                found.add(0 if origin == Origin(X) else 1 + lines.externals.index(OUTSIDE - origin.application))
+        return found
+
+    def _is_cross(self) -> bool:
+        """Return True if keys and values come from other values than queries."""
+        q, k, v = (self._roots(letter) for letter in "qkv")
+        return not q & (k | v)
+
+    def _doc(self) -> str:
+        layer = self.written
+        over = layer.over.replace("_", " and ")
+        where = " in windows" if layer.arrangement(self.inputs[0]) == "windows" else ""
+        kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
+        q, k, v = (self._names(letter) for letter in "qkv")
+        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
+        pooled = ", to pooled keys and values" if layer.keys.is_there and not self.others else ""
+        weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
+        bias = BIASES.get(layer.position, "")
+        weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
+        return f"{kind}{of} over {over}{where}{pooled}, weighted by {weights}."
+
+    def _names(self, letter: str) -> str:
+        return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter)))
+
+    def _io(self) -> str:
+        x, output = self.inputs[0], self.output
+        layout = channels_last_text(x.tokens)
+        given = [layout] if not self.others else []
+        for name, other in zip(("x", *self.others), self.inputs if self.others else (), strict=False):
+            other_layout = channels_last_text(other.tokens)
+            given.append(f"{name} {layout if other == x else other_layout if name == 'x' else _primed(other_layout)}")
+        if output.size == x.size and not self.others:
+            return f"x and the result are {layout}."
+        result = layout if output.size == x.size else _primed(layout)
+        return f"{', '.join(given)} → {result}."
+
+
+def _primed(layout: str) -> str:
+    """Return a layout of other sizes."""
+    for letter in "THWC":
+        layout = layout.replace(letter, f"{letter}'")
+    return layout
