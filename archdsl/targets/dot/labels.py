@@ -142,8 +142,11 @@ class Labels:
         return Text(tuple(line for line in lines if line[0].text), (size * 0.6, 2))
 
     def shape(self, text: str) -> Text:
-        """Return the label of an edge, above a horizontal line in two lines of text."""
+        """Return the label of an edge, above a horizontal line or in a narrow picture in two lines of text."""
         parts = [text]
+        if self.look.centred and " + " in text:
+            size, tokens = text.split(" + ", 1)
+            parts = [size, f"+ {tokens}"]
         if self.look.wide and text.count("×") > 2:
             channels, frames, rest = text.split("×", 2)
             parts = [f"{channels}×{frames}×", *rest.split(" + ")]
