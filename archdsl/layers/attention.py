@@ -271,6 +271,11 @@ class Attention(Openable):
             return None
         return interior_of(self.written_in, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
 
+    def connections(self) -> tuple[object, ...]:
+        if self.written_in is None:
+            return ()
+        return tuple((a.name, a.inputs) for a in self.written_in.applications)
+
     def chunks(self, x: Grid) -> tuple[int, int, int]:
         """Return the length of a sequence, the reach of the band to each side, and the number of queries in a chunk."""
         at = "thw".index(self.axes)

@@ -60,3 +60,7 @@ class Openable(Layer):
     def interior(self, *inputs: Grid) -> Interior | None:
         """Return the graph inside of it; None if its name and settings say as much."""
         return None
+
+    def connections(self) -> tuple[object, ...]:
+        """Return how the steps inside of it are connected, as far as its attributes leave that open."""
+        return ()

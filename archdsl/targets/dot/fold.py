@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.ir.regions import Block
 from archdsl.ir.regions import Item as AnyItem
+from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -116,7 +117,8 @@ def _signature(network: Network, nodes: Sequence[int]) -> tuple[Any, ...]:
 
 def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any, ...]:
     inputs = tuple(("in", place[u]) if u in place else ("entry",) if u == entry else ("out", u) for u in node.inputs)
-    return node.layer.kind, settings(node), str(node.shape), tuple(map(str, node.input_shapes)), inputs
+    inside = node.layer.connections() if isinstance(node.layer, Openable) else ()
+    return node.layer.kind, settings(node), inside, str(node.shape), tuple(map(str, node.input_shapes)), inputs
 
 
 def settings(node: Node) -> str:

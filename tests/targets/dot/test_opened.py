@@ -41,6 +41,12 @@ LINES = {
     ),
     "plain keys": ("scale = off", "qk: in v: linear(16) proj: linear(32)"),
     "halves": ("4, over = [time, space]", "qkv: linear(32) proj: linear(32)"),
+    "rotary": ("2", "qkv: linear(32) qk: each_head { rotary } proj: linear(32)"),
+    "few keys": ("4, over = time, causal = on, kv_heads = 1", "q: linear(32) kv: linear(8) proj: linear(32)"),
+    "adapted": (
+        "2",
+        "qv: add { linear(32), linear(4, bias = off) -> gelu -> linear(32) } k: linear(32) proj: linear(32)",
+    ),
     "tokens": (
         "4, over = time, band = 2",
         "qkv: linear(32) token_q: linear(32) token_kv: linear(32) proj: linear(32)",
@@ -172,6 +178,65 @@ def test_the_formula_has_the_products_of_queries_and_keys(name: str, macs: int) 
     _, interior = interior_of(network_of(*LINES[name]))
     (scores,) = [c for part in interior.parts for c in part.cells if c.name == "scores"]
     assert scores.macs == macs
+
+
+OTHER = """
+arch other
+input clip: video[3, 4, 32, 32]
+path a = clip
+path b = clip
+stage embed {
+    a: conv(32, 4, stride = 4, padding = valid)
+    b: conv(16, 8, stride = [4, 8, 8]) as memory
+}
+stage attend {
+    a: attention(2) {
+        q: layernorm -> linear(32)
+        kv: memory -> layernorm -> linear(32)
+        proj: linear(32)
+    }
+    a: attention(2) {
+        q: latents(1) as query -> linear(32)
+        kv: linear(32)
+        proj: add { in, query }
+    }
+}
+head: concat { a -> avgpool, b -> avgpool } -> linear(5)
+"""
+
+
+@pytest.mark.parametrize("choices", [{}, {"direction": "lr"}, {"width": 400}], ids=str)
+def test_another_value_enters_at_its_column(choices: dict[str, Any]) -> None:
+    graph = drawn(analyse(Source("other.arch", OTHER), FileLibrary()).network, **choices)
+    assert faults(read_picture(graph)) == []
+    edges = {(str(e[0]), str(e[1])) for e in graph.edges()}
+    into = {target: source for source, target in edges if "attention" not in source and "layernorm" in target}
+    assert sorted(into.values()) == ["a.embed.conv", "b.embed.memory"]
+    assert ("a.attend.attention2.q_query", "a.attend.attention2.proj_add") in edges
+
+
+def test_attentions_that_share_other_tensors_are_not_folded() -> None:
+    """Also if their layers are the same."""
+    text = """
+arch two
+input clip: video[3, 4, 8, 8]
+stage embed { conv(32, 1) }
+stage attend {
+    attention(2) {
+        qv: linear(32)
+        k: linear(32)
+        proj: linear(32)
+    }
+    -> attention(2) {
+        qk: linear(32)
+        v: linear(32)
+        proj: linear(32)
+    }
+}
+head: avgpool -> linear(5)
+"""
+    graph = drawn(analyse(Source("two.arch", text), FileLibrary()).network)
+    assert len([n for n in graph.nodes() if n.endswith(".scores")]) == 2
 
 
 # --- places ---
