@@ -234,8 +234,8 @@ block part() {{ relu -> attention(4) {{
         ("attention(4) { qkv: linear(32)\n let x = y\n proj: linear(32) }", "E0201"),
         ("attention(4) { qkv: linear(32)\n q: relu -> k\n proj: linear(32) }", "E0105"),
         ("attention(4, window = [4, 3, 3]) { qkv: conv(32, 3)\n proj: linear(32) }", "E0512"),
-        ("attention(4) { q: linear(32) as one\n kv: linear(32)\n k: mean { one, in }\n proj: linear(32) }", "E0513"),
-        ("attention(4) { qkv: linear(32)\n q: each_head { conv(8, 3, groups = 8) }\n proj: linear(32) }", "E0513"),
+        ("attention(4, over = [time, space]) { q: linear(32)\n kv: linear(32)\n proj: linear(32) }", "E0513"),
+        ("attention(4, over = time, band = 2) { qkv: linear(32)\n q: gelu\n proj: linear(32) }", "E0513"),
     ],
 )
 def test_faults_of_lines_are_reported(body: str, code: str) -> None:
