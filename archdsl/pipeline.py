@@ -285,7 +285,7 @@ def module_text(
     options += _quoted(" -o ", output) if output is not None else ""
     origin = Origin(PurePath(spec).name, digest(sources), options)
     text = generate(network, lowered, origin, trains=target == TRAIN)
-    if any(node.layer.added_by for node in lowered.all_nodes()):
+    if any(layer.added_by for n in lowered.all_nodes() for layer in (n.layer, *n.layer.layers_inside())):
         _verify(network, lowered, text)
     return text
 

@@ -14,6 +14,7 @@ from archdsl.core.diagnostics import LayerError, SpecError, did_you_mean
 from archdsl.files import UsageError
 from archdsl.layers import added_layers_of, only
 from archdsl.layers.base import DECLARED, Layer
+from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -107,6 +108,9 @@ def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
 
     yield from _misspelt(cls)
     yield from _category(cls)
+    if issubclass(cls, Bias):
+        yield _of_bias(cls, _fixed(cls, options))
+        return
     try:
         drawn = cases(cls, _fixed(cls, options), options.seed)
     except LayerError as error:
@@ -124,6 +128,13 @@ def _of_layer(cls: type[Layer], options: Options) -> Iterator[Line]:
         elif line.status == WRONG:
             told.add(line.message)
         yield line
+
+
+def _of_bias(cls: type[Bias], fixed: Mapping[str, Any]) -> Line:
+    """Return the result of the check of a bias of scores, which is computed in attentions alone."""
+    from archdsl.layer_checks.biases import attentions
+
+    return _line(cls.kind, "attentions", lambda _: attentions(cls, fixed), [])
 
 
 def _line(kind: str, name: str, check: Callable[[list[Case]], str], drawn: list[Case]) -> Line:
@@ -151,7 +162,8 @@ def _misspelt(cls: type[Layer]) -> Iterator[Line]:
     """Yield a line for each member that no layer has and whose name is like one of these, or was one before."""
     from archdsl.targets.torch.ops.added import RENAMED, AddedLayer
 
-    known = [name for name in (*vars(Layer), *vars(AddedLayer)) if not name.startswith("_")]
+    members = (*vars(Layer), *vars(AddedLayer), *(vars(Bias) if issubclass(cls, Bias) else ()))
+    known = [name for name in members if not name.startswith("_")]
     for name in vars(cls):
         if name in RENAMED:
             yield Line(cls.kind, "names", OK, f"`{name}` is called `{RENAMED[name]}` now; `{name}` is still accepted")

@@ -26,7 +26,7 @@ _CODE = frozenset(
     "rotate Latents Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool "
     "RelativePositions Windows SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Tokens "
     "Position TokenType DropPath ValueError Checkpointing Any Literal get_args checkpoint checkpointed nullcontext "
-    "BuffersKept".split()
+    "BuffersKept Alibi ContinuousPositions position_offsets".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input

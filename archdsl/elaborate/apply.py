@@ -138,8 +138,7 @@ class ChainApplier:
         if cls is None:
             self.names.report_unknown(link, context, first=first)
             return LOST
-        if cls.many:
-            self.names.report_without_branches(link)
+        if self.names.is_refused(cls, link):
             return LOST
         return self._layer(cls, link, flow, context)
 

@@ -10,6 +10,7 @@ from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.frontend import ast
 from archdsl.layers.attention_lines import LINE_BRACES
+from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -40,6 +41,11 @@ class LayerNames:
         """Return the layer of a name that a spec can write."""
         cls = self.layers.get(name)
         return None if cls is None or cls.internal else cls
+
+    def bias(self, name: str) -> type[Bias] | None:
+        """Return the bias of scores of a name."""
+        cls = self.find(name)
+        return cls if cls is not None and issubclass(cls, Bias) else None
 
     def check_label(self, label: ast.Name, context: Context, known: Span | None) -> None:
         """Report a name behind `as` that is refused or taken; `known` is the place of the value that has it."""
@@ -106,7 +112,23 @@ class LayerNames:
         hint = "the value that enters is the branch `in` of a join: `concat { in, conv(8) }`; `residual { … }` adds it"
         self.faults.reporter.report("E0105", link.span, "`in` can only begin a chain", hint=hint)
 
-    def report_without_branches(self, link: ast.Layer) -> None:
+    def is_refused(self, cls: type[Layer], link: ast.Layer) -> bool:
+        """Return True for a layer that cannot be a link of a chain, which is reported."""
+        if cls.many:
+            self._report_without_branches(link)
+        elif issubclass(cls, Bias):
+            self._report_bias(link)
+        return cls.many or issubclass(cls, Bias)
+
+    def _report_bias(self, link: ast.Layer) -> None:
+        """Report a bias of scores that stands in a chain."""
+        lined = " and ".join(f"`{k}`" for k, c in self._written().items() if c.takes_lines)
+        hint = f"in the braces of {lined} the line `bias: {link.span.text}` adds it to the scores"
+        self.faults.report(
+            "E0105", link.name.span, f"`{link.name.id}` is a bias of scores, not a link of a chain", hint
+        )
+
+    def _report_without_branches(self, link: ast.Layer) -> None:
         """Report a layer that joins values, in a chain without the braces of its branches."""
         name = link.name.id
         inside = ", ".join(a.span.text for a in link.arguments or ()) if link.arguments else "a -> …, b -> …"
@@ -160,5 +182,5 @@ class LayerNames:
         self.faults.reporter.report("E0602", link.span, label, hint=hint)
 
     def _written(self) -> dict[str, type[Layer]]:
-        """Return the layers that a spec can name."""
-        return {k: c for k, c in self.layers.items() if not c.internal}
+        """Return the layers that a chain can name."""
+        return {k: c for k, c in self.layers.items() if not (c.internal or issubclass(c, Bias))}

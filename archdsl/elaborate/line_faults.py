@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.frontend import ast
-from archdsl.layers.attention_biases import BIASES
 from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE
 from archdsl.layers.base import divisors
+from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,11 @@ def report_missing(link: ast.Lines, missing: Sequence[str], faults: FaultReporte
     faults.report("E0402", link.name.span, f"no line has {text}", hint)
 
 
-def report_bias(line: ast.BranchLine, faults: FaultReporter) -> None:
+def report_bias(line: ast.BranchLine, names: LayerNames) -> None:
     """Report a line `bias` that is no bias of scores."""
-    known = " and ".join(f"`{n}`" for n in BIASES)
-    faults.report("E0202", line.chain.span, "this is no bias of scores", f"the biases are {known}")
+    known = [f"`{n}`" for n, cls in sorted(names.layers.items()) if issubclass(cls, Bias)]
+    hint = f"the biases are {', '.join(known[:-1])} and {known[-1]}"
+    names.faults.report("E0202", line.chain.span, "this is no bias of scores", hint)
 
 
 def report_braces(link: ast.Merge, faults: FaultReporter) -> bool:

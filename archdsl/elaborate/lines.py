@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.grid import Grid
+from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.arguments import written
@@ -16,23 +17,25 @@ from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report
 from archdsl.elaborate.line_graph import Bundle, LineGraph
 from archdsl.frontend import ast
 from archdsl.ir.regions import Stage
-from archdsl.layers.attention_biases import BIASES
 from archdsl.layers.attention_facts import Unlike
 from archdsl.layers.attention_forms import layer_of
-from archdsl.layers.attention_line_rules import LineFault, check
+from archdsl.layers.attention_line_rules import LineFault, check, check_biases
 from archdsl.layers.attention_lines import (
     BIAS_LINE,
     LETTERS,
     LINES,
     RESULT,
     RESULT_LINE,
+    TAKEN,
     Between,
-    Bias,
+    BiasLine,
     Lines,
     Origin,
     X,
+    bias_geometry,
     padded_grid,
 )
+from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
     from collections import ChainMap
@@ -65,6 +68,10 @@ class SpecApplier(ChainApplier):
         faults, scope = self.evaluator.faults, context.scope
         try:
             check(lines)
+            geometry = bias_geometry(lines)
+            for bias in lines.biases:
+                bias.layer = bias.layer.placed(geometry)
+            check_biases(lines)
             return layer_of(lines)
         except LineFault as fault:
             place = fault.line or self._place(fault.at, lines, link, scope, fault.index)
@@ -215,22 +222,31 @@ class LineExpander:
 
     def _bias(self, line: ast.BranchLine, scope: Scope) -> None:
         step = line.chain.steps[0]
-        link, kinds = step.link, {b.layer.kind for b in self.lines.biases}
+        link, names = step.link, self.applier.names
         is_alone = len(line.chain.steps) == 1 and step.count is None
-        if not isinstance(link, ast.Layer) or link.name.id not in BIASES or not is_alone:
-            report_bias(line, self.faults)
+        cls = names.bias(link.name.id) if isinstance(link, ast.Layer) and is_alone else None
+        if not isinstance(link, ast.Layer) or cls is None:
+            report_bias(line, names)
             self.is_sound = False
             return
-        name = link.name.id
-        if name in kinds:
-            notes = [Note("first here", self.lines.places[name])]
-            self.faults.report("E0404", line.span, f"the bias `{name}` again", "leave out one of them", notes)
+        label = step.label.id if step.label is not None else cls.kind
+        other = next((b for b in self.lines.biases if b.label == label), None)
+        if other is not None:
+            notes = [Note("first here", other.span)]
+            hint = f"leave out one of them, or name one: `{link.span.text} as …`"
+            self.faults.report("E0404", line.span, f"the bias `{label}` again", hint, notes)
+        layer = self.applier.binder.layer(cls, link, scope)
+        if not isinstance(layer, Bias) or other is not None or not self._is_free(step.label):
             self.is_sound = False
             return
-        layer = self.applier.binder.layer(BIASES[name], link, scope)
-        if layer is None:
-            self.is_sound = False
-            return
-        label = step.label.id if step.label is not None else BIASES[name].label
-        self.lines.biases.append(Bias(layer, label))
-        self.lines.places |= {name: line.span, BIAS_LINE: line.span}
+        self.lines.biases.append(BiasLine(layer, label, line.span))
+        self.lines.places[BIAS_LINE] = line.span
+
+    def _is_free(self, label: ast.Name | None) -> bool:
+        """Return True if the tensors of a bias can have a name; else report it."""
+        refused = why_refused(label.id) if label is not None else ""
+        if label is not None and not refused and label.id in TAKEN:
+            refused = f"an attention has `{label.id}` already"
+        if label is not None and refused:
+            self.faults.report("E0204", label.span, refused, "another name behind `as`")
+        return not refused

@@ -45,7 +45,7 @@ def _check_initialisers(layer: Layer, *shapes: Grid) -> None:
     bad = unsuited(layer.inits(*shapes), layer.weights(*shapes))
     if bad is not None:
         symbol, message = bad
-        attribute = next((key for key in layer.attributes if getattr(layer, key) is symbol), "")
+        attribute = next((key for key in layer.attributes if layer.values()[key] is symbol), "")
         raise ShapeError(message, attribute, "E0310", "`normal(std)`, `trunc_normal(std)` and `zeros` suit any tensor")
 
 

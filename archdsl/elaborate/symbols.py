@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from archdsl.elaborate.blocks import own_blocks
 from archdsl.elaborate.stages import FUSIONS
 from archdsl.layers import vocabulary
-from archdsl.layers.attention_biases import BIASES
 from archdsl.layers.attention_lines import Between
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def known_symbols(program: Program) -> set[str]:
     """Every word that some layer or parameter of the program can be given."""
-    layers = (*vocabulary().values(), Between, *BIASES.values())
+    layers = (*vocabulary().values(), Between)
     words = {*FUSIONS, *(w for layer in layers for a in layer.attributes.values() for w in a.words)}
     for declaration in _declarations(program):
         if declaration.type is not None and declaration.type.is_choice:

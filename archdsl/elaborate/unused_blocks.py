@@ -19,7 +19,6 @@ from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
 from archdsl.ir.signature import BlockArguments
-from archdsl.layers.attention_biases import BIASES
 from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINE_BRACES, LINES, Between
 
 if TYPE_CHECKING:
@@ -213,11 +212,11 @@ class _Checker(ChainApplier):
     def _check_line(self, line: ast.BranchLine, context: Context) -> None:
         link = line.chain.steps[0].link
         if line.name.id == BIAS_LINE:
-            cls = BIASES.get(link.name.id) if isinstance(link, ast.Layer) else None
+            cls = self.names.bias(link.name.id) if isinstance(link, ast.Layer) else None
             if isinstance(link, ast.Layer) and cls is not None:
                 self.binder.layer(cls, link, context.scope)
             else:
-                report_bias(line, self.evaluator.faults)
+                report_bias(line, self.names)
         elif line.name.id not in LINES:
             report_unknown_line(line, self.evaluator.faults)
         else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archdsl.core.values import Symbol
 
 
+OF_SETTINGS = ((TABLE, "table"), (DECOMPOSED, "relative"))  # biases with the names of their tensors
 TITLES = {"q": "queries", "k": "keys", "v": "values"}
 
 
@@ -269,8 +270,11 @@ def _bias(lines: Lines, found: dict[str, Any]) -> dict[str, Any]:
     if not lines.biases:
         return {"position": NONE}
     [bias] = lines.biases
-    layer = bias.layer
-    if layer.kind == "table":
+    layer: Any = bias.layer
+    if (layer.kind, bias.label) not in OF_SETTINGS:
+        message = f"the bias `{layer.kind}` with tensors called `{bias.label}`"
+        raise Unlike(message, "bias")
+    if layer.kind == TABLE:
         return {"position": TABLE, "table_prefix": layer.prefix, "position_init": layer.init}
     settings = Attention(**{k: a.default for k, a in Attention.attributes.items()} | found)
     steps = zip(layer.made_for, settings.queries.step, settings.keys.step, strict=True)

@@ -21,10 +21,6 @@ def layer_of(lines: Lines) -> Attention:
     Raises:
         Unlike: if their code cannot be printed.
     """
-    for bias in lines.biases:
-        if bias.label != bias.layer.label:
-            message = f"a bias `{bias.layer.kind}` whose tensors are called other than `{bias.layer.label}`"
-            raise Unlike(message, "bias", hint=f"leave out `as {bias.label}`")
     try:
         return _of_settings(lines)
     except Unlike:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.grid import CLIP, FRAME, grid_text
 from archdsl.layers.attention_lines import BIAS_LINE, COSINE, RESULT_LINE, SOFTMAX, TOKEN, Lines
-from archdsl.layers.base import divisors
+from archdsl.layers.base import ShapeError, divisors
 from archdsl.layers.groups import AXES
 
 if TYPE_CHECKING:
@@ -216,13 +216,40 @@ def _check_band(lines: Lines) -> None:
         if tuple(map(int, lines.shapes[branch].size)) != tuple(map(int, lines.entering.size)):
             message = f"a band sees single positions, and {TITLES[branch]} have another grid"
             raise LineFault(message, branch, "band", hint="leave out `band`, or the layer that changes the grid")
-    if "decomposed" in lines.places:
-        message = "a band takes its distances from a table"
-        raise LineFault(message, "decomposed", hint="`bias: table`: on one axis it says as much")
+    bias = next((b for b in lines.biases if not b.layer.takes_band), None)
+    if bias is not None:
+        fault = LineFault("a band takes its distances from a table", hint="`bias: table`: on one axis it says as much")
+        fault.line = bias.span
+        raise fault
     if lines.entering.size[at] % dilation:
         message = f"a dilation of {int(dilation)} does not divide {int(lines.entering.size[at])} positions"
         hint = divisors("dilations", lines.entering.size[at])
         raise LineFault(message, "dilation", code="E0512", hint=hint, index=at)
+
+
+# --- biases ---
+
+
+def check_biases(lines: Lines) -> None:
+    """Check the biases, whose geometry is known by now.
+
+    Raises:
+        LineFault: for the first fault.
+    """
+    tables = [b for b in lines.biases if b.layer.in_windows]
+    for other in tables[1:]:
+        if other.layer.takes_first_rows != tables[0].layer.takes_first_rows:
+            message = f"`{other.label}` and `{tables[0].label}` read their distances differently"
+            fault = LineFault(message, hint="the same `prefix` for both")
+            fault.line = other.span
+            raise fault
+    for bias in lines.biases:
+        try:
+            bias.layer.check()
+        except ShapeError as error:
+            fault = LineFault(error.message, code=error.code, hint=error.hint)
+            fault.line = bias.span
+            raise fault from error
 
 
 # --- tokens and scores ---

@@ -10,11 +10,15 @@ from archdsl.core.grid import FRAME, NO_TOKENS, Grid, Tokens
 from archdsl.core.values import Symbol, Value, is_list
 from archdsl.layers.attributes import Attribute, Choice, Flag, Integer, Real, Size, Window
 from archdsl.layers.base import Layer
+from archdsl.layers.bias import BiasGeometry
 from archdsl.layers.groups import AXES, Groups, groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from archdsl.core.source import Span
     from archdsl.layers.attributes import Size3
+    from archdsl.layers.bias import Bias
 
 LETTERS = "qkv"
 TOKEN = "token_"  # before the letters of lines of the class token alone
@@ -25,6 +29,12 @@ LINES = {  # the branches of each line, by its name
     **{TOKEN + name: [TOKEN + letter for letter in name] for name in _LETTERS},
     RESULT_LINE: [RESULT_LINE],
 }
+# Names that no bias can have: those of members of a class, and of the beginnings of other tensors.
+TAKEN = frozenset(
+    """
+    pair logit_scale heads kv_heads dropout grid q_grid kv_grid windows band parts split split_keys join
+    """.split()
+).union(LINES)
 EACH_HEAD, GRID = LINE_BRACES = "each_head", "grid"  # braces that show a part of a value
 SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE = "softmax", "dot_product", "concatenation", "cosine"
 
@@ -119,11 +129,16 @@ class Application:
 
 
 @dataclass(eq=False)
-class Bias:
-    """A bias of scores: a layer that knows the geometry of the attention."""
+class BiasLine:
+    """A line `bias: …`."""
 
-    layer: Any
+    layer: Bias
     label: str  # the name of its tensors
+    span: Span
+
+    def named(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values for the tensors of the layer by their names in the attention."""
+        return {f"{self.label}.{key}" if key else self.label: value for key, value in values.items()}
 
 
 @dataclass(eq=False)
@@ -131,8 +146,7 @@ class Lines:
     """The lines of one attention.
 
     `branches` are the ends of the branches, and `shapes` their shapes, all heads together; those of a class token's own
-    are called `token_q`, `token_k`, `token_v`; `proj` is the output. `places` has also the line of each bias, by its
-    kind, and `bias` for the last one.
+    are called `token_q`, `token_k`, `token_v`; `proj` is the output. `places` has also the line of the last bias.
     """
 
     between: Between
@@ -141,7 +155,7 @@ class Lines:
     applications: list[Application] = field(default_factory=list[Application])
     branches: dict[str, Origin] = field(default_factory=dict[str, Origin])
     shapes: dict[str, Grid] = field(default_factory=dict[str, Grid])
-    biases: list[Bias] = field(default_factory=list[Bias])
+    biases: list[BiasLine] = field(default_factory=list[BiasLine])
     externals: list[int] = field(default_factory=list[int])  # values from outside, besides that which enters
     entry: int = -1  # the node that gives what enters
     places: dict[str, Span] = field(default_factory=dict[str, "Span"])  # of the line that last changed each branch
@@ -206,6 +220,38 @@ def geometry(lines: Lines, over: str) -> Geometry:
     found = groups(AXES[over], size_of(x), between.window, between.dilation, between.shift)
     q, k = (_in_group(found, size_of(lines.shapes[n])) for n in "qk")
     return Geometry(found, q, k, int(x.t) if x.token == FRAME else 1, x.tokens.number)
+
+
+def bias_geometry(lines: Lines) -> BiasGeometry:
+    """Return the geometry that biases have numbers for."""
+    between, found = lines.between, geometry(lines, lines.between.over[0])
+    groups, (q, k) = found.groups, (size_of(lines.shapes[n]) for n in "qk")
+    finest = [max(map(int, sizes)) for sizes in zip(groups.padded, q, k, strict=True)]
+    asked = (n or own for n, own in zip(between.window, groups.window, strict=True))
+    window, largest = (_on_finest(groups, sizes, finest) for sizes in (groups.window, asked))
+    if between.band:
+        reach = between.band // 2 + 1
+        largest = _size(reach if a in groups.over else 1 for a in "thw")
+    steps = [
+        _size(-(-n // int(m)) if a in groups.over else 1 for a, n, m in zip("thw", finest, size, strict=True))
+        for size in (q, k)
+    ]
+    width = int(lines.shapes["q"].channels) // between.heads
+    return BiasGeometry(
+        groups.over, window, largest, found.queries, found.keys, steps[0], steps[1], between.heads, width,
+        groups.number, found.clips,
+    )  # fmt: skip
+
+
+def _on_finest(found: Groups, sizes: Iterable[int], finest: Sequence[int]) -> Size3:
+    """Return sizes of a window in positions of the finest grid."""
+    rows = zip("thw", sizes, finest, found.padded, strict=True)
+    return _size(max(1, -(-int(n) * most // full)) if a in found.over else 1 for a, n, most, full in rows)
+
+
+def _size(numbers: Iterable[int]) -> Size3:
+    t, h, w = numbers
+    return int(t), int(h), int(w)
 
 
 def _in_group(found: Groups, size: Size3) -> Size3:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from copy import copy
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from archdsl.core.grid import FRAME, Grid, fixed
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_facts import Unlike, channels_of
-from archdsl.layers.attention_lines import COSINE, OUTSIDE, RESULT, RESULT_LINE, SOFTMAX, TOKEN, X, geometry
-from archdsl.layers.attention_rules import CONCATENATION, DECOMPOSED, EMBEDDED_GAUSSIAN, TABLE, Pooling
+from archdsl.layers.attention_lines import (
+    COSINE,
+    OUTSIDE,
+    RESULT,
+    RESULT_LINE,
+    SOFTMAX,
+    TOKEN,
+    X,
+    bias_geometry,
+    geometry,
+)  # fmt: skip
+from archdsl.layers.attention_rules import CONCATENATION, EMBEDDED_GAUSSIAN, TABLE, Pooling
 from archdsl.layers.axes import Axis, Heads
 from archdsl.layers.groups import AXES
 
@@ -21,11 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.values import Symbol
-    from archdsl.layers.attention_lines import Application, Lines, Origin
+    from archdsl.layers.attention_lines import Application, BiasLine, Lines, Origin
     from archdsl.layers.attributes import Attribute, Size3
+    from archdsl.layers.base import Layer
 
 LOGIT_SCALE = "logit_scale"  # of cosines, a number for each head
-OWN = ("table", "relative.", "pair.", LOGIT_SCALE)  # beginnings of the names of tensors that no line has
+PAIR = "pair."  # the beginning of the names of tensors of the score `concatenation`
+OWN = ("table", "relative.", PAIR)  # those of tensors that settings have besides those of lines
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Resized(Pooling):
 
     size: Size3 = (1, 1, 1)
     whole: Size3 = (1, 1, 1)  # of the input
+    finest: Size3 = (1, 1, 1)  # of the input or a value from outside that is finer
 
     @property
     def is_there(self) -> bool:
@@ -41,7 +53,7 @@ class Resized(Pooling):
 
     @property
     def step(self) -> Size3:
-        t, h, w = (max(1, n // m) for n, m in zip(self.whole, self.size, strict=True))
+        t, h, w = (-(-n // m) for n, m in zip(self.finest, self.size, strict=True))
         return t, h, w
 
     def of(self, x: Grid) -> Size3:
@@ -61,30 +73,34 @@ class WrittenAttention(Attention):
         super().__init__(**{k: a.default for k, a in Attention.attributes.items()} | settings)
         self.written_in = lines
         attributes: dict[str, Attribute[Any]] = dict(Attention.attributes)
-        for number, application in enumerate(lines.applications):
-            attributes |= {f"{number}.{k}": a for k, a in application.layer.attributes.items()}
+        for name, layer in layers_inside(lines):
+            attributes |= {f"{name}.{k}": a for k, a in layer.attributes.items()}
         self.__dict__["attributes"] = attributes
 
     def values(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in Attention.attributes}
-        for number, application in enumerate(self.lines.applications):
-            found |= {f"{number}.{k}": v for k, v in application.layer.values().items()}
+        for name, layer in layers_inside(self.lines):
+            found |= {f"{name}.{k}": v for k, v in layer.values().items()}
         return found
 
     def changed(self, **values: Any) -> WrittenAttention:
         other = copy(self)
         other.__dict__.update({k: v for k, v in values.items() if k in Attention.attributes})
         lines = other.written_in = copy(self.lines)
-        lines.applications = [copy(a) for a in lines.applications]
-        for number, application in enumerate(lines.applications):
-            own = {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{number}.")}
-            application.layer = application.layer.changed(**own)
+        lines.applications, lines.biases = [copy(a) for a in lines.applications], [copy(b) for b in lines.biases]
+        for name, line in lines_inside(lines):
+            own = {k.removeprefix(f"{name}."): v for k, v in values.items() if k.startswith(f"{name}.")}
+            layer: Any = line.layer.changed(**own)
+            line.layer = layer
         return other
 
     def for_inference(self) -> Attention:
         other = super().for_inference()
         other.__dict__["trains"] = False
         return other
+
+    def layers_inside(self) -> Sequence[Layer]:
+        return [layer for _, layer in layers_inside(self.lines)]
 
     # --- facts ---
 
@@ -124,10 +140,10 @@ class WrittenAttention(Attention):
         return self._resized("k")
 
     def _resized(self, letter: str) -> Pooling:
-        sizes = [g.size for g in (self.lines.shapes[letter], self.lines.x)]
-        (t, h, w), (whole_t, whole_h, whole_w) = ([int(n) for n in size] for size in sizes)
-        one = (1, 1, 1)
-        return Resized("heads", one, one, (t, h, w), (whole_t, whole_h, whole_w))
+        shapes, one = self.lines.shapes, (1, 1, 1)
+        found, whole, *others = (_plain(g.size) for g in (shapes[letter], self.lines.x, shapes["q"], shapes["k"]))
+        t, h, w = (max(sizes) for sizes in zip(whole, *others, strict=True))
+        return Resized("heads", one, one, found, whole, (t, h, w))
 
     def pool_modules(self, token: str = "") -> list[str]:
         return []
@@ -145,10 +161,17 @@ class WrittenAttention(Attention):
         ends = tuple(sorted(self.lines.branches.items()))
         rows = ((a.name, a.layer.kind, a.inputs, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
         d, e = self.widths
-        between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e)
+        biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
+        between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases
         return (*rows, ends, len(self.lines.externals), *between, self.trains)
 
     # --- rules ---
+
+    def is_sized(self, x: Grid) -> bool:
+        return super().is_sized(x) or bool(self.lines.biases)
+
+    def table(self, x: Grid) -> Size3:
+        return bias_geometry(self.lines).largest
 
     def infer(self, *inputs: Grid) -> Grid:
         if self.is_sized(inputs[0]):
@@ -175,7 +198,9 @@ class WrittenAttention(Attention):
         return Grid(shape.channels * heads, *shape.size, tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
-        own = {k: v for k, v in super().weights(inputs[0]).items() if k.startswith(OWN)}
+        own = {k: v for k, v in super().weights(inputs[0]).items() if k.startswith(PAIR)}
+        for bias in self.lines.biases:
+            own |= bias.named(bias.layer.weights())
         scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
         return self.lines.weights() | own | scale
 
@@ -183,27 +208,44 @@ class WrittenAttention(Attention):
         found: dict[str, tuple[int, ...]] = {}
         for a in self.lines.applications:
             found |= {f"{a.name}.{k}": shape for k, shape in a.layer.buffers(*a.shapes).items()}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.buffers())
         return found
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        found = {k: v for k, v in super().tensor_axes(inputs[0]).items() if k.startswith(OWN)}
+        found = {k: v for k, v in super().tensor_axes(inputs[0]).items() if k.startswith(PAIR)}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.tensor_axes())
         scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
         return found | line_axes(self.lines) | scale
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        found = {k: v for k, v in super().inits(inputs[0]).items() if k.startswith(OWN)}
+        found = {k: v for k, v in super().inits(inputs[0]).items() if k.startswith(PAIR)}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.inits())
         return found | line_inits(self.lines)
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         lines = self.lines
         found = geometry(lines, self.over)
-        dim = int(lines.shapes["q"].channels)
-        total = sum(a.macs() for a in lines.applications)
-        total += found.pairs * self.heads * sum(self.widths)
-        if self.position == DECOMPOSED:
-            ends = sum(n for a, n in zip("thw", found.keys, strict=True) if a in AXES[self.over])
-            total += found.clips * found.groups.number * prod(found.queries) * dim * ends
-        return total
+        total = sum(a.macs() for a in lines.applications) + sum(b.layer.bias_macs() for b in lines.biases)
+        return total + found.pairs * self.heads * sum(self.widths)
+
+
+def lines_inside(lines: Lines) -> list[tuple[str, Application | BiasLine]]:
+    """Return the layers of lines and biases, each with the name before those of its attributes."""
+    layers = [(str(number), application) for number, application in enumerate(lines.applications)]
+    return [*layers, *((f"bias.{bias.label}", bias) for bias in lines.biases)]
+
+
+def layers_inside(lines: Lines) -> list[tuple[str, Layer]]:
+    """Return the layers alone."""
+    return [(name, line.layer) for name, line in lines_inside(lines)]
+
+
+def _plain(size: Size3) -> Size3:
+    t, h, w = size
+    return int(t), int(h), int(w)
 
 
 def line_inits(lines: Lines) -> dict[str, Symbol]:
@@ -253,17 +295,17 @@ def _arguments(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     """Return what arguments there is no code for, and names of the places to blame."""
     between, x, shapes = lines.between, lines.x, lines.shapes
     is_filled = x != lines.entering
+    axes, q = AXES[between.over[0]], shapes["q"].size
+    others = any(a not in axes and int(n) != int(m) for a, n, m in zip("thw", x.size, q, strict=True))
+    is_cut = any((*between.window, *(d != 1 for d in between.dilation), *(b.layer.in_windows for b in lines.biases)))
     beside = "windows that do not divide a grid beside tokens or another value"
-    uneven = any(n % m for b in "qk" for n, m in zip(x.size, shapes[b].size, strict=True))
     other_grid = bool(lines.externals) and shapes["k"].size != x.size
-    has_table = any(bias.layer.kind == "table" for bias in lines.biases)
     return [
         (between.causal and any(between.window), "`causal` in windows", ("causal",)),
         (len({shapes["q"].tokens, shapes["k"].tokens, x.tokens}) > 1, "tokens of queries or keys alone", ("k", "q")),
-        (len(lines.biases) > 1, "several biases", ("bias",)),
+        (is_cut and others, "windows where lines shrink an axis that is not looked along", ("q", "k")),
         (any(between.window) and other_grid, "windows of keys on another grid", ("window",)),
         (is_filled and bool(lines.externals or x.tokens), beside, ("window",)),
-        (has_table and uneven, "a table of distances to a grid that does not divide this one", ("table",)),
     ]
 
 
@@ -284,13 +326,6 @@ def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
 
 
 def _position(lines: Lines) -> dict[str, Any]:
-    """Return the attributes of the bias of scores."""
-    if not lines.biases:
-        return {}
-    layer = lines.biases[0].layer
-    if layer.kind == "table":
-        return {"position": TABLE, "position_init": layer.init, "table_prefix": layer.prefix}
-    found = WrittenAttention(lines)
-    steps = zip(layer.made_for, found.queries.step, found.keys.step, strict=True)
-    grid = tuple(n * min(s, r) for n, s, r in steps)
-    return {"position": DECOMPOSED, "position_init": layer.init, "position_grid": grid}
+    """Return the attributes of the distances that windows hold."""
+    table = next((b.layer for b in lines.biases if b.layer.in_windows), None)
+    return {} if table is None else {"position": TABLE, "table_prefix": table.takes_first_rows}

@@ -11,7 +11,7 @@ from archdsl.core.sym import Sym
 from archdsl.layers.attributes import Attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.values import Symbol
     from archdsl.layers.axes import Axis
@@ -154,6 +154,14 @@ class Layer:
     def filters_channels(self, *inputs: Grid) -> bool:
         """Return True if it has one filter per channel, so that a tensor can hold those of several branches."""
         return False
+
+    def layers_inside(self) -> Sequence[Layer]:
+        """Return the layers that it is made of; none, unless it is written in lines."""
+        return ()
+
+    def operands(self) -> int:
+        """Return the number of values that its code is applied to, at the least."""
+        return 2 if self.many else 1
 
     def selects_all(self, *inputs: Grid) -> bool:
         """Return True if it selects a part of its input that is all of it; lines take such a layer for no layer."""

@@ -20,6 +20,7 @@ from archdsl.layers.added_faults import error_text, layer_error, line_of
 from archdsl.layers.attributes import RULES, Attribute, AttributeFault
 from archdsl.layers.axes import Axis
 from archdsl.layers.base import Layer
+from archdsl.layers.bias import BIAS, Bias
 from archdsl.layers.guards import COUNT, FLAG, Fault, Guard, Returned, described, is_whole, line_of_class
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def adopt(cls: type[Layer], file: str) -> None:
     for check in (_kind, _declarations, _attributes, _methods):
         refuse(cls, *check(cls))
     Guard(cls.kind, file).methods(cls, Layer, _RETURNS)
+    if issubclass(cls, Bias):
+        Guard(cls.kind, file).methods(cls, Bias, _OF_BIASES)
     cls.__init__ = _guarded_init(cls)
     for attribute in cls.attributes.values():
         if type(attribute).__module__ != attributes.__name__:
@@ -74,6 +77,9 @@ def _declarations(cls: type[Layer]) -> tuple[Fault, str]:
     for name in TEXTS:
         if not isinstance(getattr(cls, name), str):
             return f"`{name}` is {getattr(cls, name)!r}", "expected a string"
+    if (cls.category == BIAS) != issubclass(cls, Bias):
+        hint = "as in `class Sloped(Bias)`, with `from archdsl.layers.bias import Bias`"
+        return f"the category `{BIAS}` is for subclasses of `Bias`, and they are in no other", hint
     return "", ""
 
 
@@ -82,7 +88,7 @@ def _attributes(cls: type[Layer]) -> tuple[Fault, str]:
         if isinstance(value, type) and issubclass(value, Attribute):
             return f"`{name} = {value.__name__}` is not called", f"write `{name} = {value.__name__}(…)`"
     for name, attribute in cls.attributes.items():
-        if hasattr(Layer, name):
+        if hasattr(Bias if issubclass(cls, Bias) else Layer, name):
             return f"the attribute `{name}` overrides a member of `Layer`", "choose another name"
         refused = why_no_parameter(name)
         if refused:
@@ -116,11 +122,16 @@ def _grid(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     return "" if isinstance(tokens, Tokens) else f"a grid whose `tokens` is {described(tokens)}"
 
 
+def _nothing(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
+    return "" if value is None else described(value)
+
+
 def _shapes(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, dict):
         return described(value)
     for name, shape in cast("dict[Any, Any]", value).items():
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+        is_alone = name == "" and isinstance(_layer, Bias)  # the bias is one tensor
+        if not is_alone and (not isinstance(name, str) or not all(p.isidentifier() for p in name.split("."))):
             return f"{name!r} as the name of a tensor"
         if not isinstance(shape, tuple) or not all(is_whole(n) and int(n) > 0 for n in cast("tuple[Any, ...]", shape)):
             return f"{shape!r} as the shape of `{name}`"
@@ -185,6 +196,12 @@ _RETURNS: Mapping[str, Returned] = {
     "parts_branches": FLAG,
     "filters_channels": FLAG,
     "selects_all": FLAG,
+}
+
+
+_OF_BIASES: Mapping[str, Returned] = {
+    "check": Returned("None; it raises a ShapeError where the bias cannot be computed", _nothing),
+    "bias_macs": COUNT,
 }
 
 

@@ -59,7 +59,7 @@ class Guard(NamedTuple):
             except LayerError:
                 raise
             except (Exception, SystemExit) as error:
-                if isinstance(error, ShapeError) and name == "infer" and not _shape_error(error):
+                if isinstance(error, ShapeError) and name in ("infer", "check") and not _shape_error(error):
                     raise
                 raise self._raised(error, place, arguments, first) from error
             fault = returned.fault(self.layer_of(owner), value, arguments)
@@ -75,7 +75,7 @@ class Guard(NamedTuple):
         """Return the error for an exception in a method, whose first line is `first`."""
         line = line_of(error, self.file) or first
         if isinstance(error, ShapeError):
-            fault = _shape_error(error) or "only `infer` may raise a ShapeError"
+            fault = _shape_error(error) or "only `infer`, and `check` of a bias, may raise a ShapeError"
             return layer_error("E0904", self.file, f"{place}: {fault}", line=line)
         notes = [Note(f"in {place}, applied to {_inputs(arguments)}")] if _inputs(arguments) else []
         label = error_text(error) if notes else f"{place}: {error_text(error)}"

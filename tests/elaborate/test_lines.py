@@ -84,7 +84,7 @@ PAIRS = {
             qkv: linear(32, init = zeros)
             q: each_head { pool([1, 2, 2]) -> layernorm(eps = 1e-6) as norm }
             kv: each_head { pool([1, 4, 4]) -> layernorm(eps = 1e-6) as norm }
-            bias: decomposed
+            bias: decomposed as relative
             proj: add { in, q -> select(grid) } -> linear(32, init = zeros)
         }""",
     ),

@@ -111,7 +111,7 @@ STAGES = {
     ),
     "no later frame, by distance": (
         "",
-        "attention(4, causal = on) { qkv: linear(32); bias: decomposed; proj: gelu }",
+        "attention(4, causal = on) { qkv: linear(32); bias: decomposed as relative; proj: gelu }",
     ),
     "cosines in windows": (
         "",
@@ -278,7 +278,7 @@ IN_SETTINGS = [
         "4",
         "qkv: linear(32, init = normal(0.01)); q: each_head { pool(3, 2) -> layernorm as norm }"
         "; kv: each_head { pool(3, 2) -> layernorm as norm }"
-        "; bias: decomposed; proj: add { in, q -> select(grid) } -> linear(32, init = normal(0.01))",
+        "; bias: decomposed as relative; proj: add { in, q -> select(grid) } -> linear(32, init = normal(0.01))",
     ),
 ]
 

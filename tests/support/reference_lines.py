@@ -9,6 +9,7 @@ from collections.abc import Callable
 from math import log, prod
 from typing import TYPE_CHECKING, Any
 
+import reference_biases
 import torch
 from reference_value import Value
 from torch import Tensor
@@ -249,6 +250,15 @@ def _bias(bias: Bias, geometry: _Geometry, queries: Tensor, seen: Tensor, w: dic
         of = _rows_of_band if geometry.settings.band else _rows_of_table
         rows = of(bias, geometry)
         return w[bias.label][rows.where(seen, 0)].permute(2, 0, 1)[None]
+    along = [end for end in geometry.ends if end[0].is_looked_along]
+    distances = [_pairs(torch.sub, _unit(a, p, a.queries), _unit(a, other, a.keys)) for a, p, other in along]
+    if bias.kind == "alibi":
+        return reference_biases.alibi(queries.shape[1], distances)[None]
+    if bias.kind == "continuous":
+        made_for = [n for n, axis in zip(bias.layer.made_for, geometry.axes, strict=True) if axis.is_looked_along]
+        windows = [n or axis.on_finest(axis.window) for n, (axis, *_) in zip(made_for, along, strict=True)]
+        tensors = reference_biases.named(w, bias.label)
+        return reference_biases.continuous(bias.layer, distances, windows, tensors)[None]
     assert bias.kind == "decomposed", bias.kind
     total = queries.new_zeros(*queries.shape[:3], seen.shape[1])
     for axis, p, other in geometry.ends:

@@ -48,7 +48,7 @@ class Copies:
         if number not in self.varying:
             return ""
         layers = [self.network.node(n).layer for n in self.represented[number]]
-        values = ([getattr(layer, name) for layer in layers] for name in layers[0].attributes)
+        values = ([layer.values()[name] for layer in layers] for name in layers[0].attributes)
         return "".join(f" {range_text(v)}" for v in values if any(x != v[0] for x in v))
 
     def drawn(self, number: int) -> int:

@@ -157,8 +157,11 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
     """
     first: list[str] = []
     then: list[str] = []
+    values = layer.values()
     for name, attribute in layer.attributes.items():
-        value = getattr(layer, name)
+        if "." in name:  # of a layer inside
+            continue
+        value = values[name]
         usual = not attribute.required and value == attribute.default
         if name == "kernel" and not (isinstance(attribute, Window) and usual):
             text = value_text(value, 3)

@@ -117,11 +117,10 @@ class AddedTemplate:
 
     def apply(self, made: Any) -> Application:
         """Return the macro that applies the layer, after checking it on placeholders."""
-        count = 2 if self.layer.many else 1
-        operands = [OPERAND.format(i) for i in range(count)]
+        operands = [OPERAND.format(i) for i in range(self.layer.operands())]
         text = self._try(lambda: _one_line(made.apply(*operands)))
         tree = self._parsed(text, "apply", "eval").body
-        if not names_in(tree) & set(operands):
+        if operands and not names_in(tree) & set(operands):
             raise self._fault(f"`apply` prints `{text}`, without its input", "apply", "write `{{ x }}` for the input")
         return Application(tree, expression(text).precedence, partial(self._applied, made))
 

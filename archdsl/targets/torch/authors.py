@@ -14,6 +14,7 @@ from archdsl.core.diagnostics import one_of
 from archdsl.core.names import why_refused
 from archdsl.layers.added_faults import layer_error
 from archdsl.layers.base import Layer
+from archdsl.layers.bias import Bias
 from archdsl.layers.contract import refuse
 from archdsl.layers.guards import (
     COUNT,
@@ -28,6 +29,7 @@ from archdsl.layers.guards import (
 )
 from archdsl.targets.torch.ops import layouts, sites
 from archdsl.targets.torch.ops.added import RENAMED, AddedLayer, AddedOp, Use
+from archdsl.targets.torch.ops.added_bias import AddedBias
 from archdsl.targets.torch.ops.base import OPS, Op, compact, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward
@@ -75,7 +77,7 @@ def adopt(cls: type[Layer], file: str, namespace: Mapping[str, Any]) -> None:
     added = cast("type[AddedLayer]", cls)
     added.imports = _normal_imports(added.imports)
     cls.takes_tokens = TOKENS in added.layouts
-    Guard(cls.kind, file).methods(cls, AddedLayer, _RETURNS)
+    Guard(cls.kind, file).methods(cls, AddedBias if issubclass(cls, Bias) else AddedLayer, _RETURNS)
     cls.__init__ = _guarded_init(added)
     OPS.added[cls] = AddedOp
 
@@ -110,10 +112,11 @@ def _layer_of(own: Op[Layer]) -> Layer:
 
 
 def _rebase(cls: type[Layer]) -> None:
-    """Put `AddedLayer` in the place of `Layer`, so that the class has every member of an op."""
+    """Put `AddedLayer` or `AddedBias` in the place of its base, so that the class has every member of an op."""
+    added: dict[type, type] = {Layer: AddedLayer, Bias: AddedBias}
     for base in cls.__mro__:
-        if Layer in base.__bases__ and base is not AddedLayer and not base.__module__.startswith("archdsl."):
-            base.__bases__ = tuple(AddedLayer if b is Layer else b for b in base.__bases__)
+        if not added.keys().isdisjoint(base.__bases__) and not base.__module__.startswith("archdsl."):
+            base.__bases__ = tuple(added.get(b, b) for b in base.__bases__)
 
 
 def _without_layouts(cls: type[Any]) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 from archdsl.ir.network import Network, Node
+from archdsl.layers.bias import Bias
 from archdsl.targets.torch.ops.base import OPS, Op
+from archdsl.targets.torch.ops.bias import BiasOp
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def op_of(layer: Layer, inputs: tuple[Grid, ...], output: Grid) -> Op[Layer]:
 
 def op_class(cls: type[Layer]) -> type[Op[Any]]:
     """Return the op class of a layer: that of its name, else that of its base layer, else the default."""
-    return OPS.of(cls) or Op
+    return OPS.of(cls) or (BiasOp if issubclass(cls, Bias) else Op)
 
 
 def select(network: Network) -> OpNetwork:

@@ -44,8 +44,9 @@ def verify(network: Network, lowered: OpNetwork, text: str) -> None:
         LayerError: if a layer, or the module, has other tensors or other outputs than the graph says, or fails.
     """
     seen: set[Any] = set()
-    added = [node for node in lowered.all_nodes() if node.layer.added_by]
-    for node in added:
+    layers = [(node, layer) for node in lowered.all_nodes() for layer in (node.layer, *node.layer.layers_inside())]
+    added = [(node, layer) for node, layer in layers if layer.added_by]
+    for node in (node for node, layer in added if layer is node.layer):
         values = tuple(node.layer.values().items())
         key = (type(node.layer), values, node.input_shapes, node.layout, node.inplace)
         if key not in seen:
@@ -148,21 +149,21 @@ def tensor_shape(grid: Grid, layout: str, batch: int = BATCH) -> tuple[int, ...]
 # --- the whole module ---
 
 
-def _verify_module(network: Network, text: str, added: Sequence[OpNode]) -> None:
-    first, kinds = added[0].layer, sorted({f"`{n.layer.kind}`" for n in added})
+def _verify_module(network: Network, text: str, added: Sequence[tuple[OpNode, Layer]]) -> None:
+    first, kinds = added[0][1], sorted({f"`{layer.kind}`" for _, layer in added})
     what = f"the module of `{network.name}`, with {', '.join(kinds)},"
     try:
         model = _made(text, network.name, META)
     except Exception as error:
         raise _failed(first, text, f"{what} cannot be built", error) from error
     state = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    for node in added:
+    for node, layer in added:
         for name, shape in own_tensors(node).items():
             found = state.get(f"{node.name}.{name}")
             if found != shape:
                 there = "is not there" if found is None else f"is {_size(found)}"
                 label = f"{what} differs from the graph: `{node.name}.{name}` {there}, and {_size(shape)} in `weights`"
-                raise _fault(node.layer, label, "archdsl layers check FILE looks at the layer by itself")
+                raise _fault(layer, label, "archdsl layers check FILE looks at the layer by itself")
     clips = [torch.empty(BATCH, *map(int, network.node(n).shape.shape), device=META) for n in network.clips.values()]
     with suppress(NotImplementedError):
         try:

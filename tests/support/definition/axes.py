@@ -67,9 +67,11 @@ class Axis:
     @property
     def largest(self) -> int:
         """The positions of the finest grid that the window of the spec has."""
-        if not self.is_looked_along:
-            return 1
-        return max(1, -(-(self.asked or self.window) * self.finest // self.padded))
+        return self.on_finest(self.asked or self.window) if self.is_looked_along else 1
+
+    def on_finest(self, window: int) -> int:
+        """The positions of the finest grid that a window has."""
+        return max(1, -(-window * self.finest // self.padded))
 
     def step(self, n: int) -> int:
         """How far the positions of a grid of n lie apart, in positions of the finest grid."""

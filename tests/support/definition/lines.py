@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import FRAME, NO_TOKENS, Grid
 from archdsl.core.values import Symbol
 from archdsl.frontend import ast
-from archdsl.layers.attention_biases import BIASES
+from archdsl.layers import vocabulary
 from definition.axes import Axis, axes_of
 from definition.chains import Chains, matched
 from definition.names import Applied, Part, name_members
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
     from definition.chains import Place
 
-LABELS = {"table": "table", "decomposed": "relative"}  # of biases without a name
 LETTERS = {
     **{prefix + name: [prefix + n for n in name] for prefix in ("", "token_") for name in "q k v qk qv kv qkv".split()},
     "proj": ["proj"],
@@ -152,8 +151,12 @@ class Attended:
                     if axis.is_looked_along:
                         most = n or max(axis.extent(axis.queries), axis.extent(axis.keys))
                         self.tensors[f"{bias.label}.{axis.name}"] = (2 * most - 1, width)
-            own = {n: bias.layer.init for n in self.tensors if n.split(".")[0] == bias.label}
-            self.inits |= {n: s for n, s in own.items() if s.name != "zeros"}
+            elif bias.kind == "continuous":
+                hidden, number = bias.layer.hidden, sum(a.is_looked_along for a in axes)
+                sizes = {"fc1.weight": (hidden, number), "fc1.bias": (hidden,), "fc2.weight": (settings.heads, hidden)}
+                self.tensors |= {f"{bias.label}.{key}": size for key, size in sizes.items()}
+            own = {n: bias.layer.init for n in self.tensors if n.split(".")[0] == bias.label}  # biases begin at 0
+            self.inits |= {n: s for n, s in own.items() if s.name != "zeros" and not n.endswith(".bias")}
 
     def hold(self, key: Hashable, made: Made) -> int:
         """The number of a value; the same for the same key."""
@@ -229,10 +232,10 @@ class Attended:
         link = step.link
         assert isinstance(link, ast.Layer)
         kind = link.name.id
-        cls = BIASES[kind]
+        cls: type[Any] = vocabulary()[kind]
         given = matched(link, list(cls.attributes)).items()
         layer = cls(**{n: cls.attributes[n].convert(plain(evaluate(e, names))) for n, e in given})
-        self.biases.append(Bias(kind, step.label.id if step.label is not None else LABELS[kind], layer))
+        self.biases.append(Bias(kind, step.label.id if step.label is not None else kind, layer))
 
     def _name(self, runs: dict[str, _Run], apart: set[Any]) -> None:
         """Give the layers of a line their tensors."""

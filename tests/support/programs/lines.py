@@ -260,8 +260,8 @@ class Attention:
             for name in pooled:
                 self._pool(name, steps[name], way, norm)
         if plan.has_bias and "causal" not in plan.settings and d.chance(0.6):
-            kinds = ["table", "table", "table" if "band" in plan.settings else "decomposed"]
-            self.lines.append(f"bias: {'decomposed' if self.is_uneven else d.pick(kinds)}")
+            kinds = ["table", "table", "table" if "band" in plan.settings else "decomposed as relative"]
+            self.lines.append(f"bias: {kinds[2] if self.is_uneven else d.pick(kinds)}")
         out = self.channels if d.chance(0.8) else d.whole(2, 9)
         added = "add { in, q -> select(grid) } -> " if "q" in pooled and d.chance(0.5) else ""
         self.lines.append(f"proj: {added}linear({out}{d.pick(['', '', ', bias = off'])})")
@@ -529,12 +529,12 @@ class Attention:
         is_band = "band" in self.plan.settings
         kinds: list[str] = []
         for _ in range(d.pick([0, 0, 1, 1, 1, 2 if d.has("two_biases") else 1])):
-            kind = d.pick(["table", "table", "table" if is_band else "decomposed"])
+            kind = "table" if is_band else d.pick(["table", "table", "decomposed", "alibi", "continuous"])
             kind = "decomposed" if self.is_uneven and not d.has("uneven_tables", WILD) else kind
             if kind in kinds and not d.chance(WILD):
                 continue
             kinds.append(kind)
-            names = {"table": ("", " as distances"), "decomposed": ("", " as offsets")}[kind]
+            names = d.pick(["", " as relative"]) if kind == "decomposed" else "", f" as my_{kind}"
             if kind == "table":
                 is_smaller = any(self.letters[n].grid != self.grid for n in "qk")
                 options = [
@@ -543,8 +543,13 @@ class Attention:
                     "(init = normal(0.1))",
                     *([] if is_smaller or is_band else ["(prefix = on)", "(on)"]),
                 ]
+            elif kind == "alibi":
+                options = [""]
             else:
-                options = ["", "", "(0)", f"(made_for = {written([d.whole(2, 5) for _ in 'thw'])})"]
+                made_for = f"made_for = {written([d.whole(2, 5) for _ in 'thw'])}"
+                options = ["", "", "(0)", f"({made_for})"]
+                if kind == "continuous":
+                    options = ["(3)", f"(2, {made_for})", "(hidden = 5, init = normal(0.1))"]
             self.lines.append(f"bias: {kind}{d.pick(options)}{names[d.has('bias_names', 0.3)]}")
 
     def _last(self) -> int:

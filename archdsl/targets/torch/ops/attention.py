@@ -131,16 +131,27 @@ class AttentionOp(Op[Attention]):
             found["rows"] = int(prod(2 * n - 1 for n in layer.table(x)))
         return found
 
+    @property
+    def is_biased(self) -> bool:
+        """True if scores have a bias."""
+        return self.layer.position != NONE
+
+    @property
+    def bias_takes_queries(self) -> bool:
+        """True if the bias depends on the queries, so that each group has its own."""
+        return self.layer.position == DECOMPOSED
+
     def _shared(self, x: Grid) -> dict[str, SharedModule]:
         layer = self.layer
-        biased, drops = layer.position != NONE, layer.dropout > 0
+        drops = layer.dropout > 0
         options: dict[str, Any] = {
             "token": x.tokens.number,
             "noun": x.tokens.noun,
             "table": layer.position == TABLE,
             "drops": drops,
             "scaled": layer.scale,
-            "biased": biased,
+            "biased": self.is_biased,
+            "of_groups": self.bias_takes_queries,
             "sided": "masks" in self.forms,
             "fused": "tables" in self.forms,
         }

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, X
-from archdsl.layers.attention_rules import DECOMPOSED, TABLE
 from archdsl.targets.python.printer import lines, text
 from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.grid import Grid
     from archdsl.core.sym import Formula
-    from archdsl.layers.attention_lines import Application
+    from archdsl.layers.attention_lines import Application, BiasLine
     from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.ops.attention_steps import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
@@ -52,6 +51,7 @@ class Composer:
         self.extra: dict[str, Any] = {}
         self.members: dict[str, str | dict[str, str]] = {}  # constructor calls; of a block, those of its layers
         self.printed: dict[int, Printed] = {}
+        self.biases: list[Printed] = []
 
     def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
         """Return the variables of the template that depend on the layers inside; `write` gives numbers as code."""
@@ -59,6 +59,8 @@ class Composer:
             if application.letters == RESULT_LINE:
                 self.channels.setdefault(RESULT, self._result())
             self._print(number, application, op)
+        for (bias, op), sizes in zip(self.op.biases, self.op.bias_arguments(), strict=True):
+            self._print_bias(bias, op, {k: name for k, (name, _) in sizes.items()})
         parameters, arguments = self._parameters()
         arguments |= {name: write(value) for name, value in self.extra.items()}
         return {"parameters": parameters, "arguments": arguments, "members": self._members(), "body": self._body()}
@@ -75,12 +77,13 @@ class Composer:
         given = self.variables
         types = {
             "dim": "int", "heads": "int", "kv_heads": "int", "grid": SIZE, "q_grid": SIZE, "kv_grid": SIZE,
-            "windows": given.get("windows_class", ""), "queries": SIZE, "keys": SIZE, "tables": SIZE,
-            "distances": "int", "dropout": "float",
+            "windows": given.get("windows_class", ""),
         }  # fmt: skip
-        values = {**given, "distances": given.get("rows")}
-        found = {name: kind for name, kind in types.items() if values.get(name) is not None}
-        return found | dict.fromkeys(self.extra, "int"), {n: values[n] for n in found}
+        for arguments in self.op.bias_arguments():
+            types |= {name: _type_of(value) for name, value in arguments.values()}
+        found = {name: kind for name, kind in {**types, "dropout": "float"}.items() if given.get(name) is not None}
+        more = {name: _type_of(value) for name, value in self.extra.items()}
+        return found | more, {n: given[n] for n in found}
 
     def _members(self) -> list[str]:
         given = self.variables
@@ -93,11 +96,6 @@ class Composer:
         for name, code in self.members.items():
             items = ", ".join(f'"{k}": {inner}' for k, inner in code.items()) if isinstance(code, dict) else ""
             found.append(f"self.{name} = nn.ModuleDict({{{items}}})" if items else f"self.{name} = {code}")
-        if self.layer.position == DECOMPOSED:
-            tables = "tables, " if given.get("tables") is not None else ""
-            found.append(f"self.relative = RelativePositions(queries, keys, {tables}{self.inner} // heads)")
-        if self.layer.position == TABLE:
-            found.append("self.table = nn.Parameter(torch.zeros(distances, heads))")
         if self.layer.cosine:
             found.append("self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))")
         return found
@@ -128,6 +126,16 @@ class Composer:
                 held[label] = code
             else:
                 self.members[block] = code
+
+    def _print_bias(self, bias: BiasLine, op: Op[Any], sizes: dict[str, str]) -> None:
+        """Print a bias: its module or tensor becomes a member."""
+        plan = op.variables(CallSite((), self.op.output))
+        code = {k: self._local(bias.label, k, v) for k, v in plan.items()} | sizes
+        code |= {"layer": f"self.{bias.label}", "heads": "heads", "width": f"{self.inner} // heads"}
+        printed = self.printer.printed(op, code, bias.label)
+        self.biases.append(printed)
+        if printed.module is not None:
+            self.members[bias.label] = text(printed.module)
 
     def _layout(self, number: int) -> str:
         steps = self.op.operations
@@ -184,6 +192,9 @@ class Composer:
         if operation.application >= 0:
             printed, heavy = self.printed[operation.application], self.op.parts[operation.application][1].is_heavy
             return Step(value, operation.inputs, printed.apply, heavy, name)
+        if operation.macro == "bias":
+            number: int = operation.options["number"]
+            return Step(value, operation.inputs, self.biases[number].apply, False, name)
         write = self._move(operation)
         if len(operation.outputs) > 1:
             parts = tuple(zip(operation.outputs, operation.names, strict=True))
@@ -199,3 +210,10 @@ class Composer:
             return code, any(o.named > 1 for o in given)
 
         return write
+
+
+def _type_of(value: Any) -> str:
+    """Return the type of an argument as Python writes it."""
+    if isinstance(value, tuple):
+        return SIZE
+    return "int" if isinstance(value, int) else "float"

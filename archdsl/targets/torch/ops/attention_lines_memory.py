@@ -7,8 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME
-from archdsl.layers.attention_rules import NONE
-from archdsl.targets.torch.ops.attention_memory import KeptOfGroups
+from archdsl.targets.torch.ops.attention_memory import GIVEN, LEARNED, NO_BIAS, KeptOfGroups
 from archdsl.targets.torch.ops.attention_steps import EACH, FIRST, LAST, ROWS
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
@@ -71,8 +70,10 @@ class _KeptOfLines(KeptOfGroups):
             self.sizes[f"input {i}"] = elements * number
             self.values[i] = _Value(f"input {i}", elements, number, self.packed)
         for operation in self.steps.list:
-            if operation.macro in ("bias", "attended"):
+            if operation.macro == "attended":
                 break
+            if operation.macro in ("without_token", "bias", "summed", "beside_token"):
+                continue
             self._pass(operation)
         attended = next(o for o in self.steps.list if o.macro == "attended")
         queries = next((o for o in self.steps.list if attended.inputs[0] in o.outputs), attended)
@@ -86,6 +87,24 @@ class _KeptOfLines(KeptOfGroups):
             else:
                 self.lie(name, value.tensor, self.sizes[value.tensor] // self.clips // self.number)
             self.apart = self.apart or not value.packed
+
+    def biases(self) -> str:
+        if not self.op.is_biased:
+            return NO_BIAS
+        return LEARNED if any(op.layer.weights() or b.layer.takes_queries for b, op in self.op.biases) else GIVEN
+
+    def has_bias_of_queries(self) -> bool:
+        return self.op.bias_takes_queries
+
+    def _distances(self) -> None:
+        number = self.precision.product
+        step = TrainingStep(batch=self.step.batch, precision=self.precision, element_size=number)
+        for bias, op in self.op.biases:
+            saved = op.saved_for_backward(step)
+            self.own[f"own of {bias.label}"] = int(saved.own) // self.clips
+            self.once += int(saved.once)
+            if saved.inputs:
+                self._keep("q")
 
     def _save(self, tensor: str) -> None:
         if tensor.startswith("input"):
@@ -144,7 +163,7 @@ class _KeptOfLines(KeptOfGroups):
     def _mask_frames(self) -> None:
         """Account for the mask that hides later frames: of zeros and −∞, or that by which a bias is masked."""
         pairs = self.q * self.k
-        self.once += pairs if self.layer.position != NONE else pairs * self.number
+        self.once += pairs if self.op.is_biased else pairs * self.number
 
     def _unit(self, operation: Operation, value: _Value) -> None:
         """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""

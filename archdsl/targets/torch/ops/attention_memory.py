@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.ops.sites import TrainingStep
 
+NO_BIAS, GIVEN, LEARNED = "", "given", "learned"
 INDEX = 8  # bytes of an index of max pooling
 ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
 
@@ -220,6 +221,14 @@ class KeptOfGroups(Kept):
                 self.lie(name, f"normalised {name}", rows * self.dim)
         self.headed = layer.pool_norm and layer.queries.is_there and self.kind != "whole"
 
+    def biases(self) -> str:
+        """Return which biases are added to scores: NO_BIAS, GIVEN for those without weights, or LEARNED."""
+        return LEARNED if self.layer.position != NONE and "distances" not in self.forms else NO_BIAS
+
+    def has_bias_of_queries(self) -> bool:
+        """Return True if each query group has a bias of its own."""
+        return self.layer.position == DECOMPOSED
+
     def _distances(self) -> None:
         if self.layer.position == DECOMPOSED:
             ends = zip("thw", *self.layer.extents(self.x), strict=True)
@@ -249,9 +258,10 @@ class KeptOfGroups(Kept):
         softmax = layer.score in (EMBEDDED_GAUSSIAN, GAUSSIAN)
         widened = self._widen()
         masked = self.kind == "windows" and self.groups.is_shifted and not widened
-        learned = layer.position != NONE and "distances" not in self.forms
+        biased = self.biases() != NO_BIAS
+        learned = self.biases() == LEARNED or (biased and self.precision.cuda)
         if softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
-            self._fuse(masked=masked, learned=learned, widened=widened)
+            self._fuse(masked=masked, learned=biased, widened=widened)
             return
         self.keep("y", self.queries * self.value_dim)
         if softmax:
@@ -291,7 +301,7 @@ class KeptOfGroups(Kept):
     def _mask(self, *, masked: bool) -> None:
         """Add the additive mask, per head: for each query group, for each window, or one for all."""
         size = int(self.layer.heads) * (self.q + self.token) * _aligned(self.k + self.token)
-        if self.layer.position == DECOMPOSED:
+        if self.has_bias_of_queries():
             self.keep("mask", self.groups.number * size)
         else:
             self.keep_once(self.groups.number * size if masked else size)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME
 from archdsl.layers.attention_lines import OUTSIDE, RESULT, Origin, X
-from archdsl.layers.attention_rules import DECOMPOSED, NONE
 from archdsl.targets.torch.ops.attention_patterns import patterns
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
@@ -324,6 +323,7 @@ class Operations:
 
     def _attend(self, q: int, k: int, v: int) -> int:
         layer, heads = self.layer, Layout(HEADS)
+        bias = self._bias(q)
         if layer.cosine:
             [q] = self.add("scaled_cosine", [q], heads, names=("q",), copies=True)
             [k] = self.add("normalised", [k], heads, names=("k",), copies=True)
@@ -331,19 +331,33 @@ class Operations:
             [k] = self.add("repeated", [k], heads, names=("k",), copies=True)
             [v] = self.add("repeated", [v], heads, names=("v",), copies=True)
         inputs = self._pad(q, k, v)
-        if layer.position != NONE:
-            of = [q] if layer.position == DECOMPOSED else []
-            inputs += self.add("bias", of, heads, names=("bias",))
+        inputs += bias
         if self.masks_frames:
             inputs += self._mask(inputs)
         [y] = self.add("attended", inputs, heads, names=("y",), copies=True)
         d, e = layer.widths
         return self.add("narrowed", [y, v], heads)[0] if d > e else y
 
+    def _bias(self, q: int) -> list[int]:
+        """Return the sum of the biases, with zeros for a class token."""
+        biases, heads, token = self.lines.biases, Layout(HEADS), self.form.token
+        if not biases:
+            return []
+        if token and any(b.layer.takes_queries for b in biases):
+            [q] = self.add("without_token", [q], heads)
+        values: list[int] = []
+        for number, bias in enumerate(biases):
+            given = [q] if bias.layer.takes_queries else []
+            names = ("bias",) if len(biases) == 1 and not token else ()
+            values += self.add("bias", given, heads, names=names, number=number)
+        if len(values) > 1:
+            values = self.add("summed", values, heads, names=() if token else ("bias",))
+        return self.add("beside_token", values, heads, names=("bias",)) if token else values
+
     @property
     def masks_frames(self) -> bool:
-        """True if a mask hides later frames; along time alone the kernel itself does."""
-        return self.layer.causal and self.layer.axes != "t"
+        """True if a mask hides later frames; along time alone, without biases, the kernel itself does."""
+        return self.layer.causal and (self.layer.axes != "t" or bool(self.lines.biases))
 
     def _pad(self, q: int, k: int, v: int) -> list[int]:
         """Return queries, keys and values of one width, which fused kernels need."""

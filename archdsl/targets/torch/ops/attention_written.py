@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import Grid
 from archdsl.layers.attention_lines import OUTSIDE, Origin, X
 from archdsl.layers.attention_rules import EMBEDDED_GAUSSIAN
-from archdsl.targets.torch.ops.attention import BIASES, WEIGHTS, AttentionOp
+from archdsl.targets.torch.ops.attention import WEIGHTS, AttentionOp
 from archdsl.targets.torch.ops.attention_code import Composer
 from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
 from archdsl.targets.torch.ops.attention_steps import Operations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from archdsl.layers.attention_lines import Application
+    from archdsl.layers.attention_lines import Application, BiasLine
     from archdsl.layers.attention_written import WrittenAttention
     from archdsl.layers.base import Layer
     from archdsl.targets.torch.ops.base import Op
@@ -46,26 +46,48 @@ class WrittenAttentionOp(AttentionOp):
         return [(a, op_of(a.layer, a.shapes, a.shape)) for a in self.written.lines.applications]
 
     @cached_property
+    def biases(self) -> list[tuple[BiasLine, Op[Any]]]:
+        """The ops of the biases."""
+        from archdsl.targets.torch.select import op_of
+
+        return [(b, op_of(b.layer, (), self.output)) for b in self.written.lines.biases]
+
+    @property
+    def is_biased(self) -> bool:
+        return bool(self.written.lines.biases)
+
+    @property
+    def bias_takes_queries(self) -> bool:
+        return any(b.layer.takes_queries for b in self.written.lines.biases)
+
+    @cached_property
     def operations(self) -> Operations:
         """The operations of its code."""
         return Operations(self.written, self.inputs, [op for _, op in self.parts])
 
     def of(self, layer: Layer) -> Self:
         other = super().of(layer)
-        for name in ("parts", "operations"):  # which are those of the layer
+        for name in ("parts", "biases", "operations"):  # which are those of the layer
             other.__dict__.pop(name, None)
         return other
 
     def class_signature(self) -> tuple[Any, ...]:
         own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]
-        return (*super().class_signature(), *self.written.structure(), *own)
+        names = [tuple(name for name, _ in arguments.values()) for arguments in self.bias_arguments()]
+        biases = [op.class_signature() for _, op in self.biases]
+        return (*super().class_signature(), *self.written.structure(), *own, *biases, *names)
 
     def submodule_classes(self) -> dict[str, str]:
         found = {a.name: op.torch_class for a, op in self.parts if op.torch_class}
-        return found | {k: v for k, v in super().submodule_classes().items() if k in ("relative", "")}
+        found |= {k: v for k, v in super().submodule_classes().items() if not k}
+        for bias, own in self.biases:
+            found |= bias.named(own.submodule_classes())
+        return found
 
     def cast_weights(self) -> int:
-        return sum(op.cast_weights() * a.stack for a, op in self.parts)
+        return sum(op.cast_weights() * a.stack for a, op in self.parts) + sum(
+            op.cast_weights() for _, op in self.biases
+        )
 
     def other_forms(self) -> frozenset[str]:
         return super().other_forms() - {"distances"}
@@ -80,6 +102,20 @@ class WrittenAttentionOp(AttentionOp):
             found["q_grid"], found["kv_grid"] = plain(layer.queries.of(one)), plain(layer.keys.of(one))
         if layer.arrangement(x) == "windows" and x.token and layer.pooled:
             found.pop("grid", None)
+        found.pop("rows", None)
+        for arguments in self.bias_arguments():
+            found |= dict(arguments.values())
+        return found
+
+    def bias_arguments(self) -> list[dict[str, tuple[str, Any]]]:
+        """Return the sizes of each bias: their names in the constructor, where alike ones share a name, and values."""
+        known: dict[str, Any] = {}
+        found: list[dict[str, tuple[str, Any]]] = []
+        for bias, own in self.biases:
+            given = own.shape_arguments()
+            names = {k: k if known.get(k, v) == v else f"{bias.label}_{k}" for k, v in given.items()}
+            known |= {names[k]: v for k, v in given.items()}
+            found.append({k: (names[k], v) for k, v in given.items()})
         return found
 
     def variables(self, site: CallSite) -> dict[str, Any]:
@@ -102,11 +138,9 @@ class WrittenAttentionOp(AttentionOp):
             "noun": self.inputs[0].tokens.noun,
             "copies_token": form.is_split,
             "strided": form.strided,
-            "position": layer.position,
             "score": layer.score,
             "softmax": layer.score == EMBEDDED_GAUSSIAN,
             "scaled": layer.scale,
-            "distances": False,
             "causal": layer.causal,
             "dropout": layer.dropout or None,
         }
@@ -157,7 +191,8 @@ class WrittenAttentionOp(AttentionOp):
         of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
         pooled = ", to pooled keys and values" if layer.keys.is_there and not self.others else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
-        bias = BIASES.get(layer.position, "")
+        biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
+        bias = f", b {' plus '.join(biases)}" if biases else ""
         weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
         return f"{kind}{of} over {over}{where}{pooled}, weighted by {weights}."
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.decomposed import Decomposed
+from archdsl.targets.torch.ops.base import op
+from archdsl.targets.torch.ops.bias import BiasOp
+from archdsl.targets.torch.ops.sites import SavedForBackward
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+
+
+@op("decomposed")
+class DecomposedOp(BiasOp[Decomposed]):
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        axes = self.layer.geometry.axes
+        return {"over": axes, "distances": False, "token": False, "scaled": True}
+
+    def shape_arguments(self) -> dict[str, Any]:
+        found = self.layer.geometry
+        tables = {"tables": self.layer.rows} if self.layer.is_stretched else {}
+        return {"queries": found.queries, "keys": found.keys, **tables}
+
+    def class_signature(self) -> tuple[Any, ...]:
+        return (*super().class_signature(), self.layer.is_stretched)
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        """Return the queries and the rows of the tables, once for each axis."""
+        found = self.layer.geometry
+        ends = [(q, k) for a, q, k in zip("thw", found.queries, found.keys, strict=True) if a in found.axes]
+        queries = found.frames * found.groups * prod(found.queries) * int(found.heads) * found.width
+        once = sum(q * k * found.width for q, k in ends)
+        return SavedForBackward(own=len(ends) * queries * step.element_size, once=once * step.element_size)
