@@ -453,7 +453,7 @@ def products(node: Node) -> int:
     if node.layer.kind != "attention" or node.layer.pooled or node.layer.score == "gaussian":
         return 0
     (x,) = node.input_shapes
-    shapes, rows = node.layer.projections(x), x.positions + x.tokens
+    shapes, rows = node.layer.projections(x), x.positions + x.token_count
     projected = sum((1 if name == "token_q" else rows) * out * into for name, (out, into) in shapes.items())
     return node.layer.macs(node.shape, x) - projected
 
