@@ -120,6 +120,15 @@ def _sign(fault: Unexpected) -> Cure | None:
     return Cure(f"a variant has a name of its own: `arch NAME extends {base[1]}`") if base else None
 
 
+def _branches(fault: Unexpected) -> Cure | None:
+    """Recognise `q, k, v: …` among the lines of an attention."""
+    found = re.search(r"(?:^|[{,;])\s*([qkv](?:\s*[,+&|/]\s*[qkv])+)\s*:\s*([^{},;]*)", fault.line_text)
+    if not found or fault.token.type not in ("COLON", "COMMA", "PLUS", "VBAR"):
+        return None
+    letters = "".join(letter for letter in "qkv" if letter in found[1])
+    return Cure(f"the letters of branches are one word: `{letters}: {found[2].strip() or 'CHAIN'}`")
+
+
 def _computed_label(fault: Unexpected) -> Cure | None:
     found = re.match(r"stage\s+(\w*)\{\s*([^{}]*[^{}\w][^{}]*?)\s*\}", fault.source.text[_stage_start(fault) :])
     if not found or not fault.opened or fault.token.type not in ("PLUS", "MINUS", "STAR", "FLOOR", "LSQB"):
@@ -342,6 +351,6 @@ def _head(fault: Unexpected) -> Cure | None:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _function, _class, _import, _assertion, _sign, _computed_label, _braces, _else_if, _label, _repeated_stage,
-    _assignment, _braced_value, _key, _parameter_with_items, _item, _header, _merged, _input, _head,
+    _function, _class, _import, _assertion, _sign, _branches, _computed_label, _braces, _else_if, _label,
+    _repeated_stage, _assignment, _braced_value, _key, _parameter_with_items, _item, _header, _merged, _input, _head,
 )  # fmt: skip
