@@ -120,8 +120,8 @@ class Plans:
                 continue
             halves = [k for k in range(2, n, 2) if n % k == 0]
             if is_pooled and halves:
-                k = d.pick(halves)
-                s = d.pick(range(0, k, 2)) if d.chance(0.8) else 0
+                k = d.pick([*halves, halves[-1]])
+                s = d.pick(range(0, k, 2))
             else:
                 whole = [k for k in range(1, n) if n % k == 0]
                 k = d.pick([*whole, *whole, 2, 3, 4, "all", n])
@@ -611,7 +611,7 @@ def attention_program(seed: int, without: Sequence[str] = ()) -> str:
     """A spec of one attention, perhaps in a block."""
     d = Draw(f"attention {seed}", without)
     channels = d.pick([8, 8, 12])
-    grid: Size = d.pick([1, 2, 3, 4, 4]), d.pick([2, 3, 4, 4, 6, 6, 7]), d.pick([2, 3, 4, 4, 6, 5])
+    grid: Size = d.pick([1, 2, 3, 4, 4]), d.pick([2, 3, 4, 6, 6, 7, 8, 8]), d.pick([2, 3, 4, 4, 6, 5, 8, 8])
     if d.chance(0.08):
         grid = d.pick([(5, 1, 1), (1, 7, 1), (1, 1, 6), (4, 1, 1)])
     token = d.weighted([(0.66, ""), (0.22, "clip"), (0.12, "frame")])
