@@ -57,6 +57,8 @@ class Axis:
 
     @property
     def groups(self) -> int:
+        if not self.is_looked_along:
+            return self.queries
         return 1 if self.is_free else self.padded // self.window
 
     @property
@@ -75,6 +77,8 @@ class Axis:
 
     def step(self, n: int) -> int:
         """How far the positions of a grid of n lie apart, in positions of the finest grid."""
+        if not self.is_looked_along:
+            return 1
         if self.is_free:
             return -(-self.finest // n)
         assert self.padded % n == 0, f"windows of {self.padded} positions on a grid of {n}"

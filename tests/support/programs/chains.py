@@ -211,7 +211,7 @@ class Chains(Values):
                 n: lines.Branch(s.channels or 1, s.grid, s.token) for n, s in place.values.items() if s.grid is not None
             }
             drawn = lines.Attention(d, 8, state.grid, state.token, others=others, knows=place.knows).drawn()
-            if drawn.grid != state.grid:
+            if drawn.grid != state.grid or drawn.token != state.token:
                 return self.simple(place, state)
             text, out = drawn.text, drawn.out
         if out == 8 and (state.token or d.chance(0.3)):

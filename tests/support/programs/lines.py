@@ -45,6 +45,7 @@ class Drawn:
     text: str
     out: int
     grid: Size
+    token: str
     other: Branch | None = None
     blocks: frozenset[str] = frozenset()
 
@@ -192,6 +193,7 @@ class Attention:
         token: of what enters.
         others: values that keys and values can be of; without them a value `other` is assumed where one is wanted.
         knows: whether the parameters of the spec are known.
+        kinds: names of the tokens that enter, if there are any.
     """
 
     def __init__(
@@ -203,10 +205,11 @@ class Attention:
         *,
         others: Mapping[str, Branch] | None = None,
         knows: bool = True,
+        kinds: Sequence[str] = ("token",),
     ) -> None:
         self.d, self.channels, self.grid, self.token = d, channels, grid, token
         self.plan = Plans(d, channels, grid, token).drawn()
-        self.others, self.knows = others, knows
+        self.others, self.knows, self.kinds = others, knows, list(kinds)
         self.is_plain = d.chance(0.4)  # as the literature has it: one projection, poolings, one bias, a last projection
         self.other: Branch | None = None  # the value that was assumed
         self.read: str | None = None
@@ -221,6 +224,7 @@ class Attention:
         if self.is_plain:
             out = self._plain()
         else:
+            self._sinks()
             self._projections()
             self._token_lines()
             for _ in range(d.pick([0, 0, 1, 1, 2, 3])):
@@ -233,7 +237,7 @@ class Attention:
         body = "\n".join(f"        {line}" for line in self.lines)
         text = f"attention({', '.join(arguments)}) {{\n{body}\n    }}"
         called = frozenset(name for name in BLOCKS if re.search(rf"\b{name}\b", body))
-        return Drawn(text, out, self.letters["q"].grid, self.other, called)
+        return Drawn(text, out, self.letters["q"].grid, self.letters["q"].token, self.other, called)
 
     def _plain(self) -> int:
         """The lines of an attention of the literature; the channels of what it gives."""
@@ -304,15 +308,18 @@ class Attention:
 
     def _project(self, name: str, width: int, is_outside: bool) -> None:
         d = self.d
-        branch = self.letters[name[0]]
+        branch = next((self.letters[n] for n in name if self.letters[n].token), self.letters[name[0]])
+        tokens = {n: self.letters[n].token for n in name}
         steps: list[str] = []
         if is_outside:
             word, branch = self._outside(branch)
+            tokens = dict.fromkeys(name, branch.token)
             steps += word
         if name == "q" and min(map(len, self.plan.steps)) > 1 and d.has("latents", 0.1):
             n = d.whole(1, 4)
             steps.append(f"latents({n})")
             branch = replace(branch, grid=(1, 1, n), token="")
+            tokens = {name: ""}
         steps += [self._still(branch) for _ in range(d.pick([0, 0, 0, 1, 1, 2]))]
         steps.append(self._projection(branch, width))
         chain = " -> ".join(steps)
@@ -321,8 +328,7 @@ class Attention:
             chain += f" as kept_{name}"
             self.values[f"kept_{name}"] = branch
         self.lines.append(f"{name}: {chain}")
-        for letter in name:
-            self.letters[letter] = branch
+        self.letters |= {n: replace(branch, token=tokens[n]) for n in name}
 
     def _outside(self, branch: Branch) -> tuple[list[str], Branch]:
         """The name of another value, on a grid that fits; no name if there is none."""
@@ -395,10 +401,21 @@ class Attention:
                 options += [f"conv({out}, 3)", *(f"conv({out}, [3, 1, 1]) -> {n}" for n in [*self._bn(), "relu"])]
         return d.pick(options)
 
+    def _sinks(self) -> None:
+        """Tokens that keys and values have and queries lack."""
+        if self.d.has("sinks", 0.06) and "band" not in self.plan.settings and "score" not in self.plan.settings:
+            scope = ", scope = frame" if self.token == "frame" else ""
+            self.lines.append(f"kv: tokens(sinks, {self.d.whole(1, 3)}{scope})")
+            self.letters |= {n: replace(self.letters[n], token=f"{self.token or 'clip'} with sinks") for n in "kv"}
+
     def _token_lines(self) -> None:
         """Projections of the class token's own."""
         d = self.d
-        if self.token != "clip" or not d.has("token_lines", 0.4 if "band" in self.plan.settings else 0.05):
+        if (
+            self.token != "clip"
+            or len(self.kinds) != 1
+            or not d.has("token_lines", 0.4 if "band" in self.plan.settings else 0.05)
+        ):
             return
         q, k, v = (self.letters[n].channels for n in "qkv")
         settings = d.pick(["", "", ", bias = off"])
@@ -438,6 +455,11 @@ class Attention:
             ]
             options += [read] * 2 if len(name) == 1 else []
             options += [f"mixed({read}){self._own()}"] if branch.channels == self.channels else []
+        if name == "q" and branch.token and self.kinds and d.has("without", 0.4):
+            kind = self.kinds.pop()
+            self.lines.append(f"q: without({kind})")
+            self.letters["q"] = replace(branch, token=f"{branch.token} without {kind}" if self.kinds else "")
+            return
         if branch == Branch(self.channels, self.grid, self.token):
             options += [f"residual {{ layernorm{self._own()} -> linear(in.channels){self._own()} }}"]
         line = f"{name}: {d.pick(options)}"
@@ -607,6 +629,16 @@ def with_blocks(text: str) -> str:
 # --- programs of one attention ---------------------------------------------------------------------------------------
 
 
+def _tokens(d: Draw, token: str) -> tuple[str, list[str]]:
+    """The layers that bring tokens, and the names of these."""
+    if not token:
+        return "", []
+    scope = ", scope = frame" if token == "frame" else ""
+    ways = {"token": f"class_token({token}) -> ", "registers": f"tokens(registers, {d.whole(1, 3)}{scope}) -> "}
+    names = d.pick([["token"], ["token"], ["registers"], ["token", "registers"]] if d.has("tokens") else [["token"]])
+    return "".join(ways[name] for name in names), names
+
+
 def attention_program(seed: int, without: Sequence[str] = ()) -> str:
     """A spec of one attention, perhaps in a block."""
     d = Draw(f"attention {seed}", without)
@@ -615,13 +647,14 @@ def attention_program(seed: int, without: Sequence[str] = ()) -> str:
     if d.chance(0.08):
         grid = d.pick([(5, 1, 1), (1, 7, 1), (1, 1, 6), (4, 1, 1)])
     token = d.weighted([(0.66, ""), (0.22, "clip"), (0.12, "frame")])
-    drawn = Attention(d, channels, grid, token).drawn()
+    begin, kinds = _tokens(d, token)
+    drawn = Attention(d, channels, grid, token, kinds=kinds).drawn()
     text, other = drawn.text, drawn.other
     lines = ["arch net", f"input clip: video[{channels}, {', '.join(map(str, grid))}]"]
     if other is not None:
         lines += [f"input other: video[{other.channels}, {', '.join(map(str, other.grid))}]", "path main = clip"]
     lines += [BLOCKS[name] for name in sorted(drawn.blocks)]
-    is_still = drawn.out == channels and drawn.grid == grid
+    is_still = drawn.out == channels and drawn.grid == grid and drawn.token == token
     if is_still and d.chance(0.5):
         text = f"residual {{ {d.pick(['layernorm -> ', ''])}{text} }}"
     elif d.chance(0.3):
@@ -633,6 +666,5 @@ def attention_program(seed: int, without: Sequence[str] = ()) -> str:
     if d.chance(0.3):
         lines.append(f"block wrapped({given and 'other: value'}) {{\n    relu -> {text}\n}}")
         text = f"wrapped({given}){' * 2' if is_still and d.chance(0.5) else ''}"
-    begin = {"": "", "clip": "class_token -> ", "frame": "class_token(frame) -> "}[token]
     lines.append(f"stage a {{\n    {given and 'main: '}{begin}{text}\n}}")
     return "\n".join(lines) + "\n"
