@@ -59,7 +59,7 @@ class _KeptOfLines(KeptOfGroups):
 
     def bring(self) -> None:
         layer = self.op.written
-        heads, (d, e) = int(layer.heads), layer.widths
+        heads, (d, e) = int(layer.heads), self.steps.widths
         self.value_dim, self.wide = heads * e, heads * max(d, e)
         self.headed = d < e  # queries filled up with zeros lie head by head
         if self.steps.masks_frames:

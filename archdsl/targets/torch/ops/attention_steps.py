@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME
 from archdsl.layers.attention_lines import OUTSIDE, RESULT, Origin, X
+from archdsl.layers.attention_rules import DOT_PRODUCT
 from archdsl.targets.torch.ops.attention_patterns import patterns
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
@@ -335,7 +336,7 @@ class Operations:
         if self.masks_frames:
             inputs += self._mask(inputs)
         [y] = self.add("attended", inputs, heads, names=("y",), copies=True)
-        d, e = layer.widths
+        d, e = self.widths
         return self.add("narrowed", [y, v], heads)[0] if d > e else y
 
     def _bias(self, q: int) -> list[int]:
@@ -355,14 +356,20 @@ class Operations:
         return self.add("beside_token", values, heads, names=("bias",)) if token else values
 
     @property
+    def widths(self) -> tuple[int, int]:
+        """Channels of a head of queries and of values; those of values twice where no fused kernel takes both."""
+        d, e = self.layer.widths
+        return (d, e) if self.layer.score != DOT_PRODUCT else (e, e)
+
+    @property
     def masks_frames(self) -> bool:
         """True if a mask hides later frames; along time alone, without biases, the kernel itself does."""
         return self.layer.causal and (self.layer.axes != "t" or bool(self.lines.biases))
 
     def _pad(self, q: int, k: int, v: int) -> list[int]:
-        """Return queries, keys and values of one width, which fused kernels need."""
+        """Return queries, keys and values of one width, which fused kernels need; products have any."""
         heads = Layout(HEADS)
-        d, e = self.layer.widths
+        d, e = self.widths
         if d > e:
             return [q, k, *self.add("padded", [v, q], heads, names=("v",), copies=True)]
         if d < e:  # queries grow, too, as the kernel divides by √e
