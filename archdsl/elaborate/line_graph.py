@@ -122,6 +122,7 @@ class LineGraph(GraphBuilder):
     def apply(self, layer: Layer, flows: tuple[Flow, ...], context: Context, link: Applied) -> Flow:
         if any(isinstance(f.shape, Unknown) for f in flows):
             return LOST
+        layer = outward(layer, context.region)  # shapes are in the terms of the line everywhere
         bundles = [self.bundle(f) for f in flows]
         shapes = self._inferred(layer, bundles, flows, context, link)
         if shapes is None:
@@ -178,7 +179,7 @@ class LineGraph(GraphBuilder):
         is_parting = len(parts) == 1 and len(branches) > 1 and layer.parts_branches()
         shapes = tuple(self.view.of(b.shape(branches[0])) for b in bundles)
         application = Application(
-            self._name(branches), outward(layer, region), tuple(parts), shapes, shapes[0], self.view.heads,
+            self._name(branches), layer, tuple(parts), shapes, shapes[0], self.view.heads,
             self.view.by_head, region, stack=len(branches) if is_parting else len(parts), tokens=self.view.tokens,
         )  # fmt: skip
         self.made.append((self.count, application))

@@ -504,7 +504,7 @@ class Attention:
             return
         part = 0.6 if self.plan.is_pooled else 0.3
         for name in ("q", "kv", "qkv"):
-            step = self._step(self.letters[name[0]], name == "qkv")
+            step = self._step(self.letters[name[0]], name == "qkv" and d.has("pooled_together"))
             if not self._alike([name]) or not d.chance(part if name != "qkv" else 0.1) or step == (1, 1, 1):
                 continue
             branch = self.letters[name[0]]

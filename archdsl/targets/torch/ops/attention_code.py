@@ -113,7 +113,7 @@ class Composer:
         if layer.training_only and not self.layer.trains:
             return
         whole = op.of(layer.changed(**stacked))
-        site = CallSite(shapes, application.shape, self._layout(number))
+        site = CallSite(shapes, application.shape._replace(channels=channels), self._layout(number))
         plan: dict[str, Any] = {**whole.variables(site), **whole.shape_arguments()}
         code = {k: self._local(application.name, k, v) for k, v in plan.items()}
         block, _, label = application.name.partition(".")
