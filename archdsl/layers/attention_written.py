@@ -13,6 +13,7 @@ from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_facts import Unlike, channels_of
 from archdsl.layers.attention_lines import (
     COSINE,
+    GRID,
     OUTSIDE,
     RESULT,
     RESULT_LINE,
@@ -315,10 +316,11 @@ def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     places = ("q", "k", "v", RESULT_LINE)
     named = Counter(a.name for a in own if a.weights())
     twice = next((name for name, number in named.items() if number > 1), "")
-    of_frames = lines.x.token == FRAME and any(a.tokens or a.layer.kind == "select" for a in own)
+    on_grids = (GRID if a.tokens else a.layer.kind for a in own if a.tokens or a.layer.kind in ("select", "rotary"))
+    of_frames = next(on_grids, "") if lines.x.token == FRAME else ""
     by_head = lines.between.kv_heads > 0 and any(a.by_head and a.letters != "q" for a in own)
     return [
-        (of_frames, "`grid` beside tokens of frames", places),
+        (bool(of_frames), f"`{of_frames}` beside tokens of frames", places),
         (bool(twice), f"two layers that are called `{twice}`", (twice.partition("_")[0], *places)),
         (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
         (by_head, "`each_head` of heads that share keys", ("k", "v", "kv_heads")),
