@@ -14,6 +14,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.pipeline import analyse
 from programs.check import BATCH, Fault, Texts, built, randomised
+from programs.starts import assert_begins_as_said
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,7 @@ def check_attention(program: Program) -> str:
     model = built(arch, "train").double().eval()
     if unlike := {n: tuple(t.shape) for n, t in model.state_dict().items()}.items() ^ arch.tensors.items():
         raise Fault(f"tensors: {sorted(unlike)[:4]}")
+    assert_begins_as_said(model, network)
     model.load_state_dict(randomised(model))
     state = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in model.state_dict().items()}
     generator = torch.Generator().manual_seed(1)

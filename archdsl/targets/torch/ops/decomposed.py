@@ -23,6 +23,9 @@ class DecomposedOp(BiasOp[Decomposed]):
         tables = {"tables": self.layer.rows} if self.layer.is_stretched else {}
         return {"queries": found.queries, "keys": found.keys, **tables}
 
+    def submodule_classes(self) -> dict[str, str]:
+        return {"": "RelativePositions"}
+
     def class_signature(self) -> tuple[Any, ...]:
         return (*super().class_signature(), self.layer.is_stretched)
 
