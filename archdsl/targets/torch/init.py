@@ -117,7 +117,8 @@ def init_statements(network: OpNetwork, grouping: Grouping, names: Names, *, has
     Args:
         network: the network, lowered.
         grouping: the classes of its regions.
-        names: those that the classes of a node's layer have got, where they are others than its template's.
+        names: those that the classes of a node's layer have got, where they are others than its template's; for a
+            layer inside of it, behind the name of that layer.
         has_inner: whether some modules stay as they are: those in the variable `inside`.
     """
     by_class: dict[str, list[_Part]] = {}
@@ -210,7 +211,8 @@ def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
             inits = node.layer.inits(*node.input_shapes)
             for name, torch_class in node.op.submodule_classes().items():
                 own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
-                called = names.get(node.id, {}).get(torch_class, torch_class)
+                others = names.get(node.id, {})
+                called = others.get(f"{name}.{torch_class}", others.get(torch_class, torch_class))
                 yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own, order)
 
 

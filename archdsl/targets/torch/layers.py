@@ -129,8 +129,9 @@ class LayerPrinter:
         code = {k: constructor.code(v) for k, v in plan.items()}
         code["layer"] = text(place or dotted(f"self.{first.label}"))
         code |= op.inside(self, site, code, constructor.code)
+        inner: dict[str, str] = code.get("renamed", {})
         printed = self.printed(op, code, first.label, self._words(first, constructor))
-        self.renamed.update((n.id, printed.renamed) for n in nodes)
+        self.renamed.update((n.id, printed.renamed | inner) for n in nodes)
         return printed
 
     def alone(self, op: Op[Layer], site: CallSite) -> str:

@@ -52,6 +52,7 @@ class Composer:
         self.members: dict[str, str | dict[str, str]] = {}  # constructor calls; of a block, those of its layers
         self.printed: dict[int, Printed] = {}
         self.biases: list[Printed] = []
+        self.renamed: dict[str, str] = {}  # what classes of the layers' templates are called, by layer and class
 
     def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
         """Return the variables of the template that depend on the layers inside; `write` gives numbers as code."""
@@ -63,7 +64,8 @@ class Composer:
             self._print_bias(bias, op, {k: name for k, (name, _) in sizes.items()})
         parameters, arguments = self._parameters()
         arguments |= {name: write(value) for name, value in self.extra.items()}
-        return {"parameters": parameters, "arguments": arguments, "members": self._members(), "body": self._body()}
+        found = {"parameters": parameters, "arguments": arguments, "members": self._members(), "body": self._body()}
+        return found | {"renamed": self.renamed}
 
     def _result(self) -> int:
         """Return the channels of the result: those of values, which several heads may share."""
@@ -119,6 +121,7 @@ class Composer:
         block, _, label = application.name.partition(".")
         code["layer"] = f'self.{block}["{label}"]' if label else f"self.{block}"
         printed = self.printed[number] = self.printer.printed(whole, code, application.name)
+        self.renamed |= {f"{application.name}.{old}": new for old, new in printed.renamed.items()}
         if printed.module is not None:
             code = text(printed.module)
             held = self.members.setdefault(block, {}) if label else code
@@ -133,6 +136,7 @@ class Composer:
         code = {k: self._local(bias.label, k, v) for k, v in plan.items()} | sizes
         code |= {"layer": f"self.{bias.label}", "heads": "heads", "width": f"{self.inner} // heads"}
         printed = self.printer.printed(op, code, bias.label)
+        self.renamed |= {f"{bias.label}.{old}": new for old, new in printed.renamed.items()}
         self.biases.append(printed)
         if printed.module is not None:
             self.members[bias.label] = text(printed.module)

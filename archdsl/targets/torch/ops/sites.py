@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from archdsl.core.grid import Grid
     from archdsl.targets.python.tree import Expr
@@ -70,6 +70,11 @@ class Printed(Protocol):
     @property
     def module(self) -> Expr | None:
         """The constructor call."""
+        ...
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """The classes of its template that are called otherwise here, with their names."""
         ...
 
     def apply(self, operands: Sequence[Expr]) -> tuple[Expr, bool]:
