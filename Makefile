@@ -5,7 +5,7 @@
 # make docs    the site of the documentation, in out/docs/index.html
 # make plant   each fault of tests/planted in a copy of the compiler, and the random program that finds it
 # make bounds  texts near the budgets and far beyond them, each command within 10 s of CPU time and 1 GiB
-# make fuzz    random programs and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000 programs; SEED=123 again
+# make fuzz    random programs, attentions and mutated texts, of fresh seeds: SECONDS=600, or COUNT=1000; SEED=123 again
 # Needs Python >= 3.11 with venv, and nothing else. `make demo PYTHON=python3.12` picks another Python.
 
 PYTHON ?= python3

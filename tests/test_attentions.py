@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 CHUNKS = 12  # which processes share among them
 ATTENTIONS = 20  # of each
 NOT_PRINTED = "E0513"  # lines that have no code yet
-WITHOUT = ["uneven_tables", "pooled_together"]  # what is still computed otherwise
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +38,7 @@ def test_attentions(chunk: int) -> None:
     """Few are wrong; each is refused with diagnostics, or computes what its definition does."""
     outcomes = Counter[str]()
     for seed in range(chunk * ATTENTIONS, (chunk + 1) * ATTENTIONS):
-        case = attention(seed, WITHOUT)
+        case = attention(seed)
         try:
             outcome = check_attention(case)
         except Exception as error:
@@ -47,7 +46,7 @@ def test_attentions(chunk: int) -> None:
             raise
         outcomes["not printed" if NOT_PRINTED in outcome else outcome.partition(":")[0]] += 1
     assert outcomes["refused"] <= 0.3 * ATTENTIONS, outcomes
-    assert outcomes["accepted"] >= 0.4 * ATTENTIONS, outcomes
+    assert outcomes["accepted"] >= 0.5 * ATTENTIONS, outcomes
 
 
 # --- the definition itself ---
