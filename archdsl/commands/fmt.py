@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = (
-    ("fmt specs/", "Format all specs of a folder in place."),
-    ("fmt --check --diff my_model.arch", "Show what would change, and write nothing."),
+    ("fmt --check --diff specs/", "Show what would change in a folder, and write nothing."),
     ("fmt --upgrade specs/", "Rewrite the settings of version 0.1 as lines of attention."),
 )
 
@@ -34,7 +33,7 @@ def arguments(parser: Parser) -> None:
         "paths", nargs="+", metavar="PATH",
         help="Specs, or folders of specs; - formats standard input to standard output.",
     )  # fmt: skip
-    parser.add_argument(
+    parser.group("formatting").add_argument(
         "--upgrade", action="store_true",
         help="Rewrite what version 0.1 wrote otherwise: settings of attention become its lines; all else stays.",
     )  # fmt: skip

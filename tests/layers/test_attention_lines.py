@@ -251,8 +251,10 @@ def test_lines_are_exported(name: str, tmp_path: Path) -> None:
     """By torch.export and to ONNX, with batches of other sizes; compiled in one graph."""
     onnxruntime = pytest.importorskip("onnxruntime")
     model, clip = model_of(name).eval(), clips(2)
+    model.requires_grad_(False)  # the kernel for learned biases that torch traces otherwise has no ONNX form
     shapes = ({0: torch.export.Dim("batch", min=1, max=64)},)
-    exported: Any = torch.onnx.export(model, (clip,), dynamo=True, dynamic_shapes=shapes, verbose=False)
+    program = torch.export.export(model, (clip,), dynamic_shapes=shapes)
+    exported: Any = torch.onnx.export(program, dynamo=True, verbose=False)
     exported.save(str(tmp_path / "lines.onnx"))
     session = onnxruntime.InferenceSession(str(tmp_path / "lines.onnx"))
     with torch.no_grad():

@@ -16,6 +16,7 @@ from repository import ROOT
 from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, read_source
+from archdsl.layers.bias import Bias
 from archdsl.pipeline import analyse, module_text
 from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Leaf, Name, Precedence
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 
 IMPORTED = {"torch", "F", "rearrange", "repeat"}
 PROGRAMS = 60
+BIASES = """
+arch biases
+input clip: video[8, 2, 4, 4]
+stage one {
+    attention(2) {
+        q: layernorm -> linear(8)
+        kv: linear(8)
+        bias: decomposed
+        bias: table
+        bias: alibi
+        bias: continuous(4)
+    }
+}
+head: avgpool -> linear(2)
+"""
 SPECS = [*sorted(ROOT.glob("specs/*.arch"))[::3], ROOT / "specs/slowfast_4x16_r50_ttoc.arch"]
 
 
@@ -35,7 +51,7 @@ class Printed(NamedTuple):
     """One form of a layer's code."""
 
     kind: str
-    many: bool
+    number: int  # of operands
     code: Any
 
     def apply(self, *exprs: Any) -> str:
@@ -59,14 +75,15 @@ def printed() -> list[Printed]:
 
     def recorded(layer: Any, plan: dict[str, Any], *rest: Any) -> Any:
         code = write(layer, plan, *rest)
-        key = (layer.kind, *(f"{k}={v}" for k, v in plan.items() if k != "layer"))
-        found.setdefault(key, Printed(layer.kind, layer.many, code))
+        key = (layer.written_as or layer.kind, *(f"{k}={v}" for k, v in plan.items() if k != "layer"))
+        found.setdefault(key, Printed(layer.written_as or layer.kind, number_of(layer), code))
         return code
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers, "_bundled", recorded)
         for spec in SPECS:
             module_text(analyse(read_source(str(spec)), FileLibrary()))
+        module_text(analyse(Source("biases.arch", BIASES), FileLibrary()))
         for seed in range(PROGRAMS):
             analysis = accepted(seed)
             if analysis is not None:
@@ -74,8 +91,14 @@ def printed() -> list[Printed]:
     return list(found.values())
 
 
+def number_of(layer: Any) -> int:
+    if isinstance(layer, Bias):
+        return int(layer.takes_queries)
+    return 2 if layer.many else 1
+
+
 def operands(form: Printed) -> list[Name]:
-    return [Name("first"), Name("second")] if form.many else [Name("first")]
+    return [Name("first"), Name("second")][: form.number]
 
 
 def test_every_layer_with_a_template_is_among_them(printed: list[Printed]) -> None:
