@@ -244,13 +244,15 @@ def proj_settings(lines: Lines, init: Symbol | None) -> dict[str, Any]:
 
 
 def is_added_query(lines: Lines, added: Application) -> bool:
-    """Return True for the sum of the result and the queries, perhaps without their class token."""
+    """Return True for the sum of the result and the queries without their tokens."""
     if added.layer.kind != "add" or len(added.inputs[0]) != 2:
         return False
     result, query = added.inputs[0]
+    is_grid = not lines.shapes["q"].token
     if query.application >= 0 and lines.applications[query.application].layer.kind == "select":
         [query] = lines.applications[query.application].inputs[0]
-    return result.application == RESULT and query == lines.branches["q"]
+        is_grid = True
+    return result.application == RESULT and query == lines.branches["q"] and is_grid
 
 
 def _tokens(lines: Lines, found: dict[str, Any]) -> dict[str, Any]:

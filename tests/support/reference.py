@@ -185,7 +185,7 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "linear": lambda _, x, w: _product(x, w["weight"], w.get("bias")),
     "layernorm": lambda layer, x, w: _normalised(x, w["weight"], w["bias"], layer.eps),
     "rmsnorm": lambda layer, x, w: x / (x.square().mean(1, True) + layer.eps).sqrt() * _along_channels(w["weight"], x),
-    "l2norm": lambda _, x, __: x / x.square().sum(1, True).sqrt().clamp(min=1e-12),
+    "l2norm": lambda _, x, __: x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=1e-12),
     "relu": lambda _, x, __: x.clamp(min=0),
     "sigmoid": lambda _, x, __: 1 / (1 + torch.exp(-x)),
     "gelu": _gelu,
