@@ -11,9 +11,13 @@ from archdsl.core.table import aligned
 from archdsl.elaborate.meanings import layer_meaning
 from archdsl.files import UsageError
 from archdsl.layers import vocabulary
+from archdsl.layers.attention_lines import Between
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archdsl.commands.parser import Parser
+    from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
 
 EXAMPLES = (
@@ -68,9 +72,21 @@ def _shown(cls: type[Layer]) -> list[str]:
     for paragraph in paragraphs:
         lines += ["", *(line.strip() for line in paragraph.splitlines())]
     if cls.attributes:
-        rows = [("attribute", "type", "default", "meaning")]
-        for name, attribute in cls.attributes.items():
-            default = "required" if attribute.required else default_text(attribute).strip("`")
-            rows.append((name, type_text(attribute).replace("`", ""), default, attribute.doc))
-        lines += ["", *(line.rstrip() for line in aligned(rows, numbers=0))]
+        lines += ["", *_table(cls.attributes)]
+    if cls.takes_lines:
+        lines += [
+            "",
+            f"In lines, as in `{cls.kind}(8) {{ qkv: linear(64) }}`:",
+            "",
+        ]
+        lines += _table(Between.attributes)
     return lines
+
+
+def _table(attributes: Mapping[str, Attribute[Any]]) -> list[str]:
+    """Return a table of attributes with their types, defaults and meanings."""
+    rows = [("attribute", "type", "default", "meaning")]
+    for name, attribute in attributes.items():
+        default = "required" if attribute.required else default_text(attribute).strip("`")
+        rows.append((name, type_text(attribute).replace("`", ""), default, attribute.doc))
+    return [line.rstrip() for line in aligned(rows, numbers=0)]

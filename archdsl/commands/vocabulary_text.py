@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from archdsl.core.values import Symbol, describe, is_list
+from archdsl.layers.attention_lines import Over
 from archdsl.layers.attributes import (
     Attribute,
     Choice,
@@ -25,6 +26,7 @@ TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
     Numbers: "list of numbers", TokenName: "name of tokens",
+    Over: "axes or a list of axes",
 }  # fmt: skip
 
 
@@ -49,6 +51,8 @@ def value_text(value: Any) -> str:
     """Return a value as a spec writes it, in backquotes; a dash for none."""
     if value in (None, ""):
         return "–"
+    if is_list(value) and len(set(value)) == 1:
+        value = value[0]
     if isinstance(value, str):
         return f"`{value}`"
     if isinstance(value, float):
@@ -56,8 +60,6 @@ def value_text(value: Any) -> str:
     if isinstance(value, Symbol):
         numbers = ", ".join(f"{n:g}" for n in value.arguments)
         return f"`{value.name}({numbers})`" if numbers else f"`{value.name}`"
-    if is_list(value) and len(set(value)) == 1:
-        value = value[0]
     return f"`{describe(value).strip('`')}`"
 
 

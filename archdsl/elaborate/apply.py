@@ -14,6 +14,7 @@ from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.graph import MAX_LAYERS, GraphBuilder
 from archdsl.elaborate.layer_names import LayerNames
 from archdsl.elaborate.line_faults import report_braces
+from archdsl.elaborate.plain_lines import plain_lines
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
 from archdsl.ir.network import Node
@@ -140,7 +141,8 @@ class ChainApplier:
             return LOST
         if self.names.is_refused(cls, link):
             return LOST
-        return self._layer(cls, link, flow, context)
+        lines = plain_lines(link, cls)
+        return self._layer(cls, link, flow, context) if lines is None else self._lines(lines, flow, context)
 
     def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:
         layer = self.binder.layer(cls, link, context.scope)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.source import STDIN, TEXT
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
-from archdsl.upgrade.words import WORD, first_to_ask
+from archdsl.upgrade.words import ORDER, WORD, first_to_ask
 
 if TYPE_CHECKING:
     from archdsl.elaborate.fault_reporter import FaultReporter
@@ -34,6 +34,13 @@ def refuses_settings(link: ast.Layer | ast.Merge | ast.Lines, faults: FaultRepor
         label = f"`{key}` is {'a line' if key in LINE_OF else 'written otherwise'} since version 0.2"
         faults.report("E0406", span, label, found.hint or _command(span.source.name), (), found.replacements)
     return True
+
+
+def setting_cure(key: str, link: ast.Layer | ast.Merge | ast.Lines) -> str:
+    """Return where the line for a setting of version 0.1 is found, if one stands beside lines; else an empty text."""
+    if not isinstance(link, ast.Lines) or key not in ORDER:
+        return ""
+    return f"`{key}` was a setting in version 0.1: `archdsl explain E0406` lists the line in its place"
 
 
 def _command(name: str) -> str:

@@ -14,6 +14,7 @@ from repository import ROOT
 
 from archdsl.commands import SUMMARIES
 from archdsl.layers import vocabulary
+from archdsl.layers.attention_lines import Between
 from archdsl.resources import bundled_specs
 
 if TYPE_CHECKING:
@@ -129,6 +130,12 @@ def test_layers_shows_each_attribute(shell: Shell, kind: str) -> None:
     for name, attribute in vocabulary()[kind].attributes.items():
         assert name in rows
         assert attribute.doc in ran.out
+
+
+def test_layers_shows_the_arguments_of_lines(shell: Shell) -> None:
+    out = shell("layers", "attention").out.partition("In lines")[2]
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert all(name in rows and attribute.doc in rows[name] for name, attribute in Between.attributes.items())
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,22 @@ def test_lines_and_settings_give_one_code(name: str, token: str) -> None:
     assert module(lines, token) == module(settings, token)
 
 
+@pytest.mark.parametrize(
+    ("call", "lines"),
+    [
+        ("4, causal = on, over = time", "qkv: linear(32)\n proj: linear(32)"),
+        ("4, over = [time, space]", "qkv: linear(32)\n proj: linear(32)"),
+        ("4, score = cosine", "qkv: linear(32)\n proj: linear(32)"),
+        ("heads = 4, kv_heads = 2", "q: linear(32)\n kv: linear(16)\n proj: linear(32)"),
+        ("2, score = softmax, kv_heads = 1", "q: linear(32)\n kv: linear(16)\n proj: linear(32)"),
+    ],
+)
+def test_arguments_of_lines_need_no_braces(call: str, lines: str) -> None:
+    """A call with one of them stands for plain projections, in blocks that nothing calls, too."""
+    assert module(f"attention({call})") == module(f"attention({call}) {{ {lines} }}")
+    assert tensors("relu", f"block idle() {{ attention({call}) }}") == {}
+
+
 def tensors(body: str, blocks: str = "") -> dict[str, tuple[int, ...]]:
     """The names and shapes of the tensors of the stage `blocks`."""
     text = HEAD.format(body=body, token="", end="avgpool -> ") + blocks
