@@ -11,7 +11,7 @@ from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.operands import Operand
-from archdsl.targets.torch.ops.attention_steps import EACH, FIRST, LAST
+from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import CallSite
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archdsl.core.sym import Formula
     from archdsl.layers.attention_lines import Application, BiasLine
     from archdsl.targets.python.tree import Expr
-    from archdsl.targets.torch.ops.attention_steps import Operation
+    from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.ops.sites import Printed, Printer

@@ -7,13 +7,14 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME
+from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
+from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROWS
 from archdsl.targets.torch.ops.attention_memory import GIVEN, LEARNED, NO_BIAS, KeptOfGroups
-from archdsl.targets.torch.ops.attention_steps import EACH, FIRST, LAST, ROWS
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention_steps import Operation
+    from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
 _LAYOUTS = {LAST: CHANNELS_LAST, ROWS: TOKENS, FIRST: GRID, EACH[0]: CHANNELS_LAST, EACH[1]: TOKENS}
@@ -59,10 +60,10 @@ class _KeptOfLines(KeptOfGroups):
 
     def bring(self) -> None:
         layer = self.op.written
-        heads, (d, e) = int(layer.heads), self.steps.widths
+        heads, (d, e) = int(layer.heads), widths_of(layer)
         self.value_dim, self.wide = heads * e, heads * max(d, e)
         self.headed = d < e  # queries filled up with zeros lie head by head
-        if self.steps.masks_frames:
+        if masks_frames(layer):
             self._mask_frames()
         for i, x in enumerate(self.op.inputs):
             elements = int(x.elements)

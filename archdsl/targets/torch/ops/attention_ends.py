@@ -1,0 +1,125 @@
+"""The last operations before attention: queries, keys and values of each group, with their heads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.layers.attention_lines import Origin
+from archdsl.targets.torch.ops.attention_layouts import EACH, HEADS, LAST, ROWS, Layout
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.attention_steps import Operations
+
+
+class Ends:
+    """The last step before attention: queries, keys and values of each group, with their heads."""
+
+    def __init__(self, steps: Operations) -> None:
+        self.steps, self.form = steps, steps.form
+        self.made: dict[str, int] = {}
+
+    def run(self) -> tuple[int, int, int]:
+        """Return queries, keys and values in the layout `HEADS`."""
+        steps, branches = self.steps, self.steps.lines.branches
+        for number, value in steps.products.items():
+            self._product(number, value)
+        singles: dict[str, int] = {}
+        for letter in "qkv":
+            same = next((n for n in singles if branches[n] == branches[letter]), "")
+            if letter not in self.made and not same:
+                singles[letter] = self._whole(steps.values[branches[letter]], letter)
+        self.measure(singles)
+        kinds: dict[tuple[Layout, str], list[str]] = {}
+        for letter, value in singles.items():
+            kinds.setdefault((steps.layouts[value], self._heads(letter)), []).append(letter)
+        for (layout, heads), letters in kinds.items():
+            self._single(layout, heads, letters, singles)
+        tied = {branches[n]: value for n, value in self.made.items()}
+        q, k, v = (tied[branches[n]] for n in "qkv")
+        return q, k, v
+
+    def _heads(self, letter: str) -> str:
+        return "self.kv_heads" if letter != "q" and self.steps.layer.kv_heads else "self.heads"
+
+    def _way(self, letter: str) -> str:
+        """Return the method that divides a branch into groups; empty if that is a matter of patterns."""
+        form = self.form
+        keys = "_keys" if form.strided and letter != "q" else ""
+        if form.is_split:
+            return "split" + keys
+        return "windows.split" + keys if form.kind == "windows" and not form.cut_first else ""
+
+    def _cut(self, value: int, way: str) -> int:
+        if not way:
+            return value
+        layout = self.steps.layouts[value]._replace(order=ROWS)
+        return self.steps.add("cut", [value], layout, copies=True, way=way)[0]
+
+    def _whole(self, value: int, letter: str) -> int:
+        """Return a branch in one of the layouts from which a pattern makes heads."""
+        steps, way = self.steps, self._way(letter)
+        value = steps.join_token(value)
+        layout = steps.layouts[value]
+        order = layout.order
+        if self.form.is_split or (self.form.token and order not in (ROWS, EACH[1])):
+            order = ROWS
+        elif way:
+            order = LAST
+        value = steps.turn(value, order, apart=layout.apart and not way)
+        return self._cut(value, way)
+
+    def _target(self, order: str) -> str:
+        return "b n m d" if order in (ROWS, EACH[1]) else f"{self.form.batch} n {self.form.group} d"
+
+    def _product(self, number: int, value: int) -> None:
+        steps = self.steps
+        letters = [n for n in "qkv" if steps.lines.branches[n].application == number]
+        parts = [steps.lines.branches[n].part for n in letters]
+        ways, heads = {self._way(n) for n in letters}, {self._heads(n) for n in letters}
+        stack = steps.layouts[value].stack
+        if len(ways) > 1 or len(heads) > 1 or sorted(parts) != list(range(stack)):
+            layout = steps.layouts[value]._replace(stack=1)
+            own = steps.lines.applications[number].letters
+            made = steps.add("parted", [value], *[layout] * stack, names=tuple(own), count=stack)
+            steps.values |= {Origin(number, i): part for i, part in enumerate(made)}
+            return
+        letters.sort(key=lambda n: steps.lines.branches[n].part)
+        [way] = ways
+        layout = steps.layouts[value]
+        order = ROWS if self.form.is_split else LAST if way else layout.order
+        value = steps.turn(value, order, apart=layout.apart and not way)
+        if "q" in letters:
+            self.measure({"q": value})
+        value = self._cut(value, way)
+        layout = steps.layouts[value]
+        pattern = f"{layout.pattern} -> s {self._target(layout.order)}"
+        [n] = heads
+        outputs = [Layout(HEADS)] * stack
+        made = steps.add("heads_of_parts", [value], *outputs, names=letters, pattern=pattern, stack=stack, n=n)
+        self.made |= dict(zip(letters, made, strict=True))
+
+    def measure(self, singles: dict[str, int]) -> None:
+        """Add the sizes of the queries' grid, if they are not those of what enters."""
+        form = self.form
+        if not self.steps.measured and form.kind != "windows" and not form.token and "q" in singles:
+            self.steps.measure(singles["q"])
+
+    def _single(self, layout: Layout, heads: str, letters: list[str], values: dict[str, int]) -> None:
+        """Make heads of some branches of one layout."""
+        steps = self.steps
+        if layout.apart and layout.order == ROWS:
+            macro, pattern = "swapped", ""
+        else:
+            macro, pattern = "heads", f"{layout.pattern} -> {self._target(layout.order)}"
+        given = [values[n] for n in letters]
+        outputs = [Layout(HEADS)] * len(given)
+        made = steps.add(macro, given, *outputs, names=letters, pattern=pattern, n=heads)
+        self.made |= dict(zip(letters, made, strict=True))
+        if len(letters) > 1:
+            for letter, value in zip(letters, given, strict=True):
+                self._name(value, letter)
+
+    def _name(self, value: int, letter: str) -> None:
+        for operation in self.steps.list:
+            if operation.outputs == (value,) and not operation.names:
+                operation.names = (letter,)

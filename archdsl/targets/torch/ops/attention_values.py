@@ -1,0 +1,79 @@
+"""The values of an attention with lines: operations that give them, and changes of their layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROWS, Layout, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.layers.attributes import Size3
+    from archdsl.targets.torch.ops.attention_layouts import Form
+
+
+class Values:
+    """A list of operations in the making, with the layout of each value."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.list: list[Operation] = []
+        self.layouts: list[Layout] = []
+        self.turned: dict[tuple[int, Layout], int] = {}
+
+    def add(
+        self, macro: str, inputs: Sequence[int], *layouts: Layout, names: Sequence[str] = (), copies: bool = False,
+        application: int = -1, **options: Any,
+    ) -> list[int]:  # fmt: skip
+        """Add an operation; return the numbers of the values that it gives."""
+        outputs = tuple(range(len(self.layouts), len(self.layouts) + len(layouts)))
+        self.layouts += layouts
+        self.list.append(Operation(macro, tuple(inputs), outputs, tuple(names), options, application, copies))
+        return list(outputs)
+
+    def turn(self, value: int, order: str, *, apart: bool = False, beside: bool = False) -> int:
+        """Return a value in another layout; `beside` lets the class token go by."""
+        if not beside:
+            value = self.join_token(value)
+        layout = self.layouts[value]
+        wanted = layout._replace(order=order, apart=apart)
+        if layout == wanted:
+            return value
+        key = value, wanted
+        if key not in self.turned:
+            self.turned[key] = self._turn(value, layout, wanted)
+        return self.turned[key]
+
+    def _turn(self, value: int, layout: Layout, wanted: Layout) -> int:
+        if not (layout.apart or wanted.apart) or (
+            layout.apart == wanted.apart and not {FIRST, *EACH} & {layout.order, wanted.order}
+        ):
+            return self.add("ordered", [value], wanted, source=layout.order, target=wanted.order)[0]
+        if {FIRST, *EACH} & {layout.order, wanted.order} or (layout.stack > 1 and layout.order == wanted.order):
+            patterns = f"{layout.pattern} -> {wanted.pattern}"
+            stack = layout.stack if layout.stack > 1 else None
+            return self.add("rearranged", [value], wanted, copies=True, pattern=patterns, stack=stack)[0]
+        value = self.turn(value, wanted.order, apart=layout.apart, beside=layout.token >= 0)
+        return self.add("apart" if wanted.apart else "together", [value], wanted)[0]
+
+    def part_token(self, value: int, size: Size3) -> int:
+        """Return the grid of a value, whose class token goes by."""
+        key = value, Layout("grid")
+        if self.layouts[value].token < 0 and key not in self.turned:
+            layout, (t, h, w) = self.layouts[value], map(int, size)
+            token, grid = self.add(
+                "parted_token", [value], layout, layout, names=("token", "grid"), size=t * h * w, token=self.form.token
+            )
+            place = layout._replace(order=LAST, token=token)
+            self.turned[key] = self.add("unflattened", [grid], place, size=(t, h, w))[0]
+        return self.turned.get(key, value)
+
+    def join_token(self, value: int) -> int:
+        """Return a value with the class token that went by, if there is one."""
+        token = self.layouts[value].token
+        if token < 0:
+            return value
+        value = self.turn(value, LAST, apart=self.layouts[token].apart, beside=True)
+        layout = self.layouts[token]._replace(order=ROWS)
+        return self.add("with_token", [token, value], layout, copies=True)[0]
