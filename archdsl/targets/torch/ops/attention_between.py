@@ -77,7 +77,8 @@ class Attending:
     def _mask(self, inputs: list[int]) -> list[int]:
         """Return the mask that hides later frames, in place of the bias if there is one."""
         frames = self.steps.measured[0]
-        rows = [self.steps.add("frames_of", [x, frames], Layout(""))[0] for x in inputs[:2]]
+        ends = zip(inputs[:2], ("q_frames", "k_frames"), strict=True)
+        rows = [self.steps.add("frames_of", [x, frames], Layout(""), names=(name,))[0] for x, name in ends]
         [seen] = self.steps.add("not_later", rows, Layout(HEADS), names=("seen",))
         if len(inputs) == 3:
             return [seen]

@@ -190,11 +190,14 @@ class WrittenAttentionOp(AttentionOp):
         q, k, v = (self._names(letter) for letter in "qkv")
         of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
         pooled = ", to pooled keys and values" if layer.keys.is_there and not self.others else ""
+        earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
+        scale = ", s a learned scale for each head" if layer.cosine else ""
+        weights = "softmax(s·cos(q, k))" if layer.cosine else weights
         biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
         bias = f", b {' plus '.join(biases)}" if biases else ""
         weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
-        return f"{kind}{of} over {over}{where}{pooled}, weighted by {weights}."
+        return f"{kind}{of} over {over}{where}{pooled}{earlier}, weighted by {weights}{scale}."
 
     def _names(self, letter: str) -> str:
         return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter)))
