@@ -108,7 +108,9 @@ class Application:
     tokens: Tokens = NO_TOKENS  # that pass, in `grid`
 
     def is_by_position(self) -> bool:
-        """Return True if it treats each position on its own."""
+        """Return True if it treats each position on its own, and leaves none out."""
+        if self.shape.size != self.shapes[0].size:
+            return False
         return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in BY_POSITION
 
     @property
