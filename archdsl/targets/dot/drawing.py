@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.look import Look
     from archdsl.targets.dot.marks import Marks
     from archdsl.targets.dot.pieces import Rect
-    from archdsl.targets.dot.routes import Point
+    from archdsl.targets.dot.shortest import Point
 
 JOINT = 3.2  # the size of the point where a lateral connection branches off
 

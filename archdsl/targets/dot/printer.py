@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.drawing import Drawing
     from archdsl.targets.dot.layout import Edge
     from archdsl.targets.dot.pieces import Rect
-    from archdsl.targets.dot.routes import Point
+    from archdsl.targets.dot.shortest import Point
 
 FRAMES = {
     "lane": ("rounded,filled", "#d0d0d0"), "stage": ("rounded", "#8c8c8c"), "block": ("rounded", "#b5b5b5"),

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from archdsl.targets.dot.pieces import ARROW
+from archdsl.targets.dot.shortest import Steps, shortest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from archdsl.targets.dot.layout import Edge
     from archdsl.targets.dot.pieces import Places, Rect
+    from archdsl.targets.dot.shortest import Point
 
-Point = tuple[float, float]  # (u, v)
 MARGIN = 3.0  # between a line and a box that it passes
 NEAR = 0.5
 CLEAR = 13.0  # of a line that enters a box at its side
 WIDE = 60.0  # of a box that lines from beside its corners enter near them
 INSIDE = 10.0  # between such a line and the corner
-TURN = 30.0  # length of a detour that costs as much as a turn
 
 
 class Router:
@@ -127,7 +126,7 @@ class Router:
         for near, margin in (((6.0,), 2.0), ((6.0, 2.5), 2.0), ((6.0, 2.5), 0.5)):
             us = {x for r in rects for d in near for x in (r.u0 - d, r.u1 + d)}.union(u for u, _ in ends)
             vs = {x for r in rects for d in near for x in (r.v0 - d, r.v1 + d)}.union(v for _, v in ends)
-            if path := _shortest(starts, goals, (sorted(us), sorted(vs)), rects, margin):
+            if path := shortest(starts, goals, Steps((sorted(us), sorted(vs)), rects, margin)):
                 return path
         return []
 
@@ -139,58 +138,6 @@ def interrupted(path: list[Point], label: Rect | None) -> list[list[Point]]:
             before = [*path[: k + 1], (label.u0 - 0.6, v)]
             return [*([before] if k or label.u0 - u > 2 else []), [(label.u1 + 0.6, v), *path[k + 1 :]]]
     return [path]
-
-
-def _shortest(
-    starts: Sequence[tuple[Point, int]], goals: dict[Point, int], lines: tuple[Sequence[float], Sequence[float]],
-    walls: Sequence[Rect], margin: float,
-) -> list[Point]:  # fmt: skip
-    """Return the cheapest line through a grid of coordinates, by Dijkstra's algorithm; a turn costs `TURN`."""
-    queue: list[tuple[float, int, Point, int, list[Point]]] = []
-    count = 0
-    for point, way in starts:
-        heappush(queue, (0.0, count, point, way, [point]))
-        count += 1
-    done: set[tuple[Point, int]] = set()
-    where = {u: i for i, u in enumerate(lines[0])}, {v: i for i, v in enumerate(lines[1])}
-    while queue:
-        cost, _, point, way, path = heappop(queue)
-        if (point, way) in done:
-            continue
-        done.add((point, way))
-        if goals.get(point) == way:
-            return _corners(path)
-        for step, turned in _neighbours(point, lines, where):
-            if turned == way or len(path) > 1:
-                if touches([point, step], walls, margin):
-                    continue
-                length = abs(step[0] - point[0]) + abs(step[1] - point[1])
-                count += 1
-                heappush(queue, (cost + length + (TURN if turned != way else 0), count, step, turned, [*path, step]))
-    return []
-
-
-def _neighbours(
-    point: Point, lines: tuple[Sequence[float], Sequence[float]], where: tuple[dict[float, int], dict[float, int]]
-) -> Iterator[tuple[Point, int]]:
-    """Yield the next points of a grid, and 0 for those along the flow, 1 for those across it."""
-    for axis in (0, 1):
-        number = where[axis][point[axis]]
-        for near in (number - 1, number + 1):
-            if 0 <= near < len(lines[axis]):
-                value = lines[axis][near]
-                yield ((value, point[1]) if axis == 0 else (point[0], value)), axis
-
-
-def _corners(path: Sequence[Point]) -> list[Point]:
-    """Return a line without the points between its ends and turns."""
-    result = list(path[:2])
-    for point in path[2:]:
-        if any(result[-2][a] == result[-1][a] == point[a] for a in (0, 1)):
-            result[-1] = point
-        else:
-            result.append(point)
-    return result
 
 
 def _shrunk(box: Rect) -> Rect:
