@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.context import LOST, Context, Flow
-from archdsl.elaborate.line_faults import report_braces, report_heads
-from archdsl.elaborate.line_graph import LineGraph, View
+from archdsl.elaborate.line_faults import report_braces, report_heads, report_passing
 from archdsl.layers.attention_lines import EACH_HEAD, GRID
 
 if TYPE_CHECKING:
     from archdsl.elaborate.calls import OpenCall
+    from archdsl.elaborate.line_graph import LineGraph
     from archdsl.frontend import ast
 
 
@@ -57,16 +57,19 @@ class LineApplier(ChainApplier):
         if report_braces(link, self.evaluator.faults):
             return LOST
         nodes, outer = self.nodes, self.nodes.view
-        view = replace(outer, tokens=outer.tokens or flow.shape.tokens)
+        view = outer if outer.tokens else replace(outer, tokens=flow.shape.tokens, entered=flow.node)
         if link.name.id == EACH_HEAD:
             heads = nodes.lines.between.heads
             shapes = [outer.of(nodes.bundle(flow).shape(n)) for n in nodes.branches]
             if report_heads(link, shapes, heads, self.evaluator.faults):
                 return LOST
-            view = View(heads, by_head=True, tokens=outer.tokens)
+            view = replace(outer, heads=heads, by_head=True)
         nodes.view = view
         inside = nodes.seen(flow)
         inner = replace(context.inner(inside), values=context.values.new_child())
         result = self.apply(link.branches[0], inside, inner)
+        is_lost = isinstance(result.shape, Unknown) or (
+            bool(view.tokens) and report_passing(link, inside, result, nodes, self.evaluator.faults)
+        )
         nodes.view = outer
-        return LOST if isinstance(result.shape, Unknown) else nodes.seen(result)
+        return LOST if is_lost else nodes.seen(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean
+from archdsl.core.values import Unknown
 from archdsl.frontend import ast
 from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE
 from archdsl.layers.base import divisors
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.grid import Grid
-    from archdsl.elaborate.context import Context
+    from archdsl.elaborate.context import Context, Flow
     from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.elaborate.layer_names import LayerNames
+    from archdsl.elaborate.line_graph import LineGraph
 
 NAMES_HINT = "lines are called `q`, `k`, `v`, `qk`, `qv`, `kv`, `qkv`, the same behind `token_`, `bias` and `proj`"
 MEANT = {
@@ -82,6 +84,22 @@ def report_braces(link: ast.Merge, faults: FaultReporter) -> bool:
     elif link.arguments:
         faults.report("E0403", link.arguments[0].span, f"`{name}` takes no arguments", "leave it out")
     return len(link.branches) > 1 or bool(link.arguments)
+
+
+def report_passing(link: ast.Merge, inside: Flow, result: Flow, nodes: LineGraph, faults: FaultReporter) -> bool:
+    """Report positions that do not go with the tokens that pass, those of what enters; return True if there are."""
+    channels = [int(f.shape.channels) for f in (inside, result) if not isinstance(f.shape, Unknown)]
+    if len(set(channels)) > 1:
+        label = f"{channels[1]} channels of positions beside tokens of {channels[0]}"
+        hint = "the same channels; or tokens left out, by `select(grid)`"
+        faults.report("E0501", link.branches[0].span, label, hint)
+        return True
+    if nodes.carries(result):
+        return False
+    label = f"`{link.name.id}` lets the tokens of what enters pass, and this chain goes on from another value"
+    hint = f"the other value in front: `… -> {link.name.id} {{ … }}`; or joined: `add {{ in, … }}`"
+    faults.report("E0511", link.branches[0].span, label, hint)
+    return True
 
 
 def report_heads(link: ast.Merge, shapes: Sequence[Grid], heads: int, faults: FaultReporter) -> bool:

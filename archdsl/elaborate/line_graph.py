@@ -12,7 +12,7 @@ from archdsl.core.work import LAYER
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.faults import producer
 from archdsl.elaborate.graph import MAX_LAYERS, MAX_SOURCES, GraphBuilder
-from archdsl.elaborate.line_labels import line_labels
+from archdsl.elaborate.line_labels import Names, line_labels
 from archdsl.elaborate.outward import literal, outward
 from archdsl.elaborate.shapes import infer
 from archdsl.frontend import ast
@@ -57,6 +57,7 @@ class View:
     heads: int = 1  # treated alike
     by_head: bool = False
     tokens: Tokens = NO_TOKENS  # that pass
+    entered: int = -1  # the value whose tokens pass
 
     def of(self, shape: Grid) -> Grid:
         """Return the part of a shape that layers see."""
@@ -88,6 +89,8 @@ class LineGraph(GraphBuilder):
         self.view = View()
         self.made: list[tuple[int, Application]] = []  # of this line, with their nodes
         self.apart: set[Span] = set()
+        self.passing: dict[int, int] = {}  # values beside which tokens pass, and the value whose they are
+        self.names = Names(outer.evaluator.faults)
 
     # --- values ---
 
@@ -109,6 +112,10 @@ class LineGraph(GraphBuilder):
     def seen(self, flow: Flow) -> Flow:
         """Return a flow as this place sees its values."""
         return Flow(flow.node, self.view.of(self.bundle(flow).shape(self.branches[0])))
+
+    def carries(self, flow: Flow) -> bool:
+        """Return True for a value in `grid` beside which the tokens of what enters pass."""
+        return bool(self.view.tokens) and self.view.entered in (flow.node, self.passing.get(flow.node))
 
     def place(self, flow: Flow) -> Span | None:
         if flow.node in self.places:
@@ -139,9 +146,12 @@ class LineGraph(GraphBuilder):
         bundle = Bundle({}, {n: self.view.whole(s, bundles[0].shape(n)) for n, s in shapes.items()})
         for branches in self._sharing(layer, bundles, context.region):
             application = self._application(layer, bundles, branches, context.region)
+            application.carrier = next((i for i, flow in enumerate(flows) if self.carries(flow)), -1)
             application.shape = shapes[branches[0]]
             self._leave(bundle, branches, application, bundles)
         self.bundles[self.count] = bundle
+        if any(self.carries(flow) for flow in flows):
+            self.passing[self.count] = self.view.entered
         return Flow(self.count, first)
 
     def _inferred(
@@ -223,6 +233,7 @@ class LineGraph(GraphBuilder):
         labels = line_labels(region, self.node)
         for number, application in self.made:
             application.path = labels[number]
+            self.names.take_layer(application, self.node(number).span)
         self.made.clear()
 
     # --- faults ---

@@ -239,6 +239,7 @@ class LineExpander:
         if not isinstance(layer, Bias) or other is not None or not self._is_free(step.label):
             self.is_sound = False
             return
+        self.nodes.names.take(label, line, line.span)
         self.lines.biases.append(BiasLine(layer, label, line.span))
         self.lines.places[BIAS_LINE] = line.span
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import CLIP, FRAME, grid_text
-from archdsl.layers.attention_lines import BIAS_LINE, COSINE, RESULT_LINE, SOFTMAX, TOKEN, Lines
+from archdsl.layers.attention_lines import BIAS_LINE, COSINE, RESULT, RESULT_LINE, SOFTMAX, TOKEN, Lines
 from archdsl.layers.base import ShapeError, divisors
 from archdsl.layers.groups import AXES
 
@@ -50,7 +50,7 @@ def check(lines: Lines) -> None:
     """
     rules: tuple[Callable[[Lines], None], ...] = (
         _check_heads, _check_shapes, _check_axes, _check_windows, _check_filling, _check_band, _check_token,
-        _check_score, _check_list, _check_causal,
+        _check_score, _check_list, _check_causal, _check_result,
     )  # fmt: skip
     for rule in rules:
         rule(lines)
@@ -106,6 +106,20 @@ def _check_shapes(lines: Lines) -> None:
         raise _differ(lines, "k", "v", "E0502", "each key has a value: pool both in one line, `kv: …`")
     if k.tokens != v.tokens:
         raise _differ(lines, "k", "v", "E0511", "each key has a value: `kv: …` changes both")
+
+
+def _check_result(lines: Lines) -> None:
+    """Check that the line of the result reads what attention computes."""
+    waiting, known = [lines.branches[RESULT_LINE]], set[int]()
+    while waiting:
+        origin = waiting.pop()
+        if origin.application == RESULT:
+            return
+        if origin.application >= 0 and origin.application not in known:
+            known.add(origin.application)
+            waiting += [o for part in lines.applications[origin.application].inputs for o in part]
+    hint = "`proj` begins with the result; `add { in, q }` there adds the queries to it"
+    raise LineFault("this line leaves out what attention computes", RESULT_LINE, hint=hint)
 
 
 # --- axes and windows ---
@@ -186,11 +200,13 @@ def _check_filling(lines: Lines) -> None:
         return
     window = "×".join(str(int(k)) for k in lines.between.window)
     for application in lines.applications:
-        if application.letters == RESULT_LINE or application.is_by_position():
+        if application.is_by_position():
             continue
         kind, grid = application.layer.kind, grid_text(lines.entering.size)
         message = f"`{kind}` looks beyond a position, and windows of {window} do not divide {grid}"
         hint = "windows that divide the grid; else it is filled with zeros, in front of all lines"
+        if application.letters == RESULT_LINE:
+            hint = "behind the attention, which is cut back to the grid; or windows that divide it"
         fault = LineFault(message, code="E0512", hint=hint)
         fault.line = application.region.top.span
         raise fault

@@ -106,6 +106,7 @@ class Application:
     path: str = ""  # of the layer in its line
     stack: int = 1  # branches whose tensors are rows of one
     tokens: Tokens = NO_TOKENS  # that pass, in `grid`
+    carrier: int = -1  # the input beside which they pass
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own, and leaves none out."""

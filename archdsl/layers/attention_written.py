@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -153,9 +152,16 @@ class WrittenAttention(Attention):
         """Return the layers that bring queries, keys and values."""
         return [a for a in self.lines.applications if a.letters != RESULT_LINE]
 
-    def is_by_position(self) -> bool:
-        """Return True if the lines treat each position on its own."""
-        return all(a.is_by_position() for a in self.before())
+    def is_by_position(self, line: str = "") -> bool:
+        """Return True if the lines before attention treat each position on its own, or if `proj` does."""
+        behind = [a for a in self.lines.applications if a.letters == RESULT_LINE]
+        return all(a.is_by_position() for a in (behind if line == RESULT_LINE else self.before()))
+
+    def result_reads_others(self) -> bool:
+        """Return True if the line `proj` reads other values than the result."""
+        own = {n for n, a in enumerate(self.lines.applications) if a.letters == RESULT_LINE}
+        read = {o.application for n in own for part in self.lines.applications[n].inputs for o in part}
+        return bool(read - {RESULT, *own})
 
     def structure(self) -> tuple[Any, ...]:
         """Return what determines the code of the lines, besides the attributes of their layers."""
@@ -314,14 +320,11 @@ def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     """Return what layers there is no code for, and names of the places to blame."""
     own = lines.applications
     places = ("q", "k", "v", RESULT_LINE)
-    named = Counter(a.name for a in own if a.weights())
-    twice = next((name for name, number in named.items() if number > 1), "")
     on_grids = (GRID if a.tokens else a.layer.kind for a in own if a.tokens or a.layer.kind in ("select", "rotary"))
     of_frames = next(on_grids, "") if lines.x.token == FRAME else ""
     by_head = lines.between.kv_heads > 0 and any(a.by_head and a.letters != "q" for a in own)
     return [
         (bool(of_frames), f"`{of_frames}` beside tokens of frames", places),
-        (bool(twice), f"two layers that are called `{twice}`", (twice.partition("_")[0], *places)),
         (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
         (by_head, "`each_head` of heads that share keys", ("k", "v", "kv_heads")),
     ]

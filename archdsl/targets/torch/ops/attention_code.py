@@ -11,16 +11,16 @@ from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.operands import Operand
-from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST
+from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROW_FIRST, ROW_LAST
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from archdsl.core.grid import Grid
     from archdsl.core.sym import Formula
-    from archdsl.layers.attention_lines import Application, BiasLine
+    from archdsl.layers.attention_lines import Application, BiasLine, Lines
     from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
@@ -52,6 +52,7 @@ class Composer:
         self.members: dict[str, str | dict[str, str]] = {}  # constructor calls; of a block, those of its layers
         self.printed: dict[int, Printed] = {}
         self.biases: list[Printed] = []
+        self.names = _member_names(self.lines)
         self.renamed: dict[str, str] = {}  # what classes of the layers' templates are called, by layer and class
 
     def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
@@ -117,11 +118,12 @@ class Composer:
         whole = op.of(layer.changed(**stacked))
         site = CallSite(shapes, application.shape._replace(channels=channels), self._layout(number))
         plan: dict[str, Any] = {**whole.variables(site), **whole.shape_arguments()}
-        code = {k: self._local(application.name, k, v) for k, v in plan.items()}
-        block, _, label = application.name.partition(".")
+        name = self.names[number]
+        code = {k: self._local(name, k, v) for k, v in plan.items()}
+        block, _, label = name.partition(".")
         code["layer"] = f'self.{block}["{label}"]' if label else f"self.{block}"
-        printed = self.printed[number] = self.printer.printed(whole, code, application.name)
-        self.renamed |= {f"{application.name}.{old}": new for old, new in printed.renamed.items()}
+        printed = self.printed[number] = self.printer.printed(whole, code, name)
+        self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}
         if printed.module is not None:
             code = text(printed.module)
             held = self.members.setdefault(block, {}) if label else code
@@ -145,7 +147,9 @@ class Composer:
         steps = self.op.operations
         operation = next(o for o in steps.list if o.application == number)
         order = steps.layouts[operation.inputs[0]].order
-        return {LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, FIRST: GRID}.get(order, TOKENS)
+        if order in (FIRST, ROW_FIRST):
+            return GRID
+        return CHANNELS_LAST if order in (LAST, ROW_LAST, EACH[0]) else TOKENS
 
     def _shape(self, application: Application, index: int, parts: int = 0) -> Grid:
         """Return the shape of an input, with channels in the terms of the class."""
@@ -214,6 +218,32 @@ class Composer:
             return code, any(o.named > 1 for o in given)
 
         return write
+
+
+def _member_names(lines: Lines) -> list[str]:
+    """Return what the members of layers are called: by their tensors, others by names that are free."""
+    weighted = {a.name for a in lines.applications if a.weights()}
+    known = {b.label: False for b in lines.biases} | {n.partition(".")[0]: "." in n for n in weighted}
+    found: list[str] = []
+    for application in lines.applications:
+        name = application.name
+        if not application.weights():
+            name = next(n for n in _numbered(name) if n not in {*weighted, *found} and _fits(n, known))
+            known[name.partition(".")[0]] = "." in name
+        found.append(name)
+    return found
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Return names for a member: `k_pool.dropout`, `k_pool2.dropout`."""
+    own, dot, rest = name.partition(".")
+    return (f"{own}{number}{dot}{rest}" for number in ("", *range(2, 1000)))
+
+
+def _fits(name: str, known: dict[str, bool]) -> bool:
+    """Return True if a name is free; several layers of a block are in one dictionary."""
+    own, dot, _ = name.partition(".")
+    return own not in known or (bool(dot) and known[own])
 
 
 def _type_of(value: Any) -> str:

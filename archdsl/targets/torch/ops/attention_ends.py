@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.layers.attention_lines import Origin
-from archdsl.targets.torch.ops.attention_layouts import EACH, HEADS, LAST, ROWS, Layout
+from archdsl.targets.torch.ops.attention_layouts import EACH, HEADS, IN_ROWS, LAST, ROWS, Layout
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_steps import Operations
@@ -69,7 +69,7 @@ class Ends:
         return self._cut(value, way)
 
     def _target(self, order: str) -> str:
-        return "b n m d" if order in (ROWS, EACH[1]) else f"{self.form.batch} n {self.form.group} d"
+        return "b n m d" if order in IN_ROWS else f"{self.form.batch} n {self.form.group} d"
 
     def _product(self, number: int, value: int) -> None:
         steps = self.steps

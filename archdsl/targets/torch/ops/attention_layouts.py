@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME
+from archdsl.layers.attention_lines import RESULT_LINE
 from archdsl.targets.torch.ops.attention_patterns import patterns
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 # Orders of axes; with heads apart the channels are (n, d), in `FIRST` the batch is (b n).
 LAST = "b t h w c"
 ROWS = "b m c"
-ALONE = "b c"  # of a grid of 1×1×1
+ALONE, EACH_ALONE = "b c", "(b n) c"  # of a grid of 1×1×1
 FIRST = "b c t h w"
 EACH = "(b n) t h w c", "(b n) m c"  # heads as if they were clips
+# A row of positions as a grid, for layers that treat positions on their own and take no rows.
+ROW_LAST, ROW_FIRST = "b m 1 1 c", "b c m 1 1"
+IN_ROWS = ROWS, EACH[1], ROW_LAST, ROW_FIRST  # whose positions cannot be put into a grid again
+CHANNELS_FIRST = FIRST, ROW_FIRST
 HEADS = "b n m d"  # queries, keys and values as attention takes them
 
 
@@ -38,10 +43,10 @@ class Layout(NamedTuple):
     def pattern(self) -> str:
         """The axes as einops writes them."""
         channels = "(s d)" if self.stack > 1 else "d"
-        if self.order in EACH:
+        if self.order in (*EACH, EACH_ALONE):
             return self.order.replace("c", channels)
-        if self.apart and self.order == FIRST:
-            return f"(b n) {channels} t h w"
+        if self.apart and self.order in CHANNELS_FIRST:
+            return self.order.replace("b c", f"(b n) {channels}")
         if self.apart:
             return self.order.replace("c", f"n {channels}")
         return self.order.replace("c", "(s n d)" if self.stack > 1 else "(n d)")
@@ -86,7 +91,8 @@ def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     _, batch, group = patterns(layer.axes)
     alike = all(other.size == x.size and not other.token for other in inputs[1:])
     by_position = layer.is_by_position() and not token
+    goes_on = layer.is_by_position(RESULT_LINE)  # the result
     return Form(
-        kind, token, x.token == FRAME, batch, group, kind == "windows" and by_position and alike,
-        kind == "whole" and by_position, layer.pooled,
+        kind, token, x.token == FRAME, batch, group, kind == "windows" and by_position and alike and goes_on,
+        kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.pooled,
     )  # fmt: skip

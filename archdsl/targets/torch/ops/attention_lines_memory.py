@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME
 from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
-from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROWS
+from archdsl.targets.torch.ops.attention_layouts import CHANNELS_FIRST, EACH, FIRST, LAST, ROW_FIRST, ROW_LAST, ROWS
 from archdsl.targets.torch.ops.attention_memory import GIVEN, LEARNED, NO_BIAS, KeptOfGroups
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
-_LAYOUTS = {LAST: CHANNELS_LAST, ROWS: TOKENS, FIRST: GRID, EACH[0]: CHANNELS_LAST, EACH[1]: TOKENS}
+_LAYOUTS = {
+    LAST: CHANNELS_LAST, ROW_LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, FIRST: GRID, ROW_FIRST: GRID,
+    ROWS: TOKENS, EACH[1]: TOKENS,
+}  # fmt: skip
 
 
 @dataclass
@@ -200,7 +203,7 @@ class _KeptOfLines(KeptOfGroups):
     def _copies(self, operation: Operation) -> bool:
         if operation.macro in ("heads", "heads_of_parts"):
             order = self.steps.layouts[operation.inputs[0]].order
-            return order in (LAST, FIRST, EACH[0]) and not self.is_in_order()
+            return order in (LAST, *CHANNELS_FIRST, EACH[0]) and not self.is_in_order()
         return operation.copies
 
     def _layer(self, operation: Operation) -> None:
@@ -217,7 +220,11 @@ class _KeptOfLines(KeptOfGroups):
         elements = int(application.shape.elements) * application.heads * application.stack
         self.sizes[name] = elements * number
         tensor = given[0].tensor if op.is_view else name
-        packed = op.puts_channels_last or self.steps.layouts[operation.inputs[0]].order != FIRST or given[0].packed
+        packed = (
+            op.puts_channels_last
+            or self.steps.layouts[operation.inputs[0]].order not in CHANNELS_FIRST
+            or given[0].packed
+        )
         self.values[operation.outputs[0]] = _Value(tensor, elements, number, packed)
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips

@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.attention_lines import OUTSIDE, RESULT, Origin, X
+from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, Origin, X
 from archdsl.targets.torch.ops.attention_between import Attending
 from archdsl.targets.torch.ops.attention_ends import Ends
-from archdsl.targets.torch.ops.attention_layouts import ALONE, EACH, FIRST, LAST, ROWS, Layout, form_of
+from archdsl.targets.torch.ops.attention_layouts import (
+    ALONE,
+    CHANNELS_FIRST,
+    EACH,
+    EACH_ALONE,
+    FIRST,
+    IN_ROWS,
+    LAST,
+    ROW_FIRST,
+    ROW_LAST,
+    ROWS,
+    Layout,
+    form_of,
+)  # fmt: skip
 from archdsl.targets.torch.ops.attention_values import Values
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
@@ -38,7 +51,7 @@ class Operations(Values):
         self.uses = _uses(self.lines)
         self.flat = self.form.flat or self.form.cut_first  # layers see positions in one row
         self._enter()
-        before = [n for n, a in enumerate(self.lines.applications) if a.letters != "proj"]
+        before = [n for n, a in enumerate(self.lines.applications) if a.letters != RESULT_LINE]
         for number in before:
             self._apply(number)
         y = Attending(self).run(*Ends(self).run())
@@ -92,37 +105,50 @@ class Operations(Values):
         else:
             operands = [self.join_token(v) for v in operands]
         beside = bool(application.tokens)
-        order, apart = self._order(application, op, operands[0])
         tokens = [bool(x.tokens) for x in application.shapes]  # a grid is added to the positions beside a class token
+        main = [value for value, has_tokens in zip(operands, tokens, strict=True) if has_tokens == any(tokens)]
+        order, apart = self._order(application, op, main)
         orders = [order if any(tokens) == one or beside else LAST for one in tokens]
         values = [self.turn(v, o, apart=apart, beside=beside) for v, o in zip(operands, orders, strict=True)]
-        layout = self.layouts[values[0]]
+        layout = self.layouts[values[max(application.carrier, 0) if beside else tokens.index(any(tokens))]]
+        if beside and application.carrier < 0:
+            layout = layout._replace(token=-1)
         result = layout._replace(stack=application.stack, order=self._order_of_result(op, layout.order))
         [value] = self.add("", values, result, application=number)
+        if result.order in (ALONE, EACH_ALONE):
+            value = self.turn(value, EACH[0] if result.order == EACH_ALONE else LAST, apart=apart, beside=beside)
         if application.stack > 1:
             self._part(number, value)
         else:
             self.values[Origin(number)] = value
 
-    def _order(self, application: Application, op: Op[Any], first: int) -> tuple[str, bool]:
-        """Return the layout that a layer works in: that of its first input, if it can."""
-        order, apart = self.layouts[first].order, self.layouts[first].apart
+    def _order(self, application: Application, op: Op[Any], operands: list[int]) -> tuple[str, bool]:
+        """Return the layout that a layer works in: that of its first input, if it and the other inputs can."""
+        order, apart = self.layouts[operands[0]].order, self.layouts[operands[0]].apart
+        in_rows = any(self.layouts[value].order in IN_ROWS for value in operands)
         if application.layer.elementwise:
-            return order, apart
-        if application.by_head and CHANNELS_LAST in op.accepted_layouts:
-            if order in EACH:
-                return order, True
-            if not application.is_by_position():
-                return EACH[order == ROWS], True
-        if (self.flat or order == ROWS) and TOKENS in op.accepted_layouts and not application.tokens:
+            return self._common_order(operands), apart
+        takes_heads = application.by_head and (TOKENS if in_rows else CHANNELS_LAST) in op.accepted_layouts
+        if takes_heads and (order in EACH or not application.is_by_position()):
+            return EACH[in_rows], True
+        if (self.flat or in_rows) and TOKENS in op.accepted_layouts and not application.tokens:
             return ROWS, application.by_head
-        return LAST if CHANNELS_LAST in op.accepted_layouts else FIRST, application.by_head
+        orders = (ROW_LAST, ROW_FIRST) if in_rows else (LAST, FIRST)
+        return orders[CHANNELS_LAST not in op.accepted_layouts], application.by_head
+
+    def _common_order(self, values: list[int]) -> str:
+        """Return the order of the first of several values, or a row if another one is a row."""
+        orders = [self.layouts[value].order for value in values]
+        if orders[0] not in IN_ROWS and any(order in IN_ROWS for order in orders):
+            return EACH[1] if orders[0] in EACH else ROWS
+        return orders[0]
 
     def _order_of_result(self, op: Op[Any], order: str) -> str:
-        if order in EACH:
-            return order
-        given = {LAST: CHANNELS_LAST, ROWS: TOKENS, FIRST: GRID, ALONE: VECTOR}[order]
-        return {CHANNELS_LAST: LAST, TOKENS: ROWS, GRID: FIRST, VECTOR: ALONE}[op.output_layout(given)]
+        given = {LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, ROW_LAST: CHANNELS_LAST, FIRST: GRID, ROW_FIRST: GRID}
+        is_row = order in (ROW_LAST, ROW_FIRST)
+        orders = {CHANNELS_LAST: (LAST, ROW_LAST)[is_row], GRID: (FIRST, ROW_FIRST)[is_row], TOKENS: ROWS}
+        found = {**orders, VECTOR: ALONE}[op.output_layout(given.get(order, TOKENS))]
+        return {LAST: EACH[0], ROWS: EACH[1], ALONE: EACH_ALONE}[found] if order in EACH else found
 
     def _operand(self, application: Application, index: int) -> int:
         origins = tuple(part[index] for part in application.inputs)
@@ -130,8 +156,9 @@ class Operations(Values):
             return self.values[origins[0]]
         if origins not in self.joined:
             values = [self.values[o] for o in origins]
-            order = LAST if self.layouts[values[0]].order == FIRST else self.layouts[values[0]].order
-            values = [self.turn(v, order) for v in values]
+            order = self._common_order(values)
+            order = {FIRST: LAST, ROW_FIRST: ROWS, ROW_LAST: ROWS}.get(order, order)
+            values = [self.turn(v, order, apart=order in EACH) for v in values]
             stacked = self.layouts[values[0]]._replace(stack=len(values))
             self.joined[origins] = self.add("stacked", values, stacked, copies=True)[0]
         return self.joined[origins]
@@ -143,13 +170,15 @@ class Operations(Values):
         origins = [Origin(number, i) for i in range(application.stack)]
         value = self.join_token(value)
         layout = self.layouts[value]
-        if layout.order == FIRST:
-            value = self.turn(value, LAST, apart=layout.apart)
+        if layout.order in (*CHANNELS_FIRST, ROW_LAST):
+            value = self.turn(value, ROWS if layout.order in IN_ROWS else LAST, apart=layout.apart)
             layout = self.layouts[value]
         if not any(self.uses.get(o, ()) for o in origins):
             self.products[number] = value
             return
         groups = self._groups(number, origins)
+        if len(groups) > 1 and not self._is_split(application, layout, groups):
+            groups = [[o] for o in origins]
         if len(groups) == 1:
             self.joined[tuple(origins)] = value
             return
@@ -168,6 +197,14 @@ class Operations(Values):
             if len(group) == 1:
                 self.values[group[0]] = part
 
+    def _is_split(self, application: Application, layout: Layout, groups: list[list[Origin]]) -> bool:
+        """Return True if parts have the widths that the class keeps: those of queries, and one list of them."""
+        counts = [len(g) for g in groups]
+        kept = [operation.options["counts"] for operation in self.list if operation.macro == "split"]
+        width = application.shape.channels * (self.layer.heads if application.by_head else 1)
+        is_whole = not layout.apart and layout.order not in EACH
+        return is_whole and width == self.lines.shapes["q"].channels and kept in ([], [counts])
+
     def _groups(self, number: int, origins: Sequence[Origin]) -> list[list[Origin]]:
         """Return the parts of a product, those together that one layer takes further and nothing else reads."""
         for application in self.lines.applications[number + 1 :]:
@@ -185,9 +222,8 @@ class Operations(Values):
 
     def _leave(self, y: int) -> None:
         lines, form = self.lines, self.form
-        own = [n for n, a in enumerate(lines.applications) if a.letters == "proj"]
-        reads = {o.application for n in own for part in lines.applications[n].inputs for o in part}
-        reads_others = bool(reads - {RESULT, *own})
+        own = [n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE]
+        reads_others = self.layer.result_reads_others()
         in_row = form.flat and reads_others  # as the other values are
         if form.token or form.kind == "windows" or in_row:
             [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None)
@@ -197,13 +233,13 @@ class Operations(Values):
         if form.is_split:
             [y] = self.add("joined", [y], Layout(ROWS), copies=True)
         cut = form.kind == "windows" and not form.token
-        if cut and not form.cut_first and reads_others:
+        if cut and not form.cut_first and (reads_others or not self.layer.is_by_position(RESULT_LINE)):
             [y] = self.add("windows_joined", [y], Layout(LAST), copies=True)
             cut = False
-        self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS
+        self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS and not form.token
         for number in own:
             self._apply(number)
-        order = ROWS if form.token or cut or in_row else LAST
+        order = ROWS if lines.shapes[RESULT_LINE].token or cut or in_row else LAST
         y = self.turn(self.values[lines.branches["proj"]], order)
         if cut:
             [y] = self.add("windows_joined", [y], Layout(LAST), copies=True)

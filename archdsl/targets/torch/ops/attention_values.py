@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROWS, Layout, Operation
+from archdsl.targets.torch.ops.attention_layouts import (
+    ALONE,
+    CHANNELS_FIRST,
+    EACH,
+    EACH_ALONE,
+    IN_ROWS,
+    LAST,
+    ROWS,
+    Layout,
+    Operation,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,12 +56,14 @@ class Values:
         return self.turned[key]
 
     def _turn(self, value: int, layout: Layout, wanted: Layout) -> int:
-        if not (layout.apart or wanted.apart) or (
-            layout.apart == wanted.apart and not {FIRST, *EACH} & {layout.order, wanted.order}
-        ):
+        assert layout.order not in IN_ROWS or wanted.order in IN_ROWS, "a row of positions has no sizes"
+        inside = {*CHANNELS_FIRST, *EACH} & {layout.order, wanted.order}  # the heads are not beside the channels
+        is_alone = layout.order in (ALONE, EACH_ALONE)
+        if not (layout.apart or wanted.apart) or (layout.apart == wanted.apart and (is_alone or not inside)):
             return self.add("ordered", [value], wanted, source=layout.order, target=wanted.order)[0]
-        if {FIRST, *EACH} & {layout.order, wanted.order} or (layout.stack > 1 and layout.order == wanted.order):
-            patterns = f"{layout.pattern} -> {wanted.pattern}"
+        if inside or (layout.stack > 1 and layout.order == wanted.order):
+            positions = "m" if layout.order in IN_ROWS else "(t h w)"
+            patterns = f"{layout.pattern} -> {wanted.pattern.replace('m', positions)}"
             stack = layout.stack if layout.stack > 1 else None
             return self.add("rearranged", [value], wanted, copies=True, pattern=patterns, stack=stack)[0]
         value = self.turn(value, wanted.order, apart=layout.apart, beside=layout.token >= 0)
@@ -60,7 +72,7 @@ class Values:
     def part_token(self, value: int, size: Size3) -> int:
         """Return the grid of a value, whose class token goes by."""
         key = value, Layout("grid")
-        if self.layouts[value].token < 0 and key not in self.turned:
+        if self.layouts[value].token < 0 and self.layouts[value].order in IN_ROWS and key not in self.turned:
             layout, (t, h, w) = self.layouts[value], map(int, size)
             token, grid = self.add(
                 "parted_token", [value], layout, layout, names=("token", "grid"), size=t * h * w, token=self.form.token

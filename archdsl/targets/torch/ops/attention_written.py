@@ -14,6 +14,7 @@ from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
 from archdsl.targets.torch.ops.attention_steps import Operations
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import op, plain
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,9 @@ class WrittenAttentionOp(AttentionOp):
         for name in ("parts", "biases", "operations"):  # which are those of the layer
             other.__dict__.pop(name, None)
         return other
+
+    def output_layout(self, layout: str) -> str:
+        return TOKENS if self.output.tokens else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
         own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]

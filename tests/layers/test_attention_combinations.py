@@ -1,0 +1,65 @@
+"""Combinations of lines that nobody has published: computed as defined, or refused where they cannot work."""
+
+from __future__ import annotations
+
+import pytest
+from programs import Program
+from programs.attentions import check_attention
+
+BLOCKS = "block pool(k: list, s: list) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }\n"
+TOKEN = "class_token -> "
+SPREAD = "[1, 2, 2], stride = [1, 2, 2]"
+# What stands before the attention of 8×4×4×4, its arguments, and its lines.
+COMPUTED = [
+    # layers that take no rows of positions, beside others that do
+    ("", "2", "qk: in; v: conv(8, 1); qv: each_head { linear(in.channels, bias = off) }"),
+    ("", "2, over = space, window = [all, 2, 4]", "q: conv(8, 1); k: add { in, linear(8) }; v: linear(10)"),
+    ("", "2", "qkv: linear(8); k: conv(8, 1); v: add { in, k }"),
+    ("", "2", "qkv: linear(8); k: conv(8, 1) -> each_head { linear(4) }; v: each_head { add { k -> layernorm, in } }"),
+    # layers by head, then others of several branches together
+    ("", "2", "qkv: linear(8); qkv: each_head { conv(4, 3, groups = 4) }; kv: conv(8, 3, groups = 8) as more"),
+    # layers that look beyond a position behind the result
+    ("", "2", "qkv: linear(8); proj: add { in, q } -> conv(8, 3)"),
+    ("", "2, window = 2", "qkv: linear(8); proj: conv(8, 3, stride = [1, 2, 2])"),
+    ("", "2, window = 2", "qkv: linear(8); proj: add { in, q } -> each_head { conv(4, 3) }"),
+    # grids that become a vector
+    ("", "2", "qkv: linear(8); kv: each_head { avgpool } -> layernorm as norm; k: add { in, linear(8) }"),
+    ("", "2", "q: linear(8); kv: avgpool -> linear(8); k: add { in, linear(8) }"),
+    ("", "2, window = 2", "qkv: linear(8); proj: avgpool"),
+    # results without tokens
+    (TOKEN, "2", "qkv: linear(8); proj: select(grid) -> conv(8, 3)"),
+    (TOKEN, "2, over = time", "qkv: linear(8); proj: select(token) -> linear(8)"),
+    # grids added to the positions beside tokens
+    (TOKEN, "2", "qkv: linear(8); kv: add { grid { gelu } -> select(grid), in }; proj: add { q -> select(grid), in }"),
+    (TOKEN, "2", "qkv: linear(8); k: grid { add { in, conv(8, 3) } }; v: grid { add { k -> gelu, linear(8) } }"),
+    # layers without tensors that are called alike, with arguments of their own
+    (TOKEN, "2", f"qkv: linear(8); q: maxpool(3, stride = [1, 2, 2]); q: maxpool({SPREAD}, padding = valid)"),
+    (TOKEN, "2", f"qkv: linear(8); kv: each_head {{ maxpool(3, stride = [1, 2, 2]) -> maxpool({SPREAD}) }}"),
+]
+REFUSED = [
+    ("", "2", "qkv: linear(8); q: layernorm; q: gelu; q: layernorm", "E0203"),
+    ("", "2", "qkv: linear(8); bias: table as q_norm; q: layernorm as norm", "E0203"),
+    ("", "2", "qkv: linear(8); q: layernorm as grid", "E0204"),
+    ("", "2, kv_heads = 1", "q: linear(8); kv: layernorm as heads -> linear(4)", "E0204"),
+    ("", "2", "qkv: linear(8); proj: q -> linear(8)", "E0510"),
+    ("", "2, window = 3", "qkv: linear(8); proj: conv(8, 3)", "E0512"),
+    (TOKEN, "2", "qkv: linear(8); k: grid { q -> gelu }", "E0511"),
+    (TOKEN, "2", "q: linear(16); kv: grid { conv(16, 3) }", "E0501"),
+]
+
+
+def outcome(before: str, arguments: str, lines: str) -> str:
+    body = lines.replace("; ", "\n")
+    stage = f"stage a {{ {before}attention({arguments}) {{\n{body}\n}} }}\n"
+    text = f"arch net\ninput clip: video[8, 4, 4, 4]\n{BLOCKS}{stage}"
+    return check_attention(Program("net", {"net": text}))
+
+
+@pytest.mark.parametrize(("before", "arguments", "lines"), COMPUTED)
+def test_combinations_compute_what_they_say(before: str, arguments: str, lines: str) -> None:
+    assert outcome(before, arguments, lines) == "accepted"
+
+
+@pytest.mark.parametrize(("before", "arguments", "lines", "code"), REFUSED)
+def test_combinations_are_refused(before: str, arguments: str, lines: str, code: str) -> None:
+    assert outcome(before, arguments, lines).startswith(f"refused: {code}")
