@@ -18,6 +18,7 @@ from archdsl.layers.attention_rules import (
 from archdsl.layers.groups import AXES, spanned
 from archdsl.targets.torch.ops.attention_memory import saved
 from archdsl.targets.torch.ops.attention_patterns import patterns
+from archdsl.targets.torch.ops.attention_windows import windows
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, compact, op, plain
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -160,24 +161,7 @@ class AttentionOp(Op[Attention]):
             return {"band": SharedModule(*name, tuple(options.items()), layer.chunks(x))}
         if layer.arrangement(x) != "windows":
             return {}
-        found = layer.groups(x)
-        apart = "".join(a for a, d in zip("thw", layer.dilation, strict=True) if d != 1)
-        grid, group, members = patterns(layer.axes, windows=True, apart=apart)
-        options |= {"grid": grid, "batch": group, "group": members, "axes": layer.axes, "apart": apart}
-        options |= {"prefix": layer.table_prefix, "strided": layer.pooled, "attends": layer.score == EMBEDDED_GAUSSIAN}
-        name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
-        arguments: list[Any] = [found.grid, found.window]
-        arguments += [found.dilation] if apart else []
-        arguments += layer.extents(x) if layer.pooled else []
-        if layer.position == TABLE:
-            arguments += [plain(layer.queries.step), plain(layer.keys.step)] if layer.pooled else []
-            arguments.append(layer.table(x))
-        if found.is_shifted:
-            pools = (layer.queries, layer.keys) if layer.pooled else (layer.queries,)
-            arguments += [plain(p.of_shift(found.shift)) for p in pools]
-        return {
-            "windows": SharedModule(name, "Windows", "attention_windows.j2", tuple(options.items()), tuple(arguments))
-        }
+        return {"windows": windows(layer, x, options)}
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer

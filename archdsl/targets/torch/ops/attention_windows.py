@@ -1,0 +1,76 @@
+"""The windows of an attention: their module, which the layers of a stage share, and what its templates print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.attention_rules import EMBEDDED_GAUSSIAN, TABLE
+from archdsl.targets.torch.ops.attention_patterns import patterns
+from archdsl.targets.torch.ops.base import plain
+from archdsl.targets.torch.ops.sites import SharedModule
+
+if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
+    from archdsl.layers.attention import Attention
+
+TEMPLATE = "attention_windows.j2"
+_MEMBERS = (("t", "i", "p"), ("h", "j", "q"), ("w", "k", "r"))  # axes, positions of a window, windows beside each other
+
+
+def windows(layer: Attention, x: Grid, options: dict[str, Any]) -> SharedModule:
+    """Return the windows that a layer cuts a grid into; `options` are those of every module that layers share."""
+    found = layer.groups(x)
+    apart = "".join(a for a, d in zip("thw", layer.dilation, strict=True) if d != 1)
+    name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
+    values: dict[str, Any] = {"grid": found.grid, "window": found.window}
+    if apart:
+        values["apart"] = found.dilation
+    if layer.pooled:
+        values["q_window"], values["kv_window"] = layer.extents(x)
+    if layer.position == TABLE:
+        if layer.pooled:
+            values["q_stride"], values["kv_stride"] = plain(layer.queries.step), plain(layer.keys.step)
+        values["table"] = layer.table(x)
+    given = tuple(values)
+    if found.is_shifted:
+        values["shift"] = plain(layer.queries.of_shift(found.shift))
+        if layer.pooled:
+            values["kv_shift"] = plain(layer.keys.of_shift(found.shift))
+    options = options | {
+        "prefix": layer.table_prefix,
+        "strided": layer.pooled,
+        "attends": layer.score == EMBEDDED_GAUSSIAN,
+        "parameters": given,
+        "shifted_parameters": tuple(values),
+        **_texts(layer.axes, apart),
+        **_arguments(options),
+    }
+    return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
+
+
+def _texts(axes: str, apart: str) -> dict[str, Any]:
+    """Return the einops patterns of windows, and the names of the sizes in them."""
+    grid, batch, group = patterns(axes, windows=True, apart=apart)
+    members = [(name if axis in axes else "_", side if axis in apart else "_") for axis, name, side in _MEMBERS]
+    sizes = [name for pair in members for name in pair if name != "_"]
+    return {
+        "grid": grid,
+        "batch": batch,
+        "group": group,
+        "apart": apart,
+        "members": ", ".join(name for name, _ in members),
+        "members_apart": ", ".join(side for _, side in members),
+        "sizes": ", ".join(f"{name}={name}" for name in sizes),
+        "joined": ", ".join(f"{name}={name}" for name in sorted(sizes)),
+    }
+
+
+def _arguments(options: dict[str, Any]) -> dict[str, str]:
+    """Return parameters and arguments of the attention between the positions of a window."""
+    biased, drops = options["biased"], options["drops"]
+    return {
+        "taken": f"{', bias: Tensor' if biased else ''}{', dropout: float' if drops else ''}",
+        "mask": ", attn_mask=bias" if biased else "",
+        "dropped": ", dropout_p=dropout" if drops else "",
+        "scale": "" if options["scaled"] else ", scale=1.0",
+    }
