@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.core.grid import FRAME
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_facts import Unlike, settings
-from archdsl.layers.attention_written import OWN, line_inits, written
+from archdsl.layers.attention_lines import CONCATENATION, TOKEN
+from archdsl.layers.attention_rules import DECOMPOSED
+from archdsl.layers.attention_written import OWN, WrittenAttention, line_inits, written
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
@@ -15,16 +18,30 @@ if TYPE_CHECKING:
 OF_SETTINGS = ("E0509", "E0510", "E0511", "E0512")  # codes of settings that do not go together
 
 
-def layer_of(lines: Lines) -> Attention:
-    """Return the layer whose settings say what lines say; if there are none, one that keeps the lines.
+def layer_of(lines: Lines) -> Attention | WrittenAttention:
+    """Return the layer of lines.
 
     Raises:
         Unlike: if their code cannot be printed.
     """
+    if not _has_settings(lines):
+        return written(lines)
     try:
         return _of_settings(lines)
     except Unlike:
         return written(lines)
+
+
+def _has_settings(lines: Lines) -> bool:
+    """Return True for lines that are printed from settings, if they amount to some."""
+    between = lines.between
+    is_pooled = any(a.by_head and a.layer.kind == "conv" for a in lines.applications)
+    is_decomposed = any(b.layer.kind == DECOMPOSED for b in lines.biases)
+    has_token_lines = any(name.startswith(TOKEN) for name in lines.branches)
+    is_other = between.band > 0 or len(between.over) > 1 or between.score == CONCATENATION
+    is_filled = lines.x != lines.entering and bool(lines.x.tokens)
+    of_frames = lines.x.token == FRAME and any(a.tokens or a.layer.kind == "select" for a in lines.applications)
+    return is_pooled or is_decomposed or has_token_lines or is_other or is_filled or of_frames
 
 
 def _of_settings(lines: Lines) -> Attention:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import FRAME, Grid, fixed
-from archdsl.layers.attention import Attention
 from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_facts import Unlike, channels_of
+from archdsl.layers.attention_interior import interior_of
 from archdsl.layers.attention_lines import (
+    CONCATENATION,
     COSINE,
     GRID,
     OUTSIDE,
@@ -18,75 +20,77 @@ from archdsl.layers.attention_lines import (
     RESULT_LINE,
     SOFTMAX,
     TOKEN,
+    Between,
     X,
-    bias_geometry,
     geometry,
 )  # fmt: skip
-from archdsl.layers.attention_rules import CONCATENATION, EMBEDDED_GAUSSIAN, TABLE, Pooling
+from archdsl.layers.attributes import Integer
 from archdsl.layers.axes import Axis, Heads
 from archdsl.layers.groups import AXES
+from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.values import Symbol
-    from archdsl.layers.attention_lines import Application, BiasLine, Lines, Origin
+    from archdsl.layers.attention_lines import Application, BiasLine, Geometry, Lines, Origin
     from archdsl.layers.attributes import Attribute, Size3
     from archdsl.layers.base import Layer
+    from archdsl.layers.bias import Bias
+    from archdsl.layers.interior import Interior
 
+DIM = Integer(0, minimum=0, doc="channels of queries, all heads together; 0: those of the input")
 LOGIT_SCALE = "logit_scale"  # of cosines, a number for each head
-PAIR = "pair."  # the beginning of the names of tensors of the score `concatenation`
-OWN = ("table", "relative.", PAIR)  # those of tensors that settings have besides those of lines
+OWN = ("table", "relative.", "pair.")  # those of tensors that settings have besides those of lines
 
 
 @dataclass(frozen=True)
-class Resized(Pooling):
-    """The grid of a branch, whatever has made it smaller than that of the input."""
+class Side:
+    """The grid of queries, or that of keys and values."""
 
-    size: Size3 = (1, 1, 1)
-    whole: Size3 = (1, 1, 1)  # of the input
-    finest: Size3 = (1, 1, 1)  # of the input or a value from outside that is finer
+    size: Size3
+    step: Size3  # positions of the finest grid that lie between neighbours
+    is_own: bool  # it is not the grid that enters
 
-    @property
-    def is_there(self) -> bool:
-        return self.size != self.whole
-
-    @property
-    def step(self) -> Size3:
-        t, h, w = (-(-n // m) for n, m in zip(self.finest, self.size, strict=True))
+    def of_shift(self, shift: Size3) -> Size3:
+        """Return a shift of windows on this grid."""
+        t, h, w = (n // s for n, s in zip(shift, self.step, strict=True))
         return t, h, w
 
-    def of(self, x: Grid) -> Size3:
-        return self.size if self.is_there else x.size
 
+class WrittenAttention(Between, Openable):
+    """Attention: layers bring queries, keys and values, and others take the result further.
 
-class WrittenAttention(Attention):
-    """Attention with lines of its own; the attributes of `Attention` hold what happens between positions.
-
-    The attributes of the lines' layers are called by their numbers: `3.eps`.
+    The attributes of the lines' layers are called by their numbers: `3.eps`. `dim` is the number of channels of queries
+    where it is not that of the input, otherwise 0.
     """
 
-    written_as: ClassVar[str] = "attention_written"
+    category = "attention"
+    written_as = "attention_written"
+    heavy = True
+    takes_tokens = True
+    takes_lines = True
     trains: bool = True  # whether layers are there that only training needs
+    dim: int
 
-    def __init__(self, lines: Lines, **settings: Any) -> None:
-        super().__init__(**{k: a.default for k, a in Attention.attributes.items()} | settings)
-        self.written_in = lines
-        attributes: dict[str, Attribute[Any]] = dict(Attention.attributes)
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(**lines.between.values(), dim=channels_of(lines.shapes["q"].channels, lines.x))
+        self.lines = lines
+        attributes: dict[str, Attribute[Any]] = {**Between.attributes, "dim": DIM}
         for name, layer in layers_inside(lines):
             attributes |= {f"{name}.{k}": a for k, a in layer.attributes.items()}
         self.__dict__["attributes"] = attributes
 
     def values(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in Attention.attributes}
+        found = {name: getattr(self, name) for name in self.attributes if "." not in name}
         for name, layer in layers_inside(self.lines):
             found |= {f"{name}.{k}": v for k, v in layer.values().items()}
         return found
 
     def changed(self, **values: Any) -> WrittenAttention:
         other = copy(self)
-        other.__dict__.update({k: v for k, v in values.items() if k in Attention.attributes})
-        lines = other.written_in = copy(self.lines)
+        other.__dict__.update({k: v for k, v in values.items() if "." not in k})
+        lines = other.lines = copy(self.lines)
         lines.applications, lines.biases = [copy(a) for a in lines.applications], [copy(b) for b in lines.biases]
         for name, line in lines_inside(lines):
             own = {k.removeprefix(f"{name}."): v for k, v in values.items() if k.startswith(f"{name}.")}
@@ -94,9 +98,9 @@ class WrittenAttention(Attention):
             line.layer = layer
         return other
 
-    def for_inference(self) -> Attention:
-        other = super().for_inference()
-        other.__dict__["trains"] = False
+    def for_inference(self) -> WrittenAttention:
+        other = self.changed(dropout=0.0)
+        other.trains = False
         return other
 
     def layers_inside(self) -> Sequence[Layer]:
@@ -105,25 +109,24 @@ class WrittenAttention(Attention):
     # --- facts ---
 
     @property
-    def lines(self) -> Lines:
-        """The lines."""
-        assert self.written_in is not None
-        return self.written_in
+    def axes(self) -> str:
+        """The axes that a position looks along."""
+        return AXES[self.over[0]]
 
     @property
-    def kv_heads(self) -> int:
-        """Heads of keys and values, if fewer than those of queries; otherwise 0."""
-        return self.lines.between.kv_heads
+    def softmax(self) -> bool:
+        """True if weights are a softmax of the scores."""
+        return self.score in (SOFTMAX, COSINE)
 
     @property
     def cosine(self) -> bool:
         """True if scores are cosines."""
-        return self.lines.between.score == COSINE
+        return self.score == COSINE
 
     @property
-    def causal(self) -> bool:
-        """True if positions see no later frame."""
-        return self.lines.between.causal
+    def is_scaled(self) -> bool:
+        """True if scores are divided by √d."""
+        return self.score == SOFTMAX and self.scale
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -132,21 +135,48 @@ class WrittenAttention(Attention):
         return int(shapes["q"].channels) // self.heads, int(shapes["v"].channels) // (self.kv_heads or self.heads)
 
     @property
-    def queries(self) -> Pooling:
-        return self._resized("q")
+    def queries(self) -> Side:
+        return self._side("q")
 
     @property
-    def keys(self) -> Pooling:
-        return self._resized("k")
+    def keys(self) -> Side:
+        return self._side("k")
 
-    def _resized(self, letter: str) -> Pooling:
-        shapes, one = self.lines.shapes, (1, 1, 1)
+    def _side(self, letter: str) -> Side:
+        """Return the grid of queries or keys; steps are in positions of the input, or of a finer value from outside."""
+        shapes = self.lines.shapes
         found, whole, *others = (_plain(g.size) for g in (shapes[letter], self.lines.x, shapes["q"], shapes["k"]))
-        t, h, w = (max(sizes) for sizes in zip(whole, *others, strict=True))
-        return Resized("heads", one, one, found, whole, (t, h, w))
+        t, h, w = (-(-max(sizes) // n) for n, *sizes in zip(found, whole, *others, strict=True))
+        return Side(found, (t, h, w), found != whole)
 
-    def pool_modules(self, token: str = "") -> list[str]:
-        return []
+    @property
+    def strided(self) -> bool:
+        """True if queries or keys have a grid of their own."""
+        return self.queries.is_own or self.keys.is_own
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The groups of positions that see each other."""
+        return geometry(self.lines, self.over[0])
+
+    @property
+    def table(self) -> Bias | None:
+        """The bias whose numbers are those of distances in a window, if there is one."""
+        return next((b.layer for b in self.lines.biases if b.layer.in_windows), None)
+
+    @property
+    def form(self) -> str:
+        """The form of its code: `whole` (one group), `axes` or `windows`."""
+        if self.is_cut or self.table is not None:
+            return "windows"
+        if not self.lines.entering.token:
+            return "whole" if len(self.axes) == 3 else "axes"
+        return "whole" if self.geometry.groups.number == 1 else "axes"
+
+    @property
+    def is_cut(self) -> bool:
+        """True if groups are windows or dilated."""
+        return any(self.window[i] for i, a in enumerate("thw") if a in self.axes) or any(d != 1 for d in self.dilation)
 
     def before(self) -> list[Application]:
         """Return the layers that bring queries, keys and values."""
@@ -175,10 +205,8 @@ class WrittenAttention(Attention):
     # --- rules ---
 
     def is_sized(self, x: Grid) -> bool:
-        return super().is_sized(x) or bool(self.lines.biases)
-
-    def table(self, x: Grid) -> Size3:
-        return bias_geometry(self.lines).largest
+        """Return True if its code is for one size of the grid only."""
+        return bool(x.token or self.lines.biases) or self.is_cut
 
     def infer(self, *inputs: Grid) -> Grid:
         if self.is_sized(inputs[0]):
@@ -205,7 +233,7 @@ class WrittenAttention(Attention):
         return Grid(shape.channels * heads, *shape.size, tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
-        own = {k: v for k, v in super().weights(inputs[0]).items() if k.startswith(PAIR)}
+        own: dict[str, tuple[int, ...]] = {}
         for bias in self.lines.biases:
             own |= bias.named(bias.layer.weights())
         scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
@@ -220,23 +248,28 @@ class WrittenAttention(Attention):
         return found
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        found = {k: v for k, v in super().tensor_axes(inputs[0]).items() if k.startswith(PAIR)}
+        found: dict[str, tuple[Axis, ...]] = {}
         for bias in self.lines.biases:
             found |= bias.named(bias.layer.tensor_axes())
         scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
         return found | line_axes(self.lines) | scale
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        found = {k: v for k, v in super().inits(inputs[0]).items() if k.startswith(PAIR)}
+        found: dict[str, Symbol] = {}
         for bias in self.lines.biases:
             found |= bias.named(bias.layer.inits())
         return found | line_inits(self.lines)
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         lines = self.lines
-        found = geometry(lines, self.over)
         total = sum(a.macs() for a in lines.applications) + sum(b.layer.bias_macs() for b in lines.biases)
-        return total + found.pairs * self.heads * sum(self.widths)
+        return total + self.geometry.pairs * self.heads * sum(self.widths)
+
+    def interior(self, *inputs: Grid) -> Interior | None:
+        return interior_of(self.lines, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
+
+    def connections(self) -> tuple[object, ...]:
+        return tuple((a.name, a.inputs) for a in self.lines.applications)
 
 
 def lines_inside(lines: Lines) -> list[tuple[str, Application | BiasLine]]:
@@ -269,15 +302,8 @@ def written(lines: Lines) -> WrittenAttention:
     Raises:
         Unlike: if its code cannot be printed yet.
     """
-    between, x = lines.between, lines.x
     _check_printable(lines)
-    return WrittenAttention(
-        lines, heads=between.heads, over=between.over[0], window=between.window, shift=between.shift,
-        dilation=between.dilation, band=between.band, dropout=between.dropout,
-        scale=between.scale and between.score != COSINE,
-        score=EMBEDDED_GAUSSIAN if between.score in (SOFTMAX, COSINE) else between.score,
-        dim=channels_of(lines.shapes["q"].channels, x), **_position(lines),
-    )  # fmt: skip
+    return WrittenAttention(lines)
 
 
 def _check_printable(lines: Lines) -> None:
@@ -328,9 +354,3 @@ def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
         (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
         (by_head, "`each_head` of heads that share keys", ("k", "v", "kv_heads")),
     ]
-
-
-def _position(lines: Lines) -> dict[str, Any]:
-    """Return the attributes of the distances that windows hold."""
-    table = next((b.layer for b in lines.biases if b.layer.in_windows), None)
-    return {} if table is None else {"position": TABLE, "table_prefix": table.takes_first_rows}

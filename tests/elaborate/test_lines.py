@@ -1,4 +1,4 @@
-"""Attention in lines: the same code as the settings that say the same, and the tensors that the pages promise."""
+"""Attention in lines: the tensors that the pages promise, and the code of blocks and calls without braces."""
 
 from __future__ import annotations
 
@@ -23,95 +23,15 @@ stage blocks {{
 head: {end}linear(5)
 """
 
-# An attention by its settings, and in lines.
-PAIRS = {
-    "plain": ("attention(4)", "attention(4) { qkv: linear(32)\n proj: linear(32) }"),
-    "widths": (
-        "attention(4, dim = 64, out = 48, bias = off, proj_bias = off, init = zeros, proj_init = normal(0.1))",
-        """attention(4) {
-            qkv: linear(64, bias = off, init = zeros)
-            proj: linear(48, bias = off, init = normal(0.1))
-        }""",
-    ),
-    "axes": (
-        "attention(4, over = time, dropout = 0.1)",
-        "attention(4, over = time, dropout = 0.1) { qkv: linear(32)\n proj: linear(32) }",
-    ),
-    "halves": (
-        "attention(4, over = time, half_over = space)",
-        "attention(4, over = [time, space]) { qkv: linear(32)\n proj: linear(32) }",
-    ),
-    "windows": (
-        "attention(4, window = [4, 3, 3], shift = [0, 1, 1], position = table, table_prefix = on)",
-        """attention(4, window = [4, 3, 3], shift = [0, 1, 1]) {
-            qkv: linear(32)
-            bias: table(prefix = on)
-            proj: linear(32)
-        }""",
-    ),
-    "pooled windows": (
-        "attention(4, window = [4, 4, 4], kv_pool = [1, 2, 2], position = table)",
-        """attention(4, window = [4, 4, 4]) {
-            qkv: linear(32)
-            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
-            bias: table
-            proj: linear(32)
-        }""",
-    ),
-    "band": (
-        "attention(4, over = time, band = 2)",
-        "attention(4, over = time, band = 2) { qkv: linear(32)\n proj: linear(32) }",
-    ),
-    "dilation": (
-        "attention(4, dilation = [1, 2, 2])",
-        "attention(4, dilation = [1, 2, 2]) { qkv: linear(32)\n proj: linear(32) }",
-    ),
-    "means": (
-        "attention(4, pool = avg, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = 2)",
-        """attention(4) {
-            qkv: linear(32)
-            q: avgpool(3, stride = [1, 2, 2], padding = half)
-            kv: avgpool(3, stride = 2, padding = half)
-            proj: linear(32)
-        }""",
-    ),
-    "multiscale": (
-        """attention(
+MULTISCALE = """attention(
             4, pool = conv, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = [1, 4, 4], pool_norm = on,
             add_query = on, position = decomposed, eps = 1e-6, init = zeros,
-        )""",
-        """attention(4) {
-            qkv: linear(32, init = zeros)
-            q: each_head { pool([1, 2, 2]) -> layernorm(eps = 1e-6) as norm }
-            kv: each_head { pool([1, 4, 4]) -> layernorm(eps = 1e-6) as norm }
-            bias: decomposed as relative
-            proj: add { in, q -> select(grid) } -> linear(32, init = zeros)
-        }""",
-    ),
-    "non-local": (
-        "attention(dim = 16, score = concatenation, kv_pool = [1, 2, 2], kv_pool_first = on)",
-        """attention(score = concatenation) {
-            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
-            qkv: linear(16)
-            proj: linear(32)
-        }""",
-    ),
-    "gaussian": (
-        "attention(dim = 16, score = gaussian, kv_pool = [1, 2, 2], kv_pool_first = on)",
-        """attention(scale = off) {
-            qk: in
-            kv: maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)
-            v: linear(16)
-            proj: linear(32)
-        }""",
-    ),
-}
+        )"""
 POOL = """
 block pool(step) {
     grid { conv(in.channels, 3, step, groups = in.channels, init = zeros) }
 }
 """
-SAME_WITH_TOKEN = ("plain", "axes", "multiscale", "means", "dilation")
 
 
 def code_of(text: str) -> str:
@@ -124,17 +44,6 @@ def module(body: str, token: str = "") -> str:
     end = "select(token) -> " if token else "avgpool -> "
     text = HEAD.format(body=body, token=f" -> {token}" if token else "", end=end) + POOL * (" pool(" in body)
     return "\n".join(line for line in code_of(text).splitlines() if not line.startswith("# "))
-
-
-@pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize("token", ["", "class_token"])
-def test_lines_and_settings_give_one_code(name: str, token: str) -> None:
-    if token and name not in SAME_WITH_TOKEN:
-        pytest.skip("a class token is not for these settings, or is pooled in another place")
-    settings, lines = PAIRS[name]
-    if name == "means" and token:
-        lines = lines.replace(": avgpool(", ": grid { avgpool(").replace("half)", "half) }")
-    assert module(lines, token) == module(settings, token)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +75,7 @@ def tensors(body: str, blocks: str = "") -> dict[str, tuple[int, ...]]:
 
 
 def test_tensors_are_called_by_the_branches_that_share_them() -> None:
-    found = tensors(PAIRS["multiscale"][1], POOL)
+    found = tensors(MULTISCALE, POOL)
     weights = {k.removeprefix("blocks.attention."): v for k, v in found.items() if not k.endswith("bias")}
     assert weights == {
         "qkv.weight": (96, 32), "q_pool.conv.weight": (8, 1, 3, 3, 3), "kv_pool.conv.weight": (16, 1, 3, 3, 3),
@@ -197,7 +106,7 @@ head: avgpool -> linear(5)
 """
     code = code_of(text)
     assert code.count("class Around(") == 1
-    assert "Attention(2 * width, out=2 * width, heads=4)" in code
+    assert "Attention(2 * width, heads=4)" in code
 
 
 def test_each_branch_has_the_lines_that_name_it() -> None:

@@ -20,7 +20,6 @@ from saved_memory import measured
 import archdsl
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary
-from archdsl.layers.attention_written import written
 from archdsl.pipeline import analyse
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.memory import memory_of
@@ -264,41 +263,3 @@ def test_lines_are_exported(name: str, tmp_path: Path) -> None:
             torch.testing.assert_close(found, model(clips(count)), rtol=1e-4, atol=1e-4)
         compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(clip), model(clip), rtol=1e-4, atol=1e-5)
-
-
-POOL = """block pool(k, s) {
-    grid { conv(in.channels, k, [1, s, s], groups = in.channels, init = normal(0.01)) }
-}
-"""
-# Lines that settings amount to: (token, arguments, lines).
-IN_SETTINGS = [
-    ("", "4", "qkv: linear(16, init = trunc_normal(0.02)); proj: linear(48)"),
-    ("", "4, window = [2, 2, 3], shift = [0, 1, 1]", "qkv: linear(32); bias: table; proj: linear(32)"),
-    (" -> class_token", "4, over = space", "qkv: linear(32, bias = off); proj: linear(32)"),
-    (
-        " -> class_token",
-        "4",
-        "qkv: linear(32, init = normal(0.01)); q: each_head { pool(3, 2) -> layernorm as norm }"
-        "; kv: each_head { pool(3, 2) -> layernorm as norm }"
-        "; bias: decomposed as relative; proj: add { in, q -> select(grid) } -> linear(32, init = normal(0.01))",
-    ),
-]
-
-
-@pytest.mark.parametrize(("token", "arguments", "text"), IN_SETTINGS)
-def test_both_ways_to_print_lines_have_the_same_tensors(token: str, arguments: str, text: str) -> None:
-    """Names, shapes, costs, initialisers and meanings of axes are those of the settings that lines amount to."""
-    embed = f"stage embed {{ conv(32, [2, 8, 8], stride = [2, 8, 8], padding = valid){token} }}\n"
-    lines = text.replace(";", "\n")
-    pool = POOL if "pool" in text else ""
-    arch = load(f"{HEAD}{pool}{embed}stage s {{ attention({arguments}) {{ {lines} }} }}\n")
-    [node] = [n for n in arch._analysis.network.all_nodes() if n.layer.kind == "attention"]
-    settings: Any = node.layer
-    assert not settings.written_as, "settings say what these lines say"
-    layer, inputs = written(settings.written_in), node.input_shapes
-    assert dict(layer.weights(*inputs)) == dict(settings.weights(*inputs))
-    assert layer.inits(*inputs) == settings.inits(*inputs)
-    assert layer.infer(*inputs) == node.shape
-    names = settings.weights(*inputs)
-    axes, expected = layer.tensor_axes(*inputs), settings.tensor_axes(*inputs)
-    assert {name: axes[name] for name in names} == {name: expected[name] for name in names}

@@ -18,7 +18,7 @@ from archdsl.layers.attention_rules import (
 from archdsl.layers.groups import AXES, spanned
 from archdsl.targets.torch.ops.attention_memory import saved
 from archdsl.targets.torch.ops.attention_patterns import patterns
-from archdsl.targets.torch.ops.attention_windows import windows
+from archdsl.targets.torch.ops.attention_windows import windows_of_settings
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, compact, op, plain
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -161,7 +161,7 @@ class AttentionOp(Op[Attention]):
             return {"band": SharedModule(*name, tuple(options.items()), layer.chunks(x))}
         if layer.arrangement(x) != "windows":
             return {}
-        return {"windows": windows(layer, x, options)}
+        return {"windows": windows_of_settings(layer, x, options)}
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_rules import DOT_PRODUCT
+from archdsl.layers.attention_lines import DOT_PRODUCT
 from archdsl.targets.torch.ops.attention_layouts import HEADS, Layout
 
 if TYPE_CHECKING:

@@ -91,6 +91,7 @@ class Ends:
         if "q" in letters:
             self.measure({"q": value})
         value = self._cut(value, way)
+        self._name(value, steps.lines.applications[number].letters)
         layout = steps.layouts[value]
         pattern = f"{layout.pattern} -> s {self._target(layout.order)}"
         [n] = heads

@@ -87,12 +87,12 @@ class Form:
 def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     """Return the form of an attention."""
     x = inputs[0]
-    kind, token = layer.arrangement(x), x.tokens.number
+    kind, token = layer.form, x.tokens.number
     _, batch, group = patterns(layer.axes)
     alike = all(other.size == x.size and not other.token for other in inputs[1:])
     by_position = layer.is_by_position() and not token
     goes_on = layer.is_by_position(RESULT_LINE)  # the result
     return Form(
         kind, token, x.token == FRAME, batch, group, kind == "windows" and by_position and alike and goes_on,
-        kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.pooled,
+        kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.strided,
     )  # fmt: skip

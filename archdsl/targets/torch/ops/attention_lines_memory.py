@@ -7,13 +7,15 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME
-from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
+from archdsl.layers.attention_lines import size_of
+from archdsl.targets.torch.ops.attention_kept import Kept
 from archdsl.targets.torch.ops.attention_layouts import CHANNELS_FIRST, EACH, FIRST, LAST, ROW_FIRST, ROW_LAST, ROWS
-from archdsl.targets.torch.ops.attention_memory import GIVEN, LEARNED, NO_BIAS, KeptOfGroups
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
@@ -42,44 +44,37 @@ def saved_by_lines(op: WrittenAttentionOp, step: TrainingStep) -> SavedForBackwa
     return SavedForBackward(kept.keeps_input, own=kept.clips * sum(kept.own.values()), once=kept.once)
 
 
-class _KeptOfLines(KeptOfGroups):
+class _KeptOfLines(Kept):
     """Bytes of each saved tensor; sizes of values are those of a clip, also where each frame is attended to alone."""
 
     def __init__(self, op: WrittenAttentionOp, step: TrainingStep) -> None:
-        self.op, self.step = op, step
+        super().__init__(op, step)
         self.steps = op.operations
-        self.clips = int(op.inputs[0].t) if op.inputs[0].token == FRAME else 1
+        self.clips = int(self.x.t) if self.x.token == FRAME else 1
         self.sizes: dict[str, int] = {}  # bytes of tensors
         self.values: dict[int, _Value] = {}
-        super().__init__(op, step)
-        y = self.own.pop("y", 0)
-        tensor = "y" if y else "result"
-        self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
+        one = (prod(size_of(self.layer.lines.shapes[n])) + self.token for n in "qk")
+        self.query_rows, self.key_rows = one  # of a clip, before they are divided into groups
         attended = next(i for i, o in enumerate(self.steps.list) if o.macro == "attended")
-        [result] = self.steps.list[attended].outputs
-        self.values[result] = _Value(tensor, self.sizes[tensor] // self.number, self.number)
-        for operation in self.steps.list[attended + 1 :]:
-            self._pass(operation)
+        self._bring(self.steps.list[:attended])
+        self._find(self.steps.list[attended])
+        self._distances()
+        self.weigh()
+        self._leave(self.steps.list[attended:])
 
-    def bring(self) -> None:
-        layer = self.op.written
-        heads, (d, e) = int(layer.heads), widths_of(layer)
-        self.value_dim, self.wide = heads * e, heads * max(d, e)
-        self.headed = d < e  # queries filled up with zeros lie head by head
-        if masks_frames(layer):
-            self._mask_frames()
+    def _bring(self, operations: Sequence[Operation]) -> None:
+        """Account for what brings queries, keys and values."""
         for i, x in enumerate(self.op.inputs):
             elements = int(x.elements)
-            number = self.step.element_size if not (i == 0 and self.step.casts) else 4
+            number = self.number if not (i == 0 and self.step.casts) else 4
             self.sizes[f"input {i}"] = elements * number
             self.values[i] = _Value(f"input {i}", elements, number, self.packed)
-        for operation in self.steps.list:
-            if operation.macro == "attended":
-                break
-            if operation.macro in ("without_token", "bias", "summed", "beside_token"):
-                continue
-            self._pass(operation)
-        attended = next(o for o in self.steps.list if o.macro == "attended")
+        for operation in operations:
+            if operation.macro not in ("without_token", "bias", "summed", "beside_token"):
+                self._pass(operation)
+
+    def _find(self, attended: Operation) -> None:
+        """Find the tensors that contain queries, keys and values."""
         queries = next((o for o in self.steps.list if attended.inputs[0] in o.outputs), attended)
         self.headed = self.headed or self.steps.layouts[queries.inputs[0]].order in EACH
         for name, number in zip("qkv", attended.inputs, strict=False):
@@ -92,15 +87,8 @@ class _KeptOfLines(KeptOfGroups):
                 self.lie(name, value.tensor, self.sizes[value.tensor] // self.clips // self.number)
             self.apart = self.apart or not value.packed
 
-    def biases(self) -> str:
-        if not self.op.is_biased:
-            return NO_BIAS
-        return LEARNED if any(op.layer.weights() or b.layer.takes_queries for b, op in self.op.biases) else GIVEN
-
-    def has_bias_of_queries(self) -> bool:
-        return self.op.bias_takes_queries
-
     def _distances(self) -> None:
+        """Account for what biases save."""
         number = self.precision.product
         step = TrainingStep(batch=self.step.batch, precision=self.precision, element_size=number)
         for bias, op in self.op.biases:
@@ -108,7 +96,17 @@ class _KeptOfLines(KeptOfGroups):
             self.own[f"own of {bias.label}"] = int(saved.own) // self.clips
             self.once += int(saved.once)
             if saved.inputs:
-                self._keep("q")
+                self.keep_lying("q")
+
+    def _leave(self, operations: Sequence[Operation]) -> None:
+        """Account for what happens to the result."""
+        y = self.own.pop("y", 0)
+        tensor = "y" if y else "result"
+        self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
+        [result] = operations[0].outputs
+        self.values[result] = _Value(tensor, self.sizes[tensor] // self.number, self.number)
+        for operation in operations[1:]:
+            self._pass(operation)
 
     def _save(self, tensor: str) -> None:
         if tensor.startswith("input"):
@@ -149,7 +147,7 @@ class _KeptOfLines(KeptOfGroups):
 
     def _elements(self, operation: Operation, given: list[_Value]) -> int:
         """Return the elements of what a change of layout gives, all parts together."""
-        elements, layer = given[0].elements, self.op.written
+        elements, layer = given[0].elements, self.layer
         match operation.macro:
             case "stacked" | "with_token":
                 return sum(v.elements for v in given)
@@ -160,19 +158,14 @@ class _KeptOfLines(KeptOfGroups):
             case "repeated":
                 return elements * int(layer.heads) // int(layer.kv_heads)
             case "joined":
-                return elements * self.pooled_queries // self.queries
+                return elements * self.query_rows // self.queries
             case _:
                 return elements
-
-    def _mask_frames(self) -> None:
-        """Account for the mask that hides later frames: of zeros and −∞, or that by which a bias is masked."""
-        pairs = self.q * self.k
-        self.once += pairs if self.op.is_biased else pairs * self.number
 
     def _unit(self, operation: Operation, value: _Value) -> None:
         """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""
         self._save(value.tensor)
-        rows = value.elements // self.clips // self.op.written.widths[0]
+        rows = value.elements // self.clips // self.layer.widths[0]
         self.keep(f"lengths {operation.outputs[0]}", 2 * rows)
         if operation.macro == "scaled_cosine":
             self.keep("normalised", value.elements // self.clips)
@@ -185,7 +178,7 @@ class _KeptOfLines(KeptOfGroups):
             return elements * prod(self.groups.padded) // prod(self.groups.grid) if filled else elements
         keys = way.endswith("_keys")
         rows = self.keys if keys else self.queries
-        before = self.few if keys else self.pooled_queries
+        before = self.key_rows if keys else self.query_rows
         return elements * rows // before
 
     def _part(self, operation: Operation, index: int, elements: int) -> int:

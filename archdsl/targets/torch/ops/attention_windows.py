@@ -12,12 +12,52 @@ from archdsl.targets.torch.ops.sites import SharedModule
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
     from archdsl.layers.attention import Attention
+    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
 TEMPLATE = "attention_windows.j2"
 _MEMBERS = (("t", "i", "p"), ("h", "j", "q"), ("w", "k", "r"))  # axes, positions of a window, windows beside each other
 
 
-def windows(layer: Attention, x: Grid, options: dict[str, Any]) -> SharedModule:
+def windows(op: WrittenAttentionOp) -> SharedModule:
+    """Return the windows that an attention cuts its grid into."""
+    layer, tokens = op.written, op.inputs[0].tokens
+    found, table = layer.geometry.groups, layer.table
+    sides = (layer.queries, layer.keys) if layer.strided else (layer.queries,)
+    values: dict[str, Any] = {"grid": found.grid, "window": found.window}
+    apart = "".join(a for a, d in zip("thw", found.dilation, strict=True) if d != 1)
+    if apart:
+        values["apart"] = found.dilation
+    if layer.strided:
+        values |= {"q_window": layer.geometry.queries, "kv_window": layer.geometry.keys}
+    if table is not None:
+        if layer.strided:
+            values |= {"q_stride": plain(layer.queries.step), "kv_stride": plain(layer.keys.step)}
+        values["table"] = plain(table.geometry.largest)
+    given = tuple(values)
+    if found.is_shifted:
+        values |= {n: plain(s.of_shift(found.shift)) for n, s in zip(("shift", "kv_shift"), sides, strict=False)}
+    options: dict[str, Any] = {
+        "token": tokens.number,
+        "noun": tokens.noun,
+        "table": table is not None,
+        "drops": layer.dropout > 0,
+        "scaled": layer.is_scaled,
+        "biased": op.is_biased,
+        "of_groups": op.bias_takes_queries,
+        "sided": "masks" in op.forms,
+        "fused": "tables" in op.forms,
+        "prefix": table is not None and table.takes_first_rows,
+        "strided": layer.strided,
+        "attends": layer.softmax,
+        "parameters": given,
+        "shifted_parameters": tuple(values),
+    }
+    options |= _texts(layer.axes, apart) | _arguments(options)
+    name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
+    return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
+
+
+def windows_of_settings(layer: Attention, x: Grid, options: dict[str, Any]) -> SharedModule:
     """Return the windows that a layer cuts a grid into; `options` are those of every module that layers share."""
     found = layer.groups(x)
     apart = "".join(a for a, d in zip("thw", layer.dilation, strict=True) if d != 1)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid
-from archdsl.layers.attention_lines import OUTSIDE, Origin, X
-from archdsl.layers.attention_rules import EMBEDDED_GAUSSIAN
-from archdsl.targets.torch.ops.attention import WEIGHTS, AttentionOp
+from archdsl.core.grid import fixed
+from archdsl.layers.attention_lines import COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X, size_of
+from archdsl.layers.attention_written import WrittenAttention
+from archdsl.layers.groups import spanned
 from archdsl.targets.torch.ops.attention_code import Composer
 from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
 from archdsl.targets.torch.ops.attention_steps import Operations
+from archdsl.targets.torch.ops.attention_windows import windows
 from archdsl.targets.torch.ops.axes_text import channels_last_text
-from archdsl.targets.torch.ops.base import op, plain
+from archdsl.targets.torch.ops.base import Op, op, plain
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 
 if TYPE_CHECKING:
@@ -21,23 +22,39 @@ if TYPE_CHECKING:
     from typing import Self
 
     from archdsl.layers.attention_lines import Application, BiasLine
-    from archdsl.layers.attention_written import WrittenAttention
+    from archdsl.layers.attributes import Size3
     from archdsl.layers.base import Layer
-    from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.ops.sites import CallSite, Printer, SavedForBackward, TrainingStep
 
 
+WEIGHTS = {SOFTMAX: "softmax(q·k/√d)", DOT_PRODUCT: "q·k/N", COSINE: "softmax(s·cos(q, k))"}
+
+
 @op("attention_written")
-class WrittenAttentionOp(AttentionOp):
+class WrittenAttentionOp(Op[WrittenAttention]):
     """Attention with lines."""
 
-    imports = (*AttentionOp.imports, "import math")
+    imports = (
+        "from einops import rearrange",
+        "from einops import repeat",
+        "from torch.nn import functional as F",
+        "import math",
+    )
+    layouts = (CHANNELS_LAST, TOKENS)
+
+    @property
+    def role(self) -> str:
+        return "_".join(self.layer.over)
+
+    @property
+    def spanned_role(self) -> str:
+        names = (spanned(name, fixed(self.inputs[0])) for name in self.layer.over)
+        return "_".join(dict.fromkeys(names))
 
     @property
     def written(self) -> WrittenAttention:
         """The layer that it implements."""
-        layer: Any = self.layer
-        return layer
+        return self.layer
 
     @cached_property
     def parts(self) -> list[tuple[Application, Op[Any]]]:
@@ -76,14 +93,19 @@ class WrittenAttentionOp(AttentionOp):
         return TOKENS if self.output.tokens else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
+        layer, tokens = self.written, self.inputs[0].tokens
         own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]
         names = [tuple(name for name, _ in arguments.values()) for arguments in self.bias_arguments()]
         biases = [op.class_signature() for _, op in self.biases]
-        return (*super().class_signature(), *self.written.structure(), *own, *biases, *names)
+        apart = tuple(d != 1 for d in layer.dilation)
+        sides = layer.queries.is_own, layer.keys.is_own
+        form = layer.form, (tokens.scope, tokens.number, tokens.noun), sides, layer.dim == 0, layer.dropout > 0, apart
+        return (*form, *layer.structure(), *own, *biases, *names)
 
     def submodule_classes(self) -> dict[str, str]:
         found = {a.name: op.torch_class for a, op in self.parts if op.torch_class}
-        found |= {k: v for k, v in super().submodule_classes().items() if not k}
+        if any(b.layer.in_windows for b, _ in self.biases):
+            found[""] = self._class()
         for bias, own in self.biases:
             found |= bias.named(own.submodule_classes())
         return found
@@ -94,22 +116,33 @@ class WrittenAttentionOp(AttentionOp):
         )
 
     def other_forms(self) -> frozenset[str]:
-        return super().other_forms() - {"distances"}
+        layer, found = self.written, set[str]()
+        if layer.form == "windows" and layer.softmax and layer.is_scaled and not self.inputs[0].token:
+            found.add("masks")  # lowers scores by 100; without scaling, scores can differ by more
+        if layer.form == "windows" and layer.table is not None:
+            found.add("tables")
+        return frozenset(found)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return saved_by_lines(self, step)
 
     def shape_arguments(self) -> dict[str, Any]:
-        found, layer, x = super().shape_arguments(), self.written, self.inputs[0]
-        if "grid" in found and layer.pooled:
-            one = Grid(1, *found.pop("grid"))
-            found["q_grid"], found["kv_grid"] = plain(layer.queries.of(one)), plain(layer.keys.of(one))
-        if layer.arrangement(x) == "windows" and x.token and layer.pooled:
-            found.pop("grid", None)
-        found.pop("rows", None)
+        found: dict[str, Any] = {}
+        layer, x = self.written, self.inputs[0]
+        if layer.form == "windows":
+            found["windows"] = windows(self)
+        if x.token and layer.form != "whole":
+            if layer.strided:
+                found |= {"q_grid": plain(self._grid("q")), "kv_grid": plain(self._grid("k"))}
+            else:
+                found["grid"] = layer.geometry.groups.grid
         for arguments in self.bias_arguments():
             found |= dict(arguments.values())
         return found
+
+    def _grid(self, letter: str) -> Size3:
+        """Return the grid of queries or keys; that of one frame, if each has a token."""
+        return size_of(self.written.lines.shapes[letter])
 
     def bias_arguments(self) -> list[dict[str, tuple[str, Any]]]:
         """Return the sizes of each bias: their names in the constructor, where alike ones share a name, and values."""
@@ -137,14 +170,14 @@ class WrittenAttentionOp(AttentionOp):
             "batch": form.batch,
             "group": form.group,
             "over": layer.axes,
+            "softmax": layer.softmax,
+            "scaled": layer.is_scaled,
             "rest": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
             "token": form.token,
             "noun": self.inputs[0].tokens.noun,
             "copies_token": form.is_split,
             "strided": form.strided,
             "score": layer.score,
-            "softmax": layer.score == EMBEDDED_GAUSSIAN,
-            "scaled": layer.scale,
             "causal": layer.causal,
             "dropout": layer.dropout or None,
         }
@@ -165,9 +198,9 @@ class WrittenAttentionOp(AttentionOp):
         layer = self.written
         if self._is_cross():
             return "CrossAttention"
-        if layer.arrangement(self.inputs[0]) == "windows":
+        if layer.form == "windows":
             return "WindowAttention"
-        return "PoolingAttention" if layer.queries.is_there else "Attention"
+        return "PoolingAttention" if layer.queries.is_own else "Attention"
 
     def _roots(self, letter: str) -> set[int]:
         """Return which values a branch is made of: 0 for what enters, the others from 1."""
@@ -188,16 +221,15 @@ class WrittenAttentionOp(AttentionOp):
 
     def _doc(self) -> str:
         layer = self.written
-        over = layer.over.replace("_", " and ")
-        where = " in windows" if layer.arrangement(self.inputs[0]) == "windows" else ""
+        over = ", ".join(layer.over).replace("_", " and ")
+        where = " in windows" if layer.form == "windows" else ""
         kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
         q, k, v = (self._names(letter) for letter in "qkv")
         of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
-        pooled = ", to pooled keys and values" if layer.keys.is_there and not self.others else ""
+        pooled = ", to pooled keys and values" if layer.keys.is_own and not self.others else ""
         earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
         scale = ", s a learned scale for each head" if layer.cosine else ""
-        weights = "softmax(s·cos(q, k))" if layer.cosine else weights
         biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
         bias = f", b {' plus '.join(biases)}" if biases else ""
         weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
