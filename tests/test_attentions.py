@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from definition import Definition
-from programs import attention
+from programs import attention, odd_attention
 from programs.attentions import check_attention
 from reference import apply_layer
 from reference_lines import attended
@@ -17,10 +17,13 @@ from reference_value import Value
 from archdsl.core.grid import Grid, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from programs import Program
 
 CHUNKS = 12  # which processes share among them
 ATTENTIONS = 20  # of each
+ODD = 6  # chunks of odd ones, more of which are refused
 NOT_PRINTED = "E0513"  # lines that have no code yet
 
 
@@ -36,17 +39,29 @@ def _one_thread() -> Iterator[None]:
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_attentions(chunk: int) -> None:
     """Few are wrong; each is refused with diagnostics, or computes what its definition does."""
+    outcomes = _outcomes(attention, chunk)
+    assert outcomes["refused"] <= 0.3 * ATTENTIONS, outcomes
+    assert outcomes["accepted"] >= 0.5 * ATTENTIONS, outcomes
+
+
+@pytest.mark.parametrize("chunk", range(ODD))
+def test_odd_attentions(chunk: int) -> None:
+    """Chains of all layers in all lines."""
+    outcomes = _outcomes(odd_attention, chunk)
+    assert outcomes["accepted"] >= 0.35 * ATTENTIONS, outcomes
+
+
+def _outcomes(draw: Callable[[int], Program], chunk: int) -> Counter[str]:
     outcomes = Counter[str]()
     for seed in range(chunk * ATTENTIONS, (chunk + 1) * ATTENTIONS):
-        case = attention(seed)
+        case = draw(seed)
         try:
             outcome = check_attention(case)
         except Exception as error:
             error.add_note(f"seed {seed}\n{case.text}")
             raise
         outcomes["not printed" if NOT_PRINTED in outcome else outcome.partition(":")[0]] += 1
-    assert outcomes["refused"] <= 0.3 * ATTENTIONS, outcomes
-    assert outcomes["accepted"] >= 0.5 * ATTENTIONS, outcomes
+    return outcomes
 
 
 # --- the definition itself ---

@@ -18,6 +18,10 @@ COMPUTED = [
     ("", "2", "qkv: linear(8); k: conv(8, 1) -> each_head { linear(4) }; v: each_head { add { k -> layernorm, in } }"),
     # layers by head, then others of several branches together
     ("", "2", "qkv: linear(8); qkv: each_head { conv(4, 3, groups = 4) }; kv: conv(8, 3, groups = 8) as more"),
+    ("", "8", "qkv: linear(8); qkv: each_head { conv(1, 3) }"),
+    # a class token of keys and values that share one value, and by head
+    (TOKEN, "2", "kv: each_head { grid { conv(4, 3) } }; q: linear(8); k: linear(8)"),
+    (TOKEN, "2", "qkv: linear(8); k: each_head { rotary(over = time) }; kv: grid { conv(8, 3, groups = 8) }"),
     # layers that look beyond a position behind the result
     ("", "2", "qkv: linear(8); proj: add { in, q } -> conv(8, 3)"),
     ("", "2, window = 2", "qkv: linear(8); proj: conv(8, 3, stride = [1, 2, 2])"),

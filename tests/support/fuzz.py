@@ -1,6 +1,7 @@
 """Random programs, attentions in lines and mutated texts with fresh seeds: `make fuzz SECONDS=600`.
 
-Attentions alone, 5,000 of them: `python tests/support/fuzz.py --no-programs --texts 0 --count 1000`.
+Attentions alone, 5,000 as the literature could have them and 5,000 as nobody would write them:
+`python tests/support/fuzz.py --no-programs --texts 0 --count 1000`.
 
 Each seed is printed before it is tried when a terminal, or `--verbose`, asks for it; a fault is printed with its seed,
 and its text is saved, as short as it goes, to out/fuzz/. Such a text becomes a case in tests/cases/.
@@ -23,7 +24,7 @@ from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from programs import Program, attention, program  # the tests are no package
+from programs import Program, attention, odd_attention, program  # the tests are no package
 from programs.attentions import check_attention
 from programs.check import check
 from programs.mutations import Mutated, check_text, mutated
@@ -54,9 +55,11 @@ class Session:
     def try_attention(self, seed: int) -> None:
         drawn = attention(seed, self.arguments.without)
         self._try(f"attention {seed}", seed, check_attention, drawn)
+        odd = odd_attention(seed, self.arguments.without)
+        self._try(f"odd attention {seed}", seed, check_attention, odd)
 
     def _try(self, title: str, seed: int, run, case: Program | Mutated) -> None:
-        kind = title.partition(" ")[0]
+        kind = title.rpartition(" ")[0]
         if self.arguments.verbose:
             print(title, flush=True)
         try:

@@ -269,14 +269,21 @@ class PrintedLayer:
 
     def apply(self, operands: Sequence[Expr]) -> tuple[Expr, bool]:
         """Return the application to operands, and whether it names one of them more than once."""
-        given = [Operand(expr, is_beside_operator=self._code.has_operators) for expr in operands]
+        apart = {name: f"{name}_of_operand" for name in self.renamed}  # operands have names of their own
+        given = [Operand(_leaf(expr, apart), is_beside_operator=self._code.has_operators) for expr in operands]
         code = renamed(_one_line(self._code.apply(*given)), self.renamed)
+        code = renamed(code, {other: name for name, other in apart.items()})
         read = self._code.names.union(*map(names, operands))
         return Leaf(code, self._code.precedence, read), any(operand.named > 1 for operand in given)
 
     def step(self, node: OpNode) -> Step:
         """Return the application at a node."""
         return Step(node.id, node.inputs, self.apply, node.op.is_heavy)
+
+
+def _leaf(expr: Expr, changed: dict[str, str]) -> Expr:
+    """Return an expression with other names for functions."""
+    return Leaf(renamed(text(expr), changed), expr.precedence, frozenset(names(expr))) if changed else expr
 
 
 def _hint(node: OpNode, attribute: str) -> str:

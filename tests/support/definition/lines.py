@@ -376,6 +376,8 @@ class _Run(Chains):
         end = self._chain(link.branches[0], inner, place)
         assert end is not None
         self.heads, self.is_grid = before
+        if end == inner:
+            return value
         made = self.made[end]
         if made.heads and not self.heads:
             end = self._hold("join", (end,), made.shape._replace(channels=made.shape.channels * made.heads), 0)

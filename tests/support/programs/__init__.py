@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from programs.draw import Draw
 from programs.lines import attention_program, with_blocks
+from programs.odd_lines import odd_program
 from programs.spec import Specs
 from programs.variants import Variants
 
@@ -48,3 +49,8 @@ def program(seed: int, without: Sequence[str] = ()) -> Program:
 def attention(seed: int, without: Sequence[str] = ()) -> Program:
     """The program of a seed that is one attention in lines."""
     return Program("net", {"net": attention_program(seed, without)})
+
+
+def odd_attention(seed: int, without: Sequence[str] = ()) -> Program:
+    """The program of a seed that is one attention as nobody would write it."""
+    return Program("net", {"net": odd_program(seed, without)})

@@ -106,9 +106,10 @@ class Composer:
     def _print(self, number: int, application: Application, op: Op[Any]) -> None:
         """Print a layer: its module becomes a member."""
         layer, stack = application.layer, application.stack
+        taken = ("out", "groups") if len(application.inputs) > 1 else ("out",)  # several values, or rows of one
         stacked = {
             k: Sym(stack * v, ("*", ("lit", stack), formula_of(v)))
-            for k, v in layer.values().items() if stack > 1 and k in ("out", "groups") and v != 1
+            for k, v in layer.values().items() if stack > 1 and k in taken
         }  # fmt: skip
         shapes = tuple(self._shape(application, i) for i in range(len(application.shapes)))
         channels = layer.infer(*(self._shape(application, i, parts=1) for i in range(len(shapes)))).channels

@@ -156,6 +156,7 @@ class Operations(Values):
             return self.values[origins[0]]
         if origins not in self.joined:
             values = [self.values[o] for o in origins]
+            values = [self.join_token(value) for value in values]
             order = self._common_order(values)
             order = {FIRST: LAST, ROW_FIRST: ROWS, ROW_LAST: ROWS}.get(order, order)
             values = [self.turn(v, order, apart=order in EACH) for v in values]
@@ -168,6 +169,10 @@ class Operations(Values):
         application = self.lines.applications[number]
         letters = application.letters.removeprefix("token_")
         origins = [Origin(number, i) for i in range(application.stack)]
+        layout = self.layouts[value]
+        if layout.token >= 0 and self.layouts[layout.token].stack < layout.stack:
+            self._part_beside_token(origins, value, letters)
+            return
         value = self.join_token(value)
         layout = self.layouts[value]
         if layout.order in (*CHANNELS_FIRST, ROW_LAST):
@@ -196,6 +201,14 @@ class Operations(Values):
             self.joined[tuple(group)] = part
             if len(group) == 1:
                 self.values[group[0]] = part
+
+    def _part_beside_token(self, origins: Sequence[Origin], value: int, letters: str) -> None:
+        """Part the branches in a product beside a class token, which is that of all of them."""
+        layout = self.layouts[value]
+        value = self.turn(value, LAST if layout.order == FIRST else layout.order, apart=layout.apart, beside=True)
+        layouts = [self.layouts[value]._replace(stack=1)] * len(origins)
+        made = self.add("parted", [value], *layouts, names=tuple(letters), count=len(origins))
+        self.values |= dict(zip(origins, made, strict=True))
 
     def _is_split(self, application: Application, layout: Layout, groups: list[list[Origin]]) -> bool:
         """Return True if parts have the widths that the class keeps: those of queries, and one list of them."""

@@ -11,7 +11,6 @@ from archdsl.targets.torch.ops.attention_layouts import (
     EACH_ALONE,
     IN_ROWS,
     LAST,
-    ROWS,
     Layout,
     Operation,
 )  # fmt: skip
@@ -77,7 +76,7 @@ class Values:
             token, grid = self.add(
                 "parted_token", [value], layout, layout, names=("token", "grid"), size=t * h * w, token=self.form.token
             )
-            place = layout._replace(order=LAST, token=token)
+            place = layout._replace(order=EACH[0] if layout.order in EACH else LAST, token=token)
             self.turned[key] = self.add("unflattened", [grid], place, size=(t, h, w))[0]
         return self.turned.get(key, value)
 
@@ -86,6 +85,6 @@ class Values:
         token = self.layouts[value].token
         if token < 0:
             return value
-        value = self.turn(value, LAST, apart=self.layouts[token].apart, beside=True)
-        layout = self.layouts[token]._replace(order=ROWS)
+        layout = self.layouts[token]
+        value = self.turn(value, EACH[0] if layout.order in EACH else LAST, apart=layout.apart, beside=True)
         return self.add("with_token", [token, value], layout, copies=True)[0]
