@@ -300,6 +300,7 @@ class _Entry:
     value: int
     calls: tuple[Any, ...]  # of the blocks around it
     is_own: bool = False  # whether the line itself applies it, and gives it no name
+    is_by_channel: bool = False  # whether it has one filter for each channel
 
     @property
     def path(self) -> str:
@@ -406,7 +407,8 @@ class _Run(Chains):
         value = self.attended.hold(key, Made("layer", operands, shape, layer, heads))
         applied = Applied(layer, operands, shape)
         part.members.append(applied)
-        self.entries[self.seen] = _Entry(applied, value, self.calls, is_own=part is self.root)
+        by_channel = _is_by_channel(layer, shapes[0])
+        self.entries[self.seen] = _Entry(applied, value, self.calls, part is self.root, by_channel)
         return value
 
 
@@ -439,7 +441,7 @@ def _sharing(entries: dict[str, _Entry], apart: set[Any]) -> list[list[str]]:
         key: Hashable = applied.inputs
         if apart & set(entry.calls):
             key = letter
-        elif _is_by_channel(applied.layer, applied.shape):
+        elif entry.is_by_channel:
             key = applied.shape
         found.setdefault(key, []).append(letter)
     return list(found.values())
