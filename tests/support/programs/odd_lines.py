@@ -38,6 +38,7 @@ class Site:
     """Where a chain stands."""
 
     heads: int  # of the line
+    has_heads: bool = True  # whether its branches have as many
     by_head: bool = False
     in_grid: bool = False
     depth: int = 0
@@ -97,7 +98,8 @@ class Chains:
         ]  # fmt: skip
         if site.depth < 2:
             ways += [(1.5, self._join), (0.7, self._residual), (0.3, self._if), (0.3, self._block)]
-            ways += [] if site.by_head or x.channels % site.heads else [(1.5, self._each_head)]
+            is_whole = site.by_head or not site.has_heads or x.channels % site.heads > 0
+            ways += [] if is_whole else [(1.5, self._each_head)]
             ways += [(1.5 if x.kinds else 0.3, self._grid)]
         ways += [(1, self._rotary), (0.4, self._position)] if not site.alone else []
         if not site.alone and (site.in_grid or not x.kinds):
@@ -265,9 +267,9 @@ class OddLines:
         return self.lines
 
     def _site(self, name: str) -> Site:
-        both = self.plan.kv_heads and "q" in name and len(name) > 1
-        heads = 10**6 if both else self.plan.heads if "q" in name or name == "proj" else self.plan.heads_of_keys
-        return Site(heads, alone=self.plan.is_padded)
+        both = bool(self.plan.kv_heads) and "q" in name and len(name) > 1
+        heads = self.plan.heads if "q" in name or name == "proj" else self.plan.heads_of_keys
+        return Site(heads, has_heads=not both, alone=self.plan.is_padded)
 
     def _alike(self, name: str) -> bool:
         return len({self.letters[n] for n in name}) == 1
@@ -314,8 +316,9 @@ class OddLines:
         inner += [f"conv(in.channels, {odd}, {stride})", f"avgpool(1, {stride})"]
         text = self.chains._called(d.pick(inner))
         text = f"grid {{ {text} }}" if x.kinds else text
-        heads = self._site(name).heads
-        text = f"each_head {{ {text} }}" if d.chance(0.3) and x.channels % heads == 0 else text
+        site = self._site(name)
+        is_by_head = d.chance(0.3) and site.has_heads and x.channels % site.heads == 0
+        text = f"each_head {{ {text} }}" if is_by_head else text
         self._write(name, text, replace(x, grid=(t, h, w)))
 
     def _match(self) -> None:
