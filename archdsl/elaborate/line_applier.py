@@ -57,13 +57,16 @@ class LineApplier(ChainApplier):
         if report_braces(link, self.evaluator.faults):
             return LOST
         nodes, outer = self.nodes, self.nodes.view
-        view = outer if outer.tokens else replace(outer, tokens=flow.shape.tokens, entered=flow.node)
+        shapes = {n: nodes.bundle(flow).shape(n) for n in nodes.branches}
         if link.name.id == EACH_HEAD:
-            heads = nodes.lines.between.heads
-            shapes = [outer.of(nodes.bundle(flow).shape(n)) for n in nodes.branches]
-            if report_heads(link, shapes, heads, self.evaluator.faults):
+            heads = {n: nodes.lines.heads(n) for n in nodes.branches}
+            if any(report_heads(link, outer.of(s, n), heads[n], self.evaluator.faults) for n, s in shapes.items()):
                 return LOST
-            view = replace(outer, heads=heads, by_head=True)
+            view = replace(outer, heads=heads)
+        elif outer.tokens or not any(s.tokens for s in shapes.values()):
+            view = outer
+        else:
+            view = replace(outer, tokens={n: s.tokens for n, s in shapes.items()}, entered=flow.node)
         nodes.view = view
         inside = nodes.seen(flow)
         inner = replace(context.inner(inside), values=context.values.new_child())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import did_you_mean
-from archdsl.core.values import Unknown
+from archdsl.core.grid import FRAME
 from archdsl.frontend import ast
 from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE
 from archdsl.layers.base import divisors
@@ -88,11 +88,17 @@ def report_braces(link: ast.Merge, faults: FaultReporter) -> bool:
 
 def report_passing(link: ast.Merge, inside: Flow, result: Flow, nodes: LineGraph, faults: FaultReporter) -> bool:
     """Report positions that do not go with the tokens that pass, those of what enters; return True if there are."""
-    channels = [int(f.shape.channels) for f in (inside, result) if not isinstance(f.shape, Unknown)]
-    if len(set(channels)) > 1:
-        label = f"{channels[1]} channels of positions beside tokens of {channels[0]}"
-        hint = "the same channels; or tokens left out, by `select(grid)`"
-        faults.report("E0501", link.branches[0].span, label, hint)
+    shapes = [[nodes.view.of(nodes.bundle(f).shape(n), n) for f in (inside, result)] for n in nodes.branches]
+    for entered, left in shapes:
+        if int(entered.channels) != int(left.channels):
+            label = f"{int(left.channels)} channels of positions beside tokens of {int(entered.channels)}"
+            hint = "the same channels; or tokens left out, by `select(grid)`"
+            faults.report("E0501", link.branches[0].span, label, hint)
+            return True
+    frames = next((s for n, s in zip(nodes.branches, shapes, strict=True) if nodes.view.tokens[n].scope == FRAME), None)
+    if frames is not None and int(frames[0].t) != int(frames[1].t):
+        label = f"{int(frames[1].t)} frames of positions beside tokens of {int(frames[0].t)}"
+        faults.report("E0502", link.branches[0].span, label, "as many frames; or tokens left out, by `select(grid)`")
         return True
     if nodes.carries(result):
         return False
@@ -102,10 +108,9 @@ def report_passing(link: ast.Merge, inside: Flow, result: Flow, nodes: LineGraph
     return True
 
 
-def report_heads(link: ast.Merge, shapes: Sequence[Grid], heads: int, faults: FaultReporter) -> bool:
-    """Report channels that the heads do not divide; return True if there are."""
-    wrong = next((s for s in shapes if s.channels % heads), None)
-    if wrong is not None:
-        label = f"{int(wrong.channels)} channels cannot be split into {int(heads)} heads"
-        faults.report("E0508", link.name.span, label, divisors("heads", wrong.channels, nearest=heads))
-    return wrong is not None
+def report_heads(link: ast.Merge, shape: Grid, heads: int, faults: FaultReporter) -> bool:
+    """Report channels that the heads do not divide; return True if they do not."""
+    if shape.channels % heads:
+        label = f"{int(shape.channels)} channels cannot be split into {int(heads)} heads"
+        faults.report("E0508", link.name.span, label, divisors("heads", shape.channels, nearest=heads))
+    return bool(shape.channels % heads)

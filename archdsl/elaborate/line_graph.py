@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
@@ -22,7 +22,7 @@ from archdsl.layers.attention_lines import OUTSIDE, TOKEN, Application, Origin, 
 from archdsl.layers.base import ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from archdsl.core.source import Span
     from archdsl.elaborate.graph import Applied
@@ -52,23 +52,29 @@ class Bundle:
 
 @dataclass
 class View:
-    """View of values in the braces of `each_head` and `grid`: the channels of one head, positions without tokens."""
+    """View of branches in the braces of `each_head` and `grid`: the channels of one head, positions without tokens."""
 
-    heads: int = 1  # treated alike
-    by_head: bool = False
-    tokens: Tokens = NO_TOKENS  # that pass
+    heads: Mapping[str, int] = field(default_factory=dict[str, int])  # treated alike
+    tokens: Mapping[str, Tokens] = field(default_factory=dict[str, Tokens])  # that pass
     entered: int = -1  # the value whose tokens pass
 
-    def of(self, shape: Grid) -> Grid:
-        """Return the part of a shape that layers see."""
-        channels = shape.channels // self.heads if self.heads != 1 else shape.channels
+    @property
+    def by_head(self) -> bool:
+        """True in `each_head`."""
+        return bool(self.heads)
+
+    def of(self, shape: Grid, branch: str) -> Grid:
+        """Return the part of a branch's shape that layers see."""
+        heads = self.heads.get(branch, 1)
+        channels = shape.channels // heads if heads != 1 else shape.channels
         return Grid(channels, shape.t, shape.h, shape.w, NO_TOKENS if self.tokens else shape.tokens)
 
-    def whole(self, shape: Grid, entered: Grid) -> Grid:
+    def whole(self, shape: Grid, entered: Grid, branch: str) -> Grid:
         """Return the shape of all heads, with tokens, of which layers have given a part."""
-        channels = shape.channels * self.heads if self.heads != 1 else shape.channels
+        heads = self.heads.get(branch, 1)
+        channels = shape.channels * heads if heads != 1 else shape.channels
         channels = entered.channels if int(channels) == int(entered.channels) else channels
-        return Grid(channels, shape.t, shape.h, shape.w, self.tokens or shape.tokens)
+        return Grid(channels, shape.t, shape.h, shape.w, self.tokens[branch] if self.tokens else shape.tokens)
 
 
 class LineGraph(GraphBuilder):
@@ -111,7 +117,8 @@ class LineGraph(GraphBuilder):
 
     def seen(self, flow: Flow) -> Flow:
         """Return a flow as this place sees its values."""
-        return Flow(flow.node, self.view.of(self.bundle(flow).shape(self.branches[0])))
+        branch = self.branches[0]
+        return Flow(flow.node, self.view.of(self.bundle(flow).shape(branch), branch))
 
     def carries(self, flow: Flow) -> bool:
         """Return True for a value in `grid` beside which the tokens of what enters pass."""
@@ -143,7 +150,7 @@ class LineGraph(GraphBuilder):
         self.evaluator.budget.step(link.span, LAYER)
         if len(self.lines.applications) > MAX_LAYERS:
             raise self.reporter.fatal("E0701", link.span, f"more than {MAX_LAYERS:,} layers")
-        bundle = Bundle({}, {n: self.view.whole(s, bundles[0].shape(n)) for n, s in shapes.items()})
+        bundle = Bundle({}, {n: self.view.whole(s, bundles[0].shape(n), n) for n, s in shapes.items()})
         for branches in self._sharing(layer, bundles, context.region):
             application = self._application(layer, bundles, branches, context.region)
             application.carrier = next((i for i, flow in enumerate(flows) if self.carries(flow)), -1)
@@ -158,7 +165,7 @@ class LineGraph(GraphBuilder):
         self, layer: Layer, bundles: Sequence[Bundle], flows: tuple[Flow, ...], context: Context, link: Applied
     ) -> dict[str, Grid] | None:
         """Return the shape of each branch behind a layer: none if the layer changes nothing, None after a fault."""
-        seen = {n: [self.view.of(b.shape(n)) for b in bundles] for n in self.branches}
+        seen = {n: [self.view.of(b.shape(n), n) for b in bundles] for n in self.branches}
         if all(layer.selects_all(*shapes) for shapes in seen.values()):
             return {}
         try:
@@ -177,20 +184,24 @@ class LineGraph(GraphBuilder):
             return [[branch] for branch in self.branches]
         found: dict[object, list[str]] = {}
         for branch in self.branches:
-            shapes = tuple(self.view.of(b.shape(branch)) for b in bundles)
+            shapes = tuple(self.view.of(b.shape(branch), branch) for b in bundles)
             is_joint = layer.filters_channels(*shapes) and bool(layer.weights(*shapes))
             key = shapes if is_joint else tuple(b.origin(branch) for b in bundles)
-            found.setdefault(key, []).append(branch)
+            found.setdefault((key, self.view.heads.get(branch)), []).append(branch)
         return list(found.values())
 
     def _application(self, layer: Layer, bundles: Sequence[Bundle], branches: list[str], region: Region) -> Application:
         """Return a layer applied to branches that share its tensors; its shape is not known yet."""
+        firsts = {tuple(b.origin(n) for b in bundles): n for n in reversed(branches)}
         parts = list(dict.fromkeys(tuple(b.origin(n) for b in bundles) for n in branches))
         is_parting = len(parts) == 1 and len(branches) > 1 and layer.parts_branches()
-        shapes = tuple(self.view.of(b.shape(branches[0])) for b in bundles)
+        first, view = branches[0], self.view
+        shapes = tuple(view.of(b.shape(first), first) for b in bundles)
+        tokens = tuple(view.tokens[firsts[part]] for part in parts) if view.tokens else ()
+        stack = len(branches) if is_parting else len(parts)
         application = Application(
-            self._name(branches), layer, tuple(parts), shapes, shapes[0], self.view.heads,
-            self.view.by_head, region, stack=len(branches) if is_parting else len(parts), tokens=self.view.tokens,
+            self._name(branches), layer, tuple(parts), shapes, shapes[0], view.heads.get(first, 1), view.by_head,
+            region, stack=stack, tokens=tokens,
         )  # fmt: skip
         self.made.append((self.count, application))
         return application

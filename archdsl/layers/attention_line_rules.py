@@ -273,10 +273,14 @@ def check_biases(lines: Lines) -> None:
 
 def _check_token(lines: Lines) -> None:
     x, between = lines.entering, lines.between
-    if x.token == FRAME and "t" in _axes(lines):
+    q, k = (lines.shapes[n].token for n in "qk")
+    if q and k and q != k:
+        raise _differ(lines, "q", "k", "E0511", "tokens of both are of the clip, or all of each frame")
+    of_frames = next((n for n in "qk" if lines.shapes[n].token == FRAME), "over" if x.token == FRAME else "")
+    if of_frames and "t" in _axes(lines):
         message = f"a class token a frame cannot look along time, as `{', '.join(between.over)}` does"
         hint = "`select(token)` makes a grid of the tokens, `select(grid)` leaves them out"
-        raise LineFault(message, "over", code="E0511", hint=hint)
+        raise LineFault(message, "over", of_frames, code="E0511", hint=hint)
     own = next((n for n in lines.branches if n.startswith(TOKEN)), "")
     if own and x.token != CLIP:
         message = f"{x} has no class token that could have lines of its own"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.core.grid import FRAME, NO_TOKENS, Grid, Tokens
+from archdsl.core.grid import FRAME, Grid
 from archdsl.core.values import Symbol, Value, is_list
 from archdsl.layers.attributes import Attribute, Choice, Flag, Integer, Real, Size, Window
 from archdsl.layers.base import Layer
@@ -16,6 +16,7 @@ from archdsl.layers.groups import AXES, Groups, groups
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from archdsl.core.grid import Tokens
     from archdsl.core.source import Span
     from archdsl.layers.attributes import Size3
     from archdsl.layers.bias import Bias
@@ -105,7 +106,7 @@ class Application:
     region: Any = None
     path: str = ""  # of the layer in its line
     stack: int = 1  # branches whose tensors are rows of one
-    tokens: Tokens = NO_TOKENS  # that pass, in `grid`
+    tokens: tuple[Tokens, ...] = ()  # that pass, in `grid`, beside each part
     carrier: int = -1  # the input beside which they pass
 
     def is_by_position(self) -> bool:
@@ -163,10 +164,31 @@ class Lines:
     entry: int = -1  # the node that gives what enters
     places: dict[str, Span] = field(default_factory=dict[str, "Span"])  # of the line that last changed each branch
 
-    def groups(self, over: str) -> Groups:
-        """Return the groups of what enters, along some axes."""
+    def heads(self, branch: str) -> int:
+        """Return the number of heads of a branch."""
         between = self.between
-        return groups(AXES[over], size_of(self.entering), between.window, between.dilation, between.shift)
+        return between.kv_heads if between.kv_heads and branch[-1] in "kv" else between.heads
+
+    @property
+    def tokens(self) -> tuple[Tokens, Tokens]:
+        """Tokens of queries, and of keys and values."""
+        return self.shapes["q"].tokens, self.shapes["k"].tokens
+
+    @property
+    def of_frames(self) -> bool:
+        """True if each frame is attended to alone, as it has tokens."""
+        return FRAME in (tokens.scope for tokens in self.tokens)
+
+    def groups(self, over: str) -> Groups:
+        """Return the groups of what enters, along some axes; on other axes each query is one of its own."""
+        between, q = self.between, self.size("q")
+        size = _size(n if a in AXES[over] else m for a, n, m in zip("thw", self.entering.size, q, strict=True))
+        return groups(AXES[over], size, between.window, between.dilation, between.shift)
+
+    def size(self, branch: str) -> Size3:
+        """Return the size of a branch's grid; of one frame, where each has tokens."""
+        t, h, w = _size(self.shapes[branch].size)
+        return (1 if self.of_frames else t), h, w
 
     def of_line(self, name: str) -> list[Application]:
         """Return the applications of branches, or of the line `proj`."""
@@ -209,26 +231,27 @@ class Geometry:
     queries: Size3  # of one group
     keys: Size3
     clips: int  # parts of a value that see nothing of each other: frames, if each has tokens
-    tokens: int  # of each
+    tokens: tuple[int, int]  # of the queries and of the keys of each group
 
     @property
     def pairs(self) -> int:
         """Number of pairs of a query and a key, for one clip."""
-        return self.clips * self.groups.number * (prod(self.queries) + self.tokens) * (prod(self.keys) + self.tokens)
+        q, k = self.tokens
+        return self.clips * self.groups.number * (prod(self.queries) + q) * (prod(self.keys) + k)
 
 
 def geometry(lines: Lines, over: str) -> Geometry:
     """Return the geometry along some axes."""
-    between, x = lines.between, lines.entering
-    found = groups(AXES[over], size_of(x), between.window, between.dilation, between.shift)
-    q, k = (_in_group(found, size_of(lines.shapes[n])) for n in "qk")
-    return Geometry(found, q, k, int(x.t) if x.token == FRAME else 1, x.tokens.number)
+    found, (q, k) = lines.groups(over), lines.tokens
+    queries, keys = (_in_group(found, lines.size(n)) for n in "qk")
+    clips = int(lines.shapes["q"].t) if lines.of_frames else 1
+    return Geometry(found, queries, keys, clips, (q.number, k.number))
 
 
 def bias_geometry(lines: Lines) -> BiasGeometry:
     """Return the geometry that biases have numbers for."""
     between, found = lines.between, geometry(lines, lines.between.over[0])
-    groups, (q, k) = found.groups, (size_of(lines.shapes[n]) for n in "qk")
+    groups, (q, k) = found.groups, (lines.size(n) for n in "qk")
     finest = [max(map(int, sizes)) for sizes in zip(groups.padded, q, k, strict=True)]
     asked = (n or own for n, own in zip(between.window, groups.window, strict=True))
     window, largest = (_on_finest(groups, sizes, finest) for sizes in (groups.window, asked))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import FRAME, Grid, fixed
+from archdsl.core.grid import Grid, fixed
 from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_facts import Unlike, channels_of
 from archdsl.layers.attention_interior import interior_of
 from archdsl.layers.attention_lines import (
     CONCATENATION,
     COSINE,
-    GRID,
     OUTSIDE,
     RESULT,
     RESULT_LINE,
@@ -169,7 +168,7 @@ class WrittenAttention(Between, Openable):
         """The form of its code: `whole` (one group), `axes` or `windows`."""
         if self.is_cut or self.table is not None:
             return "windows"
-        if not self.lines.entering.token:
+        if not any(self.lines.tokens):
             return "whole" if len(self.axes) == 3 else "axes"
         return "whole" if self.geometry.groups.number == 1 else "axes"
 
@@ -200,13 +199,13 @@ class WrittenAttention(Between, Openable):
         d, e = self.widths
         biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
         between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases
-        return (*rows, ends, len(self.lines.externals), *between, self.trains)
+        return (*rows, ends, len(self.lines.externals), self.lines.tokens, *between, self.trains)
 
     # --- rules ---
 
     def is_sized(self, x: Grid) -> bool:
         """Return True if its code is for one size of the grid only."""
-        return bool(x.token or self.lines.biases) or self.is_cut
+        return bool(x.token or self.lines.biases) or any(self.lines.tokens) or self.is_cut
 
     def infer(self, *inputs: Grid) -> Grid:
         if self.is_sized(inputs[0]):
@@ -226,10 +225,11 @@ class WrittenAttention(Between, Openable):
             ]
         application = self.lines.applications[origin.application]
         given = [self._grid(o, inputs) for o in application.inputs[min(origin.part, len(application.inputs) - 1)]]
-        heads = self.heads if application.by_head else 1
+        heads = application.heads
         seen = zip(given, application.shapes, strict=True)
         shape = application.layer.infer(*(Grid(x.channels // heads, *x.size, s.tokens) for x, s in seen))
-        tokens = given[0].tokens if application.tokens else shape.tokens
+        part = min(origin.part, len(application.tokens) - 1)
+        tokens = application.tokens[part] if application.tokens else shape.tokens
         return Grid(shape.channels * heads, *shape.size, tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
@@ -328,15 +328,11 @@ def _arguments(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     """Return what arguments there is no code for, and names of the places to blame."""
     between, x, shapes = lines.between, lines.x, lines.shapes
     is_filled = x != lines.entering
-    axes, q = AXES[between.over[0]], shapes["q"].size
-    others = any(a not in axes and int(n) != int(m) for a, n, m in zip("thw", x.size, q, strict=True))
     is_cut = any((*between.window, *(d != 1 for d in between.dilation), *(b.layer.in_windows for b in lines.biases)))
     beside = "windows that do not divide a grid beside tokens or another value"
     other_grid = bool(lines.externals) and shapes["k"].size != x.size
     return [
-        (between.causal and any(between.window), "`causal` in windows", ("causal",)),
-        (len({shapes["q"].tokens, shapes["k"].tokens, x.tokens}) > 1, "tokens of queries or keys alone", ("k", "q")),
-        (is_cut and others, "windows where lines shrink an axis that is not looked along", ("q", "k")),
+        (between.causal and is_cut, "`causal` in windows", ("causal",)),
         (any(between.window) and other_grid, "windows of keys on another grid", ("window",)),
         (is_filled and bool(lines.externals or x.tokens), beside, ("window",)),
     ]
@@ -346,11 +342,6 @@ def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     """Return what layers there is no code for, and names of the places to blame."""
     own = lines.applications
     places = ("q", "k", "v", RESULT_LINE)
-    on_grids = (GRID if a.tokens else a.layer.kind for a in own if a.tokens or a.layer.kind in ("select", "rotary"))
-    of_frames = next(on_grids, "") if lines.x.token == FRAME else ""
-    by_head = lines.between.kv_heads > 0 and any(a.by_head and a.letters != "q" for a in own)
     return [
-        (bool(of_frames), f"`{of_frames}` beside tokens of frames", places),
         (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
-        (by_head, "`each_head` of heads that share keys", ("k", "v", "kv_heads")),
     ]

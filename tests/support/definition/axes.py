@@ -116,10 +116,10 @@ class Axis:
 
 
 def axes_of(settings: Any, over: str, queries: Grid, keys: Grid) -> list[Axis]:
-    """The axes of an attention; where each frame has a class token, those of one frame."""
+    """The axes of an attention; where each frame has tokens, those of one frame."""
     found: list[Axis] = []
     for index, name in enumerate("thw"):
-        is_one = name == "t" and settings.x.token == FRAME
+        is_one = name == "t" and FRAME in (queries.token, keys.token)
         size, q, k = (1 if is_one else int(g.size[index]) for g in (settings.x, queries, keys))
         along = name in OVER[over]
         dilation = int(settings.dilation[index]) if along and not settings.band else 1

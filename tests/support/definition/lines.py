@@ -299,6 +299,7 @@ class _Entry:
     applied: Applied
     value: int
     calls: tuple[Any, ...]  # of the blocks around it
+    heads: int = 0  # of which it was applied to one
     is_own: bool = False  # whether the line itself applies it, and gives it no name
     is_by_channel: bool = False  # whether it has one filter for each channel
 
@@ -383,7 +384,7 @@ class _Run(Chains):
         if made.heads and not self.heads:
             end = self._hold("join", (end,), made.shape._replace(channels=made.shape.channels * made.heads), 0)
         made, entered = self.made[end], self.made[value]
-        if not made.shape.token and entered.shape.token and not self.is_grid:
+        if link.name.id == "grid" and not made.shape.token and entered.shape.token and not self.is_grid:
             assert entered.shape.channels == made.shape.channels
             end = self._hold("beside", (end, value), made.shape._replace(tokens=entered.shape.tokens), made.heads)
         return end
@@ -408,7 +409,7 @@ class _Run(Chains):
         applied = Applied(layer, operands, shape)
         part.members.append(applied)
         by_channel = _is_by_channel(layer, shapes[0])
-        self.entries[self.seen] = _Entry(applied, value, self.calls, part is self.root, by_channel)
+        self.entries[self.seen] = _Entry(applied, value, self.calls, self.heads, part is self.root, by_channel)
         return value
 
 
@@ -442,7 +443,7 @@ def _sharing(entries: dict[str, _Entry], apart: set[Any]) -> list[list[str]]:
         if apart & set(entry.calls):
             key = letter
         elif entry.is_by_channel:
-            key = applied.shape
+            key = applied.shape, entry.heads
         found.setdefault(key, []).append(letter)
     return list(found.values())
 

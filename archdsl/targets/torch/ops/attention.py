@@ -147,6 +147,8 @@ class AttentionOp(Op[Attention]):
         drops = layer.dropout > 0
         options: dict[str, Any] = {
             "token": x.tokens.number,
+            "q_tokens": x.tokens.number,
+            "kv_tokens": x.tokens.number,
             "noun": x.tokens.noun,
             "table": layer.position == TABLE,
             "drops": drops,

@@ -19,8 +19,8 @@ def widths_of(layer: WrittenAttention) -> tuple[int, int]:
 
 
 def masks_frames(layer: WrittenAttention) -> bool:
-    """Return True if a mask hides later frames; along time alone, without biases, the kernel itself does."""
-    return layer.causal and (layer.axes != "t" or bool(layer.lines.biases))
+    """Return True if a mask hides later frames; along time alone, without biases or tokens, the kernel itself does."""
+    return layer.causal and (layer.axes != "t" or bool(layer.lines.biases) or any(layer.lines.tokens))
 
 
 class Attending:
@@ -48,12 +48,14 @@ class Attending:
         return self.steps.add("narrowed", [y, v], heads)[0] if d > e else y
 
     def _bias(self, q: int) -> list[int]:
-        """Return the sum of the biases, with zeros for a class token."""
-        biases, heads, token = self.layer.lines.biases, Layout(HEADS), self.steps.form.token
+        """Return the sum of the biases, with zeros for tokens."""
+        biases, heads = self.layer.lines.biases, Layout(HEADS)
+        queries, keys = (tokens.number for tokens in self.steps.form.tokens)
+        token = queries + keys
         if not biases:
             return []
-        if token and any(b.layer.takes_queries for b in biases):
-            [q] = self.steps.add("without_token", [q], heads)
+        if queries and any(b.layer.takes_queries for b in biases):
+            [q] = self.steps.add("without_token", [q], heads, token=queries)
         values: list[int] = []
         for number, bias in enumerate(biases):
             given = [q] if bias.layer.takes_queries else []
@@ -61,7 +63,9 @@ class Attending:
             values += self.steps.add("bias", given, heads, names=names, number=number)
         if len(values) > 1:
             values = self.steps.add("summed", values, heads, names=() if token else ("bias",))
-        return self.steps.add("beside_token", values, heads, names=("bias",)) if token else values
+        if not token:
+            return values
+        return self.steps.add("beside_token", values, heads, names=("bias",), queries=queries, keys=keys)
 
     def _pad(self, q: int, k: int, v: int) -> list[int]:
         """Return queries, keys and values of one width, which fused kernels need; products have any."""
@@ -76,9 +80,9 @@ class Attending:
 
     def _mask(self, inputs: list[int]) -> list[int]:
         """Return the mask that hides later frames, in place of the bias if there is one."""
-        frames = self.steps.measured[0]
-        ends = zip(inputs[:2], ("q_frames", "k_frames"), strict=True)
-        rows = [self.steps.add("frames_of", [x, frames], Layout(""), names=(name,))[0] for x, name in ends]
+        frames, numbers = self.steps.measured[0], [tokens.number for tokens in self.steps.form.tokens]
+        ends = zip(inputs[:2], ("q_frames", "k_frames"), numbers, strict=True)
+        rows = [self.steps.add("frames_of", [x, frames], Layout(""), names=(name,), token=n)[0] for x, name, n in ends]
         [seen] = self.steps.add("not_later", rows, Layout(HEADS), names=("seen",))
         if len(inputs) == 3:
             return [seen]

@@ -11,8 +11,6 @@ from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.operands import Operand
-from archdsl.targets.torch.ops.attention_layouts import EACH, FIRST, LAST, ROW_FIRST, ROW_LAST
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
 from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
@@ -113,7 +111,7 @@ class Composer:
         }  # fmt: skip
         shapes = tuple(self._shape(application, i) for i in range(len(application.shapes)))
         channels = layer.infer(*(self._shape(application, i, parts=1) for i in range(len(shapes)))).channels
-        self.channels[number] = channels * self.layer.heads if application.by_head else channels
+        self.channels[number] = channels * self._heads(application) if application.by_head else channels
         if layer.training_only and not self.layer.trains:
             return
         whole = op.of(layer.changed(**stacked))
@@ -147,16 +145,17 @@ class Composer:
     def _layout(self, number: int) -> str:
         steps = self.op.operations
         operation = next(o for o in steps.list if o.application == number)
-        order = steps.layouts[operation.inputs[0]].order
-        if order in (FIRST, ROW_FIRST):
-            return GRID
-        return CHANNELS_LAST if order in (LAST, ROW_LAST, EACH[0]) else TOKENS
+        return steps.layouts[operation.inputs[0]].taken_as
+
+    def _heads(self, application: Application) -> int:
+        few = application.heads != int(self.layer.heads)
+        return self.layer.kv_heads if few else self.layer.heads
 
     def _shape(self, application: Application, index: int, parts: int = 0) -> Grid:
         """Return the shape of an input, with channels in the terms of the class."""
         channels = self.channels[application.inputs[0][index].application]
         if application.by_head:
-            channels = channels // self.layer.heads
+            channels = channels // self._heads(application)
         parts = parts or len(application.inputs)
         if parts > 1:
             channels = Sym(parts * channels, ("*", ("lit", parts), formula_of(channels)))

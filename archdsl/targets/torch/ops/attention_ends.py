@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.layers.attention_lines import Origin
-from archdsl.targets.torch.ops.attention_layouts import EACH, HEADS, IN_ROWS, LAST, ROWS, Layout
+from archdsl.targets.torch.ops.attention_layouts import FRAMES, HEADS, IN_ROWS, OF_FRAMES, ROWS, Layout, order_of
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_steps import Operations
@@ -21,6 +21,8 @@ class Ends:
     def run(self) -> tuple[int, int, int]:
         """Return queries, keys and values in the layout `HEADS`."""
         steps, branches = self.steps, self.steps.lines.branches
+        if self.form.of_frames and steps.frames < 0:
+            steps.count_frames(steps.turn(steps.values[branches["q"]], order_of(steps.lines.shapes["q"])))
         for number, value in steps.products.items():
             self._product(number, value)
         singles: dict[str, int] = {}
@@ -41,41 +43,34 @@ class Ends:
     def _heads(self, letter: str) -> str:
         return "self.kv_heads" if letter != "q" and self.steps.layer.kv_heads else "self.heads"
 
-    def _way(self, letter: str) -> str:
-        """Return the method that divides a branch into groups; empty if that is a matter of patterns."""
-        form = self.form
-        keys = "_keys" if form.strided and letter != "q" else ""
-        if form.is_split:
-            return "split" + keys
-        return "windows.split" + keys if form.kind == "windows" and not form.cut_first else ""
-
-    def _cut(self, value: int, way: str) -> int:
+    def _cut(self, value: int, letter: str) -> int:
+        """Return a branch in groups, if a method divides it."""
+        steps, way = self.steps, self.form.way(letter)
         if not way:
             return value
-        layout = self.steps.layouts[value]._replace(order=ROWS)
-        return self.steps.add("cut", [value], layout, copies=True, way=way)[0]
+        order = order_of(steps.lines.shapes[letter])
+        value = steps.turn(value, order)
+        layout = steps.layouts[value]._replace(order=ROWS)
+        if order == FRAMES:
+            [value] = steps.add("merged", [value], layout)
+        return steps.add("cut", [value], layout, copies=True, way=way)[0]
 
     def _whole(self, value: int, letter: str) -> int:
         """Return a branch in one of the layouts from which a pattern makes heads."""
-        steps, way = self.steps, self._way(letter)
+        steps = self.steps
         value = steps.join_token(value)
-        layout = steps.layouts[value]
-        order = layout.order
-        if self.form.is_split or (self.form.token and order not in (ROWS, EACH[1])):
-            order = ROWS
-        elif way:
-            order = LAST
-        value = steps.turn(value, order, apart=layout.apart and not way)
-        return self._cut(value, way)
+        return self._cut(value, letter)
 
     def _target(self, order: str) -> str:
+        if order in OF_FRAMES:
+            return "(b t) n m d"
         return "b n m d" if order in IN_ROWS else f"{self.form.batch} n {self.form.group} d"
 
     def _product(self, number: int, value: int) -> None:
         steps = self.steps
         letters = [n for n in "qkv" if steps.lines.branches[n].application == number]
         parts = [steps.lines.branches[n].part for n in letters]
-        ways, heads = {self._way(n) for n in letters}, {self._heads(n) for n in letters}
+        ways, heads = {self.form.way(n) for n in letters}, {self._heads(n) for n in letters}
         stack = steps.layouts[value].stack
         if len(ways) > 1 or len(heads) > 1 or sorted(parts) != list(range(stack)):
             layout = steps.layouts[value]._replace(stack=1)
@@ -84,13 +79,9 @@ class Ends:
             steps.values |= {Origin(number, i): part for i, part in enumerate(made)}
             return
         letters.sort(key=lambda n: steps.lines.branches[n].part)
-        [way] = ways
-        layout = steps.layouts[value]
-        order = ROWS if self.form.is_split else LAST if way else layout.order
-        value = steps.turn(value, order, apart=layout.apart and not way)
         if "q" in letters:
             self.measure({"q": value})
-        value = self._cut(value, way)
+        value = self._cut(value, letters[0])
         self._name(value, steps.lines.applications[number].letters)
         layout = steps.layouts[value]
         pattern = f"{layout.pattern} -> s {self._target(layout.order)}"
@@ -102,7 +93,7 @@ class Ends:
     def measure(self, singles: dict[str, int]) -> None:
         """Add the sizes of the queries' grid, if they are not those of what enters."""
         form = self.form
-        if not self.steps.measured and form.kind != "windows" and not form.token and "q" in singles:
+        if not self.steps.measured and form.kind != "windows" and not form.of("q") and "q" in singles:
             self.steps.measure(singles["q"])
 
     def _single(self, layout: Layout, heads: str, letters: list[str], values: dict[str, int]) -> None:

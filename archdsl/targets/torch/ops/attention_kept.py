@@ -45,19 +45,20 @@ class Kept:
             op.inputs[0], step.channels_last, step.element_size, step.precision,
         )  # fmt: skip
         self.alone = step.batch == 1  # some copies are views then
-        self.heads, self.token = int(layer.heads), self.x.tokens.number
+        self.heads = int(layer.heads)
         d, e = widths_of(layer)
         self.dim, self.value_dim, self.wide = self.heads * d, self.heads * e, self.heads * max(d, e)
         self.geometry = layer.geometry
         self.groups = self.geometry.groups
         self.q, self.k = prod(self.geometry.queries), prod(self.geometry.keys)
-        self.queries = self.groups.number * (self.q + self.token)
-        self.keys = self.groups.number * (self.k + self.token)
+        self.q_rows, self.k_rows = (n + m for n, m in zip((self.q, self.k), self.geometry.tokens, strict=True))
+        self.queries, self.keys = self.groups.number * self.q_rows, self.groups.number * self.k_rows
         self.own: dict[str, int] = {}
         self.once: int = 0  # bytes, independent of the batch size
         self.keeps_input = False
         self.lies: dict[str, tuple[str, int]] = {}
         self.apart = False  # one of queries, keys and values has channels that are not contiguous
+        self.grouped: set[str] = set()  # those that have been copied into groups, head by head
         self.headed = d < e  # the heads of the queries are not interleaved in memory; those with zeros lie head by head
 
     # --- tensors ---
@@ -88,9 +89,15 @@ class Kept:
     def is_in_order(self) -> bool:
         """Return True if positions are in the order of their groups, so that grouping needs no copy."""
         form = self.layer.form
-        if form == "windows" or (self.token and form == "axes"):
-            return False
-        return form == "whole" or self.stays(self.layer.axes, self.groups.grid)
+        return form != "windows" and not self._copies_queries() and self.are_axes_in_order()
+
+    def are_axes_in_order(self) -> bool:
+        """Return True if positions of whole axes are in the order of their groups."""
+        return self.layer.form == "whole" or self.stays(self.layer.axes, self.groups.grid)
+
+    def _copies_queries(self) -> bool:
+        """Return True if queries are copied into groups, with their tokens."""
+        return self.layer.form == "axes" and self.geometry.tokens[0] > 0
 
     # --- kernels ---
 
@@ -129,7 +136,7 @@ class Kept:
         biased, learned = self.op.is_biased, self._is_learned()
         learned = learned or (biased and self.precision.cuda)
         if masks_frames(self.layer):
-            pairs = self.q * self.k  # of zeros and −∞, or that by which a bias is masked
+            pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which a bias is masked
             self.once += pairs if biased else pairs * self.number
         if self.layer.softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=biased, widened=widened)
@@ -157,7 +164,7 @@ class Kept:
 
     def _multiply(self, *, widened: bool) -> None:
         """Add what attention without a fused kernel saves."""
-        softmax, pairs = self.layer.softmax, self.queries * (self.k + self.token)
+        softmax, pairs = self.layer.softmax, self.queries * self.k_rows
         self.keep("y", self.queries * self.value_dim)
         if softmax:
             self.product("", self.queries, self.keys, pairs)
@@ -167,7 +174,7 @@ class Kept:
             rows = self.queries if name == "q" else self.keys
             if softmax and self.precision.half:
                 self.keep(f"copy of {name}", rows * self.wide, FLOAT)
-            elif self.heads > 1 and not widened:
+            elif self.heads > 1 and not widened and name not in self.grouped:
                 self.keep(f"copy of {name}", rows * (self.wide if name == "v" else self.dim))
             else:
                 self.keep_lying(name)
@@ -185,14 +192,14 @@ class Kept:
             self.keep_lying(name)
         self.keep("result", self.queries * self.wide)
         self.sums("", self.queries)
-        is_axes = self.layer.form == "axes" and not self.token
+        is_axes = self.layer.form == "axes" and not self._copies_queries()
         joined = masked or (is_axes and not self.is_in_order())
         if widened or joined or self.wide != self.value_dim or (self.heads > 1 and self.headed):
             self.keep("y", self.queries * self.value_dim)
 
     def _mask(self, *, masked: bool) -> None:
         """Add the additive mask, per head: for each query group, for each window, or one for all."""
-        size = self.heads * (self.q + self.token) * aligned(self.k + self.token)
+        size = self.heads * self.q_rows * aligned(self.k_rows)
         if self.op.bias_takes_queries:
             self.keep("mask", self.groups.number * size)
         else:

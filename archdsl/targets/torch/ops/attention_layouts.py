@@ -8,36 +8,65 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archdsl.core.grid import FRAME
 from archdsl.layers.attention_lines import RESULT_LINE
 from archdsl.targets.torch.ops.attention_patterns import patterns
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.core.grid import Grid
+    from archdsl.core.grid import Grid, Tokens
     from archdsl.layers.attention_written import WrittenAttention
 
 # Orders of axes; with heads apart the channels are (n, d), in `FIRST` the batch is (b n).
 LAST = "b t h w c"
 ROWS = "b m c"
+FRAMES = "b t m c"  # with tokens before the positions of each frame
 ALONE, EACH_ALONE = "b c", "(b n) c"  # of a grid of 1×1×1
 FIRST = "b c t h w"
-EACH = "(b n) t h w c", "(b n) m c"  # heads as if they were clips
+EACH = "(b n) t h w c", "(b n) m c", "(b n) t m c"  # heads as if they were clips
 # A row of positions as a grid, for layers that treat positions on their own and take no rows.
 ROW_LAST, ROW_FIRST = "b m 1 1 c", "b c m 1 1"
-IN_ROWS = ROWS, EACH[1], ROW_LAST, ROW_FIRST  # whose positions cannot be put into a grid again
+IN_ROWS = ROWS, FRAMES, EACH[1], EACH[2], ROW_LAST, ROW_FIRST  # whose positions cannot be put into a grid again
+OF_FRAMES = FRAMES, EACH[2]
 CHANNELS_FIRST = FIRST, ROW_FIRST
+BY_HEAD = {LAST: EACH[0], ROWS: EACH[1], FRAMES: EACH[2], ALONE: EACH_ALONE}
+_CHANNELS_LAST = LAST, ROW_LAST, EACH[0]
 HEADS = "b n m d"  # queries, keys and values as attention takes them
+
+
+def order_of(x: Grid) -> str:
+    """Return the order of axes in which a value enters."""
+    return FRAMES if x.token == FRAME else ROWS if x.tokens else LAST
 
 
 class Layout(NamedTuple):
     """The axes of a value: their order, whether heads are apart, and how many branches its channels hold.
 
-    `token` is the number of the class token's value, if that goes by; otherwise -1.
+    `token` is the number of the tokens' value, if they go by; otherwise -1. `few` says whether heads that are apart are
+    those of keys and values, which can be fewer.
     """
 
     order: str
     apart: bool = False
     stack: int = 1
     token: int = -1
+    few: bool = False
+
+    @property
+    def heads(self) -> str:
+        """The member that holds the number of its heads."""
+        return "kv_heads" if self.few else "heads"
+
+    @property
+    def is_by_head(self) -> bool:
+        """True if heads are as if they were clips."""
+        return self.order in (*EACH, EACH_ALONE) or (self.apart and self.order in CHANNELS_FIRST)
+
+    @property
+    def taken_as(self) -> str:
+        """The layout that layers take it for."""
+        if self.order in (ALONE, EACH_ALONE):
+            return VECTOR
+        return GRID if self.order in CHANNELS_FIRST else CHANNELS_LAST if self.order in _CHANNELS_LAST else TOKENS
 
     @property
     def pattern(self) -> str:
@@ -70,8 +99,7 @@ class Form:
     """The groups of positions that look at each other, and the layout in which lines see them."""
 
     kind: str  # `whole`, `axes` or `windows`
-    token: int  # number of tokens in each group
-    frames: bool  # whether each frame has tokens
+    tokens: tuple[Tokens, Tokens]  # of queries, and of keys and values
     batch: str
     group: str
     cut_first: bool  # windows are cut before the lines
@@ -79,20 +107,37 @@ class Form:
     strided: bool  # queries or keys have grids of their own
 
     @property
-    def is_split(self) -> bool:
-        """True if class tokens are copied into groups."""
-        return self.token > 0 and self.kind != "whole"
+    def of_frames(self) -> bool:
+        """True if each frame has tokens."""
+        return FRAME in (tokens.scope for tokens in self.tokens)
+
+    def copies(self, letter: str) -> bool:
+        """Return True if tokens of a branch are copied into groups."""
+        return bool(self.of(letter)) and self.kind != "whole"
+
+    def of(self, letter: str) -> Tokens:
+        """Return the tokens of a branch."""
+        return self.tokens[letter != "q"]
+
+    def way(self, letter: str) -> str:
+        """Return the method that divides a branch into groups; empty if that is a matter of patterns."""
+        if self.copies(letter):
+            is_own = letter != "q" and (self.strided or self.tokens[0] != self.tokens[1])
+            return "split_keys" if is_own else "split"
+        if self.kind != "windows" or self.cut_first:
+            return ""
+        return "windows.split_keys" if self.strided and letter != "q" else "windows.split"
 
 
 def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     """Return the form of an attention."""
-    x = inputs[0]
-    kind, token = layer.form, x.tokens.number
+    x, shapes = inputs[0], layer.lines.shapes
+    kind, tokens = layer.form, (shapes["q"].tokens, shapes["k"].tokens)
     _, batch, group = patterns(layer.axes)
-    alike = all(other.size == x.size and not other.token for other in inputs[1:])
-    by_position = layer.is_by_position() and not token
+    alike = all(other.size == x.size for other in inputs)
+    by_position = layer.is_by_position() and not any((*tokens, *(i.tokens for i in inputs)))
     goes_on = layer.is_by_position(RESULT_LINE)  # the result
     return Form(
-        kind, token, x.token == FRAME, batch, group, kind == "windows" and by_position and alike and goes_on,
+        kind, tokens, batch, group, kind == "windows" and by_position and alike and goes_on,
         kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.strided,
     )  # fmt: skip

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from archdsl.core.grid import FRAME
-from archdsl.layers.attention_lines import size_of
 from archdsl.targets.torch.ops.attention_kept import Kept
-from archdsl.targets.torch.ops.attention_layouts import CHANNELS_FIRST, EACH, FIRST, LAST, ROW_FIRST, ROW_LAST, ROWS
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS
+from archdsl.targets.torch.ops.attention_layouts import CHANNELS_FIRST, EACH, LAST
 from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
 
 if TYPE_CHECKING:
@@ -19,23 +16,22 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
-_LAYOUTS = {
-    LAST: CHANNELS_LAST, ROW_LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, FIRST: GRID, ROW_FIRST: GRID,
-    ROWS: TOKENS, EACH[1]: TOKENS,
-}  # fmt: skip
+SLICING = ("parted_token", "parted_heads")  # whose parts have rows that a product copies
 
 
 @dataclass
 class _Value:
     """A value: the tensor whose memory it shares, elements for one clip, element size in bytes.
 
-    `packed` says whether its channels are last in memory.
+    `packed` says whether its channels are last in memory, `is_sliced` whether it is a part of the positions of a
+    tensor, whose rows a product copies.
     """
 
     tensor: str
     elements: int
     number: int
     packed: bool = True
+    is_sliced: bool = False
 
 
 def saved_by_lines(op: WrittenAttentionOp, step: TrainingStep) -> SavedForBackward:
@@ -50,10 +46,11 @@ class _KeptOfLines(Kept):
     def __init__(self, op: WrittenAttentionOp, step: TrainingStep) -> None:
         super().__init__(op, step)
         self.steps = op.operations
-        self.clips = int(self.x.t) if self.x.token == FRAME else 1
+        self.clips = self.geometry.clips
         self.sizes: dict[str, int] = {}  # bytes of tensors
         self.values: dict[int, _Value] = {}
-        one = (prod(size_of(self.layer.lines.shapes[n])) + self.token for n in "qk")
+        q, k = self.geometry.tokens
+        one = (prod(self.layer.lines.size(n)) + tokens for n, tokens in (("q", q), ("k", k)))
         self.query_rows, self.key_rows = one  # of a clip, before they are divided into groups
         attended = next(i for i, o in enumerate(self.steps.list) if o.macro == "attended")
         self._bring(self.steps.list[:attended])
@@ -86,6 +83,8 @@ class _KeptOfLines(Kept):
             else:
                 self.lie(name, value.tensor, self.sizes[value.tensor] // self.clips // self.number)
             self.apart = self.apart or not value.packed
+            if value.tensor.startswith("heads"):
+                self.grouped.add(name)
 
     def _distances(self) -> None:
         """Account for what biases save."""
@@ -134,8 +133,10 @@ class _KeptOfLines(Kept):
         elements = self._elements(operation, given)
         tensor = self._tensor(operation, given[0], operation.outputs[0], elements)
         packed = given[0].packed or tensor != given[0].tensor
+        is_sliced = tensor == given[0].tensor and (given[0].is_sliced or operation.macro in SLICING)
         for i, output in enumerate(operation.outputs):
-            self.values[output] = _Value(tensor, self._part(operation, i, elements), given[0].number, packed)
+            part = self._part(operation, i, elements)
+            self.values[output] = _Value(tensor, part, given[0].number, packed, is_sliced)
 
     def _tensor(self, operation: Operation, value: _Value, output: int, elements: int) -> str:
         """Return the tensor that a change of layout gives: that of its input, or a copy."""
@@ -187,8 +188,8 @@ class _KeptOfLines(Kept):
             counts: list[int] = operation.options["counts"]
             return elements * counts[index] // sum(counts)
         if operation.macro == "parted_token":
-            size = int(operation.options["size"])
-            return elements * (size if index else self.token) // (size + self.token)
+            size, token = int(operation.options["size"]), int(operation.options["token"])
+            return elements * (size if index else token) // (size + token)
         if operation.macro in ("parted", "parted_heads", "heads_of_parts"):
             return elements // len(operation.outputs)
         return elements
@@ -196,7 +197,7 @@ class _KeptOfLines(Kept):
     def _copies(self, operation: Operation) -> bool:
         if operation.macro in ("heads", "heads_of_parts"):
             order = self.steps.layouts[operation.inputs[0]].order
-            return order in (LAST, *CHANNELS_FIRST, EACH[0]) and not self.is_in_order()
+            return order in (LAST, *CHANNELS_FIRST, EACH[0]) and not self.are_axes_in_order()
         return operation.copies
 
     def _layer(self, operation: Operation) -> None:
@@ -205,7 +206,7 @@ class _KeptOfLines(Kept):
         precision = self.step.precision
         number = op.element_size([v.number for v in given], precision)
         step = TrainingStep(
-            _LAYOUTS[self.steps.layouts[operation.inputs[0]].order], channels_last=given[0].packed,
+            self.steps.layouts[operation.inputs[0]].taken_as, channels_last=given[0].packed,
             batch=self.step.batch, precision=precision, element_size=number, casts=given[0].number != number,
         )  # fmt: skip
         saved = op.saved_for_backward(step)
@@ -218,11 +219,15 @@ class _KeptOfLines(Kept):
             or self.steps.layouts[operation.inputs[0]].order not in CHANNELS_FIRST
             or given[0].packed
         )
-        self.values[operation.outputs[0]] = _Value(tensor, elements, number, packed)
+        is_sliced = op.is_view and (given[0].is_sliced or application.shape.tokens != application.shapes[0].tokens)
+        self.values[operation.outputs[0]] = _Value(tensor, elements, number, packed, is_sliced)
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips
         self.once += int(saved.once)
         for value in given if saved.inputs else ():
-            self._save(value.tensor)
+            if value.is_sliced and application.layer.projects and not self.alone:
+                self.own[f"rows of {operation.application}"] = value.elements * value.number // self.clips
+            else:
+                self._save(value.tensor)
         if saved.output:
             self._save(tensor)

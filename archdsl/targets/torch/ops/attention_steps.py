@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.grid import FRAME
 from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, Origin, X
 from archdsl.targets.torch.ops.attention_between import Attending
 from archdsl.targets.torch.ops.attention_ends import Ends
 from archdsl.targets.torch.ops.attention_layouts import (
     ALONE,
+    BY_HEAD,
     CHANNELS_FIRST,
     EACH,
     EACH_ALONE,
     FIRST,
+    FRAMES,
     IN_ROWS,
     LAST,
+    OF_FRAMES,
     ROW_FIRST,
     ROW_LAST,
     ROWS,
     Layout,
     form_of,
+    order_of,
 )  # fmt: skip
 from archdsl.targets.torch.ops.attention_values import Values
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
@@ -30,7 +35,7 @@ from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTO
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.core.grid import Grid
+    from archdsl.core.grid import Grid, Tokens
     from archdsl.layers.attention_lines import Application, Lines
     from archdsl.layers.attention_written import WrittenAttention
     from archdsl.targets.torch.ops.base import Op
@@ -47,6 +52,7 @@ class Operations(Values):
         self.layer, self.lines, self.inputs, self.ops = layer, layer.lines, inputs, ops
         self.values: dict[Origin, int] = {}
         self.joined: dict[tuple[Origin, ...], int] = {}  # parts of a product that stay together
+        self.beside: dict[str, list[int]] = {}  # tokens that go by each part of a layer, where they are not alike
         self.products: dict[int, int] = {}  # products whose parts are queries, keys and values as they are
         self.uses = _uses(self.lines)
         self.flat = self.form.flat or self.form.cut_first  # layers see positions in one row
@@ -62,16 +68,14 @@ class Operations(Values):
     def _enter(self) -> None:
         lines = self.lines
         origins = [Origin(X), *(Origin(OUTSIDE - n) for n in lines.externals)]
-        self.layouts += [Layout(ROWS if x.token else LAST) for x in self.inputs]
+        self.layouts += [Layout(order_of(x)) for x in self.inputs]
         self.values = {origin: i for i, origin in enumerate(origins)}
         self.frames = -1
-        if self.form.frames:
-            self.frames = self.add("frames", [0], Layout(""), names=("frames",))[0]
-            for origin, value in list(self.values.items()):
-                self.values[origin] = self.add("merged", [value], self.layouts[value])[0]
+        if self.form.of_frames and int(lines.x.t) == int(lines.shapes["q"].t):
+            self.count_frames(0)
         self.measured: list[int] = []
         root = self._root(lines.branches["q"])
-        if self.form.kind != "windows" and not self.form.token and root is not None:
+        if self.form.kind != "windows" and not self.form.of("q") and root is not None:
             self.measure(self.values[root])
         if self.form.cut_first:
             for origin, value in list(self.values.items()):
@@ -84,13 +88,17 @@ class Operations(Values):
             if application.shapes[0].size != application.shape.size:
                 return None
             origin = application.inputs[min(origin.part, len(application.inputs) - 1)][0]
-        return origin
+        return origin if self.layouts[self.values[origin]].order == LAST else None
 
     def measure(self, value: int) -> None:
         """Add the sizes of a grid."""
         none = Layout("")
         first = 2 if self.layouts[value].order == FIRST else 1
         self.measured = self.add("sizes", [value], none, none, none, names="thw", first=first)
+
+    def count_frames(self, value: int) -> None:
+        """Add the number of frames, which are clips to attention."""
+        self.frames = self.add("frames", [value], Layout(""), names=("frames",))[0]
 
     # --- layers ---
 
@@ -100,20 +108,20 @@ class Operations(Values):
             self.values |= {Origin(number): self.values[application.inputs[0][0]]}
             return
         operands = [self._operand(application, i) for i in range(len(application.shapes))]
-        if application.tokens:
-            operands = [self.part_token(v, s.size) for v, s in zip(operands, application.shapes, strict=True)]
-        else:
-            operands = [self.join_token(v) for v in operands]
         beside = bool(application.tokens)
+        if not beside:
+            operands = [self.join_token(v) for v in operands]
         tokens = [bool(x.tokens) for x in application.shapes]  # a grid is added to the positions beside a class token
         main = [value for value, has_tokens in zip(operands, tokens, strict=True) if has_tokens == any(tokens)]
         order, apart = self._order(application, op, main)
-        orders = [order if any(tokens) == one or beside else LAST for one in tokens]
-        values = [self.turn(v, o, apart=apart, beside=beside) for v, o in zip(operands, orders, strict=True)]
+        other = EACH[0] if order in EACH else LAST
+        orders = [order if any(tokens) == one or beside else other for one in tokens]
+        few = application.by_head and application.heads != int(self.layer.heads)
+        values = [self.turn(v, o, apart=apart, few=few, beside=beside) for v, o in zip(operands, orders, strict=True)]
         layout = self.layouts[values[max(application.carrier, 0) if beside else tokens.index(any(tokens))]]
         if beside and application.carrier < 0:
             layout = layout._replace(token=-1)
-        result = layout._replace(stack=application.stack, order=self._order_of_result(op, layout.order))
+        result = layout._replace(stack=application.stack, order=self._order_of_result(application, op, layout))
         [value] = self.add("", values, result, application=number)
         if result.order in (ALONE, EACH_ALONE):
             value = self.turn(value, EACH[0] if result.order == EACH_ALONE else LAST, apart=apart, beside=beside)
@@ -128,11 +136,12 @@ class Operations(Values):
         in_rows = any(self.layouts[value].order in IN_ROWS for value in operands)
         if application.layer.elementwise:
             return self._common_order(operands), apart
+        rows = FRAMES if any(self.layouts[value].order in OF_FRAMES for value in operands) else ROWS
         takes_heads = application.by_head and (TOKENS if in_rows else CHANNELS_LAST) in op.accepted_layouts
         if takes_heads and (order in EACH or not application.is_by_position()):
-            return EACH[in_rows], True
+            return BY_HEAD[rows if in_rows else LAST], True
         if (self.flat or in_rows) and TOKENS in op.accepted_layouts and not application.tokens:
-            return ROWS, application.by_head
+            return rows, application.by_head
         orders = (ROW_LAST, ROW_FIRST) if in_rows else (LAST, FIRST)
         return orders[CHANNELS_LAST not in op.accepted_layouts], application.by_head
 
@@ -143,26 +152,41 @@ class Operations(Values):
             return EACH[1] if orders[0] in EACH else ROWS
         return orders[0]
 
-    def _order_of_result(self, op: Op[Any], order: str) -> str:
-        given = {LAST: CHANNELS_LAST, EACH[0]: CHANNELS_LAST, ROW_LAST: CHANNELS_LAST, FIRST: GRID, ROW_FIRST: GRID}
-        is_row = order in (ROW_LAST, ROW_FIRST)
-        orders = {CHANNELS_LAST: (LAST, ROW_LAST)[is_row], GRID: (FIRST, ROW_FIRST)[is_row], TOKENS: ROWS}
-        found = {**orders, VECTOR: ALONE}[op.output_layout(given.get(order, TOKENS))]
-        return {LAST: EACH[0], ROWS: EACH[1], ALONE: EACH_ALONE}[found] if order in EACH else found
+    def _order_of_result(self, application: Application, op: Op[Any], layout: Layout) -> str:
+        rows = FRAMES if application.shape.token == FRAME else ROWS
+        is_row = layout.order in (ROW_LAST, ROW_FIRST)
+        orders = {CHANNELS_LAST: (LAST, ROW_LAST)[is_row], GRID: (FIRST, ROW_FIRST)[is_row], TOKENS: rows}
+        found = {**orders, VECTOR: ALONE}[op.output_layout(layout.taken_as)]
+        return BY_HEAD[found] if layout.order in EACH else found
 
     def _operand(self, application: Application, index: int) -> int:
-        origins = tuple(part[index] for part in application.inputs)
-        if len(origins) == 1:
-            return self.values[origins[0]]
-        if origins not in self.joined:
-            values = [self.values[o] for o in origins]
-            values = [self.join_token(value) for value in values]
+        origins, x = tuple(part[index] for part in application.inputs), application.shapes[index]
+        tokens = [self._tokens(o) for o in origins] if application.tokens else []
+        if len(set(tokens)) > 1:  # go by in parts
+            values = [self.part_token(self.values[o], x, t) for o, t in zip(origins, tokens, strict=True)]
+            grids = [self.turn(v, LAST, beside=True) for v in values]
+            self.beside[application.name] = [self.layouts[v].token for v in grids]
+            return self.add("stacked", grids, Layout(LAST, stack=len(grids)), copies=True)[0]
+        if len(origins) > 1 and origins not in self.joined:
+            values = [self.join_token(self.values[o]) for o in origins]
             order = self._common_order(values)
             order = {FIRST: LAST, ROW_FIRST: ROWS, ROW_LAST: ROWS}.get(order, order)
             values = [self.turn(v, order, apart=order in EACH) for v in values]
             stacked = self.layouts[values[0]]._replace(stack=len(values))
             self.joined[origins] = self.add("stacked", values, stacked, copies=True)[0]
-        return self.joined[origins]
+        value = self.values[origins[0]] if len(origins) == 1 else self.joined[origins]
+        return self.part_token(value, x, tokens[0]) if tokens else value
+
+    def _tokens(self, origin: Origin) -> Tokens:
+        """Return the tokens of a value, also those that pass."""
+        if origin.application < 0:
+            outside = [X, *(OUTSIDE - n for n in self.lines.externals)]
+            known = zip(outside, (x.tokens for x in self.inputs), strict=True)
+            return {RESULT: self.form.of("q"), **dict(known)}[origin.application]
+        application = self.lines.applications[origin.application]
+        if not application.tokens:
+            return application.shape.tokens
+        return application.tokens[min(origin.part, len(application.tokens) - 1)]
 
     def _part(self, number: int, value: int) -> None:
         """Part the branches in a product."""
@@ -170,8 +194,9 @@ class Operations(Values):
         letters = application.letters.removeprefix("token_")
         origins = [Origin(number, i) for i in range(application.stack)]
         layout = self.layouts[value]
-        if layout.token >= 0 and self.layouts[layout.token].stack < layout.stack:
-            self._part_beside_token(origins, value, letters)
+        beside = self.beside.get(application.name, [layout.token] * len(origins))
+        if max(beside) >= 0 and (layout.token < 0 or self.layouts[layout.token].stack < layout.stack):
+            self._part_beside(origins, value, letters, beside)
             return
         value = self.join_token(value)
         layout = self.layouts[value]
@@ -188,27 +213,30 @@ class Operations(Values):
             self.joined[tuple(origins)] = value
             return
         users = [self.lines.applications[n] for o in origins for n in self.uses.get(o, ())]
-        is_apart = not layout.apart and any(a.by_head and not a.layer.elementwise for a in users)
-        layouts = [layout._replace(stack=len(group), apart=layout.apart or is_apart) for group in groups]
+        heads = {self.lines.heads(n) for n in letters}
+        is_apart = not layout.apart and len(heads) == 1 and any(a.by_head and not a.layer.elementwise for a in users)
+        few = layout.few or (is_apart and max(heads) != int(self.layer.heads))
+        layouts = [layout._replace(stack=len(g), apart=layout.apart or is_apart, few=few) for g in groups]
         names = ["".join(letters[o.part] for o in group) for group in groups]
         if len(groups) < len(origins):
             layouts = [layout._replace(stack=len(group)) for group in groups]
             made = self.add("split", [value], *layouts, names=names, counts=[len(g) for g in groups])
         else:
             macro = "parted_heads" if is_apart else "parted"
-            made = self.add(macro, [value], *layouts, names=names, count=len(origins))
+            made = self.add(macro, [value], *layouts, names=names, count=len(origins), n=layouts[0].heads)
         for group, part in zip(groups, made, strict=True):
             self.joined[tuple(group)] = part
             if len(group) == 1:
                 self.values[group[0]] = part
 
-    def _part_beside_token(self, origins: Sequence[Origin], value: int, letters: str) -> None:
-        """Part the branches in a product beside a class token, which is that of all of them."""
+    def _part_beside(self, origins: list[Origin], value: int, letters: str, tokens: Sequence[int]) -> None:
+        """Part the branches in a product of positions, each with its own tokens beside it."""
         layout = self.layouts[value]
-        value = self.turn(value, LAST if layout.order == FIRST else layout.order, apart=layout.apart, beside=True)
-        layouts = [self.layouts[value]._replace(stack=1)] * len(origins)
-        made = self.add("parted", [value], *layouts, names=tuple(letters), count=len(origins))
-        self.values |= dict(zip(origins, made, strict=True))
+        value = self.turn(value, EACH[0] if layout.order in EACH else LAST, apart=layout.apart, beside=True)
+        layouts = [self.layouts[value]._replace(stack=1, token=token) for token in tokens]
+        self.values |= zip(
+            origins, self.add("parted", [value], *layouts, names=letters, count=len(origins)), strict=True
+        )
 
     def _is_split(self, application: Application, layout: Layout, groups: list[list[Origin]]) -> bool:
         """Return True if parts have the widths that the class keeps: those of queries, and one list of them."""
@@ -238,29 +266,43 @@ class Operations(Values):
         own = [n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE]
         reads_others = self.layer.result_reads_others()
         in_row = form.flat and reads_others  # as the other values are
-        if form.token or form.kind == "windows" or in_row:
-            [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None)
+        if form.of("q") or form.kind == "windows" or in_row:
+            y = self._rows(y)
         else:
             pattern = f"{form.batch} n {form.group} d -> b t h w (n d)"
             [y] = self.add("gridded", [y, *self.measured], Layout(LAST), pattern=pattern)
-        if form.is_split:
-            [y] = self.add("joined", [y], Layout(ROWS), copies=True)
-        cut = form.kind == "windows" and not form.token
+        cut = form.kind == "windows" and not form.of("q")
         if cut and not form.cut_first and (reads_others or not self.layer.is_by_position(RESULT_LINE)):
-            [y] = self.add("windows_joined", [y], Layout(LAST), copies=True)
+            y = self._join_windows(y)
             cut = False
-        self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS and not form.token
+        self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS and not form.of("q")
         for number in own:
             self._apply(number)
-        order = ROWS if lines.shapes[RESULT_LINE].token or cut or in_row else LAST
+        order = ROWS if cut or in_row else order_of(lines.shapes[RESULT_LINE])
         y = self.turn(self.values[lines.branches["proj"]], order)
         if cut:
-            [y] = self.add("windows_joined", [y], Layout(LAST), copies=True)
+            y = self._join_windows(y)
         if in_row:
             [y] = self.add("spread", [y, *self.measured], Layout(LAST))
-        if self.frames >= 0:
-            [y] = self.add("unmerged", [y, self.frames], Layout(ROWS))
         self.result = y
+
+    def _rows(self, y: int) -> int:
+        """Return the result of all groups, heads together."""
+        form = self.form
+        of_frames = form.of("q").scope == FRAME
+        if of_frames and not form.copies("q"):
+            pattern = "(b t) n m d -> b t m (n d)"
+            return self.add("of_frames", [y, self.frames], Layout(FRAMES), pattern=pattern)[0]
+        [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None)
+        if form.copies("q"):
+            [y] = self.add("joined", [y], Layout(ROWS), copies=True)
+        return self.add("unmerged", [y, self.frames], Layout(FRAMES))[0] if of_frames else y
+
+    def _join_windows(self, y: int) -> int:
+        [y] = self.add("windows_joined", [y], Layout(LAST), copies=True)
+        if self.frames >= 0:  # each of which is a clip to the windows
+            [y] = self.add("of_frames", [y, self.frames], Layout(LAST), pattern="(b t) 1 h w c -> b t h w c")
+        return y
 
 
 def _uses(lines: Lines) -> dict[Origin, list[int]]:

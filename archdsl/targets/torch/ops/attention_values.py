@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.grid import FRAME
 from archdsl.targets.torch.ops.attention_layouts import (
     ALONE,
     CHANNELS_FIRST,
@@ -11,6 +13,7 @@ from archdsl.targets.torch.ops.attention_layouts import (
     EACH_ALONE,
     IN_ROWS,
     LAST,
+    OF_FRAMES,
     Layout,
     Operation,
 )  # fmt: skip
@@ -18,7 +21,7 @@ from archdsl.targets.torch.ops.attention_layouts import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.layers.attributes import Size3
+    from archdsl.core.grid import Grid, Tokens
     from archdsl.targets.torch.ops.attention_layouts import Form
 
 
@@ -41,12 +44,12 @@ class Values:
         self.list.append(Operation(macro, tuple(inputs), outputs, tuple(names), options, application, copies))
         return list(outputs)
 
-    def turn(self, value: int, order: str, *, apart: bool = False, beside: bool = False) -> int:
-        """Return a value in another layout; `beside` lets the class token go by."""
+    def turn(self, value: int, order: str, *, apart: bool = False, few: bool = False, beside: bool = False) -> int:
+        """Return a value in another layout; `beside` lets tokens go by, `few` is of heads that are taken apart."""
         if not beside:
             value = self.join_token(value)
         layout = self.layouts[value]
-        wanted = layout._replace(order=order, apart=apart)
+        wanted = layout._replace(order=order, apart=apart, few=apart and (layout.few if layout.apart else few))
         if layout == wanted:
             return value
         key = value, wanted
@@ -57,6 +60,7 @@ class Values:
     def _turn(self, value: int, layout: Layout, wanted: Layout) -> int:
         assert layout.order not in IN_ROWS or wanted.order in IN_ROWS, "a row of positions has no sizes"
         inside = {*CHANNELS_FIRST, *EACH} & {layout.order, wanted.order}  # the heads are not beside the channels
+        heads = (layout if layout.apart else wanted).heads
         is_alone = layout.order in (ALONE, EACH_ALONE)
         if not (layout.apart or wanted.apart) or (layout.apart == wanted.apart and (is_alone or not inside)):
             return self.add("ordered", [value], wanted, source=layout.order, target=wanted.order)[0]
@@ -64,27 +68,33 @@ class Values:
             positions = "m" if layout.order in IN_ROWS else "(t h w)"
             patterns = f"{layout.pattern} -> {wanted.pattern.replace('m', positions)}"
             stack = layout.stack if layout.stack > 1 else None
-            return self.add("rearranged", [value], wanted, copies=True, pattern=patterns, stack=stack)[0]
+            copies = not (layout.is_by_head and wanted.is_by_head)  # else heads stay what they are, clips
+            return self.add("rearranged", [value], wanted, copies=copies, pattern=patterns, stack=stack, n=heads)[0]
         value = self.turn(value, wanted.order, apart=layout.apart, beside=layout.token >= 0)
-        return self.add("apart" if wanted.apart else "together", [value], wanted)[0]
+        return self.add("apart" if wanted.apart else "together", [value], wanted, n=heads)[0]
 
-    def part_token(self, value: int, size: Size3) -> int:
-        """Return the grid of a value, whose class token goes by."""
-        key = value, Layout("grid")
-        if self.layouts[value].token < 0 and self.layouts[value].order in IN_ROWS and key not in self.turned:
-            layout, (t, h, w) = self.layouts[value], map(int, size)
+    def part_token(self, value: int, x: Grid, tokens: Tokens) -> int:
+        """Return the grid of a value, of size `x`, whose tokens go by."""
+        key, layout = (value, Layout("grid")), self.layouts[value]
+        if layout.token < 0 and layout.order in IN_ROWS and key not in self.turned:
+            (t, h, w), dim = map(int, x.size), 1
+            size = (t, h, w)
+            if tokens.scope == FRAME:
+                size, dim = (h, w), 2
             token, grid = self.add(
-                "parted_token", [value], layout, layout, names=("token", "grid"), size=t * h * w, token=self.form.token
-            )
+                "parted_token", [value], layout, layout, names=("token", "grid"), size=prod(size), token=tokens.number,
+                dim=dim,
+            )  # fmt: skip
             place = layout._replace(order=EACH[0] if layout.order in EACH else LAST, token=token)
-            self.turned[key] = self.add("unflattened", [grid], place, size=(t, h, w))[0]
+            self.turned[key] = self.add("unflattened", [grid], place, size=size, dim=dim)[0]
         return self.turned.get(key, value)
 
     def join_token(self, value: int) -> int:
-        """Return a value with the class token that went by, if there is one."""
+        """Return a value with the tokens that went by, if there are any."""
         token = self.layouts[value].token
         if token < 0:
             return value
         layout = self.layouts[token]
         value = self.turn(value, EACH[0] if layout.order in EACH else LAST, apart=layout.apart, beside=True)
-        return self.add("with_token", [token, value], layout, copies=True)[0]
+        first = 2 if layout.order in OF_FRAMES else 1
+        return self.add("with_token", [token, value], layout, copies=True, first=first)[0]

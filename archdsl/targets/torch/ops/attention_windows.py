@@ -20,7 +20,9 @@ _MEMBERS = (("t", "i", "p"), ("h", "j", "q"), ("w", "k", "r"))  # axes, position
 
 def windows(op: WrittenAttentionOp) -> SharedModule:
     """Return the windows that an attention cuts its grid into."""
-    layer, tokens = op.written, op.inputs[0].tokens
+    layer = op.written
+    queries, keys = layer.lines.tokens
+    most = max(queries, keys, key=lambda tokens: tokens.number)
     found, table = layer.geometry.groups, layer.table
     sides = (layer.queries, layer.keys) if layer.strided else (layer.queries,)
     values: dict[str, Any] = {"grid": found.grid, "window": found.window}
@@ -37,8 +39,10 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
     if found.is_shifted:
         values |= {n: plain(s.of_shift(found.shift)) for n, s in zip(("shift", "kv_shift"), sides, strict=False)}
     options: dict[str, Any] = {
-        "token": tokens.number,
-        "noun": tokens.noun,
+        "token": most.number,
+        "q_tokens": queries.number,
+        "kv_tokens": keys.number,
+        "noun": most.noun,
         "table": table is not None,
         "drops": layer.dropout > 0,
         "scaled": layer.is_scaled,

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import fixed
-from archdsl.layers.attention_lines import COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X, size_of
+from archdsl.layers.attention_lines import COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X
 from archdsl.layers.attention_written import WrittenAttention
 from archdsl.layers.groups import spanned
 from archdsl.targets.torch.ops.attention_code import Composer
@@ -14,7 +14,7 @@ from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
 from archdsl.targets.torch.ops.attention_steps import Operations
 from archdsl.targets.torch.ops.attention_windows import windows
 from archdsl.targets.torch.ops.axes_text import channels_last_text
-from archdsl.targets.torch.ops.base import Op, op, plain
+from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from archdsl.layers.attention_lines import Application, BiasLine
-    from archdsl.layers.attributes import Size3
     from archdsl.layers.base import Layer
     from archdsl.targets.torch.ops.sites import CallSite, Printer, SavedForBackward, TrainingStep
 
@@ -93,13 +92,13 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         return TOKENS if self.output.tokens else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
-        layer, tokens = self.written, self.inputs[0].tokens
+        layer = self.written
         own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]
         names = [tuple(name for name, _ in arguments.values()) for arguments in self.bias_arguments()]
         biases = [op.class_signature() for _, op in self.biases]
         apart = tuple(d != 1 for d in layer.dilation)
         sides = layer.queries.is_own, layer.keys.is_own
-        form = layer.form, (tokens.scope, tokens.number, tokens.noun), sides, layer.dim == 0, layer.dropout > 0, apart
+        form = layer.form, self.inputs[0].tokens, sides, layer.dim == 0, layer.dropout > 0, apart
         return (*form, *layer.structure(), *own, *biases, *names)
 
     def submodule_classes(self) -> dict[str, str]:
@@ -117,7 +116,7 @@ class WrittenAttentionOp(Op[WrittenAttention]):
 
     def other_forms(self) -> frozenset[str]:
         layer, found = self.written, set[str]()
-        if layer.form == "windows" and layer.softmax and layer.is_scaled and not self.inputs[0].token:
+        if layer.form == "windows" and layer.softmax and layer.is_scaled and not any(layer.lines.tokens):
             found.add("masks")  # lowers scores by 100; without scaling, scores can differ by more
         if layer.form == "windows" and layer.table is not None:
             found.add("tables")
@@ -128,21 +127,15 @@ class WrittenAttentionOp(Op[WrittenAttention]):
 
     def shape_arguments(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        layer, x = self.written, self.inputs[0]
+        layer, form = self.written, self.operations.form
         if layer.form == "windows":
             found["windows"] = windows(self)
-        if x.token and layer.form != "whole":
-            if layer.strided:
-                found |= {"q_grid": plain(self._grid("q")), "kv_grid": plain(self._grid("k"))}
-            else:
-                found["grid"] = layer.geometry.groups.grid
+        for letter, name in (("q", "q_grid"), ("k", "kv_grid")):
+            if form.copies(letter):
+                found[name if form.strided else "grid"] = layer.lines.size(letter)
         for arguments in self.bias_arguments():
             found |= dict(arguments.values())
         return found
-
-    def _grid(self, letter: str) -> Size3:
-        """Return the grid of queries or keys; that of one frame, if each has a token."""
-        return size_of(self.written.lines.shapes[letter])
 
     def bias_arguments(self) -> list[dict[str, tuple[str, Any]]]:
         """Return the sizes of each bias: their names in the constructor, where alike ones share a name, and values."""
@@ -173,14 +166,25 @@ class WrittenAttentionOp(Op[WrittenAttention]):
             "softmax": layer.softmax,
             "scaled": layer.is_scaled,
             "rest": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
-            "token": form.token,
-            "noun": self.inputs[0].tokens.noun,
-            "copies_token": form.is_split,
-            "strided": form.strided,
+            "token": form.of("q").number,
+            "noun": form.of("q").noun,
+            "splits": self._splits(),
+            "joins": form.copies("q"),
             "score": layer.score,
             "causal": layer.causal,
             "dropout": layer.dropout or None,
         }
+
+    def _splits(self) -> list[tuple[str, str, int, str, str]]:
+        """Return the methods that copy tokens into groups, the method of windows and the grid of each."""
+        form, found = self.operations.form, list[tuple[str, str, int, str, str]]()
+        own = {"q": ("split", "q_grid"), "k": ("split_keys", "kv_grid")}
+        for letter in "qk":
+            name, tokens = form.way(letter), form.of(letter)
+            inner, grid = own[letter] if form.strided else ("split", "grid")
+            if form.copies(letter) and name not in (method for method, *_ in found):
+                found.append((name, inner, tokens.number, tokens.noun, grid))
+        return found
 
     @property
     def others(self) -> list[str]:
@@ -245,9 +249,10 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         for name, other in zip(("x", *self.others), self.inputs if self.others else (), strict=False):
             other_layout = channels_last_text(other.tokens)
             given.append(f"{name} {layout if other == x else other_layout if name == 'x' else _primed(other_layout)}")
-        if output.size == x.size and not self.others:
+        if (output.size, output.tokens) == (x.size, x.tokens) and not self.others:
             return f"x and the result are {layout}."
-        result = layout if output.size == x.size else _primed(layout)
+        result = channels_last_text(output.tokens)
+        result = result if output.size == x.size else _primed(result)
         return f"{', '.join(given)} → {result}."
 
 

@@ -1,0 +1,136 @@
+"""Attention with lines beside tokens of frames, tokens of queries or keys alone, and heads that share keys.
+
+Values and gradients are those of the definition, multiply-adds and memory those that are predicted.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from meta import assert_as_predicted
+from programs import Program
+from programs.attentions import check_attention
+from saved_memory import measured
+
+import archdsl
+from archdsl.core.source import Source
+from archdsl.files import FileLibrary
+from archdsl.pipeline import analyse
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import memory_of
+
+BLOCKS = "block pool(k, s: list) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }\n"
+FRAMES, CLIP = "class_token(frame)", "class_token"
+# What stands before the attention of 12×4×4×4, its arguments, and its lines.
+OF_FRAMES = [
+    (
+        "2, over = space",
+        "qkv: linear(8); q: each_head { pool(3, [1, 2, 2]) -> layernorm as norm }; proj: linear(12)",
+    ),
+    (
+        "2, over = space, window = [all, 2, 2], shift = [0, 0, 1]",
+        "qkv: linear(8); kv: each_head { pool(3, [1, 2, 1]) }; bias: table; proj: linear(12)",
+    ),
+    ("2, over = width", "qkv: linear(12); qk: rotary; proj: add { in, q -> select(grid) } -> linear(12)"),
+    ("2, over = height", "qkv: grid { linear(12) }; kv: grid { conv(12, 3, groups = 12) }; proj: grid { conv(12, 3) }"),
+    (
+        "2, over = space",
+        "qkv: linear(12); qk: each_head { rotary -> grid { conv(6, 3, groups = 6) -> rotary } }; proj: gelu",
+    ),
+    ("2, over = space", "q: select(grid) -> linear(8); kv: linear(8); proj: linear(12)"),
+    ("2, over = width", "q: select(grid) -> linear(8); kv: linear(8); proj: linear(12)"),
+    ("2, over = space", "q: linear(8); kv: tokens(sinks, 3, scope = frame) -> linear(8); proj: linear(12)"),
+    (
+        "2, over = space",
+        "q: linear(8); kv: beside(mean) { in, select(token) -> linear(12) } -> linear(8); proj: linear(12)",
+    ),
+    (
+        "2, over = space, window = [all, 2, 4], shift = [0, 1, 0]",
+        "q: select(grid) -> linear(8); kv: linear(8); bias: table; proj: linear(12)",
+    ),
+    (
+        "2, over = width",
+        "qkv: linear(8); qkv: select(grid) -> avgpool([2, 1, 1], stride = [2, 1, 1]) -> tokens(a, 1, scope = frame)"
+        "; proj: linear(12)",
+    ),
+]  # fmt: skip
+OF_ONE_SIDE = [
+    (CLIP, "2", "q: without(token) -> linear(8); kv: linear(8); proj: linear(12)"),
+    (CLIP, "2", "q: select(token) -> linear(8); kv: linear(8); proj: linear(12)"),
+    (CLIP, "2", "q: linear(8); kv: beside(mean) { in, select(grid) -> avgpool } -> linear(8); proj: linear(12)"),
+    ("", "2", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
+    ("", "2, over = space", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); bias: decomposed; proj: linear(12)"),
+    ("", "2, over = space", "q: tokens(prompts, 2) -> linear(8); kv: linear(8); proj: linear(12)"),
+    ("", "2, over = space", "q: linear(8); kv: tokens(sinks, 2, scope = frame) -> linear(8); proj: linear(12)"),
+    (
+        "", "2, window = [2, 2, 4], shift = [0, 1, 0]",
+        "q: linear(8); kv: tokens(sinks, 2) -> linear(8); bias: table; proj: linear(12)",
+    ),
+    (
+        CLIP, "2, window = [2, 2, 4], shift = [1, 1, 0]",
+        "q: linear(8); kv: tokens(sinks, 2) -> linear(8); bias: table; proj: add { in, q } -> linear(12)",
+    ),
+    (
+        "", "2, window = [2, 2, 4]",
+        "q: linear(8); kv: maxpool([1, 2, 1], stride = [1, 2, 1], padding = valid) -> tokens(sinks, 2) -> linear(8)"
+        "; bias: table; proj: linear(12)",
+    ),
+    (CLIP, "2, over = time", "q: linear(8); kv: select(grid) -> linear(8); proj: linear(12)"),
+    (CLIP, "2, over = space", "q: linear(8); kv: select(grid) -> linear(8); bias: decomposed; proj: linear(12)"),
+    (
+        f"{CLIP} -> tokens(a, 2)", "2, over = height",
+        "kv: tokens(sinks, 1); qkv: linear(8); qkv: grid { conv(8, 3, groups = 8) }; proj: linear(12)",
+    ),
+    ("", "2, causal = on", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
+    ("", "2, over = time, causal = on", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
+    ("", "2", "qkv: linear(8); kv: each_head { tokens(sinks, 2) -> linear(4) }; proj: linear(12)"),
+    (f"{CLIP} -> tokens(a, 2)", "2", "qkv: linear(8); q: each_head { without(a) -> layernorm }; proj: linear(12)"),
+    (CLIP, "2", "qkv: linear(8); kv: each_head { beside(m) { in, select(token) } -> linear(4) }; proj: linear(12)"),
+]  # fmt: skip
+OF_FEW_HEADS = [
+    ("", "4, kv_heads = 2", "q: linear(8); kv: linear(4); kv: each_head { layernorm }; proj: linear(12)"),
+    ("", "4, kv_heads = 2", "q: linear(8); kv: each_head { linear(2) }; k: each_head { l2norm }; proj: linear(12)"),
+    ("", "4, kv_heads = 2", "q: linear(16); kv: linear(8); qk: each_head { layernorm as norm }; proj: linear(12)"),
+    (
+        CLIP, "4, kv_heads = 2",
+        "q: linear(16); kv: linear(8); qkv: each_head { pool(3, [1, 2, 2]) -> layernorm as norm }; proj: linear(12)",
+    ),
+    ("", "4, kv_heads = 2", "qkv: each_head { linear(2) }; proj: linear(12)"),
+    (CLIP, "2, kv_heads = 1, over = space", "q: linear(24); kv: linear(12); qk: each_head { rotary }; proj: gelu"),
+    ("", "4, kv_heads = 2", "q: linear(8); kv: linear(4); proj: each_head { layernorm } -> linear(12)"),
+]  # fmt: skip
+CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS]
+REFUSED = [
+    (
+        CLIP,
+        "2, over = space",
+        "q: linear(8); kv: select(grid) -> tokens(sinks, 2, scope = frame) -> linear(8)",
+        "E0511",
+    ),
+    ("", "2, over = time", "q: linear(8); kv: tokens(sinks, 2, scope = frame) -> linear(8)", "E0511"),
+    (CLIP, "2", "qkv: grid { linear(8) }", "E0501"),
+    (FRAMES, "2, over = space", "qkv: grid { avgpool([2, 1, 1], stride = [2, 1, 1]) }", "E0502"),
+    ("", "4, kv_heads = 2", "q: linear(8); kv: linear(5) -> each_head { gelu }", "E0508"),
+]
+
+
+def spec(before: str, arguments: str, lines: str) -> str:
+    body, chain = lines.replace("; ", "\n"), f"linear(12) -> {before} -> " if before else "linear(12) -> "
+    stage = f"stage a {{ {chain}attention({arguments}) {{\n{body}\n}} }}\n"
+    return f"arch net\ninput clip: video[6, 4, 4, 4]\n{BLOCKS}{stage}"
+
+
+@pytest.mark.parametrize(("before", "arguments", "lines"), CASES)
+def test_values_costs_and_memory(before: str, arguments: str, lines: str) -> None:
+    text = spec(before, arguments, lines)
+    assert check_attention(Program("net", {"net": text})) == "accepted"
+    arch = archdsl.Architecture(analyse(Source("net.arch", text), FileLibrary()))
+    assert_as_predicted(arch)
+    kept = measured(arch.build(), (torch.randn(3, 6, 4, 4, 4),))
+    assert memory_of(lower(arch._analysis.network), 3).total == pytest.approx(kept, rel=0.01)
+
+
+@pytest.mark.parametrize(("before", "arguments", "lines", "code"), REFUSED)
+def test_refused(before: str, arguments: str, lines: str, code: str) -> None:
+    outcome = check_attention(Program("net", {"net": spec(before, arguments, lines)}))
+    assert outcome.startswith(f"refused: {code}")
