@@ -17,7 +17,8 @@ from archdsl.core.source import MAX_CHARACTERS, Source, Span
 from archdsl.core.work import MAX_STEPS, TOKEN
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
-from archdsl.frontend.recovery import MAX_SYNTAX_ERRORS, TolerantParser
+from archdsl.frontend.quick import QuickParser
+from archdsl.frontend.recovery import MAX_PENDING, MAX_SYNTAX_ERRORS, TolerantParser
 from archdsl.frontend.syntax_faults import CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, span_of
 from archdsl.frontend.tuples import tuples_as_lists
 
@@ -130,13 +131,20 @@ def make_parser(grammar: Path, start: list[str]) -> Any:  # Lark, whose types ar
     folder = cache_folder()
     if folder is not None:
         options["cache"] = str(folder / f"{grammar.stem}.{sys.implementation.cache_tag}.tables")
-    return Lark(grammar.read_text("utf-8"), **options)
+    lark: Any = Lark(grammar.read_text("utf-8"), **options)
+    lark.lexer = lark._build_lexer()  # which Lark makes again for each text otherwise
+    return lark
 
 
 @cache
 def parser() -> Any:
     """Return the one parser of specs of the process, made when it is first asked for."""
     return make_parser(Path(__file__).with_name("grammar.lark"), ["file", "binding", "bindings"])
+
+
+@cache
+def _quick() -> QuickParser:
+    return QuickParser(parser(), MAX_PENDING)
 
 
 def parse(source: Source, work: Work | None = None, mended: list[Diagnostic] | None = None) -> ast.File:
@@ -205,8 +213,10 @@ def _run(
     _spend(work, len(tokens), source)
     count = len(tokens)
     tokens, faults = tuples_as_lists(source, tokens)
+    tree = _quick().tree(start, tokens)
     try:
-        tree = TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
+        if tree is None:
+            tree = TolerantParser(source, parser().parse_interactive(start=start), tokens, _words).tree()
     except SpecError as error:
         raise SpecError(_merged(faults, error.diagnostics)) from None
     if faults and mended is None:

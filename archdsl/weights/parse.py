@@ -96,19 +96,22 @@ def _statement(source: Source, tokens: Sequence[Token]) -> Any:
         SpecError: at the first token that is a syntax error.
     """
     interactive: Any = _parser().parse_interactive(start="line")
+    state = interactive.parser_state
     for token in tokens:
-        accepted = interactive.accepts()
+        stacks = state.state_stack[:], state.value_stack[:]
         try:
             interactive.feed_token(token)
         except UnexpectedToken:
-            label = f"`{token}` cannot stand here; {_expected(accepted)}"
+            state.state_stack, state.value_stack = stacks  # as they were before the token
+            label = f"`{token}` cannot stand here; {_expected(interactive.accepts())}"
             raise SpecError([diagnostic("E0103", span_of(source, token), label)]) from None
-    accepted = interactive.accepts()
+    stacks = state.state_stack[:], state.value_stack[:]
     try:
         return interactive.feed_eof(tokens[-1])
     except UnexpectedToken:
+        state.state_stack, state.value_stack = stacks
         end = tokens[-1].end_pos or 0
-        label = f"the line ends here; {_expected(accepted)}"
+        label = f"the line ends here; {_expected(interactive.accepts())}"
         raise SpecError([diagnostic("E0103", Span(source, end, end), label)]) from None
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from programs import program
+from repository import ROOT
 
 from archdsl.core.diagnostics import SpecError
+from archdsl.core.source import Source
 from archdsl.core.work import MAX_STEPS, Work
 from archdsl.files import read_source
 from archdsl.frontend import parse as module
 from archdsl.frontend.parse import parse
+from archdsl.frontend.quick import QuickParser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +66,22 @@ def test_few_trees_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     trees = [parse(source) for source in (one, two, one, three)]
     assert parse(one) is trees[0]
     assert parse(two) is not trees[1]
+
+
+def with_places(tree: Any) -> list[tuple[str, int, int]]:
+    """Each node of a parse tree that takes characters, and where it begins and ends."""
+    nodes = [node for node in tree.iter_subtrees_topdown() if not node.meta.empty]
+    return [(str(node.data), node.meta.start_pos, node.meta.end_pos) for node in nodes]
+
+
+def test_texts_without_faults_give_larks_own_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the places of its parts; brackets around a value, empty parts and lines that go on are among them."""
+    specs = [read_source(str(path)) for path in sorted(ROOT.glob("specs/**/*.arch"))]
+    drawn = [Source(name, text) for seed in range(60) for name, text in program(seed).texts.items()]
+    quick = [module._run(source, "file", source.text) for source in specs + drawn]
+    with monkeypatch.context() as patch:
+        patch.setattr(QuickParser, "tree", lambda *_: None)
+        for source, (tree, count) in zip(specs + drawn, quick, strict=True):
+            other, tokens = module._run(source, "file", source.text)
+            assert (tree, count) == (other, tokens)
+            assert with_places(tree) == with_places(other)
