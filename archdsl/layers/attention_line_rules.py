@@ -301,7 +301,11 @@ def _check_score(lines: Lines) -> None:
     if between.score in (SOFTMAX, COSINE):
         return
     words = {"band": between.band, "dropout": between.dropout, "over": len(between.over) > 1}
-    words |= {"window": any(between.window), "dilation": any(d != 1 for d in between.dilation)}
+    words |= {
+        "causal": between.causal,
+        "window": any(between.window),
+        "dilation": any(d != 1 for d in between.dilation),
+    }
     for word, is_asked in {BIAS_LINE: lines.biases, **words}.items():
         if is_asked:
             message = f"`{word}` is for scores with a softmax, and these are `{between.score}`"

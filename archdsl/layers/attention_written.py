@@ -328,11 +328,9 @@ def _arguments(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
     """Return what arguments there is no code for, and names of the places to blame."""
     between, x, shapes = lines.between, lines.x, lines.shapes
     is_filled = x != lines.entering
-    is_cut = any((*between.window, *(d != 1 for d in between.dilation), *(b.layer.in_windows for b in lines.biases)))
     beside = "windows that do not divide a grid beside tokens or another value"
     other_grid = bool(lines.externals) and shapes["k"].size != x.size
     return [
-        (between.causal and is_cut, "`causal` in windows", ("causal",)),
         (any(between.window) and other_grid, "windows of keys on another grid", ("window",)),
         (is_filled and bool(lines.externals or x.tokens), beside, ("window",)),
     ]

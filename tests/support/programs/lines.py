@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def may_pool(self) -> bool:
-        return not self.is_padded and "band" not in self.settings and "causal" not in self.settings
+        return not self.is_padded and "band" not in self.settings
 
     @property
     def heads_of_keys(self) -> int:
@@ -180,6 +180,8 @@ class Plans:
 
     def _causal(self) -> None:
         self.plan.over = self.d.pick(["time", "space_time"])
+        self.d.pick([self._plain, self._windows, self._windows, self._dilated])()
+        self.plan.steps[0] = [1]
         self.plan.settings["causal"] = True
 
 
@@ -263,7 +265,7 @@ class Attention:
             norm = d.pick(["", " -> layernorm as norm"]) if way == "conv" else ""
             for name in pooled:
                 self._pool(name, steps[name], way, norm)
-        if plan.has_bias and "causal" not in plan.settings and d.chance(0.6):
+        if plan.has_bias and d.chance(0.6):
             kinds = ["table", "table", "table" if "band" in plan.settings else "decomposed as relative"]
             self.lines.append(f"bias: {kinds[2] if self.is_uneven else d.pick(kinds)}")
         out = self.channels if d.chance(0.8) else d.whole(2, 9)
@@ -546,7 +548,7 @@ class Attention:
 
     def _biases(self) -> None:
         d = self.d
-        if not self.plan.has_bias or "causal" in self.plan.settings:
+        if not self.plan.has_bias:
             return
         is_band = "band" in self.plan.settings
         kinds: list[str] = []

@@ -151,6 +151,7 @@ class AttentionOp(Op[Attention]):
             "kv_tokens": x.tokens.number,
             "noun": x.tokens.noun,
             "table": layer.position == TABLE,
+            "causal": False,
             "drops": drops,
             "scaled": layer.scale,
             "biased": self.is_biased,

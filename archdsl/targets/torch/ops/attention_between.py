@@ -20,7 +20,8 @@ def widths_of(layer: WrittenAttention) -> tuple[int, int]:
 
 def masks_frames(layer: WrittenAttention) -> bool:
     """Return True if a mask hides later frames; along time alone, without biases or tokens, the kernel itself does."""
-    return layer.causal and (layer.axes != "t" or bool(layer.lines.biases) or any(layer.lines.tokens))
+    is_time = layer.axes == "t" and layer.form != "windows"
+    return layer.causal and not (is_time and not layer.lines.biases and not any(layer.lines.tokens))
 
 
 class Attending:
@@ -41,7 +42,7 @@ class Attending:
             [v] = self.steps.add("repeated", [v], heads, names=("v",), copies=True)
         inputs = self._pad(q, k, v)
         inputs += bias
-        if masks_frames(self.layer):
+        if masks_frames(self.layer) and self.layer.form != "windows":
             inputs += self._mask(inputs)
         [y] = self.steps.add("attended", inputs, heads, names=("y",), copies=True)
         d, e = widths_of(self.layer)

@@ -135,9 +135,9 @@ class Kept:
         masked = self.layer.form == "windows" and self.groups.is_shifted and not widened
         biased, learned = self.op.is_biased, self._is_learned()
         learned = learned or (biased and self.precision.cuda)
-        if masks_frames(self.layer):
+        if masks_frames(self.layer) and not masked:
             pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which a bias is masked
-            self.once += pairs if biased else pairs * self.number
+            self.once += pairs * (self.layer.form != "windows" if biased else self.number)
         if self.layer.softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=biased, widened=widened)
         else:

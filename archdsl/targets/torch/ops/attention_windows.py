@@ -44,6 +44,7 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
         "kv_tokens": keys.number,
         "noun": most.noun,
         "table": table is not None,
+        "causal": layer.causal,
         "drops": layer.dropout > 0,
         "scaled": layer.is_scaled,
         "biased": op.is_biased,
@@ -112,9 +113,12 @@ def _texts(axes: str, apart: str) -> dict[str, Any]:
 def _arguments(options: dict[str, Any]) -> dict[str, str]:
     """Return parameters and arguments of the attention between the positions of a window."""
     biased, drops = options["biased"], options["drops"]
+    mask = "bias" if biased else ""
+    if options["causal"]:
+        mask = "bias.masked_fill(self.later, -torch.inf)" if biased else "~self.later"
     return {
         "taken": f"{', bias: Tensor' if biased else ''}{', dropout: float' if drops else ''}",
-        "mask": ", attn_mask=bias" if biased else "",
+        "mask": f", attn_mask={mask}" if mask else "",
         "dropped": ", dropout_p=dropout" if drops else "",
         "scale": "" if options["scaled"] else ", scale=1.0",
     }

@@ -1,4 +1,4 @@
-"""Attention with lines beside tokens of frames, tokens of queries or keys alone, and heads that share keys.
+"""Attention with lines beside tokens of frames, of queries or keys alone, by few heads, to no later frame.
 
 Values and gradients are those of the definition, multiply-adds and memory those that are predicted.
 """
@@ -99,7 +99,27 @@ OF_FEW_HEADS = [
     (CLIP, "2, kv_heads = 1, over = space", "q: linear(24); kv: linear(12); qk: each_head { rotary }; proj: gelu"),
     ("", "4, kv_heads = 2", "q: linear(8); kv: linear(4); proj: each_head { layernorm } -> linear(12)"),
 ]  # fmt: skip
-CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS]
+CAUSAL = [
+    ("", "2, over = time, window = [2, all, all], causal = on", "qkv: linear(8); proj: linear(12)"),
+    ("", "2, window = [2, 2, 4], causal = on", "qkv: linear(8); bias: table; proj: linear(12)"),
+    ("", "2, window = [2, 2, 3], shift = [1, 1, 1], causal = on", "qkv: linear(8); bias: decomposed; proj: linear(12)"),
+    ("", "2, window = [3, 2, 3], shift = [1, 0, 1], causal = on, scale = off", "qkv: linear(8); proj: linear(12)"),
+    ("", "2, window = [2, 2, 2], shift = [1, 1, 0], causal = on", "qkv: linear(8); proj: linear(12)"),
+    (
+        "", "2, window = [2, 2, 4], shift = [1, 0, 2], causal = on",
+        "qkv: linear(8); kv: maxpool([1, 1, 2], stride = [1, 1, 2]); bias: table; proj: linear(12)",
+    ),
+    ("", "2, dilation = [2, 1, 1], causal = on", "qkv: linear(8); proj: linear(12)"),
+    ("", "2, over = time, causal = on", "qkv: linear(8); bias: table; proj: linear(12)"),
+    ("", "2, over = time, causal = on, dropout = 0.1", "qkv: linear(8); proj: linear(12)"),
+    ("", "4, causal = on, kv_heads = 2, window = [2, 4, 4]", "q: linear(8); kv: linear(4); proj: linear(12)"),
+    (CLIP, "2, causal = on", "q: select(grid) -> linear(8); kv: linear(8); bias: table; proj: linear(12)"),
+    (
+        "", "2, window = [2, 2, 4], shift = [1, 1, 0], causal = on",
+        "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)",
+    ),
+]  # fmt: skip
+CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS, *CAUSAL]
 REFUSED = [
     (
         CLIP,
@@ -110,6 +130,7 @@ REFUSED = [
     ("", "2, over = time", "q: linear(8); kv: tokens(sinks, 2, scope = frame) -> linear(8)", "E0511"),
     (CLIP, "2", "qkv: grid { linear(8) }", "E0501"),
     (FRAMES, "2, over = space", "qkv: grid { avgpool([2, 1, 1], stride = [2, 1, 1]) }", "E0502"),
+    ("", "2, score = dot_product, causal = on", "qkv: linear(8)", "E0510"),
     ("", "4, kv_heads = 2", "q: linear(8); kv: linear(5) -> each_head { gelu }", "E0508"),
 ]
 
