@@ -22,6 +22,15 @@ COMPUTED = [
     # a class token of keys and values that share one value, and by head
     (TOKEN, "2", "kv: each_head { grid { conv(4, 3) } }; q: linear(8); k: linear(8)"),
     (TOKEN, "2", "qkv: linear(8); k: each_head { rotary(over = time) }; kv: grid { conv(8, 3, groups = 8) }"),
+    # no later frame in windows, and products by heads that share keys
+    ("", "2, causal = on, over = time, window = [3, all, all]", "qkv: linear(8); bias: table"),
+    ("", "2, causal = on, window = 2, shift = 1, scale = off", "qkv: linear(8)"),
+    ("", "2, causal = on, window = [3, 3, 2], shift = 1, dropout = 0.1", "qkv: linear(8)"),
+    ("", "2, causal = on, over = time, dilation = [2, 1, 1]", "qkv: linear(8)"),
+    ("", "2, causal = on, window = [2, 4, 4]", f"qkv: linear(8); kv: maxpool({SPREAD}); kv: tokens(sinks, 2)"),
+    ("", "4, score = dot_product, kv_heads = 2", "q: linear(8); kv: linear(4)"),
+    ("", "2, kv_heads = 1", "kv: residual { each_head { linear(8) } }; q: linear(4); k: linear(2)"),
+    (TOKEN, "2, kv_heads = 1", "kv: each_head { layernorm -> grid { conv(8) } }; q: linear(4); k: linear(2)"),
     # layers that look beyond a position behind the result
     ("", "2", "qkv: linear(8); proj: add { in, q } -> conv(8, 3)"),
     ("", "2, window = 2", "qkv: linear(8); proj: conv(8, 3, stride = [1, 2, 2])"),

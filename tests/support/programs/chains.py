@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from programs import attend, lines
+from programs import attend, lines, odd_lines
 from programs.draw import written
 from programs.values import STILL, BlockKind, Move, Place, State, Values
 
@@ -171,7 +171,7 @@ class Chains(Values):
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
-        if d.has("lines", 0.35):
+        if d.has("lines", 0.6):
             return self.lines(place, state)
         text = attend.attention(d, state.grid, state.token)
         steps = f"linear(8) -> {text}"
@@ -186,7 +186,7 @@ class Chains(Values):
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
-        if d.has("lines", 0.35):
+        if d.has("lines", 0.6):
             return self.lines(place, state)
         text = attend.attention(d, state.grid, state.token)
         if attend.moves(text) or attend.out(text) is not None:
@@ -211,6 +211,8 @@ class Chains(Values):
                 n: lines.Branch(s.channels or 1, s.grid, s.token) for n, s in place.values.items() if s.grid is not None
             }
             drawn = lines.Attention(d, 8, state.grid, state.token, others=others, knows=place.knows).drawn()
+            if d.has("odd_lines", 0.2) and state.token in ("", "clip"):
+                drawn = odd_lines.drawn(d, 8, state.grid, state.token)
             if drawn.grid != state.grid or drawn.token != state.token:
                 return self.simple(place, state)
             text, out = drawn.text, drawn.out

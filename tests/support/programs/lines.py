@@ -87,7 +87,7 @@ class Plans:
         is_row = sum(n > 1 for _, n in self.ends) <= 1
         ways = [(4, self._plain), (5, self._windows), (1, self._dilated), (0.5, self._cosine)]
         if not self.token or d.chance(WILD):
-            ways += [(0.8, self._band), (1, self._scored), (0.5, self._causal)]
+            ways += [(0.8, self._band), (1, self._scored), (1, self._causal)]
             ways += [(0.6, self._listed)] if plan.heads > 1 or d.chance(WILD) else []
         elif is_row and self.token == "clip":
             ways += [(4, self._band)]
@@ -96,7 +96,7 @@ class Plans:
             plan.settings["scale"] = False
         if "score" not in plan.settings and d.chance(0.06):
             plan.settings["dropout"] = d.pick([0, 0.1])
-        if plan.heads > 1 and d.has("kv_heads", 0.05):
+        if plan.heads > 1 and d.has("kv_heads", 0.1):
             plan.kv_heads = d.pick([n for n in (1, 2) if plan.heads % n == 0])
             plan.settings["kv_heads"] = plan.kv_heads
         if "over" not in plan.settings and not (plan.over == "space_time" and d.chance(0.7)):
@@ -317,7 +317,7 @@ class Attention:
             word, branch = self._outside(branch)
             tokens = dict.fromkeys(name, branch.token)
             steps += word
-        if name == "q" and min(map(len, self.plan.steps)) > 1 and d.has("latents", 0.1):
+        if name == "q" and min(map(len, self.plan.steps)) > 1 and d.has("latents", 0.3):
             n = d.whole(1, 4)
             steps.append(f"latents({n})")
             branch = replace(branch, grid=(1, 1, n), token="")
@@ -416,7 +416,7 @@ class Attention:
         if (
             self.token != "clip"
             or len(self.kinds) != 1
-            or not d.has("token_lines", 0.4 if "band" in self.plan.settings else 0.05)
+            or not d.has("token_lines", 0.4 if "band" in self.plan.settings else 0.15)
         ):
             return
         q, k, v = (self.letters[n].channels for n in "qkv")

@@ -13,7 +13,7 @@ from programs.draw import Draw, written
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from programs.lines import Plan
+    from programs.lines import Drawn, Plan
 
 Size = tuple[int, int, int]
 Kinds = tuple[tuple[str, int], ...]
@@ -246,8 +246,8 @@ class Chains:
 class OddLines:
     """Draws the lines of an attention."""
 
-    def __init__(self, d: Draw, plan: Plan, x: Shape, others: Mapping[str, Shape]) -> None:
-        self.d, self.plan, self.x, self.others = d, plan, x, others
+    def __init__(self, d: Draw, plan: Plan, x: Shape, others: Mapping[str, Shape], *, keeps: bool = False) -> None:
+        self.d, self.plan, self.x, self.keeps = d, plan, x, keeps
         self.chains = Chains(d, plan, others)
         self.lines: list[str] = []
         self.letters = dict.fromkeys("qkv", x)
@@ -255,13 +255,18 @@ class OddLines:
 
     def drawn(self) -> list[str]:
         d = self.d
+        if not self.keeps:
+            self._tokens()
         for _ in range(d.whole(1, 3)):
             self._line(d.pick(["q", "k", "v", "qk", "kv", "qv", "qkv", "qkv", "kv"]))
-        self._pool("q", 0.3)
+        if not self.keeps:
+            self._latents()
+            self._pool("q", 0.3)
         self._pool("kv", 0.4)
         self._match()
         for _ in range(d.pick([0, 0, 1, 2])):
             self._line(d.pick(["q", "k", "v", "qk", "kv", "qv", "qkv"]), still=True)
+        self._token_lines()
         self._biases()
         self._result()
         return self.lines
@@ -299,6 +304,38 @@ class OddLines:
         else:
             self.chains.values |= dict.fromkeys(name, y)
 
+    def _tokens(self) -> None:
+        """Tokens that keys and values have alone, or queries lack."""
+        d, x = self.d, self.x
+        if not d.has("own_tokens", 0.15):
+            return
+        scope = x.scope or "clip"
+        t, h, w = x.grid
+        n = d.whole(1, 3)
+        rows = [(f"tokens(sinks, {n}, scope = {scope})", n)]
+        rows += [(f"beside(sinks, scope = {scope}) {{ in, select(grid) -> avgpool([1, all, all]) }}", 1)]
+        rows[1] = (rows[1][0], 1 if scope == "frame" else t) if x.kinds else rows[0]
+        text, n = d.pick(rows)
+        self._write(d.pick(["kv", "kv", "qkv"]), text, replace(x, kinds=(*x.kinds, ("sinks", n)), scope=scope))
+        del h, w
+
+    def _latents(self) -> None:
+        """Learned queries."""
+        d, plan = self.d, self.plan
+        is_along = all(len(steps) > 1 or n == 1 for steps, n in zip(plan.steps, self.x.grid, strict=True))
+        if is_along and plan.over == "space_time" and "window" not in plan.settings and d.has("latents", 0.3):
+            n = d.whole(1, 4)
+            self._write("q", self.chains._called(f"latents({n})"), Shape(self.letters["q"].channels, (1, 1, n)))
+
+    def _token_lines(self) -> None:
+        """Queries, keys and values of the class token's own."""
+        d = self.d
+        if self.x.kinds != (("token", 1),) or self.x.scope != "clip" or not d.has("token_lines", 0.12):
+            return
+        for letter in "qkv":
+            text, _ = self.chains.to(self.x, self.letters[letter].channels, self._site(letter))
+            self.lines.append(f"token_{letter}: {d.pick(['', 'layernorm -> '])}{text}")
+
     def _pool(self, name: str, part: float) -> None:
         """A layer that makes the grid smaller."""
         d = self.d
@@ -314,6 +351,7 @@ class OddLines:
         stride = f"stride = {written(step)}"
         inner = [f"maxpool({odd}, {stride})", f"conv(in.channels, {odd}, {stride}, groups = in.channels)"]
         inner += [f"conv(in.channels, {odd}, {stride})", f"avgpool(1, {stride})"]
+        inner += ["avgpool"] if step == list(x.grid) else []
         text = self.chains._called(d.pick(inner))
         text = f"grid {{ {text} }}" if x.kinds else text
         site = self._site(name)
@@ -324,7 +362,7 @@ class OddLines:
     def _match(self) -> None:
         """Lines behind which queries, keys and values go together."""
         d, plan = self.d, self.plan
-        if self.letters["k"].parts[1:] != self.letters["v"].parts[1:] and self._alike("kv") is False:
+        if self.letters["k"].parts[1:] != self.letters["v"].parts[1:] or d.chance(0.05):
             self._write("v", "k", self.letters["k"])
         one = d.pick([self.x.channels // plan.heads, 2, 3, 4, 6])
         widths = {"q": plan.heads * one, "k": plan.heads_of_keys * one}
@@ -350,17 +388,34 @@ class OddLines:
     def _result(self) -> None:
         d = self.d
         q, v = self.letters["q"], self.letters["v"]
-        if d.chance(0.1):
+        if d.chance(0.1) and not self.keeps:
             return
         x = replace(q, channels=v.channels // self.plan.heads_of_keys * self.plan.heads)
         if d.chance(0.3):
             text, _ = self.chains.to(x, self.x.channels, self._site("proj"))
         else:
-            text, y = self.chains.chain(x, self._site("proj"), 2)
-            if d.chance():
+            text, y = self.chains.chain(x, replace(self._site("proj"), still=self.keeps), 2)
+            if self.keeps or d.chance():
                 more, _ = self.chains.to(y, self.x.channels, self._site("proj"))
                 text = f"{text} -> {more}"
         self.lines.append(f"proj: {text}")
+
+
+def drawn(d: Draw, channels: int, grid: Size, token: str) -> Drawn:
+    """An attention that leaves channels, grid and a class token as they are."""
+    from programs.lines import Drawn, Plans
+
+    x = Shape(channels, grid, (("token", 1),) if token else (), token)
+    plan = Plans(d, channels, grid, token).drawn()
+    body = OddLines(d, plan, x, {}, keeps=True).drawn()
+    return Drawn(_text(plan, body), channels, grid, token)
+
+
+def _text(plan: Plan, lines: Sequence[str]) -> str:
+    items = plan.settings.items()
+    arguments = [str(plan.heads), *(f"{k} = {v if isinstance(v, str) else written(v)}" for k, v in items)]
+    body = "\n".join(f"        {line}" for line in lines)
+    return f"attention({', '.join(arguments)}) {{\n{body}\n    }}"
 
 
 def tokens(d: Draw, token: str) -> tuple[str, Kinds]:
@@ -389,13 +444,9 @@ def odd_program(seed: int, without: Sequence[str] = ()) -> str:
     if d.chance(0.3):
         t, h, w = (n // s if n % (s := d.pick(steps)) == 0 else n for n, steps in zip(grid, plan.steps, strict=True))
         others["other"] = Shape(channels, d.pick([grid, (t, h, w)]))
-    body = "\n".join(f"        {line}" for line in OddLines(d, plan, x, others).drawn())
-    items = plan.settings.items()
-    arguments = [str(plan.heads), *(f"{k} = {v if isinstance(v, str) else written(v)}" for k, v in items)]
+    text = _text(plan, OddLines(d, plan, x, others).drawn())
     lines = ["arch net", f"input clip: video[{channels}, {', '.join(map(str, grid))}]"]
     for name, other in others.items():
         lines += [f"input {name}: video[{other.channels}, {', '.join(map(str, other.grid))}]", "path main = clip"]
-    lines += [
-        f"stage a {{\n    {'main: ' if others else ''}{begin}attention({', '.join(arguments)}) {{\n{body}\n    }}\n}}"
-    ]
+    lines += [f"stage a {{\n    {'main: ' if others else ''}{begin}{text}\n}}"]
     return with_blocks("\n".join(lines))

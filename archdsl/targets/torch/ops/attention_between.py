@@ -37,7 +37,7 @@ class Attending:
         if layer.cosine:
             [q] = self.steps.add("scaled_cosine", [q], heads, names=("q",), copies=True)
             [k] = self.steps.add("normalised", [k], heads, names=("k",), copies=True)
-        if layer.kv_heads and self.steps.form.kind == "windows":
+        if layer.kv_heads and (self.steps.form.kind == "windows" or not layer.softmax):
             [k] = self.steps.add("repeated", [k], heads, names=("k",), copies=True)
             [v] = self.steps.add("repeated", [v], heads, names=("v",), copies=True)
         inputs = self._pad(q, k, v)

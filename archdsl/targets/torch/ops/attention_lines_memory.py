@@ -83,7 +83,7 @@ class _KeptOfLines(Kept):
             else:
                 self.lie(name, value.tensor, self.sizes[value.tensor] // self.clips // self.number)
             self.apart = self.apart or not value.packed
-            if value.tensor.startswith("heads"):
+            if value.tensor.startswith(("heads", "repeated")):
                 self.grouped.add(name)
 
     def _distances(self) -> None:

@@ -117,6 +117,7 @@ class Operations(Values):
         other = EACH[0] if order in EACH else LAST
         orders = [order if any(tokens) == one or beside else other for one in tokens]
         few = application.by_head and application.heads != int(self.layer.heads)
+        few = few or any(self.layouts[value].few for value in main)
         values = [self.turn(v, o, apart=apart, few=few, beside=beside) for v, o in zip(operands, orders, strict=True)]
         layout = self.layouts[values[max(application.carrier, 0) if beside else tokens.index(any(tokens))]]
         if beside and application.carrier < 0:
@@ -171,7 +172,8 @@ class Operations(Values):
             values = [self.join_token(self.values[o]) for o in origins]
             order = self._common_order(values)
             order = {FIRST: LAST, ROW_FIRST: ROWS, ROW_LAST: ROWS}.get(order, order)
-            values = [self.turn(v, order, apart=order in EACH) for v in values]
+            few = any(self.layouts[v].few for v in values)
+            values = [self.turn(v, order, apart=order in EACH, few=few) for v in values]
             stacked = self.layouts[values[0]]._replace(stack=len(values))
             self.joined[origins] = self.add("stacked", values, stacked, copies=True)[0]
         value = self.values[origins[0]] if len(origins) == 1 else self.joined[origins]
@@ -232,7 +234,8 @@ class Operations(Values):
     def _part_beside(self, origins: list[Origin], value: int, letters: str, tokens: Sequence[int]) -> None:
         """Part the branches in a product of positions, each with its own tokens beside it."""
         layout = self.layouts[value]
-        value = self.turn(value, EACH[0] if layout.order in EACH else LAST, apart=layout.apart, beside=True)
+        order = EACH[0] if layout.order in EACH else LAST
+        value = self.turn(value, order, apart=layout.apart, few=layout.few, beside=True)
         layouts = [self.layouts[value]._replace(stack=1, token=token) for token in tokens]
         self.values |= zip(
             origins, self.add("parted", [value], *layouts, names=letters, count=len(origins)), strict=True

@@ -95,6 +95,7 @@ class Values:
         if token < 0:
             return value
         layout = self.layouts[token]
-        value = self.turn(value, EACH[0] if layout.order in EACH else LAST, apart=layout.apart, beside=True)
+        order = EACH[0] if layout.order in EACH else LAST
+        value = self.turn(value, order, apart=layout.apart, few=layout.few, beside=True)
         first = 2 if layout.order in OF_FRAMES else 1
         return self.add("with_token", [token, value], layout, copies=True, first=first)[0]
