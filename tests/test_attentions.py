@@ -10,11 +10,6 @@ import torch
 from definition import Definition
 from programs import attention, odd_attention
 from programs.attentions import check_attention
-from reference import apply_layer
-from reference_lines import attended
-from reference_value import Value
-
-from archdsl.core.grid import Grid, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,74 +97,3 @@ def test_tensors_of_lines(lines: str, rows: dict[str, int]) -> None:
     definition = Definition("net", {"net": text})
     found = definition.applied[-1].layer.weights()
     assert {name.removesuffix(".weight"): shape[0] for name, shape in found.items() if name.endswith(".weight")} == rows
-
-
-# Attention in settings is computed by code of its own: what enters, settings, and arguments and lines of the same.
-POOLED = "[1, 2, 2], stride = [1, 2, 2], padding = valid"
-SETTINGS = [
-    ("8, 3, 4, 5", "over = space", "over = space", "qkv: linear(8)"),
-    ("8, 3, 4, 5, clip", "over = time, dim = 12", "over = time", "qkv: linear(12)"),
-    ("8, 3, 4, 5, frame", "over = width, position = table", "over = width", "qkv: linear(8)\nbias: table"),
-    (
-        "8, 4, 7, 5", "window = [2, 4, 3], shift = [1, 2, 1], position = table",
-        "window = [2, 4, 3], shift = [1, 2, 1]", "qkv: linear(8)\nbias: table",
-    ),
-    (
-        "8, 4, 7, 5, clip", "window = [2, 4, 3], shift = [1, 2, 1], position = decomposed, position_grid = 3",
-        "window = [2, 4, 3], shift = [1, 2, 1]", "qkv: linear(8)\nbias: decomposed(made_for = 3) as relative",
-    ),
-    (
-        "8, 2, 3, 3, clip", "window = [8, 3, 2], position = table, table_prefix = on", "window = [8, 3, 2]",
-        "qkv: linear(8)\nbias: table(on)",
-    ),
-    (
-        "8, 4, 5, 4, clip",
-        "pool = conv, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = [1, 4, 4], pool_norm = on, "
-        "add_query = on, position = decomposed",
-        "",
-        "qkv: linear(8)\nq: each_head { pool(2) -> layernorm as norm }\n"
-        "kv: each_head { pool(4) -> layernorm as norm }\nbias: decomposed as relative\n"
-        "proj: add { in, q -> select(grid) } -> linear(8)",
-    ),
-    ("8, 4, 4, 4", "dilation = 2, position = table", "dilation = 2", "qkv: linear(8)\nbias: table"),
-    (
-        "8, 4, 4, 4", "kv_pool = [1, 2, 2], score = concatenation", "score = concatenation",
-        f"qkv: linear(8)\nkv: maxpool({POOLED})",
-    ),
-    (
-        "8, 4, 4, 4", "kv_pool = [1, 2, 2], kv_pool_first = on, score = gaussian", "scale = off",
-        f"qk: in\nkv: maxpool({POOLED})\nv: linear(8)",
-    ),
-    (
-        "8, 6, 1, 1, clip", "over = time, band = 2, token_projections = on", "over = time, band = 2",
-        "qkv: linear(8)\ntoken_q: linear(8)\ntoken_kv: linear(8)",
-    ),
-    ("8, 6, 2, 2", "over = time, band = 2, position = table", "over = time, band = 2", "qkv: linear(8)\nbias: table"),
-    ("8, 4, 3, 2", "over = time, half_over = space", "over = [time, space]", "qkv: linear(8)"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("clip", "settings", "arguments", "lines"), SETTINGS)
-def test_lines_are_the_settings_of_before(clip: str, settings: str, arguments: str, lines: str) -> None:
-    channels, *size, token = [*clip.split(", "), ""] if clip[-1].isdigit() else clip.split(", ")
-    begin = f"class_token({token}) -> " if token else ""
-    kinds = (("token", 1),) if token else ()
-    lines = lines if "proj" in lines else f"{lines}\nproj: linear(8)"
-    arguments = f"2, {arguments}" if arguments else "2"
-    texts = [f"attention(2, {settings})", f"attention({arguments}) {{\n{lines}\n}}"]
-    head = f"arch net\ninput clip: video[{', '.join([channels, *size])}]\n{BLOCKS}"
-    one, other = (Definition("net", {"net": f"{head}stage a {{ {begin}{t} }}\n"}).applied[-1].layer for t in texts)
-    x = Grid(int(channels), *map(int, size), Tokens(token, kinds))
-    shapes = other.weights(x)
-    assert {n: tuple(map(int, s)) for n, s in one.weights(x).items()} == shapes
-    generator = torch.Generator().manual_seed(0)
-    w = {n: torch.randn(s, generator=generator, dtype=torch.float64) for n, s in shapes.items()}
-    value = Value(torch.randn(2, *x.shape, generator=generator, dtype=torch.float64))
-    if token:
-        frames = () if token == "clip" else (x.t,)
-        drawn = torch.randn(2, x.channels, *frames, 1, generator=generator, dtype=torch.float64)
-        value = value._replace(token=drawn, kinds=kinds)
-    expected, found = apply_layer(one, [value], w), attended(other, [value], w, apply_layer)
-    torch.testing.assert_close(found.grid, expected.grid, rtol=1e-10, atol=1e-10)
-    if token:
-        torch.testing.assert_close(found.token, expected.token, rtol=1e-10, atol=1e-10)

@@ -23,6 +23,7 @@ from repository import ROOT
 import archdsl
 from archdsl.cli import main
 from archdsl.commands import SUMMARIES
+from archdsl.commands.vocabulary_text import arguments_of
 from archdsl.core.codes import TITLES
 from archdsl.core.report import Reporter
 from archdsl.core.source import Source
@@ -70,7 +71,7 @@ def test_every_layer_and_attribute_is_listed() -> None:
     for kind, cls in vocabulary().items():
         section = re.search(rf"^## `{kind}\b.*?(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
         assert (section is None) is cls.internal, kind
-        assert section is None or re.findall(r"^\| `(\w+)`", section[0], re.MULTILINE) == list(cls.attributes)
+        assert section is None or re.findall(r"^\| `(\w+)`", section[0], re.MULTILINE) == list(arguments_of(cls))
 
 
 def test_words_of_the_language_are_listed() -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Codes that no document can show, with the reason.
 UNSHOWN = {
     "W0805": "it takes two networks; tests/transfer/test_edits_of_stages.py has it",
-    "E0406": "the layer with these settings is still there; tests/upgrade refuses them",
     "W0112": "`archdsl fmt --upgrade` shows it, the analysis does not; tests/upgrade/test_rewrite.py has it",
     "E0706": "it would show 200 faults; tests/test_hostile.py has it",
     "E0506": "the layers of archdsl have narrower codes; it is for layers that users add in Python",

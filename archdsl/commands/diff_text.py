@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from archdsl.commands.vocabulary_text import arguments_of
 from archdsl.core.changes import CHANGED, GONE, NEW, SAME
 from archdsl.core.fold import folded
 from archdsl.core.grid import grid_text
@@ -225,7 +226,8 @@ def _reset(one: LayerForm, other: LayerForm) -> str:
     if one.kind != other.kind:
         parts.append(f"{_layer(one)} → {_layer(other)}")
     else:
-        pairs = ((name, value, other.attributes[name]) for name, value in one.attributes.items())
+        names = dict.fromkeys([*one.attributes, *other.attributes])
+        pairs = ((name, one.attributes.get(name), other.attributes.get(name)) for name in names)
         parts += [f"{n} {_value(one.kind, n, a)} → {_value(one.kind, n, b)}" for n, a, b in pairs if a != b]
     if one.frozen != other.frozen:
         parts.append("frozen" if other.frozen else "no longer frozen")
@@ -248,11 +250,11 @@ def _reshaped(one: LayerForm, other: LayerForm) -> str:
 
 def _layer(layer: LayerForm) -> str:
     """Format a layer as its kind and the attributes that differ from defaults: `conv(out 64, kernel 1×3×3)`."""
-    declared = vocabulary()[layer.kind].attributes
     settings = [
-        f"{name} {_value(layer.kind, name, value)}"
-        for name, value in layer.attributes.items()
-        if declared[name].required or value not in (declared[name].default, written(declared[name].default))
+        f"{name} {_value(layer.kind, name, layer.attributes[name])}"
+        for name, declared in arguments_of(vocabulary()[layer.kind]).items()
+        if name in layer.attributes
+        and (declared.required or layer.attributes[name] not in (declared.default, written(declared.default)))
     ]
     settings += ["frozen"] if layer.frozen else []
     return f"{layer.kind}({', '.join(settings)})" if settings else layer.kind
@@ -263,4 +265,4 @@ def _value(kind: str, name: str, value: object) -> str:
     if value is None:
         return NOTHING
     text = value_text(value)
-    return re.sub(r"\b0\b", "all", text) if isinstance(vocabulary()[kind].attributes[name], Window) else text
+    return re.sub(r"\b0\b", "all", text) if isinstance(arguments_of(vocabulary()[kind]).get(name), Window) else text

@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archdsl.commands.vocabulary_text import default_text, type_text
+from archdsl.commands.vocabulary_text import LINE_MEANINGS, arguments_of, default_text, type_text
 from archdsl.core.table import aligned
 from archdsl.elaborate.meanings import layer_meaning
 from archdsl.files import UsageError
 from archdsl.layers import vocabulary
-from archdsl.layers.attention_lines import Between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,16 +70,16 @@ def _shown(cls: type[Layer]) -> list[str]:
     lines = [f"{cls.kind} {{ …, … }}" if cls.many else cls.kind]
     for paragraph in paragraphs:
         lines += ["", *(line.strip() for line in paragraph.splitlines())]
-    if cls.attributes:
-        lines += ["", *_table(cls.attributes)]
+    if attributes := arguments_of(cls):
+        lines += ["", *_table(attributes)]
     if cls.takes_lines:
-        lines += [
-            "",
-            f"In lines, as in `{cls.kind}(8) {{ qkv: linear(64) }}`:",
-            "",
-        ]
-        lines += _table(Between.attributes)
+        lines += ["", f"In braces come lines, as in `{cls.kind}(8) {{ qkv: linear(64) }}`:", "", *_lines()]
     return lines
+
+
+def _lines() -> list[str]:
+    """Return the table of lines."""
+    return [line.rstrip() for line in aligned([("line", "meaning"), *LINE_MEANINGS.items()], numbers=0)]
 
 
 def _table(attributes: Mapping[str, Attribute[Any]]) -> list[str]:

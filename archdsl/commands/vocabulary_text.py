@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import Symbol, describe, is_list
-from archdsl.layers.attention_lines import Over
+from archdsl.layers.attention_lines import Between, Over
 from archdsl.layers.attributes import (
     Attribute,
     Choice,
@@ -22,12 +22,31 @@ from archdsl.layers.attributes import (
     Window,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archdsl.layers.base import Layer
+
 TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
     Numbers: "list of numbers", TokenName: "name of tokens",
     Over: "axes or a list of axes",
 }  # fmt: skip
+
+
+LINE_MEANINGS = {  # of an attention
+    "q:, k:, v:": "a chain for queries, keys or values, from where the lines above left them",
+    "qkv:, qk:, qv:, kv:": "one for several of them",
+    "token_q: and so on": "one for those of class tokens",
+    "bias:": "a bias of the scores; several add up",
+    "proj:": "a chain for the result, the last line",
+}
+
+
+def arguments_of(cls: type[Layer]) -> Mapping[str, Attribute[Any]]:
+    """Return what a spec can give a layer."""
+    return Between.attributes if cls.takes_lines else cls.attributes
 
 
 def type_text(attribute: Attribute[Any]) -> str:

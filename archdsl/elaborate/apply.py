@@ -138,11 +138,11 @@ class ChainApplier:
         cls = self.names.find(name)
         if cls is None:
             self.names.report_unknown(link, context, first=first)
+        if cls is None or self.names.is_refused(cls, link):
             return LOST
-        if self.names.is_refused(cls, link):
-            return LOST
-        lines = plain_lines(link, cls)
-        return self._layer(cls, link, flow, context) if lines is None else self._lines(lines, flow, context)
+        if cls.takes_lines:
+            return self._lines(plain_lines(link), flow, context)
+        return self._layer(cls, link, flow, context)
 
     def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:
         layer = self.binder.layer(cls, link, context.scope)

@@ -10,7 +10,7 @@ from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
-from archdsl.elaborate.earlier import refuses_settings, setting_cure
+from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.parameters import choice_words, mismatch
 from archdsl.elaborate.program import is_value
@@ -184,7 +184,7 @@ class Binder:
                 self.faults.report("E0403", argument.span, f"`{name}` takes {most}", nested_cure(link, argument))
                 return None
             if key not in possible:
-                hint = setting_cure(key, link) or partial(argument_cure, key, argument, known)
+                hint = partial(argument_cure, key, argument, known)
                 self.faults.report("E0401", place, f"`{name}` has no `{key}`", hint)
                 fine = False
             elif key in given:

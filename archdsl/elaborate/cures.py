@@ -10,7 +10,7 @@ from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.values import Unknown, describe, is_list, is_number
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
-from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, RENAMED
+from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, LINES, RENAMED
 from archdsl.frontend import ast
 from archdsl.frontend.foreign_chains import remark
 from archdsl.frontend.translate import SIGNATURES, chain_of, plain, value_of
@@ -71,6 +71,8 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"write `init = …`, with {INITIALISERS}"
     if name:
         return f"write `{name} = {text}`"
+    if "kv_heads" in known and key in LINES:  # of attention
+        return LINES[key]
     if key in LEFT_OUT:
         return f"leave out `{key}`: {LEFT_OUT[key]}"
     hint = did_you_mean(key, known)

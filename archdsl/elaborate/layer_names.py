@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import Note
 from archdsl.core.names import why_refused
 from archdsl.elaborate.cures import layer_cure, with_arguments
+from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.frontend import ast
 from archdsl.layers.attention_lines import LINE_BRACES
@@ -118,6 +119,8 @@ class LayerNames:
             self._report_without_branches(link)
         elif issubclass(cls, Bias):
             self._report_bias(link)
+        elif cls.takes_lines:
+            return refuses_settings(link, self.faults)
         return cls.many or issubclass(cls, Bias)
 
     def _report_bias(self, link: ast.Layer) -> None:

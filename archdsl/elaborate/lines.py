@@ -75,7 +75,8 @@ class SpecApplier(ChainApplier):
             return layer_of(lines)
         except LineFault as fault:
             place = fault.line or self._place(fault.at, lines, link, scope, fault.index)
-            notes = [Note(text, lines.places[name]) for text, name in fault.notes if name in lines.places]
+            there = {n: s for n, s in lines.places.items() if s != link.name.span}  # not those of a call without braces
+            notes = [Note(text, there[name]) for text, name in fault.notes if name in there]
             entering = self.nodes.sources((flow,), context.region)
             faults.report(fault.code, place, fault.message, fault.hint, notes or entering)
         except Unlike as fault:

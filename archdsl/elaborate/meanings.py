@@ -171,10 +171,9 @@ LEFT_OUT = _by_word(
     ("affine elementwise_affine track_running_stats center trainable", _LEARNED),
     ("ceil_mode return_indices count_include_pad divisor_override", _FEW),
     ("padding", "`conv`, `avgpool` and `maxpool` have a padding"),
-    ("bias", "`conv`, `linear` and `attention` have a bias; norms always learn scale and shift"),
+    ("bias", "`conv` and `linear` have a bias; norms always learn scale and shift"),
     ("approximate", "`gelu` is the exact one"),
-    ("kdim vdim", "keys and values come from the same input as queries"),
-    ("add_bias_kv add_zero_attn", "attention has no vectors besides its input's and class tokens'"),
+    ("add_bias_kv add_zero_attn", "attention has no vectors besides its input's and those of `tokens`"),
     ("norm norm_layer norm_cfg batch_norm use_bn", "a norm is a layer behind it: `-> bn`"),
     ("conv_cfg", "`conv` is the one convolution"),
     ("act_layer act_cfg nonlinearity", "an activation is a layer behind it: `-> relu`"),
@@ -183,6 +182,20 @@ LEFT_OUT = _by_word(
     ("activity_regularizer kernel_constraint bias_constraint", "training has weight decay alone"),
     ("bias_initializer", "biases begin at 0"),
     ("seed noise_shape", "dropout draws each element anew; `archdsl train --seed` fixes the random numbers"),
+)
+# Arguments of attentions elsewhere that are lines here, in braces.
+LINES = _by_word(
+    (
+        "key_dim head_dim dim_head kdim vdim value_dim",
+        "channels are those of a line in braces: `qkv: linear(64)`",
+    ),
+    (
+        "use_bias qkv_bias add_bias bias_qkv with_bias",
+        "a line in braces says it: `qkv: linear(in.channels, bias = off)`",
+    ),
+    ("qk_norm qk_layernorm", "a line in braces says it: `qk: each_head { layernorm as norm }`"),
+    ("rel_pos rel_pos_bias relative_position_bias use_rel_pos", "a line in braces says it: `bias: table`"),
+    ("proj_drop proj_dropout", "`-> dropout(0.1)` behind it"),
 )
 # Arguments of layers elsewhere, with those here: the first that the layer or block has.
 RENAMED: Mapping[str, tuple[str, ...]] = {

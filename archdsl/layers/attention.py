@@ -37,10 +37,10 @@ LEAST_CHUNK = 32  # minimum number of queries in a chunk of banded attention
 class Attention(Openable):
     """Attention: each position gathers values from others, weighted by how its query meets their keys.
 
-    y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that the settings name. The weights f are, for N positions
-    (Wang et al. 2018, section 3.2; Vaswani et al. 2017): `embedded_gaussian`: softmax(q·k / √d + b) with d channels a
-    head; `gaussian`: softmax(x·x), without queries and keys of their own; `dot_product`: q·k / N; `concatenation`:
-    relu(w · [q, k]) / N with learned w.
+    y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that `over`, `window` and the like select. The weights f
+    are, for N positions (Wang et al. 2018, section 3.2; Vaswani et al. 2017): `softmax`: softmax(q·k / √d + b) with d
+    channels a head and the biases b; `cosine`: the same of τ · cos(q, k) with a learned τ for each head (Liu et al.
+    2022); `dot_product`: q·k / N; `concatenation`: relu(w · [q, k]) / N with learned w.
 
     Positions are looked at in groups: all along the axes of `over`, or in a `window`, which becomes as small as the
     axis that it covers. Windows that do not divide the grid are filled with zeros, which are looked at as the rest (Liu
@@ -49,14 +49,11 @@ class Attention(Openable):
     With a `dilation` of d a group holds every d-th position. A `band` of n lets each position see n/2 before and behind
     it, and costs as much as the axis is long.
 
-    Queries, keys and values can be pooled (Fan et al. 2021): over the whole grid, before it is cut into windows. Where
-    the stride is the size of the window it is not padded, else by half of an odd window. `b` is a learned number for
-    each distance in the group (`table`, for each head), or the products of the query with a vector for the distance on
-    each axis (`decomposed`, MViTv2 equation 6), distances in positions of the unpooled grid.
+    Lines in braces say how queries, keys and values are made; without braces each is a linear layer of what enters.
+    Where lines change the grid of queries or keys, windows are cut out of theirs.
 
     A class token is one more position of each group: where there are several it is copied, and its results are
-    averaged. In a band it sees all positions, and all see it (Beltagy et al. 2020). It has no distance and is not
-    pooled.
+    averaged. In a band it sees all positions, and all see it (Beltagy et al. 2020). It has no distance.
     """
 
     heavy = True

@@ -182,4 +182,4 @@ def _macs(application: Application) -> int:
 def _outside(application: Application, shape: Grid) -> Grid:
     """Return the shape of all heads, with tokens that pass."""
     channels = int(shape.channels) * (int(application.heads) if application.by_head else 1)
-    return Grid(channels, shape.t, shape.h, shape.w, application.tokens or shape.tokens)
+    return Grid(channels, shape.t, shape.h, shape.w, next(filter(None, application.tokens), shape.tokens))

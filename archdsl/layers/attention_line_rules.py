@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archdsl.core.source import Span
+    from archdsl.layers.attention_lines import BiasLine
 
 TITLES = {"q": "queries", "k": "keys", "v": "values"}
 SIZES = ("frames", "rows", "columns")
@@ -185,10 +186,12 @@ def _check_cut(lines: Lines, branch: str) -> None:
     for index, (axis, n, k, s, m) in enumerate(zip("thw", found.grid, found.window, found.shift, left, strict=True)):
         if k == n or axis not in found.over:
             continue
+        if n % k:
+            message = f"windows must divide the grid where {title} have another one: {int(k)} over {axis} of {int(n)}"
+            raise LineFault(message, "window", code="E0512", hint=divisors("windows", n), index=index)
         if n % int(m) or k % (step := n // int(m)):
             message = f"{title} of {int(m)} {SIZES[index]} cannot be cut as {int(n)} into windows of {int(k)}"
-            hint = "the strides of this branch must divide the window, and the windows the grid"
-            raise LineFault(message, branch, "window", code="E0512", hint=hint, index=index)
+            raise LineFault(message, branch, "window", code="E0512", hint=divisors("strides", k), index=index)
         if s % step:
             message = f"a shift by {int(s)} over {axis} does not go with {title} pooled by {int(step)}"
             raise LineFault(message, "shift", code="E0512", hint=f"shifts that are multiples of {step}", index=index)
@@ -260,12 +263,27 @@ def check_biases(lines: Lines) -> None:
             fault.line = other.span
             raise fault
     for bias in lines.biases:
+        _check_first_rows(bias, lines)
         try:
             bias.layer.check()
         except ShapeError as error:
             fault = LineFault(error.message, code=error.code, hint=error.hint)
             fault.line = bias.span
             raise fault from error
+
+
+def _check_first_rows(bias: BiasLine, lines: Lines) -> None:
+    """Refuse the first rows of a larger window's index where windows have no such index."""
+    found = bias.layer.geometry
+    is_pooled = found.strided or found.queries != found.keys
+    if bias.layer.takes_first_rows and (is_pooled or lines.between.band):
+        what = "are pooled" if is_pooled else "are in a band"
+        message = f"`prefix` counts the positions of a window, and these {what}"
+        fault = LineFault(
+            message, hint="leave out `prefix`, or what pools them" if is_pooled else "leave out one of them"
+        )
+        fault.line = bias.span
+        raise fault
 
 
 # --- tokens and scores ---

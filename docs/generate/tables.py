@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from archdsl.commands.vocabulary_text import default_text, type_text
+from archdsl.commands.vocabulary_text import LINE_MEANINGS, arguments_of, default_text, type_text
 from archdsl.core import grid, report, source, work
 from archdsl.elaborate import budget, calls, functions, graph, shapes
 from archdsl.frontend import build_values, parse
@@ -49,9 +49,12 @@ def layer_tables() -> str:
             continue
         braces = f"`{kind} {{ …, … }}`" if cls.many else f"`{kind}`"
         parts.append(f"## {braces}\n\n{doc_text(cls)}")
-        if cls.attributes:
-            rows = "\n".join(attribute_row(n, a) for n, a in cls.attributes.items())
+        if given := arguments_of(cls):
+            rows = "\n".join(attribute_row(n, a) for n, a in given.items())
             parts.append(f"| attribute | kind | default | meaning |\n|---|---|---|---|\n{rows}")
+        if cls.takes_lines:
+            rows = "\n".join(f"| `{line}` | {meaning} |" for line, meaning in LINE_MEANINGS.items())
+            parts.append(f"| line | meaning |\n|---|---|\n{rows}")
     return "\n\n".join(parts)
 
 

@@ -22,7 +22,7 @@ def pictures() -> dict[str, str]:
         **themed(of_page("tour.md", "net.arch", 0), "tour1", "layer"),
         **themed(of_page("tour.md", "net.arch", 1), "tour2", "block"),
         **themed(of_page("tour.md", "net.arch", 3), "tour4"),
-        **themed(of_page("attention_lines.md", "pooled.arch", 0), "pooled", "layer"),
+        **themed(of_page("attention.md", "pooled.arch", 0), "pooled", "layer"),
     }
 
 

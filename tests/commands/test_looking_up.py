@@ -127,15 +127,19 @@ def test_layers_shows_each_attribute(shell: Shell, kind: str) -> None:
     ran = shell("layers", kind)
     assert ran.code == 0
     rows = [line.split()[0] for line in ran.out.splitlines() if line.strip()]
-    for name, attribute in vocabulary()[kind].attributes.items():
+    cls = vocabulary()[kind]
+    for name, attribute in (Between if cls.takes_lines else cls).attributes.items():
         assert name in rows
         assert attribute.doc in ran.out
 
 
-def test_layers_shows_the_arguments_of_lines(shell: Shell) -> None:
-    out = shell("layers", "attention").out.partition("In lines")[2]
-    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
-    assert all(name in rows and attribute.doc in rows[name] for name, attribute in Between.attributes.items())
+def test_layers_shows_the_lines_of_attention(shell: Shell) -> None:
+    """Its arguments and lines, none of the settings of version 0.1."""
+    arguments, _, lines = shell("layers", "attention").out.partition("In braces come lines")
+    rows = {line.split()[0]: line for line in arguments.partition("attribute")[2].splitlines()[1:] if line.strip()}
+    assert rows.keys() == Between.attributes.keys()
+    assert all(attribute.doc in rows[name] for name, attribute in Between.attributes.items())
+    assert all(f"{line}:" in lines for line in ("q", "kv", "qkv", "token_q", "bias", "proj"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from pathlib import Path
 
 import pytest
 from programs.check import Texts
@@ -23,10 +22,13 @@ stage blocks {{
 head: {end}linear(5)
 """
 
-MULTISCALE = """attention(
-            4, pool = conv, q_pool = 3, q_stride = [1, 2, 2], kv_pool = 3, kv_stride = [1, 4, 4], pool_norm = on,
-            add_query = on, position = decomposed, eps = 1e-6, init = zeros,
-        )"""
+MULTISCALE = """attention(4) {
+    qkv: linear(32, init = zeros)
+    q: each_head { pool([1, 2, 2]) -> layernorm(eps = 1e-6) as norm }
+    kv: each_head { pool([1, 4, 4]) -> layernorm(eps = 1e-6) as norm }
+    bias: decomposed as relative
+    proj: add { in, q -> select(grid) } -> linear(32, init = zeros)
+}"""
 POOL = """
 block pool(step) {
     grid { conv(in.channels, 3, step, groups = in.channels, init = zeros) }
@@ -174,10 +176,3 @@ def test_lines_of_blocks_that_nothing_calls_are_checked() -> None:
     with pytest.raises(SpecError) as caught:
         tensors("relu", f"block idle(width) {{ {body} }}")
     assert [d.code for d in caught.value.diagnostics if d.is_error] == ["E0202"] * 3
-
-
-def test_the_libraries_are_written_in_lines() -> None:
-    """No bundled block gives an attention the settings that lines replace."""
-    folder = Path(__file__).parents[2] / "specs" / "lib"
-    texts = "".join(p.read_text("utf-8") for p in folder.glob("*.arch"))
-    assert not {w for w in ("q_pool", "kv_pool =", "half_over", "token_projections", "pool_norm") if w in texts}

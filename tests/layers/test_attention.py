@@ -1,13 +1,11 @@
-"""Attention in all of its settings: refused with a reason, or computed as defined, at the predicted cost and memory.
+"""Attentions of all forms, alone and together: computed as defined, at the predicted cost, or refused with a reason.
 
-Networks of one or two attentions are drawn, their settings mostly legal; `support/reference.py` has the definition.
+`support/reference.py` has the definition. Random attentions are those of test_attentions.py.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import archdsl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from torch import Tensor
 
-AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
-REFUSALS = {"E0503", "E0508", "E0509", "E0510", "E0511", "E0512"}
 TOLERANCE = 1e-10
 BATCH = 2  # of one clip, what is of each clip and what is of all would look the same
 
@@ -43,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 # --- what is checked -------------------------------------------------------------------------------------------------
 
 
-def load(text: str, name: str = "random_attention") -> archdsl.Architecture:
+def load(text: str, name: str = "attentions") -> archdsl.Architecture:
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.arch"
         path.write_text(text, "utf-8")
@@ -63,9 +59,9 @@ def spec(
     t, h, w = grid
     steps = [f"linear({channels})"] + ([token if "(" in token else f"class_token({token})"] if token else [])
     for text in attentions:
-        keeps = wrapped and not any(word in text for word in ("q_pool", "q_stride", "out ="))
+        keeps = wrapped and "\nq: " not in text
         steps.append(f"residual {{ layernorm -> {text} }}" if keeps else f"layernorm -> {text}")
-    lines = ["arch random_attention", f"input clip: video[3, {t}, {h}, {w}]"]
+    lines = ["arch attentions", f"input clip: video[3, {t}, {h}, {w}]", *[BLOCKS] * (" pool(" in "".join(attentions))]
     return "\n".join([*lines, f"stage s {{ {' -> '.join([*steps, *([end] if end else [])])} }}", ""])
 
 
@@ -127,424 +123,109 @@ def assert_refused(text: str, code: str) -> None:
     assert {d.code for d in caught.value.diagnostics} == {code}, str(caught.value)
 
 
-class Drawn:
-    """Counts of the kinds of examples that a test has drawn."""
+# --- attentions of all forms -----------------------------------------------------------------------------------------
 
-    def __init__(self) -> None:
-        self.compiled = self.refused = 0
-        self.seen: Counter[str] = Counter()
-
-    def check(self, text: str) -> None:
-        """Refused for a reason that a setting can have, or right."""
-        try:
-            arch = load(text)
-        except archdsl.SpecError as error:
-            self._count(error, text)
-            return
-        self.compiled += 1
-        for name, data in arch.graph.nodes(data=True):
-            if data["kind"] == "attention":
-                [(_, _, edge)] = arch.graph.in_edges(name, data=True)
-                words = facts(data["attributes"], edge["shape"][1:], data["token"])
-                self.seen.update({*words, *(f"{a}, {b}" for a in words for b in words if a < b)})
-        try:
-            assert_as_defined(arch)
-            assert_as_predicted(arch)
-        except Exception as error:
-            error.add_note(text)
-            raise
-
-    def _count(self, error: archdsl.SpecError, text: str) -> None:
-        codes = {d.code for d in error.diagnostics}
-        assert codes <= REFUSALS, f"{text}\n{error}"
-        self.refused += 1
-        self.seen.update(codes)
-
-    def assert_has(self, *wanted: str) -> None:
-        missing = {key: self.seen[key] for key in wanted if self.seen[key] < 2}
-        assert not missing, f"too few of {missing}; {self.compiled} compiled, {self.refused} refused"
+BLOCKS = "block pool(k, s) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }"
+HALVED = "maxpool([1, 2, 2], stride = [1, 2, 2], padding = valid)"
+POOLED_KEYS = f"kv: grid {{ {HALVED} }}"
+OF_TOKEN = ("token_q: linear(8)", "token_kv: linear(8)")
 
 
-def facts(a: dict[str, Any], grid: tuple[int, int, int], token: str) -> set[str]:
-    """Special settings of an attention, in words."""
-    found = {a["over"], f"token of a {token}" if token else "no token", a["score"], f"position {a['position']}"}
-    axes = [i for i, axis in enumerate("thw") if axis in AXES[a["over"]]]
-    size = [1 if i == 0 and token == "frame" else n for i, n in enumerate(grid)]
-    sizes = [(size[i], a["window"][i], a["dilation"][i], a["shift"][i]) for i in axes]
-    cut = [(n, k, d, s) for n, k, d, s in sizes if 0 < k < -(-n // d)]
-    pooled = {p: tuple(s or k for k, s in zip(a[f"{p}_pool"], a[f"{p}_stride"], strict=True)) for p in ("q", "kv")}
-    is_pooled = {p: (*a[f"{p}_pool"], *steps) != (1,) * 6 for p, steps in pooled.items()}
-    conditions = {
-        "window": bool(cut),
-        "larger window": any(k > n for n, k, d, _ in sizes),
-        "padded": any(n % (k * d) for n, k, d, _ in cut) or any(n % d for n, _, d, _ in sizes),
-        "shift": any(s for *_, s in cut),
-        "dilation": any(d > 1 for _, _, d, _ in sizes),
-        "band": bool(a["band"]),
-        "wide band": bool(a["band"]) and a["band"] // 2 >= size[axes[0]] // a["dilation"][axes[0]] - 1,
-        "long": bool(a["band"]) and size[axes[0]] > 32,
-        "halves": a["half_over"] != "same",
-        "q_pool": is_pooled["q"],
-        "kv_pool": is_pooled["kv"],
-        f"pool {a['pool']}": any(is_pooled.values()),
-        "overlap": any(k > s for p, steps in pooled.items() for k, s in zip(a[f"{p}_pool"], steps, strict=True)),
-        "several heads": a["heads"] > 1,
-        "unscaled": not a["scale"],
-        "another grid": any(a["position_grid"]),
-    }
-    flags = ("kv_pool_first", "pool_norm", "add_query", "table_prefix", "token_projections", "dropout", "dim", "out")
-    return found | {word for word, holds in conditions.items() if holds} | {name for name in flags if a[name]}
+def lined(arguments: str, *lines: str, linear: str = "linear(in.channels)") -> str:
+    """An attention with plain projections, and further lines."""
+    return "\n".join([f"attention({arguments}) {{", f"qkv: {linear}", *lines, f"proj: {linear}", "}"])
 
-
-# --- what is drawn ---------------------------------------------------------------------------------------------------
-
-Settings = dict[str, Any]
-Network = tuple[tuple[int, int, int], str, Settings]
-
-
-def chance(rng: Random, part: float = 0.5) -> bool:
-    return rng.random() < part
-
-
-def a_grid(rng: Random) -> tuple[int, int, int]:
-    return rng.randint(1, 5), rng.randint(1, 6), rng.randint(1, 6)
-
-
-def token_for(rng: Random, over: str) -> str:
-    """A class token, or none, for attention over some axes."""
-    return rng.choice(["", "clip", "" if "t" in AXES[over] else "frame"])
-
-
-def general(rng: Random) -> Settings:
-    """Settings that go with all others."""
-    heads = rng.choice([1, 2, 4])
-    found: Settings = {"heads": heads}
-    if chance(rng):
-        found["dim"] = heads * rng.choice([2, 3])  # products of single numbers are not counted as products
-    if chance(rng, 0.3):
-        found["out"] = rng.choice([12, 16])
-    return found | {name: False for name in ("bias", "proj_bias", "scale") if chance(rng, 0.3)}
-
-
-def another_grid(rng: Random, found: Settings) -> Settings:
-    """The grid of decomposed tables, if these were made for another."""
-    if found["position"] != "decomposed" or chance(rng, 0.6):
-        return {}
-    return {"position_grid": [rng.randint(3, 7) if axis in AXES[found["over"]] else 0 for axis in "thw"]}
-
-
-def whole(rng: Random) -> Network:
-    over = rng.choice(list(AXES))
-    found = {**general(rng), "over": over, "position": rng.choice(["none", "decomposed", "table"])}
-    found |= another_grid(rng, found)
-    found |= {"dropout": 0.3} if chance(rng) else {}
-    found |= {"add_query": True} if chance(rng) else {}
-    return a_grid(rng), token_for(rng, over), found
-
-
-def windows(rng: Random) -> Network:
-    over = rng.choice(["space_time", *AXES])
-    inside = [axis in AXES[over] for axis in "thw"]
-    window = [rng.choice(["all", 1, 2, 2, 3, 3, 4, 7]) if there else rng.choice(["all", 1]) for there in inside]
-    found = {**general(rng), "over": over, "window": window}
-    way = rng.choice(["", "shift", "dilation"])
-    if way == "shift":
-        found["shift"] = [rng.randint(0, k - 1) if k != "all" else 0 for k in window]
-    elif way == "dilation":
-        found["dilation"] = [rng.randint(1, 3) if there else 1 for there in inside]
-    found["position"] = rng.choice(["none", "table", "table", "decomposed"])
-    if found["position"] == "table":
-        found["table_prefix"] = chance(rng)
-    found |= {"dropout": 0.3} if chance(rng, 0.3) else {}
-    found |= {"add_query": True} if chance(rng, 0.2) else {}
-    return a_grid(rng), token_for(rng, over), found
-
-
-def cut(rng: Random, what: tuple[str, ...]) -> tuple[int, Any, int, dict[str, tuple[int, int]]]:
-    """An axis in windows, and kernel and stride of what is pooled along it: all of them divide each other."""
-    most = rng.choice([1, 1, 2, 2, 3])
-    steps = {name: rng.choice([1, most]) for name in what}
-    window = most * rng.randint(1, 2)
-    size = window * rng.randint(1, 3 if window < 4 else 2)
-    shift = most * rng.randint(0, window // most - 1)
-    return size, window, shift, {name: (rng.choice([step, 1, 3]), step) for name, step in steps.items()}
-
-
-def uncut(rng: Random, what: tuple[str, ...]) -> tuple[int, Any, int, dict[str, tuple[int, int]]]:
-    """The same of a whole axis: if it is pooled, it need not be divided."""
-    steps = {name: rng.choice([1, 1, 2, 2, 3]) for name in what}
-    return rng.randint(1, 6), "all", 0, {name: (rng.choice([step, 1, 3, 3]), step) for name, step in steps.items()}
-
-
-def still(rng: Random, what: tuple[str, ...]) -> tuple[int, Any, int, dict[str, tuple[int, int]]]:
-    """An axis that is not looked along."""
-    return rng.randint(1, 4), "all", 0, dict.fromkeys(what, (1, 1))
-
-
-def pooled(rng: Random) -> Network:
-    """Of queries, of keys and values or of both, in windows or not."""
-    over = rng.choice(["space_time", *AXES])
-    what = rng.choice([("q",), ("kv",), ("kv",), ("q", "kv")])
-    ways = [cut, cut, uncut] if chance(rng) else [uncut]
-    axes = [(rng.choice(ways) if axis in AXES[over] else still)(rng, what) for axis in "thw"]
-    found = {**general(rng), "over": over, "pool": rng.choice(["max", "avg", "conv"]), "pool_norm": chance(rng)}
-    found |= {"window": [window for _, window, _, _ in axes], "shift": [shift for _, _, shift, _ in axes]}
-    for name in what:
-        found[f"{name}_pool"] = [ends[name][0] for *_, ends in axes]
-        found[f"{name}_stride"] = [ends[name][1] for *_, ends in axes]
-    if "kv" in what and found["pool"] != "conv" and not found["pool_norm"]:
-        found["kv_pool_first"] = chance(rng)
-    found["position"] = rng.choice(["none", "decomposed", "table"])
-    found |= another_grid(rng, found)
-    found["add_query"] = chance(rng)
-    t, h, w = (size for size, *_ in axes)
-    return (t, h, w), token_for(rng, over), found
-
-
-def bands(rng: Random) -> Network:
-    over = rng.choice(["time", "height", "width"])
-    at = "thw".index(AXES[over])
-    token = rng.choice(["", "", "clip"])
-    size = [1 if token else rng.randint(1, 3) for _ in "thw"]
-    dilation = 1 if token else rng.choice([1, 1, 2, 3])
-    size[at] = dilation * rng.choice([*range(1, 13), *([33, 40, 65, 70] if dilation == 1 else [34])])
-    found = {**general(rng), "over": over, "band": 2 * rng.randint(1, 6)}
-    if dilation > 1:
-        found["dilation"] = [dilation if i == at else 1 for i in range(3)]
-    found["position"] = rng.choice(["none", "table"])
-    if token:
-        found["token_projections"] = chance(rng)
-    found |= {"dropout": 0.3} if chance(rng, 0.3) else {}
-    t, h, w = size
-    return (t, h, w), token, found
-
-
-def scores(rng: Random) -> Network:
-    over = rng.choice(list(AXES))
-    found = {**general(rng), "over": over, "score": rng.choice(["gaussian", "dot_product", "concatenation"])}
-    if chance(rng):
-        for name in ("kv_pool", *(["kv_stride"] if chance(rng) else [])):
-            found[name] = [rng.randint(1, 2) if axis in AXES[over] else 1 for axis in "thw"]
-        found["kv_pool_first"] = chance(rng)
-    return a_grid(rng), "", found
-
-
-def halves(rng: Random) -> Network:
-    heads = rng.choice([2, 4])
-    found = {**general(rng), "heads": heads, "dim": heads * rng.choice([2, 3])}
-    found |= {"over": rng.choice(list(AXES)), "half_over": rng.choice(list(AXES))}
-    found |= {"dropout": 0.3} if chance(rng) else {}
-    return a_grid(rng), rng.choice(["", "", "", "clip", "frame"]), found
-
-
-FAMILIES = {"whole": whole, "windows": windows, "pooled": pooled, "bands": bands, "scores": scores, "halves": halves}
-OTHER: dict[str, list[Any]] = {
-    "over": list(AXES),
-    "half_over": list(AXES),
-    "window": [["all", 2, 2], [1, 2, 3], [2, "all", "all"]],
-    "shift": [[0, 1, 1], [1, 0, 0], [2, 2, 2]],
-    "dilation": [[1, 2, 2], [2, 1, 1], [2, 2, 2]],
-    "band": [1, 2, 4, 100],
-    "score": ["gaussian", "dot_product", "concatenation"],
-    "scale": [False],
-    "pool": ["max", "avg", "conv"],
-    "q_pool": [[1, 2, 2], [1, 3, 3], [3, 1, 1], [3, 3, 3]],
-    "q_stride": [[1, 2, 2], [1, 1, 2], [2, 1, 1], [0, 0, 0]],
-    "kv_pool": [[1, 2, 2], [1, 3, 3], [3, 1, 1], [3, 3, 3]],
-    "kv_stride": [[1, 2, 2], [1, 1, 2], [2, 1, 1], [0, 0, 0]],
-    "kv_pool_first": [True],
-    "pool_norm": [True],
-    "add_query": [True],
-    "position": ["none", "table", "decomposed"],
-    "position_grid": [[0, 4, 4], [3, 3, 3]],
-    "table_prefix": [True],
-    "token_projections": [True],
-    "heads": [1, 2, 3, 4],
-    "dropout": [0.3],
-}
-
-
-def edited(rng: Random) -> Network:
-    """One or two settings that may not go with the others."""
-    grid, token, found = rng.choice(list(FAMILIES.values()))(rng)
-    found |= {name: rng.choice(OTHER[name]) for name in rng.sample(list(OTHER), rng.choice([1, 1, 2]))}
-    return grid, rng.choice([token, token, "", "clip", "frame"]), found
-
-
-def written(settings: Settings) -> str:
-    """The settings as a spec has them."""
-
-    def value(v: Any) -> str:
-        if isinstance(v, bool):
-            return "on" if v else "off"
-        return f"[{', '.join(map(str, v))}]" if isinstance(v, list) else str(v)
-
-    return f"attention({', '.join(f'{k} = {value(v)}' for k, v in settings.items())})"
-
-
-def drawn_spec(rng: Random, family: Callable[[Random], Network]) -> str:
-    """A network; a second attention is like the first, so that they share their windows, or another for any grid."""
-    grid, token, found = family(rng)
-    attentions, again = [found], rng.choice(["", "", "same", "other heads", "other"])
-    if again == "other":
-        _, _, second = rng.choice([whole, windows])(rng)
-        attentions.append(second if token != "frame" else {**second, "over": "space", "position": "decomposed"})
-    elif again and not any(name in found for name in ("q_pool", "q_stride", "out")):
-        attentions.append({**found, **({"heads": 2, "dim": 8} if again == "other heads" else {})})
-    end = rng.choice(["", "", "", "select(token)", "select(grid)"]) if token else ""
-    wrapped = chance(rng)
-    several = rng.choice([token, REGISTERS[token]]) if token else ""
-    return spec(grid, several, *map(written, attentions), end=end, wrapped=wrapped)
-
-
-def run(family: Callable[[Random], Network], examples: int) -> Drawn:
-    """Checks random networks, which are the same in each run."""
-    drawn = Drawn()
-    for seed in range(examples):
-        drawn.check(drawn_spec(Random(f"{family.__name__} {seed}"), family))
-    return drawn
-
-
-# --- random settings -------------------------------------------------------------------------------------------------
-
-WANTED = {
-    "whole": [
-        *AXES, "add_query", "position decomposed", "position table", "dropout", "several heads", "unscaled", "dim",
-        "out", "height, token of a clip", "space, token of a frame", "position table, token of a clip",
-        "position decomposed, token of a clip", "position decomposed, token of a frame",
-        "another grid, token of a clip",
-    ],
-    "windows": [
-        "window", "larger window", "padded", "padded, shift", "shift", "shift, token of a clip", "dilation",
-        "dilation, token of a clip", "padded, token of a clip", "padded, token of a frame", "position table, shift",
-        "position decomposed, shift", "dilation, position table", "dilation, padded", "dropout, shift",
-        "position decomposed, window", "position table, table_prefix", "larger window, table_prefix",
-    ],
-    "pooled": [
-        "q_pool", "kv_pool", "kv_pool, q_pool", "pool max", "pool avg", "pool conv", "pool_norm", "overlap",
-        "add_query", "kv_pool_first", "kv_pool, window", "q_pool, window", "pool conv, shift",
-        "position table, q_pool",
-        "kv_pool, position table", "position decomposed, q_pool", "another grid, kv_pool", "pool conv, token of a clip",
-        "pool_norm, token of a clip", "add_query, token of a clip", "pool max, token of a frame",
-        "token of a clip, window",
-    ],
-    "bands": [
-        "band", "wide band", "long", "dilation", "dilation, position table", "position table, token of a clip",
-        "token_projections", "dropout", "height", "long, position table", "long, token of a clip",
-        "dilation, wide band",
-    ],
-    "scores": [
-        "gaussian", "dot_product", "concatenation", "gaussian, kv_pool", "concatenation, several heads",
-        "kv_pool_first", "dot_product, kv_pool",
-    ],
-    "halves": ["halves", "space_time", "space", "time", "dropout", "several heads"],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_random_settings(family: str) -> None:
-    """Mostly legal settings of one kind, all of which occur."""
-    drawn = run(FAMILIES[family], {"windows": 130, "pooled": 130, "whole": 90}.get(family, 70))
-    assert drawn.compiled >= drawn.refused, "settings are meant to be legal mostly"
-    drawn.assert_has(*WANTED[family])
-
-
-def test_settings_that_may_not_go_together() -> None:
-    """One or two settings of any kind put to legal ones."""
-    drawn = run(edited, 150)
-    assert min(drawn.compiled, drawn.refused) >= 30
-    drawn.assert_has("E0508", "E0509", "E0510", "E0511")
-
-
-# --- single settings -------------------------------------------------------------------------------------------------
 
 RIGHT = {
     "windows": ((3, 5, 4), "", "attention(2, window = [2, 2, 3])"),
     "windows of a token": ((3, 5, 4), "clip", "attention(2, window = [2, 2, 3])"),
     "windows of tokens": ((3, 5, 4), "frame", "attention(2, over = space, window = [1, 2, 3])"),
     "shifted": ((4, 5, 4), "", "attention(2, window = [2, 3, 2], shift = [1, 2, 1])"),
-    "shifted beside a token": (
-        (4, 5, 4), "clip", "attention(2, window = [2, 3, 2], shift = [1, 2, 1], position = table)"
-    ),
-    "shifted and decomposed": (
-        (4, 5, 4), "", "attention(2, window = [2, 3, 2], shift = [1, 2, 1], position = decomposed)"
-    ),
-    "dilated": ((5, 4, 3), "clip", "attention(2, window = [2, all, 1], dilation = [2, 3, 2], position = table)"),
+    "shifted beside a token": ((4, 5, 4), "clip", lined("2, window = [2, 3, 2], shift = [1, 2, 1]", "bias: table")),
+    "shifted and decomposed": ((4, 5, 4), "", lined("2, window = [2, 3, 2], shift = [1, 2, 1]", "bias: decomposed")),
+    "dilated": ((5, 4, 3), "clip", lined("2, window = [2, all, 1], dilation = [2, 3, 2]", "bias: table")),
     "groups of padding alone": (
         (5, 1, 1), "clip", "attention(2, over = time, window = [1, 1, 1], dilation = [4, 1, 1])"
     ),
-    "table of a larger window": ((3, 2, 3), "", "attention(2, window = [4, 3, 3], position = table)"),
-    "prefix of its index": ((3, 2, 3), "", "attention(2, window = [4, 3, 5], position = table, table_prefix = on)"),
-    "table and pooled keys": (
-        (4, 8, 4), "", "attention(2, window = [2, 4, 4], kv_pool = [1, 2, 2], position = table)"
-    ),
+    "table of a larger window": ((3, 2, 3), "", lined("2, window = [4, 3, 3]", "bias: table")),
+    "prefix of its index": ((3, 2, 3), "", lined("2, window = [4, 3, 5]", "bias: table(prefix = on)")),
+    "table and pooled keys": ((4, 8, 4), "", lined("2, window = [2, 4, 4]", POOLED_KEYS, "bias: table")),
     "pooled in windows": (
-        (4, 8, 6), "clip", "attention(2, window = [2, 4, all], shift = [1, 2, 0], q_pool = [1, 3, 3], "
-        "q_stride = [1, 2, 2], kv_pool = [1, 2, 2], pool = conv, pool_norm = on, add_query = on, "
-        "position = decomposed)",
+        (4, 8, 6),
+        "clip",
+        lined(
+            "2, window = [2, 4, all], shift = [1, 2, 0]",
+            "q: each_head { pool([1, 3, 3], [1, 2, 2]) -> layernorm as norm }",
+            "kv: each_head { grid { conv(in.channels, [1, 2, 2], [1, 2, 2], padding = valid, groups = in.channels) }",
+            "-> layernorm as norm }",
+            "bias: decomposed as relative",
+        ).replace("proj: ", "proj: add { in, q -> select(grid) } -> "),
     ),
     "pooled by convolution": (
-        (3, 5, 4), "clip", "attention(2, kv_pool = 3, kv_stride = [1, 2, 2], pool = conv, position = decomposed)"
+        (3, 5, 4), "clip", lined("2", "kv: each_head { pool(3, [1, 2, 2]) }", "bias: decomposed as relative")
     ),
-    "each frame by convolution": (
-        (2, 3, 5), "frame", "attention(2, over = space, pool = conv, kv_pool = [1, 3, 3], kv_stride = [1, 1, 3])"
+    "table of another grid": ((4, 6, 6), "", lined("2", POOLED_KEYS, "bias: decomposed(made_for = [4, 9, 9])")),
+    "distances that float32 rounds": (
+        (1, 1, 13), "", lined("2", "kv: maxpool([1, 1, 2], [1, 1, 2], padding = valid)", "bias: decomposed")
     ),
-    "table of another grid": (
-        (4, 6, 6), "", "attention(2, position = decomposed, position_grid = [4, 9, 9], kv_pool = [1, 2, 2])"
-    ),
-    "distances that float32 rounds": ((1, 1, 13), "", "attention(2, position = decomposed, kv_pool = [1, 1, 2])"),
-    "band": ((70, 1, 2), "", "attention(2, over = time, band = 6, position = table)"),
-    "dilated band": ((12, 1, 2), "", "attention(2, over = time, band = 4, dilation = [3, 1, 1], position = table)"),
+    "band": ((70, 1, 2), "", lined("2, over = time, band = 6", "bias: table")),
+    "dilated band": ((12, 1, 2), "", lined("2, over = time, band = 4, dilation = [3, 1, 1]", "bias: table")),
     "band that leaves nothing out": ((1, 1, 4), "", "attention(2, over = width, band = 100, dilation = [1, 1, 2])"),
-    "band beside a token": ((40, 1, 1), "clip", "attention(2, over = time, band = 6, token_projections = on)"),
-    "table of a band beside a token": ((40, 1, 1), "clip", "attention(2, over = time, band = 6, position = table)"),
-    "wide band beside a token": ((4, 1, 1), "clip", "attention(2, over = time, band = 100, token_projections = on)"),
-    "groups of pooled keys beside a token": ((2, 4, 4), "clip", "attention(2, over = space, kv_pool = [1, 2, 2])"),
-    "groups of pooled queries beside a token": ((2, 4, 4), "clip", "attention(2, over = space, q_pool = [1, 2, 2])"),
-    "halves": ((3, 4, 2), "", "attention(4, over = space, half_over = time)"),
+    "band beside a token": ((40, 1, 1), "clip", lined("2, over = time, band = 6", *OF_TOKEN)),
+    "table of a band beside a token": ((40, 1, 1), "clip", lined("2, over = time, band = 6", "bias: table")),
+    "wide band beside a token": ((4, 1, 1), "clip", lined("2, over = time, band = 100", *OF_TOKEN)),
+    "groups of pooled keys beside a token": ((2, 4, 4), "clip", lined("2, over = space", POOLED_KEYS)),
+    "groups of pooled queries beside a token": (
+        (2, 4, 4), "clip", lined("2, over = space", POOLED_KEYS.replace("kv:", "q:"))
+    ),
+    "halves": ((3, 4, 2), "", "attention(4, over = [space, time])"),
     "unscaled": ((3, 4, 2), "clip", "attention(4, over = space, scale = off)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", [case for case, (_, token, _) in RIGHT.items() if token])
-def test_settings_beside_several_tokens(case: str) -> None:
+def test_beside_several_tokens(case: str) -> None:
     grid, token, text = RIGHT[case]
     assert_right(spec(grid, REGISTERS[token], text))
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_settings(case: str) -> None:
+def test_alone_and_twice(case: str) -> None:
     """Once as the only attention and once as two that share what they can."""
     grid, token, text = RIGHT[case]
     assert_right(spec(grid, token, text))
-    if "q_pool" not in text:
+    if "\nq: " not in text:
         assert_right(spec(grid, token, text, text.replace("2,", "4,", 1)))
 
 
 TOGETHER = {  # classes of one name, and how each of them begins
     "two kinds of windows": (
-        "attention(2, window = 2, position = table)", "attention(window = 2, position = decomposed)"
+        lined("2, window = 2", "bias: table"), lined("1, window = 2", "bias: decomposed as relative")
     ),
-    "windows without a bias": ("attention(2, window = 2, bias = off)", "attention(2, window = 2, shift = 1)"),
+    "windows without a bias": (
+        lined("2, window = 2", linear="linear(8, bias = off)"), "attention(2, window = 2, shift = 1)"
+    ),
     "bands without a bias": (
-        "attention(2, over = time, band = 2, bias = off)", "attention(2, over = time, band = 2, position = table)"
+        lined("2, over = time, band = 2", linear="linear(8, bias = off)"),
+        lined("2, over = time, band = 2", "bias: table"),
     ),
     "decomposed over other axes": (
-        "attention(2, over = time, position = decomposed)", "attention(2, over = space, position = decomposed)"
+        lined("2, over = time", "bias: decomposed as relative"),
+        lined("2, over = space", "bias: decomposed as relative"),
     ),
     "stretched and not": (
-        "attention(2, position = decomposed, position_grid = [5, 5, 5])", "attention(2, position = decomposed)"
+        lined("2", "bias: decomposed(made_for = 5) as relative"), lined("2", "bias: decomposed as relative")
     ),
     "pooled in two ways": (
-        "attention(2, pool = conv, kv_pool = [1, 2, 2])",
-        "attention(2, pool_norm = on, kv_pool = [1, 2, 2], bias = off, proj_bias = off)",
+        lined("2", "kv: each_head { pool([1, 2, 2], [1, 2, 2]) }"),
+        lined("2", f"kv: each_head {{ grid {{ {HALVED} }} -> layernorm as norm }}", linear="linear(8, bias = off)"),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", TOGETHER)
 @pytest.mark.parametrize("token", ["", "clip"])
-def test_settings_in_one_network(case: str, token: str) -> None:
+def test_in_one_network(case: str, token: str) -> None:
     first, second = TOGETHER[case]
     if token and "band" in first:
         pytest.skip("a class token sees all of one row")
@@ -552,36 +233,46 @@ def test_settings_in_one_network(case: str, token: str) -> None:
         assert_right(spec((3, 4, 4), token, *texts))
 
 
-REFUSED_OR_RIGHT = {
-    "halves beside a token": ((2, 2, 2), "clip", "attention(2, over = space, half_over = time)"),
-    "halves beside tokens": ((2, 2, 2), "frame", "attention(2, over = width, half_over = height)"),
-    "keys pooled first beside a token": ((2, 2, 2), "clip", "attention(kv_pool = [1, 2, 2], kv_pool_first = on)"),
-    "keys pooled first beside tokens": (
-        (2, 2, 2), "frame", "attention(over = space, kv_pool = [1, 2, 2], kv_pool_first = on)"
+AT_THE_EDGE = {
+    "halves beside a token": ((2, 2, 2), "clip", "attention(2, over = [space, time])", "E0511"),
+    "halves beside tokens": ((2, 2, 2), "frame", "attention(2, over = [width, height])", "E0511"),
+    "keys pooled first beside a token": (
+        (2, 2, 2), "clip", f"attention() {{\n{POOLED_KEYS}\nqkv: linear(8)\nproj: linear(8)\n}}", ""
     ),
-    "a whole axis that is not pooled evenly": ((3, 4, 4), "", "attention(window = [all, 2, 2], kv_pool = [2, 1, 1])"),
-    "queries of one": ((3, 4, 4), "", "attention(window = [all, 2, 2], q_pool = [2, 1, 1])"),
-    "a table of one": ((3, 3, 3), "clip", "attention(position = table, kv_pool = 2)"),
-    "a mean over more than the grid": ((1, 1, 2), "", "attention(pool = avg, kv_pool = [1, 1, 3], kv_stride = 1)"),
-    "a band in each frame": ((1, 3, 1), "frame", "attention(over = height, band = 2)"),
+    "a whole axis that is not pooled evenly": (
+        (3, 4, 4), "", lined("window = [all, 2, 2]", "kv: maxpool([2, 1, 1], [2, 1, 1], padding = valid)"), ""
+    ),
+    "queries of one": (
+        (3, 4, 4), "", lined("window = [all, 2, 2]", "q: maxpool([2, 1, 1], [2, 1, 1], padding = valid)"), ""
+    ),
+    "a table of one": ((3, 3, 3), "clip", lined("1", "kv: grid { maxpool(2, 2, padding = valid) }", "bias: table"), ""),
+    "a mean over more than the grid": ((1, 1, 2), "", lined("1", "kv: avgpool([1, 1, 3], 1, padding = half)"), "E0503"),
+    "a band in each frame": ((1, 3, 1), "frame", "attention(over = height, band = 2)", "E0511"),
     "a prefix for pooled keys": (
-        (2, 2, 2), "", "attention(window = [2, 4, 4], position = table, table_prefix = on, kv_pool = [1, 2, 2])"
+        (2, 2, 2), "", lined("window = [2, 4, 4]", POOLED_KEYS, "bias: table(prefix = on)"), "E0510"
+    ),
+    "a prefix in a band": (
+        (4, 1, 1), "", lined("2, over = time, band = 2", "bias: table(prefix = on)"), "E0510"
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED_OR_RIGHT)
-def test_settings_without_effect(case: str) -> None:
-    Drawn().check(spec(*REFUSED_OR_RIGHT[case]))
+@pytest.mark.parametrize("case", AT_THE_EDGE)
+def test_at_the_edge(case: str) -> None:
+    grid, token, text, code = AT_THE_EDGE[case]
+    if code:
+        assert_refused(spec(grid, token, text), code)
+    else:
+        assert_right(spec(grid, token, text))
 
 
 REFUSED = {
-    "E0503": ((2, 2, 2), "", "attention(kv_pool = [1, 3, 3])"),
+    "E0503": ((2, 2, 2), "", lined("1", "kv: maxpool([1, 3, 3], [1, 3, 3], padding = valid)")),
     "E0508": ((2, 2, 2), "", "attention(3)"),
     "E0509": ((2, 2, 2), "", "attention(over = space, window = [2, 2, 2])"),
     "E0510": ((4, 2, 2), "", "attention(over = time, band = 3)"),
     "E0511": ((2, 2, 2), "frame", "attention(over = time)"),
-    "E0512": ((2, 3, 4), "", "attention(window = [1, 2, 2], kv_pool = [1, 2, 2])"),
+    "E0512": ((2, 3, 4), "", lined("1, window = [1, 2, 2]", POOLED_KEYS)),
 }
 
 
@@ -594,11 +285,11 @@ DROPPING = [
     ((2, 3, 2), "", "attention(2, over = space, dropout = 1)"),
     ((2, 3, 2), "clip", "attention(2, dropout = 1)"),
     ((2, 3, 2), "frame", "attention(2, over = space, dropout = 1)"),
-    ((2, 3, 2), "", "attention(2, window = [1, 2, 2], position = table, dropout = 1)"),
+    ((2, 3, 2), "", lined("2, window = [1, 2, 2], dropout = 1", "bias: table")),
     ((2, 3, 2), "", "attention(2, window = [1, 2, 2], shift = [0, 1, 1], dropout = 1)"),
-    ((2, 3, 2), "", "attention(2, kv_pool = [1, 2, 2], dropout = 1)"),
-    ((2, 3, 2), "", "attention(2, over = space, half_over = time, dropout = 1)"),
-    ((9, 1, 1), "clip", "attention(2, over = time, band = 2, dropout = 1, token_projections = on)"),
+    ((2, 3, 2), "", lined("2, dropout = 1", POOLED_KEYS)),
+    ((2, 3, 2), "", "attention(2, over = [space, time], dropout = 1)"),
+    ((9, 1, 1), "clip", lined("2, over = time, band = 2, dropout = 1", *OF_TOKEN)),
     ((9, 1, 2), "", "attention(2, over = time, band = 2, dropout = 1)"),
     ((9, 1, 2), "", "attention(2, over = time, band = 100, dropout = 1)"),
 ]
@@ -762,9 +453,9 @@ def sizes(grid: tuple[int, int, int], token: str, text: str) -> tuple[int, Sizes
 
 BANDED = [
     ("", "attention(2, over = time, band = 18)"),
-    ("", "attention(2, over = time, band = 18, position = table, dropout = 0.1)"),
+    ("", lined("2, over = time, band = 18, dropout = 0.1", "bias: table")),
     ("", "attention(2, over = time, band = 18, dilation = [2, 1, 1])"),
-    ("clip", "attention(2, over = time, band = 18, token_projections = on)"),
+    ("clip", lined("2, over = time, band = 18", *OF_TOKEN)),
 ]
 
 

@@ -69,7 +69,8 @@ LAYERS = {
     "transformer blocks": "block b(n) { residual { layernorm -> attention(heads = 2) } -> "
     "residual { layernorm -> linear(4*n) -> gelu -> linear(n) } }\nstage s { conv(8) -> b(8) * 550 }",
     "windows of many sizes": "block b(n, k) { residual { layernorm -> attention(heads = 2, "
-    "window = [1 + k % 4, 1 + k % 7, 1 + k % 5], position = table) } }\nstage s { conv(8) -> b(8, index) * 1200 }",
+    "window = [1 + k % 4, 1 + k % 7, 1 + k % 5]) {\nqkv: linear(n)\nbias: table\nproj: linear(n)\n} } }\n"
+    "stage s { conv(8) -> b(8, index) * 1200 }",
     "inputs and paths": (
         lines("input clip{i}: video[3, 4, 8, 8]\n", 1000) + paths(1000, "p{i}: conv(2)\n", "clip{i}"),
         head_of("p", 1000),

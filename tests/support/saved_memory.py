@@ -11,6 +11,7 @@ stage one { conv(8, 3) -> bn -> relu }
 stage two { LAYERS }
 head: avgpool -> linear(2)
 """
+HALF = "([1, 2, 2], stride = [1, 2, 2], padding = valid)"
 # What the specs have not: a layer each, in one of its forms.
 LAYERS = [
     "conv(8, [1, 3, 3], stride = 2, padding = same) -> relu",
@@ -20,18 +21,18 @@ LAYERS = [
     "avgpool(2, stride = 2) -> dropout(0.5)",
     "avgpool(3, padding = half) -> avgpool([all, 3, 3], stride = [1, 2, 2], padding = half)",
     "layernorm -> attention(heads = 2, dropout = 0.1)",
-    "attention(heads = 2, kv_pool = [1, 2, 2])",
-    "attention(heads = 2, kv_pool = [1, 2, 2], pool = avg, kv_pool_first = on)",
+    f"attention(2) {{ qkv: linear(8)\n kv: maxpool{HALF}\n proj: linear(8) }}",
+    f"attention(2) {{ kv: avgpool{HALF}\n qkv: linear(8)\n proj: linear(8) }}",
     "attention(heads = 2, score = dot_product)",
     "attention(score = concatenation)",
-    "attention(score = gaussian)",
-    "layernorm -> attention(score = gaussian)",
+    "attention(scale = off) { qk: in\n v: linear(8)\n proj: linear(8) }",
+    "layernorm -> attention(scale = off) { qk: in\n v: linear(8)\n proj: linear(8) }",
     "layernorm -> attention(heads = 2, window = [2, 4, 4], shift = [1, 2, 2])",
-    "layernorm -> attention(heads = 2, window = [2, 5, 5], position = table)",
+    "layernorm -> attention(2, window = [2, 5, 5]) { qkv: linear(8)\n bias: table\n proj: linear(8) }",
     "layernorm -> attention(heads = 2, window = [2, 4, 4], dilation = [1, 2, 2])",
     "layernorm -> attention(heads = 2, over = height)",
     "layernorm -> attention(heads = 2, over = width, band = 4)",
-    "layernorm -> attention(heads = 2, over = time, half_over = space, dropout = 0.1)",
+    "layernorm -> attention(heads = 2, over = [time, space], dropout = 0.1)",
     "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
     "class_token -> tokens(more, 3) -> layernorm -> attention(2, over = space) -> without(more) -> select(grid)",
     "beside(sums, frame) { in, avgpool([1, all, all]) } -> grid { conv(8, 3) } -> linear(6) -> select(grid)",

@@ -9,7 +9,6 @@ import pytest
 import archdsl
 from archdsl.core.render_json import render_json
 from archdsl.core.render_sarif import render_sarif
-from archdsl.elaborate import earlier
 
 SPEC = """\
 arch x
@@ -53,12 +52,6 @@ help: write this in its place:
 
 2 errors
 """
-
-
-@pytest.fixture(autouse=True)
-def refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse the settings, as will be when the layer with them is gone."""
-    monkeypatch.setattr(earlier, "IS_REFUSED", True)
 
 
 def refusal(text: str) -> archdsl.SpecError:

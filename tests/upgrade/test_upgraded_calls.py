@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import pytest
 import torch
+from reference import compute
 
 import archdsl
 from archdsl.core.source import Source
 from archdsl.layers.groups import AXES, groups
 from archdsl.upgrade.rewrite import rewritten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECORD = Path(__file__).with_name("calls.txt")
 LINES = [line.split(" | ") for line in RECORD.read_text("utf-8").splitlines() if not line.startswith("#")]
@@ -34,8 +39,11 @@ def spec(place: str, call: str) -> str:
     return f"arch x\ninput clip: video[3, {size.replace('×', ', ')}]\nstage s {{ {' -> '.join(steps)} }}\n"
 
 
-def figures(text: str) -> list[str]:
-    """The attention's tensors, and two sums of the outputs for a random clip and random weights."""
+def figures(text: str, outputs: Callable[..., torch.Tensor] | None = None) -> list[str]:
+    """The attention's tensors, its cost, and two sums of the outputs for a random clip and random weights.
+
+    `outputs` are those of the module, unless they are computed otherwise from network, module and clip.
+    """
     arch = archdsl.loads(text)
     tensors = {n.removeprefix("s.attention."): s for n, s in arch.tensors.items() if n.startswith("s.attention.")}
     shapes = " ".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in sorted(tensors.items()))
@@ -44,7 +52,8 @@ def figures(text: str) -> list[str]:
         for name, value in model.named_parameters():
             value.copy_(drawn(value.shape, name) / 2)
         [size] = re.findall(r"video\[3, (.*)\]", text)
-        output = model(drawn((2, 3, *map(int, size.split(", "))), "clip"))
+        clip = drawn((2, 3, *map(int, size.split(", "))), "clip")
+        output = model(clip) if outputs is None else outputs(arch, model, clip)
     return [
         shapes,
         str(arch.macs),
@@ -60,12 +69,7 @@ def drawn(shape: tuple[int, ...], name: str) -> torch.Tensor:
 def test_call(place: str, call: str, tensors: str, macs: str, values: str) -> None:
     made = rewritten(Source("<text>", spec(place, call)))
     assert not made.left
-    try:
-        found, cost, numbers = figures(made.text)
-    except archdsl.SpecError as error:
-        if error.diagnostics[0].code == "E0513" and "frame" in place and "pool = conv" in call:
-            pytest.xfail("poolings by convolution beside tokens of frames have no code yet")
-        raise
+    found, cost, numbers = figures(made.text)
     assert found == tensors
     assert [float(n) for n in numbers.split()] == pytest.approx([float(n) for n in values.split()], rel=1e-9)
     weights = [(n, int(h) * int(w)) for n, h, w, _ in re.findall(r"\b(\w+)\.weight:(\d+)x(\d+)( |$)", tensors)]
@@ -73,6 +77,17 @@ def test_call(place: str, call: str, tensors: str, macs: str, values: str) -> No
     entering = sum(size for name, size in weights if set(name) <= set("qkv"))
     more = copies(place, call)
     assert int(macs) - int(cost) in {0, more * result, more * (result + entering)}
+
+
+@pytest.mark.parametrize(("place", "call", "values"), [(p, c, v) for p, c, _, _, v in LINES[::6]])
+def test_definition(place: str, call: str, values: str) -> None:
+    """What attentions are compared with elsewhere is what version 0.1 computed."""
+
+    def defined(arch: archdsl.Architecture, model: torch.nn.Module, clip: torch.Tensor) -> torch.Tensor:
+        return compute(arch, dict(model.state_dict()), {"clip": clip})[0]
+
+    *_, numbers = figures(rewritten(Source("<text>", spec(place, call))).text, defined)
+    assert [float(n) for n in numbers.split()] == pytest.approx([float(n) for n in values.split()], rel=1e-9)
 
 
 def sizes(text: str) -> tuple[int, int, int]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.source import Source
 from archdsl.core.values import Symbol
 from archdsl.frontend import ast
+from archdsl.frontend.parse import parse
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Reference, TokenName
 from definition.names import Part
@@ -103,13 +105,7 @@ class Chains:
     ) -> int | None:
         match link:
             case ast.Layer():
-                if is_first and link.arguments is None and link.name.id in place.values:
-                    return self._read(place.values[link.name.id])
-                found = self.files.block(link.name.id, place.file)
-                if found is not None:
-                    return self._call(*found, link, value, place)
-                layer, others = self._layer(link, place)
-                return self._apply(layer, (value, *others), place.part)
+                return self._word(link, value, place, is_first=is_first)
             case ast.Merge():
                 return self._merge(link, value, place)
             case ast.Lines():
@@ -124,6 +120,19 @@ class Chains:
             case ast.Group():
                 return self._chain(link.chain, value, place)
         raise AssertionError(link)  # `in` can only begin a chain
+
+    def _word(self, link: ast.Layer, value: int | None, place: Place, *, is_first: bool) -> int | None:
+        """What a word of a chain names: a value, a block or a layer."""
+        name = link.name.id
+        if is_first and link.arguments is None and name in place.values:
+            return self._read(place.values[name])
+        found = self.files.block(name, place.file)
+        if found is not None:
+            return self._call(*found, link, value, place)
+        if name == "attention":
+            return self._lines(braced(link), value, place)
+        layer, others = self._layer(link, place)
+        return self._apply(layer, (value, *others), place.part)
 
     def _merge(self, link: ast.Merge, value: int | None, place: Place) -> int | None:
         if link.name.id == "grid":
@@ -199,6 +208,21 @@ class Chains:
             else:
                 values[name] = cls.attributes[name].convert(plain(_value(cls.attributes[name], expr, place.names)))
         return cls(**values), tuple(others)
+
+
+def braced(link: ast.Layer) -> ast.Lines:
+    """An attention without braces has plain projections; keys of few heads have few channels."""
+    given = {k: v.span.text for k, v in matched(link, ["heads"]).items()}
+    first = "qkv: linear(in.channels)"
+    if "kv_heads" in given:
+        keys = f"in.channels*({given['kv_heads']}) // ({given.get('heads', '1')})"
+        first = f"q: linear(in.channels)\nkv: linear({keys})"
+    text = f"block b() {{\nattention {{\n{first}\nproj: linear(in.channels)\n}}\n}}\n"
+    [block] = parse(Source("lines", text)).statements
+    assert isinstance(block, ast.Block)
+    lines = block.chain.steps[0].link
+    assert isinstance(lines, ast.Lines)
+    return replace(lines, arguments=link.arguments)
 
 
 def _value(attribute: Attribute[Any], expr: ast.Expr, names: Names) -> Value:

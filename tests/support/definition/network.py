@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
@@ -28,12 +28,21 @@ class Definition(Chains):
     Args:
         name: of the spec.
         texts: of all files, by name.
+        parameters: values in the place of those of the text.
+        clips: the size of inputs, likewise.
     """
 
-    def __init__(self, name: str, texts: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        texts: Mapping[str, str],
+        parameters: Mapping[str, Any] | None = None,
+        clips: Mapping[str, Grid] | None = None,
+    ) -> None:
         files = Files(name, texts)
         self.program = Merged(files)
-        super().__init__(files, ChainMap(Parameters(self.program.defaults)), {})
+        super().__init__(files, ChainMap(Parameters(self.program.defaults, parameters or {})), {})
+        self.clips = clips or {}
         self.applied: list[Applied] = []
         self.inputs: dict[str, int] = {}  # videos
         self.paths: dict[str, int] = {}  # where each path is; "" is one that has no name
@@ -107,6 +116,7 @@ class Definition(Chains):
         is_video = statement.kind.id == "video"
         layer = vocabulary()["input" if is_video else "index"]()
         shape = Grid(*sizes) if is_video else Grid(1, *sizes, 1, 1)
+        shape = self.clips.get(statement.name.id, shape)
         self.applied.append(Applied(layer, (), shape, name=statement.name.id))
         (self.inputs if is_video else self.indices)[statement.name.id] = len(self.applied) - 1
 

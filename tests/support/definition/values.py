@@ -106,8 +106,8 @@ def plain(value: Value) -> Value:
 class Parameters(dict[str, Value]):
     """The parameters of a spec, each worked out when it is first asked for: they may stand in any order."""
 
-    def __init__(self, defaults: Mapping[str, ast.Expr]) -> None:
-        super().__init__()
+    def __init__(self, defaults: Mapping[str, ast.Expr], given: Mapping[str, Value]) -> None:
+        super().__init__(given)
         self.defaults = defaults
 
     def __contains__(self, name: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from programs import attend, lines, odd_lines
+from programs import lines, odd_lines
 from programs.draw import written
 from programs.values import STILL, BlockKind, Move, Place, State, Values
 
@@ -171,27 +171,20 @@ class Chains(Values):
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
-        if d.has("lines", 0.6):
+        if not d.has("plain_attention", 0.3):
             return self.lines(place, state)
-        text = attend.attention(d, state.grid, state.token)
-        steps = f"linear(8) -> {text}"
-        if d.chance(0.3) and not attend.moves(text) and attend.out(text) is None:
-            steps = f"linear(8) -> residual {{ layernorm -> {text} }}"
-        elif attend.moves(text):
-            return self.simple(place, state)
-        return steps, state.with_channels(attend.out(text) or "8")
+        text = lines.plain(d, state.token)
+        steps = f"residual {{ layernorm -> {text} }}" if d.chance(0.3) else text
+        return f"linear(8) -> {steps}", state.with_channels("8")
 
     def beside(self, place: Place, state: State) -> tuple[str, State]:
         """Attention beside a class token."""
         d = self.draw
         if not d.has("attention"):
             return self.simple(place, state)
-        if d.has("lines", 0.6):
+        if not d.has("plain_attention", 0.3):
             return self.lines(place, state)
-        text = attend.attention(d, state.grid, state.token)
-        if attend.moves(text) or attend.out(text) is not None:
-            return self.simple(place, state)
-        return f"linear(8) -> residual {{ layernorm -> {text} }}", state.with_channels(None)
+        return f"linear(8) -> residual {{ layernorm -> {lines.plain(d, state.token)} }}", state.with_channels(None)
 
     def rotated(self, place: Place, state: State) -> tuple[str, State]:  # noqa: ARG002
         """Rotary positions, which need a pair of channels for each axis."""
@@ -443,7 +436,7 @@ class Chains(Values):
             (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
             (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
             (f"avgpool(1, stride = {size})", behind),
-            (f"linear(8) -> attention(2, q_pool = 3, q_stride = {size}, pool = conv)", behind.with_channels("8")),
+            (f"linear(8) -> {lines.moving(size)}", behind.with_channels("8")),
         ]
         if state.grid is not None and min(state.grid) > 2:
             options.append((f"avgpool({d.pick(['3', '[1, 3, 3]'])}, stride = {size}, padding = half)", behind))

@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from programs.attend import AXES
 from programs.draw import Draw, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Size = tuple[int, int, int]
+AXES = {"space_time": "thw", "space": "hw", "time": "t", "height": "h", "width": "w"}
 WILD = 0.03  # the part of rules that are not kept
 BLOCKS = {  # that lines call
     "lora": "block lora(rank, out) { linear(rank, bias = off) -> linear(out, bias = off) }",
@@ -620,6 +620,35 @@ FITTING = [  # for what `linear(8)` gives on nearly any grid
 def fitting(d: Draw, heads: int, over: str) -> str:
     """An attention in lines for what `linear(8)` gives on a grid that is not known."""
     return f"attention({heads}, over = {over}) {{\n{d.pick(FITTING)}\n}}"
+
+
+PLAIN = [  # for nearly any grid without tokens
+    "window = [2, 4, 3], shift = [1, 2, 1]",
+    "window = [2, 3, 2], shift = [1, 1, 1], scale = off",
+    "over = space, window = [all, 3, 3], shift = [0, 1, 1], dropout = 1/10",
+    "dilation = [1, 2, 2], window = 2",
+    "over = [space, time]",
+    "over = time, band = 2",
+    "over = width, band = 4",
+    "score = cosine",
+    "score = dot_product",
+    "score = concatenation",
+    "over = time, causal = on",
+]
+
+
+def plain(d: Draw, token: str) -> str:
+    """An attention without braces for what `linear(8)` gives on a grid that is not known."""
+    if not token and d.chance(0.7):
+        return f"attention({d.pick([2, 4])}, {d.pick(PLAIN)})"
+    over = d.pick(["space", "height", "width"] if token else list(AXES))
+    settings = [str(d.pick([1, 2, 4])), f"over = {over}", *(["scale = off"] if d.chance(0.2) else [])]
+    return f"attention({', '.join(settings)})"
+
+
+def moving(size: str) -> str:
+    """An attention with a smaller grid of queries, for what `linear(8)` gives."""
+    return f"attention(2) {{\nqkv: linear(8)\nq: conv(8, 3, stride = {size}, groups = 8)\nproj: linear(8)\n}}"
 
 
 def with_blocks(text: str) -> str:
