@@ -15,7 +15,8 @@ SPEC   ?= specs/slowfast_r50.arch
 BIN    := $(VENV)/bin
 NAME   := $(basename $(notdir $(SPEC)))
 SPECS   = $(sort $(wildcard specs/*.arch))
-INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+# Python compiles what is imported; pip would compile every file of every package.
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile -c constraints.txt
 
 .PHONY: help demo test records docs pictures fuzz plant bounds lint types pytest format generated bench clean
 .DELETE_ON_ERROR:

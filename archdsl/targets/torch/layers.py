@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jinja2 import (
@@ -43,6 +44,7 @@ from archdsl.targets.torch.support import Support, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from archdsl.layers.base import Layer
     from archdsl.targets.python.tree import Expr
@@ -73,8 +75,12 @@ class LazyShape:
 
 def environment() -> Environment:
     """Return Jinja with the templates of the package. A name that a plan lacks is an error."""
-    cache = cache_folder()
-    templates = resource("templates")
+    return _environment(resource("templates"), cache_folder())
+
+
+@lru_cache(maxsize=1)
+def _environment(templates: Path, cache: Path | None) -> Environment:
+    """Return the same, once: it reads each template again only when that has changed."""
     loader = ChoiceLoader([FileSystemLoader(str(templates)), FileSystemLoader(str(templates / "layers"))])
     made = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
