@@ -212,7 +212,9 @@ class LineGraph(GraphBuilder):
         self.lines.applications.append(application)
         for index, branch in enumerate(branches):
             own = tuple(b.origin(branch) for b in bundles)
-            left.origins[branch] = Origin(number, index if application.stack > len(parts) else parts.index(own))
+            part = index if application.stack > len(parts) else parts.index(own)
+            left.origins[branch] = Origin(number, part)
+            application.parts += branch.removeprefix(TOKEN) if part == len(application.parts) else ""
 
     def _name(self, branches: Sequence[str]) -> str:
         prefix = TOKEN if self.line.startswith(TOKEN) else ""

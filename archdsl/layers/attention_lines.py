@@ -106,6 +106,7 @@ class Application:
     region: Any = None
     path: str = ""  # of the layer in its line
     stack: int = 1  # branches whose tensors are rows of one
+    parts: str = ""  # the first branch of each of these
     tokens: tuple[Tokens, ...] = ()  # that pass, in `grid`, beside each part
     carrier: int = -1  # the input beside which they pass
 

@@ -31,6 +31,9 @@ COMPUTED = [
     ("", "4, score = dot_product, kv_heads = 2", "q: linear(8); kv: linear(4)"),
     ("", "2, kv_heads = 1", "kv: residual { each_head { linear(8) } }; q: linear(4); k: linear(2)"),
     (TOKEN, "2, kv_heads = 1", "kv: each_head { layernorm -> grid { conv(8) } }; q: linear(4); k: linear(2)"),
+    # branches that are one value, then parts of a product
+    ("", "2", "qk: linear(8); v: q; qkv: each_head { conv(4, 3, groups = 4) }"),
+    ("", "2", "qkv: linear(8); k: q; qkv: conv(8, 3, groups = 8); v: gelu"),
     # layers that look beyond a position behind the result
     ("", "2", "qkv: linear(8); proj: add { in, q } -> conv(8, 3)"),
     ("", "2, window = 2", "qkv: linear(8); proj: conv(8, 3, stride = [1, 2, 2])"),

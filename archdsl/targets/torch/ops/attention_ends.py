@@ -74,7 +74,7 @@ class Ends:
         stack = steps.layouts[value].stack
         if len(ways) > 1 or len(heads) > 1 or sorted(parts) != list(range(stack)):
             layout = steps.layouts[value]._replace(stack=1)
-            own = steps.lines.applications[number].letters
+            own = steps.lines.applications[number].parts
             made = steps.add("parted", [value], *[layout] * stack, names=tuple(own), count=stack)
             steps.values |= {Origin(number, i): part for i, part in enumerate(made)}
             return

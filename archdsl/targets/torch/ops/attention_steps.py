@@ -193,7 +193,7 @@ class Operations(Values):
     def _part(self, number: int, value: int) -> None:
         """Part the branches in a product."""
         application = self.lines.applications[number]
-        letters = application.letters.removeprefix("token_")
+        letters = application.parts
         origins = [Origin(number, i) for i in range(application.stack)]
         layout = self.layouts[value]
         beside = self.beside.get(application.name, [layout.token] * len(origins))
