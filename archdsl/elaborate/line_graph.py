@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.grid import NO_TOKENS, Grid, Tokens
@@ -103,7 +103,8 @@ class LineGraph(GraphBuilder):
     def bundle(self, flow: Flow) -> Bundle:
         """Return the values that a flow stands for."""
         if flow.node not in self.bundles:
-            self.bundles[flow.node] = Bundle({"": Origin(OUTSIDE - flow.node)}, {"": flow.shape})
+            shape: Any = flow.shape if isinstance(flow.shape, Unknown) else self.lines.filled(flow.shape)
+            self.bundles[flow.node] = Bundle({"": Origin(OUTSIDE - flow.node)}, {"": shape})
             self.lines.externals.append(flow.node)
         return self.bundles[flow.node]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Span
     from archdsl.layers.attention_lines import BiasLine
 
+BESIDE_POSITIONS = ("tokens", "class_token", "without", "token_type")  # layers that leave positions as they are
 TITLES = {"q": "queries", "k": "keys", "v": "values"}
 SIZES = ("frames", "rows", "columns")
 
@@ -182,13 +183,17 @@ def _check_cut(lines: Lines, branch: str) -> None:
         return
     if any(d != 1 for d in found.dilation):
         raise LineFault("pooled positions cannot lie apart", "dilation", hint="leave out `dilation` or the pooling")
-    title = TITLES[branch]
-    for index, (axis, n, k, s, m) in enumerate(zip("thw", found.grid, found.window, found.shift, left, strict=True)):
-        if k == n or axis not in found.over:
+    title, sizes = TITLES[branch], zip(*(lines.shapes[n].size for n in "qk"), strict=True)
+    finest = [max(map(int, pair)) for pair in sizes]
+    is_resized = any(a.shape.size != a.shapes[0].size for a in lines.applications if a.letters != RESULT_LINE)
+    for index, (axis, n, k, s, m) in enumerate(zip("thw", found.padded, found.window, found.shift, left, strict=True)):
+        is_finer = int(m) % n == 0 and finest[index] % int(m) == 0  # its windows are as much finer
+        if k == n or axis not in found.over or is_finer:
             continue
-        if n % k:
-            message = f"windows must divide the grid where {title} have another one: {int(k)} over {axis} of {int(n)}"
-            raise LineFault(message, "window", code="E0512", hint=divisors("windows", n), index=index)
+        own = found.grid[index]
+        if own % k and is_resized:
+            message = f"windows must divide the grid where {title} have another one: {int(k)} over {axis} of {own}"
+            raise LineFault(message, "window", code="E0512", hint=divisors("windows", own), index=index)
         if n % int(m) or k % (step := n // int(m)):
             message = f"{title} of {int(m)} {SIZES[index]} cannot be cut as {int(n)} into windows of {int(k)}"
             raise LineFault(message, branch, "window", code="E0512", hint=divisors("strides", k), index=index)
@@ -199,11 +204,11 @@ def _check_cut(lines: Lines, branch: str) -> None:
 
 def _check_filling(lines: Lines) -> None:
     """Check that lines treat positions on their own where the grid is filled with zeros for its windows."""
-    if lines.x == lines.entering:
+    if not lines.is_filled:
         return
     window = "×".join(str(int(k)) for k in lines.between.window)
     for application in lines.applications:
-        if application.is_by_position():
+        if application.is_by_position() or application.layer.kind in BESIDE_POSITIONS:
             continue
         kind, grid = application.layer.kind, grid_text(lines.entering.size)
         message = f"`{kind}` looks beyond a position, and windows of {window} do not divide {grid}"

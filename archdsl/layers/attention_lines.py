@@ -165,6 +165,19 @@ class Lines:
     entry: int = -1  # the node that gives what enters
     places: dict[str, Span] = field(default_factory=dict[str, "Span"])  # of the line that last changed each branch
 
+    @property
+    def is_filled(self) -> bool:
+        """True if what enters is filled up with zeros, as windows do not divide it."""
+        return self.x != self.entering
+
+    def filled(self, x: Grid) -> Grid:
+        """Return what lines see of a value: one of the size of what enters is filled up as that is."""
+        return x._replace(t=self.x.t, h=self.x.h, w=self.x.w) if self.fills(x) else x
+
+    def fills(self, x: Grid) -> bool:
+        """Return True if a value is filled up."""
+        return self.is_filled and size_of(x) == size_of(self.entering) and x.t == self.entering.t
+
     def heads(self, branch: str) -> int:
         """Return the number of heads of a branch."""
         between = self.between

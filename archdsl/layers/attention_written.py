@@ -51,11 +51,6 @@ class Side:
     step: Size3  # positions of the finest grid that lie between neighbours
     is_own: bool  # it is not the grid that enters
 
-    def of_shift(self, shift: Size3) -> Size3:
-        """Return a shift of windows on this grid."""
-        t, h, w = (n // s for n, s in zip(shift, self.step, strict=True))
-        return t, h, w
-
 
 class WrittenAttention(Between, Openable):
     """Attention: layers bring queries, keys and values, and others take the result further.
@@ -211,7 +206,8 @@ class WrittenAttention(Between, Openable):
         if self.is_sized(inputs[0]):
             for x in inputs:
                 fixed(x)
-        return self._grid(self.lines.branches[RESULT_LINE], inputs)
+        found = self._grid(self.lines.branches[RESULT_LINE], [self.lines.filled(x) for x in inputs])
+        return Grid(found.channels, *inputs[0].size, found.tokens) if self.lines.is_filled else found
 
     def _grid(self, origin: Origin, inputs: Sequence[Grid]) -> Grid:
         """Return the shape of a value, all heads together, for inputs of these shapes."""
@@ -319,21 +315,9 @@ def _check_printable(lines: Lines) -> None:
         if is_new:
             message = f"`{between.score if name == 'score' else name}` with these lines"
             raise Unlike(message, name)
-    for is_new, message, at in (*_arguments(lines), *_layers(lines)):
+    for is_new, message, at in _layers(lines):
         if is_new:
             raise Unlike(message, *at)
-
-
-def _arguments(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
-    """Return what arguments there is no code for, and names of the places to blame."""
-    between, x, shapes = lines.between, lines.x, lines.shapes
-    is_filled = x != lines.entering
-    beside = "windows that do not divide a grid beside tokens or another value"
-    other_grid = bool(lines.externals) and shapes["k"].size != x.size
-    return [
-        (any(between.window) and other_grid, "windows of keys on another grid", ("window",)),
-        (is_filled and bool(lines.externals or x.tokens), beside, ("window",)),
-    ]
 
 
 def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:

@@ -53,6 +53,11 @@ class Groups:
         """Number of positions of a window."""
         return prod(self.window)
 
+    def of_size(self, sizes: Size3, grid: Size3) -> Size3:
+        """Return sizes in positions of the padded grid as those of another grid."""
+        t, h, w = (n * m // full for n, m, full in zip(sizes, grid, self.padded, strict=True))
+        return t, h, w
+
     @property
     def is_padded(self) -> bool:
         return self.padded != self.grid

@@ -1,4 +1,4 @@
-"""Attention with lines beside tokens of frames, of queries or keys alone, by few heads, to no later frame.
+"""Attention with lines in forms that nobody has published: other tokens, heads, windows and grids on each side.
 
 Values and gradients are those of the definition, multiply-adds and memory those that are predicted.
 """
@@ -21,6 +21,7 @@ from archdsl.targets.torch.memory import memory_of
 
 BLOCKS = "block pool(k, s: list) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }\n"
 FRAMES, CLIP = "class_token(frame)", "class_token"
+STEP, SMALLER = "[2, 1, 1], stride = [2, 1, 1], padding = valid", "avgpool([1, 2, 2], stride = [1, 2, 2])"
 # What stands before the attention of 12×4×4×4, its arguments, and its lines.
 OF_FRAMES = [
     (
@@ -119,7 +120,48 @@ CAUSAL = [
         "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)",
     ),
 ]  # fmt: skip
-CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS, *CAUSAL]
+FILLED = [
+    (CLIP, "2, window = [3, 3, 3], shift = [1, 1, 0]", "qkv: linear(8); bias: table; proj: add { in, q } -> linear(8)"),
+    (
+        FRAMES,
+        "2, over = space, window = [all, 3, 3], shift = [0, 1, 0]",
+        "qkv: linear(8); bias: table; proj: linear(12)",
+    ),
+    (FRAMES, "2, over = space, dilation = [1, 3, 3]", "qkv: linear(8); proj: linear(8) -> select(grid)"),
+    (
+        "",
+        "2, window = [3, 3, 3], shift = [0, 1, 1]",
+        "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)",
+    ),
+    (CLIP, "2, window = [2, 3, 3]", "qkv: linear(8); q: select(grid); proj: add { in, q } -> linear(12)"),
+    (CLIP, "2, dilation = 3", "qkv: linear(8); bias: table; proj: linear(12)"),
+]
+SHRUNK = [  # along an axis that is not looked along
+    ("", "2, over = space, window = [all, 2, 2]", "qkv: avgpool(STEP) -> linear(8); proj: linear(12)"),
+    (
+        "", "2, over = space, window = [all, 2, 2], shift = [0, 1, 1]",
+        "qkv: linear(8) -> avgpool(STEP); bias: table; proj: linear(12)",
+    ),
+    (CLIP, "2, over = space, window = [all, 2, 2]", "qkv: linear(8) -> maxpool(STEP); bias: table; proj: linear(12)"),
+    (CLIP, "2, over = space", "qkv: linear(8) -> maxpool(STEP); bias: table; proj: linear(12)"),
+    ("", "2, over = time", "qkv: linear(8) -> avgpool([1, 2, 1], stride = [1, 2, 1]); proj: linear(12)"),
+]  # fmt: skip
+OTHERS = [  # what becomes of 6×4×4×4 as the one value and as the other
+    ("linear(12)", f"{SMALLER} -> linear(6)", "2, window = 2", "bias: table"),
+    ("linear(12)", f"{SMALLER} -> linear(6)", "2, window = 2, shift = [1, 0, 0]", "bias: decomposed"),
+    (f"linear(12) -> {CLIP}", f"{SMALLER} -> linear(6)", "2, window = 2", ""),
+    (f"{SMALLER} -> linear(12)", "linear(6)", "2, window = [2, 1, 1], shift = [1, 0, 0]", "bias: table"),
+    (f"{SMALLER} -> linear(12)", "linear(6) -> tokens(a, 2)", "2, window = [2, 1, 2], shift = 0", "bias: alibi"),
+    (
+        "linear(12)",
+        "avgpool([2, 1, 1], stride = [2, 1, 1]) -> linear(6)",
+        "2, window = [all, 2, 2]",
+        "bias: decomposed",
+    ),
+    ("linear(12)", "conv(6, 3)", "2, window = [3, 3, 2], shift = [1, 1, 0]", "bias: table"),
+    (f"linear(12) -> {CLIP}", "conv(6, 3)", "2, window = 3", ""),
+]
+CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS, *CAUSAL, *FILLED, *SHRUNK]
 REFUSED = [
     (
         CLIP,
@@ -136,7 +178,10 @@ REFUSED = [
 
 
 def spec(before: str, arguments: str, lines: str) -> str:
-    body, chain = lines.replace("; ", "\n"), f"linear(12) -> {before} -> " if before else "linear(12) -> "
+    body, chain = (
+        lines.replace("; ", "\n").replace("STEP", STEP),
+        f"linear(12) -> {before} -> " if before else "linear(12) -> ",
+    )
     stage = f"stage a {{ {chain}attention({arguments}) {{\n{body}\n}} }}\n"
     return f"arch net\ninput clip: video[6, 4, 4, 4]\n{BLOCKS}{stage}"
 
@@ -145,10 +190,25 @@ def spec(before: str, arguments: str, lines: str) -> str:
 def test_values_costs_and_memory(before: str, arguments: str, lines: str) -> None:
     text = spec(before, arguments, lines)
     assert check_attention(Program("net", {"net": text})) == "accepted"
+    assert_as_predicted(memory_checked(text))
+
+
+@pytest.mark.parametrize(("one", "other", "arguments", "bias"), OTHERS)
+def test_values_and_memory_of_another_value(one: str, other: str, arguments: str, bias: str) -> None:
+    paths = f"path main = clip -> {one}\npath other = clip -> {other}\n"
+    lines = f"q: layernorm -> linear(8)\nkv: other -> layernorm -> linear(8)\n{bias}\nproj: linear(12)"
+    stage = f"stage a {{ main: attention({arguments}) {{\n{lines}\n}} }}\n"
+    text = f"arch net\ninput clip: video[6, 4, 4, 4]\n{paths}{stage}head: main -> linear(2)\n"
+    assert check_attention(Program("net", {"net": text})) == "accepted"
+    memory_checked(text)
+
+
+def memory_checked(text: str) -> archdsl.Architecture:
+    """The architecture of a spec, whose predicted memory is that which autograd keeps."""
     arch = archdsl.Architecture(analyse(Source("net.arch", text), FileLibrary()))
-    assert_as_predicted(arch)
     kept = measured(arch.build(), (torch.randn(3, 6, 4, 4, 4),))
     assert memory_of(lower(arch._analysis.network), 3).total == pytest.approx(kept, rel=0.01)
+    return arch
 
 
 @pytest.mark.parametrize(("before", "arguments", "lines", "code"), REFUSED)

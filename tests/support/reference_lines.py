@@ -25,11 +25,13 @@ Apply = Callable[[Any, list[Value], dict[str, Tensor]], Value]  # any other laye
 
 def attended(layer: Attended, inputs: list[Value], w: dict[str, Tensor], apply: Apply) -> Value:
     """The result of an attention for what enters and the values from outside that its lines read."""
-    x = inputs[0]
-    size, padded = x.grid.shape[2:], layer.settings.padded
+    size, padded = inputs[0].grid.shape[2:], layer.settings.padded
     t, h, width = (int(n) - m for n, m in zip(padded.size, size, strict=True))
-    x = Value(functional.pad(x.grid, (0, width, 0, h, 0, t)), x.token, x.kinds)
-    lines = _Lines(layer, x, dict(zip(layer.outside, inputs[1:], strict=True)), w, apply)
+    x, *others = (
+        Value(functional.pad(v.grid, (0, width, 0, h, 0, t)), v.token, v.kinds) if v.grid.shape[2:] == size else v
+        for v in inputs
+    )
+    lines = _Lines(layer, x, dict(zip(layer.outside, others, strict=True)), w, apply)
     y = lines.value(layer.branches["proj"])
     if (t, h, width) != (0, 0, 0):
         y = Value(y.grid[:, :, : size[0], : size[1], : size[2]], y.token, y.kinds)

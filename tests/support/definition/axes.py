@@ -71,6 +71,12 @@ class Axis:
         """The positions of the finest grid that the window of the spec has."""
         return self.on_finest(self.asked or self.window) if self.is_looked_along else 1
 
+    @property
+    def unit(self) -> int:
+        """How far the positions of the grid that windows are counted on lie apart, in positions of the finest grid."""
+        assert self.finest % self.padded == 0, f"windows of {self.padded} positions on a grid of {self.finest}"
+        return self.finest // self.padded
+
     def on_finest(self, window: int) -> int:
         """The positions of the finest grid that a window has."""
         return max(1, -(-window * self.finest // self.padded))
@@ -81,8 +87,8 @@ class Axis:
             return 1
         if self.is_free:
             return -(-self.finest // n)
-        assert self.padded % n == 0, f"windows of {self.padded} positions on a grid of {n}"
-        return self.padded // n
+        assert self.finest % n == 0, f"windows of {self.finest} positions on a grid of {n}"
+        return self.finest // n
 
     def at(self, p: Tensor, n: int) -> Tensor:
         """Where the positions of a grid of n lie."""
@@ -94,8 +100,8 @@ class Axis:
             return p * 0
         if not self.is_looked_along:
             return p
-        start = (self.at(p, n) - self.shift) % self.padded
-        return start // (self.window * self.dilation) * self.dilation + start % self.dilation
+        start = (self.at(p, n) - self.shift * self.unit) % self.finest
+        return start // (self.window * self.unit * self.dilation) * self.dilation + start % self.dilation
 
     def inside(self, p: Tensor, n: int) -> Tensor:
         """Their places in their groups, counted."""
@@ -103,16 +109,16 @@ class Axis:
             return p
         if not self.is_looked_along:
             return p * 0
-        start = (self.at(p, n) - self.shift) % self.padded
-        return start % (self.window * self.dilation) // self.dilation // self.step(n)
+        start = (self.at(p, n) - self.shift * self.unit) % self.finest
+        return start % (self.window * self.unit * self.dilation) // self.dilation // self.step(n)
 
     def extent(self, n: int) -> int:
         """How many positions of a grid of n a group has."""
-        return n if self.is_free else max(1, self.window // self.step(n))
+        return n if self.is_free else max(1, self.window * self.unit // self.step(n))
 
     def is_moved(self, p: Tensor, n: int) -> Tensor:
         """Which positions have come round the border."""
-        return self.at(p, n) < self.shift
+        return self.at(p, n) < self.shift * (self.unit if self.shift else 1)
 
 
 def axes_of(settings: Any, over: str, queries: Grid, keys: Grid) -> list[Axis]:

@@ -172,6 +172,8 @@ class Attended:
         number = -1 - value
         shape = self.outer._shape(number)
         assert shape is not None
+        if shape.size == self.settings.x.size:  # filled up as what enters is
+            shape = Grid(shape.channels, *self.settings.padded.size, shape.tokens)
         self.outside[number] = self.hold(("outside", number), Made("outside", (number,), shape))
         return self.outside[number]
 

@@ -103,6 +103,7 @@ class Form:
     batch: str
     group: str
     cut_first: bool  # windows are cut before the lines
+    fills: bool  # what enters is filled up with zeros, to whole windows
     flat: bool  # lines work on positions in one row
     strided: bool  # queries or keys have grids of their own
 
@@ -137,7 +138,8 @@ def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     alike = all(other.size == x.size for other in inputs)
     by_position = layer.is_by_position() and not any((*tokens, *(i.tokens for i in inputs)))
     goes_on = layer.is_by_position(RESULT_LINE)  # the result
+    cut_first = kind == "windows" and by_position and alike and goes_on
     return Form(
-        kind, tokens, batch, group, kind == "windows" and by_position and alike and goes_on,
+        kind, tokens, batch, group, cut_first, layer.lines.is_filled and not cut_first,
         kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.strided,
     )  # fmt: skip

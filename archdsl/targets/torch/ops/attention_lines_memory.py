@@ -152,6 +152,10 @@ class _KeptOfLines(Kept):
         match operation.macro:
             case "stacked" | "with_token":
                 return sum(v.elements for v in given)
+            case "filled":
+                return elements * prod(self.groups.padded) // prod(self.groups.grid)
+            case "trimmed":
+                return elements * prod(self.groups.grid) // prod(self.groups.padded)
             case "cut":
                 return self._cut(elements, str(operation.options["way"]))
             case "padded" | "padded_queries":

@@ -73,6 +73,9 @@ class Operations(Values):
         self.frames = -1
         if self.form.of_frames and int(lines.x.t) == int(lines.shapes["q"].t):
             self.count_frames(0)
+        if self.form.fills:
+            for (origin, value), x in zip(list(self.values.items()), self.inputs, strict=True):
+                self.values[origin] = self._fill(value, x)
         self.measured: list[int] = []
         root = self._root(lines.branches["q"])
         if self.form.kind != "windows" and not self.form.of("q") and root is not None:
@@ -80,6 +83,13 @@ class Operations(Values):
         if self.form.cut_first:
             for origin, value in list(self.values.items()):
                 self.values[origin] = self.add("cut", [value], Layout(ROWS), copies=True, way="windows.split")[0]
+
+    def _fill(self, value: int, x: Grid) -> int:
+        """Return a value filled up with zeros behind its positions, to whole windows."""
+        if not self.lines.fills(x):
+            return value
+        behind = [int(m) - int(n) for n, m in zip(x.size, self.lines.x.size, strict=True)]
+        return self.on_grid("filled", value, x, x.tokens, copies=True, behind=behind)
 
     def _root(self, origin: Origin) -> Origin | None:
         """Return what enters at the beginning of a branch, if nothing changes its grid on the way."""
@@ -287,6 +297,9 @@ class Operations(Values):
             y = self._join_windows(y)
         if in_row:
             [y] = self.add("spread", [y, *self.measured], Layout(LAST))
+        if form.fills:
+            x = lines.shapes[RESULT_LINE]
+            y = self.on_grid("trimmed", y, x, x.tokens, size=[int(n) for n in lines.entering.size])
         self.result = y
 
     def _rows(self, y: int) -> int:

@@ -89,6 +89,11 @@ class Values:
             self.turned[key] = self.add("unflattened", [grid], place, size=size, dim=dim)[0]
         return self.turned.get(key, value)
 
+    def on_grid(self, macro: str, value: int, x: Grid, tokens: Tokens, *, copies: bool = False, **options: Any) -> int:
+        """Return a value of size `x` whose positions another operation has changed, beside the same tokens."""
+        grid = self.part_token(value, x, tokens)
+        return self.join_token(self.add(macro, [grid], self.layouts[grid], copies=copies, **options)[0])
+
     def join_token(self, value: int) -> int:
         """Return a value with the tokens that went by, if there are any."""
         token = self.layouts[value].token

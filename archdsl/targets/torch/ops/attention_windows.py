@@ -25,7 +25,8 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
     most = max(queries, keys, key=lambda tokens: tokens.number)
     found, table = layer.geometry.groups, layer.table
     sides = (layer.queries, layer.keys) if layer.strided else (layer.queries,)
-    values: dict[str, Any] = {"grid": found.grid, "window": found.window}
+    is_padded = found.is_padded and op.operations.form.cut_first  # otherwise values are, before they are divided
+    values: dict[str, Any] = {"grid": found.grid if is_padded else found.padded, "window": found.window}
     apart = "".join(a for a, d in zip("thw", found.dilation, strict=True) if d != 1)
     if apart:
         values["apart"] = found.dilation
@@ -37,7 +38,8 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
         values["table"] = plain(table.geometry.largest)
     given = tuple(values)
     if found.is_shifted:
-        values |= {n: plain(s.of_shift(found.shift)) for n, s in zip(("shift", "kv_shift"), sides, strict=False)}
+        moved = (found.of_size(found.shift, plain(side.size)) for side in sides)
+        values |= dict(zip(("shift", "kv_shift"), moved, strict=False))
     options: dict[str, Any] = {
         "token": most.number,
         "q_tokens": queries.number,
@@ -58,7 +60,7 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
         "shifted_parameters": tuple(values),
     }
     options |= _texts(layer.axes, apart) | _arguments(options)
-    name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
+    name = f"{'Padded' if is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
     return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
 
 

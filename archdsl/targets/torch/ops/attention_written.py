@@ -98,7 +98,8 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         biases = [op.class_signature() for _, op in self.biases]
         apart = tuple(d != 1 for d in layer.dilation)
         sides = layer.queries.is_own, layer.keys.is_own
-        form = layer.form, self.inputs[0].tokens, sides, layer.dim == 0, layer.dropout > 0, apart
+        filled = (layer.lines.entering.size, layer.lines.x.size) if self.operations.form.fills else ()
+        form = layer.form, filled, self.inputs[0].tokens, sides, layer.dim == 0, layer.dropout > 0, apart
         return (*form, *layer.structure(), *own, *biases, *names)
 
     def submodule_classes(self) -> dict[str, str]:
