@@ -9,7 +9,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
+from archdsl.elaborate.module_names import gather_rows
 from archdsl.ir.network import Node
+from archdsl.ir.regions import BlockRow
 from archdsl.layers.attention_lines import LINES, TAKEN
 
 if TYPE_CHECKING:
@@ -58,8 +60,11 @@ def line_labels(region: Region, node_of: Callable[[int], Node]) -> dict[int, str
 
 
 def _label(region: Region, prefix: str, node_of: Callable[[int], Node], found: dict[int, str]) -> None:
+    is_row = isinstance(region, BlockRow)
+    if not is_row:
+        gather_rows(region)
     members = [node_of(i) if isinstance(i, int) else i for i in region.items]
-    names = [_own(m) for m in members]
+    names = [str(number) if is_row else _own(m) for number, m in enumerate(members)]
     total, seen = Counter(names), Counter[str]()
     for member, name in zip(members, names, strict=True):
         seen[name] += 1

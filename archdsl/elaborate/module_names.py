@@ -58,7 +58,7 @@ def _number_row(region: Region) -> None:
 
 
 def _label_members(network: Network, region: Region, reporter: Reporter) -> None:
-    _gather_rows(region)
+    gather_rows(region)
     members = [network.node(item) if isinstance(item, int) else item for item in region.items]
     _number([m for m in members if not (isinstance(m, Node | Block) and m.explicit)])
     _check(network, members, reporter)
@@ -71,7 +71,7 @@ def _label_members(network: Network, region: Region, reporter: Reporter) -> None
             _label_members(network, member, reporter)
 
 
-def _gather_rows(region: Region) -> None:
+def gather_rows(region: Region) -> None:
     """Group the blocks that a `*` repeats into a region, except for blocks named by `as`."""
     items: list[Item] = []
     for item in region.items:

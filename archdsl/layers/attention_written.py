@@ -315,15 +315,3 @@ def _check_printable(lines: Lines) -> None:
         if is_new:
             message = f"`{between.score if name == 'score' else name}` with these lines"
             raise Unlike(message, name)
-    for is_new, message, at in _layers(lines):
-        if is_new:
-            raise Unlike(message, *at)
-
-
-def _layers(lines: Lines) -> list[tuple[bool, str, tuple[str, ...]]]:
-    """Return what layers there is no code for, and names of the places to blame."""
-    own = lines.applications
-    places = ("q", "k", "v", RESULT_LINE)
-    return [
-        (any(getattr(a.region, "repeat", 0) for a in own), "a block that is repeated in a line", places),
-    ]

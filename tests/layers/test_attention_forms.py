@@ -19,7 +19,12 @@ from archdsl.pipeline import analyse
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.memory import memory_of
 
-BLOCKS = "block pool(k, s: list) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }\n"
+BLOCKS = """
+block pool(k, s: list) { grid { conv(in.channels, k, stride = s, groups = in.channels) } }
+block deep() { residual { layernorm -> linear(in.channels) } }
+block outer() { deep -> linear(in.channels) -> deep }
+block later(i) { if i == 1 { linear(in.channels) } else { gelu } }
+"""
 FRAMES, CLIP = "class_token(frame)", "class_token"
 STEP, SMALLER = "[2, 1, 1], stride = [2, 1, 1], padding = valid", "avgpool([1, 2, 2], stride = [1, 2, 2])"
 # What stands before the attention of 12×4×4×4, its arguments, and its lines.
@@ -146,6 +151,12 @@ SHRUNK = [  # along an axis that is not looked along
     (CLIP, "2, over = space", "qkv: linear(8) -> maxpool(STEP); bias: table; proj: linear(12)"),
     ("", "2, over = time", "qkv: linear(8) -> avgpool([1, 2, 1], stride = [1, 2, 1]); proj: linear(12)"),
 ]  # fmt: skip
+REPEATED = [
+    ("", "2", "q: deep * 2; kv: linear(12); proj: deep * 1"),
+    ("", "2", "q: deep * 2 -> gelu -> deep * 2; kv: linear(12); proj: (deep * 2 -> deep) * 2"),
+    ("", "2", "q: later(index) * 2 -> linear(12); kv: linear(12); proj: outer * 2 -> linear(12)"),
+    ("", "2", "qkv: linear(8); kv: each_head { pool(3, [1, 1, 1]) * 2 -> layernorm as norm }; proj: linear(12)"),
+]
 OTHERS = [  # what becomes of 6×4×4×4 as the one value and as the other
     ("linear(12)", f"{SMALLER} -> linear(6)", "2, window = 2", "bias: table"),
     ("linear(12)", f"{SMALLER} -> linear(6)", "2, window = 2, shift = [1, 0, 0]", "bias: decomposed"),
@@ -161,7 +172,7 @@ OTHERS = [  # what becomes of 6×4×4×4 as the one value and as the other
     ("linear(12)", "conv(6, 3)", "2, window = [3, 3, 2], shift = [1, 1, 0]", "bias: table"),
     (f"linear(12) -> {CLIP}", "conv(6, 3)", "2, window = 3", ""),
 ]
-CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS, *CAUSAL, *FILLED, *SHRUNK]
+CASES = [*((FRAMES, *rest) for rest in OF_FRAMES), *OF_ONE_SIDE, *OF_FEW_HEADS, *CAUSAL, *FILLED, *SHRUNK, *REPEATED]
 REFUSED = [
     (
         CLIP,
@@ -201,6 +212,13 @@ def test_values_and_memory_of_another_value(one: str, other: str, arguments: str
     text = f"arch net\ninput clip: video[6, 4, 4, 4]\n{paths}{stage}head: main -> linear(2)\n"
     assert check_attention(Program("net", {"net": text})) == "accepted"
     memory_checked(text)
+
+
+def test_repeated_blocks_are_numbered() -> None:
+    text = spec("", "2", "q: deep * 2; kv: linear(12); proj: linear(12) -> outer * 2")
+    tensors = archdsl.Architecture(analyse(Source("net.arch", text), FileLibrary())).tensors
+    for name in ("q_blocks.0.layernorm", "q_blocks.1.linear", "proj_blocks.1.linear", "proj_blocks.0.deep2.linear"):
+        assert f"a.attention.{name}.weight" in tensors
 
 
 def memory_checked(text: str) -> archdsl.Architecture:

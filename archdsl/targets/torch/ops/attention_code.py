@@ -47,7 +47,7 @@ class Composer:
         self.channels: dict[int, int] = {X: inputs[0].channels}  # of the values of applications
         self.channels |= {OUTSIDE - n: x.channels for n, x in zip(self.lines.externals, inputs[1:], strict=True)}
         self.extra: dict[str, Any] = {}
-        self.members: dict[str, str | dict[str, str]] = {}  # constructor calls; of a block, those of its layers
+        self.members: dict[str, Any] = {}  # constructor calls; of a block, those of its layers
         self.printed: dict[int, Printed] = {}
         self.biases: list[Printed] = []
         self.names = _member_names(self.lines)
@@ -95,8 +95,7 @@ class Composer:
             sizes = [f"{n} * {self.inner}" if n > 1 else self.inner for n in split.options["counts"]]
             found.append(f"self.parts = [{', '.join(sizes)}]")
         for name, code in self.members.items():
-            items = ", ".join(f'"{k}": {inner}' for k, inner in code.items()) if isinstance(code, dict) else ""
-            found.append(f"self.{name} = nn.ModuleDict({{{items}}})" if items else f"self.{name} = {code}")
+            found.append(f"self.{name} = {_constructed(code)}")
         if self.layer.cosine:
             found.append("self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))")
         return found
@@ -119,17 +118,15 @@ class Composer:
         plan: dict[str, Any] = {**whole.variables(site), **whole.shape_arguments()}
         name = self.names[number]
         code = {k: self._local(name, k, v) for k, v in plan.items()}
-        block, _, label = name.partition(".")
-        code["layer"] = f'self.{block}["{label}"]' if label else f"self.{block}"
+        block, *path = name.split(".")
+        code["layer"] = f"self.{block}" + "".join(f'["{label}"]' for label in path)
         printed = self.printed[number] = self.printer.printed(whole, code, name)
         self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}
         if printed.module is not None:
-            code = text(printed.module)
-            held = self.members.setdefault(block, {}) if label else code
-            if isinstance(held, dict):
-                held[label] = code
-            else:
-                self.members[block] = code
+            held = self.members
+            for label in name.split(".")[:-1]:
+                held = held.setdefault(label, {})
+            held[name.rpartition(".")[2]] = text(printed.module)
 
     def _print_bias(self, bias: BiasLine, op: Op[Any], sizes: dict[str, str]) -> None:
         """Print a bias: its module or tensor becomes a member."""
@@ -218,6 +215,14 @@ class Composer:
             return code, any(o.named > 1 for o in given)
 
         return write
+
+
+def _constructed(code: Any) -> str:
+    """Return the constructor call of a member: a layer, or the layers of a block."""
+    if isinstance(code, str):
+        return code
+    items = ", ".join(f'"{name}": {_constructed(inner)}' for name, inner in code.items())
+    return f"nn.ModuleDict({{{items}}})"
 
 
 def _member_names(lines: Lines) -> list[str]:
