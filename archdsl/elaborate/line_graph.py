@@ -169,11 +169,14 @@ class LineGraph(GraphBuilder):
         seen = {n: [self.view.of(b.shape(n), n) for b in bundles] for n in self.branches}
         if all(layer.selects_all(*shapes) for shapes in seen.values()):
             return {}
-        try:
-            found = {n: infer(layer, self.sound, *shapes) for n, shapes in seen.items()}
-        except ShapeError as error:
-            self._misfit(error, layer, flows, context, link)
-            return None
+        found: dict[str, Grid] = {}
+        for branch, shapes in seen.items():
+            try:
+                found[branch] = infer(layer, self.sound, *shapes)
+            except ShapeError as error:
+                at_fault = (Flow(flow.node, shape) for flow, shape in zip(flows, shapes, strict=True))
+                self._misfit(error, layer, tuple(at_fault), context, link)
+                return None
         if isinstance(link, ast.Layer) and len(flows) == 1:
             self._check_order(layer, flows[0].shape, link)
         fixed = literal(layer)

@@ -206,7 +206,7 @@ def _check_filling(lines: Lines) -> None:
     """Check that lines treat positions on their own where the grid is filled with zeros for its windows."""
     if not lines.is_filled:
         return
-    window = "×".join(str(int(k)) for k in lines.between.window)
+    window = "×".join(str(int(k) or "all") for k in lines.between.window)
     for application in lines.applications:
         if application.is_by_position() or application.layer.kind in BESIDE_POSITIONS:
             continue

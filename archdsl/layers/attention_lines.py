@@ -77,7 +77,7 @@ Between.attributes = {k: v for k, v in vars(Between).items() if isinstance(v, At
 
 
 # Layers that treat positions on their own, though not linearly.
-BY_POSITION = ("l2norm", "layernorm", "rmsnorm", "select")
+BY_POSITION = ("concat", "l2norm", "layernorm", "rmsnorm", "select")
 X, RESULT, OUTSIDE = -1, -2, -10  # what enters; what `proj` begins with; node n outside is `OUTSIDE - n`
 
 

@@ -34,6 +34,12 @@ COMPUTED = [
     # branches that are one value, then parts of a product
     ("", "2", "qk: linear(8); v: q; qkv: each_head { conv(4, 3, groups = 4) }"),
     ("", "2", "qkv: linear(8); k: q; qkv: conv(8, 3, groups = 8); v: gelu"),
+    # layers that treat positions on their own, in windows that are filled up
+    (
+        "",
+        "2, window = [all, 3, 2]",
+        "qkv: concat { linear(4), linear(4) -> gelu }; k: each_head { concat { in, q } }; q: linear(16)",
+    ),
     # layers that look beyond a position behind the result
     ("", "2", "qkv: linear(8); proj: add { in, q } -> conv(8, 3)"),
     ("", "2, window = 2", "qkv: linear(8); proj: conv(8, 3, stride = [1, 2, 2])"),
@@ -60,6 +66,7 @@ REFUSED = [
     ("", "2", "qkv: linear(8); proj: q -> linear(8)", "E0510"),
     ("", "2, window = 3", "qkv: linear(8); proj: conv(8, 3)", "E0512"),
     (TOKEN, "2", "qkv: linear(8); k: grid { q -> gelu }", "E0511"),
+    ("", "2", f"qkv: linear(8); q: maxpool({SPREAD}, padding = valid); qkv: add {{ in, q }}", "E0502"),
     (TOKEN, "2", "q: linear(16); kv: grid { conv(16, 3) }", "E0501"),
 ]
 
