@@ -18,8 +18,9 @@ def test_a_traced_model_computes_the_same(path: Path) -> None:
     """In training, where dropout and drop path draw the same numbers, in evaluation, and for inference."""
     arch = small(path)
     clips = inputs(arch, 2)
-    for target, training in (("train", True), ("train", False), ("infer", False)):
-        model = arch.build(target=target).train(training)
+    train, infer = (arch.build(target=target) for target in ("train", "infer"))
+    for model, training in ((train, True), (train, False), (infer, False)):
+        model.train(training)
         traced = torch.fx.symbolic_trace(model)
         outputs: list[torch.Tensor] = []
         for module in (model, traced):
