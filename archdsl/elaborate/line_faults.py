@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.grid import FRAME
 from archdsl.frontend import ast
-from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE
+from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE, TOKEN
 from archdsl.layers.base import divisors
 from archdsl.layers.bias import Bias
 
@@ -61,7 +61,8 @@ def report_unknown_line(line: ast.BranchLine, faults: FaultReporter) -> None:
 def report_missing(link: ast.Lines, missing: Sequence[str], faults: FaultReporter) -> None:
     """Report branches that stand in no line."""
     text = " and ".join([", ".join(f"`{n}`" for n in missing[:-1]), f"`{missing[-1]}`"][len(missing) == 1 :])
-    name, letters = link.name.id, "".join(missing)
+    prefix = TOKEN if missing[0].startswith(TOKEN) else ""
+    name, letters = link.name.id, prefix + "".join(n.removeprefix(prefix) for n in missing)
     hint = f"in braces nothing is implied: `{letters}: linear(in.channels)` projects, `{letters}: in` does not"
     if not link.body:
         hint = f"without braces `{name}` has plain projections; in braces each of `q`, `k` and `v` stands in a line"

@@ -27,6 +27,7 @@ from archdsl.layers.attention_lines import (
     RESULT,
     RESULT_LINE,
     TAKEN,
+    TOKEN,
     Between,
     BiasLine,
     Lines,
@@ -115,7 +116,9 @@ class LineExpander:
         self._body(self.link.body, self.context.scope.child(self.flow.shape))
         if not self.is_sound or self.evaluator.reporter.errors > known:
             return None
-        missing = [n for n in LETTERS if n not in self.lines.branches]
+        prefixes = ("", TOKEN) if any(n.startswith(TOKEN) for n in self.lines.branches) else ("",)
+        found = ([p + n for n in LETTERS if p + n not in self.lines.branches] for p in prefixes)
+        missing = next((names for names in found if names), list[str]())
         if missing:
             report_missing(self.link, missing, self.faults)
             return None

@@ -153,6 +153,10 @@ def _check_arguments(lines: Lines) -> None:
         if is_new:
             message = f"`{between.score if name == 'score' else name}`"
             raise Unlike(message, name)
+    q, k, v = (lines.branches[n] for n in LETTERS)
+    if k == v or (q in (k, v) and q.application >= 0):
+        message = "branches that are one value"
+        raise Unlike(message, "k", "v", "q")
     if len(between.over) > 2:
         message = "more than two parts of the heads"
         raise Unlike(message, "over")

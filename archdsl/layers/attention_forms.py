@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from archdsl.core.grid import FRAME
 from archdsl.layers.attention import Attention
 from archdsl.layers.attention_facts import Unlike, settings
-from archdsl.layers.attention_lines import CONCATENATION, TOKEN
 from archdsl.layers.attention_rules import DECOMPOSED
 from archdsl.layers.attention_written import OWN, WrittenAttention, line_inits, written
 from archdsl.layers.base import ShapeError
@@ -34,14 +33,11 @@ def layer_of(lines: Lines) -> Attention | WrittenAttention:
 
 def _has_settings(lines: Lines) -> bool:
     """Return True for lines that are printed from settings, if they amount to some."""
-    between = lines.between
     is_pooled = any(a.by_head and a.layer.kind == "conv" for a in lines.applications)
     is_decomposed = any(b.layer.kind == DECOMPOSED for b in lines.biases)
-    has_token_lines = any(name.startswith(TOKEN) for name in lines.branches)
-    is_other = between.band > 0 or len(between.over) > 1 or between.score == CONCATENATION
     is_filled = lines.x != lines.entering and bool(lines.x.tokens)
     of_frames = lines.x.token == FRAME and any(a.tokens or a.layer.kind == "select" for a in lines.applications)
-    return is_pooled or is_decomposed or has_token_lines or is_other or is_filled or of_frames
+    return is_pooled or is_decomposed or is_filled or of_frames
 
 
 def _of_settings(lines: Lines) -> Attention:

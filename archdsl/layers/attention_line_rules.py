@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import CLIP, FRAME, grid_text
-from archdsl.layers.attention_lines import BIAS_LINE, COSINE, RESULT, RESULT_LINE, SOFTMAX, TOKEN, Lines
+from archdsl.layers.attention_lines import BIAS_LINE, COSINE, LETTERS, RESULT, RESULT_LINE, SOFTMAX, TOKEN, Lines
 from archdsl.layers.base import ShapeError, divisors
 from archdsl.layers.groups import AXES
 
@@ -52,7 +53,7 @@ def check(lines: Lines) -> None:
     """
     rules: tuple[Callable[[Lines], None], ...] = (
         _check_heads, _check_shapes, _check_axes, _check_windows, _check_filling, _check_band, _check_token,
-        _check_score, _check_list, _check_causal, _check_result,
+        _check_token_lines, _check_score, _check_list, _check_causal, _check_result,
     )  # fmt: skip
     for rule in rules:
         rule(lines)
@@ -133,12 +134,12 @@ def _axes(lines: Lines) -> set[str]:
 
 def _check_axes(lines: Lines) -> None:
     """Check that windows, shifts, dilations and changes of the grid are on attended axes only."""
-    between, axes = lines.between, _axes(lines)
-    told = f"`{', '.join(between.over)}` does not look along"
+    between = lines.between
     hint = "on this axis, or look along it, too"
     q, k = lines.shapes["q"], lines.shapes["k"]
-    for index, axis in enumerate("thw"):
-        if axis in axes:
+    for over, (index, axis) in product(between.over, enumerate("thw")):
+        told = f"`{over}` does not look along"
+        if axis in AXES[over]:
             continue
         if int(q.size[index]) != int(k.size[index]):
             last, first = _later(lines, "q", "k")
@@ -146,6 +147,8 @@ def _check_axes(lines: Lines) -> None:
             notes = [(f"the {TITLES[first]} come from here", first)]
             message = f"{told} {axis}, and {sizes}"
             raise LineFault(message, last, code="E0509", hint="a stride of 1 " + hint, notes=notes)
+        if len(between.over) > 1:  # it takes none of what follows
+            continue
         if between.window[index] > 1:
             message = f"{told} {axis}, so it has no window there"
             raise LineFault(message, "window", code="E0509", hint=f"`all` or 1 {hint}", index=index)
@@ -240,6 +243,11 @@ def _check_band(lines: Lines) -> None:
         if tuple(map(int, lines.shapes[branch].size)) != tuple(map(int, lines.entering.size)):
             message = f"a band sees single positions, and {TITLES[branch]} have another grid"
             raise LineFault(message, branch, "band", hint="leave out `band`, or the layer that changes the grid")
+    smaller = next((b for b in lines.biases if b.layer.takes_first_rows), None)
+    if smaller is not None:
+        fault = LineFault("a band has no window that could become smaller", hint="leave out `prefix`")
+        fault.line = smaller.span
+        raise fault
     bias = next((b for b in lines.biases if not b.layer.takes_band), None)
     if bias is not None:
         fault = LineFault("a band takes its distances from a table", hint="`bias: table`: on one axis it says as much")
@@ -318,17 +326,40 @@ def _check_token(lines: Lines) -> None:
             raise LineFault(message, "band", code="E0511", hint="`select(grid)` leaves the class token out")
 
 
+def _check_token_lines(lines: Lines) -> None:
+    """Check that lines of a class token give it a query, and keys and values with which it goes."""
+    own = [n for n in (TOKEN + letter for letter in LETTERS) if n in lines.branches]
+    if not own:
+        return
+    q, k, v = (lines.shapes[n] for n in own)
+    heads = lines.between.heads
+    few = lines.between.kv_heads or heads
+    result = int(lines.shapes["v"].channels) // few
+    for name, shape, parts in zip(own, (q, k, v), (heads, few, few), strict=True):
+        if shape.channels % parts:
+            message = f"{int(shape.channels)} channels of `{name}` cannot be split into {int(parts)} heads"
+            raise LineFault(message, name, code="E0508", hint="a multiple of the heads")
+    if q.tokens != lines.entering.tokens:
+        message = f"`{own[0]}` is {q}, without the tokens of {lines.entering}"
+        raise LineFault(message, own[0], code="E0511", hint="a class token looks with its own row: keep it")
+    if int(q.channels) // heads != int(k.channels) // few:
+        message = f"`{own[0]}` has {int(q.channels) // heads} channels a head, `{own[1]}` {int(k.channels) // few}"
+        raise LineFault(message, own[1], own[0], code="E0501", hint="scores are products of these: the same channels")
+    if (k.size, k.tokens) != (v.size, v.tokens):
+        message = f"`{own[1]}` is {k}, `{own[2]}` {v}"
+        raise LineFault(message, own[2], own[1], code="E0502", hint="each key has a value")
+    if int(v.channels) // few != result:
+        message = f"`{own[2]}` has {int(v.channels) // few} channels a head, the values of positions {result}"
+        raise LineFault(message, own[2], "v", code="E0501", hint="both become the result: the same channels")
+
+
 def _check_score(lines: Lines) -> None:
     """Check that scores without a softmax have whole axes, and nothing else between positions."""
     between = lines.between
     if between.score in (SOFTMAX, COSINE):
         return
     words = {"band": between.band, "dropout": between.dropout, "over": len(between.over) > 1}
-    words |= {
-        "causal": between.causal,
-        "window": any(between.window),
-        "dilation": any(d != 1 for d in between.dilation),
-    }
+    words |= {"window": any(between.window), "dilation": any(d != 1 for d in between.dilation)}
     for word, is_asked in {BIAS_LINE: lines.biases, **words}.items():
         if is_asked:
             message = f"`{word}` is for scores with a softmax, and these are `{between.score}`"

@@ -279,7 +279,7 @@ def bias_geometry(lines: Lines) -> BiasGeometry:
     width = int(lines.shapes["q"].channels) // between.heads
     return BiasGeometry(
         groups.over, window, largest, found.queries, found.keys, steps[0], steps[1], between.heads, width,
-        groups.number, found.clips,
+        groups.number, found.clips, between.band > 0,
     )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid, fixed
+from archdsl.core.values import Symbol
 from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_facts import Unlike, channels_of
 from archdsl.layers.attention_interior import interior_of
+from archdsl.layers.attention_line_costs import macs
 from archdsl.layers.attention_lines import (
     CONCATENATION,
     COSINE,
@@ -18,20 +20,19 @@ from archdsl.layers.attention_lines import (
     RESULT,
     RESULT_LINE,
     SOFTMAX,
-    TOKEN,
     Between,
     X,
     geometry,
 )  # fmt: skip
+from archdsl.layers.attention_token_lines import has_token_lines
 from archdsl.layers.attributes import Integer
-from archdsl.layers.axes import Axis, Heads
+from archdsl.layers.axes import Axis, Heads, Inner
 from archdsl.layers.groups import AXES
 from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.core.values import Symbol
     from archdsl.layers.attention_lines import Application, BiasLine, Geometry, Lines, Origin
     from archdsl.layers.attributes import Attribute, Size3
     from archdsl.layers.base import Layer
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 DIM = Integer(0, minimum=0, doc="channels of queries, all heads together; 0: those of the input")
 LOGIT_SCALE = "logit_scale"  # of cosines, a number for each head
+PAIR = "pair.weight"  # of the score `concatenation`: a number for each channel of a query, then of a key
+LEAST_CHUNK = 32  # queries of a chunk of a band, if there are as many
 OWN = ("table", "relative.", "pair.")  # those of tensors that settings have besides those of lines
 
 
@@ -160,7 +163,11 @@ class WrittenAttention(Between, Openable):
 
     @property
     def form(self) -> str:
-        """The form of its code: `whole` (one group), `axes` or `windows`."""
+        """The form of its code: `whole` (one group), `axes`, `windows`, `band`, or `parts` of the heads."""
+        if len(self.over) > 1:
+            return "parts"
+        if self.is_banded or (self.band and (self.is_cut or has_token_lines(self.lines))):
+            return "band"
         if self.is_cut or self.table is not None:
             return "windows"
         if not any(self.lines.tokens):
@@ -171,6 +178,19 @@ class WrittenAttention(Between, Openable):
     def is_cut(self) -> bool:
         """True if groups are windows or dilated."""
         return any(self.window[i] for i, a in enumerate("thw") if a in self.axes) or any(d != 1 for d in self.dilation)
+
+    @property
+    def is_banded(self) -> bool:
+        """True if a band hides positions, or tells their distances."""
+        length, reach, _ = self.chunks if self.band else (0, 0, 0)
+        return self.band > 0 and (self.table is not None or reach < length - 1)
+
+    @property
+    def chunks(self) -> Size3:
+        """Length of a sequence of a band, its reach to each side, and the number of queries in a chunk."""
+        at = "thw".index(self.axes)
+        length, reach = int(self.lines.entering.size[at]) // int(self.dilation[at]), int(self.band) // 2
+        return length, reach, min(max(2 * reach, LEAST_CHUNK), length)
 
     def before(self) -> list[Application]:
         """Return the layers that bring queries, keys and values."""
@@ -194,13 +214,15 @@ class WrittenAttention(Between, Openable):
         d, e = self.widths
         biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
         between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases
-        return (*rows, ends, len(self.lines.externals), self.lines.tokens, *between, self.trains)
+        band = (self.is_banded, *map(int, self.dilation)) if self.band else ()
+        between = self.lines.tokens, *between, self.over, band
+        return (*rows, ends, len(self.lines.externals), *between, self.trains)
 
     # --- rules ---
 
     def is_sized(self, x: Grid) -> bool:
         """Return True if its code is for one size of the grid only."""
-        return bool(x.token or self.lines.biases) or any(self.lines.tokens) or self.is_cut
+        return bool(x.token or self.lines.biases or self.band) or any(self.lines.tokens) or self.is_cut
 
     def infer(self, *inputs: Grid) -> Grid:
         if self.is_sized(inputs[0]):
@@ -229,7 +251,7 @@ class WrittenAttention(Between, Openable):
         return Grid(shape.channels * heads, *shape.size, tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
-        own: dict[str, tuple[int, ...]] = {}
+        own: dict[str, tuple[int, ...]] = {PAIR: (1, 2 * self.widths[0])} if self.score == CONCATENATION else {}
         for bias in self.lines.biases:
             own |= bias.named(bias.layer.weights())
         scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
@@ -244,22 +266,20 @@ class WrittenAttention(Between, Openable):
         return found
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        found: dict[str, tuple[Axis, ...]] = {}
+        found: dict[str, tuple[Axis, ...]] = {PAIR: (Axis(), Inner(2))} if self.score == CONCATENATION else {}
         for bias in self.lines.biases:
             found |= bias.named(bias.layer.tensor_axes())
         scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
         return found | line_axes(self.lines) | scale
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        found: dict[str, Symbol] = {}
+        found = {PAIR: pair_init(self.lines)} if self.score == CONCATENATION else {}
         for bias in self.lines.biases:
             found |= bias.named(bias.layer.inits())
         return found | line_inits(self.lines)
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
-        lines = self.lines
-        total = sum(a.macs() for a in lines.applications) + sum(b.layer.bias_macs() for b in lines.biases)
-        return total + self.geometry.pairs * self.heads * sum(self.widths)
+        return macs(self)
 
     def interior(self, *inputs: Grid) -> Interior | None:
         return interior_of(self.lines, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
@@ -292,6 +312,12 @@ def line_inits(lines: Lines) -> dict[str, Symbol]:
     return found
 
 
+def pair_init(lines: Lines) -> Symbol:
+    """Return the initialiser of the numbers of the score `concatenation`: that of the projection of queries."""
+    linears: list[Any] = [a.layer for a in lines.applications if "q" in a.letters and a.layer.kind == "linear"]
+    return linears[-1].init if linears else Symbol("normal", (0.01,))
+
+
 def written(lines: Lines) -> WrittenAttention:
     """Return the layer of lines that amount to no settings.
 
@@ -309,9 +335,7 @@ def _check_printable(lines: Lines) -> None:
         Unlike: for the first reason.
     """
     between = lines.between
-    own = next((a.letters for a in lines.applications if a.letters.startswith(TOKEN)), "")
-    new = {"over": len(between.over) > 1, "band": between.band > 0, "score": between.score == CONCATENATION}
-    for name, is_new in {**new, own: bool(own)}.items():
-        if is_new:
-            message = f"`{between.score if name == 'score' else name}` with these lines"
-            raise Unlike(message, name)
+    is_apart = between.band > 0 or len(between.over) > 1 or has_token_lines(lines)
+    if is_apart and len({*lines.tokens, lines.x.tokens}) > 1:
+        message = "tokens of queries or keys alone here"
+        raise Unlike(message, "k", "q")

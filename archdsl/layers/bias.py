@@ -34,6 +34,7 @@ class BiasGeometry:
     width: int  # channels of one head of the queries
     groups: int  # of a clip, or of a frame, if each frame has a class token
     frames: int  # those that are attended to one by one, if each has a class token; otherwise 1
+    banded: bool = False  # whether queries see the keys of a band
 
     @property
     def strided(self) -> bool:

@@ -183,7 +183,6 @@ REFUSED = [
     ("", "2, over = time", "q: linear(8); kv: tokens(sinks, 2, scope = frame) -> linear(8)", "E0511"),
     (CLIP, "2", "qkv: grid { linear(8) }", "E0501"),
     (FRAMES, "2, over = space", "qkv: grid { avgpool([2, 1, 1], stride = [2, 1, 1]) }", "E0502"),
-    ("", "2, score = dot_product, causal = on", "qkv: linear(8)", "E0510"),
     ("", "4, kv_heads = 2", "q: linear(8); kv: linear(5) -> each_head { gelu }", "E0508"),
 ]
 

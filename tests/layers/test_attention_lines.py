@@ -34,6 +34,7 @@ arch lines
 input clip: video{list(CLIP)}
 block lora(rank, out) {{ linear(rank, bias = off) -> linear(out, bias = off) }}
 """
+ROW = " -> avgpool([1, all, all]) -> class_token"  # behind one row of positions
 # A stage behind an embedding of 32×2×4×4, perhaps with class tokens: what is looked at, and the lines.
 STAGES = {
     "VideoMAE": ("", "attention(4) { qv: linear(32); k: linear(32, bias = off); proj: linear(32) }"),
@@ -126,6 +127,74 @@ STAGES = {
         "",
         "attention(4, kv_heads = 2, dropout = 0.1) { q: linear(16); k: linear(8); v: linear(32); proj: linear(32) }",
     ),
+    "concatenated pairs": ("", "attention(4, score = concatenation) { qkv: linear(32); k: gelu; proj: linear(32) }"),
+    "concatenated pairs of earlier frames": (
+        "",
+        "attention(4, over = time, score = concatenation, causal = on, kv_heads = 2) { q: linear(32); kv: linear(16)"
+        "; proj: gelu }",
+    ),
+    "products of earlier frames": (
+        "",
+        "attention(4, score = dot_product, causal = on) { qv: linear(32); k: linear(32); proj: linear(32) }",
+    ),
+    "halves of the heads": (
+        "",
+        "attention(4, over = [time, space]) { qkv: linear(32); q: gelu; proj: add { in, q } -> linear(32) }",
+    ),
+    "four parts of cosines": (
+        "",
+        "attention(4, over = [space_time, time, width, height], score = cosine, causal = on) { qk: linear(32)"
+        "; v: linear(32); k: each_head { layernorm }; proj: linear(32) }",
+    ),
+    "parts that share keys": (
+        "",
+        "attention(4, over = [time, space], kv_heads = 2, dropout = 0.1) { q: linear(32); kv: linear(16)"
+        "; proj: linear(32) }",
+    ),
+    "a band by distance": (
+        "",
+        "attention(4, over = width, band = 2) { qkv: linear(32); k: each_head { layernorm }; bias: table"
+        "; bias: table as other; proj: linear(32) }",
+    ),
+    "a dilated band": (
+        "",
+        "attention(4, over = height, band = 2, dilation = [1, 2, 1]) { q: linear(32); kv: linear(32)"
+        "; kv: grid { conv(32, 3, groups = 32) }; proj: linear(32) -> gelu }",
+    ),
+    "a causal band of shared keys": (
+        "",
+        "attention(4, over = time, band = 2, causal = on, kv_heads = 2, score = cosine) { q: linear(32)"
+        "; kv: linear(16); proj: linear(32) }",
+    ),
+    "a class token in a band": (
+        ROW,
+        "attention(4, over = time, band = 2) { qv: linear(32); k: linear(32); bias: table; proj: linear(32) }",
+    ),
+    "a class token in a band with lines of its own": (
+        ROW,
+        "attention(4, over = time, band = 2, dropout = 0.1) { qkv: linear(32); k: relu"
+        "; token_q: layernorm -> linear(32); token_kv: linear(32); token_k: each_head { layernorm }"
+        "; proj: linear(32) }",
+    ),
+    "a band of all positions": (
+        ROW,
+        "attention(4, over = time, band = 40) { qkv: linear(32); token_qkv: linear(32); proj: add { in, q } -> gelu }",
+    ),
+    "a class token with lines of its own": (
+        " -> class_token",
+        "attention(4) { qkv: linear(32); token_q: linear(32); token_kv: linear(32); bias: decomposed"
+        "; proj: linear(32) }",
+    ),
+    "a class token with lines of its own in windows": (
+        " -> class_token",
+        "attention(4, window = [2, 2, 2], shift = [0, 1, 1]) { qkv: linear(32); token_q: linear(32) -> gelu"
+        "; token_kv: linear(32); token_v: v; proj: linear(32) }",
+    ),
+    "a class token with lines of its own over time": (
+        " -> class_token",
+        "attention(4, over = time, kv_heads = 2) { q: linear(32); kv: linear(16); token_q: linear(32)"
+        "; token_kv: linear(16); proj: linear(32) }",
+    ),
     "class tokens of frames": (
         " -> class_token(frame)",
         "attention(4, over = height) { qkv: linear(32); k: each_head { layernorm }; proj: linear(32) }",
@@ -163,11 +232,14 @@ head: query -> avgpool -> linear(10)
 """
 PLAIN = [name for name, (token, _) in STAGES.items() if not token]
 WIDER = [name for name in PLAIN if "wider" in name or "narrower" in name]
-BETWEEN = [name for name in PLAIN if any(word in STAGES[name][1] for word in ("kv_heads", "causal", "score"))]
+BETWEEN = [name for name in PLAIN if re.search("kv_heads|causal|cosine", STAGES[name][1])]
 NETWORKS = {
     "plain": network(*(name for name in PLAIN if name not in {*WIDER, *BETWEEN})),
     "with other arguments": network(*(name for name in BETWEEN if name not in WIDER)),
     "with values of another width": network(*WIDER),
+    "with other scores": network(*(name for name in PLAIN if "score = " in STAGES[name][1])),
+    "in parts and bands": network(*(name for name in PLAIN if re.search(r"over = \[|band =", STAGES[name][1]))),
+    "in a band with a class token": network(*(name for name, (token, _) in STAGES.items() if token == ROW)),
     "with a class token": network(*(name for name, (token, _) in STAGES.items() if token == " -> class_token")),
     "with class tokens of frames": network("class tokens of frames"),
     "that reads another value": CROSSED,

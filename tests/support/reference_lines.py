@@ -144,7 +144,8 @@ def _between(layer: Attended, q: Value, k: Value, v: Value, of_token: Tensor | N
             _repeated(_rows(x, settings.heads_of_keys, groups), settings).chunk(number, 1)[index] for x in (k, v)
         )  # fmt: skip
         positions = q.grid[0, 0].numel()
-        y = _gathered(layer, axes, rows, keys, values, (_number(q), _number(k)), w)
+        own = {n: x.chunk(number)[index] if n == "logit_scale" else x for n, x in w.items()}  # of these heads
+        y = _gathered(layer, axes, rows, keys, values, (_number(q), _number(k)), own)
         y = y.transpose(2, 3).flatten(1, 2)
         grids.append(y[..., :positions])
         if q.token is not None:

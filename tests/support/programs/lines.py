@@ -162,10 +162,17 @@ class Plans:
         [n] = [n for a, n in self.ends if self._along(a)]
         if n % 2 == 0 and not self.token and d.chance(0.3):
             plan.settings["dilation"] = [2 if self._along(a) else 1 for a, _ in self.ends]
+        if plan.over == "time" and (not self.token or d.chance(WILD)) and d.has("causal_bands", 0.3):
+            plan.settings["causal"] = True
+        if d.has("cosine_bands", 0.15):
+            plan.settings["score"] = "cosine"
 
     def _scored(self) -> None:
         self._plain()
-        self.plan.settings["score"] = self.d.pick(["dot_product", "dot_product", "concatenation"])
+        self.plan.settings["score"] = self.d.pick(["dot_product", "concatenation"])
+        if self._along("t") and self.d.has("causal_scores", 0.25):
+            self.plan.settings["causal"] = True
+            self.plan.steps[0] = [1]
         self.plan.has_bias = self.d.chance(WILD)
 
     def _cosine(self) -> None:
@@ -175,8 +182,15 @@ class Plans:
     def _listed(self) -> None:
         d, plan = self.d, self.plan
         number = d.pick([n for n in (2, 2, 4) if plan.heads % n == 0] or [2])
-        plan.settings["over"] = f"[{', '.join(d.pick(list(AXES)) for _ in range(number))}]"
+        names = [d.pick(list(AXES)) for _ in range(number)]
+        plan.settings["over"] = f"[{', '.join(names)}]"
         plan.has_bias = d.chance(WILD)
+        plan.steps = [[1, 1, 2] if all(a in AXES[n] for n in names) and size > 1 else [1] for a, size in self.ends]
+        if any("t" in AXES[n] for n in names) and d.has("causal_parts", 0.25):
+            plan.settings["causal"] = True
+            plan.steps[0] = [1]
+        if d.has("cosine_parts", 0.15):
+            plan.settings["score"] = "cosine"
 
     def _causal(self) -> None:
         self.plan.over = self.d.pick(["time", "space_time"])
@@ -421,12 +435,16 @@ class Attention:
             return
         q, k, v = (self.letters[n].channels for n in "qkv")
         settings = d.pick(["", "", ", bias = off"])
+        begin = d.pick(["", "", "layernorm -> ", "gelu -> ", "grid { gelu } -> "])
+        end = d.pick(["", "", " -> relu", " -> each_head { layernorm }", " -> each_head { residual { layernorm } }"])
         if k != v:
-            lines = [f"token_q: linear({q})", f"token_k: linear({k})", f"token_v: linear({v})"]
+            lines = [f"token_q: {begin}linear({q})", f"token_k: linear({k})", f"token_v: linear({v}){end}"]
         elif q == k:
-            lines = d.pick([[f"token_q: linear({q})", f"token_kv: linear({k}{settings})"], [f"token_qkv: linear({q})"]])
+            one = [f"token_qkv: {begin}linear({q})", *([f"token_q: {end[4:]}"] if end else [])]
+            lines = d.pick([[f"token_q: {begin}linear({q}){end}", f"token_kv: linear({k}{settings})"], one])
+            lines += d.pick([[], [], ["token_v: v"], ["token_k: in"] if k == self.channels else []])
         else:
-            lines = [f"token_q: linear({q}{settings})", f"token_kv: linear({k})"]
+            lines = [f"token_q: linear({q}{settings}){end}", f"token_kv: {begin}linear({k})"]
         self.lines += lines
 
     # --- more lines ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.sym import Sym, formula_of
-from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, X
+from archdsl.layers.attention_lines import CONCATENATION, OUTSIDE, RESULT, RESULT_LINE, X
 from archdsl.targets.python.printer import lines, text
 from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHANNELS = ("channels", "out", "groups")  # attributes that are numbers of channels
 SIZE = "tuple[int, int, int]"
-MOVES = "attention_moves.j2"
+MOVES, BETWEEN = "attention_moves.j2", "attention_between.j2"  # templates of operations
 
 
 class Composer:
@@ -78,7 +78,7 @@ class Composer:
         given = self.variables
         types = {
             "dim": "int", "heads": "int", "kv_heads": "int", "grid": SIZE, "q_grid": SIZE, "kv_grid": SIZE,
-            "windows": given.get("windows_class", ""),
+            "windows": given.get("windows_class", ""), "band": given.get("band_class", ""),
         }  # fmt: skip
         for arguments in self.op.bias_arguments():
             types |= {name: _type_of(value) for name, value in arguments.values()}
@@ -88,7 +88,7 @@ class Composer:
 
     def _members(self) -> list[str]:
         given = self.variables
-        kept = ("heads", "kv_heads", "dropout", "grid", "q_grid", "kv_grid", "windows")
+        kept = ("heads", "kv_heads", "dropout", "grid", "q_grid", "kv_grid", "windows", "band")
         found = [f"self.{name} = {name}" for name in kept if given.get(name) is not None]
         split = next((o for o in self.op.operations.list if o.macro == "split"), None)
         if split is not None:
@@ -96,6 +96,8 @@ class Composer:
             found.append(f"self.parts = [{', '.join(sizes)}]")
         for name, code in self.members.items():
             found.append(f"self.{name} = {_constructed(code)}")
+        if given["score"] == CONCATENATION:
+            found.append(f"self.pair = nn.Linear(2 * ({self.inner} // heads), 1, bias=False)")
         if self.layer.cosine:
             found.append("self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10)))")
         return found
@@ -207,7 +209,9 @@ class Composer:
         return Step(value, operation.inputs, write, operation.macro == "attended", name)
 
     def _move(self, operation: Operation) -> Callable[[Sequence[Expr]], tuple[Expr, bool]]:
-        macro = getattr(self.printer.macros(MOVES, {**self.variables, **operation.options}), operation.macro)
+        variables = {**self.variables, **operation.options}
+        macros = (self.printer.macros(name, variables) for name in (MOVES, BETWEEN))
+        macro = next(found for m in macros if (found := getattr(m, operation.macro, None)))
 
         def write(operands: Sequence[Expr]) -> tuple[Expr, bool]:
             given = [Operand(o) for o in operands]

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import Origin
+from archdsl.layers.attention_lines import LETTERS, Origin
 from archdsl.targets.torch.ops.attention_layouts import FRAMES, HEADS, IN_ROWS, OF_FRAMES, ROWS, Layout, order_of
 
 if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.attention_layouts import Form
     from archdsl.targets.torch.ops.attention_steps import Operations
 
 
 class Ends:
-    """The last step before attention: queries, keys and values of each group, with their heads."""
+    """The last step before attention: queries, keys and values of each group, with their heads.
 
-    def __init__(self, steps: Operations) -> None:
-        self.steps, self.form = steps, steps.form
+    Args:
+        steps: operations so far.
+        form: of what follows.
+        prefix: of the names of the branches, such as `token_`.
+    """
+
+    def __init__(self, steps: Operations, form: Form | None = None, prefix: str = "") -> None:
+        self.steps, self.form = steps, form or steps.form
+        self.branches = {letter: steps.lines.branches[prefix + letter] for letter in LETTERS}
         self.made: dict[str, int] = {}
 
     def run(self) -> tuple[int, int, int]:
         """Return queries, keys and values in the layout `HEADS`."""
-        steps, branches = self.steps, self.steps.lines.branches
+        steps, branches = self.steps, self.branches
         if self.form.of_frames and steps.frames < 0:
             steps.count_frames(steps.turn(steps.values[branches["q"]], order_of(steps.lines.shapes["q"])))
         for number, value in steps.products.items():
-            self._product(number, value)
+            if letters := [n for n in LETTERS if branches[n].application == number]:
+                self._product(number, value, letters)
         singles: dict[str, int] = {}
         for letter in "qkv":
             same = next((n for n in singles if branches[n] == branches[letter]), "")
@@ -66,10 +75,13 @@ class Ends:
             return "(b t) n m d"
         return "b n m d" if order in IN_ROWS else f"{self.form.batch} n {self.form.group} d"
 
-    def _product(self, number: int, value: int) -> None:
+    def _pattern(self, layout: Layout, stack: str = "") -> str:
+        """Return the pattern that makes heads of a value."""
+        return f"{layout.pattern.replace('t h w', self.form.grid)} -> {stack}{self._target(layout.order)}"
+
+    def _product(self, number: int, value: int, letters: list[str]) -> None:
         steps = self.steps
-        letters = [n for n in "qkv" if steps.lines.branches[n].application == number]
-        parts = [steps.lines.branches[n].part for n in letters]
+        parts = [self.branches[n].part for n in letters]
         ways, heads = {self.form.way(n) for n in letters}, {self._heads(n) for n in letters}
         stack = steps.layouts[value].stack
         if len(ways) > 1 or len(heads) > 1 or sorted(parts) != list(range(stack)):
@@ -78,13 +90,13 @@ class Ends:
             made = steps.add("parted", [value], *[layout] * stack, names=tuple(own), count=stack)
             steps.values |= {Origin(number, i): part for i, part in enumerate(made)}
             return
-        letters.sort(key=lambda n: steps.lines.branches[n].part)
+        letters.sort(key=lambda n: self.branches[n].part)
         if "q" in letters:
             self.measure({"q": value})
         value = self._cut(value, letters[0])
         self._name(value, steps.lines.applications[number].letters)
         layout = steps.layouts[value]
-        pattern = f"{layout.pattern} -> s {self._target(layout.order)}"
+        pattern = self._pattern(layout, "s ")
         [n] = heads
         outputs = [Layout(HEADS)] * stack
         made = steps.add("heads_of_parts", [value], *outputs, names=letters, pattern=pattern, stack=stack, n=n)
@@ -102,7 +114,7 @@ class Ends:
         if layout.apart and layout.order == ROWS:
             macro, pattern = "swapped", ""
         else:
-            macro, pattern = "heads", f"{layout.pattern} -> {self._target(layout.order)}"
+            macro, pattern = "heads", self._pattern(layout)
         given = [values[n] for n in letters]
         outputs = [Layout(HEADS)] * len(given)
         made = steps.add(macro, given, *outputs, names=letters, pattern=pattern, n=heads)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from archdsl.layers.attention_lines import CONCATENATION
 from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
 from archdsl.targets.torch.ops.sites import FLOAT, TrainingStep
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
+COUNT = 8  # bytes of a number of keys
 ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
 
 
@@ -47,8 +49,8 @@ class Kept:
         self.alone = step.batch == 1  # some copies are views then
         self.heads = int(layer.heads)
         d, e = widths_of(layer)
-        self.dim, self.value_dim, self.wide = self.heads * d, self.heads * e, self.heads * max(d, e)
-        self.geometry = layer.geometry
+        self.dim, self.value_dim, self.wide = self.heads * layer.widths[0], self.heads * e, self.heads * max(d, e)
+        self.geometry, self.token = layer.geometry, layer.lines.tokens[0].number
         self.groups = self.geometry.groups
         self.q, self.k = prod(self.geometry.queries), prod(self.geometry.keys)
         self.q_rows, self.k_rows = (n + m for n, m in zip((self.q, self.k), self.geometry.tokens, strict=True))
@@ -135,9 +137,12 @@ class Kept:
         masked = self.layer.form == "windows" and self.groups.is_shifted and not widened
         biased, learned = self.op.is_biased, self._is_learned()
         learned = learned or (biased and self.precision.cuda)
-        if masks_frames(self.layer) and not masked:
-            pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which a bias is masked
-            self.once += pairs * (self.layer.form != "windows" if biased else self.number)
+        if masks_frames(self.layer, self.layer.axes) and not masked:
+            pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which scores or a bias are masked
+            self.once += pairs * (self.layer.form != "windows" if biased else self.number if self.layer.softmax else 1)
+            self.once += 0 if self.layer.softmax else COUNT * self.q_rows  # how many keys each query sees
+            if self.layer.score == CONCATENATION:
+                self.keep("scores", self.heads * self.queries * self.k_rows)
         if self.layer.softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=biased, widened=widened)
         else:

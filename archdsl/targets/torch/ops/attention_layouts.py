@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME
@@ -98,7 +98,7 @@ class Operation:
 class Form:
     """The groups of positions that look at each other, and the layout in which lines see them."""
 
-    kind: str  # `whole`, `axes` or `windows`
+    kind: str  # `whole`, `axes`, `windows`, `band` or `parts` of the heads
     tokens: tuple[Tokens, Tokens]  # of queries, and of keys and values
     batch: str
     group: str
@@ -106,6 +106,8 @@ class Form:
     fills: bool  # what enters is filled up with zeros, to whole windows
     flat: bool  # lines work on positions in one row
     strided: bool  # queries or keys have grids of their own
+    grid: str = "t h w"  # the axes of a value as a pattern divides them
+    divided: str = ""  # the sizes that such a pattern needs, as arguments
 
     @property
     def of_frames(self) -> bool:
@@ -114,7 +116,7 @@ class Form:
 
     def copies(self, letter: str) -> bool:
         """Return True if tokens of a branch are copied into groups."""
-        return bool(self.of(letter)) and self.kind != "whole"
+        return bool(self.of(letter)) and self.kind in ("axes", "windows")
 
     def of(self, letter: str) -> Tokens:
         """Return the tokens of a branch."""
@@ -139,7 +141,17 @@ def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     by_position = layer.is_by_position() and not any((*tokens, *(i.tokens for i in inputs)))
     goes_on = layer.is_by_position(RESULT_LINE)  # the result
     cut_first = kind == "windows" and by_position and alike and goes_on
-    return Form(
+    form = Form(
         kind, tokens, batch, group, cut_first, layer.lines.is_filled and not cut_first,
         kind == "whole" and by_position and (goes_on or not layer.result_reads_others()), layer.strided,
     )  # fmt: skip
+    return divided(form, layer) if kind == "band" else form
+
+
+def divided(form: Form, layer: WrittenAttention) -> Form:
+    """Return the form of a band, whose sequences hold every `dilation`-th position of an axis."""
+    dilation = int(layer.dilation["thw".index(layer.axes)])
+    if dilation == 1:
+        return form
+    grid, batch = form.grid.replace(layer.axes, f"({layer.axes} p)"), form.batch.replace(")", " p)")
+    return replace(form, batch=batch, grid=grid, divided=f", p={dilation}")

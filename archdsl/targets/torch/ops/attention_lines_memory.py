@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 SLICING = ("parted_token", "parted_heads")  # whose parts have rows that a product copies
 
+OF_TOKEN, OF_POSITIONS = ("rows_of_token", "token_alone"), ("rows_without_token", "without_token")  # rows of these
+
 
 @dataclass
-class _Value:
+class Value:
     """A value: the tensor whose memory it shares, elements for one clip, element size in bytes.
 
     `packed` says whether its channels are last in memory, `is_sliced` whether it is a part of the positions of a
@@ -34,13 +36,7 @@ class _Value:
     is_sliced: bool = False
 
 
-def saved_by_lines(op: WrittenAttentionOp, step: TrainingStep) -> SavedForBackward:
-    """Return the tensors that an attention with lines saves."""
-    kept = _KeptOfLines(op, step)
-    return SavedForBackward(kept.keeps_input, own=kept.clips * sum(kept.own.values()), once=kept.once)
-
-
-class _KeptOfLines(Kept):
+class KeptOfLines(Kept):
     """Bytes of each saved tensor; sizes of values are those of a clip, also where each frame is attended to alone."""
 
     def __init__(self, op: WrittenAttentionOp, step: TrainingStep) -> None:
@@ -48,7 +44,7 @@ class _KeptOfLines(Kept):
         self.steps = op.operations
         self.clips = self.geometry.clips
         self.sizes: dict[str, int] = {}  # bytes of tensors
-        self.values: dict[int, _Value] = {}
+        self.values: dict[int, Value] = {}
         q, k = self.geometry.tokens
         one = (prod(self.layer.lines.size(n)) + tokens for n, tokens in (("q", q), ("k", k)))
         self.query_rows, self.key_rows = one  # of a clip, before they are divided into groups
@@ -59,13 +55,21 @@ class _KeptOfLines(Kept):
         self.weigh()
         self._leave(self.steps.list[attended:])
 
-    def _bring(self, operations: Sequence[Operation]) -> None:
-        """Account for what brings queries, keys and values."""
+    def total(self) -> SavedForBackward:
+        """Return the sums."""
+        return SavedForBackward(self.keeps_input, own=self.clips * sum(self.own.values()), once=self.once)
+
+    def enter(self) -> None:
+        """Account for what enters."""
         for i, x in enumerate(self.op.inputs):
             elements = int(x.elements)
             number = self.number if not (i == 0 and self.step.casts) else 4
             self.sizes[f"input {i}"] = elements * number
-            self.values[i] = _Value(f"input {i}", elements, number, self.packed)
+            self.values[i] = Value(f"input {i}", elements, number, self.packed)
+
+    def _bring(self, operations: Sequence[Operation]) -> None:
+        """Account for what brings queries, keys and values."""
+        self.enter()
         for operation in operations:
             if operation.macro not in ("without_token", "bias", "summed", "beside_token"):
                 self._pass(operation)
@@ -103,7 +107,7 @@ class _KeptOfLines(Kept):
         tensor = "y" if y else "result"
         self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
         [result] = operations[0].outputs
-        self.values[result] = _Value(tensor, self.sizes[tensor] // self.number, self.number)
+        self.values[result] = Value(tensor, self.sizes[tensor] // self.number, self.number)
         for operation in operations[1:]:
             self._pass(operation)
 
@@ -126,7 +130,7 @@ class _KeptOfLines(Kept):
         if operation.macro in ("heads", "swapped"):  # each branch by itself
             for output, value in zip(operation.outputs, given, strict=True):
                 tensor = self._tensor(operation, value, output, value.elements)
-                self.values[output] = _Value(
+                self.values[output] = Value(
                     tensor, value.elements, value.number, value.packed or tensor != value.tensor
                 )
             return
@@ -136,9 +140,9 @@ class _KeptOfLines(Kept):
         is_sliced = tensor == given[0].tensor and (given[0].is_sliced or operation.macro in SLICING)
         for i, output in enumerate(operation.outputs):
             part = self._part(operation, i, elements)
-            self.values[output] = _Value(tensor, part, given[0].number, packed, is_sliced)
+            self.values[output] = Value(tensor, part, given[0].number, packed, is_sliced)
 
-    def _tensor(self, operation: Operation, value: _Value, output: int, elements: int) -> str:
+    def _tensor(self, operation: Operation, value: Value, output: int, elements: int) -> str:
         """Return the tensor that a change of layout gives: that of its input, or a copy."""
         if not self._copies(operation):
             return value.tensor
@@ -146,11 +150,11 @@ class _KeptOfLines(Kept):
         self.sizes[name] = elements * value.number
         return name
 
-    def _elements(self, operation: Operation, given: list[_Value]) -> int:
+    def _elements(self, operation: Operation, given: list[Value]) -> int:
         """Return the elements of what a change of layout gives, all parts together."""
         elements, layer = given[0].elements, self.layer
         match operation.macro:
-            case "stacked" | "with_token":
+            case "stacked" | "with_token" | "beside_positions" | "rows_beside_token":
                 return sum(v.elements for v in given)
             case "filled":
                 return elements * prod(self.groups.padded) // prod(self.groups.grid)
@@ -159,7 +163,7 @@ class _KeptOfLines(Kept):
             case "cut":
                 return self._cut(elements, str(operation.options["way"]))
             case "padded" | "padded_queries":
-                return elements * max(layer.widths) // min(layer.widths)
+                return elements * max(operation.options["widths"]) // min(operation.options["widths"])
             case "repeated":
                 return elements * int(layer.heads) // int(layer.kv_heads)
             case "joined":
@@ -167,14 +171,14 @@ class _KeptOfLines(Kept):
             case _:
                 return elements
 
-    def _unit(self, operation: Operation, value: _Value) -> None:
+    def _unit(self, operation: Operation, value: Value) -> None:
         """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""
         self._save(value.tensor)
         rows = value.elements // self.clips // self.layer.widths[0]
         self.keep(f"lengths {operation.outputs[0]}", 2 * rows)
         if operation.macro == "scaled_cosine":
-            self.keep("normalised", value.elements // self.clips)
-            self.keep_once(int(self.layer.heads))
+            self.keep(f"normalised {operation.outputs[0]}", value.elements // self.clips)
+            self.keep_once(self.heads // len(self.layer.over))
 
     def _cut(self, elements: int, way: str) -> int:
         """Return the elements of a value in groups."""
@@ -188,14 +192,22 @@ class _KeptOfLines(Kept):
 
     def _part(self, operation: Operation, index: int, elements: int) -> int:
         """Return the elements of one output."""
+        positions = int(self.x.positions)
+        rows = {**dict.fromkeys(OF_TOKEN, self.token), **dict.fromkeys(OF_POSITIONS, positions)}
+        if operation.macro in rows:
+            return elements * rows[operation.macro] // (positions + self.token)
         if operation.macro == "split":
             counts: list[int] = operation.options["counts"]
             return elements * counts[index] // sum(counts)
         if operation.macro == "parted_token":
             size, token = int(operation.options["size"]), int(operation.options["token"])
             return elements * (size if index else token) // (size + token)
-        if operation.macro in ("parted", "parted_heads", "heads_of_parts"):
+        if operation.macro in ("parted", "parted_heads", "heads_of_parts", "apart_by_part", "chunks"):
             return elements // len(operation.outputs)
+        if operation.macro == "narrowed":
+            return elements * min(operation.options["widths"]) // max(operation.options["widths"])
+        if operation.macro == "part_of_heads":
+            return elements // int(operation.options["count"])
         return elements
 
     def _copies(self, operation: Operation) -> bool:
@@ -224,7 +236,7 @@ class _KeptOfLines(Kept):
             or given[0].packed
         )
         is_sliced = op.is_view and (given[0].is_sliced or application.shape.tokens != application.shapes[0].tokens)
-        self.values[operation.outputs[0]] = _Value(tensor, elements, number, packed, is_sliced)
+        self.values[operation.outputs[0]] = Value(tensor, elements, number, packed, is_sliced)
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips
         self.once += int(saved.once)

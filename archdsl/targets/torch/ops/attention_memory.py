@@ -282,7 +282,7 @@ class KeptOfGroups(Kept):
         if masked or learned:
             self._mask(masked=masked)
         elif self.pads():
-            self.wide = heads * _aligned(self.wide // heads)
+            self.wide = heads * aligned(self.wide // heads)
             self.lie("q", "padded q", self.queries * self.wide)
             self.lie("k", "padded k", self.keys * self.wide)
             self.lie("v", "padded v", self.keys * self.wide)
@@ -300,14 +300,15 @@ class KeptOfGroups(Kept):
 
     def _mask(self, *, masked: bool) -> None:
         """Add the additive mask, per head: for each query group, for each window, or one for all."""
-        size = int(self.layer.heads) * (self.q + self.token) * _aligned(self.k + self.token)
+        size = int(self.layer.heads) * (self.q + self.token) * aligned(self.k + self.token)
         if self.has_bias_of_queries():
             self.keep("mask", self.groups.number * size)
         else:
             self.keep_once(self.groups.number * size if masked else size)
 
 
-def _aligned(number: int) -> int:
+def aligned(number: int) -> int:
+    """Return a number of channels or keys as GPU kernels need it."""
     return -(-number // ALIGNED) * ALIGNED
 
 
@@ -326,7 +327,7 @@ class _Halves(Kept):
             if not self.is_fused(masked=False, learned=False):
                 self._products(str(index), half, rows * seen * int(layer.heads) // 2)
                 continue
-            wide = half * _aligned(self.dim // layer.heads) * layer.heads // self.dim if self.pads() else half
+            wide = half * aligned(self.dim // layer.heads) * layer.heads // self.dim if self.pads() else half
             copied = copied or self.pads()
             self.keep(f"{index}" if copied else "qkv", 3 * wide if copied else 6 * half)
             self.keep(f"{index} result", wide)
@@ -367,7 +368,7 @@ class _Band(Kept):
             self.keep("q, k and v of chunks", (queries + 2 * keys) * dim)
             self.keep("result", queries * dim)
             self.sums("", queries)
-            columns = _aligned(seen) if self.precision.cuda else seen
+            columns = aligned(seen) if self.precision.cuda else seen
             self.keep_once(layer.heads * -(-length // chunk) * chunk * columns)  # the mask
         else:
             self.keep("qkv", 3 * dim * rows)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import FRAME
 from archdsl.layers.attention_lines import OUTSIDE, RESULT, RESULT_LINE, Origin, X
-from archdsl.targets.torch.ops.attention_between import Attending
+from archdsl.layers.attention_token_lines import after_positions, has_token_lines, of_tokens_alone
+from archdsl.targets.torch.ops.attention_bands import InBand, TokenApart
+from archdsl.targets.torch.ops.attention_between import Attending, InWindows
 from archdsl.targets.torch.ops.attention_ends import Ends
 from archdsl.targets.torch.ops.attention_layouts import (
     ALONE,
@@ -29,6 +31,8 @@ from archdsl.targets.torch.ops.attention_layouts import (
     form_of,
     order_of,
 )  # fmt: skip
+from archdsl.targets.torch.ops.attention_parts import Parts
+from archdsl.targets.torch.ops.attention_token_lines import OwnLines
 from archdsl.targets.torch.ops.attention_values import Values
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
@@ -57,11 +61,22 @@ class Operations(Values):
         self.uses = _uses(self.lines)
         self.flat = self.form.flat or self.form.cut_first  # layers see positions in one row
         self._enter()
-        before = [n for n, a in enumerate(self.lines.applications) if a.letters != RESULT_LINE]
-        for number in before:
-            self._apply(number)
-        y = Attending(self).run(*Ends(self).run())
-        self._leave(y)
+        self.rows = of_tokens_alone(self.lines)  # layers that see the rows of tokens alone
+        self.later = after_positions(self.lines)
+        for number, application in enumerate(self.lines.applications):
+            if application.letters != RESULT_LINE and number not in self.later:
+                self.apply(number)
+        self._leave(self._between())
+
+    def _between(self) -> int:
+        """Add the operations between positions; return the result."""
+        kind, layer = self.form.kind, self.layer
+        if kind == "parts":
+            return Parts(self).run()
+        way = InBand if layer.is_banded else InWindows if kind == "windows" else Attending
+        is_apart = kind == "band" or (kind == "whole" and has_token_lines(self.lines))
+        ends = Ends(self).run()
+        return TokenApart(self, way(self)).run(*ends) if is_apart and self.form.of("q") else way(self).run(*ends)
 
     # --- before the lines ---
 
@@ -112,12 +127,16 @@ class Operations(Values):
 
     # --- layers ---
 
-    def _apply(self, number: int) -> None:
+    def apply(self, number: int) -> None:
+        """Add the operations of a layer."""
         application, op = self.lines.applications[number], self.ops[number]
         if application.layer.training_only and not self.layer.trains:
             self.values |= {Origin(number): self.values[application.inputs[0][0]]}
             return
         operands = [self._operand(application, i) for i in range(len(application.shapes))]
+        if number in self.rows[:1]:
+            value = self.turn(operands[0], ROWS, apart=self.layouts[operands[0]].apart)
+            operands = self.add("rows_of_token", [value], self.layouts[value])
         beside = bool(application.tokens)
         if not beside:
             operands = [self.join_token(v) for v in operands]
@@ -263,7 +282,8 @@ class Operations(Values):
         """Return the parts of a product, those together that one layer takes further and nothing else reads."""
         for application in self.lines.applications[number + 1 :]:
             taken = [part[0] for part in application.inputs]
-            alone = all(o in origins and len(self.uses.get(o, ())) == 1 for o in taken)
+            ends = self.lines.branches.values()  # of other branches, which such a layer does not change
+            alone = all(o in origins and len(self.uses.get(o, ())) == 1 and o not in ends for o in taken)
             if len(taken) > 1 and alone and taken == [o for o in origins if o in taken]:
                 first = taken[0].part
                 if [o.part for o in taken] == list(range(first, first + len(taken))) and len(taken) < len(origins):
@@ -279,18 +299,22 @@ class Operations(Values):
         own = [n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE]
         reads_others = self.layer.result_reads_others()
         in_row = form.flat and reads_others  # as the other values are
-        if form.of("q") or form.kind == "windows" or in_row:
+        if self.layouts[y].order == LAST:  # parts of heads
+            pass
+        elif form.of("q") or form.kind == "windows" or in_row:
             y = self._rows(y)
         else:
-            pattern = f"{form.batch} n {form.group} d -> b t h w (n d)"
-            [y] = self.add("gridded", [y, *self.measured], Layout(LAST), pattern=pattern)
+            axes = "".join(a for a in "thw" if form.kind != "band" or a != self.layer.axes)
+            sizes = [self.measured["thw".index(a)] for a in axes]
+            pattern = f"{form.batch} n {form.group} d -> b {form.grid} (n d)"
+            [y] = self.add("gridded", [y, *sizes], Layout(LAST), pattern=pattern, axes=axes)
         cut = form.kind == "windows" and not form.of("q")
         if cut and not form.cut_first and (reads_others or not self.layer.is_by_position(RESULT_LINE)):
             y = self._join_windows(y)
             cut = False
         self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS and not form.of("q")
         for number in own:
-            self._apply(number)
+            self.apply(number)
         order = ROWS if cut or in_row else order_of(lines.shapes[RESULT_LINE])
         y = self.turn(self.values[lines.branches["proj"]], order)
         if cut:
@@ -312,6 +336,8 @@ class Operations(Values):
         [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None)
         if form.copies("q"):
             [y] = self.add("joined", [y], Layout(ROWS), copies=True)
+            if has_token_lines(self.lines):
+                y = OwnLines(self).replace(y)
         return self.add("unmerged", [y, self.frames], Layout(FRAMES))[0] if of_frames else y
 
     def _join_windows(self, y: int) -> int:

@@ -6,11 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import fixed
-from archdsl.layers.attention_lines import COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X
+from archdsl.layers.attention_lines import CONCATENATION, COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X
+from archdsl.layers.attention_token_lines import applied, has_token_lines
 from archdsl.layers.attention_written import WrittenAttention
 from archdsl.layers.groups import spanned
+from archdsl.targets.torch.ops.attention_bands import band
 from archdsl.targets.torch.ops.attention_code import Composer
-from archdsl.targets.torch.ops.attention_lines_memory import saved_by_lines
+from archdsl.targets.torch.ops.attention_forms_memory import KeptOfForms, KeptOfTimes
+from archdsl.targets.torch.ops.attention_lines_memory import KeptOfLines
 from archdsl.targets.torch.ops.attention_steps import Operations
 from archdsl.targets.torch.ops.attention_windows import windows
 from archdsl.targets.torch.ops.axes_text import channels_last_text
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import CallSite, Printer, SavedForBackward, TrainingStep
 
 
-WEIGHTS = {SOFTMAX: "softmax(q·k/√d)", DOT_PRODUCT: "q·k/N", COSINE: "softmax(s·cos(q, k))"}
+WEIGHTS = {
+    SOFTMAX: "softmax(q·k/√d)",
+    DOT_PRODUCT: "q·k/N",
+    CONCATENATION: "relu(w·[q,k])/N",
+    COSINE: "softmax(s·cos(q, k))",
+}
 
 
 @op("attention_written")
@@ -60,7 +68,7 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         """The ops of the lines' layers."""
         from archdsl.targets.torch.select import op_of
 
-        return [(a, op_of(a.layer, a.shapes, a.shape)) for a in self.written.lines.applications]
+        return [(a, op_of(a.layer, a.shapes, a.shape)) for a in applied(self.written.lines)]
 
     @cached_property
     def biases(self) -> list[tuple[BiasLine, Op[Any]]]:
@@ -104,6 +112,8 @@ class WrittenAttentionOp(Op[WrittenAttention]):
 
     def submodule_classes(self) -> dict[str, str]:
         found = {a.name: op.torch_class for a, op in self.parts if op.torch_class}
+        if self.written.score == CONCATENATION:
+            found["pair"] = "nn.Linear"
         if any(b.layer.in_windows for b, _ in self.biases):
             found[""] = self._class()
         for bias, own in self.biases:
@@ -124,13 +134,18 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         return frozenset(found)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return saved_by_lines(self, step)
+        own, kind = has_token_lines(self.written.lines), self.written.form
+        if kind in ("band", "parts") or (own and kind == "whole"):
+            return KeptOfForms(self, step).total()
+        return (KeptOfTimes if own else KeptOfLines)(self, step).total()
 
     def shape_arguments(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         layer, form = self.written, self.operations.form
         if layer.form == "windows":
             found["windows"] = windows(self)
+        if layer.is_banded:
+            found["band"] = band(self)
         for letter, name in (("q", "q_grid"), ("k", "kv_grid")):
             if form.copies(letter):
                 found[name if form.strided else "grid"] = layer.lines.size(letter)
@@ -171,6 +186,7 @@ class WrittenAttentionOp(Op[WrittenAttention]):
             "noun": form.of("q").noun,
             "splits": self._splits(),
             "joins": form.copies("q"),
+            "divided": form.divided,
             "score": layer.score,
             "causal": layer.causal,
             "dropout": layer.dropout or None,
@@ -203,8 +219,8 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         layer = self.written
         if self._is_cross():
             return "CrossAttention"
-        if layer.form == "windows":
-            return "WindowAttention"
+        if layer.form in ("windows", "band"):
+            return "WindowAttention" if layer.form == "windows" else "BandedAttention"
         return "PoolingAttention" if layer.queries.is_own else "Attention"
 
     def _roots(self, letter: str) -> set[int]:
@@ -226,8 +242,9 @@ class WrittenAttentionOp(Op[WrittenAttention]):
 
     def _doc(self) -> str:
         layer = self.written
-        over = ", ".join(layer.over).replace("_", " and ")
-        where = " in windows" if layer.form == "windows" else ""
+        over = " and over ".join(layer.over).replace("_", " and ")
+        wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
+        where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
         kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
         q, k, v = (self._names(letter) for letter in "qkv")
         of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""

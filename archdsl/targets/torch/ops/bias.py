@@ -47,7 +47,7 @@ def bias_variables(bias: Bias) -> dict[str, Any]:
     """Return the attributes of a bias that its template names, and flags of the geometry."""
     words, found = template_of(bias).words, bias.geometry
     own = {name: value for name, value in bias.values().items() if name in words}
-    return {**own, "axes": found.axes, "strided": found.strided}
+    return {**own, "axes": found.axes, "strided": found.strided, "banded": found.banded}
 
 
 def bias_arguments(bias: Bias) -> dict[str, Any]:
@@ -59,4 +59,4 @@ def bias_arguments(bias: Bias) -> dict[str, Any]:
 
 def bias_signature(bias: Bias) -> tuple[Any, ...]:
     """Return what determines the form of the code of a bias."""
-    return bias.geometry.axes, bias.geometry.strided
+    return bias.geometry.axes, bias.geometry.strided, bias.geometry.banded
