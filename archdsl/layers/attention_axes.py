@@ -41,10 +41,21 @@ def _meaning(lines: Lines, application: Application, axis: Axis, *, is_output: b
         return _inner(lines, application, application.stack, int(application.shape.channels))
     if not isinstance(axis, (In, Out)):
         return axis
-    source = application.inputs[0][0].application
+    source = _source(lines, application)
     if source >= 0 or application.letters == RESULT_LINE:
         return _inner(lines, application, len(application.inputs), int(application.shapes[0].channels))
     return IN if source == X and not application.by_head else Axis()
+
+
+def _source(lines: Lines, application: Application) -> int:
+    """Return the application that the channels of an input come from, behind layers that keep them."""
+    origin = application.inputs[0][0]
+    while origin.application >= 0:
+        before = lines.applications[origin.application]
+        if _has_width(before) or before.by_head or len(before.inputs[0]) != 1:
+            break
+        origin = before.inputs[min(origin.part, len(before.inputs) - 1)][0]
+    return origin.application
 
 
 def _inner(lines: Lines, application: Application, parts: int, channels: int) -> Axis:
