@@ -209,12 +209,17 @@ def _check_filling(lines: Lines) -> None:
     """Check that lines treat positions on their own where the grid is filled with zeros for its windows."""
     if not lines.is_filled:
         return
-    window = "×".join(str(int(k) or "all") for k in lines.between.window)
+    between = lines.between
+    window, dilation = ("×".join(str(int(n) or "all") for n in size) for size in (between.window, between.dilation))
+    cut = f"windows of {window}" if any(between.window) else ""
+    if any(d > 1 for d in between.dilation):
+        cut = f"{cut} with a dilation of {dilation}" if cut else f"a dilation of {dilation}"
+    verb = "do" if any(between.window) else "does"
     for application in lines.applications:
         if application.is_by_position() or application.layer.kind in BESIDE_POSITIONS:
             continue
         kind, grid = application.layer.kind, grid_text(lines.entering.size)
-        message = f"`{kind}` looks beyond a position, and windows of {window} do not divide {grid}"
+        message = f"`{kind}` looks beyond a position, and {cut} {verb} not divide {grid}"
         hint = "windows that divide the grid; else it is filled with zeros, in front of all lines"
         if application.letters == RESULT_LINE:
             hint = "behind the attention, which is cut back to the grid; or windows that divide it"
