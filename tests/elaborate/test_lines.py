@@ -155,14 +155,13 @@ block part() {{ relu -> attention(4) {{
         ("attention(4) { qkv: linear(32) * 2\n bias: table * 2\n proj: linear(32) }", "E0202"),
         ("attention(4) { qkv: linear(32)\n q: each_head { relu, relu }\n proj: linear(32) }", "E0405"),
         ("attention(4) { qkv: linear(32)\n q: each_head(2) { relu }\n proj: linear(32) }", "E0403"),
-        ("attention(4) { qkv: linear(32)\n token_q: linear(32)\n proj: linear(32) }", "E0511"),
+        ("attention(4) { qkv: linear(32)\n token_q: linear(32)\n proj: linear(32) }", "E0402"),
+        ("attention(4) { qkv: linear(32)\n token_qkv: linear(32)\n proj: linear(32) }", "E0511"),
         ("attention(4, over = [time, space, width]) { qkv: linear(32)\n proj: linear(32) }", "E0508"),
         ("attention(4, over = time, band = 2) { qkv: linear(32)\n bias: decomposed\n proj: linear(32) }", "E0510"),
         ("attention(4) { qkv: linear(32)\n let x = y\n proj: linear(32) }", "E0201"),
         ("attention(4) { qkv: linear(32)\n q: relu -> k\n proj: linear(32) }", "E0105"),
         ("attention(4, window = [4, 3, 3]) { qkv: conv(32, 3)\n proj: linear(32) }", "E0512"),
-        ("attention(4, over = [time, space]) { q: linear(32)\n kv: linear(32)\n proj: linear(32) }", "E0513"),
-        ("attention(4, over = time, band = 2) { qkv: linear(32)\n q: gelu\n proj: linear(32) }", "E0513"),
     ],
 )
 def test_faults_of_lines_are_reported(body: str, code: str) -> None:
