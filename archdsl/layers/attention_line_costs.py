@@ -45,7 +45,8 @@ def _in_band(layer: WrittenAttention) -> int:
 def _rows(layer: WrittenAttention) -> int:
     """Return the queries and keys of all groups, averaged over the parts of the heads."""
     found = [geometry(layer.lines, over) for over in layer.lines.between.over]
-    return sum(g.clips * g.groups.number * (prod(g.queries) + prod(g.keys)) for g in found) // len(found)
+    rows = (g.clips * g.groups.number * (prod(g.queries) + prod(g.keys) + sum(g.tokens)) for g in found)
+    return sum(rows) // len(found)
 
 
 def _of_queries(layer: WrittenAttention) -> int:

@@ -87,6 +87,7 @@ OF_ONE_SIDE = [
         f"{CLIP} -> tokens(a, 2)", "2, over = height",
         "kv: tokens(sinks, 1); qkv: linear(8); qkv: grid { conv(8, 3, groups = 8) }; proj: linear(12)",
     ),
+    ("", "2, score = concatenation", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
     ("", "2, causal = on", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
     ("", "2, over = time, causal = on", "q: linear(8); kv: tokens(sinks, 2) -> linear(8); proj: linear(12)"),
     ("", "2", "qkv: linear(8); kv: each_head { tokens(sinks, 2) -> linear(4) }; proj: linear(12)"),
