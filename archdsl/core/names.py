@@ -23,7 +23,7 @@ _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
     "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
     "without_tokens put_beside put_grid multiply_grid rotary rotary_beside_token "
-    "rotate Latents Attention BandedAttention PoolingAttention WindowAttention Band Pool MaxPool "
+    "rotate Latents Attention BandedAttention PoolingAttention WindowAttention Band Pool HeadConv MaxPool "
     "RelativePositions Windows SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Tokens "
     "Position TokenType DropPath ValueError Checkpointing Any Literal get_args checkpoint checkpointed nullcontext "
     "BuffersKept Alibi ContinuousPositions position_offsets".split()

@@ -71,9 +71,10 @@ class View:
 
     def whole(self, shape: Grid, entered: Grid, branch: str) -> Grid:
         """Return the shape of all heads, with tokens, of which layers have given a part."""
-        heads = self.heads.get(branch, 1)
-        channels = shape.channels * heads if heads != 1 else shape.channels
-        channels = entered.channels if int(channels) == int(entered.channels) else channels
+        heads, channels = self.heads.get(branch, 1), shape.channels
+        if heads != 1:
+            same = int(channels) * heads == int(entered.channels)  # not the formula of a quotient, times heads
+            channels = entered.channels if same else channels * heads
         return Grid(channels, shape.t, shape.h, shape.w, self.tokens[branch] if self.tokens else shape.tokens)
 
 

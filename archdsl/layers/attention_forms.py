@@ -23,12 +23,7 @@ def layer_of(lines: Lines) -> Attention | WrittenAttention:
     Raises:
         Unlike: if their code cannot be printed.
     """
-    if not _has_settings(lines):
-        return written(lines)
-    try:
-        return _of_settings(lines)
-    except Unlike:
-        return written(lines)
+    return written(lines)
 
 
 def _has_settings(lines: Lines) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import Grid, fixed
 from archdsl.core.values import Symbol
@@ -16,24 +16,27 @@ from archdsl.layers.attention_line_costs import macs
 from archdsl.layers.attention_lines import (
     CONCATENATION,
     COSINE,
+    GRID,
     OUTSIDE,
     RESULT,
     RESULT_LINE,
     SOFTMAX,
     Between,
+    Origin,
     X,
     geometry,
 )  # fmt: skip
 from archdsl.layers.attention_token_lines import has_token_lines
 from archdsl.layers.attributes import Integer
 from archdsl.layers.axes import Axis, Heads, Inner
+from archdsl.layers.base import VALUES
 from archdsl.layers.groups import AXES
 from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.layers.attention_lines import Application, BiasLine, Geometry, Lines, Origin
+    from archdsl.layers.attention_lines import Application, BiasLine, Geometry, Lines
     from archdsl.layers.attributes import Attribute, Size3
     from archdsl.layers.base import Layer
     from archdsl.layers.bias import Bias
@@ -53,6 +56,17 @@ class Side:
     size: Size3
     step: Size3  # positions of the finest grid that lie between neighbours
     is_own: bool  # it is not the grid that enters
+
+
+class Residual(NamedTuple):
+    """A sum of queries and result: the number of its application, and whether class tokens are added, too.
+
+    `replaced` are the applications that need no code of their own then.
+    """
+
+    application: int
+    replaced: frozenset[int]
+    with_token: bool
 
 
 class WrittenAttention(Between, Openable):
@@ -196,15 +210,41 @@ class WrittenAttention(Between, Openable):
         """Return the layers that bring queries, keys and values."""
         return [a for a in self.lines.applications if a.letters != RESULT_LINE]
 
+    def residual(self) -> Residual | None:
+        """Return the sum of queries and result with which `proj` begins; None if there is none by head."""
+        lines = self.lines
+        if self.form in ("band", "parts") or has_token_lines(lines):
+            return None
+        readers = [n for n, a in enumerate(lines.applications) for part in a.inputs if Origin(RESULT) in part]
+        added = lines.applications[readers[0]] if len(readers) == 1 else None
+        if added is None or added.layer.joins != VALUES or not added.layer.hands_on_gradient or added.tokens:
+            return None
+        [operands] = added.inputs
+        others = [o for o in operands if o != Origin(RESULT)]
+        if len(operands) != 2 or len(others) != 1:
+            return None
+        if others[0] == lines.branches["q"]:
+            return Residual(readers[0], frozenset(readers), with_token=True)
+        selecting = lines.applications[others[0].application] if others[0].application >= 0 else None
+        if selecting is None or getattr(selecting.layer, "part", "") != GRID or selecting.by_head or selecting.tokens:
+            return None
+        if selecting.inputs != ((lines.branches["q"],),):
+            return None
+        selected = [n for n, a in enumerate(lines.applications) for part in a.inputs if others[0] in part]
+        replaced = {readers[0], others[0].application} if len(selected) == 1 else {readers[0]}
+        return Residual(readers[0], frozenset(replaced), with_token=False)
+
     def is_by_position(self, line: str = "") -> bool:
         """Return True if the lines before attention treat each position on its own, or if `proj` does."""
         behind = [a for a in self.lines.applications if a.letters == RESULT_LINE]
         return all(a.is_by_position() for a in (behind if line == RESULT_LINE else self.before()))
 
     def result_reads_others(self) -> bool:
-        """Return True if the line `proj` reads other values than the result."""
+        """Return True if the line `proj` reads other values than the result, and than queries added to it first."""
         own = {n for n, a in enumerate(self.lines.applications) if a.letters == RESULT_LINE}
-        read = {o.application for n in own for part in self.lines.applications[n].inputs for o in part}
+        residual = self.residual()
+        done = residual.replaced if residual is not None else frozenset[int]()
+        read = {o.application for n in own - done for part in self.lines.applications[n].inputs for o in part}
         return bool(read - {RESULT, *own})
 
     def structure(self) -> tuple[Any, ...]:

@@ -19,6 +19,8 @@ class AvgPool(Layer):
     for an even kernel or a whole axis.
     """
 
+    pools_channels = True
+
     kernel = Window(0, doc="extent of the window over t, h and w; `all`: the whole axis")
     stride = Size(1, doc="step of the window over t, h and w")
     padding = Choice(VALID, HALF, default=VALID, doc="padding of the grid")

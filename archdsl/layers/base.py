@@ -66,6 +66,7 @@ class Layer:
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
     projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
+    pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
     takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
 
     def __init__(self, **values: Any) -> None:
@@ -154,6 +155,13 @@ class Layer:
     def filters_channels(self, *inputs: Grid) -> bool:
         """Return True if it has one filter per channel, so that a tensor can hold those of several branches."""
         return False
+
+    def shared_by_heads(self, heads: int, parts: int) -> Layer | None:
+        """Return the same layer for all heads of `parts` values at once, if it filters the channels of one head.
+
+        None if there is none: then its code treats each head as a clip.
+        """
+        return None
 
     def layers_inside(self) -> Sequence[Layer]:
         """Return the layers that it is made of; none, unless it is written in lines."""

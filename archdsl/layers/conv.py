@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from math import prod
+from typing import TYPE_CHECKING, ClassVar
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
 from archdsl.layers.base import Layer, ShapeError, divisors, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, even_kernel, moved, padded
+from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, even_kernel, moved, padded
+
+if TYPE_CHECKING:
+    from archdsl.layers.attributes import Size3
 
 
 @layer("conv", category="convolution")
@@ -81,3 +85,34 @@ class Conv(Layer):
 
     def filters_channels(self, *inputs: Grid) -> bool:
         return self.groups == inputs[0].channels == self.out
+
+    def shared_by_heads(self, heads: int, parts: int) -> Layer | None:
+        if depends_on_grid(self.padding, self.kernel, self.stride):
+            return None
+        return HeadConv(**self.values(), heads=heads, parts=parts)
+
+
+class HeadConv(Conv):
+    """Convolution with one filter for each channel of a head, which the heads share.
+
+    It is applied to several values at once, whose filters are parts of one tensor. Tokens stay as they are.
+    """
+
+    written_as: ClassVar[str] = "head_conv"
+    takes_tokens = True
+    heads: int
+    parts: int
+
+    def infer(self, *inputs: Grid) -> Grid:
+        (x,) = inputs
+        t, h, w = moved(x, self.kernel, self.stride, self.padding, self.reach)
+        return Grid(x.channels, t, h, w, x.tokens)
+
+    @property
+    def reach(self) -> Size3:
+        return around(self.padding, self.kernel)
+
+    @property
+    def keeps_frames(self) -> bool:
+        """True if the number of frames is preserved, with windows centred on their frame."""
+        return self.stride[0] == 1 and 2 * self.reach[0] + 1 == self.kernel[0]

@@ -21,6 +21,7 @@ class MaxPool(Layer):
     """
 
     takes_tokens = True
+    pools_channels = True
 
     kernel = Size(doc="extent of the window over t, h and w")
     stride = Size(1, doc="step of the window over t, h and w")

@@ -99,6 +99,7 @@ class LayerPrinter:
         self.imports: set[str] = set()  # lines that make names known
         self.names: set[str] = set()  # of those that are imported, which the code of layers reads
         self.roles: dict[str, dict[str, set[str]]] = {}  # of the uses of a layer in the network, with those by axes
+        self.numbers: dict[object, dict[str, set[Any]]] = {}  # in the code of layers of one form, by name
         self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
 
     def defined(self, nodes: Iterable[OpNode]) -> set[str]:
@@ -111,6 +112,8 @@ class LayerPrinter:
             layers.append(node.layer)
             roles = self.roles.setdefault(node.layer.kind, {})
             roles.setdefault(node.op.role, set()).add(node.op.spanned_role)
+            for name, value in node.op.numbers().items():
+                self.numbers.setdefault(_form(node.op), {}).setdefault(name, set()).add(value)
         found: set[str] = set()
         loader: Any = self.environment.loader
         for kind in {layer.written_as or layer.kind for layer in layers if not layer.added_by}:
@@ -189,6 +192,10 @@ class LayerPrinter:
         code = template.render(**dict(shared.options), name=shared.base if base else shared.name)
         name = shared.base if base else shared.name
         return self._supported(code.strip(), Wanted(words=tuple(filter(None, words)))).get(name, name)
+
+    def varying(self, op: Op[Layer]) -> set[str]:
+        """Return the numbers in the code of an op, by name, that differ between the places of the network."""
+        return {name for name, values in self.numbers.get(_form(op), {}).items() if len(values) > 1}
 
     def macros(self, template: str, variables: dict[str, Any]) -> Any:
         """Return the macros of a template as functions."""
@@ -290,6 +297,11 @@ class PrintedLayer:
 def _leaf(expr: Expr, changed: dict[str, str]) -> Expr:
     """Return an expression with other names for functions."""
     return Leaf(renamed(text(expr), changed), expr.precedence, frozenset(names(expr))) if changed else expr
+
+
+def _form(op: Op[Layer]) -> object:
+    """Return what alike code has in common."""
+    return op.layer.kind, op.class_signature(), op.forms
 
 
 def _hint(node: OpNode, attribute: str) -> str:

@@ -47,6 +47,8 @@ class Attending:
 
     def run(self, q: int, k: int, v: int) -> int:
         """Return the result, in the layout `HEADS`."""
+        if self.steps.widens:
+            return self._widened(q, k, v)
         bias = self.bias(q)
         if self.layer.score in WITHOUT_SOFTMAX:
             return self._average(q, k, v)
@@ -54,13 +56,34 @@ class Attending:
 
     def prepare(self, q: int, k: int, v: int) -> list[int]:
         """Return queries, keys and values as the kernel takes them."""
-        heads = Layout(HEADS)
-        if self.layer.cosine:
-            [q] = self.steps.add("scaled_cosine", [q], heads, names=("q",), copies=True, scale=self.scale)
-            [k] = self.steps.add("normalised", [k], heads, names=("k",), copies=True)
+        q, k = self._unit(q, k)
         if self.way != "whole":
             k, v = self.repeat(k, v)
         return self._pad(q, k, v)
+
+    def _unit(self, q: int, k: int) -> tuple[int, int]:
+        """Return queries and keys of unit length, the queries times the learned scale, where scores are cosines."""
+        if not self.layer.cosine:
+            return q, k
+        heads = Layout(HEADS)
+        [q] = self.steps.add("scaled_cosine", [q], heads, names=("q",), copies=True, scale=self.scale)
+        return q, self.steps.add("normalised", [k], heads, names=("k",), copies=True)[0]
+
+    def _widened(self, q: int, k: int, v: int) -> int:
+        """Return the result of attention whose bias is that of further channels, so that no mask is stored."""
+        heads, add = Layout(HEADS), self.steps.add
+        [logits] = add("bias", [q], heads, names=("logits",), number=0)
+        q, k = self._unit(q, k)
+        [places] = add("places", [k], heads, names=("places",), label=self.layer.lines.biases[0].label)
+        [wide_k] = add("widened", [k, places], heads, names=("k",), copies=True)
+        [wide_v] = add("padded", [v, wide_k], heads, names=("v",), copies=True, widths=self.widths)
+        [wide_q] = add("widened", [q, logits], heads, copies=True)
+        [y] = add(
+            "attended", [wide_q, wide_k, wide_v, q], heads, names=("y",), copies=True, ends=(q, k, v), way="widened",
+            is_causal=False, along=self.axes, key_heads=self.key_heads, widths=self.widths,
+        )  # fmt: skip
+        d, e = self.widths
+        return add("narrowed", [y, v if d > e else q], heads, widths=self.widths)[0]
 
     def attend(self, inputs: list[int]) -> int:
         """Return the result for prepared queries, keys and values and perhaps a bias."""

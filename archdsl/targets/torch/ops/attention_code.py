@@ -11,6 +11,8 @@ from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Name
 from archdsl.targets.torch.body import Body, Step
 from archdsl.targets.torch.operands import Operand
+from archdsl.targets.torch.ops.attention_blocks import Blocks
+from archdsl.targets.torch.ops.decomposed import DISTANCES
 from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from archdsl.core.sym import Formula
     from archdsl.layers.attention_lines import Application, BiasLine, Lines
     from archdsl.targets.python.tree import Expr
+    from archdsl.targets.torch.ops.attention_blocks import LineBlock
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
     from archdsl.targets.torch.ops.base import Op
@@ -39,27 +42,40 @@ class Composer:
         self.inner = "channels" if variables["dim"] is None else "dim"
         inputs = site.inputs
         dim, heads = self.layer.dim or inputs[0].channels, self.layer.heads
-        self.known: dict[Formula, str] = {
-            **{formula_of(x.channels): f"{name}_channels" for x, name in zip(inputs[1:], op.others, strict=True)},
-            formula_of(dim // heads): f"{self.inner} // heads", formula_of(heads): "heads",
-            formula_of(dim): self.inner, formula_of(inputs[0].channels): "channels",
-        }  # fmt: skip
+        self.terms: list[tuple[int, str]] = [
+            *((x.channels, f"{name}_channels") for x, name in zip(inputs[1:], op.others, strict=True)),
+            (_of_head(dim, heads), f"{self.inner} // heads"), (heads, "heads"), (dim, self.inner),
+            (inputs[0].channels, "channels"),
+        ]  # fmt: skip
+        self.known: dict[Formula, str] = {formula_of(value): name for value, name in self.terms}
         self.channels: dict[int, int] = {X: inputs[0].channels}  # of the values of applications
         self.channels |= {OUTSIDE - n: x.channels for n, x in zip(self.lines.externals, inputs[1:], strict=True)}
         self.extra: dict[str, Any] = {}
-        self.members: dict[str, Any] = {}  # constructor calls; of a block, those of its layers
+        self.names = _member_names(self.lines)
+        modules = [
+            name for (a, own), name in zip(op.parts, self.names, strict=True)
+            if own.is_module and (self.layer.trains or not a.layer.training_only)
+        ]  # fmt: skip
+        steps = op.operations
+        self.blocks = Blocks(self.lines.applications, self.names, modules, steps.list, steps.result)
         self.printed: dict[int, Printed] = {}
         self.biases: list[Printed] = []
-        self.names = _member_names(self.lines)
         self.renamed: dict[str, str] = {}  # what classes of the layers' templates are called, by layer and class
 
     def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
         """Return the variables of the template that depend on the layers inside; `write` gives numbers as code."""
+        self.write = write
+        self.written = {str(write(value)): name for value, name in self.terms if isinstance(value, Sym)}
+        done = self.layer.residual()
         for number, (application, op) in enumerate(self.op.parts):
             if application.letters == RESULT_LINE:
                 self.channels.setdefault(RESULT, self._result())
+            if done is not None and number in done.replaced:
+                self.channels[number] = self.channels[RESULT]
+                continue
             self._print(number, application, op)
-        for (bias, op), sizes in zip(self.op.biases, self.op.bias_arguments(), strict=True):
+        biases = self.op.sizes[len(self.op.parts) :]
+        for (bias, op), sizes in zip(self.op.biases, biases, strict=True):
             self._print_bias(bias, op, {k: name for k, (name, _) in sizes.items()})
         parameters, arguments = self._parameters()
         arguments |= {name: write(value) for name, value in self.extra.items()}
@@ -80,7 +96,7 @@ class Composer:
             "dim": "int", "heads": "int", "kv_heads": "int", "grid": SIZE, "q_grid": SIZE, "kv_grid": SIZE,
             "windows": given.get("windows_class", ""), "band": given.get("band_class", ""),
         }  # fmt: skip
-        for arguments in self.op.bias_arguments():
+        for arguments in self.op.sizes:
             types |= {name: _type_of(value) for name, value in arguments.values()}
         found = {name: kind for name, kind in {**types, "dropout": "float"}.items() if given.get(name) is not None}
         more = {name: _type_of(value) for name, value in self.extra.items()}
@@ -88,14 +104,15 @@ class Composer:
 
     def _members(self) -> list[str]:
         given = self.variables
-        kept = ("heads", "kv_heads", "dropout", "grid", "q_grid", "kv_grid", "windows", "band")
-        found = [f"self.{name} = {name}" for name in kept if given.get(name) is not None]
+        sized = sorted([*self.op.of_form, *self.op.places.values()], key=lambda name: name == "windows")
+        kept = ["heads", "kv_heads", "dropout", *sized]
+        found = [f"self.{name} = {name}" for name in dict.fromkeys(kept) if given.get(name) is not None]
         split = next((o for o in self.op.operations.list if o.macro == "split"), None)
         if split is not None:
             sizes = [f"{n} * {self.inner}" if n > 1 else self.inner for n in split.options["counts"]]
             found.append(f"self.parts = [{', '.join(sizes)}]")
-        for name, code in self.members.items():
-            found.append(f"self.{name} = {_constructed(code)}")
+        sizes = {name: _type_of(value) for value, name in self.op.places.items()}
+        found += self.blocks.members(self._body_of, self.printer, {"heads": "int", "kv_heads": "int", **sizes})
         if given["score"] == CONCATENATION:
             found.append(f"self.pair = nn.Linear(2 * ({self.inner} // heads), 1, bias=False)")
         if self.layer.cosine:
@@ -104,42 +121,49 @@ class Composer:
 
     def _print(self, number: int, application: Application, op: Op[Any]) -> None:
         """Print a layer: its module becomes a member."""
-        layer, stack = application.layer, application.stack
+        layer, stack, [[first, *_], *_] = application.layer, application.stack, application.inputs
         taken = ("out", "groups") if len(application.inputs) > 1 else ("out",)  # several values, or rows of one
         stacked = {
             k: Sym(stack * v, ("*", ("lit", stack), formula_of(v)))
             for k, v in layer.values().items() if stack > 1 and k in taken
         }  # fmt: skip
-        shapes = tuple(self._shape(application, i) for i in range(len(application.shapes)))
-        channels = layer.infer(*(self._shape(application, i, parts=1) for i in range(len(shapes)))).channels
-        self.channels[number] = channels * self._heads(application) if application.by_head else channels
+        shapes = tuple(self._shape(application, i, whole=op.for_heads) for i in range(len(application.shapes)))
+        one = [self._shape(application, i, parts=1, whole=op.for_heads) for i in range(len(shapes))]
+        channels = (op.layer if op.for_heads else layer).infer(*one).channels
+        if not application.by_head or op.for_heads:
+            self.channels[number] = channels
+        elif formula_of(channels) == formula_of(one[0].channels):  # not the formula of a quotient, times heads
+            self.channels[number] = self.channels[first.application]
+        else:
+            self.channels[number] = channels * self._heads(application)
         if layer.training_only and not self.layer.trains:
             return
-        whole = op.of(layer.changed(**stacked))
+        whole = op if op.for_heads else op.of(layer.changed(**stacked))
         site = CallSite(shapes, application.shape._replace(channels=channels), self._layout(number))
-        plan: dict[str, Any] = {**whole.variables(site), **whole.shape_arguments()}
-        name = self.names[number]
-        code = {k: self._local(name, k, v) for k, v in plan.items()}
-        block, *path = name.split(".")
-        code["layer"] = f"self.{block}" + "".join(f'["{label}"]' for label in path)
+        varying, name = self.printer.varying(self.op), self.names[number]
+        short = self.blocks.short(name)
+        code: dict[str, Any] = {}
+        for key, value in whole.variables(site).items():
+            code[key] = self._local(short, key, value, varies=f"{number}.{key}" in varying)
+        code |= {k: size for k, (size, _) in self.op.sizes[number].items()}
+        code |= {"heads": "heads" if application.heads == int(self.layer.heads) else "kv_heads"} if op.for_heads else {}
+        code["layer"] = self.blocks.place(name)
         printed = self.printed[number] = self.printer.printed(whole, code, name)
         self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}
         if printed.module is not None:
-            held = self.members
-            for label in name.split(".")[:-1]:
-                held = held.setdefault(label, {})
-            held[name.rpartition(".")[2]] = text(printed.module)
+            self.blocks.held[name] = text(printed.module)
 
     def _print_bias(self, bias: BiasLine, op: Op[Any], sizes: dict[str, str]) -> None:
         """Print a bias: its module or tensor becomes a member."""
         plan = op.variables(CallSite((), self.op.output))
         code = {k: self._local(bias.label, k, v) for k, v in plan.items()} | sizes
         code |= {"layer": f"self.{bias.label}", "heads": "heads", "width": f"{self.inner} // heads"}
+        code |= {name: self.variables[name] for name in ("token", "noun", "scaled") if DISTANCES in op.forms}
         printed = self.printer.printed(op, code, bias.label)
         self.renamed |= {f"{bias.label}.{old}": new for old, new in printed.renamed.items()}
         self.biases.append(printed)
         if printed.module is not None:
-            self.members[bias.label] = text(printed.module)
+            self.blocks.held[bias.label] = text(printed.module)
 
     def _layout(self, number: int) -> str:
         steps = self.op.operations
@@ -150,35 +174,46 @@ class Composer:
         few = application.heads != int(self.layer.heads)
         return self.layer.kv_heads if few else self.layer.heads
 
-    def _shape(self, application: Application, index: int, parts: int = 0) -> Grid:
-        """Return the shape of an input, with channels in the terms of the class."""
+    def _shape(self, application: Application, index: int, parts: int = 0, *, whole: bool = False) -> Grid:
+        """Return the shape of an input, with channels in the terms of the class: of one head, or the whole."""
         channels = self.channels[application.inputs[0][index].application]
-        if application.by_head:
-            channels = channels // self._heads(application)
+        if application.by_head and not whole:
+            channels = _of_head(channels, self._heads(application))
         parts = parts or len(application.inputs)
         if parts > 1:
             channels = Sym(parts * channels, ("*", ("lit", parts), formula_of(channels)))
         return application.shapes[index]._replace(channels=channels)
 
-    def _local(self, name: str, key: str, value: Any) -> Any:
-        """Return a value of a plan in the terms of the class."""
+    def _local(self, name: str, key: str, value: Any, *, varies: bool = False) -> Any:
+        """Return a value of a plan in the terms of the class; one that `varies` becomes a parameter."""
+        parameter = f"{name}_{key}".replace(".", "_")
         if isinstance(value, tuple):
             items = cast("tuple[Any, ...]", value)
-            return f"({', '.join(str(self._local(name, key, v)) for v in items)})"
+            if varies or any(isinstance(v, Sym) for v in items):
+                return self._use(parameter, items)
+            return f"({', '.join(map(str, items))})"
         if isinstance(value, bool) or not isinstance(value, int):
             return value
+        known = self._known(value, key)
+        if known:
+            return self._use(known, value)
         formula = formula_of(value)
-        if formula in self.known and (isinstance(value, Sym) or key in CHANNELS):
-            return self._use(self.known[formula], value)
         if formula[0] == "*" and formula[1][0] == formula[2][0] == "lit" and formula[2] not in self.known:
             return int(value)
         if formula[0] == "*" and formula[1][0] == "lit":
             one = formula[2]
             inner = self._local(name, key, one[1] if one[0] == "lit" else Sym(int(value) // formula[1][1], one))
             return f"{formula[1][1]} * {inner}"
-        return self._use(f"{name}_{key}".replace(".", "_"), value) if isinstance(value, Sym) else value
+        is_number = formula[0] == "//" and formula[1][0] == formula[2][0] == "lit"
+        return self._use(parameter, value) if varies or (isinstance(value, Sym) and not is_number) else int(value)
 
-    def _use(self, name: str, value: int) -> str:
+    def _known(self, value: int, key: str) -> str:
+        """Return a number in the terms of the class, if it has one there."""
+        if isinstance(value, Sym) and (found := self.written.get(str(self.write(value)))):
+            return found  # by another formula, which is the same in the constructor
+        return self.known.get(formula_of(value), "") if isinstance(value, Sym) or key in CHANNELS else ""
+
+    def _use(self, name: str, value: Any) -> str:
         """Return a name, which becomes a parameter unless each attention has it."""
         if name.removesuffix(" // heads") not in ("channels", "dim", "heads"):
             self.extra[name] = value
@@ -188,17 +223,26 @@ class Composer:
 
     def _body(self) -> list[str]:
         operations = self.op.operations
-        steps = [self._step(operation) for operation in operations.list]
+        steps = [self._step(operation) for operation in self.blocks.list]
         inputs = {i: Name(name) for i, name in enumerate(("x", *self.op.others))}
         found = list(lines(Body(steps, inputs, operations.result).write()))
         drops = ["dropout = self.dropout if self.training else 0.0"] if self.layer.dropout else []
         return drops + found
+
+    def _body_of(self, block: LineBlock) -> list[str]:
+        """Return the statements of the `forward` of a block."""
+        steps = [self._step(operation) for operation in block.operations]
+        inputs = {value: Name(f"x{i}" if i > 1 else "x") for i, value in enumerate(block.inputs, start=1)}
+        return list(lines(Body(steps, inputs, block.output).write()))
 
     def _step(self, operation: Operation) -> Step:
         value, name = operation.outputs[0], next(iter(operation.names), "")
         if operation.application >= 0:
             printed, heavy = self.printed[operation.application], self.op.parts[operation.application][1].is_heavy
             return Step(value, operation.inputs, printed.apply, heavy, name)
+        if operation.macro == "block":
+            place = self.blocks.place(operation.options["name"])
+            return Step(value, operation.inputs, lambda operands: (_called(place, operands), False), True, name)
         if operation.macro == "bias":
             number: int = operation.options["number"]
             return Step(value, operation.inputs, self.biases[number].apply, False, name)
@@ -209,8 +253,11 @@ class Composer:
         return Step(value, operation.inputs, write, operation.macro == "attended", name)
 
     def _move(self, operation: Operation) -> Callable[[Sequence[Expr]], tuple[Expr, bool]]:
-        variables = {**self.variables, **operation.options}
-        macros = (self.printer.macros(name, variables) for name in (MOVES, BETWEEN))
+        options = {**self.variables, **operation.options}
+        if operation.macro == "unflattened":
+            size: tuple[int, ...] = operation.options["size"]
+            options["place"] = f"self.{self.op.places[size]}" if size in self.op.places else size
+        macros = (self.printer.macros(name, options) for name in (MOVES, BETWEEN))
         macro = next(found for m in macros if (found := getattr(m, operation.macro, None)))
 
         def write(operands: Sequence[Expr]) -> tuple[Expr, bool]:
@@ -221,12 +268,14 @@ class Composer:
         return write
 
 
-def _constructed(code: Any) -> str:
-    """Return the constructor call of a member: a layer, or the layers of a block."""
-    if isinstance(code, str):
-        return code
-    items = ", ".join(f'"{name}": {_constructed(inner)}' for name, inner in code.items())
-    return f"nn.ModuleDict({{{items}}})"
+def _of_head(channels: int, heads: int) -> Sym:
+    """Return the channels of one head; also where all are plain numbers, with a formula that says so."""
+    return Sym(channels // heads, ("//", formula_of(channels), formula_of(heads)))
+
+
+def _called(place: str, operands: Sequence[Expr]) -> Expr:
+    """Return the application of a module."""
+    return expression(f"{place}({', '.join(map(text, operands))})")
 
 
 def _member_names(lines: Lines) -> list[str]:
@@ -258,5 +307,5 @@ def _fits(name: str, known: dict[str, bool]) -> bool:
 def _type_of(value: Any) -> str:
     """Return the type of an argument as Python writes it."""
     if isinstance(value, tuple):
-        return SIZE
+        return f"tuple[{', '.join('int' for _ in cast('tuple[int, ...]', value))}]"
     return "int" if isinstance(value, int) else "float"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.layers.attention_lines import CONCATENATION
 from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
+from archdsl.targets.torch.ops.decomposed import DISTANCES
 from archdsl.targets.torch.ops.sites import FLOAT, TrainingStep
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class Kept:
         """Add what attention in groups saves."""
         widened = self._widen()
         masked = self.layer.form == "windows" and self.groups.is_shifted and not widened
-        biased, learned = self.op.is_biased, self._is_learned()
+        biased = self.op.is_biased and DISTANCES not in self.forms
+        learned = biased and self._is_learned()
         learned = learned or (biased and self.precision.cuda)
         if masks_frames(self.layer, self.layer.axes) and not masked:
             pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which scores or a bias are masked
@@ -153,13 +155,18 @@ class Kept:
         return any(op.layer.weights() or b.layer.takes_queries for b, op in self.op.biases)
 
     def _widen(self) -> bool:
-        """Account for channels of queries and keys that replace a mask; return True if there are any."""
+        """Account for channels of queries and keys that replace a bias or a mask; return True if there are any."""
         more = 0
-        if "masks" in self.forms and self.layer.form == "windows":
+        if DISTANCES in self.forms:
+            more = sum(n for axis, n in zip("thw", self.geometry.keys, strict=True) if axis in self.layer.axes)
+        elif "masks" in self.forms and self.layer.form == "windows":
             more = sum(n > 0 for n in self.groups.shift)
         self.wide += more * self.heads
         if more:
             self._lie_alike("wide")
+        if DISTANCES in self.forms and self.layer.kv_heads:  # which the kernel repeats
+            for name in "kv":
+                self.lie(name, f"wide {name}", self.keys * self.wide * int(self.layer.kv_heads) // self.heads)
         return more > 0
 
     def _lie_alike(self, kind: str) -> None:

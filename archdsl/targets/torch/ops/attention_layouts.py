@@ -68,6 +68,12 @@ class Layout(NamedTuple):
             return VECTOR
         return GRID if self.order in CHANNELS_FIRST else CHANNELS_LAST if self.order in _CHANNELS_LAST else TOKENS
 
+    def is_copied_to(self, wanted: Layout) -> bool:
+        """Return True if no view of a value in this layout has the other: axes that become one lie apart."""
+        if self.stack > 1 and (self.apart or self.is_by_head) != (wanted.apart or wanted.is_by_head):
+            return True
+        return wanted.is_by_head != self.is_by_head and not (self.is_by_head and wanted.apart)
+
     @property
     def pattern(self) -> str:
         """The axes as einops writes them."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
 SLICING = ("parted_token", "parted_heads")  # whose parts have rows that a product copies
+OF_BIASES = ("without_token", "bias", "summed", "beside_token", "places", "widened")
 
 OF_TOKEN, OF_POSITIONS = ("rows_of_token", "token_alone"), ("rows_without_token", "without_token")  # rows of these
 
@@ -71,14 +72,15 @@ class KeptOfLines(Kept):
         """Account for what brings queries, keys and values."""
         self.enter()
         for operation in operations:
-            if operation.macro not in ("without_token", "bias", "summed", "beside_token"):
+            if operation.macro not in OF_BIASES:
                 self._pass(operation)
 
     def _find(self, attended: Operation) -> None:
         """Find the tensors that contain queries, keys and values."""
-        queries = next((o for o in self.steps.list if attended.inputs[0] in o.outputs), attended)
+        ends: tuple[int, ...] = attended.options.get("ends", attended.inputs)
+        queries = next((o for o in self.steps.list if ends[0] in o.outputs), attended)
         self.headed = self.headed or self.steps.layouts[queries.inputs[0]].order in EACH
-        for name, number in zip("qkv", attended.inputs, strict=False):
+        for name, number in zip("qkv", ends, strict=False):
             value = self.values[number]
             if value.number != self.number:
                 self.lie(name, f"cast {name}", value.elements // self.clips)
@@ -228,6 +230,8 @@ class KeptOfLines(Kept):
         saved = op.saved_for_backward(step)
         name, alike = f"output of {operation.application}", application.heads * len(application.inputs)
         elements = int(application.shape.elements) * application.heads * application.stack
+        if op.for_heads:
+            alike, elements = 1, int(op.output.elements)
         self.sizes[name] = elements * number
         tensor = given[0].tensor if op.is_view else name
         packed = (

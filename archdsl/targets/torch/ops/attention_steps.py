@@ -21,6 +21,7 @@ from archdsl.targets.torch.ops.attention_layouts import (
     EACH_ALONE,
     FIRST,
     FRAMES,
+    HEADS,
     IN_ROWS,
     LAST,
     OF_FRAMES,
@@ -51,14 +52,18 @@ class Operations(Values):
     Values are numbered: what enters is 0, the values from outside follow.
     """
 
-    def __init__(self, layer: WrittenAttention, inputs: Sequence[Grid], ops: Sequence[Op[Any]]) -> None:
+    def __init__(
+        self, layer: WrittenAttention, inputs: Sequence[Grid], ops: Sequence[Op[Any]], *, widens: bool = False
+    ) -> None:
         super().__init__(form_of(layer, inputs))
         self.layer, self.lines, self.inputs, self.ops = layer, layer.lines, inputs, ops
+        self.widens = widens  # the bias becomes further channels of queries and keys
         self.values: dict[Origin, int] = {}
         self.joined: dict[tuple[Origin, ...], int] = {}  # parts of a product that stay together
         self.beside: dict[str, list[int]] = {}  # tokens that go by each part of a layer, where they are not alike
         self.products: dict[int, int] = {}  # products whose parts are queries, keys and values as they are
         self.uses = _uses(self.lines)
+        self.residual = layer.residual()
         self.flat = self.form.flat or self.form.cut_first  # layers see positions in one row
         self._enter()
         self.rows = of_tokens_alone(self.lines)  # layers that see the rows of tokens alone
@@ -76,7 +81,9 @@ class Operations(Values):
         way = InBand if layer.is_banded else InWindows if kind == "windows" else Attending
         is_apart = kind == "band" or (kind == "whole" and has_token_lines(self.lines))
         ends = Ends(self).run()
-        return TokenApart(self, way(self)).run(*ends) if is_apart and self.form.of("q") else way(self).run(*ends)
+        if is_apart and self.form.of("q"):
+            return TokenApart(self, way(self)).run(*ends)
+        return self._added(ends[0], way(self).run(*ends))
 
     # --- before the lines ---
 
@@ -133,11 +140,30 @@ class Operations(Values):
         if application.layer.training_only and not self.layer.trains:
             self.values |= {Origin(number): self.values[application.inputs[0][0]]}
             return
-        operands = [self._operand(application, i) for i in range(len(application.shapes))]
-        if number in self.rows[:1]:
+        values, beside = self._given(application, op), bool(application.tokens) and not op.for_heads
+        has_tokens = [bool(x.tokens) for x in application.shapes]
+        first = max(application.carrier, 0) if beside else has_tokens.index(any(has_tokens))
+        layout = self.layouts[values[first]]
+        if beside and application.carrier < 0:
+            layout = layout._replace(token=-1)
+        result = layout._replace(stack=application.stack, order=self._order_of_result(application, op, layout))
+        [value] = self.add("", values, result, application=number)
+        if result.order in (ALONE, EACH_ALONE):
+            value = self.turn(value, EACH[0] if result.order == EACH_ALONE else LAST, apart=layout.apart, beside=beside)
+        if application.stack > 1:
+            self._part(number, value)
+        else:
+            self.values[Origin(number)] = value
+
+    def _given(self, application: Application, op: Op[Any]) -> list[int]:
+        """Return the inputs of a layer in the layouts that it takes."""
+        beside = bool(application.tokens) and not op.for_heads
+        operands = [self._operand(application, i, beside=beside) for i in range(len(application.shapes))]
+        if self.lines.applications.index(application) in self.rows[:1]:
             value = self.turn(operands[0], ROWS, apart=self.layouts[operands[0]].apart)
             operands = self.add("rows_of_token", [value], self.layouts[value])
-        beside = bool(application.tokens)
+        if op.for_heads:
+            return [self.turn(v, ROWS if application.tokens else LAST) for v in operands]
         if not beside:
             operands = [self.join_token(v) for v in operands]
         tokens = [bool(x.tokens) for x in application.shapes]  # a grid is added to the positions beside a class token
@@ -147,18 +173,7 @@ class Operations(Values):
         orders = [order if any(tokens) == one or beside else other for one in tokens]
         few = application.by_head and application.heads != int(self.layer.heads)
         few = few or any(self.layouts[value].few for value in main)
-        values = [self.turn(v, o, apart=apart, few=few, beside=beside) for v, o in zip(operands, orders, strict=True)]
-        layout = self.layouts[values[max(application.carrier, 0) if beside else tokens.index(any(tokens))]]
-        if beside and application.carrier < 0:
-            layout = layout._replace(token=-1)
-        result = layout._replace(stack=application.stack, order=self._order_of_result(application, op, layout))
-        [value] = self.add("", values, result, application=number)
-        if result.order in (ALONE, EACH_ALONE):
-            value = self.turn(value, EACH[0] if result.order == EACH_ALONE else LAST, apart=apart, beside=beside)
-        if application.stack > 1:
-            self._part(number, value)
-        else:
-            self.values[Origin(number)] = value
+        return [self.turn(v, o, apart=apart, few=few, beside=beside) for v, o in zip(operands, orders, strict=True)]
 
     def _order(self, application: Application, op: Op[Any], operands: list[int]) -> tuple[str, bool]:
         """Return the layout that a layer works in: that of its first input, if it and the other inputs can."""
@@ -167,13 +182,14 @@ class Operations(Values):
         if application.layer.elementwise:
             return self._common_order(operands), apart
         rows = FRAMES if any(self.layouts[value].order in OF_FRAMES for value in operands) else ROWS
-        takes_heads = application.by_head and (TOKENS if in_rows else CHANNELS_LAST) in op.accepted_layouts
+        by_head = _sees_heads(application)
+        takes_heads = by_head and (TOKENS if in_rows else CHANNELS_LAST) in op.accepted_layouts
         if takes_heads and (order in EACH or not application.is_by_position()):
             return BY_HEAD[rows if in_rows else LAST], True
         if (self.flat or in_rows) and TOKENS in op.accepted_layouts and not application.tokens:
-            return rows, application.by_head
+            return rows, by_head
         orders = (ROW_LAST, ROW_FIRST) if in_rows else (LAST, FIRST)
-        return orders[CHANNELS_LAST not in op.accepted_layouts], application.by_head
+        return orders[CHANNELS_LAST not in op.accepted_layouts], by_head
 
     def _common_order(self, values: list[int]) -> str:
         """Return the order of the first of several values, or a row if another one is a row."""
@@ -189,9 +205,10 @@ class Operations(Values):
         found = {**orders, VECTOR: ALONE}[op.output_layout(layout.taken_as)]
         return BY_HEAD[found] if layout.order in EACH else found
 
-    def _operand(self, application: Application, index: int) -> int:
+    def _operand(self, application: Application, index: int, *, beside: bool) -> int:
+        """Return an input of a layer, in one tensor; `beside` lets tokens go by."""
         origins, x = tuple(part[index] for part in application.inputs), application.shapes[index]
-        tokens = [self._tokens(o) for o in origins] if application.tokens else []
+        tokens = [self._tokens(o) for o in origins] if beside else []
         if len(set(tokens)) > 1:  # go by in parts
             values = [self.part_token(self.values[o], x, t) for o, t in zip(origins, tokens, strict=True)]
             grids = [self.turn(v, LAST, beside=True) for v in values]
@@ -243,9 +260,9 @@ class Operations(Values):
         if len(groups) == 1:
             self.joined[tuple(origins)] = value
             return
-        users = [self.lines.applications[n] for o in origins for n in self.uses.get(o, ())]
+        users = {n for o in origins for n in self.uses.get(o, ()) if not self.ops[n].for_heads}
         heads = {self.lines.heads(n) for n in letters}
-        is_apart = not layout.apart and len(heads) == 1 and any(a.by_head and not a.layer.elementwise for a in users)
+        is_apart = not layout.apart and len(heads) == 1 and any(_sees_heads(self.lines.applications[n]) for n in users)
         few = layout.few or (is_apart and max(heads) != int(self.layer.heads))
         layouts = [layout._replace(stack=len(g), apart=layout.apart or is_apart, few=few) for g in groups]
         names = ["".join(letters[o.part] for o in group) for group in groups]
@@ -294,9 +311,21 @@ class Operations(Values):
 
     # --- behind the result ---
 
+    def _added(self, q: int, y: int) -> int:
+        """Return the result, in the layout `HEADS`, with the queries, where `proj` begins with their sum.
+
+        The queries come first: no kernel chooses their order in memory, which the sum takes.
+        """
+        found = self.residual
+        if found is None:
+            return y
+        beside = 0 if found.with_token else self.form.of("q").number
+        return self.add("added", [q, y], Layout(HEADS), copies=True, beside=beside)[0]
+
     def _leave(self, y: int) -> None:
         lines, form = self.lines, self.form
-        own = [n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE]
+        done = self.residual.replaced if self.residual is not None else frozenset[int]()
+        own = [n for n, a in enumerate(lines.applications) if a.letters == RESULT_LINE and n not in done]
         reads_others = self.layer.result_reads_others()
         in_row = form.flat and reads_others  # as the other values are
         if self.layouts[y].order == LAST:  # parts of heads
@@ -312,7 +341,8 @@ class Operations(Values):
         if cut and not form.cut_first and (reads_others or not self.layer.is_by_position(RESULT_LINE)):
             y = self._join_windows(y)
             cut = False
-        self.values[Origin(RESULT)], self.flat = y, self.layouts[y].order == ROWS and not form.of("q")
+        self.values |= {Origin(n): y for n in (RESULT, *done)}
+        self.flat = self.layouts[y].order == ROWS and not form.of("q")
         for number in own:
             self.apply(number)
         order = ROWS if cut or in_row else order_of(lines.shapes[RESULT_LINE])
@@ -345,6 +375,12 @@ class Operations(Values):
         if self.frames >= 0:  # each of which is a clip to the windows
             [y] = self.add("of_frames", [y, self.frames], Layout(LAST), pattern="(b t) 1 h w c -> b t h w c")
         return y
+
+
+def _sees_heads(application: Application) -> bool:
+    """Return True if it makes a difference to a layer where the channels of a head end."""
+    layer = application.layer
+    return application.by_head and not layer.elementwise and not layer.pools_channels
 
 
 def _uses(lines: Lines) -> dict[Origin, list[int]]:

@@ -68,7 +68,7 @@ class Values:
             positions = "m" if layout.order in IN_ROWS else "(t h w)"
             patterns = f"{layout.pattern} -> {wanted.pattern.replace('m', positions)}"
             stack = layout.stack if layout.stack > 1 else None
-            copies = not (layout.is_by_head and wanted.is_by_head)  # else heads stay what they are, clips
+            copies = layout.is_copied_to(wanted)
             return self.add("rearranged", [value], wanted, copies=copies, pattern=patterns, stack=stack, n=heads)[0]
         value = self.turn(value, wanted.order, apart=layout.apart, beside=layout.token >= 0)
         return self.add("apart" if wanted.apart else "together", [value], wanted, n=heads)[0]

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import fixed
-from archdsl.layers.attention_lines import CONCATENATION, COSINE, DOT_PRODUCT, OUTSIDE, SOFTMAX, Origin, X
+from archdsl.core.grid import CLIP, FRAME, Grid, fixed
+from archdsl.layers.attention_lines import (
+    CONCATENATION,
+    COSINE,
+    DOT_PRODUCT,
+    GRID,
+    OUTSIDE,
+    SOFTMAX,
+    TOKEN,
+    Origin,
+    X,
+)
 from archdsl.layers.attention_token_lines import applied, has_token_lines
 from archdsl.layers.attention_written import WrittenAttention
 from archdsl.layers.groups import spanned
@@ -17,16 +28,19 @@ from archdsl.targets.torch.ops.attention_lines_memory import KeptOfLines
 from archdsl.targets.torch.ops.attention_steps import Operations
 from archdsl.targets.torch.ops.attention_windows import windows
 from archdsl.targets.torch.ops.axes_text import channels_last_text
-from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.base import Op, op, plain
+from archdsl.targets.torch.ops.decomposed import DISTANCES
+from archdsl.targets.torch.ops.head_conv import TAPS
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
+from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from archdsl.layers.attention_lines import Application, BiasLine
     from archdsl.layers.base import Layer
-    from archdsl.targets.torch.ops.sites import CallSite, Printer, SavedForBackward, TrainingStep
+    from archdsl.targets.torch.ops.sites import Printer, SavedForBackward, TrainingStep
 
 
 WEIGHTS = {
@@ -65,17 +79,17 @@ class WrittenAttentionOp(Op[WrittenAttention]):
 
     @cached_property
     def parts(self) -> list[tuple[Application, Op[Any]]]:
-        """The ops of the lines' layers."""
-        from archdsl.targets.torch.select import op_of
-
-        return [(a, op_of(a.layer, a.shapes, a.shape)) for a in applied(self.written.lines)]
+        """The ops of the lines' layers; a layer that heads share can be one for all heads."""
+        found = [(a, _op_of(a)) for a in applied(self.written.lines)]
+        return [(a, op.with_form(TAPS) if TAPS in self.forms & op.other_forms() else op) for a, op in found]
 
     @cached_property
     def biases(self) -> list[tuple[BiasLine, Op[Any]]]:
         """The ops of the biases."""
         from archdsl.targets.torch.select import op_of
 
-        return [(b, op_of(b.layer, (), self.output)) for b in self.written.lines.biases]
+        found = [(b, op_of(b.layer, (), self.output)) for b in self.written.lines.biases]
+        return [(b, op.with_form(DISTANCES)) if DISTANCES in self.forms else (b, op) for b, op in found]
 
     @property
     def is_biased(self) -> bool:
@@ -88,27 +102,42 @@ class WrittenAttentionOp(Op[WrittenAttention]):
     @cached_property
     def operations(self) -> Operations:
         """The operations of its code."""
-        return Operations(self.written, self.inputs, [op for _, op in self.parts])
+        return Operations(self.written, self.inputs, [op for _, op in self.parts], widens=DISTANCES in self.forms)
 
     def of(self, layer: Layer) -> Self:
-        other = super().of(layer)
-        for name in ("parts", "biases", "operations"):  # which are those of the layer
-            other.__dict__.pop(name, None)
-        return other
+        return super().of(layer)._afresh()
+
+    def with_form(self, name: str) -> Self:
+        return super().with_form(name)._afresh()
+
+    def _afresh(self) -> Self:
+        for name in ("parts", "biases", "operations", "sizes"):  # which follow from the layer and the forms
+            self.__dict__.pop(name, None)
+        return self
 
     def output_layout(self, layout: str) -> str:
         return TOKENS if self.output.tokens else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
-        layer = self.written
-        own = [(op.class_signature(), tuple(map(int, a.shapes[0].size)) if a.tokens else ()) for a, op in self.parts]
-        names = [tuple(name for name, _ in arguments.values()) for arguments in self.bias_arguments()]
+        layer, code = self.written, self.operations.form
+        done = layer.residual()
+        left_out = done.replaced if done is not None else frozenset[int]()
+        own = [op.class_signature() for n, (_, op) in enumerate(self.parts) if n not in left_out]
+        names = [tuple(name for name, _ in arguments.values()) for arguments in self.sizes]
         biases = [op.class_signature() for _, op in self.biases]
         apart = tuple(d != 1 for d in layer.dilation)
-        sides = layer.queries.is_own, layer.keys.is_own
-        filled = (layer.lines.entering.size, layer.lines.x.size) if self.operations.form.fills else ()
+        is_cut = layer.form == "windows" or code.copies("q") or code.copies("k")
+        sides = self._pools("q"), self._pools("k"), layer.strided and is_cut
+        filled = (layer.lines.entering.size, layer.lines.x.size) if code.fills else ()
         form = layer.form, filled, self.inputs[0].tokens, sides, layer.dim == 0, layer.dropout > 0, apart
         return (*form, *layer.structure(), *own, *biases, *names)
+
+    def numbers(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for number, (_, own) in enumerate(self.parts):
+            plan = own.variables(CallSite(own.inputs, own.output)).items()
+            found |= {f"{number}.{k}": plain(v) for k, v in plan if isinstance(v, (int, tuple))}
+        return found
 
     def submodule_classes(self) -> dict[str, str]:
         found = {a.name: op.torch_class for a, op in self.parts if op.torch_class}
@@ -131,7 +160,27 @@ class WrittenAttentionOp(Op[WrittenAttention]):
             found.add("masks")  # lowers scores by 100; without scaling, scores can differ by more
         if layer.form == "windows" and layer.table is not None:
             found.add("tables")
+        poolings = [op for _, op in self.parts if op.for_heads]
+        if poolings and all(TAPS in op.other_forms() for op in poolings):
+            found.add(TAPS)
+        if self._widens():
+            found.add(DISTANCES)
         return frozenset(found)
+
+    def _widens(self) -> bool:
+        """Return True if its bias can become further channels of queries and keys, for which no mask is there."""
+        layer = self.written
+        d, e = layer.widths
+        queries, keys = layer.lines.tokens
+        can = len(self.biases) == 1 and DISTANCES in self.biases[0][1].other_forms()
+        return (
+            can
+            and layer.form in ("whole", "axes")
+            and not has_token_lines(layer.lines)
+            and d >= e
+            and not layer.causal
+            and queries.number == keys.number
+        )
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         own, kind = has_token_lines(self.written.lines), self.written.form
@@ -140,6 +189,14 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         return (KeptOfTimes if own else KeptOfLines)(self, step).total()
 
     def shape_arguments(self) -> dict[str, Any]:
+        found = self.of_form
+        for arguments in self.sizes:
+            found |= dict(arguments.values())
+        return found
+
+    @property
+    def of_form(self) -> dict[str, Any]:
+        """The constructor arguments that the form needs, by parameter."""
         found: dict[str, Any] = {}
         layer, form = self.written, self.operations.form
         if layer.form == "windows":
@@ -149,20 +206,32 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         for letter, name in (("q", "q_grid"), ("k", "kv_grid")):
             if form.copies(letter):
                 found[name if form.strided else "grid"] = layer.lines.size(letter)
-        for arguments in self.bias_arguments():
-            found |= dict(arguments.values())
         return found
 
-    def bias_arguments(self) -> list[dict[str, tuple[str, Any]]]:
-        """Return the sizes of each bias: their names in the constructor, where alike ones share a name, and values."""
-        known: dict[str, Any] = {}
+    @cached_property
+    def sizes(self) -> list[dict[str, tuple[str, Any]]]:
+        """The sizes that the code of each layer and each bias needs.
+
+        Their names in the constructor, where alike ones share a name, and values.
+        """
+        known = self.of_form
         found: list[dict[str, tuple[str, Any]]] = []
-        for bias, own in self.biases:
-            given = own.shape_arguments()
-            names = {k: k if known.get(k, v) == v else f"{bias.label}_{k}" for k, v in given.items()}
-            known |= {names[k]: v for k, v in given.items()}
-            found.append({k: (names[k], v) for k, v in given.items()})
+        given = [(a.name.replace(".", "_"), _sizes_of(a, own)) for a, own in self.parts]
+        given += [(bias.label, own.shape_arguments()) for bias, own in self.biases]
+        for label, sizes in given:
+            named: dict[str, tuple[str, Any]] = {}
+            for key, value in sizes.items():
+                wanted = chain([key, f"{label}_{key}"], (f"{label}_{key}{i}" for i in count(2)))
+                name = next(n for n in wanted if known.get(n, value) == value)
+                known[name], named[key] = value, (name, value)
+            found.append(named)
         return found
+
+    @property
+    def places(self) -> dict[tuple[int, ...], str]:
+        """The names of the sizes of grids beside which class tokens go by."""
+        own = zip(self.parts, self.sizes, strict=False)
+        return {sizes[GRID][1]: sizes[GRID][0] for (a, op), sizes in own if is_beside(a, op)}
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, form = self.written, self.operations.form
@@ -221,7 +290,14 @@ class WrittenAttentionOp(Op[WrittenAttention]):
             return "CrossAttention"
         if layer.form in ("windows", "band"):
             return "WindowAttention" if layer.form == "windows" else "BandedAttention"
-        return "PoolingAttention" if layer.queries.is_own else "Attention"
+        filters = any(op.for_heads for _, op in self.parts)
+        return "PoolingAttention" if filters or layer.queries.is_own else "Attention"
+
+    def _pools(self, letter: str) -> bool:
+        """Return True if a branch is pooled, be it with a stride of 1."""
+        pooling = self.written.queries if letter == "q" else self.written.keys
+        own = [(a, op) for a, op in self.parts if letter in a.letters.removeprefix(TOKEN)]
+        return pooling.is_own or any(op.for_heads or a.layer.pools_channels for a, op in own)
 
     def _roots(self, letter: str) -> set[int]:
         """Return which values a branch is made of: 0 for what enters, the others from 1."""
@@ -248,7 +324,7 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
         q, k, v = (self._names(letter) for letter in "qkv")
         of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
-        pooled = ", to pooled keys and values" if layer.keys.is_own and not self.others else ""
+        pooled = ", to pooled keys and values" if self._pools("k") and not self.others else ""
         earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
         scale = ", s a learned scale for each head" if layer.cosine else ""
@@ -267,11 +343,41 @@ class WrittenAttentionOp(Op[WrittenAttention]):
         for name, other in zip(("x", *self.others), self.inputs if self.others else (), strict=False):
             other_layout = channels_last_text(other.tokens)
             given.append(f"{name} {layout if other == x else other_layout if name == 'x' else _primed(other_layout)}")
-        if (output.size, output.tokens) == (x.size, x.tokens) and not self.others:
+        is_same = output.size == x.size and not self._pools("q")
+        if is_same and output.tokens == x.tokens and not self.others:
             return f"x and the result are {layout}."
         result = channels_last_text(output.tokens)
-        result = result if output.size == x.size else _primed(result)
+        result = result if is_same else _primed(result)
         return f"{', '.join(given)} → {result}."
+
+
+def _op_of(application: Application) -> Op[Any]:
+    """Return the op of a layer of a line: for all heads and parts at once, where it has such code."""
+    from archdsl.targets.torch.select import op_of
+
+    a, parts, tokens = application, len(application.inputs), set(application.tokens)
+    layer = a.layer.shared_by_heads(a.heads, parts) if a.by_head and a.layer.filters_channels(*a.shapes) else None
+    of_clip = not tokens or (len(tokens) == 1 and a.tokens[0].scope == CLIP)
+    if layer is None or a.stack != parts or not of_clip:
+        return op_of(a.layer, a.shapes, a.shape)
+    [x], y = a.shapes, a.shape
+    beside = a.tokens[0] if a.tokens else x.tokens
+    given, made = (Grid(g.channels * a.heads * parts, *g.size, beside) for g in (x, y))
+    return op_of(layer, (given,), made)
+
+
+def _sizes_of(application: Application, op: Op[Any]) -> Mapping[str, Any]:
+    """Return the sizes that a layer's code needs, and that of its input, beside which tokens go by."""
+    if not is_beside(application, op):
+        return op.shape_arguments()
+    size = plain(application.shapes[0].size)
+    of_frames = any(tokens.scope == FRAME for tokens in application.tokens)
+    return {GRID: size[1:] if of_frames else size, **op.shape_arguments()}
+
+
+def is_beside(application: Application, op: Op[Any]) -> bool:
+    """Return True if class tokens go by a layer, whose code does not know of them."""
+    return bool(application.tokens) and not op.for_heads
 
 
 def _primed(layout: str) -> str:

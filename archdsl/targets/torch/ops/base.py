@@ -50,6 +50,7 @@ class Op(Generic[L_co]):
     uses_tf32: bool = False  # torch computes it in TensorFloat-32 where float32 is requested
     puts_channels_last: bool = False  # its output is channels-last in memory, whatever its input
     overwrites: bool = False  # its code can work in place
+    for_heads: bool = False  # in a line of attention, it is applied to all heads at once
     rate_argument: ClassVar[RateArgument | None] = None
 
     def __init__(self, layer: L_co, inputs: tuple[Grid, ...], output: Grid) -> None:
@@ -110,6 +111,10 @@ class Op(Generic[L_co]):
 
         `variables` are the others, as code; `write` returns a number of the call site as code.
         """
+        return {}
+
+    def numbers(self) -> Mapping[str, Any]:
+        """Return the numbers of layers inside, by name: those that differ between its places become parameters."""
         return {}
 
     def class_signature(self) -> tuple[Any, ...]:

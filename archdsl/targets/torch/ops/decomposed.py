@@ -11,12 +11,16 @@ from archdsl.targets.torch.ops.sites import SavedForBackward
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
 
+DISTANCES = "distances"  # the form that gives further channels of queries, for those of keys that mark their places
+
 
 @op("decomposed")
 class DecomposedOp(BiasOp[Decomposed]):
     def variables(self, site: CallSite) -> dict[str, Any]:
-        axes = self.layer.geometry.axes
-        return {"over": axes, "distances": False, "token": False, "scaled": True}
+        return {"over": self.layer.geometry.axes, "distances": DISTANCES in self.forms}
+
+    def other_forms(self) -> frozenset[str]:
+        return frozenset({DISTANCES})
 
     def shape_arguments(self) -> dict[str, Any]:
         found = self.layer.geometry
@@ -27,7 +31,7 @@ class DecomposedOp(BiasOp[Decomposed]):
         return {"": "RelativePositions"}
 
     def class_signature(self) -> tuple[Any, ...]:
-        return (*super().class_signature(), self.layer.is_stretched)
+        return self.layer.geometry.axes, self.layer.is_stretched
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         """Return the queries and the rows of the tables, once for each axis."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from archdsl.targets.torch.ops.layouts import GRID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.grid import Grid
     from archdsl.targets.python.tree import Expr
@@ -87,6 +87,14 @@ class Printer(Protocol):
 
     def printed(self, op: Any, plan: dict[str, Any], label: str) -> Printed:
         """Return the code of a layer for the variables of its template."""
+        ...
+
+    def varying(self, op: Any) -> Collection[str]:
+        """Return the numbers in the code of an op, by name, that differ between the places of the network."""
+        ...
+
+    def class_of(self, shared: SharedModule) -> str:
+        """Return the name of the class of a module that a template prints; its text is kept."""
         ...
 
     def macros(self, template: str, variables: dict[str, Any]) -> Any:
