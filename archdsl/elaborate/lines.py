@@ -17,8 +17,7 @@ from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report
 from archdsl.elaborate.line_graph import Bundle, LineGraph
 from archdsl.frontend import ast
 from archdsl.ir.regions import Stage
-from archdsl.layers.attention_facts import Unlike
-from archdsl.layers.attention_forms import layer_of
+from archdsl.layers.attention import Attention
 from archdsl.layers.attention_line_rules import LineFault, check, check_biases
 from archdsl.layers.attention_lines import (
     BIAS_LINE,
@@ -36,6 +35,7 @@ from archdsl.layers.attention_lines import (
     bias_geometry,
     padded_grid,
 )
+from archdsl.layers.attention_unprinted import Unprinted, check_printed
 from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
@@ -73,16 +73,17 @@ class SpecApplier(ChainApplier):
             for bias in lines.biases:
                 bias.layer = bias.layer.placed(geometry)
             check_biases(lines)
-            return layer_of(lines)
+            check_printed(lines)
+            return Attention(lines)
         except LineFault as fault:
             place = fault.line or self._place(fault.at, lines, link, scope, fault.index)
             there = {n: s for n, s in lines.places.items() if s != link.name.span}  # not those of a call without braces
             notes = [Note(text, there[name]) for text, name in fault.notes if name in there]
             entering = self.nodes.sources((flow,), context.region)
             faults.report(fault.code, place, fault.message, fault.hint, notes or entering)
-        except Unlike as fault:
+        except Unprinted as fault:
             place = self._place(fault.at, lines, link, scope)
-            faults.report("E0513", place, f"archdsl cannot print {fault} yet", fault.hint)
+            faults.report("E0513", place, f"archdsl cannot print {fault} yet")
         return None
 
     def _place(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 VARIABLE = "ARCHDSL_LAYERS"
 _NOT_LAYERS = set(
     """
-    __init__ added added_faults attention_axes attention_costs attention_facts attention_forms attention_line_rules
-    attention_lines attention_rules attention_written attributes axes base bias contract groups guards padding targets
+    __init__ added added_faults attention_axes attention_costs attention_line_rules
+    attention_lines attention_unprinted attributes axes base bias contract groups guards padding targets
     """.split()
 )
 

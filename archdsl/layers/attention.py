@@ -1,40 +1,73 @@
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archdsl.core.grid import FRAME, Grid, fixed
+from archdsl.core.grid import Grid, fixed
+from archdsl.core.sym import formula_of
 from archdsl.core.values import Symbol
+from archdsl.layers.attention_axes import line_axes
 from archdsl.layers.attention_costs import macs
 from archdsl.layers.attention_interior import interior_of
-from archdsl.layers.attention_rules import (
+from archdsl.layers.attention_lines import (
     CONCATENATION,
-    DECOMPOSED,
-    DOT_PRODUCT,
-    EMBEDDED_GAUSSIAN,
-    GAUSSIAN,
-    NONE,
-    SAME,
-    TABLE,
-    Pooling,
-    check,
+    COSINE,
+    GRID,
+    OUTSIDE,
+    RESULT,
+    RESULT_LINE,
+    SOFTMAX,
+    Between,
+    Origin,
+    X,
+    geometry,
 )  # fmt: skip
-from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Real, Size, Window
-from archdsl.layers.axes import IN, OUT, Axis, Distances, Extent, Heads, Inner, Offsets
-from archdsl.layers.base import layer
-from archdsl.layers.groups import AXES, Groups, groups
+from archdsl.layers.attention_token_lines import has_token_lines
+from archdsl.layers.attributes import Integer
+from archdsl.layers.axes import Axis, Heads, Inner
+from archdsl.layers.base import VALUES, layer
+from archdsl.layers.groups import AXES
 from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
-    from archdsl.layers.attention_lines import Lines
-    from archdsl.layers.attributes import Size3
+    from collections.abc import Sequence
+
+    from archdsl.layers.attention_lines import Application, BiasLine, Geometry, Lines
+    from archdsl.layers.attributes import Attribute, Size3
+    from archdsl.layers.base import Layer
+    from archdsl.layers.bias import Bias
     from archdsl.layers.interior import Interior
 
-LEAST_CHUNK = 32  # minimum number of queries in a chunk of banded attention
+DIM = Integer(0, minimum=0, doc="channels of queries, all heads together; 0: those of the input")
+LOGIT_SCALE = "logit_scale"  # of cosines, a number for each head
+PAIR = "pair.weight"  # of the score `concatenation`: a number for each channel of a query, then of a key
+LEAST_CHUNK = 32  # queries of a chunk of a band, if there are as many
+
+
+@dataclass(frozen=True)
+class Side:
+    """The grid of queries, or that of keys and values."""
+
+    size: Size3
+    step: Size3  # positions of the finest grid that lie between neighbours
+    is_own: bool  # it is not the grid that enters
+
+
+class Residual(NamedTuple):
+    """A sum of queries and result: the number of its application, and whether class tokens are added, too.
+
+    `replaced` are the applications that need no code of their own then.
+    """
+
+    application: int
+    replaced: frozenset[int]
+    with_token: bool
 
 
 @layer("attention", category="attention")
-class Attention(Openable):
+class Attention(Between, Openable):
     """Attention: each position gathers values from others, weighted by how its query meets their keys.
 
     y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that `over`, `window` and the like select. The weights f
@@ -59,238 +92,283 @@ class Attention(Openable):
     heavy = True
     takes_tokens = True
     takes_lines = True
-    written_in: Lines | None = None  # the lines that a spec has for it, if it has
+    trains: bool = True  # whether layers are there that only training needs
+    dim: int  # channels of queries, all heads together; 0: those of the input
 
-    heads = Integer(1, doc="parts of the channels that attend on their own")
-    dim = Integer(0, minimum=0, doc="channels of queries, keys and values, all heads together; 0: those of the input")
-    out = Integer(0, minimum=0, doc="channels of the output; 0: those of the input")
-    over = Choice(*AXES, default="space_time", doc="the axes that a position looks along")
-    half_over = Choice(SAME, *AXES, default=SAME, doc="those of the second half of the heads (ViViT, model 4)")
-    window = Window(0, doc="positions of a group over t, h and w; `all`: the whole axis, if it is looked along")
-    shift = Size(0, minimum=0, doc="how far the windows are moved")
-    dilation = Size(1, doc="distance between neighbours in a group")
-    band = Integer(0, minimum=0, doc="positions that each sees before and behind it, together, on the one axis; 0: all")
-    score = Choice(
-        EMBEDDED_GAUSSIAN, GAUSSIAN, DOT_PRODUCT, CONCATENATION, default=EMBEDDED_GAUSSIAN, doc="the pairwise function"
-    )
-    scale = Flag(True, doc="whether `embedded_gaussian` divides by √d")
-    pool = Choice("max", "avg", "conv", default="max", doc="how is pooled; `conv`: by one filter a channel of a head")
-    q_pool = Size(1, doc="window of the pooling of queries")
-    q_stride = Size(0, minimum=0, doc="its step; 0: its size")
-    kv_pool = Size(1, doc="window of the pooling of keys and values")
-    kv_stride = Size(0, minimum=0, doc="its step; 0: its size")
-    kv_pool_first = Flag(False, doc="whether keys and values are pooled before their projection")
-    pool_norm = Flag(False, doc="whether a layer normalisation of each head follows a pooling")
-    eps = Real(1e-5, low=1e-15, high=1.0, doc="of that normalisation")
-    add_query = Flag(False, doc="whether the pooled query is added to the result, before the last projection")
-    position = Choice(NONE, TABLE, DECOMPOSED, default=NONE, doc="what is added for the distance of key and query")
-    position_grid = Size(0, minimum=0, doc="the grid that `decomposed` tables were made for, if another; 0: this one")
-    table_prefix = Flag(
-        False, doc="whether a window that became smaller reads the table by the first rows of the larger one's index"
-    )
-    token_projections = Flag(False, doc="whether the class token has projections of its own, in a band")
-    dropout = Real(0.0, high=1.0, doc="in training, the part of the weights that is 0")
-    bias = Flag(True, doc="whether the projections to queries, keys and values have a bias")
-    proj_bias = Flag(True, doc="whether the last projection has one")
-    init = Initialiser(Symbol("normal", (0.01,)), doc="how the weights begin; biases begin at 0")
-    proj_init = Initialiser(None, doc="how the last projection begins, if otherwise")
-    position_init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="how learned positions begin")
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(**lines.between.values(), dim=_channels(lines.shapes["q"].channels, lines.x))
+        self.lines = lines
+        attributes: dict[str, Attribute[Any]] = {**Between.attributes, "dim": DIM}
+        for name, inner in layers_inside(lines):
+            attributes |= {f"{name}.{k}": a for k, a in inner.attributes.items()}
+        self.__dict__["attributes"] = attributes
+
+    def values(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in self.attributes if "." not in name}
+        for name, inner in layers_inside(self.lines):
+            found |= {f"{name}.{k}": v for k, v in inner.values().items()}
+        return found
+
+    def changed(self, **values: Any) -> Attention:
+        other = copy(self)
+        other.__dict__.update({k: v for k, v in values.items() if "." not in k})
+        lines = other.lines = copy(self.lines)
+        lines.applications, lines.biases = [copy(a) for a in lines.applications], [copy(b) for b in lines.biases]
+        for name, line in lines_inside(lines):
+            own = {k.removeprefix(f"{name}."): v for k, v in values.items() if k.startswith(f"{name}.")}
+            layer: Any = line.layer.changed(**own)
+            line.layer = layer
+        return other
+
+    def for_inference(self) -> Attention:
+        other = self.changed(dropout=0.0)
+        other.trains = False
+        return other
+
+    def layers_inside(self) -> Sequence[Layer]:
+        return [layer for _, layer in layers_inside(self.lines)]
 
     # --- facts ---
 
     @property
     def axes(self) -> str:
-        return AXES[self.over]
+        """The axes that a position looks along."""
+        return AXES[self.over[0]]
 
     @property
-    def queries(self) -> Pooling:
-        return Pooling("q_pool", self.q_pool, self.q_stride)
+    def softmax(self) -> bool:
+        """True if weights are a softmax of the scores."""
+        return self.score in (SOFTMAX, COSINE)
 
     @property
-    def keys(self) -> Pooling:
-        return Pooling("kv_pool", self.kv_pool, self.kv_stride)
+    def cosine(self) -> bool:
+        """True if scores are cosines."""
+        return self.score == COSINE
 
     @property
-    def pooled(self) -> bool:
-        return self.queries.is_there or self.keys.is_there
+    def is_scaled(self) -> bool:
+        """True if scores are divided by √d."""
+        return self.score == SOFTMAX and self.scale
 
     @property
-    def names_windows(self) -> bool:
-        """True if groups are windows or dilated, or have a position table, which depends on their size."""
-        cut = any(self.window[i] for i, a in enumerate("thw") if a in self.axes)
-        return cut or any(d != 1 for d in self.dilation) or self.position == TABLE
+    def widths(self) -> tuple[int, int]:
+        """Channels of one head: of queries and keys, and of values."""
+        shapes = self.lines.shapes
+        return int(shapes["q"].channels) // self.heads, int(shapes["v"].channels) // (self.kv_heads or self.heads)
 
-    def inner(self, x: Grid) -> int:
-        """Return the channels of the values, of all heads together."""
-        return self.dim or x.channels
+    @property
+    def queries(self) -> Side:
+        return self._side("q")
 
-    def groups(self, x: Grid) -> Groups:
-        """Return the groups of the unpooled grid; with a class token per frame, those of one frame."""
-        size = (1, x.h, x.w) if x.token == FRAME else x.size
-        return groups(self.axes, size, self.window, self.dilation, self.shift)
+    @property
+    def keys(self) -> Side:
+        return self._side("k")
 
-    def is_banded(self, x: Grid) -> bool:
-        """Return True if the band is narrower than the axis."""
-        if not self.band:
-            return False
-        if self.position == TABLE:  # which is indexed by distance in the band
-            return True
-        at = "thw".index(self.axes)
-        return self.band // 2 < int(x.size[at]) // int(self.dilation[at]) - 1
+    def _side(self, letter: str) -> Side:
+        """Return the grid of queries or keys; steps are in positions of the input, or of a finer value from outside."""
+        shapes = self.lines.shapes
+        found, whole, *others = (_plain(g.size) for g in (shapes[letter], self.lines.x, shapes["q"], shapes["k"]))
+        t, h, w = (-(-max(sizes) // n) for n, *sizes in zip(found, whole, *others, strict=True))
+        return Side(found, (t, h, w), found != whole)
 
-    def arrangement(self, x: Grid) -> str:
-        """Return the form of its code: `whole` (one group), `axes`, `windows`, `band`, or `halves` of the heads."""
-        if self.half_over != SAME:
-            return "halves"
-        apart = any(d != 1 for d in self.dilation)
-        if self.is_banded(x) or (self.band and (self.token_projections or apart)):
+    @property
+    def strided(self) -> bool:
+        """True if queries or keys have a grid of their own."""
+        return self.queries.is_own or self.keys.is_own
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The groups of positions that see each other."""
+        return geometry(self.lines, self.over[0])
+
+    @property
+    def table(self) -> Bias | None:
+        """The bias whose numbers are those of distances in a window, if there is one."""
+        return next((b.layer for b in self.lines.biases if b.layer.in_windows), None)
+
+    @property
+    def form(self) -> str:
+        """The form of its code: `whole` (one group), `axes`, `windows`, `band`, or `parts` of the heads."""
+        if len(self.over) > 1:
+            return "parts"
+        if self.is_banded or (self.band and (self.is_cut or has_token_lines(self.lines))):
             return "band"
-        if self.names_windows and not self.band:
+        if self.is_cut or self.table is not None:
             return "windows"
-        found = self.groups(x) if x.token else None
-        alone = len(self.axes) == 3 if found is None else found.number == 1
-        return "whole" if alone else "axes"
+        if not any(self.lines.tokens):
+            return "whole" if len(self.axes) == 3 else "axes"
+        return "whole" if self.geometry.groups.number == 1 else "axes"
 
-    def is_sized(self, x: Grid) -> bool:
-        """Return True if its code is for one size of the grid only."""
-        return bool(x.token or self.band or self.position != NONE) or self.names_windows
+    @property
+    def is_cut(self) -> bool:
+        """True if groups are windows or dilated."""
+        return any(self.window[i] for i, a in enumerate("thw") if a in self.axes) or any(d != 1 for d in self.dilation)
 
-    def context(self, x: Grid) -> Grid:
-        """Return the (pooled) grid from which keys and values are computed."""
-        return Grid(x.channels, *self.keys.of(x))
+    @property
+    def is_banded(self) -> bool:
+        """True if a band hides positions, or tells their distances."""
+        length, reach, _ = self.chunks if self.band else (0, 0, 0)
+        return self.band > 0 and (self.table is not None or reach < length - 1)
 
-    def projections(self, x: Grid) -> dict[str, tuple[int, int]]:
-        """Return the output and input channels of each linear layer; projections of the same value are fused."""
-        dim = self.inner(x)
-        shapes = {name: (len(name) * dim, x.channels) for name in self._inward()}
-        shapes |= {"pair": (1, 2 * (dim // self.heads)), "proj": (self.out or x.channels, dim)}
-        shapes |= {"token_q": (dim, x.channels), "token_kv": (2 * dim, x.channels)}
-        return {name: shapes[name] for name in self.projection_names()}
+    @property
+    def chunks(self) -> Size3:
+        """Length of a sequence of a band, its reach to each side, and the number of queries in a chunk."""
+        at = "thw".index(self.axes)
+        length, reach = int(self.lines.entering.size[at]) // int(self.dilation[at]), int(self.band) // 2
+        return length, reach, min(max(2 * reach, LEAST_CHUNK), length)
 
-    def _inward(self) -> list[str]:
-        """Return the names of the input projections, with a letter for each of queries, keys and values in one."""
-        if self.score == GAUSSIAN:
-            return ["v"]
-        return ["q", "kv"] if self.keys.is_there and self.kv_pool_first else ["qkv"]
+    def before(self) -> list[Application]:
+        """Return the layers that bring queries, keys and values."""
+        return [a for a in self.lines.applications if a.letters != RESULT_LINE]
 
-    def projection_names(self) -> list[str]:
-        token = ["token_q", "token_kv"] if self.token_projections else []
-        return [*self._inward(), *token, *(["pair"] if self.score == CONCATENATION else []), "proj"]
+    def residual(self) -> Residual | None:
+        """Return the sum of queries and result with which `proj` begins; None if there is none by head."""
+        lines = self.lines
+        if self.form in ("band", "parts") or has_token_lines(lines):
+            return None
+        readers = [n for n, a in enumerate(lines.applications) for part in a.inputs if Origin(RESULT) in part]
+        added = lines.applications[readers[0]] if len(readers) == 1 else None
+        if added is None or added.layer.joins != VALUES or not added.layer.hands_on_gradient or added.tokens:
+            return None
+        [operands] = added.inputs
+        others = [o for o in operands if o != Origin(RESULT)]
+        if len(operands) != 2 or len(others) != 1:
+            return None
+        if others[0] == lines.branches["q"]:
+            return Residual(readers[0], frozenset(readers), with_token=True)
+        selecting = lines.applications[others[0].application] if others[0].application >= 0 else None
+        if selecting is None or getattr(selecting.layer, "part", "") != GRID or selecting.by_head or selecting.tokens:
+            return None
+        if selecting.inputs != ((lines.branches["q"],),):
+            return None
+        selected = [n for n, a in enumerate(lines.applications) for part in a.inputs if others[0] in part]
+        replaced = {readers[0], others[0].application} if len(selected) == 1 else {readers[0]}
+        return Residual(readers[0], frozenset(replaced), with_token=False)
 
-    def pool_modules(self, token: str = "") -> list[str]:
-        """Return the names of poolings that are modules: those with weights, and those that skip a class token."""
-        if self.pool != "conv" and not token:
-            return []
-        return [*(["q_pool"] if self.queries.is_there else []), *(["kv_pool"] if self.keys.is_there else [])]
+    def is_by_position(self, line: str = "") -> bool:
+        """Return True if the lines before attention treat each position on its own, or if `proj` does."""
+        behind = [a for a in self.lines.applications if a.letters == RESULT_LINE]
+        return all(a.is_by_position() for a in (behind if line == RESULT_LINE else self.before()))
 
-    def _norms(self) -> list[str]:
-        """Return the names of the normalisations after pooling."""
-        q, kv = (self.pool_norm and p.is_there for p in (self.queries, self.keys))
-        return [*(["q_norm"] if q else []), *(["k_norm", "v_norm"] if kv else [])]
+    def result_reads_others(self) -> bool:
+        """Return True if the line `proj` reads other values than the result, and than queries added to it first."""
+        own = {n for n, a in enumerate(self.lines.applications) if a.letters == RESULT_LINE}
+        residual = self.residual()
+        done = residual.replaced if residual is not None else frozenset[int]()
+        read = {o.application for n in own - done for part in self.lines.applications[n].inputs for o in part}
+        return bool(read - {RESULT, *own})
 
-    def has_bias(self, projection: str) -> bool:
-        return {"proj": self.proj_bias, "pair": False}.get(projection, self.bias)
-
-    def extents(self, x: Grid) -> tuple[Size3, Size3]:
-        """Return the numbers of queries and keys of one group, each over (t, h, w)."""
-        found = self.groups(x)
-        grid = Grid(1, *found.grid)
-        q, k = (p.of_window(found.window, found.grid, p.of(grid)) for p in (self.queries, self.keys))
-        return q, k
-
-    def table(self, x: Grid) -> Size3:
-        """Return the window (t, h, w) whose relative positions the table has rows for."""
-        t, h, w = (k or n for k, n in zip(self.window, self.groups(x).window, strict=True))
-        if self.band:
-            reach = self.band // 2 + 1
-            t, h, w = (reach if a in self.axes else 1 for a in "thw")
-        return int(t), int(h), int(w)
+    def structure(self) -> tuple[Any, ...]:
+        """Return what determines the code of the lines, besides the attributes of their layers."""
+        ends = tuple(sorted(self.lines.branches.items()))
+        rows = ((a.name, a.layer.kind, a.inputs, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
+        d, e = self.widths
+        biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
+        between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases
+        band = (self.is_banded, *map(int, self.dilation)) if self.band else ()
+        between = self.lines.tokens, *between, self.over, band
+        return (*rows, ends, len(self.lines.externals), *between, self.trains)
 
     # --- rules ---
 
+    def is_sized(self, x: Grid) -> bool:
+        """Return True if its code is for one size of the grid only."""
+        return bool(x.token or self.lines.biases or self.band) or any(self.lines.tokens) or self.is_cut
+
     def infer(self, *inputs: Grid) -> Grid:
-        x = inputs[0]
-        if self.is_sized(x):
-            fixed(x)
-        check(self, x)
-        return Grid(self.out or x.channels, *self.queries.of(x), x.tokens)
+        if self.is_sized(inputs[0]):
+            for x in inputs:
+                fixed(x)
+        found = self._grid(self.lines.branches[RESULT_LINE], [self.lines.filled(x) for x in inputs])
+        return Grid(found.channels, *inputs[0].size, found.tokens) if self.lines.is_filled else found
+
+    def _grid(self, origin: Origin, inputs: Sequence[Grid]) -> Grid:
+        """Return the shape of a value, all heads together, for inputs of these shapes."""
+        if origin.application == RESULT:
+            q, v = (self._grid(self.lines.branches[n], inputs) for n in "qv")
+            channels = v.channels // self.kv_heads * self.heads if self.kv_heads else v.channels
+            return Grid(channels, *q.size, q.tokens)
+        if origin.application < 0:
+            return inputs[
+                0 if origin.application == X else 1 + self.lines.externals.index(OUTSIDE - origin.application)
+            ]
+        application = self.lines.applications[origin.application]
+        given = [self._grid(o, inputs) for o in application.inputs[min(origin.part, len(application.inputs) - 1)]]
+        heads = application.heads
+        seen = zip(given, application.shapes, strict=True)
+        shape = application.layer.infer(*(Grid(x.channels // heads, *x.size, s.tokens) for x, s in seen))
+        part = min(origin.part, len(application.tokens) - 1)
+        tokens = application.tokens[part] if application.tokens else shape.tokens
+        return Grid(shape.channels * heads, *shape.size, tokens)
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
-        x = inputs[0]
+        own: dict[str, tuple[int, ...]] = {PAIR: (1, 2 * self.widths[0])} if self.score == CONCATENATION else {}
+        for bias in self.lines.biases:
+            own |= bias.named(bias.layer.weights())
+        scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
+        return self.lines.weights() | own | scale
+
+    def buffers(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
-        for name, (out, into) in self.projections(x).items():
-            found[f"{name}.weight"] = (out, into)
-            if self.has_bias(name):
-                found[f"{name}.bias"] = (out,)
-        width = self.inner(x) // self.heads
-        for name in self.pool_modules():
-            kernel = self.q_pool if name == "q_pool" else self.kv_pool
-            filters = width if name == "q_pool" else 2 * width  # of keys, then of values
-            found |= {f"{name}.conv.weight": (filters, 1, *kernel)}
-        for name in self._norms():
-            found |= dict.fromkeys((f"{name}.weight", f"{name}.bias"), (width,))
-        if self.position == TABLE:
-            found["table"] = (prod(2 * n - 1 for n in self.table(x)), self.heads)
-        elif self.position == DECOMPOSED:
-            for axis, rows in zip("thw", self.position_rows(x), strict=True):
-                found |= {f"relative.{axis}": (rows, width)} if axis in self.axes else {}
+        for a in self.lines.applications:
+            found |= {f"{a.name}.{k}": shape for k, shape in a.layer.buffers(*a.shapes).items()}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.buffers())
         return found
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        dim, width = Inner(1, self.heads), Inner()
-        found: dict[str, tuple[Axis, ...]] = {"proj.weight": (OUT, dim), "proj.bias": (OUT,)}
-        for name in self.projection_names()[:-1]:  # each letter is a part
-            parts = Inner(2 if name == "token_kv" else 1 if name == "token_q" else len(name), self.heads)
-            found |= {f"{name}.weight": (parts, IN), f"{name}.bias": (parts,)}
-        found["pair.weight"] = (Axis(), Inner(2))
-        extents = [Extent(a) for a in "thw"]
-        found |= {"q_pool.conv.weight": (width, Axis(), *extents), "kv_pool.conv.weight": (Inner(2), Axis(), *extents)}
-        for norm in self._norms():
-            found |= dict.fromkeys((f"{norm}.weight", f"{norm}.bias"), (width,))
-        if self.position == TABLE:
-            found["table"] = (Distances(self.table(inputs[0])), Heads())
-        return found | {f"relative.{axis}": (Offsets(axis), width) for axis in "thw"}
-
-    def position_rows(self, x: Grid) -> Size3:
-        """Return the rows of the decomposed tables; those for another grid are interpolated (PySlowFast)."""
-        rows = zip(self.position_grid, *self.extents(x), self.queries.step, self.keys.step, strict=True)
-        t, h, w = (2 * (max(n // s, n // r) if n else max(q, k)) - 1 for n, q, k, s, r in rows)
-        return int(t), int(h), int(w)
-
-    def is_stretched(self, x: Grid) -> bool:
-        return any(r != 2 * max(q, k) - 1 for r, q, k in zip(self.position_rows(x), *self.extents(x), strict=True))
-
-    def macs(self, output: Grid, *inputs: Grid) -> int:
-        return macs(self, inputs[0])
-
-    def interior(self, *inputs: Grid) -> Interior | None:
-        if self.written_in is None:
-            return None
-        return interior_of(self.written_in, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
-
-    def connections(self) -> tuple[object, ...]:
-        if self.written_in is None:
-            return ()
-        return tuple((a.name, a.inputs) for a in self.written_in.applications)
-
-    def chunks(self, x: Grid) -> tuple[int, int, int]:
-        """Return the length of a sequence, the reach of the band to each side, and the number of queries in a chunk."""
-        at = "thw".index(self.axes)
-        length, reach = int(x.size[at]) // int(self.dilation[at]), int(self.band) // 2
-        return length, reach, min(max(2 * reach, LEAST_CHUNK), length)
-
-    def for_inference(self) -> Attention:
-        return self.changed(dropout=0.0)
+        found: dict[str, tuple[Axis, ...]] = {PAIR: (Axis(), Inner(2))} if self.score == CONCATENATION else {}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.tensor_axes())
+        scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
+        return found | line_axes(self.lines) | scale
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        last = self.proj_init or self.init
-        found = {f"{name}.weight": last if name == "proj" else self.init for name in self.projection_names()}
-        found |= {f"{name}.bias": Symbol("zeros") for name in self.projection_names() if self.has_bias(name)}
-        found |= {f"{name}.conv.weight": self.init for name in self.pool_modules()}
-        if self.position_init.name == "zeros":
-            return found
-        if self.position == TABLE:
-            found["table"] = self.position_init
-        if self.position == DECOMPOSED:
-            found |= {f"relative.{axis}": self.position_init for axis in self.axes}
-        return found
+        found = {PAIR: pair_init(self.lines)} if self.score == CONCATENATION else {}
+        for bias in self.lines.biases:
+            found |= bias.named(bias.layer.inits())
+        return found | line_inits(self.lines)
+
+    def macs(self, output: Grid, *inputs: Grid) -> int:
+        return macs(self)
+
+    def interior(self, *inputs: Grid) -> Interior | None:
+        return interior_of(self.lines, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))
+
+    def connections(self) -> tuple[object, ...]:
+        return tuple((a.name, a.inputs) for a in self.lines.applications)
+
+
+def lines_inside(lines: Lines) -> list[tuple[str, Application | BiasLine]]:
+    """Return the layers of lines and biases, each with the name before those of its attributes."""
+    layers = [(str(number), application) for number, application in enumerate(lines.applications)]
+    return [*layers, *((f"bias.{bias.label}", bias) for bias in lines.biases)]
+
+
+def layers_inside(lines: Lines) -> list[tuple[str, Layer]]:
+    """Return the layers alone."""
+    return [(name, line.layer) for name, line in lines_inside(lines)]
+
+
+def _plain(size: Size3) -> Size3:
+    t, h, w = size
+    return int(t), int(h), int(w)
+
+
+def line_inits(lines: Lines) -> dict[str, Symbol]:
+    """Return the initialisers of the tensors of lines, by name."""
+    found: dict[str, Symbol] = {}
+    for a in lines.applications:
+        found |= {f"{a.name}.{k}": v for k, v in a.layer.inits(*a.shapes).items()}
+    return found
+
+
+def pair_init(lines: Lines) -> Symbol:
+    """Return the initialiser of the numbers of the score `concatenation`: that of the projection of queries."""
+    linears: list[Any] = [a.layer for a in lines.applications if "q" in a.letters and a.layer.kind == "linear"]
+    return linears[-1].init if linears else Symbol("normal", (0.01,))
+
+
+def _channels(out: int, x: Grid) -> int:
+    """Return a number of channels; 0 for those of the input."""
+    return 0 if formula_of(out) == formula_of(x.channels) else out

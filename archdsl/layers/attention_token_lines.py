@@ -10,8 +10,8 @@ from archdsl.core.grid import Grid
 from archdsl.layers.attention_lines import LETTERS, RESULT_LINE, TOKEN
 
 if TYPE_CHECKING:
+    from archdsl.layers.attention import Attention
     from archdsl.layers.attention_lines import Application, Lines
-    from archdsl.layers.attention_written import WrittenAttention
 
 QUERIES = TOKEN + "q"
 
@@ -59,7 +59,7 @@ def after_positions(lines: Lines) -> list[int]:
     return sorted(own - read)
 
 
-def widths_of_token(layer: WrittenAttention) -> tuple[int, int]:
+def widths_of_token(layer: Attention) -> tuple[int, int]:
     """Return the channels of one head of a class token's own queries, and of its values."""
     q, v = (int(layer.lines.shapes[TOKEN + n].channels) for n in "qv")
     return q // layer.heads, v // (layer.kv_heads or layer.heads)

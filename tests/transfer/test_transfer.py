@@ -87,7 +87,7 @@ def size_of(axis: axes.Axis, node: Any) -> list[int]:
         case axes.Distances(window=window):
             return [prod(2 * n - 1 for n in window)]
         case axes.Extent(axis=along):
-            kernels = [v for k, v in values.items() if k in ("kernel", "q_pool", "kv_pool")]
+            kernels = [v for k, v in values.items() if k == "kernel"]
             return [kernel["thw".index(along)] for kernel in kernels]
         case axes.Heads():
             return [values["heads"]]

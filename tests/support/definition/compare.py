@@ -33,7 +33,7 @@ def difference(definition: Definition, network: Network) -> str:
         wanted: dict[str, Any] = {"kind": applied.kind, "inputs": applied.inputs, "shape": applied.shape}
         found: dict[str, Any] = {"kind": node.layer.kind, "inputs": node.inputs, "shape": node.shape}
         if isinstance(applied.layer, Attended):
-            lines: Any = getattr(node.layer, "written_in", None) or getattr(node.layer, "lines", None)
+            lines: Any = getattr(node.layer, "lines", None)
             wanted |= applied.layer.settings.values() | {"tensors": applied.layer.weights(*shapes)}
             wanted |= {"branches": applied.layer.described(), "inits": applied.layer.inits}
             found |= lines.between.values() if lines else {}

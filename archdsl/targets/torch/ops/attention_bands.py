@@ -10,13 +10,13 @@ from archdsl.targets.torch.ops.attention_token_lines import OfToken, OwnLines
 from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.attention import AttentionOp
     from archdsl.targets.torch.ops.attention_steps import Operations
-    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
 
 
-def band(op: WrittenAttentionOp) -> SharedModule:
+def band(op: AttentionOp) -> SharedModule:
     """Return the module of a band, which the layers of a stage share."""
-    layer, tokens = op.written, op.inputs[0].tokens
+    layer, tokens = op.layer, op.inputs[0].tokens
     options: dict[str, Any] = {
         "token": tokens.number,
         "noun": tokens.noun,

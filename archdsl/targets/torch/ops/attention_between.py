@@ -8,19 +8,19 @@ from archdsl.layers.attention_lines import CONCATENATION, DOT_PRODUCT
 from archdsl.targets.torch.ops.attention_layouts import HEADS, Layout
 
 if TYPE_CHECKING:
-    from archdsl.layers.attention_written import WrittenAttention
+    from archdsl.layers.attention import Attention
     from archdsl.targets.torch.ops.attention_steps import Operations
 
 WITHOUT_SOFTMAX = (DOT_PRODUCT, CONCATENATION)  # scores whose weights are divided by the number of keys
 
 
-def widths_of(layer: WrittenAttention) -> tuple[int, int]:
+def widths_of(layer: Attention) -> tuple[int, int]:
     """Return the channels of a head of queries and of values; of values twice where they need not be alike."""
     d, e = layer.widths
     return (d, e) if layer.score not in WITHOUT_SOFTMAX else (e, e)
 
 
-def masks_frames(layer: WrittenAttention, axes: str) -> bool:
+def masks_frames(layer: Attention, axes: str) -> bool:
     """Return True if a mask hides later frames; along time alone, without biases or tokens, the kernel itself does."""
     more = layer.lines.biases or any(layer.lines.tokens) or layer.score in WITHOUT_SOFTMAX or layer.form == "windows"
     return layer.causal and "t" in axes and (axes != "t" or bool(more))

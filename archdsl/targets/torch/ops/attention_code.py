@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from archdsl.core.sym import Formula
     from archdsl.layers.attention_lines import Application, BiasLine, Lines
     from archdsl.targets.python.tree import Expr
+    from archdsl.targets.torch.ops.attention import AttentionOp
     from archdsl.targets.torch.ops.attention_blocks import LineBlock
     from archdsl.targets.torch.ops.attention_layouts import Operation
-    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.ops.sites import Printed, Printer
 
@@ -36,9 +36,9 @@ MOVES, BETWEEN = "attention_moves.j2", "attention_between.j2"  # templates of op
 class Composer:
     """Composition of the class; numbers of layers are written in the terms of its parameters."""
 
-    def __init__(self, op: WrittenAttentionOp, printer: Printer, site: CallSite, variables: dict[str, Any]) -> None:
+    def __init__(self, op: AttentionOp, printer: Printer, site: CallSite, variables: dict[str, Any]) -> None:
         self.op, self.printer, self.site, self.variables = op, printer, site, variables
-        self.layer, self.lines = op.written, op.written.lines
+        self.layer, self.lines = op.layer, op.layer.lines
         self.inner = "channels" if variables["dim"] is None else "dim"
         inputs = site.inputs
         dim, heads = self.layer.dim or inputs[0].channels, self.layer.heads
@@ -65,7 +65,7 @@ class Composer:
     def compose(self, write: Callable[[Any], Any]) -> dict[str, Any]:
         """Return the variables of the template that depend on the layers inside; `write` gives numbers as code."""
         self.write = write
-        self.written = {str(write(value)): name for value, name in self.terms if isinstance(value, Sym)}
+        self.codes = {str(write(value)): name for value, name in self.terms if isinstance(value, Sym)}
         done = self.layer.residual()
         for number, (application, op) in enumerate(self.op.parts):
             if application.letters == RESULT_LINE:
@@ -209,7 +209,7 @@ class Composer:
 
     def _known(self, value: int, key: str) -> str:
         """Return a number in the terms of the class, if it has one there."""
-        if isinstance(value, Sym) and (found := self.written.get(str(self.write(value)))):
+        if isinstance(value, Sym) and (found := self.codes.get(str(self.write(value)))):
             return found  # by another formula, which is the same in the constructor
         return self.known.get(formula_of(value), "") if isinstance(value, Sym) or key in CHANNELS else ""
 

@@ -23,7 +23,7 @@ from archdsl.targets.torch.ops.sites import FLOAT, TrainingStep
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
-    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
+    from archdsl.targets.torch.ops.attention import AttentionOp
 
 COUNT = 8  # bytes of a number of keys
 ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
@@ -41,8 +41,8 @@ class Kept:
     values in the products, all heads together, padding included.
     """
 
-    def __init__(self, op: WrittenAttentionOp, step: TrainingStep) -> None:
-        layer = op.written
+    def __init__(self, op: AttentionOp, step: TrainingStep) -> None:
+        layer = op.layer
         self.op, self.layer, self.forms, self.step = op, layer, op.forms, step
         self.x, self.packed, self.number, self.precision = (
             op.inputs[0], step.channels_last, step.element_size, step.precision,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.grid import Grid, Tokens
-    from archdsl.layers.attention_written import WrittenAttention
+    from archdsl.layers.attention import Attention
 
 # Orders of axes; with heads apart the channels are (n, d), in `FIRST` the batch is (b n).
 LAST = "b t h w c"
@@ -138,7 +138,7 @@ class Form:
         return "windows.split_keys" if self.strided and letter != "q" else "windows.split"
 
 
-def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
+def form_of(layer: Attention, inputs: Sequence[Grid]) -> Form:
     """Return the form of an attention."""
     x, shapes = inputs[0], layer.lines.shapes
     kind, tokens = layer.form, (shapes["q"].tokens, shapes["k"].tokens)
@@ -154,7 +154,7 @@ def form_of(layer: WrittenAttention, inputs: Sequence[Grid]) -> Form:
     return divided(form, layer) if kind == "band" else form
 
 
-def divided(form: Form, layer: WrittenAttention) -> Form:
+def divided(form: Form, layer: Attention) -> Form:
     """Return the form of a band, whose sequences hold every `dilation`-th position of an axis."""
     dilation = int(layer.dilation["thw".index(layer.axes)])
     if dilation == 1:

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.core.grid import Grid, Tokens
+    from archdsl.layers.attention import Attention
     from archdsl.layers.attention_lines import Application, Lines
-    from archdsl.layers.attention_written import WrittenAttention
     from archdsl.targets.torch.ops.base import Op
 
 
@@ -53,7 +53,7 @@ class Operations(Values):
     """
 
     def __init__(
-        self, layer: WrittenAttention, inputs: Sequence[Grid], ops: Sequence[Op[Any]], *, widens: bool = False
+        self, layer: Attention, inputs: Sequence[Grid], ops: Sequence[Op[Any]], *, widens: bool = False
     ) -> None:
         super().__init__(form_of(layer, inputs))
         self.layer, self.lines, self.inputs, self.ops = layer, layer.lines, inputs, ops

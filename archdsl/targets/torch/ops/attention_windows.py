@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.layers.attention_rules import EMBEDDED_GAUSSIAN, TABLE
 from archdsl.targets.torch.ops.attention_patterns import patterns
 from archdsl.targets.torch.ops.base import plain
 from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
-    from archdsl.core.grid import Grid
-    from archdsl.layers.attention import Attention
-    from archdsl.targets.torch.ops.attention_written import WrittenAttentionOp
+    from archdsl.targets.torch.ops.attention import AttentionOp
 
 TEMPLATE = "attention_windows.j2"
 _MEMBERS = (("t", "i", "p"), ("h", "j", "q"), ("w", "k", "r"))  # axes, positions of a window, windows beside each other
 
 
-def windows(op: WrittenAttentionOp) -> SharedModule:
+def windows(op: AttentionOp) -> SharedModule:
     """Return the windows that an attention cuts its grid into."""
-    layer = op.written
+    layer = op.layer
     queries, keys = layer.lines.tokens
     most = max(queries, keys, key=lambda tokens: tokens.number)
     found, table = layer.geometry.groups, layer.table
@@ -61,37 +58,6 @@ def windows(op: WrittenAttentionOp) -> SharedModule:
     }
     options |= _texts(layer.axes, apart) | _arguments(options)
     name = f"{'Padded' if is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
-    return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
-
-
-def windows_of_settings(layer: Attention, x: Grid, options: dict[str, Any]) -> SharedModule:
-    """Return the windows that a layer cuts a grid into; `options` are those of every module that layers share."""
-    found = layer.groups(x)
-    apart = "".join(a for a, d in zip("thw", layer.dilation, strict=True) if d != 1)
-    name = f"{'Padded' if found.is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
-    values: dict[str, Any] = {"grid": found.grid, "window": found.window}
-    if apart:
-        values["apart"] = found.dilation
-    if layer.pooled:
-        values["q_window"], values["kv_window"] = layer.extents(x)
-    if layer.position == TABLE:
-        if layer.pooled:
-            values["q_stride"], values["kv_stride"] = plain(layer.queries.step), plain(layer.keys.step)
-        values["table"] = layer.table(x)
-    given = tuple(values)
-    if found.is_shifted:
-        values["shift"] = plain(layer.queries.of_shift(found.shift))
-        if layer.pooled:
-            values["kv_shift"] = plain(layer.keys.of_shift(found.shift))
-    options = options | {
-        "prefix": layer.table_prefix,
-        "strided": layer.pooled,
-        "attends": layer.score == EMBEDDED_GAUSSIAN,
-        "parameters": given,
-        "shifted_parameters": tuple(values),
-        **_texts(layer.axes, apart),
-        **_arguments(options),
-    }
     return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
 
 
