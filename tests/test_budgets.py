@@ -11,7 +11,6 @@ import json
 import re
 import subprocess
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +20,6 @@ from repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-# The files of attention, until it is written in the language.
-EXEMPT = ("archdsl/layers/attention*", "archdsl/targets/torch/ops/attention*", "templates/layers/attention*")
 
 EXCEPTIONS: dict[str, dict[str, int]] = {
     # modules of a package that import each other in a circle
@@ -40,16 +36,11 @@ EXCEPTIONS: dict[str, dict[str, int]] = {
 
 def files(*folders: str) -> list[Path]:
     """The Python files below folders of the repository."""
-    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [path for path in found if not is_exempt(name_of(path))]
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def is_exempt(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in EXEMPT)
 
 
 COMPILER = files("archdsl", "docs", "examples")
@@ -105,7 +96,7 @@ def branches() -> dict[str, int]:
     """Statements `if`, `elif` and `for` of each template."""
     found = {name_of(path): path.read_text("utf-8") for path in sorted((ROOT / "templates").rglob("*.j2"))}
     statement = re.compile(r"\{%[-+]?\s*(?:if|elif|for)\b")
-    return {name: len(statement.findall(text)) for name, text in found.items() if not is_exempt(name)}
+    return {name: len(statement.findall(text)) for name, text in found.items()}
 
 
 def circles() -> dict[str, int]:
@@ -114,7 +105,7 @@ def circles() -> dict[str, int]:
     graph = nx.DiGraph([(one, other) for one, path in modules.items() for other in imported(path, modules)])
     found: dict[str, int] = {}
     for circle in nx.strongly_connected_components(graph):
-        if len(circle) > 1 and not all(is_exempt(name_of(modules[name])) for name in circle):
+        if len(circle) > 1:
             parts = zip(*(name.split(".") for name in circle), strict=False)
             package = ".".join(part[0] for part in parts if len(set(part)) == 1)
             found[package] = found.get(package, 0) + len(circle)
@@ -198,7 +189,7 @@ def test_what_is_measured_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A small repository whose numbers are known, one circle through an import for type checkers."""
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     package = tmp_path / "archdsl" / "part"
-    (tmp_path / "templates" / "layers").mkdir(parents=True)
+    (tmp_path / "templates").mkdir()
     package.mkdir(parents=True)
     one = "class A:\n    def f(self):\n        def g():\n            return 1\n\n        return g\n"
     lazy = "def late():\n    from archdsl.part import one\n\n    return one\n"
@@ -207,7 +198,6 @@ def test_what_is_measured_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (package / "three.py").write_text("from archdsl.part import one, two\n" + lazy)
     (package / "complex.py").write_text("def f(x):\n" + "    if x:\n        x -= 1\n" * 8 + "    return x\n")
     (tmp_path / "templates" / "a.j2").write_text("{% if a %}{%- for b in c %}{% elif d %}{{ e if f }}{% endif %}\n")
-    (tmp_path / "templates" / "layers" / "attention_x.j2").write_text("{% if a %}\n")
     paths = files("archdsl")
     assert circles() == {"archdsl.part": 2}
     assert file_lines(paths)["archdsl/part/one.py"] == 8

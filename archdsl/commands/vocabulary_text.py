@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.values import Symbol, describe, is_list
-from archdsl.layers.attention_lines import Between, Over
+from archdsl.layers.attention_arguments import Between, Over
 from archdsl.layers.attributes import (
     Attribute,
     Choice,

@@ -10,7 +10,7 @@ from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.meanings import ADDING, layer_meaning
 from archdsl.frontend import ast
-from archdsl.layers.attention_lines import LINE_BRACES
+from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.line_faults import report_braces, report_heads, report_passing
-from archdsl.layers.attention_lines import EACH_HEAD, GRID
+from archdsl.layers.attention_arguments import EACH_HEAD, GRID
 
 if TYPE_CHECKING:
     from archdsl.elaborate.calls import OpenCall

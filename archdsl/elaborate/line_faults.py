@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.grid import FRAME
 from archdsl.frontend import ast
-from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINES, RESULT_LINE, TOKEN
+from archdsl.layers.attention_arguments import BIAS_LINE, LETTERS, LINES, RESULT_LINE, TOKEN
 from archdsl.layers.base import divisors
 from archdsl.layers.bias import Bias
 

@@ -12,7 +12,7 @@ from archdsl.core.diagnostics import Note
 from archdsl.elaborate.module_names import gather_rows
 from archdsl.ir.network import Node
 from archdsl.ir.regions import BlockRow
-from archdsl.layers.attention_lines import LINES, TAKEN
+from archdsl.layers.attention_arguments import LINES, TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

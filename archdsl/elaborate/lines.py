@@ -14,27 +14,16 @@ from archdsl.elaborate.arguments import written
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.line_applier import LineApplier
 from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_missing, report_unknown_line
-from archdsl.elaborate.line_graph import Bundle, LineGraph
+from archdsl.elaborate.line_graph import LineGraph
+from archdsl.elaborate.line_views import Bundle
 from archdsl.frontend import ast
 from archdsl.ir.regions import Stage
 from archdsl.layers.attention import Attention
-from archdsl.layers.attention_line_rules import LineFault, check, check_biases
-from archdsl.layers.attention_lines import (
-    BIAS_LINE,
-    LETTERS,
-    LINES,
-    RESULT,
-    RESULT_LINE,
-    TAKEN,
-    TOKEN,
-    Between,
-    BiasLine,
-    Lines,
-    Origin,
-    X,
-    bias_geometry,
-    padded_grid,
-)
+from archdsl.layers.attention_arguments import BIAS_LINE, LETTERS, LINES, RESULT_LINE, TAKEN, TOKEN, Between
+from archdsl.layers.attention_geometry import bias_geometry, padded_grid
+from archdsl.layers.attention_line_faults import LineFault
+from archdsl.layers.attention_line_rules import check, check_biases
+from archdsl.layers.attention_lines import RESULT, BiasLine, Lines, Origin, X
 from archdsl.layers.attention_unprinted import Unprinted, check_printed
 from archdsl.layers.bias import Bias
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.frontend import ast
-from archdsl.layers.attention_lines import LETTERS, RESULT_LINE
+from archdsl.layers.attention_arguments import LETTERS, RESULT_LINE
 
 if TYPE_CHECKING:
     from archdsl.core.source import Span

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from archdsl.elaborate.blocks import own_blocks
 from archdsl.elaborate.stages import FUSIONS
 from archdsl.layers import vocabulary
-from archdsl.layers.attention_lines import Between
+from archdsl.layers.attention_arguments import Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
 from archdsl.ir.signature import BlockArguments
-from archdsl.layers.attention_lines import BIAS_LINE, LETTERS, LINE_BRACES, LINES, Between
+from archdsl.layers.attention_arguments import BIAS_LINE, LETTERS, LINE_BRACES, LINES, Between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 VARIABLE = "ARCHDSL_LAYERS"
 _NOT_LAYERS = set(
     """
-    __init__ added added_faults attention_axes attention_costs attention_line_rules
-    attention_lines attention_unprinted attributes axes base bias contract groups guards padding targets
+    __init__ added added_faults attributes axes base bias contract groups guards padding targets
     """.split()
 )
 
@@ -71,6 +70,6 @@ def _vocabulary(setting: str, _current_folder: str) -> Mapping[str, type[Layer]]
 @cache
 def _bundled() -> Mapping[str, type[Layer]]:
     for name in sorted(p.stem for p in Path(__file__).parent.glob("*.py")):
-        if name not in _NOT_LAYERS:
+        if name not in _NOT_LAYERS and not name.startswith("attention_"):  # parts of `attention`
             importlib.import_module(f"archdsl.layers.{name}")
     return {cls.kind: cls for cls in DECLARED if cls.__module__.startswith("archdsl.layers.")}

@@ -7,20 +7,17 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import Grid
-from archdsl.layers.attention_lines import (
+from archdsl.layers.attention_arguments import (
     CONCATENATION,
     COSINE,
     DOT_PRODUCT,
     LETTERS,
     LINES,
-    OUTSIDE,
-    RESULT,
     RESULT_LINE,
     SOFTMAX,
     TOKEN,
-    Origin,
-    X,
 )
+from archdsl.layers.attention_lines import OUTSIDE, RESULT, Origin, X
 from archdsl.layers.interior import OUTER, Cell, Interior, Part
 
 if TYPE_CHECKING:

@@ -3,78 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME, Grid
-from archdsl.core.values import Symbol, Value, is_list
-from archdsl.layers.attributes import Attribute, Choice, Flag, Integer, Real, Size, Window
-from archdsl.layers.base import Layer
-from archdsl.layers.bias import BiasGeometry
 from archdsl.layers.groups import AXES, Groups, groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from archdsl.core.grid import Tokens
     from archdsl.core.source import Span
+    from archdsl.layers.attention_arguments import Between
     from archdsl.layers.attributes import Size3
+    from archdsl.layers.base import Layer
     from archdsl.layers.bias import Bias
-
-LETTERS = "qkv"
-TOKEN = "token_"  # before the letters of lines of the class token alone
-RESULT_LINE, BIAS_LINE = "proj", "bias"
-_LETTERS = ("q", "k", "v", "qk", "qv", "kv", "qkv")
-LINES = {  # the branches of each line, by its name
-    **{name: list(name) for name in _LETTERS},
-    **{TOKEN + name: [TOKEN + letter for letter in name] for name in _LETTERS},
-    RESULT_LINE: [RESULT_LINE],
-}
-# Names that no bias can have: those of members of a class, and of the beginnings of other tensors.
-TAKEN = frozenset(
-    """
-    pair logit_scale heads kv_heads dropout grid q_grid kv_grid windows band parts split split_keys join
-    """.split()
-).union(LINES)
-EACH_HEAD, GRID = LINE_BRACES = "each_head", "grid"  # braces that show a part of a value
-SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE = "softmax", "dot_product", "concatenation", "cosine"
-
-
-class Over(Attribute[tuple[str, ...]]):
-    """Axes to look along, or a list of them, of which each has an equal part of the heads."""
-
-    expects = "`space_time`, `space`, `time`, `height`, `width`, or a list of these"
-    words = tuple(AXES)
-    choices = tuple(AXES)
-
-    def convert(self, value: Value) -> tuple[str, ...]:
-        items = value if is_list(value) else (value,)
-        names = tuple(v.name for v in items if isinstance(v, Symbol) and v.name in AXES and not v.arguments)
-        if not names or len(names) < len(items):
-            raise self.wrong(value)
-        return names
-
-
-class Between(Layer):
-    """The arguments of an attention: what happens between positions."""
-
-    kind = "attention"
-
-    heads = Integer(1, doc="parts of the channels that attend on their own")
-    kv_heads = Integer(0, minimum=0, doc="heads of keys and values, each for several of the queries; 0: as many")
-    over = Over(("space_time",), doc="the axes that a position looks along")
-    window = Window(0, doc="positions of a group over t, h and w; `all`: the whole axis, if it is looked along")
-    shift = Size(0, minimum=0, doc="how far the windows are moved")
-    dilation = Size(1, doc="distance between neighbours in a group")
-    band = Integer(0, minimum=0, doc="positions that each sees before and behind it, together; 0: all")
-    causal = Flag(False, doc="whether a position sees no later frame")
-    score = Choice(SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE, default=SOFTMAX, doc="the pairwise function")
-    scale = Flag(True, doc="whether `softmax` divides by √d")
-    dropout = Real(0.0, high=1.0, doc="in training, the part of the weights that is 0")
-
-
-Between.attributes = {k: v for k, v in vars(Between).items() if isinstance(v, Attribute)}
-
 
 # Layers that treat positions on their own, though not linearly.
 BY_POSITION = ("concat", "l2norm", "layernorm", "rmsnorm", "select")
@@ -196,12 +138,12 @@ class Lines:
     def groups(self, over: str) -> Groups:
         """Return the groups of what enters, along some axes; on other axes each query is one of its own."""
         between, q = self.between, self.size("q")
-        size = _size(n if a in AXES[over] else m for a, n, m in zip("thw", self.entering.size, q, strict=True))
+        size = size3(n if a in AXES[over] else m for a, n, m in zip("thw", self.entering.size, q, strict=True))
         return groups(AXES[over], size, between.window, between.dilation, between.shift)
 
     def size(self, branch: str) -> Size3:
         """Return the size of a branch's grid; of one frame, where each has tokens."""
-        t, h, w = _size(self.shapes[branch].size)
+        t, h, w = size3(self.shapes[branch].size)
         return (1 if self.of_frames else t), h, w
 
     def of_line(self, name: str) -> list[Application]:
@@ -232,79 +174,7 @@ def size_of(grid: Grid) -> Size3:
     return (1, grid.h, grid.w) if grid.token == FRAME else grid.size
 
 
-def rows(size: Size3) -> int:
-    """Return the number of relative positions in a window."""
-    return prod(2 * n - 1 for n in size)
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Groups of positions that see each other on the input's grid, and what is left of one on the grids of q and k."""
-
-    groups: Groups
-    queries: Size3  # of one group
-    keys: Size3
-    clips: int  # parts of a value that see nothing of each other: frames, if each has tokens
-    tokens: tuple[int, int]  # of the queries and of the keys of each group
-
-    @property
-    def pairs(self) -> int:
-        """Number of pairs of a query and a key, for one clip."""
-        q, k = self.tokens
-        return self.clips * self.groups.number * (prod(self.queries) + q) * (prod(self.keys) + k)
-
-
-def geometry(lines: Lines, over: str) -> Geometry:
-    """Return the geometry along some axes."""
-    found, (q, k) = lines.groups(over), lines.tokens
-    queries, keys = (_in_group(found, lines.size(n)) for n in "qk")
-    clips = int(lines.shapes["q"].t) if lines.of_frames else 1
-    return Geometry(found, queries, keys, clips, (q.number, k.number))
-
-
-def bias_geometry(lines: Lines) -> BiasGeometry:
-    """Return the geometry that biases have numbers for."""
-    between, found = lines.between, geometry(lines, lines.between.over[0])
-    groups, (q, k) = found.groups, (lines.size(n) for n in "qk")
-    finest = [max(map(int, sizes)) for sizes in zip(groups.padded, q, k, strict=True)]
-    asked = (n or own for n, own in zip(between.window, groups.window, strict=True))
-    window, largest = (_on_finest(groups, sizes, finest) for sizes in (groups.window, asked))
-    if between.band:
-        reach = between.band // 2 + 1
-        largest = _size(reach if a in groups.over else 1 for a in "thw")
-    steps = [
-        _size(-(-n // int(m)) if a in groups.over else 1 for a, n, m in zip("thw", finest, size, strict=True))
-        for size in (q, k)
-    ]
-    width = int(lines.shapes["q"].channels) // between.heads
-    return BiasGeometry(
-        groups.over, window, largest, found.queries, found.keys, steps[0], steps[1], between.heads, width,
-        groups.number, found.clips, between.band > 0,
-    )  # fmt: skip
-
-
-def _on_finest(found: Groups, sizes: Iterable[int], finest: Sequence[int]) -> Size3:
-    """Return sizes of a window in positions of the finest grid."""
-    rows = zip("thw", sizes, finest, found.padded, strict=True)
-    return _size(max(1, -(-int(n) * most // full)) if a in found.over else 1 for a, n, most, full in rows)
-
-
-def _size(numbers: Iterable[int]) -> Size3:
+def size3(numbers: Iterable[int]) -> Size3:
+    """Return three numbers as plain integers."""
     t, h, w = numbers
     return int(t), int(h), int(w)
-
-
-def _in_group(found: Groups, size: Size3) -> Size3:
-    """Return the positions of a group on a grid of another size."""
-    rows = zip("thw", size, found.padded, found.window, strict=True)
-    t, h, w = (1 if a not in found.over else int(n) * k // full for a, n, full, k in rows)
-    return t, h, w
-
-
-def padded_grid(between: Between, x: Grid) -> Grid:
-    """Return the grid that lines work on."""
-    found = groups(AXES[between.over[0]], size_of(x), between.window, between.dilation, between.shift)
-    if not found.is_padded or between.band:
-        return x
-    t, h, w = found.padded
-    return Grid(x.channels, x.t if x.token == FRAME else t, h, w, x.tokens)

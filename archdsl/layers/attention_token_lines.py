@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.core.grid import Grid
-from archdsl.layers.attention_lines import LETTERS, RESULT_LINE, TOKEN
+from archdsl.layers.attention_arguments import LETTERS, RESULT_LINE, TOKEN
 
 if TYPE_CHECKING:
-    from archdsl.layers.attention import Attention
     from archdsl.layers.attention_lines import Application, Lines
 
 QUERIES = TOKEN + "q"
@@ -57,12 +56,6 @@ def after_positions(lines: Lines) -> list[int]:
             read.add(number)
             waiting += [o for part in lines.applications[number].inputs for o in part]
     return sorted(own - read)
-
-
-def widths_of_token(layer: Attention) -> tuple[int, int]:
-    """Return the channels of one head of a class token's own queries, and of its values."""
-    q, v = (int(layer.lines.shapes[TOKEN + n].channels) for n in "qv")
-    return q // layer.heads, v // (layer.kv_heads or layer.heads)
 
 
 def on_tokens(application: Application) -> Application:

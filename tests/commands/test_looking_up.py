@@ -14,7 +14,7 @@ from repository import ROOT
 
 from archdsl.commands import SUMMARIES
 from archdsl.layers import vocabulary
-from archdsl.layers.attention_lines import Between
+from archdsl.layers.attention_arguments import Between
 from archdsl.resources import bundled_specs
 
 if TYPE_CHECKING:

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archdsl.targets.torch.ops.attention_between import Attending
 from archdsl.targets.torch.ops.attention_layouts import HEADS, Layout
 from archdsl.targets.torch.ops.attention_token_lines import OfToken, OwnLines
-from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention import AttentionOp
-    from archdsl.targets.torch.ops.attention_steps import Operations
-
-
-def band(op: AttentionOp) -> SharedModule:
-    """Return the module of a band, which the layers of a stage share."""
-    layer, tokens = op.layer, op.inputs[0].tokens
-    options: dict[str, Any] = {
-        "token": tokens.number,
-        "noun": tokens.noun,
-        "table": layer.table is not None,
-        "drops": layer.dropout > 0,
-        "scaled": layer.is_scaled,
-        "causal": layer.causal,
-    }
-    return SharedModule("Band", "Band", "attention_band.j2", tuple(options.items()), layer.chunks)
+    from archdsl.targets.torch.ops.attention_layers import LayerSteps
 
 
 class InBand(Attending):
@@ -48,7 +32,7 @@ class TokenApart:
         positions: attention of the positions, to others and to the token.
     """
 
-    def __init__(self, steps: Operations, positions: Attending) -> None:
+    def __init__(self, steps: LayerSteps, positions: Attending) -> None:
         self.steps, self.positions = steps, positions
         positions.sees_token = False
 

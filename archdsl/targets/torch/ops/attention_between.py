@@ -1,15 +1,15 @@
-"""Operations between positions in an attention with lines: biases, masks, and the attention itself."""
+"""LayerSteps between positions in an attention with lines: biases, masks, and the attention itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import CONCATENATION, DOT_PRODUCT
+from archdsl.layers.attention_arguments import CONCATENATION, DOT_PRODUCT
 from archdsl.targets.torch.ops.attention_layouts import HEADS, Layout
 
 if TYPE_CHECKING:
     from archdsl.layers.attention import Attention
-    from archdsl.targets.torch.ops.attention_steps import Operations
+    from archdsl.targets.torch.ops.attention_layers import LayerSteps
 
 WITHOUT_SOFTMAX = (DOT_PRODUCT, CONCATENATION)  # scores whose weights are divided by the number of keys
 
@@ -37,7 +37,7 @@ class Attending:
     way = "whole"  # how the code attends: to all keys, or as a shared module does
     name = "y"  # of the result
 
-    def __init__(self, steps: Operations, axes: str = "") -> None:
+    def __init__(self, steps: LayerSteps, axes: str = "") -> None:
         self.steps, self.layer = steps, steps.layer
         self.axes = axes or self.layer.axes
         self.sees_token = True  # whether queries of a class token are among these

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import LETTERS, Origin
+from archdsl.layers.attention_arguments import LETTERS
+from archdsl.layers.attention_lines import Origin
 from archdsl.targets.torch.ops.attention_layouts import FRAMES, HEADS, IN_ROWS, OF_FRAMES, ROWS, Layout, order_of
 
 if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.attention_layers import LayerSteps
     from archdsl.targets.torch.ops.attention_layouts import Form
-    from archdsl.targets.torch.ops.attention_steps import Operations
 
 
 class Ends:
@@ -21,7 +22,7 @@ class Ends:
         prefix: of the names of the branches, such as `token_`.
     """
 
-    def __init__(self, steps: Operations, form: Form | None = None, prefix: str = "") -> None:
+    def __init__(self, steps: LayerSteps, form: Form | None = None, prefix: str = "") -> None:
         self.steps, self.form = steps, form or steps.form
         self.branches = {letter: steps.lines.branches[prefix + letter] for letter in LETTERS}
         self.made: dict[str, int] = {}

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.targets.torch.ops.attention_kept import Kept, aligned
 from archdsl.targets.torch.ops.attention_layouts import EACH, HEADS, ROWS
-from archdsl.targets.torch.ops.attention_memory import KeptOfLines, Value
+from archdsl.targets.torch.ops.attention_memory import KeptOfLines
+from archdsl.targets.torch.ops.attention_moves_memory import Value
 from archdsl.targets.torch.ops.sites import FLOAT
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention import AttentionOp
+    from archdsl.targets.torch.ops.attention_base import BaseAttention
     from archdsl.targets.torch.ops.attention_layouts import Operation
     from archdsl.targets.torch.ops.sites import TrainingStep
 
@@ -37,7 +38,7 @@ class _Sizes(NamedTuple):
 class KeptOfTimes(KeptOfLines):
     """Bytes of each saved tensor where a class token attends once more, with lines of its own."""
 
-    def __init__(self, op: AttentionOp, step: TrainingStep) -> None:
+    def __init__(self, op: BaseAttention, step: TrainingStep) -> None:
         self.by_heads: set[int] = set()  # values whose heads lie one behind the other
         super().__init__(op, step)
 
@@ -136,7 +137,7 @@ class KeptOfTimes(KeptOfLines):
 class KeptOfForms(KeptOfTimes):
     """Bytes of each saved tensor of all operations, one after the other; tokens are those of a clip."""
 
-    def __init__(self, op: AttentionOp, step: TrainingStep) -> None:
+    def __init__(self, op: BaseAttention, step: TrainingStep) -> None:
         Kept.__init__(self, op, step)
         self.steps, self.clips = op.operations, 1
         self.sizes: dict[str, int] = {}

@@ -16,14 +16,14 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import CONCATENATION
+from archdsl.layers.attention_arguments import CONCATENATION
 from archdsl.targets.torch.ops.attention_between import masks_frames, widths_of
 from archdsl.targets.torch.ops.decomposed import DISTANCES
 from archdsl.targets.torch.ops.sites import FLOAT, TrainingStep
 
 if TYPE_CHECKING:
     from archdsl.layers.attributes import Size3
-    from archdsl.targets.torch.ops.attention import AttentionOp
+    from archdsl.targets.torch.ops.attention_base import BaseAttention
 
 COUNT = 8  # bytes of a number of keys
 ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
@@ -41,7 +41,7 @@ class Kept:
     values in the products, all heads together, padding included.
     """
 
-    def __init__(self, op: AttentionOp, step: TrainingStep) -> None:
+    def __init__(self, op: BaseAttention, step: TrainingStep) -> None:
         layer = op.layer
         self.op, self.layer, self.forms, self.step = op, layer, op.forms, step
         self.x, self.packed, self.number, self.precision = (

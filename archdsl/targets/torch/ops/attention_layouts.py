@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME
-from archdsl.layers.attention_lines import RESULT_LINE
+from archdsl.layers.attention_arguments import RESULT_LINE
 from archdsl.targets.torch.ops.attention_patterns import patterns
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 

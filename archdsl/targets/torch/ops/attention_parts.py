@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import LETTERS, Origin
+from archdsl.layers.attention_arguments import LETTERS
+from archdsl.layers.attention_lines import Origin
 from archdsl.layers.groups import AXES
 from archdsl.targets.torch.ops.attention_between import Attending
 from archdsl.targets.torch.ops.attention_layouts import HEADS, LAST, Layout
 from archdsl.targets.torch.ops.attention_patterns import patterns
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention_steps import Operations
+    from archdsl.targets.torch.ops.attention_layers import LayerSteps
 
 ORDINALS = ("first", "second", "third", "fourth")
 
@@ -19,7 +20,7 @@ ORDINALS = ("first", "second", "third", "fourth")
 class Parts:
     """Equal parts of the heads, which attend one after another; their results are joined."""
 
-    def __init__(self, steps: Operations) -> None:
+    def __init__(self, steps: LayerSteps) -> None:
         self.steps, self.layer, self.branches = steps, steps.layer, steps.lines.branches
         self.over = [AXES[name] for name in self.layer.lines.between.over]
         self.number = len(self.over)

@@ -1,19 +1,20 @@
-"""Operations of a class token's own lines, with which it looks once at all positions."""
+"""LayerSteps of a class token's own lines, with which it looks once at all positions."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import TOKEN
-from archdsl.layers.attention_token_lines import has_token_lines, of_tokens_alone, widths_of_token
+from archdsl.layers.attention_arguments import TOKEN
+from archdsl.layers.attention_facts import widths_of_token
+from archdsl.layers.attention_token_lines import has_token_lines, of_tokens_alone
 from archdsl.targets.torch.ops.attention_between import Attending
 from archdsl.targets.torch.ops.attention_ends import Ends
 from archdsl.targets.torch.ops.attention_layouts import HEADS, ROWS, Layout
 from archdsl.targets.torch.ops.attention_patterns import patterns
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention_steps import Operations
+    from archdsl.targets.torch.ops.attention_layers import LayerSteps
 
 
 class OfToken(Attending):
@@ -21,7 +22,7 @@ class OfToken(Attending):
 
     name = "token"
 
-    def __init__(self, steps: Operations, key_heads: int) -> None:
+    def __init__(self, steps: LayerSteps, key_heads: int) -> None:
         super().__init__(steps, "thw")
         self.key_heads = key_heads
 
@@ -29,7 +30,7 @@ class OfToken(Attending):
 class OwnLines:
     """The lines `token_q`, `token_k` and `token_v` of a class token."""
 
-    def __init__(self, steps: Operations) -> None:
+    def __init__(self, steps: LayerSteps) -> None:
         self.steps = steps
         self.are_there = has_token_lines(steps.lines)
 

@@ -1,4 +1,4 @@
-"""The windows of an attention: their module, which the layers of a stage share, and what its templates print."""
+"""Windows and bands of an attention: their module, which the layers of a stage share, and what its templates print."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from archdsl.targets.torch.ops.base import plain
 from archdsl.targets.torch.ops.sites import SharedModule
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.attention import AttentionOp
+    from archdsl.targets.torch.ops.attention_base import BaseAttention
 
 TEMPLATE = "attention_windows.j2"
 _MEMBERS = (("t", "i", "p"), ("h", "j", "q"), ("w", "k", "r"))  # axes, positions of a window, windows beside each other
 
 
-def windows(op: AttentionOp) -> SharedModule:
+def windows(op: BaseAttention) -> SharedModule:
     """Return the windows that an attention cuts its grid into."""
     layer = op.layer
     queries, keys = layer.lines.tokens
@@ -90,3 +90,17 @@ def _arguments(options: dict[str, Any]) -> dict[str, str]:
         "dropped": ", dropout_p=dropout" if drops else "",
         "scale": "" if options["scaled"] else ", scale=1.0",
     }
+
+
+def band(op: BaseAttention) -> SharedModule:
+    """Return the module of a band, which the layers of a stage share."""
+    layer, tokens = op.layer, op.inputs[0].tokens
+    options: dict[str, Any] = {
+        "token": tokens.number,
+        "noun": tokens.noun,
+        "table": layer.table is not None,
+        "drops": layer.dropout > 0,
+        "scaled": layer.is_scaled,
+        "causal": layer.causal,
+    }
+    return SharedModule("Band", "Band", "attention_band.j2", tuple(options.items()), layer.chunks)

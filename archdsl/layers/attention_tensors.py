@@ -1,13 +1,17 @@
-"""Meanings of the axes of tensors that lines of an attention have, for weight transfers."""
+"""Tensors of the lines of an attention: the meanings of their axes, for weight transfers, and how they begin."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attention_lines import RESULT_LINE, X
+from archdsl.core.values import Symbol
+from archdsl.layers.attention_arguments import RESULT_LINE
+from archdsl.layers.attention_lines import X
 from archdsl.layers.axes import IN, OUT, Axis, In, Inner, Out
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from archdsl.layers.attention_lines import Application, Lines
 
 
@@ -62,3 +66,17 @@ def _inner(lines: Lines, application: Application, parts: int, channels: int) ->
     """Return the axis of channels inside: those of heads, if there are as many as queries, keys or values have."""
     is_branch = not application.by_head and channels in {int(lines.shapes[n].channels) for n in "qkv"}
     return Inner(parts, int(lines.between.heads) if is_branch else 1)
+
+
+def line_inits(lines: Lines) -> dict[str, Symbol]:
+    """Return the initialisers of the tensors of lines, by name."""
+    found: dict[str, Symbol] = {}
+    for a in lines.applications:
+        found |= {f"{a.name}.{k}": v for k, v in a.layer.inits(*a.shapes).items()}
+    return found
+
+
+def pair_init(lines: Lines) -> Symbol:
+    """Return the initialiser of the numbers of the score `concatenation`: that of the projection of queries."""
+    linears: list[Any] = [a.layer for a in lines.applications if "q" in a.letters and a.layer.kind == "linear"]
+    return linears[-1].init if linears else Symbol("normal", (0.01,))

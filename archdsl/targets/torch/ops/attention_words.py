@@ -1,0 +1,92 @@
+"""Names of the generated classes of attentions, and their docstrings."""
+
+from __future__ import annotations
+
+from archdsl.layers.attention_arguments import CONCATENATION, COSINE, DOT_PRODUCT, SOFTMAX, TOKEN
+from archdsl.layers.attention_lines import OUTSIDE, Origin, X
+from archdsl.targets.torch.ops.attention_sizes import SizedAttention
+from archdsl.targets.torch.ops.axes_text import channels_last_text
+
+WEIGHTS = {
+    SOFTMAX: "softmax(q·k/√d)",
+    DOT_PRODUCT: "q·k/N",
+    CONCATENATION: "relu(w·[q,k])/N",
+    COSINE: "softmax(s·cos(q, k))",
+}
+
+
+class DescribedAttention(SizedAttention):
+    """Base class of the op of attention: names and docstrings."""
+
+    def _class(self) -> str:
+        layer = self.layer
+        if self._is_cross():
+            return "CrossAttention"
+        if layer.form in ("windows", "band"):
+            return "WindowAttention" if layer.form == "windows" else "BandedAttention"
+        filters = any(op.for_heads for _, op in self.parts)
+        return "PoolingAttention" if filters or layer.queries.is_own else "Attention"
+
+    def _pools(self, letter: str) -> bool:
+        """Return True if a branch is pooled, be it with a stride of 1."""
+        pooling = self.layer.queries if letter == "q" else self.layer.keys
+        own = [(a, op) for a, op in self.parts if letter in a.letters.removeprefix(TOKEN)]
+        return pooling.is_own or any(op.for_heads or a.layer.pools_channels for a, op in own)
+
+    def _roots(self, letter: str) -> set[int]:
+        """Return which values a branch is made of: 0 for what enters, the others from 1."""
+        lines, found = self.layer.lines, set[int]()
+        waiting = [lines.branches[letter]]
+        while waiting:
+            origin = waiting.pop()
+            if origin.application >= 0:
+                waiting += [o for part in lines.applications[origin.application].inputs for o in part]
+            else:
+                found.add(0 if origin == Origin(X) else 1 + lines.externals.index(OUTSIDE - origin.application))
+        return found
+
+    def _is_cross(self) -> bool:
+        """Return True if keys and values come from other values than queries."""
+        q, k, v = (self._roots(letter) for letter in "qkv")
+        return not q & (k | v)
+
+    def _doc(self) -> str:
+        layer = self.layer
+        over = " and over ".join(layer.over).replace("_", " and ")
+        wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
+        where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
+        kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
+        q, k, v = (self._names(letter) for letter in "qkv")
+        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
+        pooled = ", to pooled keys and values" if self._pools("k") and not self.others else ""
+        earlier = ", to no later frame" if layer.causal else ""
+        weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
+        scale = ", s a learned scale for each head" if layer.cosine else ""
+        biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
+        bias = f", b {' plus '.join(biases)}" if biases else ""
+        weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
+        return f"{kind}{of} over {over}{where}{pooled}{earlier}, weighted by {weights}{scale}."
+
+    def _names(self, letter: str) -> str:
+        return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter)))
+
+    def _io(self) -> str:
+        x, output = self.inputs[0], self.output
+        layout = channels_last_text(x.tokens)
+        given = [layout] if not self.others else []
+        for name, other in zip(("x", *self.others), self.inputs if self.others else (), strict=False):
+            other_layout = channels_last_text(other.tokens)
+            given.append(f"{name} {layout if other == x else other_layout if name == 'x' else _primed(other_layout)}")
+        is_same = output.size == x.size and not self._pools("q")
+        if is_same and output.tokens == x.tokens and not self.others:
+            return f"x and the result are {layout}."
+        result = channels_last_text(output.tokens)
+        result = result if is_same else _primed(result)
+        return f"{', '.join(given)} → {result}."
+
+
+def _primed(layout: str) -> str:
+    """Return a layout of other sizes."""
+    for letter in "THWC":
+        layout = layout.replace(letter, f"{letter}'")
+    return layout
