@@ -31,6 +31,9 @@ COMPUTED = [
     ("", "4, score = dot_product, kv_heads = 2", "q: linear(8); kv: linear(4)"),
     ("", "2, kv_heads = 1", "kv: residual { each_head { linear(8) } }; q: linear(4); k: linear(2)"),
     (TOKEN, "2, kv_heads = 1", "kv: each_head { layernorm -> grid { conv(8) } }; q: linear(4); k: linear(2)"),
+    # a grid added to a row of positions that a layer sees as a grid
+    ("", "2", "q: residual { residual { layernorm } -> conv(8) }; qkv: dropout(0)"),
+    ("", "2", "qkv: linear(8); kv: residual { residual { layernorm } -> conv(8) }"),
     # branches that are one value, then parts of a product
     ("", "2", "qk: linear(8); v: q; qkv: each_head { conv(4, 3, groups = 4) }"),
     ("", "2", "qkv: linear(8); k: q; qkv: conv(8, 3, groups = 8); v: gelu"),

@@ -221,6 +221,21 @@ def test_repeated_blocks_are_numbered() -> None:
         assert f"a.attention.{name}.weight" in tensors
 
 
+def test_tensors_of_repeated_blocks_begin_as_written() -> None:
+    text = """\
+arch net
+input clip: video[3, 4, 4, 4]
+block turned() { linear(in.channels, init = normal(1e-6)) }
+stage a { linear(12) -> attention(2) { q: turned * 2
+ kv: linear(12) } }
+head: linear(2)
+"""
+    model = archdsl.Architecture(analyse(Source("net.arch", text), FileLibrary())).build()
+    weights = {name: value for name, value in model.named_parameters() if "q_blocks" in name}
+    assert len(weights) == 4
+    assert all(0 <= value.abs().max() < 1e-4 for value in weights.values())
+
+
 def memory_checked(text: str) -> archdsl.Architecture:
     """The architecture of a spec, whose predicted memory is that which autograd keeps."""
     arch = archdsl.Architecture(analyse(Source("net.arch", text), FileLibrary()))

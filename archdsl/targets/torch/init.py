@@ -92,7 +92,14 @@ def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
     group = grouping.of.get(id(node.region))
     if group is None:
         return "", called("self.get_submodule", [Literal(f'"{node.region.name}.{name}"')])
-    return group.name, dotted(f"module.{name}")
+    return group.name, _member(Name("module"), name)
+
+
+def _member(owner: Expr, name: str) -> Expr:
+    """Return a module in another one: as an attribute, or by its path if it lies in a row, whose members are numbers."""
+    if any(part.isdigit() for part in name.split(".")):
+        return Call(Attribute(owner, "get_submodule"), [Literal(f'"{name}"')])
+    return dotted(f"{text(owner)}.{name}")
 
 
 def modules_of(model: Expr, *, has_inner: bool) -> Expr:
@@ -254,7 +261,7 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
         region = part.node.region
         own = _attribute(grouping, region) if group and len(grouping.of[id(region)].regions) == 1 else None
         if own is not None:
-            group, place = "", dotted(f"{text(own)}.{part.name}")
+            group, place = "", _member(own, part.name)
         order = 0 if group else part.order
         for name, symbol in part.inits.items():
             if name != "bias" and (common or {}).get(name) != symbol:

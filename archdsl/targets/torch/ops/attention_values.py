@@ -11,9 +11,13 @@ from archdsl.targets.torch.ops.attention_layouts import (
     CHANNELS_FIRST,
     EACH,
     EACH_ALONE,
+    FIRST,
     IN_ROWS,
     LAST,
     OF_FRAMES,
+    ROW_FIRST,
+    ROW_LAST,
+    ROWS,
     Layout,
     Operation,
 )  # fmt: skip
@@ -59,6 +63,9 @@ class Values:
 
     def _turn(self, value: int, layout: Layout, wanted: Layout) -> int:
         assert layout.order not in IN_ROWS or wanted.order in IN_ROWS, "a row of positions has no sizes"
+        if wanted.order in (ROW_LAST, ROW_FIRST) and layout.order in (LAST, FIRST):  # a grid becomes a row first
+            value = self.turn(value, ROWS, apart=layout.apart, few=layout.few, beside=True)
+            return self.turn(value, wanted.order, apart=wanted.apart, few=wanted.few, beside=True)
         inside = {*CHANNELS_FIRST, *EACH} & {layout.order, wanted.order}  # the heads are not beside the channels
         heads = (layout if layout.apart else wanted).heads
         is_alone = layout.order in (ALONE, EACH_ALONE)
