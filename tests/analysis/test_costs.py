@@ -21,6 +21,7 @@ from repository import ROOT
 
 import archdsl
 from archdsl.analysis.cost import Cost, node_cost
+from archdsl.layers.attention_token_lines import applied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -460,23 +461,18 @@ def counted(spec: str, settings: tuple[tuple[str, str], ...]) -> Counted:
 def products(node: Node) -> int:
     """The multiply-adds of an attention without pooling that are not those of its projections."""
     layer: Any = node.layer
-    if layer.kind != "attention" or getattr(layer, "strided", False) or getattr(layer, "pooled", False):
+    if layer.kind != "attention" or layer.strided:
         return 0
-    (x,) = node.input_shapes
-    if hasattr(layer, "lines"):
-        return layer.macs(node.shape, x) - sum(a.macs() for a in layer.lines.applications)
-    shapes, rows = layer.projections(x), x.positions + x.token_count
-    projected = sum((1 if name == "token_q" else rows) * out * into for name, (out, into) in shapes.items())
-    return layer.macs(node.shape, x) - projected
+    return layer.macs(node.shape, *node.input_shapes) - sum(a.macs() for a in applied(layer.lines))
 
 
 def copies(node: Node) -> int:
     """The multiply-adds of projections of the copies of a class token, one for each group but the first."""
     layer: Any = node.layer
-    if layer.kind != "attention" or not node.input_shapes[0].token or not hasattr(layer, "lines"):
+    if layer.kind != "attention" or not node.input_shapes[0].token:
         return 0
     geometry, linear = layer.geometry, (shape for shape in layer.lines.weights().values() if len(shape) == 2)
-    return geometry.clips * (geometry.groups.number - 1) * geometry.tokens * sum(out * into for out, into in linear)
+    return geometry.clips * (geometry.groups.number - 1) * geometry.tokens[0] * sum(out * into for out, into in linear)
 
 
 class Row(NamedTuple):
