@@ -35,6 +35,7 @@ def assert_as_predicted(arch: Architecture) -> None:
     modules = dict(model.named_modules())
     nodes = {name: data for name, data in graph.nodes(data=True) if name in modules}
     assert nodes, "no layer of the graph is a module"
+    layers = {node.name: node.layer for node in network.all_nodes()}
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
     output_name = network.node(network.output).name
     live = nx.ancestors(graph, output_name) | {output_name}
@@ -51,11 +52,12 @@ def assert_as_predicted(arch: Architecture) -> None:
         else:
             assert inputs[1:] in _written({**graph.nodes[source], **edge}, data["kind"]), name
         assert sum(p.numel() for p in modules[name].parameters()) == data["params"], name
-        assert flops.get(name, 0) // 2 == data["macs"], name
+        assert flops.get(name, 0) // 2 == data["macs"] + zeros(layers[name]), name
     assert sum(p.numel() for p in model.parameters()) == arch.params
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     idle = sum(nodes[name]["macs"] for name in nodes.keys() - seen.keys())
-    assert counter.get_total_flops() // 2 == arch.macs - idle
+    filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
+    assert counter.get_total_flops() // 2 == arch.macs - idle + filled
     cost, last = arch.cost(), network.node(network.output).shape
     if last.token:
         assert [output.shape[1:]] == _written(graph.nodes[output_name]), "the output"
@@ -77,6 +79,14 @@ def _assert_features(name: str, shape: Grid, features: dict[str, torch.Tensor]) 
     for kind, number in shape.tokens.kinds:
         assert features[f"{name}.{kind}"].shape == (one if number == 1 else (*one, number)), name
     assert "token" in shape.tokens.names or f"{name}.token" not in features, name
+
+
+def zeros(layer: Any) -> int:
+    """The multiply-adds of zeros that bring queries, keys and values of attention to one width; papers have none."""
+    if layer.kind != "attention" or not layer.softmax or layer.form not in ("whole", "axes", "windows"):
+        return 0
+    d, e = layer.widths
+    return layer.geometry.pairs * layer.heads * abs(d - e)
 
 
 def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:

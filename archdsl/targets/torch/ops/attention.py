@@ -80,9 +80,8 @@ class AttentionOp(DescribedAttention):
         return found
 
     def cast_weights(self) -> int:
-        return sum(op.cast_weights() * a.stack for a, op in self.parts) + sum(
-            op.cast_weights() for _, op in self.biases
-        )
+        own = sum(op.cast_weights() * (1 if op.for_heads else a.stack) for a, op in self.parts)
+        return own + sum(op.cast_weights() for _, op in self.biases)
 
     def other_forms(self) -> frozenset[str]:
         layer, found = self.layer, set[str]()

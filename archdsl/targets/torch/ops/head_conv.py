@@ -41,6 +41,9 @@ class HeadConvOp(Op[HeadConv]):
         found = {"channels": site.inputs[0].channels, "heads": layer.heads, "parts": layer.parts, **sizes}
         return {**found, "bias": layer.bias, "taps": TAPS in self.forms, "token": tokens.number, "noun": tokens.noun}
 
+    def cast_weights(self) -> int:
+        return 0 if self.layer.heads > 1 else super().cast_weights()  # what is cast is a copy for each head
+
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         layer, x = self.layer, self.inputs[0]
         filters = x.channels * prod(layer.kernel) if layer.heads > 1 else 0  # a copy for each head
