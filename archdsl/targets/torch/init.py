@@ -96,7 +96,7 @@ def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
 
 
 def _member(owner: Expr, name: str) -> Expr:
-    """Return a module in another one: as an attribute, or by its path if it lies in a row, whose members are numbers."""
+    """Return a module in another one: an attribute, or by its path if it lies in a row, whose members are numbers."""
     if any(part.isdigit() for part in name.split(".")):
         return Call(Attribute(owner, "get_submodule"), [Literal(f'"{name}"')])
     return dotted(f"{text(owner)}.{name}")
