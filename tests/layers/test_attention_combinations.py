@@ -34,6 +34,9 @@ COMPUTED = [
     # a grid added to a row of positions that a layer sees as a grid
     ("", "2", "q: residual { residual { layernorm } -> conv(8) }; qkv: dropout(0)"),
     ("", "2", "qkv: linear(8); kv: residual { residual { layernorm } -> conv(8) }"),
+    # one filter for each channel of a head, of a single position
+    ("", "2", "qkv: multiply { layernorm }; q: each_head { conv(in.channels, groups = in.channels) }"),
+    (TOKEN, "2", "qkv: linear(8); kv: each_head { grid { conv(4, groups = 4) } }"),
     # branches that are one value, then parts of a product
     ("", "2", "qk: linear(8); v: q; qkv: each_head { conv(4, 3, groups = 4) }"),
     ("", "2", "qkv: linear(8); k: q; qkv: conv(8, 3, groups = 8); v: gelu"),

@@ -74,7 +74,7 @@ def _op_of(application: Application) -> Op[Any]:
     a, parts, tokens = application, len(application.inputs), set(application.tokens)
     layer = a.layer.shared_by_heads(a.heads, parts) if a.by_head and a.layer.filters_channels(*a.shapes) else None
     of_clip = not tokens or (len(tokens) == 1 and a.tokens[0].scope == CLIP)
-    if layer is None or a.stack != parts or not of_clip:
+    if layer is None or a.stack != parts or not of_clip or a.is_by_position():
         return op_of(a.layer, a.shapes, a.shape)
     [x], y = a.shapes, a.shape
     beside = a.tokens[0] if a.tokens else x.tokens
