@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import shutil
@@ -40,6 +41,15 @@ def test_every_generated_module_has_its_spec() -> None:
 @pytest.mark.parametrize("spec", ALL)
 def test_graph_predicts_the_module(spec: Path) -> None:
     assert_as_predicted(full(spec))
+
+
+def test_constructors_read_their_parameters() -> None:
+    for path in GENERATED:
+        classes = [c for c in ast.parse(path.read_text("utf-8")).body if isinstance(c, ast.ClassDef)]
+        for made in (f for c in classes for f in c.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"):
+            read = {n.id for n in ast.walk(made) if isinstance(n, ast.Name)}
+            unread = [a.arg for a in made.args.args[1:] if a.arg not in read]
+            assert not unread, f"{path.name}:{made.lineno}: {unread}"
 
 
 def test_modules_stand_alone(tmp_path: Path) -> None:

@@ -165,6 +165,8 @@ class AttentionOp(DescribedAttention):
     def inside(
         self, printer: Printer, site: CallSite, variables: dict[str, Any], write: Callable[[Any], Any]
     ) -> dict[str, Any]:
+        if variables["dim"] == variables["channels"]:  # written alike, wherever the class is called
+            variables = {**variables, "dim": None}
         return Composer(self, printer, site, variables).compose(write)
 
     # --- words ---

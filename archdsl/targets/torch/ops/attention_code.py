@@ -124,10 +124,13 @@ class Composer(Terms):
         varying, name = self.printer.varying(self.op), self.names[number]
         short = self.blocks.short(name)
         code: dict[str, Any] = {}
+        heads = {"heads": "heads" if application.heads == int(self.layer.heads) else "kv_heads"} if op.for_heads else {}
         for key, value in whole.variables(site).items():
+            if key in heads:
+                continue
             code[key] = self._local(short, key, value, varies=f"{number}.{key}" in varying)
         code |= {k: size for k, (size, _) in self.op.sizes[number].items()}
-        code |= {"heads": "heads" if application.heads == int(self.layer.heads) else "kv_heads"} if op.for_heads else {}
+        code |= heads
         code["layer"] = self.blocks.place(name)
         printed = self.printed[number] = self.printer.printed(whole, code, name)
         self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}
