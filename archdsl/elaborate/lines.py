@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
-from archdsl.core.grid import Grid
+from archdsl.core.grid import CLIP, Grid
 from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
@@ -106,7 +106,8 @@ class LineExpander:
         self._body(self.link.body, self.context.scope.child(self.flow.shape))
         if not self.is_sound or self.evaluator.reporter.errors > known:
             return None
-        prefixes = ("", TOKEN) if any(n.startswith(TOKEN) for n in self.lines.branches) else ("",)
+        has_own = self.flow.shape.token == CLIP and any(n.startswith(TOKEN) for n in self.lines.branches)
+        prefixes = ("", TOKEN) if has_own else ("",)
         found = ([p + n for n in LETTERS if p + n not in self.lines.branches] for p in prefixes)
         missing = next((names for names in found if names), list[str]())
         if missing:

@@ -155,7 +155,7 @@ block part() {{ relu -> attention(4) {{
         ("attention(4) { qkv: linear(32) * 2\n bias: table * 2\n proj: linear(32) }", "E0202"),
         ("attention(4) { qkv: linear(32)\n q: each_head { relu, relu }\n proj: linear(32) }", "E0405"),
         ("attention(4) { qkv: linear(32)\n q: each_head(2) { relu }\n proj: linear(32) }", "E0403"),
-        ("attention(4) { qkv: linear(32)\n token_q: linear(32)\n proj: linear(32) }", "E0402"),
+        ("attention(4) { qkv: linear(32)\n token_q: linear(32)\n proj: linear(32) }", "E0511"),
         ("attention(4) { qkv: linear(32)\n token_qkv: linear(32)\n proj: linear(32) }", "E0511"),
         ("attention(4, over = [time, space, width]) { qkv: linear(32)\n proj: linear(32) }", "E0508"),
         ("attention(4, over = time, band = 2) { qkv: linear(32)\n bias: decomposed\n proj: linear(32) }", "E0510"),
