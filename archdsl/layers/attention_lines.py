@@ -146,21 +146,6 @@ class Lines:
         t, h, w = size3(self.shapes[branch].size)
         return (1 if self.of_frames else t), h, w
 
-    def of_line(self, name: str) -> list[Application]:
-        """Return the applications of branches, or of the line `proj`."""
-        return [a for a in self.applications if a.letters == name]
-
-    def chain(self, origin: Origin) -> list[Application] | None:
-        """Return the applications on the way to a value, the first one first; None if it is no chain."""
-        found: list[Application] = []
-        while origin.application >= 0:
-            application = self.applications[origin.application]
-            found.append(application)
-            if len(application.inputs[0]) != 1:
-                return None
-            [origin] = application.inputs[min(origin.part, len(application.inputs) - 1)]
-        return found[::-1] if origin.application in (X, RESULT) else None
-
     def weights(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of all tensors, by name."""
         found: dict[str, tuple[int, ...]] = {}

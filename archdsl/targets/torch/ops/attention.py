@@ -137,8 +137,6 @@ class AttentionOp(DescribedAttention):
             "kind": form.kind,
             "batch": form.batch,
             "group": form.group,
-            "over": layer.axes,
-            "softmax": layer.softmax,
             "scaled": layer.is_scaled,
             "rest": " * ".join(a for a in "thw" if a not in layer.axes) or "1",
             "token": form.of("q").number,
@@ -147,7 +145,6 @@ class AttentionOp(DescribedAttention):
             "joins": form.copies("q"),
             "divided": form.divided,
             "score": layer.score,
-            "causal": layer.causal,
             "dropout": layer.dropout or None,
         }
 
