@@ -114,6 +114,19 @@ class Grid(NamedTuple):
         return f"{positions} + {self.tokens}" if self.tokens else positions
 
 
+class MixedGrid(Grid):
+    """The shape of the first of several values that are treated alike, and differ in their channels."""
+
+    widths: str  # the channels of each, as a message names them
+
+    @classmethod
+    def of(cls, first: Grid, widths: str) -> MixedGrid:
+        """Return the first shape, with the channels of all."""
+        made = cls(*first)
+        made.widths = widths
+        return made
+
+
 def count_text(count: int) -> str:
     """Format a number of elements; very large ones are rounded."""
     return f"{int(count):,}" if count <= 10 * MAX_ELEMENTS else f"{float(min(int(count), 10**300)):.1e}"

@@ -6,7 +6,7 @@ from collections import ChainMap
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.core.diagnostics import Note, did_you_mean
-from archdsl.core.grid import Grid
+from archdsl.core.grid import Grid, MixedGrid
 from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import Unknown
 from archdsl.core.work import CALL
@@ -168,4 +168,5 @@ def _leaving(shape: Shape, region: Block) -> Shape:
 
 def _plain(shape: Grid, channels: int) -> Grid:
     """Return a shape at the border of a block, which the formulas of sizes do not cross: their variables are inside."""
-    return Grid(channels, int(shape.t), int(shape.h), int(shape.w), shape.tokens)
+    literal = Grid(channels, int(shape.t), int(shape.h), int(shape.w), shape.tokens)
+    return literal if not isinstance(shape, MixedGrid) else MixedGrid.of(literal, shape.widths)

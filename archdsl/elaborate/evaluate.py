@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean
+from archdsl.core.grid import MixedGrid
 from archdsl.core.values import (
     UNKNOWN,
     Endless,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     OnMembership = Callable[[ast.Binary, Value, tuple[Value, ...], Scope], None]
 
 _SIZES = ("channels", "t", "h", "w")  # what `in` has
+_IN_CHAINS = "`in` is known inside chains of layers"
+_OF_BRANCHES = "write a number of channels, or a line for each"
 
 
 class Evaluator(ExpressionReader):
@@ -101,13 +104,13 @@ class Evaluator(ExpressionReader):
     def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
         value = scope.find_in_hand()
         if value is None:
-            return self.faults.report(
-                "E0201", expr.span, "no value is in hand here", "`in` is known inside chains of layers"
-            )
+            return self.faults.report("E0201", expr.span, "no value is in hand here", _IN_CHAINS)
         if expr.attribute not in _SIZES:
             hint = did_you_mean(expr.attribute, _SIZES)
             hint = hint if hint.startswith("did") else "its sizes are `in.channels`, `in.t`, `in.h` and `in.w`"
             return self.faults.report("E0201", expr.span, f"a value has no `{expr.attribute}`", hint)
+        if expr.attribute == "channels" and isinstance(value, MixedGrid):
+            return self.faults.report("E0501", expr.span, f"the channels are {value.widths}", _OF_BRANCHES)
         if expr.attribute != "channels":
             self.sizes_used.add(expr.attribute)
         return UNKNOWN if isinstance(value, Unknown) else getattr(value, expr.attribute)

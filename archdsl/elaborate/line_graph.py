@@ -11,7 +11,7 @@ from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.faults import producer
 from archdsl.elaborate.graph import MAX_LAYERS, MAX_SOURCES, GraphBuilder
 from archdsl.elaborate.line_labels import Names, line_labels
-from archdsl.elaborate.line_views import Bundle, View
+from archdsl.elaborate.line_views import Bundle, View, shown
 from archdsl.elaborate.outward import literal, outward
 from archdsl.elaborate.shapes import infer
 from archdsl.frontend import ast
@@ -75,8 +75,8 @@ class LineGraph(GraphBuilder):
 
     def seen(self, flow: Flow) -> Flow:
         """Return a flow as this place sees its values."""
-        branch = self.branches[0]
-        return Flow(flow.node, self.view.of(self.bundle(flow).shape(branch), branch))
+        bundle = self.bundle(flow)
+        return Flow(flow.node, shown({n: self.view.of(bundle.shape(n), n) for n in self.branches}))
 
     def carries(self, flow: Flow) -> bool:
         """Return True for a value in `grid` beside which the tokens of what enters pass."""
@@ -117,7 +117,7 @@ class LineGraph(GraphBuilder):
         self.bundles[self.count] = bundle
         if any(self.carries(flow) for flow in flows):
             self.passing[self.count] = self.view.entered
-        return Flow(self.count, first)
+        return Flow(self.count, shown(shapes))
 
     def _inferred(
         self, layer: Layer, bundles: Sequence[Bundle], flows: tuple[Flow, ...], context: Context, link: Applied

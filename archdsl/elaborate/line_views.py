@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archdsl.core.grid import NO_TOKENS, Grid, Tokens
+from archdsl.core.grid import NO_TOKENS, Grid, MixedGrid, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,3 +56,11 @@ class View:
             same = int(channels) * heads == int(entered.channels)  # not the formula of a quotient, times heads
             channels = entered.channels if same else channels * heads
         return Grid(channels, shape.t, shape.h, shape.w, self.tokens[branch] if self.tokens else shape.tokens)
+
+
+def shown(shapes: Mapping[str, Grid]) -> Grid:
+    """Return the shape that stands for those of all branches: the first one, with a word on other channels."""
+    first = next(iter(shapes.values()))
+    if len({int(s.channels) for s in shapes.values()}) == 1:
+        return first
+    return MixedGrid.of(first, ", ".join(f"{int(s.channels)} for `{branch}`" for branch, s in shapes.items()))

@@ -65,6 +65,8 @@ COMPUTED = [
     (TOKEN, "2", f"qkv: linear(8); kv: each_head {{ maxpool(3, stride = [1, 2, 2]) -> maxpool({SPREAD}) }}"),
 ]
 REFUSED = [
+    # channels that are not those of all branches of a line
+    ("", "2", "k: linear(4); v: linear(8); qk: concat { in, linear(in.channels) as more }", "E0501"),
     ("", "2", "qkv: linear(8); q: layernorm; q: gelu; q: layernorm", "E0203"),
     ("", "2", "qkv: linear(8); bias: table as q_norm; q: layernorm as norm", "E0203"),
     ("", "2", "qkv: linear(8); q: layernorm as grid", "E0204"),
