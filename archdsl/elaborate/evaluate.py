@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,10 @@ from archdsl.core.values import (
     type_name,
 )
 from archdsl.core.work import FRACTION, MAX_STEPS, Work
+from archdsl.elaborate.arithmetic import arithmetic
 from archdsl.elaborate.budget import MAX_DEPTH
-from archdsl.elaborate.cures import function_cure, list_cure, range_cure
+from archdsl.elaborate.cures import function_cure, range_cure
 from archdsl.elaborate.functions import FUNCTIONS, MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
-from archdsl.elaborate.operators import calculate
 from archdsl.elaborate.reading import CONSTANTS, ExpressionReader
 from archdsl.elaborate.scope import Scope, origin
 from archdsl.frontend import ast
@@ -167,7 +166,7 @@ class Evaluator(ExpressionReader):
             return self._comparison(expr, left, right, scope)
         if expr.operator == "+" and is_list(left) and is_list(right):
             return self._collected([*left, *right], expr.span)
-        return self._arithmetic(expr, left, right, scope)
+        return arithmetic(expr, left, right, scope, self)
 
     def _junction(self, expr: ast.Binary, scope: Scope) -> Value:
         left = self.truth(expr.left, scope)
@@ -185,23 +184,6 @@ class Evaluator(ExpressionReader):
         if self.on_membership is not None:
             self.on_membership(expr, left, right, scope)
         return any(equal(left, element) for element in right)
-
-    def _arithmetic(self, expr: ast.Binary, left: Value, right: Value, scope: Scope) -> Value:
-        for value, part in ((left, expr.left), (right, expr.right)):
-            if not is_number(value):
-                label = f"expected a number, found {describe(value)}"
-                hint = list_cure(expr) if is_list(value) and expr.operator == "*" else ""
-                return self.faults.report_value("E0301", part, scope, label, hint)
-            if isinstance(value, Fraction):
-                self.budget.step(expr.span, FRACTION)
-        if expr.operator in ("/", "//", "%") and right == 0:
-            first = origin(expr.right, scope)
-            notes = [] if first is expr.right else [Note(f"{describe(right)} comes from here", first.span)]
-            return self.faults.report("E0303", expr.span, f"{describe(left)} {expr.operator} 0", notes=notes)
-        try:
-            return calculate(expr.operator, left, right)
-        except FunctionFault as fault:
-            return self.faults.report(fault.code, expr.span, fault.message)
 
     def _conditional(self, expr: ast.Conditional, scope: Scope) -> Value:
         test = self.truth(expr.test, scope)

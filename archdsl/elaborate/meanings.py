@@ -144,7 +144,7 @@ FUNCTIONS = _by_word(
     ("int", "`floor(x)`, `ceil(x)` or `round(x)` makes a whole number; `a // b` divides and rounds down"),
     ("float", "numbers are exact, and need no conversion"),
     ("abs", "`max(x, -x)`"),
-    ("pow", "there are no powers: multiply, or write the number"),
+    ("pow", "a power is written `a ** 2`"),
     ("sqrt log log2 exp sin cos linspace logspace", f"{_EXACT}: write the number, or a list of them"),
     ("list tuple array tensor np torchtensor", "a list is written `[1, 2, 3]`; a range is a list"),
     ("sorted reversed map filter", "`[EXPRESSION for x in list if CONDITION]` makes a list of another"),

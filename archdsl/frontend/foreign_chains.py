@@ -133,7 +133,11 @@ def _percent(fault: Unexpected) -> Cure | None:
 def _stars(fault: Unexpected) -> Cure | None:
     """Recognise `**options` in a call, and `*alias` of YAML."""
     name = re.compile(r"(\*{1,2})(\w+)").match(fault.source.text, fault.token.start_pos or 0)
-    if fault.token.type != "STAR" or name is None or fault.previous not in ("LPAR", "COMMA", "EQUAL", "COLON"):
+    if (
+        fault.token.type not in ("STAR", "POWER")
+        or name is None
+        or fault.previous not in ("LPAR", "COMMA", "EQUAL", "COLON")
+    ):
         return None
     part = (name.start(), name.end())
     if fault.first == "BLOCK" or not name[2].isidentifier():

@@ -19,7 +19,7 @@ _MEANINGS = {
     "−": "a minus is `-`", "–": "a minus is `-`", "—": "a minus is `-`",
     "'": _QUOTES, "“": _QUOTES, "”": _QUOTES, "‘": _QUOTES, "’": _QUOTES, "„": _QUOTES, "«": _QUOTES, "`": _QUOTES,
     "&": "write `and`", "|": "write `or`", "!": "write `not`", "?": "write `a if test else b`",
-    "^": "there are no powers: multiply, or write the number",
+    "^": "a power is written `a ** 2`",
     "≤": "write `<=`", "≥": "write `>=`", "≠": "write `!=`", "÷": "write `/`", "·": "a product is `*`",
     "\\": "leave it out: inside `( )` and `[ ]`, and before `->`, a line goes on by itself",
     "…": "write out what is left out, or a range `a..b`", "⇒": "a lateral is written with `=>`",

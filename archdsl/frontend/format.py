@@ -1,9 +1,9 @@
 r"""The canonical form of a spec.
 
 Words. Four spaces of indentation, at most 100 columns, `LF` line ends. One space on both sides of `=`, `->`, `=>`, `|`,
-comparisons, `+`, `-`, and the `*` that repeats a step; none around `*`, `/`, `//`, `%` and `..` in values, nor inside
-round and square brackets. Parentheses stand only where the tree needs them. Numbers keep their spelling; strings have
-the escapes `\\`, `\"`, `\n`, `\t`, but one that its author wrote over several lines stays as it is.
+comparisons, `+`, `-`, and the `*` that repeats a step; none around `*`, `/`, `//`, `%`, `**` and `..` in values, nor
+inside round and square brackets. Parentheses stand only where the tree needs them. Numbers keep their spelling; strings
+have the escapes `\\`, `\"`, `\n`, `\t`, but one that its author wrote over several lines stays as it is.
 
 Blank lines. Between statements one is kept where the author had some; none stands first or last in a file or in braces;
 every `block` has one above and below it.

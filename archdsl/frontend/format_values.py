@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from archdsl.frontend.trivia import Places
 
 # Operator precedence, as in grammar.lark, from `expr` to `atom`.
-_CONDITIONAL, _RANGE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _UNARY, _POSTFIX = range(10)
+_CONDITIONAL, _RANGE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _UNARY, _POWER, _POSTFIX = range(11)
 _LEVELS = {
     "or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "//": _PRODUCT, "%": _PRODUCT,
+    "**": _POWER,
 }  # fmt: skip
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 _BRACKETED = (ast.List, ast.Call, ast.Comprehension)
@@ -79,6 +80,8 @@ class ValuePrinter:
 
     def _binary(self, node: ast.Binary) -> Doc:
         level = _level(node)
+        if level == _POWER:
+            return concat(self.value(node.left, _POSTFIX), "**", self.value(node.right, _UNARY))
         space = "" if level == _PRODUCT else " "
         left = self.value(node.left, level + (level == _COMPARISON))
         return concat(left, f"{space}{node.operator}{space}", self.value(node.right, level + 1))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from archdsl.frontend.choices import choice
 from archdsl.frontend.foreign_chains import translated
 from archdsl.frontend.rewrites import rewritten
-from archdsl.frontend.translate import chain_of, value_of
-from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure, closing
+from archdsl.frontend.translate import chain_of
+from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,27 +86,12 @@ def _comment(fault: Unexpected) -> Cure | None:
     if slashes is not None and (fault.token is slashes or fault.token.type == "NAME"):
         text = fault.source.text[slashes.end_pos or 0 :].partition("\n")[0].strip()
         return Cure(f"a comment begins with `#`, as in `# {text}`; `//` divides and rounds down")
-    if fault.token.type == "SLASH" and fault.after is not None and fault.after.type in ("STAR", "SLASH"):
+    if fault.token.type == "SLASH" and fault.after is not None and fault.after.type in ("STAR", "POWER", "SLASH"):
         return Cure("a comment begins with `#`, and ends with the line")
     twice = fault.after is not None and fault.after.type == fault.token.type == "MINUS"
-    if begins_line and (twice or fault.token.type in ("STAR", "PERCENT")) and "STAGE" in fault.accepted:
+    if begins_line and (twice or fault.token.type in ("STAR", "POWER", "PERCENT")) and "STAGE" in fault.accepted:
         return Cure("a comment begins with `#`")
     return None
-
-
-def _power(fault: Unexpected) -> Cure | None:
-    if not (fault.token.type == "STAR" and fault.previous == "STAR" and fault.adjoins):
-        return None
-    base = fault.tokens[fault.position - 2] if fault.position > 1 else fault.token
-    text, start = fault.source.text, fault.token.end_pos or 0
-    power = re.compile(r"\s*(?:\w+|(?=\())").match(text, start)
-    end = power.end() if power else start
-    end = closing(text, end) if text[end : end + 1] == "(" else end
-    value = value_of(f"{base}**({text[start:end]})") if base.type in ("NAME", "NUMBER") else None
-    if value is None:
-        return Cure("there are no powers: multiply, as in `x * x`")
-    more = "; elements count from 0" if value.startswith("[") else ""
-    return Cure(f"there are no powers: write `{value}`{more}")
 
 
 def _path_line(fault: Unexpected) -> Cure | None:
@@ -252,7 +237,7 @@ _ROWS = (
     _Row("LSQB", "layers that are repeated stand in parentheses: `(conv(64, 3) -> bn) * 3`", accepts="RESIDUAL"),
     _Row("FOR", "`layer * 3` repeats in a stage; `for` repeats stages and stands around them", accepts="RESIDUAL"),
     _Row(
-        "STAR",
+        "STAR POWER",
         "each parameter of a block has a name: `block NAME(width, stride = 1) {{ CHAIN }}`",
         accepts="NAME",
         first="BLOCK",
@@ -371,6 +356,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _frozen, _path_line, choice, rewritten, _comment, _power, translated, _string_prefix, _name_in_quotes, _spelling,
+    _frozen, _path_line, choice, rewritten, _comment, translated, _string_prefix, _name_in_quotes, _spelling,
     _missing, _header, _head, _statement, _row,
 )  # fmt: skip

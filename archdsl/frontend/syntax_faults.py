@@ -44,7 +44,9 @@ _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
     "LABEL": "a label", "COMPARE": "a comparison", "AFTER": "`after`",
 }  # fmt: skip
-_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF"}
+_OPERATORS = {
+    "PLUS", "MINUS", "STAR", "POWER", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF",
+}  # fmt: skip
 _VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}
 # Names for groups of expected tokens: the tokens that must all be expected, and those that the name covers.
 _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (

@@ -14,7 +14,6 @@ from archdsl.frontend.signatures import ALIASES, OWN, SIGNATURES, SPELLINGS, WIT
 
 _OPEN, _CLOSE = {"(", "[", "{"}, {")", "]", "}"}
 MAX_CODE = 300  # characters; longer code is no slip of the pen
-MAX_POWER = 6  # the largest exponent in a list of powers
 
 # What a chain does without, and what joins values.
 NOTHING = set(
@@ -144,18 +143,7 @@ class _Values(ast.NodeTransformer):
         return self.visit(ast.List(node.elts, ast.Load()))
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        if not isinstance(node.op, ast.Pow):
-            return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
-        base, power = _literal(node.left), _literal(node.right)
-        if isinstance(base, int) and isinstance(power, int) and 0 <= power < 16 and abs(base) < 1000:
-            return ast.Constant(base**power)
-        if isinstance(base, int) and power is None and 1 < base < 100:  # elements of a list count from 0
-            powers = ast.List([ast.Constant(base**n) for n in range(MAX_POWER + 1)], ast.Load())
-            return ast.Subscript(powers, self.visit(node.right), ast.Load())
-        if isinstance(node.left, ast.Name) and power in (2, 3):
-            square = ast.BinOp(node.left, ast.Mult(), node.left)
-            return square if power == 2 else ast.BinOp(square, ast.Mult(), node.left)
-        return _refuse()
+        return ast.BinOp(self.visit(node.left), node.op, self.visit(node.right))
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         if len(node.ops) > 1:

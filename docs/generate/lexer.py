@@ -29,7 +29,7 @@ class ArchLexer(RegexLexer):
             (r"\d[\d_]*(?:\.\d+)?(?:e-?\d+)?[KMG]?", Number),
             (r"[A-Za-z]\w*(?=\s*\()", Name.Function),
             (r"[A-Za-z]\w*", Name),
-            (r"->|=>|\.\.|==|!=|<=|>=|//|[-+*/%<>=|]", Operator),
+            (r"->|=>|\.\.|==|!=|<=|>=|//|\*\*|[-+*/%<>=|]", Operator),
             (r"[{}()\[\],.:]", Punctuation),
             (r"\s+|.", Text),
         ]

@@ -43,8 +43,6 @@ TOLD = [
     ("arch n\nparam a = on «&»& off", "write `and`"),
     ("arch n\nparam a = on «|»| off", "write `or`"),
     ("arch n\nparam a = «!»on", "write `not on`"),
-    ("arch n\nparam a = 2 *«*» 6", "write `64`"),
-    ("arch n\nparam a = x *«*» 6", "multiply"),
     ("arch n\nif on { stage s { conv(8) } } «elif» off { stage s { conv(9) } }", "write `else if off {`"),
     ("arch n\nif on { stage s { conv(8) } }\n«elif» off { stage s { conv(9) } }", "write `else if off {`"),
     ("arch n\nif on«:»\nstage s { conv(8) }", "`if on {`"),

@@ -19,7 +19,7 @@ NUMBERS = {
     "0": 0, "3": 3, "64": 64, "1_000": 1000, "0.5": Fraction(1, 2), "34.57M": 34_570_000, "2e-3": Fraction(1, 500),
 }  # fmt: skip
 NAMES = ["a", "b", "x1", "width", "conv", "index", "a_long_name_that_fills_the_line"]
-OPERATORS = ["or", "and", "+", "+", "-", "-", "*", "*", "/", "//", "%", "==", "!=", "<=", ">=", "<", ">", "in"]
+OPERATORS = "or and + + - - * * ** ** / // % == != <= >= < > in".split()
 
 
 class Trees:

@@ -31,7 +31,8 @@ OPERATORS = {
     "==": is_same, "!=": lambda a, b: not is_same(a, b),
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
-    "//": lambda a, b: Fraction(a // b), "in": lambda a, b: any(is_same(a, element) for element in b),
+    "//": lambda a, b: Fraction(a // b), "**": lambda a, b: Fraction(a) ** int(b),
+    "in": lambda a, b: any(is_same(a, element) for element in b),
 }  # fmt: skip
 FUNCTIONS = {
     "len": lambda items: Fraction(len(items)),

@@ -180,6 +180,8 @@ IN_HAND: list[Callable[[Draw], str]] = [
     lambda d: f"min({d.whole(2, 12)}, 2 * in.channels)",
     lambda d: f"in.channels % {d.whole(2, 5)} + 1",
     lambda _: "(in.channels + 3) // 2",
+    lambda d: f"min(in.channels ** {d.whole(0, 3)}, {d.whole(4, 12)})",
+    lambda d: f"in.channels ** 2 // {d.whole(8, 30)} + 1",
     lambda _: "max(in.channels, 4)",
     lambda _: "sum([in.channels, 2]) // 2",
     lambda d: f"in.{d.pick('thw')} + {d.whole(1, 3)}",
@@ -193,4 +195,5 @@ INDEXED: list[Callable[[Draw], str]] = [
     lambda d: f"{d.whole(1, 9)} if index == 0 else {d.whole(1, 9)}",
     lambda d: f"{d.whole(1, 9)} if index % 2 == 0 else {d.whole(1, 9)}",
     lambda d: f"2 * index + {d.whole(1, 4)}",
+    lambda d: f"2 ** index + {d.whole(0, 2)}",
 ]
