@@ -143,6 +143,14 @@ slow_r50_nl non_local=[[],[0,2],[0,2,4],[]] pairwise=embedded_gaussian {MM_NL}
 mmaction2 | SlowOnly R101 8x8x1 | * -> slow_r50 depths=[3,4,23,3]
 mmaction2 | SlowOnly R50 *4x16x1 | * -> slow_4x16_r50
 mmaction2 | SlowOnly R50 *8x8x1 | * -> slow_r50
+CSN | ir-CSN R50 | * -> csn_ir_r50
+CSN | ir-CSN R101 | * -> csn_ir_r101
+CSN | ir-CSN R152 | * -> csn_ir_r152
+CSN | ip-CSN R152 | * -> csn_ip_r152
+pytorchvideo | CSN | R101 | * -> csn_ir_r101 eps=1e-5
+mmaction2 | ir-CSN R50 | * -> csn_ir_r50
+mmaction2 | ir-CSN R152 | * -> csn_ir_r152
+mmaction2 | ip-CSN R152 | * -> csn_ip_r152
 torchvision | r3d_18 | * -> r3d_18 eps=1e-5
 torchvision | mc3_18 | * -> mc3_18 eps=1e-5
 torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on
@@ -370,6 +378,9 @@ DISAGREE = {
     ("pytorchvideo | SlowFast | R101 8x8 | 8+32 | 400", "127.2 G"): Reason(125.91, BATCH_NORM_5, 5),
     ("pytorchvideo | SlowFast | R101_50_50 16x8 | 16+64 | 400", "215.61 G"): Reason(213.02, BATCH_NORM_5, 5),
     ("pytorchvideo | R(2+1)D | R50 (bottleneck) | 16 | 400", "76.45 G"): Reason(75.15, BATCH_NORM_5, 5),
+    ("pytorchvideo | CSN | R101 | 32 | 400", "75.62 G"): Reason(73.75, BATCH_NORM_5, 5),
+    ("mmaction2 | ir-CSN R50 | IG65M | 32 | 400", "55.90 G"): Reason(55.26, BATCH_NORM_2, 2),
+    ("mmaction2 | ip-CSN R152 | scratch | 32 | 400", "109.9 G"): Reason(108.79, BATCH_NORM_2, 2),
     ("SlowFast | Nonlocal R101 | quoted by the MViT paper |  | 157", "544 G"): Reason(357.73, NL_CHARADES),
     ("SlowFast | SlowFast R50 4x16 | Fast-only R50 (32 frames) | 32 | 400", "6.4 G"): Reason(
         6.90,

@@ -55,6 +55,24 @@ def mmaction2(path: str) -> Table:
     )
 
 
+MMACTION2_CSN = (
+    (r"backbone\.layer(\d)\.(\d+)\.conv1", r"res+\1.\2.mix:input | res+\1.\2.conv2:input"),
+    (r"backbone\.layer(\d)\.(\d+)\.conv2\.0", r"res+\1.\2.mix_bn"),
+    (r"backbone\.layer(\d)\.(\d+)\.conv2", r"res+\1.\2.conv3:input"),
+    (r"backbone\.layer(\d)\.(\d+)\.conv3", r"res+\1.\2.bn3"),
+    (r"backbone\.layer(\d)\.0\.downsample", r"res+\1.0.shortcut"),
+    (r"backbone\.layer(\d)\.(\d+)", r"res+\1.\2"),
+    (r"cls_head:input", r"res5"),
+    *mmaction2(""),
+)
+PYTORCHVIDEO = (
+    (r"blocks\.0", r"conv1"),
+    (r"blocks\.(\d)\.res_blocks\.(\d+)", r"res+\1.\2"),
+    (r"blocks\.([1-4])", r"res+\1"),
+    (r"blocks\.5\.(pool|dropout|proj:input)", r"head.dropout"),
+    (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
+)
+
 VIDEO_RESNET = (
     (r"stem(\.[25])?", r"conv1"),
     (r"layer(\d)\.(\d+)", r"res+\1.\2"),
@@ -167,13 +185,14 @@ TAPS: dict[str, Table] = {
         (r"blocks\.6\.(pool|dropout|proj:input)", r"head.dropout"),
         (r"blocks\.6(\.proj|\.output_pool)?", r"head.linear"),
     ),
-    "pytorchvideo r2plus1d": (
-        (r"blocks\.0", r"conv1"),
-        (r"blocks\.(\d)\.res_blocks\.(\d+)", r"res+\1.\2"),
-        (r"blocks\.([1-4])", r"res+\1"),
-        (r"blocks\.5\.(pool|dropout|proj:input)", r"head.dropout"),
-        (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
+    "pytorchvideo csn": (
+        (r"blocks\.5:input", r"res5"),
+        (r"blocks\.(\d)\.res_blocks\.0\.branch1_conv", r"res+\1.0.shortcut.conv"),
+        (r"blocks\.(\d)\.res_blocks\.0\.branch1_norm", r"res+\1.0.shortcut"),
+        (r"blocks\.(\d)\.res_blocks\.(\d+)\.branch2", r"res+\1.\2.bn3"),
+        *PYTORCHVIDEO,
     ),
+    "pytorchvideo r2plus1d": PYTORCHVIDEO,
     "mmaction2 slowfast": (
         (r"backbone\.(slow|fast)_path\.conv1", BEFORE_POOLING),
         (r"backbone\.(slow|fast)_path\.maxpool", r"\1.conv1"),
@@ -185,10 +204,17 @@ TAPS: dict[str, Table] = {
     ),
     "mmaction2 slow": mmaction2("slow."),
     "mmaction2 c2d": mmaction2(""),
+    "mmaction2 csn": MMACTION2_CSN,
+    "mmaction2 csn_ip": MMACTION2_CSN,
     "mmaction2 r2plus1d": ((r"backbone\.conv1\.conv\.conv_s", r"conv1.conv2plus1d.conv1"), *mmaction2("")),
     "torchvision r3d": ((r"stem\.0", r"conv1.conv"), (r"stem\.1", r"conv1.bn"), *VIDEO_RESNET),
     "torchvision r2plus1d": R2PLUS1D,
     "vmz r2plus1d": R2PLUS1D,
+    "vmz csn": (
+        (r"layer(\d)\.(\d+)\.conv1", r"res+\1.\2.conv2:input"),
+        (r"layer(\d)\.(\d+)\.conv3", r"res+\1.\2.bn3"),
+        *VIDEO_RESNET,
+    ),
     "pytorch_i3d inception": (
         (r"Conv3d_1a_7x7", r"conv1.unit"),
         (r"MaxPool3d_2a_3x3", r"conv1"),
