@@ -24,7 +24,7 @@ PACKAGE = ROOT / "archdsl"
 ALLOWED: dict[str, set[str]] = {
     "resources": set(),
     "modules": set(),
-    "core": set(),
+    "core": {"resources"},
     "layers": {"core"},
     "frontend": {"core"},
     "upgrade": {"core", "frontend"},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from keyword import iskeyword
+
+from archdsl.resources import resource
 
 # Attributes of nn.Module, nn.Sequential and nn.ModuleDict, which a submodule must not shadow. A test compares the list
 # with torch's classes.
@@ -18,18 +21,17 @@ _MODULE = frozenset(
     state_dict to to_empty train training type update values xpu zero_grad
     """.split()
 )
-# Names that generated code uses itself. A test compares the functions among them with the templates.
+# Names that generated code uses itself, besides those that the templates of layers declare.
 _CODE = frozenset(
     "torch nn F Tensor self cls super rearrange range int float tuple list dict str len enumerate isinstance max min "
-    "sum zip annotations print open exec eval input spread_frames pad_same add_to_grid sinusoid distances stretched "
-    "without_tokens put_beside put_grid multiply_grid rotary rotary_beside_token "
-    "rotate Latents Attention BandedAttention PoolingAttention WindowAttention Band Pool HeadConv MaxPool "
-    "RelativePositions Windows SpatialConv ShiftedWindows PaddedWindows PaddedShiftedWindows ClassToken Tokens "
-    "Position TokenType DropPath ValueError Checkpointing Any Literal get_args checkpoint checkpointed nullcontext "
-    "BuffersKept Alibi ContinuousPositions position_offsets".split()
+    "sum zip annotations print open exec eval input Band Pool RelativePositions Windows ShiftedWindows PaddedWindows "
+    "PaddedShiftedWindows ValueError Checkpointing Any Literal get_args checkpoint checkpointed nullcontext "
+    "BuffersKept".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
 _OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input
+
+_DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 
 _USED = "`{}` is used by the generated code itself"
 
@@ -49,9 +51,23 @@ def why_no_parameter(name: str) -> str:
         return f"`{name}`: a name begins with a letter"
     if iskeyword(name):
         return f"`{name}` is a word of Python"
-    return _USED.format(name) if name in _CODE else ""
+    return _USED.format(name) if name in _CODE or name in _of_templates() else ""
 
 
 def why_no_input(name: str) -> str:
     """Return the reason why an input cannot have a name; empty if it can."""
     return _USED.format(name) if name in _OF_CHECKS else why_refused(name)
+
+
+def declared(template: str) -> list[str]:
+    """Return the functions and classes that a template of a layer brings along, as its first line declares them."""
+    return template[len(_DECLARED) :].partition(" #}")[0].split(", ") if template.startswith(_DECLARED) else []
+
+
+@cache
+def _of_templates() -> frozenset[str]:
+    found: set[str] = set()
+    for file in (resource("templates") / "layers").glob("*.py.j2"):
+        with file.open(encoding="utf-8") as text:
+            found.update(declared(text.readline()))
+    return frozenset(found)

@@ -160,7 +160,8 @@ class LayerNames:
             hint = f"its lines have names: `qkv: {link.branches[0].span.text}`"
             self.faults.report("E0405", link.name.span, f"`{name}` takes lines, not branches", hint)
             return
-        joins = [k for k, c in self._written().items() if c.many and not c.passes_tokens]
+        several = {k: c for k, c in self._written().items() if c.many and not c.passes_tokens}
+        joins = [k for k, c in several.items() if c.category == "merge"]
         known = " and ".join([", ".join(f"`{k}`" for k in joins[:-1]), f"`{joins[-1]}`"])
         if name in self._written() or name in context.module.blocks:
             hint = (
@@ -168,7 +169,7 @@ class LayerNames:
             )
             self.faults.report("E0405", link.name.span, f"`{name}` takes one value, not several branches", hint)
             return
-        hint, could_be_added = layer_meaning(name, {k: self.layers[k] for k in joins}, joins)
+        hint, could_be_added = layer_meaning(name, several, several)
         notes = [Note(ADDING)] if could_be_added else []
         self.faults.report("E0202", link.name.span, f"no layer that joins values is called `{name}`", hint, notes)
 

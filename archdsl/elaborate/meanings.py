@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import closest, did_you_mean
@@ -90,7 +89,14 @@ LAYERS = _by_word(
     ("focus", "space_to_channel"),
     ("patchmerging", "`import swin` brings `patch_merging`; its packing alone is `space_to_channel`"),
     ("subsample temporalsubsample framesampling", "every"),
-    ("temporalshift tsm shift", "sampling"),
+    ("temporalshift tsm", "shift"),
+    ("framedifference temporaldifference diff", "difference"),
+    ("cumsum cummean runningmean cumulativeaverage", "cumulative_mean"),
+    ("temporaladaptiveconv dynamicconv involution", "temporal_filter"),
+    (
+        "slice narrow chunk split",
+        "`channels(start, n)` takes n channels: `concat { channels(0, 8), channels(8, 8) -> relu }`",
+    ),
     # attention and its surroundings
     ("selfattention multiheadattention multiheadselfattention mha mhsa msa attn", "attention"),
     ("crossattention", "attention"),
@@ -120,7 +126,6 @@ LAYERS = _by_word(
     ("average avg", "mean"),
     ("mul product times hadamard eltwisemul", "multiply"),
     ("matmul bmm max maximum", _JOIN),
-    ("split chunk", "branches begin with one value: `concat { a, b }` gives each all channels"),
     ("parallel branches branch", "`concat { a, b }`, `add { a, b }` or `mean { a, b }` joins branches"),
     # structure
     ("sequential modulelist seq block layers chain compose", _REPEAT),
@@ -259,6 +264,8 @@ def layer_meaning(name: str, layers: Mapping[str, type[Layer]], known: Collectio
     return (f"{_PLURAL.get(meaning, meaning)} here: {_listed(category)}" if category else _overview(layers)), True
 
 
+MOST_LISTED = 12  # layers in a hint
+
 # Prefixes and suffixes of names, with the category that they indicate; the first match has precedence.
 _PARTS = {
     "norm": "norm", "attention": "attention", "attn": "attention", "drop": "regularisation", "relu": "activation",
@@ -280,11 +287,10 @@ def _by_part(bare: str) -> str | None:
 
 
 def _overview(layers: Mapping[str, type[Layer]]) -> str:
-    """Return a list of all layers, by category, as text."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name, cls in sorted(layers.items()):
-        groups[cls.category].append(name)
-    return "layers are " + ", ".join(f"`{name}`" for names in groups.values() for name in names)
+    """Return a list of a few layers as text, or where all of them are listed."""
+    if len(layers) > MOST_LISTED:
+        return "`archdsl layers` lists all layers, `archdsl list --blocks` the blocks that an `import` brings"
+    return f"layers are {_listed(sorted(layers))}"
 
 
 def _listed(names: Collection[str]) -> str:

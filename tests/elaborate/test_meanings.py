@@ -79,7 +79,8 @@ MEANT = {
     "matmul": "no layer yet",
     "LSTM": "no layer has a state",
     "x": "input has no name",
-    "TimeMixer": "layers are `add`",
+    "TimeMixer": "`archdsl layers` lists all layers",
+    "TemporalShift": "did you mean `shift`?",
     "rellu": "did you mean `relu`?",
 }
 

@@ -31,6 +31,16 @@ REFUSED = {
         "a kernel of 3 over t is larger than the grid",
     ),
     "conv(5) -> rotary": ("E0508", "5 channels are too few for pairs over t, h, w"),
+    "conv(8) -> shift(5)": ("E0501", "5 and 5 of 8 channels cannot be shifted"),
+    "conv(8) -> shift(2, 1, distance = 5)": ("E0503", "no frame of 4 has another one at a distance of 5"),
+    "conv(8) -> channels(3, 6)": ("E0501", "no channels 3 to 8 in a value of 8 channels, 0 to 7"),
+    "conv(8) -> channels(8, 1)": ("E0501", "no channels 8 to 8 in a value of 8 channels, 0 to 7"),
+    "conv(8) -> difference(4)": ("E0503", "no two of 4 frames have a distance of 4"),
+    "temporal_filter { in }": ("E0405", "takes a value and its kernels, found 1 value"),
+    "temporal_filter { in, avgpool([1, all, all]) -> conv(2) }": ("E0501", "kernels of 2 channels cannot filter 3"),
+    "temporal_filter { in, avgpool([1, all, all]) }": ("E0502", "kernels of 4 taps have no middle"),
+    "temporal_filter { in, avgpool([2, all, 1]) }": ("E0502", "the kernels are a grid of 3×1×6, and not k×1×1"),
+    "class_token -> shift(1) -> select(grid)": ("E0511", "token"),
     "latents(0)": ("E0305", "expected at least 1"),
     "class_token -> multiply { in, in, select(grid) } -> select(grid)": ("E0511", "differ in their tokens"),
 }
@@ -71,6 +81,61 @@ def test_rotary_products_depend_on_distances_alone() -> None:
     assert (products[0, 0, 0] - products[0, 0, 0, 0, 0, 0]).abs().max() > 0.1
 
 
+def made(chain: str, clip: str = "12, 5, 4, 3") -> torch.nn.Module:
+    text = f"arch small\ninput clip: video[{clip}]\nstage s {{ {chain} }}\n"
+    return archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).build()
+
+
+@pytest.mark.parametrize("distance", [1, 2])
+def test_a_shift_is_a_convolution_over_time(distance: int) -> None:
+    """Of one tap: the last for channels that come from later frames, the first for those from earlier ones."""
+    clip, taps = torch.randn(2, 12, 5, 4, 3), torch.zeros(12, 1, 2 * distance + 1, 1, 1)
+    taps[:3, :, -1], taps[3:5, :, 0], taps[5:, :, distance] = 1, 1, 1
+    expected = torch.conv3d(clip, taps, padding=(distance, 0, 0), groups=12)
+    torch.testing.assert_close(made(f"shift(3, 2, distance = {distance})")(clip), expected, rtol=0, atol=0)
+    clip = torch.cat([clip[:, :, :1]] * distance + [clip] + [clip[:, :, -1:]] * distance, dim=2)
+    repeated = made(f"shift(3, 2, distance = {distance}, ends = repeat)")(clip[:, :, distance:-distance])
+    torch.testing.assert_close(repeated, torch.conv3d(clip, taps, groups=12), rtol=0, atol=0)
+
+
+def test_a_temporal_filter_is_a_grouped_convolution() -> None:
+    """As TANet's authors compute it, with a group for each channel of each clip."""
+    text = (
+        "arch small\ninput clip: video[6, 5, 4, 3]\ninput kernels: video[6, 3, 1, 1]\npath a = clip\npath b = kernels\n"
+    )
+    text += "head: temporal_filter { a, b }\n"
+    model = archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).build()
+    clip, kernels = torch.randn(2, 6, 5, 4, 3), torch.randn(2, 6, 3, 1, 1)
+    expected = torch.conv2d(clip.view(1, 12, 5, 12), kernels.view(12, 1, 3, 1), padding=(1, 0), groups=12)
+    torch.testing.assert_close(model(clip, kernels), expected.view(clip.shape))
+
+
+def test_differences_and_means_over_time() -> None:
+    clip = torch.randn(2, 12, 5, 4, 3)
+    torch.testing.assert_close(made("difference(ends = valid)")(clip), clip.diff(dim=2))
+    torch.testing.assert_close(made("difference")(clip), clip.diff(dim=2, append=clip[:, :, -1:]))
+    means = made("cumulative_mean")(clip)
+    torch.testing.assert_close(means[:, :, -1], clip.mean(2))
+    torch.testing.assert_close(made("cumulative_mean")(clip[:, :, :3]), means[:, :, :3])
+
+
+def test_one_frame_has_no_neighbours() -> None:
+    """A clip of one frame, as of an image network: what comes from beyond its ends is 0, or the frame itself."""
+    clip = torch.randn(2, 12, 1, 4, 3)
+    assert made("shift(3)")(clip).count_nonzero() == clip[:, 6:].numel()
+    torch.testing.assert_close(made("shift(3, ends = repeat)")(clip), clip, rtol=0, atol=0)
+
+
+def test_blocks_of_several_widths_share_a_class_with_a_shift_and_parts() -> None:
+    text = """
+        block unit(width) { concat { channels(0, width // 4), shift(in.channels // 8) -> conv(width) } -> relu }
+        stage s { unit(8) -> unit(16) -> unit(40) }
+    """
+    text = f"arch small\ninput clip: video[12, 5, 4, 3]\n{text}"
+    source = archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).source()
+    assert source.count("class Unit") == source.count("class Shift") == source.count("class Channels") == 1
+
+
 def test_an_even_kernel_is_not_padded() -> None:
     found = load("conv(4) -> avgpool([1, 2, 3], padding = half)")._analysis.warnings
     assert [(d.code, d.span.text) for d in found if d.span] == [("W0111", "avgpool([1, 2, 3], padding = half)")]
@@ -78,7 +143,9 @@ def test_an_even_kernel_is_not_padded() -> None:
 
 EXPORTED = """
     conv(8, 3) -> l2norm -> multiply { in, conv(8) -> sigmoid } -> rmsnorm -> avgpool([1, 3, 3], padding = half)
-    -> rotary -> multiply { avgpool -> linear(8), latents(1, init = normal(1)) }
+    -> rotary -> shift(1, ends = repeat) -> difference -> shift(2, distance = 2) -> cumulative_mean
+    -> temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(3) -> swap }
+    -> concat { channels(4, 4), channels(0, 4) } -> multiply { avgpool -> linear(8), latents(1, init = normal(1)) }
 """
 
 

@@ -42,6 +42,8 @@ class CudaAutocast(TorchFunctionMode):
             return args[0] / norms.clamp_min(1e-12)
         if func is F.rms_norm:
             return _RMSNorm.apply(args[0].float(), kwargs["weight"], kwargs["eps"])
+        if func is torch.cumsum and self.half:
+            return torch.cumsum(*args, **kwargs, dtype=torch.float32)
         if self.half and (func in IN_HALF or func in IN_FLOAT):
             to = HALF if func in IN_HALF else torch.float32
             args, kwargs = tree_map(lambda a: _cast(a, to), (args, kwargs))

@@ -148,6 +148,31 @@ def _avgpool(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: AR
     return _windows(padded, kernel, layer.stride).mean((-1, -2, -3))
 
 
+def _shift(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    """Channel by channel, frame by frame."""
+    frames = x.shape[2]
+    earlier = layer.next if layer.previous is None else layer.previous
+    y = x.clone()
+    for channel in range(layer.next + earlier):
+        for t in range(frames):
+            source = t + (layer.distance if channel < layer.next else -layer.distance)
+            if 0 <= source < frames:
+                y[:, channel, t] = x[:, channel, source]
+            else:
+                y[:, channel, t] = x[:, channel, 0 if source < 0 else -1] if layer.ends == "repeat" else 0
+    return y
+
+
+def _difference(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    changes = [x[:, :, t + layer.distance] - x[:, :, t] for t in range(x.shape[2] - layer.distance)]
+    ends = [torch.zeros_like(changes[0])] * layer.distance if layer.ends == "zero" else []
+    return torch.stack([*changes, *ends], 2)
+
+
+def _cumulative_mean(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    return torch.stack([x[:, :, : t + 1].mean(2) for t in range(x.shape[2])], 2)
+
+
 GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "conv": _conv,
     "bn": _bn,
@@ -155,6 +180,10 @@ GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "time_to_channel": _time_to_channel,
     "space_to_channel": _space_to_channel,
     "avgpool": _avgpool,
+    "shift": _shift,
+    "difference": _difference,
+    "cumulative_mean": _cumulative_mean,
+    "swap": lambda _, x, __: torch.einsum("bcthw->btchw", x),
 }
 
 
@@ -208,6 +237,7 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "rmsnorm": lambda layer, x, w: x / (x.square().mean(1, True) + layer.eps).sqrt() * _along_channels(w["weight"], x),
     "l2norm": lambda _, x, __: x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=1e-12),
     "relu": lambda _, x, __: x.clamp(min=0),
+    "channels": lambda layer, x, _: torch.stack([x[:, layer.start + i] for i in range(layer.n)], 1),
     "sigmoid": lambda _, x, __: 1 / (1 + torch.exp(-x)),
     "gelu": _gelu,
     "dropout": lambda _, x, __: x,
@@ -255,7 +285,18 @@ def _on_grid(layer: Any, x: Value, grid: Value) -> Value:  # noqa: ARG001
     return Value(grid.grid, x.token, x.kinds)
 
 
-JOINED: dict[str, Callable[..., Value]] = {"beside": _beside, "grid": _on_grid}
+def _temporal_filter(layer: Any, x: Value, kernel: Value) -> Value:  # noqa: ARG001
+    """Each frame is a sum of those around it, with weights that are the same for all positions of a channel."""
+    taps = kernel.grid.shape[2]
+    padded = functional.pad(x.grid, (0, 0, 0, 0, taps // 2, taps // 2))
+    return Value(torch.einsum("bcthwk,bck->bcthw", padded.unfold(2, taps, 1), kernel.grid[..., 0, 0]))
+
+
+JOINED: dict[str, Callable[..., Value]] = {
+    "beside": _beside,
+    "grid": _on_grid,
+    "temporal_filter": _temporal_filter,
+}
 
 
 def _token_type(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001

@@ -42,6 +42,12 @@ LAYERS = [
     "mean { avgpool -> linear(8), latents(4) -> layernorm -> avgpool -> linear(8) } -> relu -> linear(8)",
     "conv(8) -> l2norm -> conv(8) -> rmsnorm -> linear(8) -> l2norm",
     "multiply { in, conv(8), conv(8) -> sigmoid } -> relu",
+    "shift(2) -> relu -> shift(0, 3, distance = 2, ends = repeat) -> conv(8) -> linear(8) -> shift(4) -> conv(8)",
+    "concat { channels(0, 4) -> conv(4, 3), channels(4, 4) } -> linear(8) -> channels(2, 5) -> gelu -> linear(8)",
+    "conv(8) -> difference -> conv(8) -> relu -> difference(ends = valid) -> linear(8) -> difference -> gelu",
+    "conv(8) -> cumulative_mean -> relu -> linear(8) -> cumulative_mean -> linear(8) -> bn",
+    "conv(8) -> temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(3) -> swap } -> relu -> conv(8)",
+    "linear(8) -> temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(5) -> sigmoid -> swap } -> gelu",
     "linear(8) -> multiply { in, class_token -> linear(8) -> sigmoid } -> select(grid)",
 ]
 

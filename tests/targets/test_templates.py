@@ -12,8 +12,10 @@ import pytest
 from programs import program
 from programs.check import Texts
 from repository import ROOT
+from saved_memory import LAYERS, TINY
 
 from archdsl.core.diagnostics import SpecError
+from archdsl.core.names import declared
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, read_source
 from archdsl.layers.bias import Bias
@@ -21,7 +23,6 @@ from archdsl.pipeline import analyse, module_text
 from archdsl.targets.python.reader import expression
 from archdsl.targets.python.tree import Leaf, Name, Precedence
 from archdsl.targets.torch import layers
-from archdsl.targets.torch.layers import DECLARED
 from archdsl.targets.torch.operands import Operand
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def printed() -> list[Printed]:
         patch.setattr(layers, "_bundled", recorded)
         for spec in SPECS:
             module_text(analyse(read_source(str(spec)), FileLibrary()))
-        module_text(analyse(Source("biases.arch", BIASES), FileLibrary()))
+        for text in (BIASES, *(TINY.replace("LAYERS", chain) for chain in LAYERS)):
+            module_text(analyse(Source("tiny.arch", text), FileLibrary()))
         for seed in range(PROGRAMS):
             analysis = accepted(seed)
             if analysis is not None:
@@ -128,8 +130,7 @@ def test_names_of_definitions_are_declared(printed: list[Printed]) -> None:
         )
     for kind, names in defined.items():
         source = Path(ROOT / f"templates/layers/{kind}.py.j2").read_text("utf-8")
-        declared = source.partition(" #}")[0].removeprefix(DECLARED).split(", ") if source.startswith(DECLARED) else []
-        assert names <= set(declared), kind
+        assert names <= set(declared(source)), kind
 
 
 def test_operands_have_brackets_where_they_need_them(printed: list[Printed]) -> None:

@@ -17,6 +17,7 @@ from jinja2 import (
 
 from archdsl.core.cache import cache_folder
 from archdsl.core.grid import Grid
+from archdsl.core.names import declared
 from archdsl.resources import resource
 from archdsl.targets.python.definitions import renamed
 from archdsl.targets.python.printer import module_text, text
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.constructor import Constructor
     from archdsl.targets.torch.ops.base import Op
     from archdsl.targets.torch.select import OpNode
-
-DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 
 
 class LazyShape:
@@ -119,8 +118,7 @@ class LayerPrinter:
         for kind in {layer.written_as or layer.kind for layer in layers if not layer.added_by}:
             with suppress(TemplateNotFound):
                 source, _, _ = loader.get_source(self.environment, f"{kind}.py.j2")
-                if source.startswith(DECLARED):
-                    found.update(source[len(DECLARED) :].partition(" #}")[0].split(", "))
+                found.update(declared(source))
         return found
 
     def at(self, nodes: Sequence[OpNode], constructor: Constructor, place: Expr | None = None) -> PrintedLayer:

@@ -77,9 +77,10 @@ class Chains(Values):
         if self.budget <= 0:
             return self.simple(place, state)
         options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
-        options += [(0.3, self.rotated)]
+        options += [(0.3, self.rotated), (0.4, self.part)]
         if not state.token:
             options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
+            options += [(0.8, self.over_time)]
             options += [(0.6, self.tokens)] if d.has("tokens") else []
         else:
             options += [(2, self.beside)]
@@ -134,6 +135,36 @@ class Chains(Values):
             ]
         )
         return text, state
+
+    def over_time(self, place: Place, state: State) -> tuple[str, State]:  # noqa: ARG002
+        """Layers that look from frame to frame, and change no shape."""
+        d = self.draw
+        frames = state.grid[0] if state.grid is not None else 1
+        far, ends = d.pick(["", f", distance = {d.whole(1, frames)}"]), d.pick(["", ", ends = repeat"])
+        options = ["cumulative_mean", f"shift(0, 1{far})", f"shift(1, 0{ends})", "shift(0)"]
+        if state.text is not None:
+            text = state.text
+            options += [f"shift({text} // {d.whole(2, 4)}{far}{ends})", f"shift({text} // 2, {text} // 2{far}{ends})"]
+            options += [f"shift({text}, 0{ends})", f"shift({text} // 4{ends})"]
+        if frames > 1:
+            options += [f"difference({d.whole(1, frames - 1)})", "difference"]
+        if state.grid is not None:
+            kernel = f"avgpool([1, all, all]) -> swap -> linear({d.pick([1, 3, 3, 5])}) -> swap"
+            options += [f"swap -> linear({frames}) -> swap", f"temporal_filter {{ in, {kernel} }}"] * 2
+        return d.pick(options), state
+
+    def part(self, place: Place, state: State) -> tuple[str, State]:
+        """Some of the channels."""
+        d = self.draw
+        if state.text is None:
+            return self.simple(place, state)
+        if state.channels is not None and d.chance(0.5):
+            start = d.whole(0, state.channels - 1)
+            n = d.whole(1, state.channels - start)
+            return f"channels({start}, {n})", state.with_channels(str(n))
+        half = state.channels - state.channels // 2 if state.channels is not None else None
+        text = f"channels({state.text} // 2, {state.text} - {state.text} // 2)"
+        return text, state.with_channels(None, half)
 
     def conv(self, place: Place, state: State) -> tuple[str, State]:
         d = self.draw

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.swap import Swap
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID
+from archdsl.targets.torch.ops.sites import SavedForBackward
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+
+
+@op("swap")
+class SwapOp(Op[Swap]):
+    layouts = (GRID, CHANNELS_LAST)
+    keeps_order = False
+
+    @property
+    def is_view(self) -> bool:
+        return True
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        return SavedForBackward()
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        return {"last": site.layout == CHANNELS_LAST}
