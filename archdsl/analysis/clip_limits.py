@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import lcm
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import Grid
+from archdsl.core.grid import Grid, fixed
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -158,4 +158,6 @@ def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], d
     for node in network.all_nodes():
         if node.inputs:
             grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))
+    if network.node(network.output).shape.is_vector:
+        fixed(grids[network.output])  # modules return it as (B, C)
     return limits, grids

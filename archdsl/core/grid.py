@@ -139,8 +139,13 @@ def grid_text(size: tuple[int, int, int]) -> str:
 
 def fixed(grid: Grid) -> tuple[int, int, int]:
     """Return the size (T, H, W) of a grid as plain integers, for code that is valid for this size only."""
-    for n in grid.size:
-        fix: Any = getattr(n, "fix", None)  # of a symbolic size, in the analysis of clip limits
-        if fix is not None:
-            fix()
+    fix(*grid.size)
     return int(grid.t), int(grid.h), int(grid.w)
+
+
+def fix(*sizes: int) -> None:
+    """Require the declared size of the clip, on which these sizes depend."""
+    for n in sizes:
+        require: Any = getattr(n, "fix", None)  # of a symbolic size, in the analysis of clip limits
+        if require is not None:
+            require()

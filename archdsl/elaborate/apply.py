@@ -214,7 +214,7 @@ class ChainApplier:
         around = flow
         if link.shortcut is not None:
             around = self._shortcut(link.shortcut, flow, context)
-        return self.nodes.apply(self.layers["add"](), (body, around), context, link)
+        return self.nodes.apply(self.layers["add"](strict=True), (body, around), context, link)
 
     def _shortcut(self, shortcut: ast.Shortcut, flow: Flow, context: Context) -> Flow:
         inner = context.inner(flow)

@@ -195,13 +195,15 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
         shapes: the shapes of the values; for a lateral, of the target path and of the lateral.
         link: the merge or lateral that joins them.
     """
-    number = next(i for i, s in enumerate(shapes) if s.size != shapes[0].size)
+    first, number = _conflict([s.size for s in shapes])
     lateral = isinstance(link, ast.Lateral)
     if isinstance(link, ast.Merge) and _is_head(link):
         pooled = ", ".join(f"{b.span.text} -> avgpool" for b in link.branches)
         return f"in a head each branch is pooled: `{link.name.id} {{ {pooled} }}`"
-    names = (f"the path `{link.target.id}`", "the lateral") if lateral else ("branch 1", f"branch {number + 1}")
-    sides = sorted(((s.size, n) for s, n in zip((shapes[0], shapes[number]), names, strict=True)), reverse=True)
+    names = (
+        (f"the path `{link.target.id}`", "the lateral") if lateral else (f"branch {first + 1}", f"branch {number + 1}")
+    )
+    sides = sorted(((s.size, n) for s, n in zip((shapes[first], shapes[number]), names, strict=True)), reverse=True)
     (large, its_name), (small, other_name) = sides
     smallest = (min(large[0], small[0]), min(large[1], small[1]), min(large[2], small[2]))
     stride, back = _stride(large, smallest), _stride(small, smallest)
@@ -218,6 +220,15 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
         return f"the lateral is the smaller, and no layer makes a grid larger: {way}; {other}"
     way = f"{its_name} is the larger: `stride = {_listed(stride)}` in a layer or a pool brings it to {grid_text(small)}"
     return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _conflict(sizes: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """Return the places of two sizes that differ, along an axis that is 1 in neither if there is one."""
+    for lengths in zip(*sizes, strict=True):
+        first = next((i for i, n in enumerate(lengths) if n != 1), 0)
+        if (other := next((i for i, n in enumerate(lengths) if n not in (1, lengths[first])), 0)) > first:
+            return first, other
+    return 0, next(i for i, size in enumerate(sizes) if size != sizes[0])
 
 
 def _is_head(link: ast.Merge) -> bool:
@@ -238,12 +249,20 @@ def _listed(numbers: Sequence[int]) -> str:
     return str(numbers[0]) if len(set(numbers)) == 1 else f"[{', '.join(map(str, numbers))}]"
 
 
+def _repeats(body: Grid, entering: Grid) -> bool:
+    """Return True if a body fits what enters where its axes of 1 are repeated."""
+    fits = all(b in (1, e) for b, e in zip(body.shape, entering.shape, strict=True))
+    return fits and not body.tokens and not entering.tokens
+
+
 def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool) -> str:
     """Return a hint for making the two sides of a residual equal in shape."""
     if has_shortcut and is_taken:
         return "the shortcut must end in the channels of the body, and stride as the body does"
     if has_shortcut:
         return "the condition of the shortcut does not hold here, but it must where the body changes the shape"
+    if not has_shortcut and _repeats(body, entering):
+        return f"a residual repeats no axis of 1: `add {{ in, … }}` adds {body} to all of {entering}"
     if body.token or entering.token:
         return "both sides must be of one grid: `select(token)` behind the residual takes the class token alone"
     ratios = [e / b for e, b in zip(entering.size, body.size, strict=True)]

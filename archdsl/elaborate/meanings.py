@@ -27,9 +27,9 @@ _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
 _NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
 _RESIZE = "no layer makes a grid larger; `avgpool`, `maxpool` and strides make it smaller"
 _DEPTHWISE = "a depthwise convolution is `conv(in.channels, 3, groups = in.channels)`, a pointwise one `conv(width, 1)`"
-_GATE = "`multiply { a, b }` joins values of one shape; one factor for all positions of a channel has no layer yet"
-_JOIN = "values are joined by `add`, `concat`, `mean` and `multiply`; other joins have no layer yet"
-_LACKING = {_GATE, _JOIN, _RESIZE}
+_GATE = "`multiply { in, avgpool -> linear(width) -> relu -> linear(in.channels) -> sigmoid }`"
+_JOIN = "values are joined by `add`, `concat`, `max`, `mean` and `multiply`; other joins have no layer yet"
+_LACKING = {_JOIN, _RESIZE}
 _TOKENS = "`class_token`, before the attention; `select(token)` takes it out again"
 _BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of `import resnet`"
 _ENCODER = "`import transformer` brings `encoder(heads)`; the one layer in it that attends is `attention`"
@@ -125,7 +125,8 @@ LAYERS = _by_word(
     ("sum plus addition eltwiseadd", "add"),
     ("average avg", "mean"),
     ("mul product times hadamard eltwisemul", "multiply"),
-    ("matmul bmm max maximum", _JOIN),
+    ("matmul bmm", _JOIN),
+    ("maximum", "max"),
     ("parallel branches branch", "`concat { a, b }`, `add { a, b }` or `mean { a, b }` joins branches"),
     # structure
     ("sequential modulelist seq block layers chain compose", _REPEAT),

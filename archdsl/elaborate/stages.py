@@ -202,7 +202,7 @@ class StageExpander:
             return
         joint = Fusion(path=target.id, stage=parts.label)
         context = Context(scope, joint, self.expansion.module)
-        layer = vocabulary()[FUSIONS[fusion]]()
+        layer = vocabulary()[FUSIONS[fusion]](keeps_first=True)
         flows = (self.paths[target.id], side)
         self.paths[target.id] = self.expansion.nodes.apply(layer, flows, context, lateral)
         joint.exit = self.paths[target.id].node

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.core.grid import FRAME, Grid
+from archdsl.layers.base import VALUES
 from archdsl.layers.groups import AXES, Groups, groups
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Application:
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own, and leaves none out."""
-        if self.shape.size != self.shapes[0].size:
+        if any(x.size != self.shape.size for x in (self.shapes if self.layer.joins == VALUES else self.shapes[:1])):
             return False
         return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in BY_POSITION
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.ir.flow import externals
 from archdsl.ir.tensors import own_tensors
+from archdsl.layers.base import VALUES
 from archdsl.targets.torch.checkpoints import blocks_of, stages_of
 from archdsl.targets.torch.memory import Memory, has_gradients, memory_of
 from archdsl.targets.torch.ops.sites import FLOAT, HALF
@@ -20,10 +21,11 @@ from archdsl.targets.torch.ops.sites import FLOAT, HALF
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from archdsl.core.grid import Grid
     from archdsl.ir.network import Node
     from archdsl.ir.regions import Region
     from archdsl.targets.torch.ops.sites import Precision
-    from archdsl.targets.torch.select import OpNetwork
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 CHECKPOINTINGS = ("none", "block", "stage")
 STRATEGIES = ("ddp", "fsdp")
@@ -258,10 +260,9 @@ def gradients_at(memory: Memory) -> dict[int, int]:
             continue
         place = places.setdefault(number, number)
         spans[place] = index, spans.get(place, (index, index))[1]
-        handed_on = node.layer.hands_on_gradient or node.is_view
-        for value in node.inputs:
+        for value, entering in zip(node.inputs, node.input_shapes, strict=True):
             if memory.trained[value] and value not in places:
-                places[value] = place if handed_on else value
+                places[value] = place if _hands_on(node, entering) else value
                 spans.setdefault(places[value], (index, index))
     changes = [0] * (len(order) + 1)
     for place, (first, last) in spans.items():
@@ -274,3 +275,9 @@ def gradients_at(memory: Memory) -> dict[int, int]:
         total += change
         gradients[number] = total + memory.kept[number].get(("own", number), 0)
     return gradients
+
+
+def _hands_on(node: OpNode, entering: Grid) -> bool:
+    """Return True if the gradient of an input is that of the output, without a copy; of one that is repeated, a sum."""
+    is_repeated = node.layer.joins == VALUES and entering.shape != node.shape.shape
+    return node.is_view or (node.layer.hands_on_gradient and not is_repeated)

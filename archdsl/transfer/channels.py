@@ -43,11 +43,22 @@ class Channels:
             if node.layer.joins == CHANNELS:
                 origins[node.id] = tuple(s for segments in before for s in segments)
             elif before and (copies := _copies(node)):
-                # Follow the shortcut of a residual sum: it leads to the same layer in networks of different depth.
-                origins[node.id] = (before[-1] if node.layer.joins == VALUES else before[0]) * copies
+                origins[node.id] = before[_main(node)] * copies
             else:
                 origins[node.id] = (Segment(node.id, int(node.shape.channels)),)
         return origins
+
+
+def _main(node: Node) -> int:
+    """Return the place of the input that has the channels of the output.
+
+    Of several it is the last, which is the shortcut of a residual sum: it leads to the same layer in networks of
+    different depth. A value that is repeated, such as the gate of a squeeze-and-excitation, is none.
+    """
+    if node.layer.joins != VALUES:
+        return 0
+    alike = [i for i, x in enumerate(node.input_shapes) if x.shape == node.shape.shape]
+    return alike[-1] if alike else len(node.inputs) - 1
 
 
 def _copies(node: Node) -> int:
@@ -57,7 +68,7 @@ def _copies(node: Node) -> int:
     """
     if any(isinstance(a, In) for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes):
         return 0
-    out, into = int(node.shape.channels), int(node.input_shapes[0].channels)
+    out, into = int(node.shape.channels), int(node.input_shapes[_main(node)].channels)
     return 0 if out % into else out // into
 
 

@@ -72,8 +72,9 @@ MEANT = {
     "pos_embed": "did you mean `position`?",
     "RoPE": "did you mean `rotary`?",
     "query_tokens": "did you mean `latents`?",
-    "se": "no layer yet",
-    "squeeze_excitation": "no layer yet",
+    "se": "`multiply { in, avgpool -> linear(width) -> relu",
+    "squeeze_excitation": "avgpool -> linear(width)",
+    "maximum": "did you mean `max`?",
     "cat": "did you mean `concat`?",
     "mul": "did you mean `multiply`?",
     "matmul": "no layer yet",
@@ -101,7 +102,7 @@ def test_layer_of_another_library(name: str) -> None:
         assert MEANT[name] in hint
 
 
-@pytest.mark.parametrize("name", ["elu", "groupnorm", "ConvTranspose3d", "se", "TimeMixer"])
+@pytest.mark.parametrize("name", ["elu", "groupnorm", "ConvTranspose3d", "TimeMixer"])
 def test_what_is_missing_can_be_added(name: str) -> None:
     *_, notes = hint_of(SPEC.format(name))
     assert any("docs/layers.md, “Add a layer”" in note for note in notes)
@@ -142,8 +143,8 @@ def test_range(expression: str, hint: str) -> None:
     [
         ("hadamard", "E0202", "did you mean `multiply`?"), ("Concatenate", "E0202", "did you mean `concat`?"),
         ("sum", "E0202", "did you mean `add`?"), ("adds", "E0202", "did you mean `add`?"),
-        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `beside`, `concat`, `mean`, `multiply`"),
-        ("conv", "E0405", "joined by `add`, `beside`, `concat`, `mean` and `multiply`"),
+        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `beside`, `concat`, `max`, `mean`"),
+        ("conv", "E0405", "joined by `add`, `beside`, `concat`, `max`, `mean` and `multiply`"),
     ],
 )  # fmt: skip
 def test_unknown_join(join: str, code: str, said: str) -> None:

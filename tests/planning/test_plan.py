@@ -158,6 +158,13 @@ def test_the_gradient_of_a_shortcut_waits_for_its_block(tmp_path: Path) -> None:
     assert [found[n] for n in convs] == [2 * one, 2 * one]
 
 
+def test_the_gradient_of_a_repeated_value_is_a_sum(tmp_path: Path) -> None:
+    memory = sizes(tiny(tmp_path, "add { conv(8), avgpool -> linear(8) }")).memory(1)
+    found = {memory.network.node(n).name: size for n, size in gradients_at(memory).items()}
+    # The sum's gradient, which the convolution has as it is; one for each channel of what is repeated; the mean's.
+    assert found["two.linear"] == 4 * (8 * 4 * 16 * 16 + 8 + 8)
+
+
 # --- what stays ---
 
 

@@ -96,17 +96,23 @@ def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
     if layer.kind == "concat":
         tokens = [x.token for x in values if x.token is not None]
         return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None, kinds)
-    if layer.kind == "multiply":
-        tokens = [x.token for x in values if x.token is not None]  # a grid multiplies no token
-        return Value(_multiplied([x.grid for x in values]), _multiplied(tokens) if tokens else None, kinds)
-    assert layer.kind in ("add", "mean"), layer.kind
-    number = len(values) if layer.kind == "mean" else 1
-    tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token
-    return Value(sum(x.grid for x in values) / number, sum(tokens) / number if tokens else None, kinds)
+    tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token, and multiplies none
+    join = VALUES[layer.kind]
+    return Value(join(_alike([x.grid for x in values])), join(_alike(tokens)) if tokens else None, kinds)
 
 
-def _multiplied(values: list[Tensor]) -> Tensor:
-    return torch.stack(values).prod(0)
+def _alike(values: list[Tensor]) -> Tensor:
+    """Values in one tensor, each repeated along its axes of 1."""
+    shape = [max(sizes) for sizes in zip(*(x.shape for x in values), strict=True)]
+    return torch.stack([x.repeat([n // own for n, own in zip(shape, x.shape, strict=True)]) for x in values])
+
+
+VALUES: dict[str, Callable[[Tensor], Tensor]] = {
+    "add": lambda x: x.sum(0),
+    "mean": lambda x: x.mean(0),
+    "multiply": lambda x: x.prod(0),
+    "max": lambda x: x.amax(0),
+}
 
 
 # --- grids -----------------------------------------------------------------------------------------------------------

@@ -160,6 +160,7 @@ class Blocks:
                 f"add {{ linear({out}), other -> linear({out}) }}",
                 f"mean {{ other -> {more} -> linear({out}), linear({out}) -> {more} }}",
                 f"multiply {{ in -> linear({out}), other -> linear({out}) -> sigmoid }}",
+                f"multiply {{ linear({out}), other -> linear(1) -> sigmoid }}",
                 f"concat {{ in, other -> linear(3) }} -> linear({out})",
                 f"concat {{ other, in -> {more} }} -> linear({out})",
             ]

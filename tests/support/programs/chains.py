@@ -294,7 +294,7 @@ class Chains(Values):
 
     def merge(self, place: Place, state: State) -> tuple[str, State]:
         d = self.draw
-        kind = d.pick(["concat", "concat", "concat", "add", "add", "mean", "multiply"])
+        kind = d.pick(["concat", "concat", "concat", "add", "add", "mean", "multiply", "max"])
         inner = replace(place.inner(), in_hand=True)
         hand = replace(state, text="in.channels")
         branches: list[str] = []
@@ -314,6 +314,8 @@ class Chains(Values):
             total = None
             if kind != "concat":
                 branches[-1] = f"linear({out})"
+        if kind != "concat":
+            self._repeat_one(kind, branches, state, out)
         body = self._separated(branches)
         if kind != "concat":
             return f"{kind} {{ {body} }}", state.with_channels(out)
@@ -323,6 +325,18 @@ class Chains(Values):
             more, behind = self.ending(state, str(d.whole(2, 9)))
             text = f"{text} -> {more}"
         return text, behind
+
+    def _repeat_one(self, kind: str, branches: list[str], state: State, out: str) -> None:
+        """A branch that is repeated along some axes: a gate, or a mean."""
+        d = self.draw
+        grid = "select(grid) -> " if state.token else ""
+        beside = kind in ("mean", "max") or len(branches) > 2  # of tokens, where single grids do not go
+        if len(branches) < 2 or not d.has("repeated", 0.35) or (state.token and beside):
+            return
+        pools = ["avgpool", "avgpool"] if state.token else ["avgpool", "avgpool([1, all, all])", "avgpool([all, 1, 1])"]
+        gate = d.pick(["", f" -> linear({out}) -> sigmoid", f" -> linear({out}) -> sigmoid", " -> linear(1)"])
+        at = d.whole(0, len(branches) - 1) if not state.token else 1
+        branches[at] += f" -> {grid}{d.pick([*pools, 'linear(1)'])}{gate}"
 
     def _separated(self, branches: list[str]) -> str:
         return ", ".join(branches) if self.draw.chance(0.7) else "\n" + "\n".join(branches) + "\n"
@@ -335,7 +349,7 @@ class Chains(Values):
             return self.simple(place, state)
         name = d.pick(list(fitting))
         out = str(d.whole(1, 8))
-        kind = d.pick(["concat", "add", "mean", "multiply"])
+        kind = d.pick(["concat", "add", "mean", "multiply", "max"])
         if kind == "concat":
             return f"concat {{ {name}, {d.pick(['relu', 'bn', f'conv({out})'])} }}", state.with_channels(None)
         return f"{kind} {{ {name} -> conv({out}), linear({out}) }}", state.with_channels(out)

@@ -473,6 +473,11 @@ class Attention:
                 f"mean {{ {read} -> gelu, in }}",
                 f"multiply {{ in, {read} -> sigmoid }}",
             ]
+            grid, n = ("select(grid) -> " if branch.token else ""), branch.channels
+            if not self.plan.is_padded:
+                options += [f"multiply {{ in, {read} -> {grid}avgpool -> linear({n}) -> sigmoid }}"]
+                options += ["grid { add { avgpool([1, all, all]), in } }"]
+            options += [f"multiply {{ in, {read} -> linear(1) -> sigmoid }}"]
             options += [read] * 2 if len(name) == 1 else []
             options += [f"mixed({read}){self._own()}"] if branch.channels == self.channels else []
         if name == "q" and branch.token and self.kinds and d.has("without", 0.4):
@@ -611,6 +616,7 @@ class Attention:
             )
         elif width == q.channels and d.has("joined_results", 0.12):
             options = ["mean { in, q -> gelu }", "concat { q, in }", "multiply { in, q -> sigmoid }"]
+            options += ["max { in, linear(1) }", "grid { multiply { in, avgpool([all, 1, 1]) } }"]
             steps.append(d.pick([*options, *(["add { in, v }"] if v == q else [])]))
         if d.chance(0.12):
             steps.append(d.pick(["gelu", "layernorm", "relu", "residual { layernorm }", "each_head { layernorm }"]))

@@ -235,7 +235,7 @@ class Chains:
         operands = [first, self._operand(x, site)]
         if d.chance(0.3):
             d.rng.shuffle(operands)
-        kind = d.pick(["add", "add", "multiply", "mean", "concat"])
+        kind = d.pick(["add", "add", "multiply", "mean", "max", "concat"])
         text = f"{kind} {{ {', '.join(operands)} }}"
         if kind != "concat":
             return text, x

@@ -429,7 +429,7 @@ class Specs:
         else:
             count = min(len(sources), d.pick([1, 2, 2, 3]))
             chosen = d.rng.sample(list(sources), count)
-            kind = d.pick(["concat", "concat", "concat", "add", "mean", "multiply"])
+            kind = d.pick(["concat", "concat", "concat", "add", "mean", "multiply", "max"])
             out = d.whole(2, 6)
             branches: list[str] = []
             for name in chosen:

@@ -8,13 +8,14 @@ from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
+    from archdsl.core.grid import Grid
     from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
 
 
 @op("add")
 class AddOp(Op[Add]):
     def class_signature(self) -> tuple[Any, ...]:
-        return tuple((x.tokens.scope, x.tokens.number) for x in self.inputs)
+        return tuple((x.tokens.scope, x.tokens.number, repeated_axes(x, self.output)) for x in self.inputs)
 
     def output_is_free(self, *, trains: bool) -> bool:
         return True
@@ -27,3 +28,8 @@ class AddOp(Op[Add]):
         lone = tokens.index("") if any(tokens) and "" in tokens else None
         kinds = self.output.tokens
         return {"lone": lone, "axis": 2 if FRAME in tokens else 1, "n": kinds.number, "noun": kinds.noun}
+
+
+def repeated_axes(x: Grid, output: Grid) -> tuple[bool, ...]:
+    """Return for channels, frames, height and width whether a value is repeated along this axis."""
+    return tuple(one != other for one, other in zip(x.shape, output.shape, strict=True))

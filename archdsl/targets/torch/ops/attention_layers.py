@@ -88,7 +88,12 @@ class LayerSteps(ProductSteps):
         order, apart = self.layouts[operands[0]].order, self.layouts[operands[0]].apart
         in_rows = any(self.layouts[value].order in IN_ROWS for value in operands)
         if application.layer.elementwise:
-            return self._common_order(operands), apart
+            order = self._common_order(operands)
+            if len({x.channels for x in application.shapes}) == 1:
+                return order, apart
+            by_head = application.by_head  # channels of 1 are one for each head, or one for all of them
+            whole = {each: one for one, each in BY_HEAD.items()}
+            return order if by_head else whole.get(order, order), by_head
         rows = FRAMES if any(self.layouts[value].order in OF_FRAMES for value in operands) else ROWS
         by_head = sees_heads(application)
         takes_heads = by_head and (TOKENS if in_rows else CHANNELS_LAST) in op.accepted_layouts

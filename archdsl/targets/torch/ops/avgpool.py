@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.avgpool import AvgPool
 from archdsl.layers.base import known_to_be
 from archdsl.targets.torch.ops.base import Op, compact, op
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, VECTOR
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, VECTOR
 from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ class AvgPoolOp(Op[AvgPool]):
         return (GRID, CHANNELS_LAST) if self.layer.whole else (GRID,)
 
     def output_layout(self, layout: str) -> str:
-        return VECTOR if self.layer.whole else layout
+        return VECTOR if self.layer.whole and KEPT not in self.forms else layout
+
+    def other_forms(self) -> frozenset[str]:
+        return frozenset({KEPT} if self.layer.whole else ())
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         kernel, x = self.layer.kernel, self.inputs[0]
@@ -46,6 +49,7 @@ class AvgPoolOp(Op[AvgPool]):
         return {
             "axes": None if not axes else axes[0] if len(axes) == 1 else axes,
             "whole": ((1, 2, 3) if site.layout == CHANNELS_LAST else (2, 3, 4)) if layer.whole else None,
+            "kept": KEPT in self.forms,
             "kernel": None if known_to_be((t, h, w), 1) and known_to_be(layer.stride, 1) else compact((t, h, w)),
             "stride": compact(layer.stride),
             "padding": None if known_to_be(layer.reach, 0) else compact(layer.reach),

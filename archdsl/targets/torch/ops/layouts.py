@@ -9,4 +9,5 @@ GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
 TOKENS = "tokens"  # with n tokens, which come first: (B, n + T·H·W, C) of a clip, (B, T, n + H·W, C) of frames
+KEPT = "layouts"  # the form that the pass of this name chooses: a vector is laid out as the input, with all axes
 ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks for the layout

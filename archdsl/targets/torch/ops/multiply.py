@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 @op("multiply")
 class MultiplyOp(AddOp):
+    @property
+    def elements_between(self) -> int:
+        """Elements of the products that are multiplied further."""
+        return sum(self.layer.infer(*self.inputs[:n]).elements for n in range(2, len(self.inputs)))
+
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        products = len(self.inputs) - 2  # those that are multiplied further
-        return SavedForBackward(inputs=True, own=max(products, 0) * step.element_size * self.output.elements)
+        return SavedForBackward(inputs=True, own=step.element_size * self.elements_between)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.analysis.clip_limits import grids_by_clip
 from archdsl.ir.regions import Block, Conversion, Featured, Stage, around, walk
 from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.ir.rows import stage_row
 from archdsl.targets.torch.ops import convert
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def assign_layouts(network: OpNetwork) -> int:
             continue
         before = node.inputs
         node.inputs = tuple(conversions.entering(node, i) for i in before)
-        node.layout = _choose(node, given)
+        node.layout = conversions.choose(node, given)
+        if conversions.is_read_as_grid(node):
+            node.op = node.op.with_form(KEPT)
         sources = [conversions.before(node, i) for i in node.inputs]
         if sources != list(before):
             reconnect(network, node, sources)
@@ -44,20 +47,6 @@ def assign_layouts(network: OpNetwork) -> int:
     return sum(isinstance(node.layer, convert.Convert) for node in network.all_nodes())
 
 
-def _choose(node: OpNode, given: Mapping[int, str]) -> str:
-    """Return the first layout among the inputs that the op accepts, or else the op's first choice for the shape."""
-    accepted = _accepted(node)
-    present = [given[i] for i in node.inputs if given[i] in accepted]
-    return present[0] if present else accepted[0]
-
-
-def _accepted(node: OpNode) -> list[str]:
-    if any(s.token for s in node.input_shapes):
-        return [TOKENS]
-    accepted = [x for x in node.op.accepted_layouts if x != TOKENS]
-    return [x for x in accepted if x != VECTOR or all(s.is_vector for s in node.input_shapes)]
-
-
 class _Conversions:
     """The layout of every value so far, and the conversions inserted."""
 
@@ -66,6 +55,26 @@ class _Conversions:
         self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
         self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
         self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
+        grids = grids_by_clip(network)
+        self.vectors = {n for n, x in grids.items() if x.is_vector and all(type(size) is int for size in x.size)}
+
+    def choose(self, node: OpNode, given: Mapping[int, str]) -> str:
+        """Return the first layout among the inputs that the op accepts, or else the op's first choice for the shape."""
+        accepted = self._accepted(node)
+        present = [given[i] for i in node.inputs if given[i] in accepted]
+        return present[0] if present else accepted[0]
+
+    def _accepted(self, node: OpNode) -> list[str]:
+        """Return the layouts of inputs that an op accepts here; a vector has one position for clips of any size."""
+        if any(s.token for s in node.input_shapes):
+            return [TOKENS]
+        accepted = [x for x in node.op.accepted_layouts if x != TOKENS]
+        return [x for x in accepted if x != VECTOR or self.vectors.issuperset(node.inputs)]
+
+    def is_read_as_grid(self, node: OpNode) -> bool:
+        """Return True if a vector could also stay a grid of one position, and each of its readers needs one."""
+        readers = [self.network.node(n) for n in self.network.graph.successors(node.id)]
+        return KEPT in node.op.other_forms() and bool(readers) and not any(VECTOR in self._accepted(r) for r in readers)
 
     def entering(self, node: OpNode, source: int) -> int:
         """Return the value that the entered region reads for an input, the same for all layers inside."""
@@ -80,7 +89,7 @@ class _Conversions:
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """Choose between both layouts of a part's output; convert before a region that is channels-last inside."""
-        accepted = _accepted(node)
+        accepted = self._accepted(node)
         deep = node.region is not child.top and isinstance(child, Block | Stage)
         wants = CHANNELS_LAST in accepted and GRID not in accepted
         if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
@@ -111,7 +120,7 @@ class _Conversions:
             node = self.network.node(number)
             if any(i not in given for i in node.inputs):
                 return False  # it also reads a value that is not computed yet
-            given[number] = node.op.output_layout(_choose(node, given))
+            given[number] = node.op.output_layout(self.choose(node, given))
         return given.get(region.exit) == layout
 
     def give_out(self, node: OpNode) -> None:
@@ -166,6 +175,7 @@ class _Conversions:
         node.layout = self.given[source]
         insert(self.network, node, place)
         self.given[number] = layout
+        self.vectors |= {number} if source in self.vectors else set()
         return number
 
 
