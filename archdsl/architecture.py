@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.analysis.cost import LEVELS, cost_json, total_cost
 from archdsl.core.arguments import (
     check_known,
+    class_count,
     flag,
     names,
     one_of_words,
@@ -344,7 +345,8 @@ class Architecture(Suggesting):
                 other layers than linear ones and convolutions.
             ValueError: if a value is out of range.
         """
-        given = arguments if num_classes is None else {**arguments, "num_classes": positive("num_classes", num_classes)}
+        heads = self._analysis.network.outputs
+        given = arguments if num_classes is None else {**arguments, "num_classes": class_count(num_classes, heads)}
         return _built(getattr(load_module(self.name, self.source(without, target, fitted)), self.name), given)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
@@ -389,12 +391,10 @@ def transfer_plan(base: Architecture, arch: Architecture, rules: Mapping[str, An
 
 def _built(factory: Callable[..., torch.nn.Module], arguments: Mapping[str, Any]) -> torch.nn.Module:
     """Call the factory of a generated module with arguments that are checked by name, and rates by value."""
-    known = [*signature(factory).parameters, "without", "target", "fitted"]
-    check_known("build()", arguments, known)
+    check_known("build()", arguments, [*signature(factory).parameters, "without", "target", "fitted"])
     for name, value in arguments.items():
         if name == "drop_path":
             flag(name, value)
         if name == "dropout" and not (isinstance(value, int | float) and 0 <= value <= 1):
-            message = f"dropout = {shown(value)}: expected a probability, 0 to 1"
-            raise ValueError(message)
+            raise ValueError(f"dropout = {shown(value)}: expected a probability, 0 to 1")
     return factory(**arguments)

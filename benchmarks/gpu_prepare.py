@@ -117,7 +117,7 @@ def loaded(measured: Measured) -> tuple[archdsl.Architecture, str]:
 def classes_of(arch: archdsl.Architecture) -> int:
     """Return the number of logits."""
     network = arch._analysis.network
-    return int(network.node(network.output).shape.elements)
+    return int(network.node(network.outputs[""]).shape.elements)
 
 
 def moves(arch: archdsl.Architecture, source: str) -> list[dict[str, Any]]:

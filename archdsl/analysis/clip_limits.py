@@ -158,6 +158,7 @@ def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], d
     for node in network.all_nodes():
         if node.inputs:
             grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))
-    if network.node(network.output).shape.is_vector:
-        fixed(grids[network.output])  # modules return it as (B, C)
+    for output in network.outputs.values():
+        if network.node(output).shape.is_vector:
+            fixed(grids[output])  # modules return it as (B, C)
     return limits, grids

@@ -153,7 +153,7 @@ def _entries(base: Mapping[str, T], arch: Mapping[str, T]) -> tuple[Entry[T], ..
 
 
 def _summary(network: Network) -> Summary:
-    return Summary(network.name, total_cost(network), network.node(network.output).name)
+    return Summary(network.name, total_cost(network), ", ".join(network.node(n).name for n in network.outputs.values()))
 
 
 def _inputs(network: Network) -> dict[str, Input]:

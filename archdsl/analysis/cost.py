@@ -89,7 +89,7 @@ def _part_rows(network: Network, part: Part, level: str) -> Iterator[Row]:
         return
     cost = region_cost(network, part)
     if isinstance(part, Featured | Head) or cost != Cost():
-        yield Row(part.stage, part.path, _shape(network, part.exit), cost)
+        yield Row(part.title, part.path, _shape(network, part.exit), cost)
 
 
 def _inner_rows(network: Network, region: Region, path: str, level: str) -> Iterator[Row]:
@@ -119,7 +119,7 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     """Return the cost as JSON data: totals and stages; for the levels `block` and `layer` also those rows."""
     total = total_cost(network)
     inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
-    c, *size = _shape(network, network.output)
+    outputs = {name: _output_size(network, n) for name, n in network.output_names.items()}
     data: dict[str, Any] = {
         "arch": network.name,
         "params": total.params,
@@ -127,12 +127,17 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
         "activations": total.activations,
         "convention": CONVENTION,
         "input": next(iter(inputs.values())) if len(inputs) == 1 else inputs,
-        "output": [c] if size == [1, 1, 1] else [c, *size],
+        "output": next(iter(outputs.values())) if len(outputs) == 1 else outputs,
         "stages": [_as_dict(r) for r in cost_rows(network)],
     }
     if level != "stage":
         data[f"{level}s"] = [_as_dict(r) for r in cost_rows(network, level)]
     return data
+
+
+def _output_size(network: Network, number: int) -> list[int]:
+    c, *size = _shape(network, number)
+    return [c] if size == [1, 1, 1] else [c, *size]
 
 
 def _as_dict(row: Row) -> dict[str, Any]:

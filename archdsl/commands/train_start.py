@@ -60,6 +60,7 @@ def begin(options: Options) -> Start:
     options, note = adopted(options, previous) if previous is not None else (options, "")
     spec = _spec_of(options)
     plain = analysed(spec, options)  # its errors come before videos are looked for
+    clip_of(plain.network)
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
     engine = engine_of(options)
@@ -236,7 +237,7 @@ def _with_outputs(options: Options, plain: Analysis, split: Split) -> Options:
         return options
     if "classes" in values:
         return replace(options, settings=(*options.settings, f"classes={count}"))
-    out = int(network.node(network.output).shape.channels)
+    out = int(network.node(network.outputs[""]).shape.channels)
     if out != count:
         raise UsageError(
             f"{options.spec}: its head has {out} outputs, the videos have {outputs}; `param classes = {count}` and "

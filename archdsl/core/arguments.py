@@ -50,6 +50,18 @@ def flag(name: str, value: object) -> None:
     require(name, value, bool, "True or False")
 
 
+def class_count(number: object, heads: Iterable[str]) -> int:
+    """Return a number of classes.
+
+    Raises:
+        ValueError: if it is none, or one for all of several heads with a name.
+    """
+    if names := ", ".join(filter(None, heads)):
+        message = f"num_classes = {shown(number)}: the heads {names} have the numbers of classes that the spec says; "
+        raise ValueError(message + "archdsl.load(…, NAME=VALUE) sets its parameters")
+    return positive("num_classes", number)
+
+
 def positive(name: str, value: object) -> int:
     """Return a whole number, 1 or more.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.elaborate.heads import beginning
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -29,12 +31,13 @@ def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head
     if head.dense and shape.is_vector:
         reporter.report("W0107", head.span, f"the head is `dense`, and its output is one vector, {shape}")
     elif not head.dense and not shape.is_vector and _ends_in_scores(graph, output):
-        hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, or declare `head dense: …`"
+        dense = f"or declare `{beginning(head, dense=True)} …`"
+        hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, {dense}"
         label = f"a linear layer gives scores at every position: the output is {shape}"
         reporter.report("W0107", head.chain.steps[-1].span, label, hint=hint)
 
 
-def check_scores(graph: nx.DiGraph[int], output: int, head: ast.Head, reporter: Reporter) -> None:
+def check_behind(graph: nx.DiGraph[int], output: int, head: ast.Head, reporter: Reporter) -> None:
     """Warn of an activation or dropout behind the linear layer of a head: losses expect the scores as they are."""
     steps = head.chain.steps
     behind = 0
@@ -45,7 +48,11 @@ def check_scores(graph: nx.DiGraph[int], output: int, head: ast.Head, reporter: 
     if last.category not in _ALTERING or node.layer.category != "linear" or len(steps) <= behind:
         return
     kept = " -> ".join(step.span.text for step in steps[:-behind])
-    written = f"`head: {kept}`" if "\n" not in kept and steps[-behind - 1].span == node.span else "leave it out"
+    written = (
+        f"`{beginning(head, dense=head.dense)} {kept}`"
+        if "\n" not in kept and steps[-behind - 1].span == node.span
+        else "leave it out"
+    )
     label = f"`{last.kind}` changes the scores, which a loss takes as the linear layer gives them"
     reporter.report("W0111", steps[-1].span, label, hint=f"end the head with the linear layer: {written}")
 
@@ -57,7 +64,7 @@ def _pooled(head: ast.Head) -> str:
     if not linear or "\n" in head.chain.span.text:
         return "avgpool -> linear(…)"
     steps.insert(linear[-1], "avgpool")
-    return f"head: {' -> '.join(steps)}"
+    return f"{beginning(head, dense=False)} {' -> '.join(steps)}"
 
 
 def _ends_in_scores(graph: nx.DiGraph[int], output: int) -> bool:

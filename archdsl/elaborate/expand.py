@@ -9,7 +9,7 @@ from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.expansion import Expansion
 from archdsl.elaborate.faults import declared_inside
-from archdsl.elaborate.finish import check_head, check_names, check_read, find_output, network_of
+from archdsl.elaborate.finish import check_names, check_read, check_scores, find_outputs, network_of
 from archdsl.elaborate.inputs import InputDeclarer
 from archdsl.elaborate.membership import Memberships
 from archdsl.elaborate.module_names import assign_labels
@@ -51,16 +51,15 @@ def expand(
     check_names(expansion)
     if parameters_hold:
         replacements.check(expansion.stages)
-    output = find_output(expansion)
-    if output is not None and not reporter.failed:
+    outputs = find_outputs(expansion)
+    if outputs and not reporter.failed:
         memberships.report(scope.places())
-        check_read(expansion, output)
-    if output is not None:
-        check_head(expansion, output)
+        check_read(expansion, outputs)
+    check_scores(expansion)
     check_unused_blocks(program, expansion.applier, reporter)
-    if reporter.failed or output is None:
+    if reporter.failed or not outputs:
         raise SpecError(reporter.diagnostics)
-    network = network_of(expansion, output)
+    network = network_of(expansion, outputs)
     assign_labels(network, reporter)
     if reporter.failed:
         raise SpecError(reporter.diagnostics)
@@ -112,4 +111,6 @@ class StatementExpander:
     def _head(self, statement: ast.Head, scope: Scope) -> None:
         expansion = self.expansion
         flow = expansion.only_path() if expansion.paths else expansion.only_input()
-        expansion.head, expansion.output = statement, expansion.line(statement.chain, flow, Head(), scope)
+        name = statement.name.id if statement.name is not None else ""
+        expansion.heads[name] = statement
+        expansion.outputs[name] = expansion.line(statement.chain, flow, Head(own=name), scope)

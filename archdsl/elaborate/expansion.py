@@ -38,8 +38,8 @@ class Expansion:
         self.paths: dict[str, Flow] = {}  # the ends of the paths so far
         self.named: dict[str, Flow] = {}  # values that lines have given a name at their ends
         self.stages = self.applier.names.stages = dict[str, "ast.Label"]()
-        self.head: ast.Head | None = None
-        self.output: Flow | None = None
+        self.heads: dict[str, ast.Head] = {}  # by name; "" is that of one without a name
+        self.outputs: dict[str, Flow] = {}  # of the heads
 
     def line(self, chain: ast.Chain, flow: Flow | None, part: Part, scope: Scope) -> Flow:
         """Return the value at the end of one line of the spec, which sees every path, input and named value."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
-from archdsl.elaborate.dense import check_dense, check_scores
+from archdsl.elaborate.dense import check_behind, check_dense
 from archdsl.elaborate.expansion import INPUT_HINT
 from archdsl.elaborate.unread import (
     live_nodes,
@@ -19,6 +19,8 @@ from archdsl.frontend import ast
 from archdsl.ir.network import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archdsl.core.source import Span
     from archdsl.elaborate.context import Flow
     from archdsl.elaborate.expansion import Expansion
@@ -43,43 +45,50 @@ def check_names(expansion: Expansion) -> None:
             reporter.report("E0204", name.span, f"`{name.id}` is used by the generated code itself")
 
 
-def find_output(expansion: Expansion) -> Flow | None:
-    """Return the value that the network gives: the end of its head or of its only path; None after a fault."""
+def find_outputs(expansion: Expansion) -> dict[str, Flow]:
+    """Return the values that the network gives by name: the ends of its heads or of its only path; none after a fault.
+
+    An only output has no name.
+    """
     program, reporter = expansion.program, expansion.reporter
     header = program.header
     if not expansion.inputs:
         reporter.report("E0601", header.span, "this architecture has no input", hint=INPUT_HINT)
-        return None
+        return {}
     if not expansion.regions:
         hint = "`stage NAME { … }` is one row of the table"
         reporter.report("E0605", header.span, "no stage and no head", hint=hint)
-        return None
-    output = expansion.output or expansion.only_path()
-    if output is None:
+        return {}
+    end = expansion.only_path()
+    outputs = expansion.outputs or ({"": end} if end is not None else {})
+    if not outputs:
         names = ", ".join(f"`{p}`" for p in expansion.paths)
         classes = "classes" if "classes" in program.declarations else "400"
         pooled = ", ".join(f"{p} -> avgpool" for p in expansion.paths)
         hint = f"the head joins them: `head: concat {{ {pooled} }} -> linear({classes})`"
         reporter.report("E0606", header.span, f"the paths {names} do not come together", hint=hint)
-    return output
+    return outputs
 
 
-def check_head(expansion: Expansion, output: Flow) -> None:
-    """Report scores of a head that are hardly meant, where its shape is known in spite of faults."""
-    if expansion.head is not None and not isinstance(output.shape, Unknown):
-        check_dense(expansion.nodes.graph, output.node, output.shape, expansion.head, expansion.reporter)
-        check_scores(expansion.nodes.graph, output.node, expansion.head, expansion.reporter)
+def check_scores(expansion: Expansion) -> None:
+    """Report scores of heads that are hardly meant, where their shape is known in spite of faults."""
+    graph, reporter = expansion.nodes.graph, expansion.reporter
+    for name, head in expansion.heads.items():
+        output = expansion.outputs[name]
+        if not isinstance(output.shape, Unknown):
+            check_dense(graph, output.node, output.shape, head, reporter)
+            check_behind(graph, output.node, head, reporter)
 
 
-def check_read(expansion: Expansion, output: Flow) -> None:
+def check_read(expansion: Expansion, outputs: Mapping[str, Flow]) -> None:
     """Report inputs, paths and lines that nothing reads.
 
     Args:
         expansion: without faults: what would have read a value may be faulty else.
-        output: the value that the network gives.
+        outputs: the values that the network gives.
     """
     program, reporter, graph = expansion.program, expansion.reporter, expansion.nodes.graph
-    live = live_nodes(graph, output.node)
+    live = live_nodes(graph, [output.node for output in outputs.values()])
     report_unread_inputs(graph, live, expansion.all_inputs(), program.added, reporter)
     stretches = stretches_of(expansion.regions, expansion.paths)
     read = expansion.applier.read if len(expansion.paths) > 1 else expansion.paths.keys()
@@ -93,7 +102,7 @@ def _declared_paths(program: Program) -> dict[str, Span]:
     return {s.name.id: s.name.span for s in statements if isinstance(s, ast.Path)}
 
 
-def network_of(expansion: Expansion, output: Flow) -> Network:
+def network_of(expansion: Expansion, outputs: Mapping[str, Flow]) -> Network:
     """Return the network that an expansion has made."""
     program = expansion.program
     return Network(
@@ -104,7 +113,7 @@ def network_of(expansion: Expansion, output: Flow) -> Network:
         graph=expansion.nodes.graph,
         regions=list(expansion.regions),
         inputs=expansion.all_inputs(),
-        output=output.node,
+        outputs={name: output.node for name, output in outputs.items()},
         order=list(expansion.nodes.graph),
         fixed_axes=frozenset(expansion.evaluator.sizes_used),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.source import Span
+from archdsl.elaborate.heads import check_heads
 from archdsl.elaborate.program import Placed
 from archdsl.frontend import ast
 
@@ -35,6 +36,8 @@ class Merger:
         """Add the statements of a file; `level` 0 is the spec itself, 1 its base, and so on."""
         seen: dict[_Key, Span] = {}
         is_root = file.header is None or file.header.base is None
+        if any(isinstance(s, ast.Head) for s in file.statements):
+            self._remove_heads()
         for statement in file.statements:
             match statement:
                 case ast.Param() | ast.Recipe() | ast.Drop():
@@ -48,6 +51,7 @@ class Merger:
                 case _:
                     pass  # headers, imports, blocks and texts are the resolver's
         self._check_dropped(file.statements)
+        check_heads([s for s in file.statements if isinstance(s, ast.Head)], self.reporter)
 
     def _set(
         self, statement: ast.Param | ast.Recipe | ast.Drop, seen: dict[_Key, Span], level: int, *, is_root: bool
@@ -93,6 +97,11 @@ class Merger:
         return True
 
     # --- inputs, paths and the head ---
+
+    def _remove_heads(self) -> None:
+        """Remove the heads of the base, all of which a variant's own take the place of."""
+        for key in [key for key in self.there if key[0] == "head"]:
+            self.program.statements.remove(self.there.pop(key))
 
     def _place(self, statement: ast.Head | ast.Input | ast.Path, level: int, *, is_root: bool) -> None:
         """Put a head, input or path where the base has that of the same name, else where others can read it."""
@@ -157,10 +166,10 @@ class Merger:
 
 def _named(statement: ast.Published | ast.Head | ast.Input | ast.Path) -> tuple[_Key, Span]:
     """Return the kind and name of a statement that is there once, and the place to show."""
-    if isinstance(statement, (ast.Published, ast.Head)):
-        word = type(statement).__name__.lower()
-        return (word, ""), Span(statement.span.source, statement.span.start, statement.span.start + len(word))
-    return (type(statement).__name__.lower(), statement.name.id), statement.name.span
+    word, name = type(statement).__name__.lower(), None if isinstance(statement, ast.Published) else statement.name
+    if name is not None:
+        return (word, name.id), name.span
+    return (word, ""), Span(statement.span.source, statement.span.start, statement.span.start + len(word))
 
 
 def _path_names(statements: Sequence[ast.Statement]) -> Iterator[ast.Name]:

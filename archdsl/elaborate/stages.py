@@ -100,7 +100,7 @@ class StageExpander:
         refused = why_refused(label)
         if refused:
             self.reporter.report("E0204", statement.label.span, refused)
-        if self.expansion.output is not None:
+        if self.expansion.outputs:
             text, hint = "a stage stands before the `head`, which reads it", "move it above the `head`"
             self.reporter.report("E0105", statement.label.span, text, hint=hint)
         if label in self.expansion.stages or label in ("head", "input"):

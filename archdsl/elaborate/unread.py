@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 Stretch = tuple[str, list[int]]  # of a path: the stage, and the numbers of its nodes
 
 
-def live_nodes(graph: nx.DiGraph[int], output: int) -> set[int]:
-    """The numbers of the nodes that the output is computed from, its own among them."""
-    live = {output}
-    pending = [output]
+def live_nodes(graph: nx.DiGraph[int], outputs: Sequence[int]) -> set[int]:
+    """The numbers of the nodes that the outputs are computed from, their own among them."""
+    live = set(outputs)
+    pending = list(outputs)
     while pending:
         node: Node = graph.nodes[pending.pop()]["node"]
         new = [i for i in node.inputs if i >= 0 and i not in live]

@@ -279,10 +279,11 @@ class Drop(Syntax):
 
 @record
 class Head(Syntax):
-    """`head: chain`; a `dense` one gives its output at each position of a grid."""
+    """`head: chain` or `head NAME: chain`; a `dense` one gives its output at each position of a grid."""
 
     chain: Chain
     dense: bool
+    name: Name | None = None  # of several heads
 
 
 @record

@@ -132,11 +132,14 @@ class _StatementBuilder(ValueBuilder):
     def on_drop_stage(self, span: Span, name: Token) -> ast.Drop:
         return ast.Drop(span, self.name(name), is_stage=True)
 
-    def on_head(self, span: Span, word: Token | None, chain: ast.Chain) -> ast.Head:
-        if word is not None and word != "dense":
-            label = f"`{word}` cannot stand here; expected `:` or `dense`"
-            raise SpecError([Diagnostic("E0103", TITLES["E0103"], self.span(word), label)])
-        return ast.Head(span, chain, word is not None)
+    def on_head(self, span: Span, *parts: Any) -> ast.Head:
+        words, chain = [p for p in parts[:-1] if p is not None], parts[-1]
+        is_dense = bool(words) and words[0] == "dense"
+        if len(words) > 1 and not is_dense:
+            label = f"`{words[1]}` cannot stand here; expected `:` behind the name of the head"
+            raise SpecError([Diagnostic("E0103", TITLES["E0103"], self.span(words[1]), label)])
+        own = words[is_dense:]
+        return ast.Head(span, chain, is_dense, self.name(own[0]) if own else None)
 
     def on_names(self, _span: Span, *names: Token) -> tuple[ast.Name, ...]:
         return tuple(self.name(n) for n in names)

@@ -146,7 +146,8 @@ class _StatementPrinter(ChainPrinter):
             case ast.Path():
                 head = concat("path ", self.name(node.name), " = ")
             case ast.Head():
-                head = concat("head dense: " if node.dense else "head: ")
+                own = [" ", self.name(node.name)] if node.name is not None else []
+                head = concat("head dense" if node.dense else "head", *own, ": ")
             case ast.Lateral():
                 fusion = [concat(" by ", self.value(node.fusion))] if node.fusion else []
                 head = concat("lateral ", self.name(node.source), " => ", self.name(node.target), *fusion, ": ")

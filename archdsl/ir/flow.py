@@ -94,7 +94,7 @@ def _read_in_the_middle(network: Network) -> set[Part]:
     reads += [
         (network.node(region.exit).region.top, region.exit, region) for region in network.regions if region.exit >= 0
     ]
-    reads.append((network.node(network.output).region.top, network.output, None))
+    reads += [(network.node(output).region.top, output, None) for output in network.outputs.values()]
     middle = {source for source, value, reader in reads if source is not reader and ends.get(source) != value}
     return {part for part in network.regions if part in middle}
 

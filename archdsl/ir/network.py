@@ -90,7 +90,7 @@ class Network:
     graph: nx.DiGraph[int]
     regions: list[Part]  # in the order of data flow
     inputs: dict[str, int]
-    output: int
+    outputs: dict[str, int]  # by the name of the head; an only output has the name ""
     order: list[int]  # all nodes, in the order of data flow
     published: Published | None = None
     recipe: Recipe = field(default_factory=Recipe)  # hyperparameters of training and testing
@@ -100,6 +100,11 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<Network {self.name}: {len(self.order)} nodes>"
+
+    @property
+    def output_names(self) -> dict[str, int]:
+        """The outputs by the names that figures and files have for them: `output`, or `logits.verb` and others."""
+        return {f"logits.{name}" if name else "output": number for name, number in self.outputs.items()}
 
     @property
     def clips(self) -> dict[str, int]:

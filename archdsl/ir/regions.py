@@ -58,6 +58,11 @@ class _Part(_Region):
         return ".".join(p for p in (self.path, self.stage) if p)
 
     @property
+    def title(self) -> str:
+        """Its name among the parts of its path, for people: `res3`."""
+        return self.stage
+
+    @property
     def top(self) -> Self:
         """The enclosing part of the network: itself."""
         return self
@@ -108,9 +113,20 @@ class Fusion(_Part):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Head(_Part):
-    """The head, which reads the ends of the paths."""
+    """A head, which reads the ends of the paths."""
 
     stage: str = "head"
+    own: str = ""  # its name, of several heads
+
+    @cached_property
+    def name(self) -> str:
+        """The prefix of its tensors in the state dict: `head`, or `head.verb`."""
+        return ".".join(p for p in (self.stage, self.own) if p)
+
+    @property
+    def title(self) -> str:
+        """`head`, or `head verb`."""
+        return f"{self.stage} {self.own}" if self.own else self.stage
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

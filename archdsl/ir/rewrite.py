@@ -75,7 +75,7 @@ def remove(network: Network, replacements: Mapping[int, int]) -> None:
         region.redirect(replacement)
     for region in network.regions:
         _remove_empty(region)
-    network.output = replacement(network.output)
+    network.outputs = {name: replacement(output) for name, output in network.outputs.items()}
 
 
 def _remove_empty(region: Region) -> None:

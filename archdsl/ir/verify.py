@@ -33,22 +33,24 @@ def verify(network: Network) -> None:
     _verify_items(network)
     for region in walk(network.regions):
         _verify_region(network, region)
-    _verify_output(network)
+    for name, output in network.output_names.items():
+        _verify_output(network, name, output)
 
 
-def _verify_output(network: Network) -> None:
-    """Check that the output depends on an input."""
-    if network.output not in network.graph:
-        raise BrokenNetwork(f"the output is node {network.output}, which is not in the network")
+def _verify_output(network: Network, name: str, output: int) -> None:
+    """Check that an output depends on an input."""
+    what = "the output" if name == "output" else f"`{name}`"
+    if output not in network.graph:
+        raise BrokenNetwork(f"{what} is node {output}, which is not in the network")
     seen: set[int] = set()
-    pending = [network.output]
+    pending = [output]
     while pending:
         number = pending.pop()
         if number not in seen:
             seen.add(number)
             pending.extend(network.node(number).inputs)
     if seen.isdisjoint(network.inputs.values()):
-        raise BrokenNetwork(f"the output `{network.node(network.output).name}` does not depend on an input")
+        raise BrokenNetwork(f"{what} `{network.node(output).name}` does not depend on an input")
 
 
 def _verify_order(network: Network) -> None:

@@ -21,7 +21,14 @@ def clone(network: Network) -> Network:
         node: Node = data["node"]
         graph.add_node(number, node=replace(node, region=regions.get(id(node.region), node.region)))
     graph.add_edges_from(network.graph.edges(data=True))
-    return replace(network, graph=graph, regions=copies, order=list(network.order), folded=dict(network.folded))
+    return replace(
+        network,
+        graph=graph,
+        regions=copies,
+        outputs=dict(network.outputs),
+        order=list(network.order),
+        folded=dict(network.folded),
+    )
 
 
 def _clone_part(part: Part, seen: dict[int, Region]) -> Part:

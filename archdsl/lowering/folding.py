@@ -18,7 +18,7 @@ def fold_norms(network: Network) -> int:
     `network.folded` maps the name of each folded norm to the name of the convolution.
     """
     uses = Counter(i for node in network.all_nodes() for i in node.inputs)
-    uses[network.output] += 1
+    uses.update(network.outputs.values())
     folded: dict[int, int] = {}
     for node in network.all_nodes():
         if not node.layer.is_affine_in_inference:

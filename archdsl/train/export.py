@@ -21,7 +21,10 @@ LIMIT = 1e-4  # of the difference between logits, relative to the largest logit
 MAX_BATCH = 1024  # largest batch of a file with a dynamic batch size
 ONE_FILE = 2 * 10**9  # bytes: ONNX is stored as protobuf, which is limited to 2 GiB
 
+_LOGITS = "logits."  # begins the names of the outputs of several heads
+
 Clips = tuple[torch.Tensor, ...]
+Outputs = dict[str, torch.Tensor]  # the logits of each head; the key is "" where there is one
 
 
 class ExportError(CommandError):
@@ -86,17 +89,22 @@ def _program(model: torch.nn.Module, shapes: Sequence[tuple[int, ...]], batch: i
 
 def _write_onnx(program: Any, path: Path) -> None:
     onnx: Any = torch.onnx  # its types are incomplete
-    onnx.export(program, dynamo=True, verbose=False).save(str(path), external_data=False)
+    heads = program.call_spec.out_spec.context  # the keys of a dictionary of outputs, else None
+    names = [f"{_LOGITS}{head}" for head in heads] if heads else None
+    onnx.export(program, dynamo=True, verbose=False, output_names=names).save(str(path), external_data=False)
 
 
-def _load_onnx(path: Path) -> Callable[[Clips], torch.Tensor]:
+def _load_onnx(path: Path) -> Callable[[Clips], Outputs]:
     import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
     session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [argument.name for argument in session.get_inputs()]
+    outputs = [argument.name for argument in session.get_outputs()]
 
-    def run(clips: Clips) -> torch.Tensor:
-        return torch.as_tensor(session.run(None, dict(zip(names, (c.numpy() for c in clips), strict=True)))[0])
+    def run(clips: Clips) -> Outputs:
+        given = session.run(None, dict(zip(names, (c.numpy() for c in clips), strict=True)))
+        heads = [name.removeprefix(_LOGITS) for name in outputs] if len(outputs) > 1 else [""]
+        return dict(zip(heads, map(torch.as_tensor, given), strict=True))
 
     return run
 
@@ -106,17 +114,25 @@ def _write_program(program: Any, path: Path) -> None:
         torch.export.save(program, file)
 
 
-def _load_program(path: Path) -> Callable[[Clips], torch.Tensor]:
+def _load_program(path: Path) -> Callable[[Clips], Outputs]:
     with path.open("rb") as file:
         module: Any = torch.export.load(file).module()
-    return lambda clips: module(*clips)
+    return lambda clips: _by_head(module(*clips))
 
 
-def _difference(model: torch.nn.Module, run: Callable[[Clips], torch.Tensor], clips: Clips) -> float:
-    """Return the largest difference between the logits of the module and of a file, relative to the largest logit."""
-    expected: torch.Tensor = model(*clips)
-    difference, largest = (run(clips) - expected).abs().max().item(), expected.abs().max().item()
-    return difference / largest if largest else difference  # all logits of a head initialised to 0 are 0
+def _by_head(outputs: torch.Tensor | Outputs) -> Outputs:
+    return {"": outputs} if isinstance(outputs, torch.Tensor) else outputs
+
+
+def _difference(model: torch.nn.Module, run: Callable[[Clips], Outputs], clips: Clips) -> float:
+    """Return the largest difference between the logits of the module and of a file.
+
+    That of each head is relative to its largest logit; all logits of a head initialised to 0 are 0.
+    """
+    found, expected = run(clips), _by_head(model(*clips))
+    differences = [((found[name] - x).abs().max().item(), x.abs().max().item()) for name, x in expected.items()]
+    relative = [difference / largest if largest else difference for difference, largest in differences]
+    return max(relative, key=lambda d: math.inf if math.isnan(d) else d)
 
 
 @contextmanager

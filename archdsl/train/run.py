@@ -176,8 +176,12 @@ def clip_of(network: Network) -> tuple[int, int, int, int]:
     """Return channels, frames, height and width of a network's clip.
 
     Raises:
-        UsageError: if its input is not a single video in colour or grey.
+        UsageError: if its input is not a single video in colour or grey, or it has several heads.
     """
+    if len(network.outputs) > 1:
+        raise UsageError(
+            f"{network.name}: has {len(network.outputs)} heads; `archdsl train` supports one; for several, {OWN_LOOP}"
+        )
     if len(network.clips) > 1:
         raise UsageError(
             f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one; "

@@ -196,7 +196,8 @@ class _Planner:
         for pair in self.pairs:
             if pair.base:
                 self.partners[self.ours[pair.name].node.id] = self.theirs[pair.base].node.id
-        self.classifiers = {segment.node for segment in self.channels.origins[network.output]}
+        ends = (self.channels.origins[output] for output in network.outputs.values())
+        self.classifiers = {segment.node for segments in ends for segment in segments}
 
     def entry(self, pair: Pair) -> Entry:
         here = self.ours[pair.name]

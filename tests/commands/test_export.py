@@ -93,7 +93,9 @@ def test_a_file_that_computes_something_else_is_not_left(
 ) -> None:
     name = "_load_onnx" if format == "onnx" else "_load_program"
     load: Any = getattr(exporting, name)
-    monkeypatch.setattr(exporting, name, lambda path: lambda clips: load(path)(clips) + wrong)
+    monkeypatch.setattr(
+        exporting, name, lambda path: lambda clips: {n: x + wrong for n, x in load(path)(clips).items()}
+    )
     path = Path("made" + SUFFIXES[format])
     path.write_text("what was there before")
     assert main(["export", str(spec), "-o", str(path)]) == 1

@@ -93,7 +93,7 @@ def fuse_nothing(network: Network) -> None:
 
 
 def lose_output(network: Network) -> None:
-    network.output = 99
+    network.outputs = {"": 99}
 
 
 def forget(network: Network) -> None:

@@ -99,7 +99,9 @@ def assert_as_defined(arch: archdsl.Architecture, **indices: Tensor) -> None:
     parameters = dict(model.named_parameters())
     state = {k: v.detach().clone().requires_grad_() for k, v in parameters.items()}
     output, gradients = values_and_gradients(lambda clip: model(clip, **indices), clip, parameters)
-    expected, wanted = values_and_gradients(lambda clip: compute(arch, state, {name: clip, **indices})[0], clip, state)
+    expected, wanted = values_and_gradients(
+        lambda clip: compute(arch, state, {name: clip, **indices})[0][""], clip, state
+    )
     assert torch.isfinite(expected).all()
     assert output.shape == expected.shape
     torch.testing.assert_close(output, expected, rtol=TOLERANCE, atol=TOLERANCE)

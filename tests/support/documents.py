@@ -46,7 +46,7 @@ def whole(text: str) -> str:
     before = ["arch example"]
     if not re.search(r"^input ", text, re.MULTILINE):
         before.append("input clip: video[3, 32, 64, 64]")
-    after = [] if re.search(r"^head( dense)?:", text, re.MULTILINE) else ["head: avgpool -> linear(10)"]
+    after = [] if re.search(r"^head[ a-z]*:", text, re.MULTILINE) else ["head: avgpool -> linear(10)"]
     return "\n".join([*before, text, *after]) + "\n"
 
 

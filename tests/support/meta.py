@@ -37,8 +37,8 @@ def assert_as_predicted(arch: Architecture) -> None:
     assert nodes, "no layer of the graph is a module"
     layers = {node.name: node.layer for node in network.all_nodes()}
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
-    output_name = network.node(network.output).name
-    live = nx.ancestors(graph, output_name) | {output_name}
+    ends = {network.node(number).name for number in network.outputs.values()}
+    live = ends.union(*(nx.ancestors(graph, end) for end in ends))
     for name, data in nodes.items():
         if name not in seen:
             assert name not in live, name
@@ -58,11 +58,14 @@ def assert_as_predicted(arch: Architecture) -> None:
     idle = sum(nodes[name]["macs"] for name in nodes.keys() - seen.keys())
     filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
     assert counter.get_total_flops() // 2 == arch.macs - idle + filled
-    cost, last = arch.cost(), network.node(network.output).shape
-    if last.token:
-        assert [output.shape[1:]] == _written(graph.nodes[output_name]), "the output"
-    else:
-        assert list(output.shape[1:]) == cost["output"]
+    cost = arch.cost()
+    for head, number in network.outputs.items():
+        last = network.node(number)
+        given = output[head] if head else output
+        if last.shape.token:
+            assert [given.shape[1:]] == _written(graph.nodes[last.name]), "the output"
+        else:
+            assert list(given.shape[1:]) == (cost["output"][f"logits.{head}"] if head else cost["output"])
     rows = {".".join(p for p in (r["path"], r["name"]) if p): tuple(r["shape"]) for r in cost["stages"]}
     for part in network.regions:
         if isinstance(part, PathStart | Featured) and part.name in rows:
@@ -99,7 +102,8 @@ def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:
         return note
 
     for name, module in model.named_modules():
-        module.register_forward_hook(hook(name))
+        if name:  # the whole of several heads gives no one tensor
+            module.register_forward_hook(hook(name))
     return seen
 
 

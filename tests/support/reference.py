@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 def compute(
     arch: Architecture, state: dict[str, Tensor], clips: dict[str, Tensor], definition: Definition | None = None
-) -> tuple[Tensor, dict[int, Value]]:
-    """The output in evaluation as modules write it, and the value of every node.
+) -> tuple[dict[str, Tensor], dict[int, Value]]:
+    """The outputs in evaluation as modules write them, by head, and the value of every node.
 
     Attention is computed from the text, as the definition of the program reads it.
 
@@ -53,9 +53,13 @@ def compute(
             )
             assert tuple(found.grid.shape[1:]) == node.shape.shape, node.name
             assert (found.scope, found.kinds) == tuple(node.shape.tokens), node.name
-    output = values[network.output].written
-    output = output.flatten(1) if network.node(network.output).shape.is_vector else output
-    return output, values
+    written = {name: (values[n].written, network.node(n).shape.is_vector) for name, n in network.outputs.items()}
+    return {name: output.flatten(1) if vector else output for name, (output, vector) in written.items()}, values
+
+
+def by_head(outputs: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a module gives, by head; the only one has no name."""
+    return outputs if isinstance(outputs, dict) else {"": outputs}
 
 
 def defined(arch: Architecture) -> Definition:
@@ -410,10 +414,10 @@ def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()
         output = model(*(c.clone() for c in clips.values()))
         features = model.forward_features(*clips.values())
         expected, values = compute(arch, dict(model.state_dict()), clips)
-    if not torch.isfinite(expected).all():
+    if not all(torch.isfinite(x).all() for x in expected.values()):
         message = "the values outgrow float64, as dot products of dot products can"
         raise OverflowError(message)
-    torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(by_head(output), expected, rtol=1e-9, atol=1e-9)
     for region in data.regions:
         if isinstance(region, Featured):
             for name, wanted in values[region.exit].features(region.name).items():

@@ -84,7 +84,7 @@ def test_definition(place: str, call: str, values: str) -> None:
     """What attentions are compared with elsewhere is what version 0.1 computed."""
 
     def defined(arch: archdsl.Architecture, model: torch.nn.Module, clip: torch.Tensor) -> torch.Tensor:
-        return compute(arch, dict(model.state_dict()), {"clip": clip})[0]
+        return compute(arch, dict(model.state_dict()), {"clip": clip})[0][""]
 
     *_, numbers = figures(rewritten(Source("<text>", spec(place, call))).text, defined)
     assert [float(n) for n in numbers.split()] == pytest.approx([float(n) for n in values.split()], rel=1e-9)

@@ -100,7 +100,7 @@ def _continues(network: Network, copies: list[list[int]], nodes: list[int]) -> b
         return False
     inside = {*before, *nodes}
     seen_by: set[int] = {v for u in before for v in network.graph.successors(u)}
-    return seen_by <= inside and network.output not in before
+    return seen_by <= inside and not any(output in before for output in network.outputs.values())
 
 
 def _entry(network: Network, nodes: Sequence[int]) -> int:

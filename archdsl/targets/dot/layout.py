@@ -122,7 +122,7 @@ def _entries(network: Network, boxes: Boxes, parts: Sequence[Part]) -> list[Box]
 
 def _part_name(network: Network, number: int) -> str:
     node = network.node(number)
-    return node.region.top.stage or node.region.top.name or node.label
+    return node.region.top.title or node.region.top.name or node.label
 
 
 def _add_outputs(network: Network, layout: Layout) -> None:
@@ -131,10 +131,11 @@ def _add_outputs(network: Network, layout: Layout) -> None:
     drawn = {n for cell in layout.cells for n in cell.nodes}
     for n in sorted(drawn):
         readers = [v for v in network.graph.successors(n) if v not in drawn]
-        names = [_part_name(network, v) for v in readers] + ["output"] * (n == network.output)
+        outputs = [name for name, output in network.output_names.items() if output == n]
+        names = [_part_name(network, v) for v in readers] + outputs
         for name in dict.fromkeys(names):
             if name not in found:
-                found[name] = Box(boxes.unique(name if name == "output" else f"to.{name}"), [], name, look="bare")
+                found[name] = Box(boxes.unique(name if name in outputs else f"to.{name}"), [], name, look="bare")
                 layout.outputs.append(found[name])
             joints = [j.id for j in layout.joints if j.value == n]
             source = joints[-1] if joints else boxes.home_of(n).id
@@ -208,7 +209,7 @@ class _Placer:
             case PathStart():
                 return Cell(part, row, self._lane(part), self.boxes.row(part.name, "", items), nodes)
             case Stage() | Head() | Conversion():
-                return Cell(part, row, self._lane(part), self.boxes.row(part.name, part.stage, items), nodes)
+                return Cell(part, row, self._lane(part), self.boxes.row(part.name, part.title, items), nodes)
 
     def _lane(self, part: Part) -> float | None:
         if not isinstance(part, Head) and part.path in self.lanes:

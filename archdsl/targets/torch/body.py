@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from archdsl.targets.python.printer import text
-from archdsl.targets.python.tree import Assign, Expr, Items, Name, Return, Stmt, names
+from archdsl.targets.python.tree import Assign, Dict, Expr, Items, Literal, Name, Return, Stmt, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,10 +44,16 @@ class _Pending:
 
 
 class Body:
-    """Writer of the statements of a function; `inputs` are the expressions of values computed before."""
+    """Writer of the statements of a function.
 
-    def __init__(self, steps: Sequence[Step], inputs: Mapping[int, Expr], *outputs: int) -> None:
+    `inputs` are the expressions of values computed before; with `keys`, it returns a dictionary of its outputs.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], inputs: Mapping[int, Expr], *outputs: int, keys: Sequence[str] = ()
+    ) -> None:
         self.steps = steps
+        self.keys = keys
         self.outputs = outputs
         self.places: dict[int, Expr] = dict(inputs)
         self.pending: dict[int, _Pending] = {}
@@ -64,10 +70,13 @@ class Body:
         """Return the statements; the last returns the outputs, if there are any."""
         for step in self.steps:
             self._step(step)
-        if len(self.outputs) != 1:
+        if len(self.outputs) != 1 and not self.keys:
             self._settle_all(self.pending)
         given = [self.expr(value) for value in self.outputs]
-        if given:
+        if self.keys:
+            items = [(Literal(f'"{key}"'), value) for key, value in zip(self.keys, given, strict=True)]
+            self.statements.append(Return(Dict(items)))
+        elif given:
             self.statements.append(Return(given[0] if len(given) == 1 else Items(given, "")))
         return self.statements
 

@@ -23,10 +23,12 @@ class ClassCount(Sym):
 def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
     """Mark the number of classes where layers have it as their width, and return it; None if there is none.
 
-    The output comes from these layers, perhaps through others that have no weights and keep channels. A class that
-    such layers share with others takes no number of classes, and so neither does the network; nor does one
-    that is called as the argument.
+    Several heads have a number each, so that there is none for all. The output comes from these layers, perhaps
+    through others that have no weights and keep channels. A class that such layers share with others takes no number
+    of classes, and so neither does the network; nor does one that is called as the argument.
     """
+    if len(network.outputs) > 1:
+        return None
     last = _last_layers(network)
     numbers = {node.id for node in last}
     if not last or network.family == NUM_CLASSES or any(not _same_places(grouping, node) <= numbers for node in last):
@@ -39,7 +41,7 @@ def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
 
 def _last_layers(network: OpNetwork) -> list[OpNode]:
     found: dict[int, OpNode] = {}
-    waiting = [network.output]
+    waiting = list(network.outputs.values())
     while waiting:
         node = network.node(waiting.pop())
         if node.layer.width and not node.layer.added_by and node.layer.values().get("groups", 1) == 1:
@@ -54,7 +56,7 @@ def _last_layers(network: OpNetwork) -> list[OpNode]:
 
 def _behind(network: OpNetwork, last: Iterable[int]) -> set[int]:
     """Return the nodes on the ways from the last layers to the output."""
-    found, waiting, ends = set[int](), [network.output], set(last)
+    found, waiting, ends = set[int](), list(network.outputs.values()), set(last)
     while waiting:
         number = waiting.pop()
         if number not in found and number not in ends:

@@ -39,7 +39,7 @@ def _role(part: Part | InputPlace) -> tuple[str, str, str]:
     """Return the words before the name of the stage, that name, and those behind it."""
     match part:
         case Head():
-            return "Head", "", ""
+            return "Head", part.own, ""
         case Lateral():
             return "Lateral connection", part.stage, f" from {part.source} to {part.target}"
         case PathStart():

@@ -197,7 +197,7 @@ def _attribute(grouping: Grouping, region: Region) -> Expr | None:
         return None
     top = region.top
     is_called = id(top) in grouping.of or (sole_block(top) is not None and top not in grouping.opened)
-    return dotted(f"self.{region.name}") if is_called and not top.path else None
+    return dotted(f"self.{region.name}") if is_called and "." not in top.name else None
 
 
 def _stages(parts: list[_Part]) -> dict[tuple[str, ...], list[_Part]]:
@@ -207,7 +207,7 @@ def _stages(parts: list[_Part]) -> dict[tuple[str, ...], list[_Part]]:
     for part in parts:
         by_inits.setdefault(tuple(part.inits.items()), {}).setdefault(part.node.region.top.name, []).append(part)
     names = [name for found in by_inits.values() for name in found]
-    if len(set(names)) < len(names) or any(not isinstance(t, Stage | Head) or t.path for t in tops.values()):
+    if len(set(names)) < len(names) or any(not isinstance(t, Stage | Head) or "." in t.name for t in tops.values()):
         return {}
     return {tuple(found): [p for members in found.values() for p in members] for found in by_inits.values()}
 

@@ -117,7 +117,7 @@ def memory_rows(memory: Memory, level: str = "stage") -> list[Row]:
     seen: Tensors = {}
     rows: list[Row] = []
     for part in memory.network.regions:
-        split = _split(memory.network, part, level) if level != "stage" else [(part.stage, list(part.nodes()))]
+        split = _split(memory.network, part, level) if level != "stage" else [(part.title, list(part.nodes()))]
         for name, nodes in split:
             new = {k: v for k, v in memory.of(nodes).items() if k not in seen}
             seen |= new

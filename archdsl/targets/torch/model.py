@@ -130,7 +130,7 @@ class ModelPrinter:
     def _features(self, head: list[Step]) -> Features:
         in_head = {s.value for s in head}
         read = [o for s in head for o in s.operands if o not in in_head]
-        read += [] if self.network.output in in_head else [self.network.output]
+        read += [output for output in self.network.outputs.values() if output not in in_head]
         return Features(self.network, read)
 
     def _given(self, features: Features) -> list[int]:
@@ -140,7 +140,7 @@ class ModelPrinter:
     def _without_idle_conversions(self, body: list[Step], head: list[Step]) -> list[Step]:
         """Return steps without changes of layout that nothing reads: features have their own."""
         conversions = {part.exit for part in self.network.regions if isinstance(part, Conversion)}
-        read = {o for s in [*body, *head] for o in s.operands} | {self.network.output}
+        read = {o for s in [*body, *head] for o in s.operands} | {*self.network.outputs.values()}
         return [s for s in body if s.value in read or s.value not in conversions]
 
     def _stages(self, body: list[Step], features: Features, inputs: dict[int, Expr]) -> list[Stmt]:
@@ -156,12 +156,14 @@ class ModelPrinter:
         given = self._given(features)
         stages = called("self._stages", map(Name, self.network.inputs))
         uses = Counter(o for s in head for o in s.operands)
-        if len(given) == 1 and uses[given[0]] <= 1:
-            return Body(head, {**inputs, given[0]: stages}, self.network.output).write()
+        outputs = self.network.outputs
+        keys = [name for name in outputs if name]
+        if len(given) == 1 and uses[given[0]] <= 1 and not keys:
+            return Body(head, {**inputs, given[0]: stages}, *outputs.values()).write()
         names = self._variables(given)
         targets = [*names.values()] if len(given) == 1 else [Items(names.values(), "")]
         call = Assign(targets, stages) if given else Evaluate(stages)
-        return [call, *Body(head, {**inputs, **names}, self.network.output).write()]
+        return [call, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
 
     def _variables(self, values: Iterable[int]) -> dict[int, Name]:
         """Return a variable for each value: its path's name, numbered where several lie on one path."""
@@ -216,7 +218,7 @@ class ModelPrinter:
 
     def _members(self, region: Part) -> dict[str, Expr]:
         """Return the members of a region by label; the region itself has none."""
-        return self.members.setdefault(region.path, {}).setdefault(region.stage, {})
+        return self.members.setdefault(_holder(region), {}).setdefault(_key(region), {})
 
     @staticmethod
     def _inside(region: Part, label: str) -> Expr:
@@ -224,9 +226,9 @@ class ModelPrinter:
 
     @staticmethod
     def _place(region: Part) -> Expr:
-        if region.path:
-            return Subscript(dotted(f"self.{region.path}"), Literal(f'"{region.stage}"'))
-        return dotted(f"self.{region.stage}")
+        if holder := _holder(region):
+            return Subscript(dotted(f"self.{holder}"), Literal(f'"{_key(region)}"'))
+        return dotted(f"self.{_key(region)}")
 
     def _add_member(self, region: Part) -> None:
         row = stage_row(region)
@@ -246,6 +248,15 @@ class ModelPrinter:
             else:
                 made += [Assign([dotted(f"self.{stage}")], _module(members)) for stage, members in stages.items()]
         return [*self.constructor.statements(), *made]
+
+
+def _holder(region: Part) -> str:
+    """Return the attribute of the model whose dictionary holds the module of a part; empty if it is one itself."""
+    return region.name.rpartition(".")[0]
+
+
+def _key(region: Part) -> str:
+    return region.name.rpartition(".")[2]
 
 
 def _module(members: dict[str, Expr]) -> Expr:

@@ -121,12 +121,15 @@ class Model:
     def _forward(self) -> Function:
         network = self.network
         numbers = "".join(f", {name} (B, T) or (T,)" for name in network.indices)
-        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → logits {self._output()}."
+        outputs = ", ".join(" ".join([*name.split(), self._size(n)]) for name, n in network.outputs.items())
+        logits = "logits" if "" in network.outputs else "logits:"
+        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → {logits} {outputs}."
         body = [Docstring(docstring(doc, 8)), *self._numbers(self.plan.head_indices), *self.plan.forward]
-        return Function("forward", self._parameters(), Name("Tensor"), body)
+        kind = Name("Tensor") if "" in network.outputs else Literal("dict[str, Tensor]")
+        return Function("forward", self._parameters(), kind, body)
 
-    def _output(self) -> str:
-        shape = self.network.node(self.network.output).shape
+    def _size(self, output: int) -> str:
+        shape = self.network.node(output).shape
         width = int(shape.channels) if self.classes is None else NUM_CLASSES
         return f"(B, {width})" if shape.is_vector else "(B, C, T, H, W)"
 

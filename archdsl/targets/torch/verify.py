@@ -176,9 +176,12 @@ def _verify_module(network: Network, text: str, added: Sequence[tuple[OpNode, La
 
 
 def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer, what: str) -> None:
-    last = network.node(network.output).shape
-    layout = TOKENS if last.token else VECTOR if last.is_vector else GRID
-    found = {"the output": (tuple(output.shape), tensor_shape(last, layout))}
+    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for name, number in network.outputs.items():
+        last = network.node(number).shape
+        layout = TOKENS if last.token else VECTOR if last.is_vector else GRID
+        own = output[name] if name else output
+        found[f"the output `{name}`" if name else "the output"] = tuple(own.shape), tensor_shape(last, layout)
     for part in network.regions:
         if isinstance(part, Featured):
             grid = network.node(part.exit).shape

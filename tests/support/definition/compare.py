@@ -56,7 +56,7 @@ def difference(definition: Definition, network: Network) -> str:
     pairs: dict[str, tuple[Any, Any]] = {
         "layers": (len(nodes), len(definition.applied)),
         "inputs": (network.inputs, {**definition.inputs, **definition.indices}),
-        "output": (network.output, definition.output),
+        "outputs": (network.outputs, definition.outputs),
         "conditions of shortcuts": (
             {u.name: list(_conditions(u)) for u in network.regions if not isinstance(u, Fusion)},
             {prefix: list(_conditions(part)) for prefix, part in definition.parts.items()},

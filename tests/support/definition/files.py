@@ -80,6 +80,8 @@ class Merged:
         self.replacements: list[tuple[ast.Statement, File]] = []  # stages of variants, the oldest first
         self.dropped: set[str] = set()  # paths
         for file in reversed(files.family):
+            if any(isinstance(s, ast.Head) for s in file.statements):  # a variant's take the place of all of its base
+                self.statements = [s for s in self.statements if not isinstance(s[0], ast.Head)]
             for statement in file.statements:
                 self._add(statement, file)
 
@@ -114,5 +116,5 @@ class Merged:
 
 
 def _key(statement: ast.Statement) -> tuple[str, str]:
-    named = isinstance(statement, (ast.Input, ast.Path))
-    return type(statement).__name__, statement.name.id if named else ""
+    name = statement.name if isinstance(statement, (ast.Input, ast.Path, ast.Head)) else None
+    return type(statement).__name__, name.id if name is not None else ""

@@ -48,7 +48,7 @@ class Definition(Chains):
         self.paths: dict[str, int] = {}  # where each path is; "" is one that has no name
         self.named: dict[str, int] = {}  # values that `as` has named for the whole spec
         self.parts: dict[str, Part] = {}  # of the network, by the prefix of their tensors
-        self.output: int | None = None
+        self.outputs: dict[str, int] = {}  # by the name of the head; "" of one without
         # What stands at the top of the oldest base is known to the whole spec; a variant's own names are its own.
         self.tops = {f: self.globals if f.base is None else self.globals.new_child() for f in files.family}
         self.replaced: dict[str, tuple[ast.Stage, Names, File]] = {}
@@ -57,8 +57,8 @@ class Definition(Chains):
             self._collect([statement], self.tops[file], file)
         for statement, file in self.program.statements:
             self._run([statement], self.tops[file], file)
-        if self.output is None:
-            [self.output] = self.paths.values()
+        if not self.outputs:
+            [self.outputs[""]] = self.paths.values()
         for prefix, part in self.parts.items():
             name_members(part, prefix, is_line=True)
 
@@ -107,7 +107,9 @@ class Definition(Chains):
                     self._run(taken, names.new_child(), file)
                 case ast.Head():
                     begin = self._only(self.paths or self.inputs)
-                    self.output = self._line(statement.chain, begin, "head", names, file)
+                    name = statement.name.id if statement.name is not None else ""
+                    prefix = f"head.{name}" if name else "head"
+                    self.outputs[name] = self._line(statement.chain, begin, prefix, names, file)
                 case _:
                     raise AssertionError(statement)
 

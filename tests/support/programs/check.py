@@ -13,7 +13,7 @@ import torch
 from definition import Definition
 from definition.compare import difference
 from meta import assert_as_predicted, assert_imports_are_used
-from reference import compute
+from reference import by_head, compute
 
 import archdsl
 from archdsl.analysis.compare import compare, difference_json
@@ -262,8 +262,9 @@ def _computes(arch: archdsl.Architecture, definition: Definition) -> str:
         model.eval()
         quick.eval()
         outputs = {
-            "train": model(*(c.clone() for c in clips.values())), "infer": quick(*(c.clone() for c in clips.values())),
-        }  # fmt: skip
+            "train": by_head(model(*(c.clone() for c in clips.values()))),
+            "infer": by_head(quick(*(c.clone() for c in clips.values()))),
+        }
         features = {
             "train": model.forward_features(*(c.clone() for c in clips.values())),
             "infer": quick.forward_features(*(c.clone() for c in clips.values())),
@@ -271,8 +272,7 @@ def _computes(arch: archdsl.Architecture, definition: Definition) -> str:
     stages = [u for u in network.regions if isinstance(u, Featured)]
     wanted = {name: x for u in stages for name, x in values[u.exit].features(u.name).items()}
     for target, output in outputs.items():
-        fault = _unequal(output, expected)
-        what = f"{target}: the output"
+        fault, what = _unlike_outputs(output, expected), f"{target}: the output"
         if wanted.keys() - features[target].keys():
             raise Fault(f"{target}: no features of {', '.join(wanted.keys() - features[target].keys())}")
         for name, value in wanted.items():
@@ -292,6 +292,12 @@ def _unlike(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "; ".join(f"{n} {found.get(n)}, predicted {wanted.get(n)}" for n in names[:4])
 
 
+def _unlike_outputs(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    if list(found) != list(wanted):
+        return f"of the heads {list(found)}, predicted {list(wanted)}"
+    return next(filter(None, (_unequal(found[name], x) for name, x in wanted.items())), "")
+
+
 def _unequal(found: Tensor, wanted: Tensor) -> str:
     if found.shape != wanted.shape:
         return f"{tuple(found.shape)}, predicted {tuple(wanted.shape)}"
@@ -304,20 +310,20 @@ def _is_unstable(
     arch: archdsl.Architecture,
     state: dict[str, Tensor],
     clips: dict[str, Tensor],
-    expected: Tensor,
+    expected: dict[str, Tensor],
     definition: Definition,
 ) -> bool:
     """Tell whether the definition itself moves as far when its input is moved by the rounding of a few operations."""
-    if not torch.isfinite(expected).all():
+    if not all(torch.isfinite(x).all() for x in expected.values()):
         return True
     with torch.no_grad():
         nudged, _ = compute(arch, state, {n: c * (1 + NUDGE) for n, c in clips.items()}, definition)
-    return bool(_unequal(nudged, expected))
+    return bool(_unlike_outputs(nudged, expected))
 
 
 def _trains(model: torch.nn.Module, clips: dict[str, Tensor]) -> None:
     """A step of training has a gradient: nothing that it needs was overwritten."""
     model.train()
-    output = model(*(c.clone() for c in clips.values()))
-    if output.requires_grad:
-        output.sum().backward()
+    outputs = by_head(model(*(c.clone() for c in clips.values()))).values()
+    if trained := [output.sum() for output in outputs if output.requires_grad]:
+        torch.stack(trained).sum().backward()

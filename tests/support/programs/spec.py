@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import TYPE_CHECKING
 
 from programs.blocks import Blocks
@@ -413,9 +414,18 @@ class Specs:
         d, spec = self.draw, self.spec
         if len(spec.paths) == 1 and d.has("no_head", 0.08):
             return
-        spec.lines.append(self.head_line())
+        spec.lines += self.head_lines()
 
-    def head_line(self) -> str:
+    def head_lines(self) -> list[str]:
+        """One head without a name, or several, of which some have their name twice in the spec."""
+        d = self.draw
+        apart = Random("\n".join(self.spec.lines))  # so that other programs stay those of their seeds
+        if "heads" in d.without or apart.random() > 0.12:
+            return [self.head_line("head")]
+        names = d.rng.sample(["verb", "noun", "s1", "linear", "p"], d.pick([2, 2, 3]))
+        return [self.head_line(f"head{d.pick(['', '', ' dense'])} {name}") for name in names]
+
+    def head_line(self, word: str) -> str:
         d, spec = self.draw, self.spec
         sources = {n: s for n, s in {**spec.inputs, **spec.paths, **spec.named}.items() if n}
         if not d.has("head_of_untouched"):
@@ -441,7 +451,7 @@ class Specs:
         if d.chance(0.9):
             steps.append(f"linear({d.number(spec.classes)})")
         text = " -> ".join(steps)
-        return f"head: {text}"
+        return f"{word}: {text}"
 
     def _entering_head(self, state: State) -> list[str]:
         """Blocks at times, and what takes the positions together."""

@@ -104,7 +104,7 @@ class Variants:
         return [loop.header, f"    stage {loop.label} {{", *lines, "    }", "}"]
 
     def _head(self) -> list[str]:
-        return [self.specs.head_line()] if self.base.paths else []
+        return self.specs.head_lines() if self.base.paths else []
 
     def _path(self) -> list[str]:
         d = self.draw

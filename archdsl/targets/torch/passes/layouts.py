@@ -157,14 +157,17 @@ class _Conversions:
         return made.exit
 
     def end(self) -> None:
-        """Convert the output of the module: a vector to (B, C), a grid to channels-first; tokens stay."""
-        network = self.network
-        network.output = self.outside.get(network.output, network.output)
-        node = network.node(network.output)
+        """Convert the outputs of the module: a vector to (B, C), a grid to channels-first; tokens stay."""
+        self.network.outputs = {name: self._given_out(output) for name, output in self.network.outputs.items()}
+
+    def _given_out(self, output: int) -> int:
+        output = self.outside.get(output, output)
+        node = self.network.node(output)
         wanted = TOKENS if node.shape.token else VECTOR if node.shape.is_vector else GRID
-        if self.given[node.id] != wanted:
-            last = node.region.top if node.inputs else network.regions[-1]  # a clip lies in no part of the network
-            network.output = self._beside(node.id, wanted, last, 1)
+        if self.given[output] == wanted:
+            return output
+        last = node.region.top if node.inputs else self.network.regions[-1]  # a clip lies in no part of the network
+        return self._beside(output, wanted, last, 1)
 
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
         given = self.network.node(source)
