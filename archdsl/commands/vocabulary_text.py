@@ -21,6 +21,7 @@ from archdsl.layers.attributes import (
     TokenName,
     Window,
 )
+from archdsl.layers.padding import Padding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
     Numbers: "list of numbers", TokenName: "name of tokens",
+    Padding: "padding",
     Over: "axes or a list of axes",
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
 from archdsl.ir.signature import BlockArguments
 from archdsl.layers.attributes import AttributeFault, Choice, Reference, TokenName
+from archdsl.layers.padding import Padding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ class Binder:
         if isinstance(attribute, TokenName):
             value = self.evaluator.word(argument.value, scope)
         else:
-            words = attribute.choices if isinstance(attribute, Choice) else ()
+            words = attribute.words if isinstance(attribute, Choice | Padding) else ()
             value = self._value(argument.value, scope, words)
         if isinstance(value, Unknown):
             return UNKNOWN

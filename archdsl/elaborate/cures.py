@@ -33,14 +33,14 @@ NEVER_GIVEN = "the channels that enter are known and never given"
 def attribute_cure(attribute: Attribute[object], argument: ast.Argument, value: Value, layer: str) -> str:
     """Return what to write for a value that an attribute of a layer does not take; empty if nothing is known."""
     name = attribute.name
-    if isinstance(attribute, Choice) and isinstance(value, str) and value in attribute.choices:
+    if isinstance(value, str) and value in attribute.words:
         return f"a word has no quotes: `{name} = {value}`"
     if isinstance(attribute, Size) and "all" in attribute.words and _is_below_one(value):
         return "`all` is the whole axis"
     if name == "padding":
         return (
             "`padding = half` pads by half of the kernel, so that a stride of 1 keeps the grid; `padding = valid` does "
-            "not pad"
+            "not pad; `padding = [0, 1, 1]` pads by numbers"
         )
     if name == "bias" and is_number(value):
         return f"{NEVER_GIVEN}: `linear(400)`, `conv(64, 3)`"
@@ -66,7 +66,7 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"`as NAME` behind a layer names it: `as {re.sub(r'[^A-Za-z0-9_]', '', text) or 'NAME'}`"
     name = next((ours for ours in RENAMED.get(key, ()) if ours in known), "")
     if name == "padding":
-        return _padding_cure(key, argument.value, text)
+        return f"write `padding = {text.strip(chr(34))}`"
     if name == "init":
         return f"write `init = …`, with {INITIALISERS}"
     if name:
@@ -77,16 +77,6 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"leave out `{key}`: {LEFT_OUT[key]}"
     hint = did_you_mean(key, known)
     return re.sub(r"`(\w+)`", rf"`\1 = {_escaped(text)}`", hint) if hint.startswith("did you mean") else hint
-
-
-def _padding_cure(key: str, value: ast.Expr, text: str) -> str:
-    """Return a padding of other libraries as a word: a number of positions, or `"same"`."""
-    if isinstance(value, (ast.Name, ast.String)):
-        return f"write `padding = {text.strip(chr(34))}`"
-    none = isinstance(value, ast.Number) and value.value == 0
-    if none:
-        return "write `padding = valid`"
-    return f"leave out `{key}`: half of the kernel is padded, which is `padding = half`; `padding = valid` pads nothing"
 
 
 def _escaped(text: str) -> str:

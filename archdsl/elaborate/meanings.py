@@ -84,7 +84,7 @@ LAYERS = _by_word(
     # shapes
     ("flatten reshape view permute transpose squeeze unsqueeze rearrange unflatten contiguous einsum expand", _SHAPE),
     ("upsample interpolate resize unpooling pixelshuffle", _RESIZE),
-    ("pad zeropad constantpad reflectionpad", "`padding = half`, `same` or `valid` of `conv` pads"),
+    ("pad zeropad constantpad reflectionpad", "the `padding` of `conv` and of poolings pads: `padding = [0, 1, 1]`"),
     ("spacetodepth", "space_to_channel"),
     ("focus", "space_to_channel"),
     ("patchmerging", "`import swin` brings `patch_merging`; its packing alone is `space_to_channel`"),
@@ -165,17 +165,17 @@ FUNCTIONS = _by_word(
 _ENTERING = "the channels that enter are known and never given"
 _COMPILED = "a module is converted in Python, by `model.to(…)`"
 _LEARNED = "scale and shift are always learned, and statistics kept"
-_FEW = "poolings have `kernel`, `stride` and `padding`; in averages, the zeros of padding count"
+_FEW = "poolings have `kernel`, `stride`, `padding` and `ceil`, and averages `count_padding`"
 LEFT_OUT = _by_word(
     ("in_channels in_features num_features normalized_shape embed_dim in_planes inplanes axis", _ENTERING),
     ("inplace", "whether memory is overwritten is the compiler's business"),
     ("padding_mode", "grids are padded with zeros"),
-    ("dilation dilation_rate", "there is no dilated convolution; `attention` has a `dilation`"),
+    ("dilation dilation_rate", "`conv` and `attention` have a dilation"),
     ("output_size keepdims", "`avgpool` without arguments leaves one position"),
     ("device dtype", _COMPILED),
     ("batch_first data_format batch_size", "the batch is never written, and channels stand first"),
     ("affine elementwise_affine track_running_stats center trainable", _LEARNED),
-    ("ceil_mode return_indices count_include_pad divisor_override", _FEW),
+    ("return_indices divisor_override", _FEW),
     ("padding", "`conv`, `avgpool` and `maxpool` have a padding"),
     ("bias", "`conv` and `linear` have a bias; norms always learn scale and shift"),
     ("approximate", "`gelu` is the exact one"),
@@ -212,6 +212,9 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
         ("kernel_size pool_size filter_size ksize size k", "kernel"),
         ("strides step s", "stride"),
         ("pad pads", "padding"),
+        ("dilation_rate", "dilation"),
+        ("ceil_mode", "ceil"),
+        ("count_include_pad", "count_padding"),
         ("num_heads n_heads nhead num_attention_heads", "heads"),
         ("key_dim head_dim", "dim"),
         ("window_size", "window"),

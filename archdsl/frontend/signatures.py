@@ -14,11 +14,13 @@ class Signature(NamedTuple):
 
 
 _POOL = "kernel_size=kernel stride=stride padding=padding"
+_MAXPOOL = f"{_POOL} dilation return_indices ceil_mode=ceil"
+_AVGPOOL = f"{_POOL} ceil_mode=ceil count_include_pad=count_padding divisor_override"
 # By names as `plain` returns them.
 SIGNATURES = {
     "conv": Signature(
-        "conv", "in_channels out_channels=out kernel_size=kernel stride=stride padding=padding dilation groups=groups "
-        "bias=bias padding_mode", 2,
+        "conv", "in_channels out_channels=out kernel_size=kernel stride=stride padding=padding "
+        "dilation=dilation groups=groups bias=bias padding_mode", 2,
     ),
     "linear": Signature("linear", "in_features out_features=out bias=bias", 1),
     "batchnorm": Signature("bn", "num_features eps=eps momentum=momentum affine track_running_stats"),
@@ -27,8 +29,8 @@ SIGNATURES = {
     "relu": Signature("relu", "inplace"),
     "gelu": Signature("gelu", "approximate"),
     "dropout": Signature("dropout", "p=p inplace", 1),
-    "maxpool": Signature("maxpool", _POOL, 1),
-    "avgpool": Signature("avgpool", _POOL, 1),
+    "maxpool": Signature("maxpool", _MAXPOOL, 1),
+    "avgpool": Signature("avgpool", _AVGPOOL, 1),
     "adaptiveavgpool": Signature("avgpool", "output_size"),
     "multiheadattention": Signature("attention", "embed_dim num_heads=heads dropout=dropout bias=bias", 1),
 }  # fmt: skip

@@ -19,6 +19,7 @@ MAX_CODE = 300  # characters; longer code is no slip of the pen
 NOTHING = set(
     "flatten view reshape permute transpose squeeze unsqueeze contiguous identity softmax logsoftmax unflatten".split()
 )
+_SLIDING = {"conv", "maxpool", "avgpool"}
 _JOINS = {"cat": "concat", "concat": "concat", "concatenate": "concat", "stack": "concat", "add": "add"}
 _SEQUENCES = {"sequential", "modulelist"}
 _FUNCTIONAL = {"F", "torch", "nn.functional", "functional", "torch.nn.functional"}
@@ -301,7 +302,7 @@ def _activation(node: ast.expr) -> str:
 def _of_frames(given: dict[str, ast.expr]) -> dict[str, ast.expr]:
     """Return arguments of a layer of images as those of the layer of videos that does the same frame by frame."""
     changed = dict(given)
-    for name, frame in (("kernel_size", 1), ("stride", 1), ("padding", 0)):
+    for name, frame in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
         sizes = [int(n) for n in re.findall(r"\d+", str(_literal(given.get(name))))]
         height, width = sizes * 2 if len(sizes) == 1 else sizes if len(sizes) == 2 else (frame, frame)
         if (height, width) != (frame, frame):
@@ -346,8 +347,8 @@ def _own_layer(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
 
 
 def _check_supported(bare: str, given: dict[str, ast.expr]) -> None:
-    """Refuse a dilation of a convolution, and a pool to several positions."""
-    if _literal(given.get("dilation")) not in (None, 1, (1, 1, 1)):
+    """Refuse a dilation of a pool, and a pool to several positions."""
+    if bare != "conv" and _literal(given.get("dilation")) not in (None, 1, (1, 1, 1)):
         _refuse()
     if bare == "adaptiveavgpool" and _literal(given.get("output_size")) not in (None, 1, (1, 1, 1)):
         _refuse()
@@ -357,23 +358,22 @@ def _fill(bare: str, values: dict[str, str]) -> None:
     """Write defaults of PyTorch's that differ from those here, and leave out those here."""
     if bare in ("maxpool", "avgpool") and "kernel" in values:
         values.setdefault("stride", values["kernel"])
-    if bare == "conv" and values.get("bias") == "off":
-        del values["bias"]
+    for name, default in (("bias", "off"), ("dilation", "1"), ("ceil", "off"), ("count_padding", "on")):
+        if bare in _SLIDING and values.get(name) == default:
+            del values[name]
     if bare == "dropout":
         values.setdefault("p", "0.5")
 
 
 def _pad(bare: str, given: dict[str, ast.expr], values: dict[str, str]) -> None:
-    """Change a padding of PyTorch's into a word; the default is left out: half of the kernel, for `avgpool` none."""
+    """Write half of the kernel, and 0, as words; the default is left out: half of the kernel, for `avgpool` none."""
     kernel, padding = _literal(given.get("kernel_size")), _literal(given.get("padding"))
     if "padding" not in values:
         return
     if padding == _half(kernel):
         values["padding"] = "half"
-    elif padding in ("same", "valid", 0):
+    elif padding in ("same", "valid", "causal", 0):
         values["padding"] = str(padding or "valid")
-    else:
-        _refuse()
     if values["padding"] == ("valid" if bare == "avgpool" else "half"):
         del values["padding"]
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from archdsl.core.values import Symbol
+    from archdsl.layers.attributes import Size3
     from archdsl.layers.axes import Axis
 
 L = TypeVar("L", bound="type[Layer]")
@@ -201,23 +202,38 @@ def known_to_be(value: int | tuple[int, ...], number: int) -> bool:
     return all(not isinstance(v, Sym) and v == number for v in values)
 
 
-def slide(size: Grid, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int]) -> Any:
+def slide(size: Grid, kernel: Size3, stride: Size3, padding: Size3) -> Any:
     """Return the output size (t, h, w) of a sliding window: (n + 2p - k) // s + 1 on each axis.
 
     Raises:
         ShapeError: if the window is larger than the padded grid.
     """
     out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size.size, kernel, stride, padding, strict=True))
-    for axis, k, p, o in zip("thw", kernel, padding, out, strict=True):
-        if o < 1:
-            grid = grid_text(size.size) + (f", padded by {int(p)}" if p else "")
-            message = f"a kernel of {int(k)} over {axis} is larger than the grid of {grid}"
-            fitting = [min(int(k), int(n + 2 * p)) for n, k, p in zip(size.size, kernel, padding, strict=True)]
-            hint = f"`kernel = {fitting}` fits; or use smaller strides before it, or a larger clip"
-            error = ShapeError(message, "kernel", "E0503", hint)
-            error.index = "thw".index(axis)
-            raise error
+    check_window(size, kernel, out, [2 * p for p in padding])
     return out
+
+
+def check_window(
+    size: Grid, kernel: Size3, out: tuple[int, ...], padding: Sequence[int], dilation: Size3 = (1, 1, 1)
+) -> None:
+    """Refuse a sliding window without a place, where `out` is below 1; `padding` is that of both sides together.
+
+    Raises:
+        ShapeError: if there is none.
+    """
+    axis = next((axis for axis, o in enumerate(out) if o < 1), None)
+    if axis is None:
+        return
+    k, d, p = int(kernel[axis]), int(dilation[axis]), int(padding[axis])
+    grid = grid_text(size.size) + (f", padded by {p // 2 if p % 2 == 0 else f'{p} in all'}" if p else "")
+    apart = f", with a dilation of {d}," if d > 1 else ""
+    message = f"a kernel of {k} over {'thw'[axis]}{apart} is larger than the grid of {grid}"
+    ends = zip(size.size, kernel, dilation, padding, strict=True)
+    fitting = [max(1, min(int(k), (int(n + p) - 1) // int(d) + 1)) for n, k, d, p in ends]
+    hint = f"`kernel = {fitting}` fits; or use smaller strides before it, or a larger clip"
+    error = ShapeError(message, "kernel", "E0503", hint)
+    error.index = axis
+    raise error
 
 
 def grids_differ(first: Grid, other: Grid) -> str:

@@ -1,28 +1,26 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Choice, Flag, Integer, KernelInitialiser, Size
+from archdsl.layers.attributes import Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
-from archdsl.layers.base import Layer, ShapeError, divisors, layer
-from archdsl.layers.padding import HALF, SAME, VALID, around, depends_on_grid, even_kernel, moved, padded
-
-if TYPE_CHECKING:
-    from archdsl.layers.attributes import Size3
+from archdsl.layers.base import Layer, ShapeError, divisors, known_to_be, layer
+from archdsl.layers.padding import HALF, SAME, VALID, Padding, SlidingWindow, even_kernel
 
 
 @layer("conv", category="convolution")
 class Conv(Layer):
     """Convolution over t, h and w.
 
-    y[o] = bias[o] + Σ weight[o, i, k] · x[i, position · stride + k - padding]
+    y[o] = bias[o] + Σ weight[o, i, k] · x[i, position · stride + k · dilation - padding]
 
-    Padding with zeros is `half`: `kernel // 2` on both sides, which preserves the grid for stride 1 and odd kernels;
-    `same`: for an output of ⌈n / stride⌉ positions, an odd number with the larger half at the end (TensorFlow); or
-    `valid`: none.
+    Padding with zeros is `half`: `dilation * (kernel // 2)` on both sides, which preserves the grid for stride 1 and
+    odd kernels; `same`: for an output of ⌈n / stride⌉ positions, an odd number with the larger half at the end
+    (TensorFlow); `causal`: `dilation * (kernel - 1)` before the first position, so that no position sees later ones;
+    `valid`: none; or a number on both sides. A list has one for each axis: `[causal, half, half]`, `[1, 0, 0]`.
     """
 
     heavy = True
@@ -31,10 +29,15 @@ class Conv(Layer):
     out = Integer(doc="output channels")
     kernel = Size(1, doc="kernel size over t, h and w")
     stride = Size(1, doc="stride over t, h and w")
-    padding = Choice(HALF, SAME, VALID, default=HALF, doc="zero padding of the grid")
+    padding = Padding(HALF, doc="zero padding of the grid")
     groups = Integer(1, doc="number of groups of channels (grouped convolution)")
     bias = Flag(False, doc="a learned bias for each output channel")
     init = KernelInitialiser(Symbol("msra"), doc="initialiser of the weight; `msra`: He et al. 2015, fan-out")
+    dilation = Size(1, doc="distance between neighbours under the kernel, over t, h and w")
+
+    @property
+    def window(self) -> SlidingWindow:
+        return SlidingWindow(self.kernel, self.stride, self.padding, self.dilation)
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
@@ -43,14 +46,15 @@ class Conv(Layer):
                 message = f"{int(channels)} {what} channels cannot be split into {int(self.groups)} groups"
                 hint = divisors("groups", x.channels, self.out, nearest=self.groups)
                 raise ShapeError(message, "groups", "E0504", hint)
-        return Grid(self.out, *moved(x, self.kernel, self.stride, self.padding, around(self.padding, self.kernel)))
+        return Grid(self.out, *self.window.moved(x))
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         weight = (self.out, inputs[0].channels // self.groups, *self.kernel)
         return {"weight": weight} | ({"bias": (self.out,)} if self.bias else {})
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        patches = [k == s and k > 1 for k, s in zip(self.kernel, self.stride, strict=True)]
+        sizes = zip(self.kernel, self.stride, self.dilation, strict=True)
+        patches = [k == s and k > 1 and d == 1 for k, s, d in sizes]
         extents = [Extent(a, p) for a, p in zip("thw", patches, strict=True)]
         return {"weight": (OUT, IN if self.groups == 1 else Axis(), *extents), "bias": (OUT,)}
 
@@ -58,27 +62,29 @@ class Conv(Layer):
         return output.elements * (inputs[0].channels // self.groups) * prod(self.kernel)
 
     def widest(self, *inputs: Grid) -> int:
-        return padded(inputs[0], self.kernel, self.stride) if self.padding == SAME else 0
+        return 0 if self.window.is_even else self.window.padded(inputs[0])
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
 
     def doubt(self, *inputs: Grid) -> str:
         """An even kernel with `half` padding: one position more than the stride asks for, patches with parts of two."""
-        sizes = list(zip("thw", inputs[0].size, self.kernel, self.stride, strict=True))
-        even = [axis for axis, n, k, s in sizes if k % 2 == 0 and n % s == 0]
-        if self.padding != HALF or not even:
+        sizes = list(zip("thw", inputs[0].size, self.kernel, self.stride, self.window.paddings, strict=True))
+        even = [axis for axis, n, k, s, p in sizes if k % 2 == 0 and n % s == 0 and p == HALF]
+        if not even:
             return ""
-        if all(n >= k for _, n, k, _ in sizes) and any(k == s for _, _, k, s in sizes if k % 2 == 0):
+        fits = all(n >= k for n, k in zip(inputs[0].size, self.window.extent, strict=True))
+        if fits and any(k == s for _, _, k, s, _ in sizes if k % 2 == 0):
             wanted = self.changed(padding=VALID).infer(*inputs)
             return f"for patches without overlap add `padding = valid`, which gives {wanted}"
-        return even_kernel(f"adds a position along {', '.join(even)}", self.changed(padding=SAME).infer(*inputs))
+        more = "a position" if known_to_be(self.dilation, 1) else "positions"
+        return even_kernel(f"adds {more} along {', '.join(even)}", self.changed(padding=SAME).infer(*inputs))
 
     def with_affine(self) -> Conv:
         return self.changed(bias=True)
 
     def maps_positions(self) -> bool:
-        return tuple(self.kernel) == (1, 1, 1)
+        return tuple(self.kernel) == (1, 1, 1) and known_to_be(self.window.around, 0)
 
     def parts_branches(self) -> bool:
         return self.groups == 1
@@ -87,7 +93,7 @@ class Conv(Layer):
         return self.groups == inputs[0].channels == self.out
 
     def shared_by_heads(self, heads: int, parts: int) -> Layer | None:
-        if depends_on_grid(self.padding, self.kernel, self.stride):
+        if not self.window.is_even:
             return None
         return HeadConv(**self.values(), heads=heads, parts=parts)
 
@@ -105,14 +111,11 @@ class HeadConv(Conv):
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
-        t, h, w = moved(x, self.kernel, self.stride, self.padding, self.reach)
+        t, h, w = self.window.moved(x)
         return Grid(x.channels, t, h, w, x.tokens)
 
     @property
-    def reach(self) -> Size3:
-        return around(self.padding, self.kernel)
-
-    @property
     def keeps_frames(self) -> bool:
-        """True if the number of frames is preserved, with windows centred on their frame."""
-        return self.stride[0] == 1 and 2 * self.reach[0] + 1 == self.kernel[0]
+        """True if the number of frames is preserved, with windows of neighbours that are centred on their frame."""
+        centred = 2 * self.window.around[0] + 1 == self.kernel[0]
+        return self.stride[0] == 1 and known_to_be(self.dilation, 1) and centred

@@ -123,8 +123,13 @@ VALUES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _conv(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
-    y = _padded(layer, x, 0.0, even=True)
-    return functional.conv3d(y, w["weight"], w.get("bias"), layer.stride, groups=layer.groups)
+    apart = layer.dilation
+    kernel = [d * (k - 1) + 1 for k, d in zip(layer.kernel, apart, strict=True)]
+    spread = torch.zeros(*w["weight"].shape[:2], *kernel, dtype=x.dtype)  # zeros between the neighbours
+    spread[:, :, :: apart[0], :: apart[1], :: apart[2]] = w["weight"]
+    half = [d * (k // 2) for k, d in zip(layer.kernel, apart, strict=True)]
+    y = functional.pad(x, _flat(_sides(layer, x, kernel, half)))
+    return functional.conv3d(y, spread, w.get("bias"), layer.stride, groups=layer.groups)
 
 
 def _bn(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
@@ -152,10 +157,14 @@ def _space_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  #
 
 
 def _avgpool(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
-    kernel = [k or n for k, n in zip(layer.kernel, x.shape[2:], strict=True)]
-    half = [0 if layer.padding == "valid" or k % 2 == 0 else k // 2 for k in layer.kernel]
-    padded = functional.pad(x, [n for n in reversed(half) for _ in range(2)])
-    return _windows(padded, kernel, layer.stride).mean((-1, -2, -3))
+    """Sums of windows, over the number of positions in each that count: beyond all padding none do."""
+    words = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,) * 3
+    inside = torch.ones(1, 1, *x.shape[2:], dtype=x.dtype)
+    values, (kernel, sides, behind) = _pooling(layer, x, 0.0), _places(layer, x)
+    counts = layer.count_padding and "same" not in words
+    counted = functional.pad(functional.pad(inside, _flat(sides), value=float(counts)), _flat(behind))
+    sums, numbers = (_windows(v, kernel, layer.stride).sum((-1, -2, -3)) for v in (values, counted))
+    return sums / numbers
 
 
 def _shift(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
@@ -197,17 +206,37 @@ GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
 }
 
 
-def _padded(layer: Any, x: Tensor, value: float, *, even: bool) -> Tensor:
-    """The grid with what stands around it. TensorFlow's `same` asks for ⌈n / s⌉ windows, the odd position behind."""
-    pads: list[int] = []
-    for n, k, s in zip(x.shape[2:], layer.kernel, layer.stride, strict=True):
-        if layer.padding == "same":
-            total = max((-(-n // s) - 1) * s + k - n, 0)
-            pads = [total // 2, total - total // 2, *pads]
-        else:
-            half = k // 2 if layer.padding == "half" and (even or k % 2) else 0
-            pads = [half, half, *pads]
-    return functional.pad(x, pads, value=value)
+def _sides(layer: Any, x: Tensor, kernel: Any, half: list[int]) -> list[tuple[int, int]]:
+    """What stands before and behind each axis: TensorFlow's `same` for ⌈n / s⌉ windows, the odd position behind."""
+    words = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,) * 3
+    sides: list[tuple[int, int]] = []
+    for word, n, k, s, h in zip(words, x.shape[2:], kernel, layer.stride, half, strict=True):
+        total = max((-(-n // s) - 1) * s + k - n, 0)
+        known = {"same": (total // 2, total - total // 2), "half": (h, h), "valid": (0, 0), "causal": (k - 1, 0)}
+        sides.append(known[word] if isinstance(word, str) else (word, word))
+    return sides
+
+
+def _flat(sides: list[tuple[int, int]]) -> list[int]:
+    """Padding as torch takes it: the last axis first."""
+    return [n for pair in reversed(sides) for n in pair]
+
+
+def _places(layer: Any, x: Tensor) -> tuple[list[int], list[tuple[int, int]], list[tuple[int, int]]]:
+    """The kernel of a pooling, what is padded, and what windows reach beyond it where their number is rounded up."""
+    kernel = [k or n for k, n in zip(layer.kernel, x.shape[2:], strict=True)]
+    sides = _sides(layer, x, [k or 1 for k in layer.kernel], [k // 2 * (k % 2) for k in layer.kernel])
+    behind: list[tuple[int, int]] = []
+    for n, k, s, (before, after) in zip(x.shape[2:], kernel, layer.stride, sides, strict=True):
+        starts = [i for i in range(0, n + before, s) if i < s or i - s + k < n + before + after]
+        ends = starts[-1] + k if layer.ceil else 0  # the first place at or behind the end is the last
+        behind.append((0, max(0, ends - n - before - after)))
+    return kernel, sides, behind
+
+
+def _pooling(layer: Any, x: Tensor, value: float) -> Tensor:
+    _, sides, behind = _places(layer, x)
+    return functional.pad(functional.pad(x, _flat(sides), value=value), _flat(behind), value=value)
 
 
 def _windows(x: Tensor, kernel: Any, stride: Any) -> Tensor:
@@ -259,8 +288,9 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
 
 
 def _maxpool(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
-    padded = _padded(layer, x.grid, float("-inf"), even=False)
-    return Value(_windows(padded, layer.kernel, layer.stride).amax((-1, -2, -3)), x.token, x.kinds)
+    kernel, _, _ = _places(layer, x.grid)
+    windows = _windows(_pooling(layer, x.grid, float("-inf")), kernel, layer.stride)
+    return Value(windows.amax((-1, -2, -3)), x.token, x.kinds)
 
 
 def _tokens(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:

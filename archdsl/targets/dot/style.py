@@ -171,7 +171,7 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         elif name == "stride":
             then.append("stride " + value_text(value, 3))
         elif name == "padding":
-            then.append(value)
+            then.append(value if isinstance(value, str) else "padding " + "×".join(map(value_text, value)))
         else:
             (first if attribute.required else then).append(
                 value_text(value, 3) if attribute.required else f"{name}={value_text(value, 3)}"

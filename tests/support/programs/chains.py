@@ -108,6 +108,8 @@ class Chains(Values):
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
             options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
             options += ["avgpool([1, 3, 1], padding = half)"] if state.grid is not None and state.grid[1] > 2 else []
+            options += [f"maxpool(3, padding = {d.pick(PADDINGS)})", f"avgpool(3, padding = {d.pick(EVERY_PADDING)})"]
+            options += [f"avgpool([3, 2, 3], padding = {d.pick(AT_THE_END)}, count_padding = off)"]
             options += [d.pick(POSITIONS)] if d.has("position") else []
         elif state.token == "clip":
             options += ["token_type", "position", "position(token = off)", "position(apart = on)", "maxpool([1, 3, 3])"]
@@ -174,7 +176,9 @@ class Chains(Values):
         else:
             settings = [d.pick(KERNELS)] if d.chance(0.75) else []
         if d.chance(0.15):
-            settings.append("padding = same")
+            settings.append(f"padding = {d.pick(PADDINGS)}")
+        if d.chance(0.1):
+            settings.append(f"dilation = {d.pick(['2', '[1, 2, 3]', '[2, 1, 1]'])}")
         settings += [f"bias = {self.flag(place)}"] if d.chance(0.4) else []
         settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
         first = f"out = {out}" if d.chance(0.06) and settings and "=" in settings[0] else out
@@ -481,6 +485,12 @@ class Chains(Values):
             (f"maxpool({d.pick(['1', '3', '[1, 3, 3]'])}, stride = {size})", behind),
             (f"maxpool({d.whole(1, 4)}, stride = {size}, padding = same)", behind),
             (f"avgpool(1, stride = {size})", behind),
+            (
+                f"conv({out}, {d.whole(1, 3)}, stride = {size}, dilation = 2, padding = [causal, same, causal])",
+                behind.with_channels(out),
+            ),
+            (f"{d.pick(['max', 'avg'])}pool({size}, stride = {size}, padding = valid, ceil = on)", behind),
+            (f"avgpool(3, stride = {size}, padding = {d.pick(EVERY_PADDING)}, ceil = {d.pick(['on', 'off'])})", behind),
             (f"linear(8) -> {lines.moving(size)}", behind.with_channels("8")),
         ]
         if state.grid is not None and min(state.grid) > 2:
@@ -516,6 +526,9 @@ class Chains(Values):
 
 
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
+PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid
+EVERY_PADDING = [*(p for p in PADDINGS if "half" not in p), "1", "[causal, 1, same]"]  # of averages of 3
+AT_THE_END = ["same", "causal", "[causal, same, 1]"]
 KERNELS = ["1", "3", "3", "[1, 3, 3]", "[3, 1, 1]", "[5, 3, 1]", "[1, 1, 3]", "kernel = 3", "kernel = [1, 3, 3]"]
 POSITIONS = [
     *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],

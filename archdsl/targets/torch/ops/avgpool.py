@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.grid import Grid
 from archdsl.layers.avgpool import AvgPool
 from archdsl.layers.base import known_to_be
 from archdsl.targets.torch.ops.base import Op, compact, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, VECTOR
+from archdsl.targets.torch.ops.padding import padding_variables
 from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
@@ -29,28 +31,45 @@ class AvgPoolOp(Op[AvgPool]):
         return frozenset({KEPT} if self.layer.whole else ())
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        kernel, x = self.layer.kernel, self.inputs[0]
-        if self.layer.is_mean:
+        layer, x, size = self.layer, self.inputs[0], step.element_size
+        if not layer.slides:
             return SavedForBackward()
-        if 0 not in kernel:
-            copied = step.element_size * x.elements
-            return SavedForBackward(own=copied) if step.casts else SavedForBackward(inputs=True)
-        t, h, w = (n if k else 1 for n, k in zip(x.size, kernel, strict=True))
-        return SavedForBackward(own=step.element_size * x.channels * t * h * w)  # the mean, which is then pooled
+        if self._divides:
+            y = self.output
+            return SavedForBackward(own=size * layer.window.padded(self._averaged), once=size * y.t * y.h * y.w)
+        if not layer.window.is_even:
+            return SavedForBackward(own=size * layer.window.padded(self._averaged))
+        if 0 not in layer.kernel:
+            return SavedForBackward(own=size * x.elements) if step.casts else SavedForBackward(inputs=True)
+        return SavedForBackward(own=size * self._averaged.elements)
+
+    @property
+    def _averaged(self) -> Grid:
+        """The grid that is pooled, with the mean over whole axes."""
+        x = self.inputs[0]
+        t, h, w = (n if k else 1 for n, k in zip(x.size, self.layer.kernel, strict=True))
+        return Grid(x.channels, t, h, w)
+
+    @property
+    def _divides(self) -> bool:
+        """True if averages are divided by the share of each window in the grid, as padding does not count."""
+        return not self.layer.counts_padding and not self.layer.window.is_even
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = precision.half and not precision.cuda and not self.layer.is_mean  # autocast's for CPUs
+        on_list = precision.half and not precision.cuda and self.layer.slides  # autocast's for CPUs
         return FLOAT if on_list else max(sizes)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
-        layer = self.layer
-        t, h, w = (k or 1 for k in layer.kernel)
+        layer, window = self.layer, self.layer.window
         axes = tuple(axis for axis, k in enumerate(layer.kernel, start=2) if known_to_be(k, 0))
         return {
             "axes": None if not axes else axes[0] if len(axes) == 1 else axes,
             "whole": ((1, 2, 3) if site.layout == CHANNELS_LAST else (2, 3, 4)) if layer.whole else None,
             "kept": KEPT in self.forms,
-            "kernel": None if known_to_be((t, h, w), 1) and known_to_be(layer.stride, 1) else compact((t, h, w)),
+            "kernel": compact(window.kernel) if layer.slides else None,
             "stride": compact(layer.stride),
-            "padding": None if known_to_be(layer.reach, 0) else compact(layer.reach),
+            "ceil": layer.ceil,
+            "divides": self._divides,
+            "inside": not layer.counts_padding and not self._divides and not known_to_be(window.around, 0),
+            **padding_variables(window),
         }

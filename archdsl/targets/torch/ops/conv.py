@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.base import known_to_be
 from archdsl.layers.conv import Conv
-from archdsl.layers.padding import around, depends_on_grid, padded
-from archdsl.targets.torch.ops.base import Op, compact, op
+from archdsl.targets.torch.ops.base import Op, compact, op, plain
+from archdsl.targets.torch.ops.padding import padding_variables
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ class ConvOp(Op[Conv]):
     prefers_channels_last = True
     uses_tf32 = True
 
-    @property
-    def _pads(self) -> bool:
-        """True if padding depends on the input size, so that a function computes it."""
-        return depends_on_grid(self.layer.padding, self.layer.kernel, self.layer.stride)
-
     def output_is_free(self, *, trains: bool) -> bool:
         return not trains
 
@@ -33,30 +28,31 @@ class ConvOp(Op[Conv]):
         x, size = self.inputs[0], step.element_size
         if FRAMES in self.forms and not step.channels_last and step.batch > 1:
             return SavedForBackward(own=size * x.elements)  # a copy with contiguous frames
-        if self._pads:
-            return SavedForBackward(own=size * padded(x, self.layer.kernel, self.layer.stride))
+        if not self.layer.window.is_even:
+            return SavedForBackward(own=size * self.layer.window.padded(x))
         return SavedForBackward(own=size * x.elements) if step.casts else SavedForBackward(inputs=True)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer
-        padding = around(layer.padding, layer.kernel)
         return {
             "channels": site.inputs[0].channels,
             "out": layer.out,
             "kernel": compact(layer.kernel),
             "stride": None if known_to_be(layer.stride, 1) else compact(layer.stride),
-            "padding": None if self._pads or known_to_be(padding, 0) else compact(padding),
-            "pad": self._pads,
+            "dilation": None if known_to_be(layer.dilation, 1) else compact(layer.dilation),
             "groups": None if known_to_be(layer.groups, 1) else layer.groups,
             "bias": layer.bias,
             "frames": FRAMES in self.forms,
+            **padding_variables(layer.window),
         }
 
     def other_forms(self) -> frozenset[str]:
-        flat = known_to_be(self.layer.kernel[0], 1) and known_to_be(self.layer.stride[0], 1)
-        return frozenset({FRAMES} if flat and not self._pads else ())
+        window = self.layer.window
+        ones = (window.kernel[0], window.stride[0], window.around[0] + 1)
+        return frozenset({FRAMES} if known_to_be(ones, 1) and window.is_even else ())
 
     def class_signature(self) -> tuple[Any, ...]:
-        if not self._pads:
+        window = self.layer.window
+        if window.is_even:
             return ()
-        return (*map(int, self.layer.kernel), *map(int, self.layer.stride))  # stand in `forward`
+        return plain((*window.kernel, *window.stride, *window.dilation, *window.paddings))  # stand in `forward`

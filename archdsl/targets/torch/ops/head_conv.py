@@ -4,6 +4,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import fixed
+from archdsl.layers.base import known_to_be
 from archdsl.layers.conv import HeadConv
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -30,16 +31,17 @@ class HeadConvOp(Op[HeadConv]):
 
     def class_signature(self) -> tuple[Any, ...]:
         tokens = self.inputs[0].tokens
-        return tokens.number, tokens.noun, self.layer.bias
+        return tokens.number, tokens.noun, self.layer.bias, known_to_be(self.layer.dilation, 1)
 
     def shape_arguments(self) -> dict[str, Any]:
         return {"grid": fixed(self.inputs[0])} if self.inputs[0].tokens else {}
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, tokens = self.layer, self.inputs[0].tokens
-        sizes = {"kernel": layer.kernel, "stride": layer.stride, "padding": layer.reach}
+        sizes = {"kernel": layer.kernel, "stride": layer.stride, "padding": layer.window.around}
         found = {"channels": site.inputs[0].channels, "heads": layer.heads, "parts": layer.parts, **sizes}
-        return {**found, "bias": layer.bias, "taps": TAPS in self.forms, "token": tokens.number, "noun": tokens.noun}
+        forms = {"taps": TAPS in self.forms, "dilation": None if known_to_be(layer.dilation, 1) else layer.dilation}
+        return {**found, **forms, "bias": layer.bias, "token": tokens.number, "noun": tokens.noun}
 
     def cast_weights(self) -> int:
         return 0 if self.layer.heads > 1 else super().cast_weights()  # what is cast is a copy for each head
