@@ -12,7 +12,7 @@ from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
-from archdsl.elaborate.parameters import choice_words, mismatch
+from archdsl.elaborate.parameters import as_declared, choice_words, mismatch
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
@@ -162,7 +162,7 @@ class Binder:
             return value
         problem = mismatch(value, parameter.type)
         if not problem:
-            return value
+            return as_declared(value, parameter.type)
         note = Note("its type comes from here", parameter.type.span)
         return self.faults.report("E0301", origin(*place).span, f"`{parameter.name.id}` {problem}", notes=[note])
 

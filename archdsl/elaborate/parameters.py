@@ -30,6 +30,7 @@ _CALLED = {
     "string": "a text in quotes",
     "symbol": "a word",
     "list": "a list",
+    "size": "a whole number, or a list of three for t, h and w",
 }
 
 
@@ -121,7 +122,7 @@ class ParameterScope(Scope):
         else:
             return value
         if not problem:
-            return value
+            return as_declared(value, kind)
         note = Note("its type comes from here", place)
         self.reporter.report("E0301", expr.span, f"`{declaration.name.id}` {problem}", [note])
         return UNKNOWN
@@ -158,6 +159,8 @@ def mismatch(value: Value, kind: ast.Type) -> str:
     if wanted == "value":
         return "is of the type `value`, which only parameters of blocks have"
     found = type_name(value)
+    if wanted == "size" and (found == "int" or (is_list(value) and [type_name(v) for v in value] == ["int"] * 3)):
+        return ""
     if wanted == "list" and is_list(value):
         inner = kind.names[1].id if len(kind.names) > 1 else ""
         bad = [v for v in value if inner and not _is(type_name(v), inner)]
@@ -168,6 +171,12 @@ def mismatch(value: Value, kind: ast.Type) -> str:
             f"; write `{close}`" if close else ""
         )
     return "" if _is(found, wanted) else f"must be {_called(wanted)}, found {describe(value)}"
+
+
+def as_declared(value: Value, kind: ast.Type | None) -> Value:
+    """Return a value of a type as those that read it find it: a number that is a `size` is one on each axis."""
+    is_size = kind is not None and not kind.is_choice and kind.names[0].id == "size"
+    return value if not is_size or is_list(value) else (value,) * 3
 
 
 def _called(kind: str) -> str:

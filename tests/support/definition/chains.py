@@ -14,7 +14,7 @@ from archdsl.frontend.parse import parse
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Reference, TokenName
 from definition.names import Part
-from definition.values import Names, evaluate, let, plain
+from definition.values import Names, evaluate, let, plain, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,10 +179,10 @@ class Chains:
                 assert isinstance(value_name, ast.Name)
                 values[name] = place.values[value_name.id]
             elif name in given:
-                names[name] = evaluate(given[name], place.names)
+                names[name] = typed(evaluate(given[name], place.names), parameter.type)
             else:
                 assert parameter.default is not None
-                names[name] = evaluate(parameter.default, names)
+                names[name] = typed(evaluate(parameter.default, names), parameter.type)
         for statement in block.lets:
             let(statement, names)
         part = Part(block.name.id, entry=value, is_block=True)

@@ -76,6 +76,7 @@ class Merged:
 
     def __init__(self, files: Files) -> None:
         self.defaults: dict[str, ast.Expr] = {}  # of parameters
+        self.types: dict[str, ast.Type] = {}  # of those that declare one
         self.statements: list[tuple[ast.Statement, File]] = []
         self.replacements: list[tuple[ast.Statement, File]] = []  # stages of variants, the oldest first
         self.dropped: set[str] = set()  # paths
@@ -89,6 +90,7 @@ class Merged:
         match statement:
             case ast.Param():
                 self.defaults |= {d.name.id: d.default for d in statement.declarations if d.default is not None}
+                self.types |= {d.name.id: d.type for d in statement.declarations if d.type is not None}
             case ast.Drop(is_stage=True):
                 empty = ast.Stage(statement.span, ast.Label(statement.name.span, statement.name.id), None, ())
                 self.replacements.append((empty, file))

@@ -41,7 +41,8 @@ class Definition(Chains):
     ) -> None:
         files = Files(name, texts)
         self.program = Merged(files)
-        super().__init__(files, ChainMap(Parameters(self.program.defaults, parameters or {})), {})
+        known = Parameters(self.program.defaults, parameters or {}, self.program.types)
+        super().__init__(files, ChainMap(known), {})
         self.clips = clips or {}
         self.applied: list[Applied] = []
         self.inputs: dict[str, int] = {}  # videos

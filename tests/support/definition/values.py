@@ -104,12 +104,21 @@ def plain(value: Value) -> Value:
     return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
+def typed(value: Value, kind: ast.Type | None) -> Value:
+    """A value as its type has it: a size that is a number has it on all axes."""
+    is_size = kind is not None and [n.id for n in kind.names] == ["size"]
+    return value if not is_size or isinstance(value, tuple) else (value, value, value)
+
+
 class Parameters(dict[str, Value]):
     """The parameters of a spec, each worked out when it is first asked for: they may stand in any order."""
 
-    def __init__(self, defaults: Mapping[str, ast.Expr], given: Mapping[str, Value]) -> None:
-        super().__init__(given)
+    def __init__(
+        self, defaults: Mapping[str, ast.Expr], given: Mapping[str, Value], types: Mapping[str, ast.Type]
+    ) -> None:
+        super().__init__({name: typed(value, types.get(name)) for name, value in given.items()})
         self.defaults = defaults
+        self.types = types
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in self.defaults
@@ -117,5 +126,5 @@ class Parameters(dict[str, Value]):
     def __missing__(self, name: str) -> Value:
         if name not in self.defaults:
             raise KeyError(name)
-        self[name] = evaluate(self.defaults[name], ChainMap(self))
+        self[name] = typed(evaluate(self.defaults[name], ChainMap(self)), self.types.get(name))
         return self[name]
