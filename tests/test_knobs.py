@@ -69,6 +69,15 @@ def test_grouped_convolutions_are_those_of_resnext() -> None:
     assert arch.params == 42_948_304
 
 
+@pytest.mark.parametrize("name", ["c2d_r50", "slowfast_r50"])
+def test_dilation_of_stages(name: str) -> None:
+    """The last stage of detectors on AVA does not stride, and looks two positions away."""
+    arch = load(name, strides=[1, 2, 2, 1], dilation=[1, 1, 1, 2])
+    assert arch.tensors == load(name).tensors
+    convs = [n for n in arch.graph.nodes.values() if n["kind"] == "conv" and n["stage"] == "res5"]
+    assert {n["attributes"]["dilation"] for n in convs} == {(1, 1, 1), (1, 2, 2)}
+
+
 @pytest.mark.parametrize("name", ["c2d_r50", "slow_r50"])
 def test_strides_of_stages(name: str) -> None:
     nodes = load(name, strides=[1, 2, 2, 1]).graph.nodes.values()
