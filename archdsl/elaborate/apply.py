@@ -12,12 +12,13 @@ from archdsl.elaborate.calls import BlockCalls
 from archdsl.elaborate.conditions import condition_of
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.graph import MAX_LAYERS, GraphBuilder
+from archdsl.elaborate.labels import filled
 from archdsl.elaborate.layer_names import LayerNames
 from archdsl.elaborate.line_faults import report_braces
+from archdsl.elaborate.named_values import NamedValues
 from archdsl.elaborate.plain_lines import plain_lines
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
-from archdsl.ir.network import Node
 from archdsl.ir.regions import Block, Shortcut
 from archdsl.layers.attributes import GRID, Reference
 
@@ -27,16 +28,14 @@ if TYPE_CHECKING:
     from archdsl.elaborate.calls import OpenCall
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.program import BlockDef
-    from archdsl.ir.regions import Inner
     from archdsl.layers.base import Layer
 
 
 class ChainApplier:
     """Application of chains to values, link by link.
 
-    `read` are the names of the values that chains have begun with, or that blocks were given. The parts have one job
-    each: `nodes` adds layers to the graph, `names` knows the layers, `calls` opens blocks, `binder` gives both their
-    arguments.
+    The parts have one job each: `nodes` adds layers to the graph, `names` knows the layers, `values` those that chains
+    begin with, `calls` opens blocks, `binder` gives both their arguments.
     """
 
     def __init__(
@@ -48,8 +47,8 @@ class ChainApplier:
         self.layers = layers
         self.binder = Binder(evaluator)
         self.names = LayerNames(layers, self.binder.indices, evaluator.faults)
-        self.read: set[str] = set()
-        self.calls = BlockCalls(self.binder, nodes, globals_, layers, self.read)
+        self.values = NamedValues(nodes, self.names, evaluator)
+        self.calls = BlockCalls(self.binder, nodes, globals_, layers, self.values)
         self.repeats = 0
 
     def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
@@ -70,7 +69,7 @@ class ChainApplier:
         else:
             flow = self._repeat(step, step.count, flow, context)
         if step.label is not None:
-            self._name(step.label, flow, context, before)
+            self.values.give(step.label, flow, context, before)
         return flow
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
@@ -95,18 +94,6 @@ class ChainApplier:
                     item.repeat = self.repeats
         return flow
 
-    def _name(self, label: ast.Name, flow: Flow | None, context: Context, before: int) -> None:
-        """Give a value its name, and the layer or block that the step has made, if it has made one alone."""
-        known = context.values.get(label.id)
-        self.names.check_label(label, context, self.nodes.place(known) if known is not None else None)
-        context.values[label.id] = flow or LOST
-        made = context.region.items[before:]
-        if len(made) == 1:
-            item: Node | Inner = self.nodes.node(made[0]) if isinstance(made[0], int) else made[0]
-            item.label = label.id
-            if isinstance(item, Node | Block):
-                item.explicit = True
-
     # --- links ---
 
     def _link(self, link: ast.Link, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
@@ -122,20 +109,20 @@ class ChainApplier:
             return self._choose(link, flow, context)
         if isinstance(link, ast.Entering):
             return self._entering(link, context, first=first)
+        if isinstance(link, ast.Label):
+            return self._labelled(link, flow, context, first=first)
         return self.apply(link.chain, flow, context)
 
     def _word(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
         """Apply what a word of a chain names: a value, a block or a layer."""
         name = link.name.id
         if link.arguments is None and name in context.values:
-            if first:
-                self.read.add(name)
-                return context.values[name]
-            self.names.report_value(link)
-            return LOST
+            return self.values.begin(link, name, context, first=first)
         if name in context.module.blocks:
             return self._call(context.module.blocks[name], link, self._need(flow, link, context), context)
         cls = self.names.find(name)
+        if cls is None and link.arguments is None and name in context.stages:
+            return self.values.begin(link, name, context, first=first)
         if cls is None:
             self.names.report_unknown(link, context, first=first)
         if cls is None or self.names.is_refused(cls, link):
@@ -143,6 +130,18 @@ class ChainApplier:
         if cls.takes_lines:
             return self._lines(plain_lines(link), flow, context)
         return self._layer(cls, link, flow, context)
+
+    def _labelled(self, link: ast.Label, flow: Flow | None, context: Context, *, first: bool) -> Flow:
+        """Begin with the value that a label such as `x{i}` names; of `grid{relu}`, apply the join."""
+        merge = self.names.as_merge(link)
+        if merge is not None:
+            return self._merge(merge, flow, context)
+        name = filled(link, context.scope, self.evaluator)
+        if name is not None and context.value(name.id) is not None:
+            return self.values.begin(link, name.id, context, first=first)
+        if name is not None:
+            self.names.report_unknown(ast.Layer(link.span, name, None), context, first=first)
+        return LOST
 
     def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:
         layer = self.binder.layer(cls, link, context.scope)

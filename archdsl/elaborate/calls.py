@@ -14,7 +14,6 @@ from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.outward import in_caller
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Scope
-from archdsl.frontend import ast
 from archdsl.ir.regions import Block
 from archdsl.ir.signature import IN_CHANNELS, channels_of
 
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
 
     from archdsl.elaborate.arguments import Binder
     from archdsl.elaborate.graph import GraphBuilder
+    from archdsl.elaborate.named_values import NamedValues
     from archdsl.elaborate.program import BlockDef
+    from archdsl.frontend import ast
     from archdsl.ir.regions import Shape
 
 MAX_BLOCK_DEPTH = 40
@@ -40,17 +41,14 @@ class OpenCall(NamedTuple):
 
 
 class BlockCalls:
-    """Expansion of calls of blocks, with a region for each; `called` are the blocks called so far.
-
-    The names of values that blocks are given are added to `read`.
-    """
+    """Expansion of calls of blocks, with a region for each; `called` are the blocks called so far."""
 
     def __init__(
-        self, binder: Binder, nodes: GraphBuilder, globals_: Scope, layers: Collection[str], read: set[str]
+        self, binder: Binder, nodes: GraphBuilder, globals_: Scope, layers: Collection[str], named: NamedValues
     ) -> None:
         self.nodes = nodes
         self.layers = layers
-        self.read = read
+        self.named = named
         self.binder = binder
         self.evaluator = binder.evaluator
         self.globals = globals_
@@ -96,7 +94,7 @@ class BlockCalls:
         value = Flow(flow.node, entering)
         inner = {n: Flow(v.node, _entering(v.shape, channels_of(n))) for n, v in given.items()}
         values = ChainMap(dict[str, Flow](), inner)
-        inside = Context(scope, region, definition.module, (*context.opened, definition), values, value)
+        inside = Context(scope, region, definition.module, (*context.opened, definition), values, entering=value)
         return OpenCall(region, inside, value, block.spelling)
 
     def values(self, block: ast.Block, link: ast.Layer, context: Context) -> dict[str, Flow]:
@@ -108,11 +106,10 @@ class BlockCalls:
             self.evaluator.faults.places.values.add(name)
             if name in self.layers:
                 self.evaluator.reporter.report("E0204", parameter.name.span, f"`{name}` is a layer")
-            named = argument.value.id if isinstance(argument.value, ast.Name) else ""
-            found[name] = context.values.get(named, LOST)
-            self.read.add(named)
-            if named not in context.values:
-                known = did_you_mean(named, context.values) if named else ""
+            named = self.named.name_of(argument.value, context)
+            found[name] = self.named.find(named, context) or LOST
+            if context.value(named) is None:
+                known = did_you_mean(named, {**context.stages, **context.values}) if named else ""
                 hint = known or "an input, a path, a name given by `as`, or a parameter of the type `value`"
                 label = f"`{name}`: expected a value, found `{argument.value.span.text}`"
                 notes = [Note("its type comes from here", parameter.span)]

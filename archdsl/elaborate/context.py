@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from archdsl.core.values import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from archdsl.elaborate.program import BlockDef, Module
     from archdsl.elaborate.scope import Scope
     from archdsl.ir.regions import Region, Shape
@@ -33,7 +35,12 @@ class Context:
     module: Module
     opened: tuple[BlockDef, ...] = ()  # the outermost first
     values: ChainMap[str, Flow] = field(default_factory=ChainMap[str, "Flow"])  # those named here before all others
+    stages: Mapping[str, Flow] = field(default_factory=dict[str, "Flow"])  # the values behind them
     entering: Flow | None = None  # the value that `in` stands for
+
+    def value(self, name: str) -> Flow | None:
+        """Return a value by its name, or the value behind a stage by the stage's label."""
+        return self.values.get(name) or self.stages.get(name)
 
     def inner(self, flow: Flow | None) -> Context:
         """Return the same place, inside braces that a value enters, to which `in` refers there."""

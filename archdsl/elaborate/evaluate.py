@@ -70,6 +70,7 @@ class Evaluator(ExpressionReader):
             ast.Conditional: self._conditional,
             ast.Index: self._index,
             ast.Call: self._call,
+            ast.Label: self._label,
         }
 
     def evaluate(self, expr: ast.Expr, scope: Scope) -> Value:
@@ -99,6 +100,9 @@ class Evaluator(ExpressionReader):
         if expr.id in self.symbols:
             return Symbol(expr.id)
         return self.faults.report_name(expr, scope, {*CONSTANTS, *self.symbols})
+
+    def _label(self, expr: ast.Label, _scope: Scope) -> Value:
+        return self.faults.report("E0301", expr.span, f"`{expr.text}` names a value with which chains begin")
 
     def _in_hand(self, expr: ast.InHand, scope: Scope) -> Value:
         value = scope.find_in_hand()

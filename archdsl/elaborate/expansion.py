@@ -37,19 +37,20 @@ class Expansion:
         self.indices = self.applier.binder.indices  # the inputs of frame numbers
         self.paths: dict[str, Flow] = {}  # the ends of the paths so far
         self.named: dict[str, Flow] = {}  # values that lines have given a name at their ends
+        self.stage_values: dict[str, Flow] = {}  # behind each, by their labels
         self.stages = self.applier.names.stages = dict[str, "ast.Label"]()
         self.heads: dict[str, ast.Head] = {}  # by name; "" is that of one without a name
         self.outputs: dict[str, Flow] = {}  # of the heads
 
     def line(self, chain: ast.Chain, flow: Flow | None, part: Part, scope: Scope) -> Flow:
-        """Return the value at the end of one line of the spec, which sees every path, input and named value."""
+        """Return the value at the end of one line of the spec, which sees every path, input, named value and stage."""
         if not self.inputs:
             raise self.no_input(chain)
         shape = flow.shape if flow is not None else None
         own: dict[str, Flow] = {}
         paths = {} if "" in self.paths else self.paths
         values = ChainMap(own, self.named, paths, self.inputs)
-        context = Context(scope.child(shape), part, self.module, values=values, entering=flow)
+        context = Context(scope.child(shape), part, self.module, values=values, stages=self.stage_values, entering=flow)
         result = self.applier.apply(chain, flow, context)
         for name, value in own.items():
             if value.node == result.node:

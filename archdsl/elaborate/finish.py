@@ -91,7 +91,7 @@ def check_read(expansion: Expansion, outputs: Mapping[str, Flow]) -> None:
     live = live_nodes(graph, [output.node for output in outputs.values()])
     report_unread_inputs(graph, live, expansion.all_inputs(), program.added, reporter)
     stretches = stretches_of(expansion.regions, expansion.paths)
-    read = expansion.applier.read if len(expansion.paths) > 1 else expansion.paths.keys()
+    read = expansion.applier.values.read if len(expansion.paths) > 1 else expansion.paths.keys()
     paths = {p: span for p, span in _declared_paths(program).items() if stretches[p] or p not in read}
     report_unread_paths(live, stretches, paths, program.added, reporter)
     report_unread_lines(graph, live, stretches, reporter)

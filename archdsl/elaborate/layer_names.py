@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
@@ -14,7 +15,7 @@ from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from archdsl.core.source import Span
     from archdsl.elaborate.context import Context
@@ -26,8 +27,8 @@ class LayerNames:
     """The names that stand for layers in chains.
 
     `hidden` are names of values given in the middle of a line that is over, `dropped` those of the paths that a variant
-    drops, `stages` those of stages, `indices` those of the inputs of frame numbers: a diagnostic for one of them in a
-    chain explains why it is no value.
+    drops, `stages` those of stages, `ended` the paths of the stages whose lines are over, `indices` the inputs of frame
+    numbers: a diagnostic for one of them in a chain explains why it is no value.
     """
 
     def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], faults: FaultReporter) -> None:
@@ -37,6 +38,7 @@ class LayerNames:
         self.hidden: set[str] = set()
         self.dropped: Mapping[str, ast.Name] = {}
         self.stages: Mapping[str, ast.Label] = {}  # those that are expanded
+        self.ended: dict[str, Sequence[str]] = {}
 
     def find(self, name: str) -> type[Layer] | None:
         """Return the layer of a name that a spec can write."""
@@ -76,10 +78,7 @@ class LayerNames:
         if cure:
             self.faults.reporter.withdraw("E0103", link.span)  # a tuple in it, which is a list in the cure
         if name in self.stages:
-            hint = (
-                f"a stage goes on from the one before; to begin elsewhere, name a value, `… as {name}_out`, at the end"
-            )
-            hint, notes = f"{hint} of a line of `{name}`", [Note("a stage is no value", self.stages[name].span)]
+            hint, notes = self._stage(link, context), [Note("the stage", self.stages[name].span)]
         if line := self.faults.places.replaced_line:
             notes = [*notes, Note("the base's stage begins with this line", line)]
         if name in self.hidden:
@@ -88,6 +87,29 @@ class LayerNames:
             hint = "the variant needs a line, or a `head`, of its own that does without the path"
             notes = [*notes, Note("the path is dropped here", self.dropped[name].span)]
         self.faults.report("E0202", span, f"no {what} is called `{name}`", hint, notes)
+
+    def _stage(self, link: ast.Layer, context: Context) -> str:
+        """Return the reason why the label of a stage is no value in a chain, and what to write."""
+        name = link.name.id
+        if context.opened:
+            return f"a block sees no stages: a parameter `{name}: value` is given one, as in `up(8, {name})`"
+        if name not in self.ended:
+            return "a line goes on from the one before; the value behind a stage is known below it"
+        if link.arguments is not None:
+            return f"a stage is a value, with which a chain begins: `{name} -> …`"
+        paths = self.ended[name] or ["PATH"]
+        runs = f"the paths {' and '.join(f'`{p}`' for p in paths)} run through it" if len(paths) > 1 else "no path ends"
+        return f"{runs}: name the value of one, `… as {name}_{paths[0]}`, at the end of its line"
+
+    def as_merge(self, label: ast.Label) -> ast.Merge | None:
+        """Return a join of one branch, `grid{relu}`, whose text is like a label; None for the label of a value."""
+        found = re.fullmatch(r"(\w+)\{(\w+)\}", label.text)
+        cls = self.layers.get(found[1]) if found is not None else None
+        if found is None or not (found[1] in LINE_BRACES or (cls is not None and cls.many)):
+            return None
+        span = label.span
+        branch = ast.Step(span, ast.Layer(span, ast.Name(span, found[2]), None), None, None)
+        return ast.Merge(span, ast.Name(span, found[1]), None, (ast.Chain(span, (branch,)),))
 
     def _meaning(self, name: str, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""
@@ -98,14 +120,15 @@ class LayerNames:
             return f"`{name}` is a value, which stands in the arguments of a layer", []
         if library:
             return f"`import {library}` brings this block", []
-        known = {*context.module.blocks, *self._written(), *(context.values if could_be_value else ())}
+        values = (*context.values, *context.stages) if could_be_value else ()
+        known = {*context.module.blocks, *self._written(), *values}
         hint, could_be_added = layer_meaning(name, self._written(), known)
         return hint, [Note(ADDING)] if could_be_added else []
 
-    def report_value(self, link: ast.Layer) -> None:
+    def report_value(self, link: ast.Layer | ast.Label) -> None:
         """Report the name of a value behind `->`."""
         hint = "to join values, write `concat { a, b }` or `add { a, b }`"
-        label = f"the value `{link.name.id}` can only begin a chain"
+        label = f"the value `{link.span.text}` can only begin a chain"
         self.faults.reporter.report("E0105", link.span, label, hint=hint)
 
     def report_entering(self, link: ast.Entering) -> None:

@@ -26,7 +26,8 @@ class LineApplier(ChainApplier):
     def within(cls, outer: ChainApplier, nodes: LineGraph) -> LineApplier:
         """Return the applier of lines in a chain of another applier, whose names and blocks they see."""
         made = cls(nodes, outer.evaluator, outer.layers, outer.calls.globals)
-        made.binder, made.names, made.read, made.calls = outer.binder, outer.names, outer.read, outer.calls
+        made.binder, made.names, made.calls = outer.binder, outer.names, outer.calls
+        made.values.names, made.values.read = outer.names, outer.values.read
         return made
 
     def _close(self, call: OpenCall, result: Flow, flow: Flow, context: Context) -> Flow:  # noqa: ARG002

@@ -12,6 +12,7 @@ from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.arguments import written
 from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.labels import filled
 from archdsl.elaborate.line_applier import LineApplier
 from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_missing, report_unknown_line
 from archdsl.elaborate.line_graph import LineGraph
@@ -224,14 +225,18 @@ class LineExpander:
             report_bias(line, names)
             self.is_sound = False
             return
-        label = step.label.id if step.label is not None else cls.kind
+        named = filled(step.label, scope, self.evaluator) if step.label is not None else None
+        if named is None and step.label is not None:
+            self.is_sound = False
+            return
+        label = named.id if named is not None else cls.kind
         other = next((b for b in self.lines.biases if b.label == label), None)
         if other is not None:
             notes = [Note("first here", other.span)]
             hint = f"leave out one of them, or name one: `{link.span.text} as …`"
             self.faults.report("E0404", line.span, f"the bias `{label}` again", hint, notes)
         layer = self.applier.binder.layer(cls, link, scope)
-        if not isinstance(layer, Bias) or other is not None or not self._is_free(step.label):
+        if not isinstance(layer, Bias) or other is not None or not self._is_free(named):
             self.is_sound = False
             return
         self.nodes.names.take(label, line, line.span)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.report import Reporter
-from archdsl.core.values import Symbol, Unknown, describe
+from archdsl.core.values import Unknown
 from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.labels import fill_label
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -57,24 +57,6 @@ class FrozenBy:
     def label(self) -> ast.Label:
         """Label as written."""
         return self.statement.label
-
-
-def fill_label(label: ast.Label, scope: Scope, evaluator: Evaluator) -> str | None:
-    """Return a label with values in place of the names in braces, as in `res{i}`; None after a fault."""
-    parts: list[str] = []
-    for match in re.finditer(r"\{(\w+)\}|([^{}]+)", label.text):
-        if match[1] is None:
-            parts.append(match[2])
-            continue
-        value = evaluator.evaluate(ast.Name(label.span, match[1]), scope)
-        if isinstance(value, Unknown):
-            return None
-        text = value.name if isinstance(value, Symbol) else describe(value)
-        if not re.fullmatch(r"\w+", text, re.ASCII):
-            evaluator.reporter.report("E0204", label.span, f"`{match[1]}` is {text}, which cannot stand in a name")
-            return None
-        parts.append(text)
-    return "".join(parts)
 
 
 class Replacements:

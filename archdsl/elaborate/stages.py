@@ -10,7 +10,8 @@ from archdsl.core.diagnostics import Note, did_you_mean, one_of
 from archdsl.core.names import why_refused
 from archdsl.core.values import Symbol, Unknown, describe
 from archdsl.elaborate.context import Context
-from archdsl.elaborate.replaced import StageAt, fill_label, first_line
+from archdsl.elaborate.labels import fill_label
+from archdsl.elaborate.replaced import StageAt, first_line
 from archdsl.frontend import ast
 from archdsl.ir.regions import Fusion, Lateral, Stage
 from archdsl.layers import vocabulary
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate.replaced import Replacements
     from archdsl.elaborate.scope import Scope
 
-FUSIONS = {"concat": "concat", "sum": "add"}  # the layer of each word behind `by`
+FUSIONS = {"concat": "concat", "sum": "add", "product": "multiply", "max": "max"}  # the layer of each word behind `by`
 
 
 @dataclass
@@ -109,7 +110,16 @@ class StageExpander:
         self.expansion.stages[label] = statement.label
         parts = _StageParts(label)
         self._stage_body(statement.body, scope.child(), parts)
+        self._end(parts)
         return (*parts.stages.values(), *parts.laterals)
+
+    def _end(self, parts: _StageParts) -> None:
+        """Make the value of the path that runs through a stage that of its label; of several paths, none."""
+        paths = [*parts.stages, *(lateral.target for lateral in parts.laterals)]
+        paths = list(dict.fromkeys(paths or (self.paths if len(self.paths) == 1 else ())))
+        if len(paths) == 1:
+            self.expansion.stage_values[parts.label] = self.paths[paths[0]]
+        self.expansion.applier.names.ended[parts.label] = paths
 
     def _free(self, label: str) -> str:
         """Return a hint with a label that no stage has."""
@@ -195,7 +205,7 @@ class StageExpander:
         flow = self.paths[source.id]
         part = Lateral(source=source.id, target=target.id, stage=parts.label, span=lateral.span, entry=flow.node)
         parts.laterals.append(part)
-        self.expansion.applier.read.add(source.id)
+        self.expansion.applier.values.read.add(source.id)
         side = self.expansion.line(lateral.chain, flow, part, scope)
         fusion = self._fusion(lateral, scope)
         if fusion is None:

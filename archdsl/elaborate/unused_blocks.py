@@ -162,7 +162,8 @@ class _Checker(ChainApplier):
             arguments=BlockArguments(), entry=NO_VALUE, entering=UNKNOWN, span=block.span,
         )  # fmt: skip
         known = ChainMap(dict[str, Flow](), values)
-        self.apply(block.chain, IN_BLOCK, Context(scope, region, definition.module, (definition,), known, IN_BLOCK))
+        place = Context(scope, region, definition.module, (definition,), known, entering=IN_BLOCK)
+        self.apply(block.chain, IN_BLOCK, place)
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)

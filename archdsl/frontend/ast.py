@@ -105,7 +105,17 @@ class Call(Syntax):
     arguments: tuple[Argument, ...]
 
 
-Expr = Number | String | Name | InHand | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
+@record
+class Label(Syntax):
+    """The label of a stage, or the name of a value; `res{i}` holds names that are filled in when it is expanded."""
+
+    text: str
+
+
+Expr = (
+    Number | String | Name | InHand | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
+    | Label
+)  # fmt: skip
 
 
 # --- chains ----------------------------------------------------------------------------------------------------------
@@ -168,7 +178,7 @@ class Entering(Syntax):
     """`in` at the beginning of a chain: the value that enters the braces around it."""
 
 
-Link = Layer | Merge | Lines | Residual | Choose | Group | Entering
+Link = Layer | Merge | Lines | Residual | Choose | Group | Entering | Label
 
 
 @record
@@ -177,7 +187,7 @@ class Step(Syntax):
 
     link: Link
     count: Expr | None
-    label: Name | None
+    label: Label | None
 
 
 @record
@@ -284,13 +294,6 @@ class Head(Syntax):
     chain: Chain
     dense: bool
     name: Name | None = None  # of several heads
-
-
-@record
-class Label(Syntax):
-    """A stage's label; `res{i}` holds names that are filled in when it is expanded."""
-
-    text: str
 
 
 @record

@@ -87,6 +87,9 @@ class ValueBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTy
     def on_name(self, _span: Span, token: Token) -> ast.Name:
         return self.name(token)
 
+    def on_label(self, span: Span, token: Token) -> ast.Label:
+        return ast.Label(span, str(token))
+
     def on_in_hand(self, span: Span, _in: Token, attribute: Token) -> ast.InHand:
         return ast.InHand(span, str(attribute))
 

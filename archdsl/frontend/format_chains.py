@@ -47,8 +47,8 @@ class ChainPrinter(ValuePrinter):
                 return self._residual(node, is_alone=is_alone)
             case ast.Choose():
                 return self._choose(node, is_alone=is_alone)
-            case ast.Entering():
-                return Text("in", node.span.start)
+            case ast.Label() | ast.Entering():
+                return self.name(node)
             case ast.Group():
                 start, end = node.span.start, self.places.closing(node.span.start)
                 chain = indent(Line(""), self.chain(node.chain, starts_line=True))

@@ -29,8 +29,9 @@ class ValuePrinter:
     def __init__(self, places: Places) -> None:
         self.places = places
 
-    def name(self, node: ast.Name) -> Doc:
-        return Text(node.id, node.span.start)
+    def name(self, node: ast.Name | ast.Label | ast.Entering) -> Doc:
+        text = "in" if isinstance(node, ast.Entering) else node.id if isinstance(node, ast.Name) else node.text
+        return Text(text, node.span.start)
 
     def names(self, nodes: Sequence[ast.Name]) -> Doc:
         return join(", ", [self.name(n) for n in nodes])
@@ -101,7 +102,7 @@ class ValuePrinter:
                 doc = self.brackets("[", start, [self.value(i) for i in node.items], node.items)
             case ast.Comprehension():
                 doc = self._comprehension(node)
-            case ast.Name():
+            case ast.Name() | ast.Label():
                 doc = self.name(node)
             case _:
                 message = f"{type(node).__name__} is not an atom"

@@ -17,6 +17,7 @@ from archdsl.core.source import MAX_CHARACTERS, Source, Span
 from archdsl.core.work import MAX_STEPS, TOKEN
 from archdsl.frontend import ast
 from archdsl.frontend.build import build_binding, build_bindings, build_statements
+from archdsl.frontend.labels import with_labels
 from archdsl.frontend.quick import QuickParser
 from archdsl.frontend.recovery import MAX_PENDING, MAX_SYNTAX_ERRORS, TolerantParser
 from archdsl.frontend.syntax_faults import CLOSE, OPEN, STATEMENTS, diagnostic, foreign_character, not_closed, span_of
@@ -74,7 +75,7 @@ def lexed(lark: Any, source: Source, text: str) -> list[Token]:
     faults: list[Diagnostic] = []
     while True:
         try:
-            tokens: list[Token] = list(islice(lark.lex(text), MAX_TOKENS + 1))
+            tokens: list[Token] = list(islice(with_labels(lark.lex(text)), MAX_TOKENS + 1))
         except UnexpectedCharacters as error:
             at: int = error.pos_in_stream
             fault = foreign_character(source, at)

@@ -42,7 +42,7 @@ _WORDS = {
 }  # inside of statements
 _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
-    "LABEL": "a label", "COMPARE": "a comparison", "AFTER": "`after`",
+    "COMPARE": "a comparison", "AFTER": "`after`",
 }  # fmt: skip
 _OPERATORS = {
     "PLUS", "MINUS", "STAR", "POWER", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF",
@@ -188,6 +188,8 @@ def _hint(fault: Unexpected) -> str:
 def expected_text(accepted: set[str], words: Mapping[str, str]) -> str:
     """Return the list of expected tokens as text: `expected a value or `]``."""
     names, shown = set(accepted), list[str]()
+    if "NAME" in names:  # of which a label is a form
+        names.discard("LABEL")
     for group, needed, covered in _GROUPS:
         if needed <= names:
             shown.append(group)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.layout import INDENT
+from archdsl.frontend.labels import with_labels
 from archdsl.frontend.parse import parser
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Places:
 
     def __init__(self, source: Source, comments: Sequence[Comment]) -> None:
         lexer: Any = parser()
-        tokens: list[Token] = [t for t in lexer.lex(source.text) if t.type != "_NL"] if source.text.strip() else []
+        tokens: list[Token] = [t for t in with_labels(lexer.lex(source.text)) if t.type != "_NL"]
         self._text = source.text
         self._starts = [t.start_pos or 0 for t in tokens]
         self._kinds = [str(t) for t in tokens]

@@ -95,7 +95,7 @@ def value_of(expr: ast.Expr | None) -> Fraction | None:
 
 def step(link: ast.Link, label: str = "") -> ast.Step:
     """Return a step of a chain, perhaps with a name."""
-    return ast.Step(NOWHERE, link, None, name(label) if label else None)
+    return ast.Step(NOWHERE, link, None, ast.Label(NOWHERE, label) if label else None)
 
 
 def chain(*steps: ast.Step) -> ast.Chain:

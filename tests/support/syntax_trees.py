@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from archdsl.core.source import Source, Span
 from archdsl.frontend import ast
+from archdsl.frontend.labels import with_labels
 from archdsl.frontend.parse import parser
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ class Trees:
     def name(self) -> ast.Name:
         return ast.Name(NOWHERE, self.choice.choice(NAMES))
 
+    def label(self) -> ast.Label:
+        return ast.Label(NOWHERE, self.choice.choice(["x1", "conv1", "res{i}", "s{i}_{j}x"]))
+
+    def labelled(self) -> ast.Label:
+        return ast.Label(NOWHERE, self.choice.choice(["res{i}", "s{i}_{j}x"]))
+
     def names(self) -> tuple[ast.Name, ...]:
         return self.many(self.name, 1, 2)
 
@@ -93,7 +100,7 @@ class Trees:
         )
 
     def argument(self) -> ast.Argument:
-        return ast.Argument(NOWHERE, self.maybe(self.name), self.value())
+        return ast.Argument(NOWHERE, self.maybe(self.name), self.one(self.value, self.value, self.value, self.labelled))
 
     def arguments(self) -> tuple[ast.Argument, ...] | None:
         return self.maybe(lambda: self.many(self.argument))
@@ -104,8 +111,8 @@ class Trees:
         return ast.Chain(NOWHERE, self.many(self.step, 1, 4))
 
     def step(self) -> ast.Step:
-        count, label = self.maybe(self.value), self.maybe(self.name)
-        return ast.Step(NOWHERE, self.link(), count, label if self.choice.random() < 0.5 else None)
+        count, label = self.maybe(self.value), self.maybe(self.label) if self.choice.random() < 0.5 else None
+        return ast.Step(NOWHERE, self.link(), count, label)
 
     def link(self) -> ast.Link:
         return self.inner(
@@ -115,6 +122,7 @@ class Trees:
             lambda: ast.Residual(NOWHERE, self.chain(), self.maybe(self.shortcut)),
             lambda: ast.Group(NOWHERE, self.chain()),
             lambda: ast.Entering(NOWHERE),
+            self.labelled,
             lambda: ast.Lines(NOWHERE, self.name(), self.arguments(), self.many(self.branch_item, 0, 3)),
             self.choose,
         )
@@ -173,7 +181,7 @@ class Trees:
         return ast.If(NOWHERE, self.value(), self.many(item, 0, 2), self.many(item, 0, 2))
 
     def stage(self) -> ast.Stage | ast.Freeze:
-        label = ast.Label(NOWHERE, self.choice.choice(["conv1", "res{i}", "s{i}_{j}x"]))
+        label = self.label()
         frozen = self.maybe(lambda: ast.Frozen(NOWHERE, self.maybe(self.value)))
         if frozen is not None and self.choice.random() < 0.3:
             return ast.Freeze(NOWHERE, label, frozen)
@@ -216,7 +224,7 @@ class Trees:
 
 def respell(text: str, choice: random.Random) -> str:
     """The same text with other spaces, line ends, blank lines and parentheses, and with comments here and there."""
-    tokens = list(parser().lex(text))
+    tokens = list(with_labels(parser().lex(text)))
     out: list[str] = []
     opened: list[str] = []
     for i, token in enumerate(tokens):

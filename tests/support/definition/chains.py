@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from archdsl.frontend.parse import parse
 from archdsl.layers import vocabulary
 from archdsl.layers.attributes import Reference, TokenName
 from definition.names import Part
-from definition.values import Names, evaluate, let, plain, typed
+from definition.values import Names, evaluate, filled, let, plain, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,7 @@ class Place:
     part: Part
     values: dict[str, int]  # that a chain can begin with
     file: File
+    stages: Mapping[str, int] = field(default_factory=dict[str, int])  # the values behind stages
     entering: int | None = None  # the value that `in` is at the beginning of a chain
 
     def inside(self, value: int | None, shape: Grid | None) -> Place:
@@ -83,9 +84,10 @@ class Chains:
                 value = self._repeat(step, step.count, value, place)
             if step.label is not None:
                 assert value is not None
-                place.values[step.label.id] = value
+                name = filled(step.label, place.names)
+                place.values[name] = value
                 if len(made := place.part.members[before:]) == 1:  # one layer or block, which takes the name
-                    made[0].label = step.label.id
+                    made[0].label = name
         return value
 
     def _repeat(self, step: ast.Step, number: ast.Expr, value: int | None, place: Place) -> int | None:
@@ -117,6 +119,8 @@ class Chains:
                 return self._apply(vocabulary()["add"](), (body, around), place.part)
             case ast.Choose():
                 return self._choose(link, value, place)
+            case ast.Label():
+                return self._value(filled(link, place.names), place)
             case ast.Group():
                 return self._chain(link.chain, value, place)
         raise AssertionError(link)  # `in` can only begin a chain
@@ -125,14 +129,20 @@ class Chains:
         """What a word of a chain names: a value, a block or a layer."""
         name = link.name.id
         if is_first and link.arguments is None and name in place.values:
-            return self._read(place.values[name])
+            return self._value(name, place)
         found = self.files.block(name, place.file)
         if found is not None:
             return self._call(*found, link, value, place)
+        if is_first and link.arguments is None and name in place.stages and name not in vocabulary():
+            return self._value(name, place)
         if name == "attention":
             return self._lines(braced(link), value, place)
         layer, others = self._layer(link, place)
         return self._apply(layer, (value, *others), place.part)
+
+    def _value(self, name: str, place: Place) -> int:
+        """The value of a name that a chain begins with; one given by `as` is meant before a stage."""
+        return self._read(place.values[name] if name in place.values else place.stages[name])
 
     def _merge(self, link: ast.Merge, value: int | None, place: Place) -> int | None:
         if link.name.id == "grid":
@@ -176,8 +186,9 @@ class Chains:
             name = parameter.name.id
             if parameter.type is not None and parameter.type.names[0].id == "value":
                 value_name = given[name]
-                assert isinstance(value_name, ast.Name)
-                values[name] = place.values[value_name.id]
+                assert isinstance(value_name, ast.Name | ast.Label)
+                read = filled(value_name, place.names) if isinstance(value_name, ast.Label) else value_name.id
+                values[name] = place.values[read] if read in place.values else place.stages[read]
             elif name in given:
                 names[name] = typed(evaluate(given[name], place.names), parameter.type)
             else:
@@ -186,7 +197,7 @@ class Chains:
         for statement in block.lets:
             let(statement, names)
         part = Part(block.name.id, entry=value, is_block=True)
-        part.exit = self._chain(block.chain, value, Place(names, part, values, file, value))
+        part.exit = self._chain(block.chain, value, Place(names, part, values, file, entering=value))
         if block.spelling is None:
             place.part.members.append(part)
         else:  # of one layer, which stands at the place of the call

@@ -17,7 +17,7 @@ from definition.axes import Axis, axes_of
 from definition.chains import Chains, matched
 from definition.names import Applied, Part, name_members
 from definition.trees import Tree, settings
-from definition.values import Names, evaluate, let, plain
+from definition.values import Names, evaluate, filled, let, plain
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -237,7 +237,7 @@ class Attended:
         cls: type[Any] = vocabulary()[kind]
         given = matched(link, list(cls.attributes)).items()
         layer = cls(**{n: cls.attributes[n].convert(plain(evaluate(e, names))) for n, e in given})
-        self.biases.append(Bias(kind, step.label.id if step.label is not None else kind, layer))
+        self.biases.append(Bias(kind, filled(step.label, names) if step.label is not None else kind, layer))
 
     def _name(self, runs: dict[str, _Run], apart: set[Any]) -> None:
         """Give the layers of a line their tensors."""

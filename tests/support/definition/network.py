@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid
-from archdsl.core.values import Symbol
 from archdsl.frontend import ast
 from archdsl.layers import vocabulary
 from definition.chains import Chains, Place
 from definition.files import File, Files, Merged
 from definition.lines import Attended
 from definition.names import Applied, Part, name_members
-from definition.values import Names, Parameters, Value, evaluate, let, loop
+from definition.values import Names, Parameters, evaluate, filled, let, loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,6 +46,8 @@ class Definition(Chains):
         self.inputs: dict[str, int] = {}  # videos
         self.paths: dict[str, int] = {}  # where each path is; "" is one that has no name
         self.named: dict[str, int] = {}  # values that `as` has named for the whole spec
+        self.stage_values: dict[str, int] = {}
+        self.changed: dict[str, None] = {}  # paths that the stage in hand has changed
         self.parts: dict[str, Part] = {}  # of the network, by the prefix of their tensors
         self.outputs: dict[str, int] = {}  # by the name of the head; "" of one without
         # What stands at the top of the oldest base is known to the whole spec; a variant's own names are its own.
@@ -129,7 +129,11 @@ class Definition(Chains):
             [self.paths[""]] = self.inputs.values()
         statement, names, file = self.replaced.get(label, (statement, names, file))
         before = len(self.applied)
+        self.changed.clear()
         self._items(statement.body, names.new_child(), label, file)
+        [*changed] = self.changed or (self.paths if len(self.paths) == 1 else ())
+        if len(changed) == 1:  # of several paths, none is the stage's
+            self.stage_values[label] = self.paths[changed[0]]
         frozen, names = self.frozen.get(label, (statement.frozen, names))
         if frozen is not None and (frozen.test is None or evaluate(frozen.test, names)):
             for applied in self.applied[before:]:
@@ -145,6 +149,7 @@ class Definition(Chains):
                     if name not in dropped:
                         prefix = f"{name}.{stage}" if name else stage
                         self.paths[name] = self._line(chain, self.paths[name], prefix, names, file)
+                        self.changed[name] = None
                 case ast.Lateral(source=source, target=target):
                     if not {source.id, target.id} & dropped:
                         self._lateral(item, names, stage, file)
@@ -159,8 +164,9 @@ class Definition(Chains):
     def _lateral(self, lateral: ast.Lateral, names: Names, stage: str, file: File) -> None:
         source, target = lateral.source.id, lateral.target.id
         side = self._line(lateral.chain, self.paths[source], f"{source}_to_{target}.{stage}", names, file)
-        by_sum = lateral.fusion is not None and evaluate(lateral.fusion, names) == Symbol("sum")
-        fusion = vocabulary()["add" if by_sum else "concat"]()
+        word = evaluate(lateral.fusion, names).name if lateral.fusion is not None else "concat"
+        fusion = vocabulary()[{"sum": "add", "product": "multiply"}.get(word, word)]()
+        self.changed[target] = None
         self.paths[target] = self._apply(fusion, (self.paths[target], side), Part("fusion"))
 
     # --- chains of the network ---
@@ -169,7 +175,7 @@ class Definition(Chains):
         """Run a chain of the spec. What `as` names at its end is known to the lines that follow."""
         part = self.parts.setdefault(prefix, Part("line"))
         values = {**self.inputs, **{p: v for p, v in self.paths.items() if p}, **self.named}
-        place = Place(names, part, dict(values), file).inside(begin, self._shape(begin))
+        place = Place(names, part, dict(values), file, self.stage_values).inside(begin, self._shape(begin))
         end = part.exit = self._chain(chain, begin, place)
         assert end is not None
         self.named |= {name: v for name, v in place.values.items() if name not in values and v == end}
@@ -196,12 +202,3 @@ class Definition(Chains):
         self.applied.append(applied)
         part.members.append(applied)
         return len(self.applied) - 1
-
-
-def filled(label: ast.Label, names: Names) -> str:
-    """`res{i}` with the values of its names."""
-    return re.sub(r"\{(\w+)\}", lambda m: _word(evaluate(ast.Name(label.span, m[1]), names)), label.text)
-
-
-def _word(value: Value) -> str:
-    return value.name if isinstance(value, Symbol) else str(value)

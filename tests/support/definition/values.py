@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections import ChainMap
 from fractions import Fraction
 from itertools import count
@@ -82,6 +83,15 @@ def evaluate(expr: ast.Expr, names: Names) -> Value:  # noqa: C901, PLR0911, PLR
             arguments = tuple(evaluate(a.value, names) for a in expr.arguments)
             function = FUNCTIONS.get(expr.name.id)
             return function(*arguments) if function else Symbol(expr.name.id, arguments)
+
+
+def filled(label: ast.Label, names: Names) -> str:
+    """`res{i}` with the values of its names."""
+    return re.sub(r"\{(\w+)\}", lambda m: _word(evaluate(ast.Name(label.span, m[1]), names)), label.text)
+
+
+def _word(value: Value) -> str:
+    return value.name if isinstance(value, Symbol) else str(value)
 
 
 def loop(variables: Sequence[ast.Name], iterable: ast.Expr, names: Names) -> Iterator[Names]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class LoopKind:
     last: str | None  # the name of the channels that each round ends with
     before: dict[str, State]  # what came in, of each path that has lines
     moves: dict[str, Move]
+    stem: str = ""  # of the names of the values of its first path
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Spec:
     blocks: list[BlockKind] = field(default_factory=list[BlockKind])
     parameters: dict[str, int] = field(default_factory=dict[str, int])
     flags: dict[str, bool] = field(default_factory=dict[str, bool])
+    labelled: dict[str, tuple[str, int]] = field(default_factory=dict[str, "tuple[str, int]"])  # `x3` as `x{i}` of 3
     touched: set[str] = field(default_factory=set[str])  # paths with lines, and named values
     classes: int = 3
 
@@ -197,9 +200,20 @@ class Specs:
             elif kind == "if" and d.has("if"):
                 self.chosen_stages()
             else:
-                self.spec.lines += self.stage()
+                self._stage_as_value()
             if d.has("late_path", 0.1) and "" not in self.spec.paths:
                 self.late_path()
+
+    def _stage_as_value(self) -> None:
+        """A stage, with whose value chains can begin if it has lines of one path, under no condition."""
+        d, spec = self.draw, self.spec
+        before, number = dict(spec.paths), self.number
+        lines = self.stage()
+        spec.lines += lines
+        changed = [p for p, s in spec.paths.items() if s is not before[p]]
+        if len(changed) == 1 and d.has("stage_values", 0.4) and not any(" if " in f" {line}" for line in lines):
+            spec.named[f"s{number + 1}"] = replace(spec.paths[changed[0]], text=None)
+            spec.touched.add(f"s{number + 1}")
 
     def late_path(self) -> None:
         """A path that begins with a value that the stages above gave a name, often in their middle."""
@@ -225,6 +239,10 @@ class Specs:
             lines.append(f"{indent}    {self.let()}")
         for _ in range(d.pick([0, 1, 1, 1, 2, 2, 3]) if len(spec.paths) > 1 else d.pick([0, 1, 1, 1, 2])):
             lines += [f"{indent}    {line}" for line in self.item()]
+        if spec.labelled and d.chance(0.5):
+            name, (stem, value) = d.pick(list(spec.labelled.items()))
+            at = f"{indent}    let k = {d.number(value)}"
+            lines = [lines[0], at, *(re.sub(rf"\b{name}\b", f"{stem}{{k}}", line) for line in lines[1:])]
         lines.append(indent + "}")
         spec.stages.append(StageKind(label, before, dict(spec.paths)))
         return lines
@@ -303,8 +321,8 @@ class Specs:
         one, other = spec.paths[source], spec.paths[target]
         if one.token or other.token or (source == target and d.chance(0.7)):
             return ""
-        fusion = d.pick(["", " by concat", " by sum", " by sum if on else concat"])
-        if "sum" in fusion:
+        fusion = d.pick(["", " by concat", " by sum", " by sum if on else concat", " by product", " by max"])
+        if any(word in fusion for word in ("sum", "product", "max")):
             end = str(other.channels)
         else:
             end = str(d.whole(1, 4)) if other.channels is None or other.channels > 20 else None
@@ -313,7 +331,7 @@ class Specs:
             return ""
         text, state = linked
         total = None if other.channels is None or state.channels is None else other.channels + state.channels
-        if "sum" not in fusion:
+        if not any(word in fusion for word in ("sum", "product", "max")):
             spec.paths[target] = other.with_channels("in.channels", total)
         return f"lateral {source} => {target}{fusion}: {text}"
 
@@ -380,7 +398,8 @@ class Specs:
         before = dict(spec.paths)
         tokens = {p for p, s in before.items() if s.token}
         moves = {p: STILL if p in tokens else move for p in moving}
-        spec.loops.append(LoopKind(header, label, names, last, {p: before[p] for p in moving}, moves))
+        stem = f"l{self.number}_" if d.has("as_in_loop", 0.3) else ""
+        spec.loops.append(LoopKind(header, label, names, last, {p: before[p] for p in moving}, moves, stem))
         lines += self.loop_lines(spec.loops[-1])
         lateral = [p for p in moving if p not in tokens and before[p].grid is not None]
         if len(lateral) > 1 and before[lateral[0]].grid == before[lateral[1]].grid and d.has("lateral", 0.6):
@@ -393,15 +412,22 @@ class Specs:
                 state = state if path in tokens else state.moved(move)
             known = widths[-1] if last is not None and path not in lateral[1:2] else None
             spec.paths[path] = replace(state, text="in.channels", channels=known)
+        if stem:
+            name = f"{stem}{first + rounds - 1}"
+            spec.named[name] = replace(spec.paths[moving[0]], text=None)
+            spec.labelled[name] = stem, first + rounds - 1
+            spec.touched.add(name)
         spec.lines += lines
 
     def loop_lines(self, loop: LoopKind) -> list[str]:
         """A line for each path of a loop, which sees no values but those of paths."""
         values, self.spec.named = self.spec.named, {}
         lines: list[str] = []
-        for path, state in loop.before.items():
+        for number, (path, state) in enumerate(loop.before.items()):
             self.spec.paths[path] = state.lost(f"loop {loop.label} {path}")
             lines += self.line_of(path, loop.names, loop.moves[path], loop.last, repeated=True)
+            if loop.stem and not number:
+                lines[-1] += f" as {loop.stem}{{i}}"
         self.spec.named = values
         return [f"        {line}" for line in lines]
 

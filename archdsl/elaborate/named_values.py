@@ -1,0 +1,59 @@
+"""Names of values, with which chains begin: given by `as`, and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.labels import filled
+from archdsl.frontend import ast
+from archdsl.ir.network import Node
+from archdsl.ir.regions import Block
+
+if TYPE_CHECKING:
+    from archdsl.elaborate.evaluate import Evaluator
+    from archdsl.elaborate.graph import GraphBuilder
+    from archdsl.elaborate.layer_names import LayerNames
+    from archdsl.ir.regions import Inner
+
+
+class NamedValues:
+    """Values by name; `read` are the names of those that chains have begun with, or that blocks were given."""
+
+    def __init__(self, nodes: GraphBuilder, names: LayerNames, evaluator: Evaluator) -> None:
+        self.nodes = nodes
+        self.names = names
+        self.evaluator = evaluator
+        self.read: set[str] = set()
+
+    def begin(self, link: ast.Layer | ast.Label, name: str, context: Context, *, first: bool) -> Flow:
+        """Return a value that a chain names, which it can only begin with."""
+        if not first:
+            self.names.report_value(link)
+            return LOST
+        return self.find(name, context) or LOST
+
+    def find(self, name: str, context: Context) -> Flow | None:
+        """Return a value by its name, which is read now."""
+        self.read.add(name)
+        return context.value(name)
+
+    def name_of(self, expr: ast.Expr, context: Context) -> str:
+        """Return the name of a value that an argument is; empty if it is none."""
+        name = filled(expr, context.scope, self.evaluator) if isinstance(expr, ast.Label) else expr
+        return name.id if isinstance(name, ast.Name) else ""
+
+    def give(self, label: ast.Label, flow: Flow | None, context: Context, before: int) -> None:
+        """Give a value its name, and the layer or block that the step has made, if it has made one alone."""
+        name = filled(label, context.scope, self.evaluator)
+        if name is None:
+            return
+        known = context.values.get(name.id)
+        self.names.check_label(name, context, self.nodes.place(known) if known is not None else None)
+        context.values[name.id] = flow or LOST
+        made = context.region.items[before:]
+        if len(made) == 1:
+            item: Node | Inner = self.nodes.node(made[0]) if isinstance(made[0], int) else made[0]
+            item.label = name.id
+            if isinstance(item, Node | Block):
+                item.explicit = True
