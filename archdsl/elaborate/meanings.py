@@ -48,21 +48,25 @@ def _by_word(*rows: tuple[str, str]) -> Mapping[str, str]:
 LAYERS = _by_word(
     # activations
     (
-        "activation act relu6 tanh elu selu celu prelu rrelu leakyrelu mish hardswish hardsigmoid hswish hsigmoid "
-        "softplus quickgelu",
+        "activation act elu selu celu prelu rrelu leakyrelu mish softplus quickgelu",
         "activation",
     ),
     ("logistic", "sigmoid"),
-    ("silu swish", "x · σ(x) is `multiply { in, sigmoid }`"),
+    ("swish", "silu"),
+    ("hswish", "hardswish"),
+    ("hsigmoid", "hardsigmoid"),
     ("glu", "`multiply { linear(width), linear(width) -> sigmoid }`"),
     ("geglu", "`multiply { linear(width), linear(width) -> gelu }`"),
-    ("swiglu", "`multiply { linear(width), linear(width) -> multiply { in, sigmoid } }`"),
+    ("swiglu", "`multiply { linear(width), linear(width) -> silu }`"),
     # norms
     ("batchnorm batchnormalization batchnormalisation bnorm norm syncbatchnorm", "bn"),
     ("ln layernormalization layernormalisation", "layernorm"),
     ("rootmeansquarenorm llamarmsnorm", "rmsnorm"),
     ("normalize normalise l2normalize unitnorm unitnormalization", "l2norm"),
-    ("groupnorm gn instancenorm localresponsenorm lrn weightnorm spectralnorm", "norm"),
+    ("gn", "groupnorm"),
+    ("instancenorm", "`groupnorm(64)` of 64 channels has a group for each"),
+    ("localresponsenorm lrn weightnorm spectralnorm", "norm"),
+    ("layerscale rezero", "scale"),
     # convolutions
     ("convolution cnn pointwise pointwiseconv", "conv"),
     ("depthwise depthwiseconv dwconv separableconv depthwiseseparableconv", _DEPTHWISE),
@@ -134,7 +138,7 @@ LAYERS = _by_word(
     ("identity noop pass skipif lambda", _NOTHING),
     ("basicblock resblock residualblock resnetblock", _BLOCK),
     ("skip skipconnection residualconnection downsample shortcutconv", _SHORTCUT),
-    ("softmax logsoftmax argmax", _OUTPUT),
+    ("logsoftmax argmax", _OUTPUT),
     ("loss crossentropy crossentropyloss bceloss mseloss criterion", _LOSS),
     ("slow fast rgb flow", _PATHS),
     ("x input inputs out output y self", _VALUE),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from archdsl.layers.base import Layer
     from archdsl.layers.bias import Bias
 
-# Layers that treat positions on their own, though not linearly.
-BY_POSITION = ("concat", "l2norm", "layernorm", "rmsnorm", "select")
 X, RESULT, OUTSIDE = -1, -2, -10  # what enters; what `proj` begins with; node n outside is `OUTSIDE - n`
 
 
@@ -57,7 +55,7 @@ class Application:
         """Return True if it treats each position on its own, and leaves none out."""
         if any(x.size != self.shape.size for x in (self.shapes if self.layer.joins == VALUES else self.shapes[:1])):
             return False
-        return self.layer.maps_positions() or self.layer.elementwise or self.layer.kind in BY_POSITION
+        return self.layer.maps_positions() or self.layer.treats_positions_alone
 
     @property
     def name(self) -> str:

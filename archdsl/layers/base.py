@@ -68,6 +68,7 @@ class Layer:
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
     projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
     pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
+    treats_positions_alone: bool = False  # not linearly, as `maps_positions` says; elementwise layers always do
     takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
 
     def __init__(self, **values: Any) -> None:
@@ -186,6 +187,7 @@ def layer(kind: str, *, category: str) -> Callable[[L], L]:
     def register(cls: L) -> L:
         cls.kind, cls.category = kind, category
         cls.takes_tokens = cls.takes_tokens or cls.elementwise
+        cls.treats_positions_alone = cls.treats_positions_alone or cls.elementwise
         cls.training_only = cls.training_only or category == REGULARISATION
         cls.attributes = {
             k: v for base in reversed(cls.__mro__) for k, v in vars(base).items() if isinstance(v, Attribute)

@@ -14,6 +14,7 @@ class Concat(Layer):
 
     many = True
     takes_tokens = True
+    treats_positions_alone = True
     joins = CHANNELS
     hands_on_gradient = True
 

@@ -8,3 +8,4 @@ class L2Norm(Layer):
     """x / max(‖x‖₂, 1e-12): the vector of channels at each position, divided by its Euclidean norm; without weights."""
 
     takes_tokens = True
+    treats_positions_alone = True

@@ -15,6 +15,7 @@ class LayerNorm(Layer):
     """Normalisation over the channels of each position (Ba et al. 2016), with a learned scale γ and shift β."""
 
     takes_tokens = True
+    treats_positions_alone = True
 
     eps = Real(1e-5, low=1e-15, high=1.0, doc="ε, added to the variance")
 

@@ -20,6 +20,7 @@ class RMSNorm(Layer):
     """
 
     takes_tokens = True
+    treats_positions_alone = True
 
     eps = Real(EPSILON, low=1e-15, high=1.0, doc="ε, added to the mean square")
 

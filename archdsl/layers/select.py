@@ -14,6 +14,7 @@ class Select(Layer):
     """
 
     takes_tokens = True
+    treats_positions_alone = True
 
     part = TokenName("token", GRID, doc="the selected part: `token`, `grid` or another name of tokens")
 

@@ -33,18 +33,23 @@ SPEC = "arch net\ninput clip: video[3, 8, 56, 56]\nstage conv1 {{ conv(16, 3) ->
 MEANT = {
     "ReLU": "did you mean `relu`?",
     "GELU": "did you mean `gelu`?",
-    "elu": "activations here: `gelu`, `relu`",
-    "Swish": "`multiply { in, sigmoid }`",
+    "elu": "activations here: `gelu`, `hardsigmoid`, `hardswish`, `relu`, `relu6`, `sigmoid`, `silu`, `softmax`",
+    "SiLU": "did you mean `silu`?",
+    "Swish": "did you mean `silu`?",
+    "ReLU6": "did you mean `relu6`?",
     "SwiGLU": "`multiply { linear(width), linear(width) ->",
-    "hardswish": "activations here",
+    "Hardswish": "did you mean `hardswish`?",
+    "h_sigmoid": "did you mean `hardsigmoid`?",
     "LeakyReLU": "activations here",
     "leaky_relu": "activations here",
     "BatchNorm3d": "did you mean `bn`?",
     "batch_norm": "did you mean `bn`?",
     "LayerNorm": "did you mean `layernorm`?",
-    "groupnorm": "norms here: `bn`, `l2norm`, `layernorm`, `rmsnorm`",
+    "GroupNorm": "did you mean `groupnorm`?",
+    "LRN": "norms here: `bn`, `groupnorm`, `l2norm`, `layernorm`, `rmsnorm`, `scale`",
+    "LayerScale": "did you mean `scale`?",
     "normalize": "did you mean `l2norm`?",
-    "InstanceNorm3d": "norms here",
+    "InstanceNorm3d": "has a group for each",
     "Conv3d": "did you mean `conv`?",
     "conv2d": "did you mean `conv`?",
     "ConvTranspose3d": "convolutions here: `conv`",
@@ -61,7 +66,7 @@ MEANT = {
     "Sequential": "(a -> b) * 3",
     "Identity": "leave it out",
     "upsample": "no layer makes a grid larger",
-    "softmax": "ends in the logits",
+    "LogSoftmax": "ends in the logits",
     "MultiheadAttention": "did you mean `attention`?",
     "mha": "did you mean `attention`?",
     "TransformerEncoder": "`import transformer` brings `encoder(heads)`",
@@ -102,7 +107,7 @@ def test_layer_of_another_library(name: str) -> None:
         assert MEANT[name] in hint
 
 
-@pytest.mark.parametrize("name", ["elu", "groupnorm", "ConvTranspose3d", "TimeMixer"])
+@pytest.mark.parametrize("name", ["elu", "lrn", "ConvTranspose3d", "TimeMixer"])
 def test_what_is_missing_can_be_added(name: str) -> None:
     *_, notes = hint_of(SPEC.format(name))
     assert any("docs/layers.md, “Add a layer”" in note for note in notes)

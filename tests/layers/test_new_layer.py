@@ -48,18 +48,18 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a spec and, in `own`, three layers: `silu` word for word as docs/layers.md has it."""
+    """A folder with a spec and, in `own`, three layers: `elu` word for word as docs/layers.md has it."""
     path = tmp_path_factory.mktemp("new_layer")
     own = path / "own"
     own.mkdir()
     found = fences((ROOT / "docs" / "layers.md").read_text("utf-8"))
     written = [f for f in found if f.options.get("file", "").startswith("my_layers/")]
-    assert [f.options["file"] for f in written] == ["my_layers/silu.py", "my_layers/silu.py.j2"]
+    assert [f.options["file"] for f in written] == ["my_layers/elu.py", "my_layers/elu.py.j2"]
     for fence in written:
         (own / fence.options["file"].removeprefix("my_layers/")).write_text(fence.text, "utf-8")
     texts = {
-        "scale.py": SCALE,
-        "scale.py.j2": SCALE_TEMPLATE,
+        "channel_scale.py": SCALE,
+        "channel_scale.py.j2": SCALE_TEMPLATE,
         "depthwise.py": DEPTHWISE,
         "depthwise.py.j2": DEPTHWISE_TEMPLATE,
     }
@@ -93,17 +93,17 @@ def test_without_the_folder_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("ARCHDSL_LAYERS")
     code, printed = archdsl("check", "small.arch")
     assert code == 1
-    for name in ("silu", "scale", "depthwise"):
+    for name in ("elu", "channel_scale", "depthwise"):
         assert f"no layer or block is called `{name}`" in printed
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (("silu(hard", "silu(har"), "did you mean `hard = on`"),
-        (("-> silu ->", "-> silo ->"), "did you mean `silu`"),
+        (("elu(scaled", "elu(scale"), "did you mean `scaled = on`"),
+        (("-> elu ->", "-> elus ->"), "did you mean `elu`"),
         (("begin = 0.5", "begin = 2"), "E0305"),
-        (("unit(16) -> scale", "unit(1) -> scale"), "there is no scale of one channel"),
+        (("unit(16) -> channel_scale", "unit(1) -> channel_scale"), "there is no scale of one channel"),
     ],
 )
 def test_faults_of_it_are_shown(here: Path, edit: tuple[str, str], message: str) -> None:
@@ -135,7 +135,7 @@ def test_the_module_needs_neither_archdsl_nor_the_folder(here: Path) -> None:
         model(clip).sum().backward()
         assert all(p.grad is not None for p in model.parameters())
         state = model.state_dict()
-        assert state["one.0.scale.weight"].unique().tolist() == [torch.tensor(1e-4).item()]
+        assert state["one.0.channel_scale.weight"].unique().tolist() == [torch.tensor(1e-4).item()]
         assert set(state["one.2.depthwise.weight"].unique().tolist()) == {1.0}
         print(*model(clip).shape)
     """
@@ -147,7 +147,7 @@ def test_the_module_needs_neither_archdsl_nor_the_folder(here: Path) -> None:
 def test_cost() -> None:
     cost = json.loads(done("cost", "small.arch", "--json", "--by", "layer"))
     rows = {row["name"]: row for row in cost["layers"]}
-    scales = {name: row for name, row in rows.items() if name.endswith("scale")}
+    scales = {name: row for name, row in rows.items() if name.endswith("channel_scale")}
     assert sorted(row["params"] for row in scales.values()) == [8, 8, 12, 16, 16]
     assert not any(row["macs"] for row in scales.values())
     [five] = [row for name, row in rows.items() if name.endswith("depthwise") and row["params"] == 12 * 25]
@@ -158,7 +158,7 @@ def test_cost() -> None:
 def test_draw(here: Path, level: str) -> None:
     done("draw", "small.arch", "-o", f"{level}.dot", "--level", level)
     drawn = (here / f"{level}.dot").read_text("utf-8")
-    assert level != "layer" or all(name in drawn for name in ("silu", "scale", "depthwise"))
+    assert level != "layer" or all(name in drawn for name in ("elu", "channel_scale", "depthwise"))
 
 
 @pytest.mark.usefixtures("here")
@@ -450,7 +450,7 @@ def test_what_a_layer_declares_inside_itself_begins_as_declared(empty: Path) -> 
 # --- the module against the graph -------------------------------------------------------------------------------------
 
 DIFFERS = {
-    "an import": ("pass", EXP.replace("torch.exp", "F.silu"), "NameError: name 'F' is not defined"),
+    "an import": ("pass", EXP.replace("torch.exp", "math.exp"), "NameError: name 'math' is not defined"),
     "a shape": ("def infer(self, x): return x._replace(t=2)", EXP, "8×2×8×8 on 8×4×8×8"),
     "an axis": ("pass", "{% macro apply(x) %}{{ x }}.transpose(1, 2){% endmacro %}", "the code gives 2×4×8×8×8"),
     "a tuple": ("pass", "{% macro apply(x) %}torch.max({{ x }}, 2){% endmacro %}", "the code gives a max"),
@@ -572,14 +572,16 @@ def checked(
 
 @pytest.mark.usefixtures("here")
 def test_the_layer_of_the_readme_passes_every_check() -> None:
-    printed = done("layers", "check", "own/silu.py")
+    printed = done("layers", "check", "own/elu.py")
     for name in ("tensors", "shapes", "gradients", "memory", "targets", "sizes", "torch.export", "onnx"):
-        assert re.search(rf"^silu  {re.escape(name)} +ok ", printed, re.MULTILINE), printed
-    assert re.search(r"^silu  layouts +ok +channels_last, tokens, vector equal grid$", printed, re.MULTILINE)
+        assert re.search(rf"^elu  {re.escape(name)} +ok ", printed, re.MULTILINE), printed
+    assert re.search(r"^elu  layouts +ok +channels_last, tokens, vector equal grid$", printed, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize(("kind", "fine"), [("scale", "memory"), ("depthwise", "cost"), ("depthwise", "classes")])
+@pytest.mark.parametrize(
+    ("kind", "fine"), [("channel_scale", "memory"), ("depthwise", "cost"), ("depthwise", "classes")]
+)
 def test_layers_that_are_right_pass(kind: str, fine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for exported in ("torch.export", "onnx"):
         monkeypatch.delitem(NETWORKS, exported)

@@ -22,7 +22,7 @@ from archdsl.layers.attributes import Real
 from archdsl.layers.base import GRID, Layer, ShapeError, Use, layer
 
 
-@layer("scale", category="norm")
+@layer("channel_scale", category="norm")
 class Scale(Layer):
     """γ · x, with a factor γ for each channel (LayerScale, Touvron et al. 2021)."""
 
@@ -112,11 +112,11 @@ SPEC = """
 arch small
 input clip: video[3, 4, 16, 16]
 block unit(width, k = 3) {
-    residual { conv(width, k) -> silu -> scale -> depthwise(k) } shortcut if in.channels != width { conv(width) }
+    residual { conv(width, k) -> elu -> channel_scale -> depthwise(k) } shortcut if in.channels != width { conv(width) }
 }
-stage stem { conv(8, 3) -> bn -> silu(hard = on) }
+stage stem { conv(8, 3) -> bn -> elu(scaled = on) }
 stage one { unit(8) * 2 -> unit(12, k = 5) }
-stage two { unit(16) -> scale(begin = 0.5) }
+stage two { unit(16) -> channel_scale(begin = 0.5) }
 head: avgpool -> linear(5)
 """
 HEADER = '''

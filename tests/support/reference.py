@@ -86,6 +86,8 @@ def exact(value: Any) -> Any:
 def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
     """One layer: some know grids only, some do the same to a class token as to a position, some tell them apart."""
     first = values[0]
+    if layer.kind == "softmax" and layer.over == "channels":
+        return first.mapped(lambda x: torch.exp(x) / torch.exp(x).sum(1, keepdim=True))
     if layer.kind in GRIDS:
         return Value(GRIDS[layer.kind](layer, first.grid, w))
     if layer.kind in EVERYWHERE:
@@ -192,9 +194,24 @@ def _cumulative_mean(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # 
     return torch.stack([x[:, :, : t + 1].mean(2) for t in range(x.shape[2])], 2)
 
 
+def _softmax(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    axes = {"channels": (1,), "time": (2,), "space": (3, 4), "space_time": (2, 3, 4)}[layer.over]
+    powers = torch.exp(x - x.amax(axes, keepdim=True))
+    return powers / powers.sum(axes, keepdim=True)
+
+
+def _groupnorm(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    groups = x.unflatten(1, (layer.groups, -1))
+    centred = groups - groups.mean((2, 3, 4, 5), keepdim=True)
+    scaled = (centred / torch.sqrt(centred.square().mean((2, 3, 4, 5), keepdim=True) + layer.eps)).flatten(1, 2)
+    return scaled * _along_channels(w["weight"], x) + _along_channels(w["bias"], x)
+
+
 GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "conv": _conv,
     "bn": _bn,
+    "groupnorm": _groupnorm,
+    "softmax": _softmax,
     "every": _every,
     "time_to_channel": _time_to_channel,
     "space_to_channel": _space_to_channel,
@@ -279,6 +296,12 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "channels": lambda layer, x, _: torch.stack([x[:, layer.start + i] for i in range(layer.n)], 1),
     "sigmoid": lambda _, x, __: 1 / (1 + torch.exp(-x)),
     "gelu": _gelu,
+    "silu": lambda _, x, __: x / (1 + torch.exp(-x)),
+    "tanh": lambda _, x, __: 1 - 2 / (torch.exp(2 * x) + 1),
+    "relu6": lambda _, x, __: x.clamp(0, 6),
+    "hardsigmoid": lambda layer, x, __: (x * layer.slope + 0.5).clamp(0, 1),
+    "hardswish": lambda _, x, __: x * (x + 3).clamp(0, 6) / 6,
+    "scale": lambda _, x, w: x * (w["weight"] if w["weight"].ndim == 0 else _along_channels(w["weight"], x)),
     "dropout": lambda _, x, __: x,
     "drop_path": lambda _, x, __: x,
 }

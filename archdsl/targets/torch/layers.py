@@ -95,7 +95,7 @@ class LayerPrinter:
     def __init__(self) -> None:
         self.environment = environment()
         self.support = Support()
-        self.imports: set[str] = set()  # lines that make names known
+        self.imports = {"from torch.nn import functional as F"}  # lines that make names known
         self.names: set[str] = set()  # of those that are imported, which the code of layers reads
         self.roles: dict[str, dict[str, set[str]]] = {}  # of the uses of a layer in the network, with those by axes
         self.numbers: dict[object, dict[str, set[Any]]] = {}  # in the code of layers of one form, by name

@@ -100,10 +100,13 @@ class Chains(Values):
         d = self.draw
         options = ["relu", "relu", "layernorm", "gelu", "sigmoid", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
         options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
+        options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS), d.pick(SCALES)]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
         options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
         options += [f"rmsnorm(eps = {self.rate(place)} / 9 + 1/8)"] if place.rates or place.index else []
         if not state.token:
+            options += [d.pick(["softmax(time)", "softmax(space)", "softmax(space_time)"]), "groupnorm(1)"]
+            options += [f"groupnorm({state.text}, eps = 0.1)"] if state.text else []
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
             options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
@@ -525,6 +528,10 @@ class Chains(Values):
         return f"concat {{ {self._separated(branches)} }} -> linear(6)", state.moved(move).with_channels("6")
 
 
+ACTIVATIONS = [
+    *["silu", "tanh", "hardsigmoid", "hardsigmoid(slope = 0.2)", "hardswish", "relu6", "softmax(channels)"],
+]
+SCALES = ["scale(0.5)", "scale(0.1, per = value)", "scale"]
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
 PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid
 EVERY_PADDING = [*(p for p in PADDINGS if "half" not in p), "1", "[causal, 1, same]"]  # of averages of 3

@@ -460,6 +460,7 @@ class Attention:
         branch = self.letters[name[0]]
         options = [f"each_head {{ {self._of_head(branch, self._width(name))} }}"] * 4
         options += [d.pick(["gelu", "relu", f"layernorm{self._own()}", "dropout(0.2)", f"normed{self._own()}"])]
+        options += [d.pick(["silu", "softmax(channels)", f"scale(0.5){self._own()}"])]
         if not self.plan.is_padded:
             kernel = d.pick(["3", "[3, 1, 1]"])
             options += [f"grid {{ conv({branch.channels}, {kernel}, groups = {branch.channels}){self._own()} }}"]

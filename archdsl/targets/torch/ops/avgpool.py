@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 @op("avgpool")
 class AvgPoolOp(Op[AvgPool]):
-    imports = ("from torch.nn import functional as F",)
-
     @property
     def accepted_layouts(self) -> tuple[str, ...]:
         return (GRID, CHANNELS_LAST) if self.layer.whole else (GRID,)

@@ -42,7 +42,7 @@ class Op(Generic[L_co]):
     """
 
     kind: ClassVar[str] = ""
-    imports: tuple[str, ...] = ()  # import statements that its code needs besides `torch` and `nn`
+    imports: tuple[str, ...] = ()  # import statements that its code needs besides `torch`, `nn` and `F`
     layouts: tuple[str, ...] = ()  # layouts that its code accepts, the best first; see `accepted_layouts`
     torch_class: str = ""  # class of its module, for weight initialisation
     keeps_order: bool = True  # its output is channels-last in memory if its inputs are

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 @op("continuous")
 class ContinuousOp(BiasOp[Continuous]):
-    imports = ("from torch.nn import functional as F",)
-
     @property
     def _is_stretched(self) -> bool:
         return self.layer.divisors != self.layer.geometry.window

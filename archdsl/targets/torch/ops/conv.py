@@ -17,7 +17,6 @@ FRAMES = "frames"  # the form in two dimensions, for each frame
 @op("conv")
 class ConvOp(Op[Conv]):
     torch_class = "nn.Conv3d"
-    imports = ("from torch.nn import functional as F",)
     prefers_channels_last = True
     uses_tf32 = True
 

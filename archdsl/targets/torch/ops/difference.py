@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 @op("difference")
 class DifferenceOp(Op[Difference]):
-    imports = ("from torch.nn import functional as F",)
     layouts = (GRID, CHANNELS_LAST)
 
     def output_is_free(self, *, trains: bool) -> bool:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 @op("l2norm")
 class L2NormOp(Op[L2Norm]):
-    imports = ("from torch.nn import functional as F",)
     layouts = ANY_LAYOUT
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 @op("maxpool")
 class MaxPoolOp(Op[MaxPool]):
-    imports = ("from torch.nn import functional as F",)
     layouts = (GRID, TOKENS)
 
     @property

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 @op("position")
 class PositionOp(Op[Position]):
     torch_class = "Position"
-    imports = ("from torch.nn import functional as F",)
     layouts = (CHANNELS_LAST, TOKENS)
 
     @property

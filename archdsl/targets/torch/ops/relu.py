@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 @op("relu")
 class ReLUOp(Op[ReLU]):
-    imports = ("from torch.nn import functional as F",)
     overwrites = True
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:

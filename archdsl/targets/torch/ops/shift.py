@@ -18,7 +18,6 @@ LATER, EARLIER, REST = "later", "earlier", "rest"
 class ShiftOp(Op[Shift]):
     """A split, paddings and a concatenation: so are their gradients, where those of slices are full of zeros."""
 
-    imports = ("from torch.nn import functional as F",)
     layouts = (GRID, CHANNELS_LAST)
 
     @property

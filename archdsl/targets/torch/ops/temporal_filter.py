@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 class TemporalFilterOp(Op[TemporalFilter]):
     """A sum of products that are moved by padding, which keeps its inputs alone and their order in memory."""
 
-    imports = ("from torch.nn import functional as F",)
     layouts = (GRID, CHANNELS_LAST)
 
     def class_signature(self) -> tuple[Any, ...]:

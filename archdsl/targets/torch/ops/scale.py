@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archdsl.layers.scale import VALUE, Scale
+from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, GRID
+from archdsl.targets.torch.ops.sites import FLOAT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archdsl.targets.torch.ops.sites import CallSite, Precision
+
+
+@op("scale")
+class ScaleOp(Op[Scale]):
+    torch_class = "Scale"
+    layouts = ANY_LAYOUT
+
+    @property
+    def role(self) -> str:
+        return "value" if self.layer.per == VALUE else "channel"
+
+    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
+        return max(sizes) if self.layer.per == VALUE else max(*sizes, FLOAT)  # a single number changes no dtype
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        one = self.layer.per == VALUE
+        return {"channels": None if one else site.inputs[0].channels, "grid": site.layout == GRID and not one}
