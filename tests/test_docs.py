@@ -147,7 +147,8 @@ def test_a_page_quotes_word_for_word(page: Path, fence: Fence, tmp_path: Path) -
 
 def test_the_readme_counts_the_specs() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert f" {len(list((ROOT / 'specs').glob('*.arch')))} video networks" in " ".join(readme.split())
+    [said] = re.findall(r"More than (\d+) video networks", " ".join(readme.split()))
+    assert 0 < len(list((ROOT / "specs").glob("*.arch"))) - int(said) <= 50
     assert len(readme.splitlines()) < 150
 
 

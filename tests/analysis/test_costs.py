@@ -151,6 +151,12 @@ pytorchvideo | CSN | R101 | * -> csn_ir_r101 eps=1e-5
 mmaction2 | ir-CSN R50 | * -> csn_ir_r50
 mmaction2 | ir-CSN R152 | * -> csn_ir_r152
 mmaction2 | ip-CSN R152 | * -> csn_ip_r152
+TSM | TSM R50 | * -> tsm_r50
+mmaction2 | TSM R50 | * -> tsm_r50
+mmaction2 | TSM R50 NL dot product | * -> tsm_r50_nl
+mmaction2 | TSM R50 NL Gaussian | * -> tsm_r50_nl pairwise=gaussian
+mmaction2 | TSM R50 NL embedded Gaussian | * -> tsm_r50_nl pairwise=embedded_gaussian
+mmaction2 | TSM R101 | * -> tsm_r101
 torchvision | r3d_18 | * -> r3d_18 eps=1e-5
 torchvision | mc3_18 | * -> mc3_18 eps=1e-5
 torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on

@@ -20,6 +20,7 @@ POOLED = ""  # our heads pool by a function, not a module
 BEFORE_POOLING = ""  # our stems hold convolution and pooling
 TOKEN_ALONE = ""  # ours takes the class token before the last normalisation
 TOKEN_COPIED = ""  # ours copies the class token for each frame within its attention
+SCORES_OF_FRAMES = ""  # ours averages the frames first, and then computes scores
 PADDED = ""  # theirs holds padding, which ours does without
 
 
@@ -64,6 +65,28 @@ MMACTION2_CSN = (
     (r"backbone\.layer(\d)\.(\d+)", r"res+\1.\2"),
     (r"cls_head:input", r"res5"),
     *mmaction2(""),
+)
+MMACTION2_TSM = (
+    (r"backbone\.layer(\d)(?:\.net)?\.(\d+)\.conv1", r"res+\1.\2.conv2:input"),
+    (r"backbone\.layer(\d)(?:\.net)?\.(\d+)\.conv2", r"res+\1.\2.conv3:input"),
+    (r"backbone\.layer(\d)(?:\.net)?\.(\d+)\.conv3", r"res+\1.\2.bn3"),
+    (r"backbone\.layer(\d)(?:\.net)?\.0\.downsample", r"res+\1.0.shortcut"),
+    (r"backbone\.layer(\d)(?:\.net)?\.(\d+)", r"res+\1.\2"),
+    (r"backbone\.layer2\.max_pool3d", r"res3:input"),
+    (r"cls_head:input", r"res5"),
+    (r"cls_head\.avg_pool", r"head.dropout"),
+    (r"cls_head\.fc_cls", SCORES_OF_FRAMES),
+    (r"cls_head\.consensus", r"head.linear"),
+    *mmaction2(""),
+)
+TSM = (
+    (r"base_model\.conv1", r"conv1.conv"),
+    (r"base_model\.maxpool", r"conv1"),
+    (r"base_model\.layer(\d)(?:\.net)?\.(\d+)", r"res+\1.\2"),
+    (r"base_model\.layer(\d)\.(\d+)\.nl", r"res+\1.\2"),
+    (r"base_model\.layer(\d)", r"res+\1"),
+    (r"base_model\.(avgpool|fc)|new_fc:input", r"head.dropout"),
+    (r"new_fc", SCORES_OF_FRAMES),
 )
 PYTORCHVIDEO = (
     (r"blocks\.0", r"conv1"),
@@ -193,6 +216,8 @@ TAPS: dict[str, Table] = {
         *PYTORCHVIDEO,
     ),
     "pytorchvideo r2plus1d": PYTORCHVIDEO,
+    "mmaction2 tsm": MMACTION2_TSM,
+    "tsm tsm": TSM,
     "mmaction2 slowfast": (
         (r"backbone\.(slow|fast)_path\.conv1", BEFORE_POOLING),
         (r"backbone\.(slow|fast)_path\.maxpool", r"\1.conv1"),

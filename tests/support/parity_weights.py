@@ -59,6 +59,6 @@ def inputs_of(record: Mapping[str, Any]) -> list[torch.Tensor]:
 def weights_of(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The weights that a record was made with, some times a factor where plain ones leave what float32 can hold."""
     theirs = {name: weight(name, tuple(shape)) for name, shape in record["state_dict"].items()}
-    for pattern, factor in record.get("weight_scale", {}).items():
+    for pattern, factor in dict(record.get("weight_scale", {})).items():
         theirs.update((name, tensor * factor) for name, tensor in theirs.items() if re.search(pattern, name))
     return theirs

@@ -45,6 +45,7 @@ ALSO: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "pyslowfast_resnet": [("i3d_r50_nl1", {"kv_pool": [1, 1, 1]})],
     "mmaction2_i3d": [("i3d_r50_nl1", {"pairwise": name}) for name in ("gaussian", "dot_product", "concatenation")],
     "mmaction2_slow": [("slow_r50_nl", {"pairwise": name}) for name in ("gaussian", "concatenation")],
+    "mmaction2_tsm_nl": [("tsm_r50_nl", {"pairwise": "gaussian"})],
     "pyslowfast_mvit": [("mvit_b_16x4", {"positions": "joint"})],
     "pytorchvideo_mvit": [("mvit_b_16x4", {"positions": "joint"})],
     "mmaction2_mvit": [("mvitv2_s_16x4", values) for values in ({"positions": "joint"}, {"wide_attention": False})],
