@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import pytest
@@ -169,3 +170,14 @@ def test_clips_of_other_sizes() -> None:
         own.load_state_dict(model.state_dict())
         clip = torch.randn(1, 3, *size)
         torch.testing.assert_close(model(clip), own(clip))
+
+
+@pytest.mark.parametrize(
+    ("padding", "stride"), [("same", 2), ("[half, same, same]", "[1, 2, 2]"), ("[causal, half, half]", 1)]
+)
+def test_calls_with_other_kernels_share_a_class(padding: str, stride: str | int) -> None:
+    block = f"block unit(t, k = t) {{ conv(4, [t, k, k], stride = {stride}, padding = {padding}) -> relu }}\n"
+    text = block + SPEC.format(9, 15, 20, "unit(3) -> unit(5, 3) -> unit(3, 5)").partition("\n")[2]
+    arch = archdsl.Architecture(analyse(Source("small.arch", f"arch small\n{text}"), FileLibrary()))
+    assert_computes_the_graph(arch)
+    assert re.findall(r"^class (\w*Unit)\b", arch.source(), re.MULTILINE) in (["Unit"], ["DownsamplingUnit"])

@@ -53,6 +53,13 @@ class AvgPoolOp(Op[AvgPool]):
         """True if averages are divided by the share of each window in the grid, as padding does not count."""
         return not self.layer.counts_padding and not self.layer.window.is_even
 
+    @property
+    def _pads_same_alone(self) -> bool:
+        """True if all axes along which the window moves are padded so that n / stride positions are left."""
+        window = self.layer.window
+        axes = zip(window.fits_grid, window.kernel, window.stride, strict=True)
+        return all(fits or k == s == 1 for fits, k, s in axes) and 0 not in self.layer.kernel
+
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         on_list = precision.half and not precision.cuda and self.layer.slides  # autocast's for CPUs
         return FLOAT if on_list else max(sizes)
@@ -68,6 +75,7 @@ class AvgPoolOp(Op[AvgPool]):
             "stride": compact(layer.stride),
             "ceil": layer.ceil,
             "divides": self._divides,
+            "same_alone": self._divides and self._pads_same_alone,
             "inside": not layer.counts_padding and not self._divides and not known_to_be(window.around, 0),
             **padding_variables(window),
         }

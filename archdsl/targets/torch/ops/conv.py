@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.base import known_to_be
 from archdsl.layers.conv import Conv
+from archdsl.layers.padding import CAUSAL
 from archdsl.targets.torch.ops.base import Op, compact, op, plain
 from archdsl.targets.torch.ops.padding import padding_variables
 from archdsl.targets.torch.ops.sites import SavedForBackward
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
 
 FRAMES = "frames"  # the form in two dimensions, for each frame
+SAME_CONV, CAUSAL_CONV = "SameConv", "CausalConv"
 
 
 @op("conv")
@@ -41,17 +43,37 @@ class ConvOp(Op[Conv]):
             "dilation": None if known_to_be(layer.dilation, 1) else compact(layer.dilation),
             "groups": None if known_to_be(layer.groups, 1) else layer.groups,
             "bias": layer.bias,
-            "frames": FRAMES in self.forms,
-            **padding_variables(layer.window),
+            "module_class": "SpatialConv" if FRAMES in self.forms else self._padding_class or self.torch_class,
+            **self._padding(),
         }
+
+    def _padding(self) -> dict[str, Any]:
+        """Return the variables of padding, without those of what the class pads."""
+        padding = padding_variables(self.layer.window)
+        own = {SAME_CONV: ("same", "same_stride", "padding"), CAUSAL_CONV: ("apart",)}
+        return padding | dict.fromkeys(own.get(self._padding_class, ()))
+
+    @property
+    def _padding_class(self) -> str:
+        """The class that pads by its own kernel and stride, and so has any; "" if torch pads, or code in `forward`."""
+        window = self.layer.window
+        if not any(window.fits_grid):
+            (t, *others) = window.apart
+            return CAUSAL_CONV if t != (0, 0) and window.paddings[0] == CAUSAL and others == [(0, 0)] * 2 else ""
+        axes = zip(window.fits_grid, window.ends, window.kernel, window.stride, strict=True)
+        as_same = all(fits or (s == 1 and 2 * p == 2 * q == k - 1) for fits, (p, q), k, s in axes)
+        return SAME_CONV if as_same and known_to_be(window.dilation, 1) else ""
 
     def other_forms(self) -> frozenset[str]:
         window = self.layer.window
         ones = (window.kernel[0], window.stride[0], window.around[0] + 1)
-        return frozenset({FRAMES} if known_to_be(ones, 1) and window.is_even else ())
+        frames = self.inputs[0].h * self.inputs[0].w > 1  # not of single positions, such as means
+        return frozenset({FRAMES} if frames and known_to_be(ones, 1) and window.is_even else ())
 
     def class_signature(self) -> tuple[Any, ...]:
         window = self.layer.window
         if window.is_even:
             return ()
+        if self._padding_class:
+            return (self._padding_class,)
         return plain((*window.kernel, *window.stride, *window.dilation, *window.paddings))  # stand in `forward`
