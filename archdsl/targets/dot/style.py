@@ -145,8 +145,8 @@ def value_text(value: Any, digits: int = 6) -> str:
         return f"{value.name}({inner})" if inner else value.name
     if isinstance(value, tuple):
         items = cast("tuple[Any, ...]", value)
-        names = len(items) > 1 and isinstance(items[0], str)
-        return f"[{', '.join(items)}]" if names else "×".join(map(value_text, items))
+        words = len(items) > 1 and any(isinstance(item, str) for item in items)
+        return f"[{', '.join(map(value_text, items))}]" if words else "×".join(map(value_text, items))
     return str(value)
 
 

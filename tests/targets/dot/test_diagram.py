@@ -21,7 +21,7 @@ from archdsl.files import EnvironmentFault, FileLibrary, UsageError, read_source
 from archdsl.pipeline import analyse
 from archdsl.targets.dot.look import LEVELS
 from archdsl.targets.dot.render import RenderError, render
-from archdsl.targets.dot.style import figures, layer_text, multiply_adds, parameters, wrapped
+from archdsl.targets.dot.style import figures, layer_text, multiply_adds, parameters, value_text, wrapped
 from archdsl.targets.dot.writer import diagram
 
 if TYPE_CHECKING:
@@ -373,6 +373,7 @@ def test_layers_are_written_with_what_is_unusual() -> None:
     assert written[-3:] == ["avgpool", "dropout 0.5", "linear 10"]
     plain = network_of(ONE.replace("-> bn ->", "-> bn(eps = 0.001, momentum = 0.2) ->"))
     assert [layer_text(n.layer) for n in plain.all_nodes()] == written
+    assert value_text(("causal", 1, "same")) == value_text(("causal", "1", "same")) == "[causal, 1, same]"
     assert figures(total_cost(network)).count("·") == 1
 
 
