@@ -80,6 +80,7 @@ CASES = [
     ),
     Case("mma_tsm_r50_nl_embgauss_damped_small", "tsm_r50_nl", "mmaction2 tsm", of_pairs("embedded_gaussian")),
     Case("mma_tsm_r50_nl_gaussian_small", "tsm_r50_nl", "mmaction2 tsm", of_pairs("gaussian"), UNSCALED),
+    Case("mma_tanet_r50_small", "tanet_r50", "mmaction2 tsm"),
     Case("tsm_mit_r50_small", "tsm_r50", "tsm tsm"),
     Case("tsm_mit_r50_tpool_small", "tsm_r50_tpool", "tsm tsm"),
     Case("tsm_mit_r50_nl_small", "tsm_r50_nl", "tsm tsm"),

@@ -273,7 +273,7 @@ def normalised(base: archdsl.Architecture, image: torch.Tensor) -> torch.Tensor:
 # By the image network: the video networks that begin from it, and the stages that are new in them.
 FROM_IMAGES = {
     "resnet50": {"c2d_r50": "", "i3d_r50": "", "i3d_r50_nl5": "non_local", "slow_r50": "", "vtn_r50": "temporal"}
-    | {"tsm_r50": "", "tsm_r50_nl": "non_local"},
+    | {"tsm_r50": "", "tsm_r50_nl": "non_local", "tanet_r50": "temporal_adaptive"},
     "resnet101": {"c2d_r101": "", "tsm_r101": "", "i3d_r101": "", "vtn_r101": "temporal"},
     "vit_b16": {"timesformer_ts": "along.linear|position2", "timesformer_s": "", "timesformer_st": "position2"}
     | {"vivit_b_joint": "", "vivit_b_fe": "temporal", "vivit_b_fsa": "attention2|layernorm2", "vivit_b_fdp": ""}
