@@ -1,14 +1,14 @@
 """Clip sizes that a network accepts, derived by symbolic shape inference with the layers' own shape rules.
 
 Shape rules divide, add and compare integers, and ⌊(⌊(n + a) / b⌋ + c) / d⌋ = ⌊(n + a + bc) / bd⌋: so each size has the
-form ⌊(n + a) / b⌋, n being one size of the clip. A comparison by which a layer accepts or rejects its input becomes a
-constraint on n.
+form ⌊(n + a) / b⌋, n being one size of the clip; behind a layer that enlarges grids, f·⌊(n + a) / b⌋ + e. A comparison
+by which a layer accepts or rejects its input becomes a constraint on n.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid, fixed
@@ -49,18 +49,42 @@ class Limits:
         else:
             self.exact = True
 
+    def equal(self, one: Axis, other: Axis) -> None:
+        """Require that two sizes are equal, which holds for all n, for multiples of a number, or for one clip alone.
+
+        For multiples of m = lcm(divisors), f·⌊(n + a) / b⌋ + e is linear in n: values at 0 and m are enough.
+        """
+        if one.formula == other.formula:
+            return
+        m = lcm(one.divisor, other.divisor)
+        values = [(one.at(n), other.at(n)) for n in (0, m)]
+        if self.declared % m == 0 and all(a == b for a, b in values):
+            self.multiple = lcm(self.multiple, m)
+        else:
+            self.exact = True
+
 
 class Axis(int):
-    """A size, with its formula ⌊(n + offset) / divisor⌋ over one size n of the clip."""
+    """A size, with its formula factor·⌊(n + offset) / divisor⌋ + more over one size n of the clip."""
 
     limits: Limits
     offset: int
     divisor: int
+    factor: int
+    more: int
 
-    def __new__(cls, limits: Limits, offset: int = 0, divisor: int = 1) -> Axis:
-        self = super().__new__(cls, (limits.declared + offset) // divisor)
-        self.limits, self.offset, self.divisor = limits, offset, divisor
+    def __new__(cls, limits: Limits, offset: int = 0, divisor: int = 1, factor: int = 1, more: int = 0) -> Axis:
+        self = super().__new__(cls, factor * ((limits.declared + offset) // divisor) + more)
+        self.limits, self.offset, self.divisor, self.factor, self.more = limits, offset, divisor, factor, more
         return self
+
+    @property
+    def formula(self) -> tuple[int, int, int, int]:
+        return self.offset, self.divisor, self.factor, self.more
+
+    def at(self, n: int) -> int:
+        """Return the size for another size n of the clip."""
+        return self.factor * ((n + self.offset) // self.divisor) + self.more
 
     def fix(self) -> None:
         """Require the declared size of the clip."""
@@ -69,6 +93,8 @@ class Axis(int):
     def __add__(self, other: Any) -> Any:
         if type(other) is Axis:
             return self._without_formula(int(self) + int(other))
+        if self.factor > 1:
+            return Axis(self.limits, self.offset, self.divisor, self.factor, self.more + int(other))
         return Axis(self.limits, self.offset + self.divisor * int(other), self.divisor)
 
     __radd__ = __add__
@@ -76,19 +102,28 @@ class Axis(int):
     def __sub__(self, other: Any) -> Any:
         if type(other) is Axis:
             return self._without_formula(int(self) - int(other))
-        return Axis(self.limits, self.offset - self.divisor * int(other), self.divisor)
+        return self + -int(other)
 
     def __floordiv__(self, other: Any) -> Any:
         if type(other) is Axis:
             return self._without_formula(int(self) // int(other))
-        divisor = self.divisor * int(other)
-        if divisor > MAX_DIVISOR:
-            return self._without_formula(int(self) // int(other))
+        d, common = int(other), gcd(self.factor, int(other))
+        if self.factor > 1 and common == d:
+            return Axis(self.limits, self.offset, self.divisor, self.factor // d, 0) + self.more // d
+        if self.factor > 1 and common == self.factor:
+            return (Axis(self.limits, self.offset, self.divisor) + self.more // self.factor) // (d // self.factor)
+        divisor = self.divisor * d
+        if self.factor > 1 or divisor > MAX_DIVISOR:
+            return self._without_formula(int(self) // d)
         return Axis(self.limits, self.offset, divisor)
 
     def __mod__(self, other: Any) -> Any:
         """Return the remainder. Shape rules use it to test divisibility: ⌊m / k⌋ = ⌊(m + k - 1) / k⌋."""
         k = int(other)
+        if self.factor > 1:
+            if self.factor % k:
+                self.limits.exact = True
+            return int(self) % k
         upper = self.offset + self.divisor * (k - 1)
         self.limits.same(self.divisor * k, self.offset, upper)
         return int(self) % k
@@ -99,7 +134,9 @@ class Axis(int):
         return value
 
     def __mul__(self, other: Any) -> Any:
-        return self._without_formula(int(self) * int(other))
+        if type(other) is Axis or int(other) < 1:
+            return self._without_formula(int(self) * int(other))
+        return Axis(self.limits, self.offset, self.divisor, self.factor * int(other), self.more * int(other))
 
     __rmul__ = __mul__
 
@@ -108,14 +145,17 @@ class Axis(int):
 
     def __lt__(self, other: Any) -> bool:
         if int(other) == 1:
-            self.limits.at_least_one(self.offset, self.divisor)
+            more = -((self.more - 1) // self.factor) - 1  # f·q + e ≥ 1, where q ≥ more + 1
+            self.limits.at_least_one(self.offset - more * self.divisor, self.divisor)
         else:
             self.limits.exact = True
         return int(self) < int(other)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is Axis and other.limits is self.limits:
-            if other.divisor == self.divisor:
+            if self.factor > 1 or other.factor > 1:
+                self.limits.equal(self, other)
+            elif other.divisor == self.divisor:
                 self.limits.same(self.divisor, self.offset, other.offset)
             elif (self.offset, self.divisor) != (other.offset, other.divisor):
                 self.limits.exact = True

@@ -217,9 +217,16 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
     if isinstance(link, ast.Lateral) and other_name == "the lateral":
         way = f"leave out a stride of {_listed(stride)} on its way, or bring {its_name} to it"
         other = f"`lateral {link.target.id} => {link.source.id}: …` goes the other way"
-        return f"the lateral is the smaller, and no layer makes a grid larger: {way}; {other}"
+        larger = f"`-> upsample({_listed(stride)})` makes it larger; or " if _divides(small, large) else ""
+        return f"the lateral is the smaller: {larger}{way}; {other}"
     way = f"{its_name} is the larger: `stride = {_listed(stride)}` in a layer or a pool brings it to {grid_text(small)}"
+    if _divides(small, large):
+        return f"{way}; `upsample({_listed(stride)})` brings {other_name} to {grid_text(large)}"
     return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _divides(small: tuple[int, int, int], large: tuple[int, int, int]) -> bool:
+    return all(b % a == 0 for a, b in zip(small, large, strict=True))
 
 
 def _conflict(sizes: Sequence[tuple[int, int, int]]) -> tuple[int, int]:

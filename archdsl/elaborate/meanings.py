@@ -25,11 +25,10 @@ ADDING = "a layer is one Python file and one template: docs/layers.md, “Add a 
 _SHAPE = "leave it out; shapes need no layers: between layers, permutations and reshapes are the compiler's business"
 _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
 _NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
-_RESIZE = "no layer makes a grid larger; `avgpool`, `maxpool` and strides make it smaller"
 _DEPTHWISE = "a depthwise convolution is `conv(in.channels, 3, groups = in.channels)`, a pointwise one `conv(width, 1)`"
 _GATE = "`multiply { in, avgpool -> linear(width) -> relu -> linear(in.channels) -> sigmoid }`"
 _JOIN = "values are joined by `add`, `concat`, `max`, `mean` and `multiply`; other joins have no layer yet"
-_LACKING = {_JOIN, _RESIZE}
+_LACKING = {_JOIN}
 _TOKENS = "`class_token`, before the attention; `select(token)` takes it out again"
 _BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of `import resnet`"
 _ENCODER = "`import transformer` brings `encoder(heads)`; the one layer in it that attends is `attention`"
@@ -70,7 +69,8 @@ LAYERS = _by_word(
     # convolutions
     ("convolution cnn pointwise pointwiseconv", "conv"),
     ("depthwise depthwiseconv dwconv separableconv depthwiseseparableconv", _DEPTHWISE),
-    ("deconv convtranspose transposedconv conv2plus1 deformconv", "convolution"),
+    ("deconv convtranspose transposedconv", "conv_transpose"),
+    ("conv2plus1 deformconv", "convolution"),
     ("conv2plus r2plus", "`import r2plus1d` brings `conv2plus1d(width)`"),
     # linear layers
     ("fc dense fullyconnected classifier denselayer", "linear"),
@@ -87,7 +87,7 @@ LAYERS = _by_word(
     ("pool pooling lppool spp roipool roialign unpool maxunpool", "pool"),
     # shapes
     ("flatten reshape view permute transpose squeeze unsqueeze rearrange unflatten contiguous einsum expand", _SHAPE),
-    ("upsample interpolate resize unpooling pixelshuffle", _RESIZE),
+    ("interpolate resize unpooling upsampling pixelshuffle", "upsample"),
     ("pad zeropad constantpad reflectionpad", "the `padding` of `conv` and of poolings pads: `padding = [0, 1, 1]`"),
     ("spacetodepth", "space_to_channel"),
     ("focus", "space_to_channel"),

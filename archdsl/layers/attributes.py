@@ -269,6 +269,7 @@ class Rule:
 
 RULES = {
     "msra": Rule(axes=2),
+    "msra_transposed": Rule(axes=2, internal=True),
     "xavier": Rule(axes=2),
     "zeros": Rule(),
     "normal": Rule((STD,)),

@@ -238,6 +238,19 @@ def check_window(
     raise error
 
 
+def check_groups(groups: int, entering: int, leaving: int) -> None:
+    """Refuse groups of channels that do not divide those that enter and leave a layer.
+
+    Raises:
+        ShapeError: if they do not.
+    """
+    for what, channels in (("input", entering), ("output", leaving)):
+        if channels % groups:
+            message = f"{int(channels)} {what} channels cannot be split into {int(groups)} groups"
+            hint = divisors("groups", entering, leaving, nearest=groups)
+            raise ShapeError(message, "groups", "E0504", hint)
+
+
 def grids_differ(first: Grid, other: Grid) -> str:
     """Return the sizes in which two grids differ, as text: `8 and 4 frames`."""
     words = ("frames", "rows", "columns")

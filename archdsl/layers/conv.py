@@ -7,7 +7,7 @@ from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Flag, Integer, KernelInitialiser, Size
 from archdsl.layers.axes import IN, OUT, Axis, Extent
-from archdsl.layers.base import Layer, ShapeError, divisors, known_to_be, layer
+from archdsl.layers.base import Layer, check_groups, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, Padding, SlidingWindow, even_kernel
 
 
@@ -41,11 +41,7 @@ class Conv(Layer):
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
-        for what, channels in (("input", x.channels), ("output", self.out)):
-            if channels % self.groups:
-                message = f"{int(channels)} {what} channels cannot be split into {int(self.groups)} groups"
-                hint = divisors("groups", x.channels, self.out, nearest=self.groups)
-                raise ShapeError(message, "groups", "E0504", hint)
+        check_groups(self.groups, x.channels, self.out)
         return Grid(self.out, *self.window.moved(x))
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:

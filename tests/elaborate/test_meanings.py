@@ -52,7 +52,8 @@ MEANT = {
     "InstanceNorm3d": "has a group for each",
     "Conv3d": "did you mean `conv`?",
     "conv2d": "did you mean `conv`?",
-    "ConvTranspose3d": "convolutions here: `conv`",
+    "ConvTranspose3d": "did you mean `conv_transpose`?",
+    "DeformConv": "convolutions here: `conv`",
     "depthwise": "groups = in.channels",
     "Dense": "did you mean `linear`?",
     "fc": "did you mean `linear`?",
@@ -65,8 +66,8 @@ MEANT = {
     "flatten": "shapes need no layers",
     "Sequential": "(a -> b) * 3",
     "Identity": "leave it out",
-    "upsample": "no layer makes a grid larger",
     "LogSoftmax": "ends in the logits",
+    "interpolate": "did you mean `upsample`?",
     "MultiheadAttention": "did you mean `attention`?",
     "mha": "did you mean `attention`?",
     "TransformerEncoder": "`import transformer` brings `encoder(heads)`",
@@ -107,7 +108,7 @@ def test_layer_of_another_library(name: str) -> None:
         assert MEANT[name] in hint
 
 
-@pytest.mark.parametrize("name", ["elu", "lrn", "ConvTranspose3d", "TimeMixer"])
+@pytest.mark.parametrize("name", ["elu", "lrn", "DeformConv", "TimeMixer"])
 def test_what_is_missing_can_be_added(name: str) -> None:
     *_, notes = hint_of(SPEC.format(name))
     assert any("docs/layers.md, “Add a layer”" in note for note in notes)

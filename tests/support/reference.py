@@ -6,6 +6,7 @@ Attention looks at all pairs of positions, and masks those that do not see each 
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,8 +208,39 @@ def _groupnorm(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
     return scaled * _along_channels(w["weight"], x) + _along_channels(w["bias"], x)
 
 
+def _conv_transpose(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:
+    """Each position adds its multiple of the kernel to the positions around it."""
+    groups, (t, h, v) = layer.groups, layer.kernel
+    sizes = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], layer.stride, layer.kernel, strict=True)]
+    y = torch.zeros(len(x), layer.out, *sizes, dtype=x.dtype)
+    parts = x.unflatten(1, (groups, -1)), w["weight"].unflatten(0, (groups, -1))
+    stamps = torch.einsum("bgithw,giopqr->bgothwpqr", *parts).flatten(1, 2)
+    for i, j, k in itertools.product(*map(range, x.shape[2:])):
+        a, b, c = (n * s for n, s in zip((i, j, k), layer.stride, strict=True))
+        y[:, :, a : a + t, b : b + h, c : c + v] += stamps[:, :, i, j, k]
+    y = functional.pad(y, [-p for p in reversed(layer.padding) for _ in range(2)])
+    return y if "bias" not in w else y + w["bias"].view(-1, 1, 1, 1)
+
+
+def _upsample(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    """Axis by axis: a position of the output lies between two centres of the input, or is nearest to one."""
+    for axis, (size, factor) in enumerate(zip(layer.size, layer.factor, strict=True), start=2):
+        n, length = x.shape[axis], size or x.shape[axis] * factor
+        values: list[Tensor] = []
+        for i in range(length):
+            at = min(max(Fraction(2 * i + 1, 2) * Fraction(n, length) - Fraction(1, 2), Fraction(0)), Fraction(n - 1))
+            low, share = int(at), float(at - int(at))
+            near = x.select(axis, i * n // length)
+            mixed = (1 - share) * x.select(axis, low) + share * x.select(axis, min(low + 1, n - 1))
+            values.append(mixed if layer.mode == "linear" else near)
+        x = torch.stack(values, axis)
+    return x
+
+
 GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "upsample": _upsample,
     "bn": _bn,
     "groupnorm": _groupnorm,
     "softmax": _softmax,

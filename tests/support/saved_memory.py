@@ -22,6 +22,8 @@ LAYERS = [
     "maxpool([1, all, 3], padding = same) -> avgpool(3, stride = 2, padding = same) -> gelu",
     "avgpool([1, 3, all], padding = causal) -> avgpool([3, 1, 1], padding = causal, count_padding = off) -> gelu",
     "avgpool(3, stride = 2, padding = 1, ceil = on, count_padding = off) -> maxpool(2, stride = 2, ceil = on)",
+    "conv(8, 3, stride = 2) -> upsample -> conv(8) -> conv_transpose(8) -> upsample([1, 2, 1], linear) -> gelu",
+    "conv_transpose(4, 3, stride = [1, 2, 2], padding = 1, bias = on) -> upsample(size = [3, 5, 5]) -> conv(8)",
     "avgpool([all, 2, 2], stride = [1, 2, 2]) -> layernorm",
     "avgpool(2, stride = 2) -> dropout(0.5)",
     "avgpool(3, padding = half) -> avgpool([all, 3, 3], stride = [1, 2, 2], padding = half)",

@@ -145,7 +145,9 @@ class Features:
         whole: Expr = Subscript(self._clips[size.limits.clip], Literal("thw".index(size.limits.axis) + 2))
         if size.offset:
             whole = Binary(whole, "+" if size.offset > 0 else "-", Literal(abs(size.offset)))
-        return whole if size.divisor == 1 else Binary(whole, "//", Literal(size.divisor))
+        whole = whole if size.divisor == 1 else Binary(whole, "//", Literal(size.divisor))
+        whole = whole if size.factor == 1 else Binary(Literal(size.factor), "*", whole)
+        return whole if not size.more else Binary(whole, "+" if size.more > 0 else "-", Literal(abs(size.more)))
 
 
 def _token_functions(tokens: Tokens) -> dict[str, str]:

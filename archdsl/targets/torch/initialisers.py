@@ -5,6 +5,7 @@ from __future__ import annotations
 # Statements, in which {0} is the tensor and {1} the standard deviation or the constant.
 CODE = {
     "msra": 'nn.init.kaiming_normal_({0}, mode="fan_out", nonlinearity="relu")',
+    "msra_transposed": 'nn.init.kaiming_normal_({0}, mode="fan_in", nonlinearity="relu")',  # outputs stand second
     "xavier": "nn.init.xavier_uniform_({0})",
     "zeros": "nn.init.zeros_({0})",
     "normal": "nn.init.normal_({0}, std={1})",

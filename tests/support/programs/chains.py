@@ -111,6 +111,7 @@ class Chains(Values):
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
             options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
             options += ["avgpool([1, 3, 1], padding = half)"] if state.grid is not None and state.grid[1] > 2 else []
+            options += [f"upsample([1, 2, 1]{d.pick(['', ', linear'])}) -> maxpool(3, stride = [1, 2, 1])"]
             options += [f"maxpool(3, padding = {d.pick(PADDINGS)})", f"avgpool(3, padding = {d.pick(EVERY_PADDING)})"]
             options += [f"avgpool([3, 2, 3], padding = {d.pick(AT_THE_END)}, count_padding = off)"]
             options += [d.pick(POSITIONS)] if d.has("position") else []
@@ -178,6 +179,11 @@ class Chains(Values):
             out, settings = self._grouped(state.text)
         else:
             settings = [d.pick(KERNELS)] if d.chance(0.75) else []
+        if d.chance(0.08):
+            sizes = "[1, 2, 3], stride = [1, 2, 1], padding = [0, 0, 1]"  # twice as many rows, of which a half stays
+            label = out if " " not in out else f"({out})"
+            text = f"conv_transpose({out}, {sizes}, bias = {self.flag(place)}) -> maxpool(1, stride = [1, 2, 1])"
+            return text, state.with_channels(None if "index" in label else label)
         if d.chance(0.15):
             settings.append(f"padding = {d.pick(PADDINGS)}")
         if d.chance(0.1):
