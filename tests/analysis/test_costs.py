@@ -159,6 +159,10 @@ mmaction2 | TSM R50 NL embedded Gaussian | * -> tsm_r50_nl pairwise=embedded_gau
 mmaction2 | TSM R101 | * -> tsm_r101
 TANet | TANet R50 | * -> tanet_r50
 mmaction2 | TANet R50 | * -> tanet_r50
+X3D | X3D-XS | * -> x3d_xs
+X3D | X3D-S | * -> x3d_s
+X3D | X3D-M | * -> x3d_m
+X3D | X3D-L | * -> x3d_l
 torchvision | r3d_18 | * -> r3d_18 eps=1e-5
 torchvision | mc3_18 | * -> mc3_18 eps=1e-5
 torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on
