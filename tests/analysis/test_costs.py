@@ -157,6 +157,8 @@ mmaction2 | TSM R50 NL dot product | * -> tsm_r50_nl
 mmaction2 | TSM R50 NL Gaussian | * -> tsm_r50_nl pairwise=gaussian
 mmaction2 | TSM R50 NL embedded Gaussian | * -> tsm_r50_nl pairwise=embedded_gaussian
 mmaction2 | TSM R101 | * -> tsm_r101
+TSM | TSM MobileNetV2 | * -> tsm_mobilenetv2
+mmaction2 | TSM MobileNetV2 | * -> tsm_mobilenetv2
 TANet | TANet R50 | * -> tanet_r50
 mmaction2 | TANet R50 | * -> tanet_r50
 X3D | X3D-XS | * -> x3d_xs
@@ -446,6 +448,8 @@ DISAGREE = {
     ),
     ("MViTv2 | MViTv2-B | K600 scratch | 32 | 600", "206 G"): Reason(224.47, ON_K400),
     ("MViTv2 | MViTv2-B | K700 scratch | 32 | 700", "206 G"): Reason(224.47, ON_K400),
+    ("mmaction2 | TSM MobileNetV2 | IN1K | 8 | 400", "3.269 G"): Reason(3.130, BATCH_NORM_2, per_norm=2),
+    ("TSM | TSM MobileNetV2 | meta | 8 | 400", "2.40 G"): Reason(2.3965, "scores count once: 0.004 G"),
     ("TANet | TANet R50 | meta | 8 | 400", "32.76 G"): Reason(
         32.7086, "products of values do not count, here 0.046 G of frames with kernels; scores count once: 0.006 G"
     ),

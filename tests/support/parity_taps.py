@@ -20,6 +20,10 @@ POOLED = ""  # our heads pool by a function, not a module
 BEFORE_POOLING = ""  # our stems hold convolution and pooling
 TOKEN_ALONE = ""  # ours takes the class token before the last normalisation
 TOKEN_COPIED = ""  # ours copies the class token for each frame within its attention
+MOBILENET_V2 = (
+    "conv1 stage1 stage2.0 stage2.1 stage3.0 stage3.1 stage3.2 stage4.0 stage4.1 stage4.2 stage4.3 stage5.0 stage5.1 "
+    "stage5.2 stage6.0 stage6.1 stage6.2 stage7 conv2"
+).split()
 SCORES_OF_FRAMES = ""  # ours averages the frames first, and then computes scores
 PADDED = ""  # theirs holds padding, which ours does without
 
@@ -65,6 +69,22 @@ MMACTION2_CSN = (
     (r"backbone\.layer(\d)\.(\d+)", r"res+\1.\2"),
     (r"cls_head:input", r"res5"),
     *mmaction2(""),
+)
+MMACTION2_TSM_MOBILENET = (
+    (r"backbone\.(conv\d)", r"\1"),
+    (r"backbone\.layer(\d)\.0", r"stage\1.0 | stage\1"),
+    (r"backbone\.layer(\d)\.(\d)", r"stage\1.\2"),
+    (r"backbone\.layer(\d)", r"stage\1"),
+    (r"cls_head:input", r"conv2"),
+    (r"cls_head\.fc_cls", SCORES_OF_FRAMES),
+    (r"cls_head\.consensus", r"head.linear"),
+)
+MOBILENET_BLOCKS = (
+    *((rf"(?:base_model\.)?features\.{number}", place) for number, place in enumerate(MOBILENET_V2)),
+    (r"new_fc:input", r"head.dropout"),
+    (r"new_fc", SCORES_OF_FRAMES),
+    (r"classifier\.1:input", r"head.linear:input"),
+    (r"classifier\.1", r"head.linear"),
 )
 MMACTION2_TSM = (
     (r"backbone\.layer(\d)(?:\.net)?\.(\d+)\.conv1", r"res+\1.\2.conv2:input"),
@@ -217,6 +237,9 @@ TAPS: dict[str, Table] = {
     ),
     "pytorchvideo r2plus1d": PYTORCHVIDEO,
     "mmaction2 tsm": MMACTION2_TSM,
+    "mmaction2 mobilenet": MMACTION2_TSM_MOBILENET,
+    "tsm mobilenet": MOBILENET_BLOCKS,
+    "torchvision mobilenet": MOBILENET_BLOCKS,
     "tsm tsm": TSM,
     "pytorchvideo x3d": (
         (r"blocks\.0\.conv\.conv_t", r"conv1.conv1"),

@@ -279,6 +279,7 @@ FROM_IMAGES = {
     | {"vivit_b_joint": "", "vivit_b_fe": "temporal", "vivit_b_fsa": "attention2|layernorm2", "vivit_b_fdp": ""}
     | {"vtn_vit_b": "temporal"},
     "deit_b": {"vtn_deit_b": "temporal", "timesformer_ts": "along.linear|position2"},
+    "mobilenet_v2": {"tsm_mobilenetv2": ""},
     "swin_t": {"swin3d_t": ""},
     "swin_s": {"swin3d_s": ""},
     "swin_b": {"swin3d_b": "", "swin3d_b_ssv2": ""},
