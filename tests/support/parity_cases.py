@@ -140,6 +140,8 @@ CASES = [
     Case("deit_b_small", "images/deit_b", "deit vit"),
     Case("hf_vit_b_ckptkeys", "images/vit_b16", "huggingface vit"),
     Case("hf_vit_b_small", "images/vit_b16", "huggingface vit"),
+    Case("tv_convnext_t_small", "images/convnext_t", "torchvision convnext"),
+    Case("timm_convnext_t_small", "images/convnext_t", "timm convnext"),
     Case("tv_swin_t", "images/swin_t", "torchvision image_swin"),
     Case("tv_swin_t_odd", "images/swin_t", "torchvision image_swin"),
     Case("timm_swin_t", "images/swin_t", "timm swin"),

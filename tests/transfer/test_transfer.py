@@ -205,6 +205,17 @@ def test_swin_of_a_still_clip_is_swin_of_the_image() -> None:
     torch.testing.assert_close(output(moved(base, arch), clip), output(module(base), image), rtol=1e-4, atol=1e-5)
 
 
+def test_convnext_of_a_still_clip_is_that_of_the_image() -> None:
+    """Tubelets of two equal frames, and depthwise filters of which the middle frame counts."""
+    small = {"width": 8, "depths": [1, 1, 2, 1], "layer_scale": 1}
+    base = loaded("convnext3d_t", (3, 1, 64, 64), patch=[1, 4, 4], t=1, **small)
+    arch = loaded("convnext3d_t", (3, 8, 64, 64), **small)
+    image, clip = still(8, 64)
+    torch.testing.assert_close(
+        output(moved(base, arch, inflate="centre"), clip), output(module(base), image), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_timesformer_of_a_still_clip_is_the_image_transformer() -> None:
     """The linear layer behind attention over time, and the vectors of the frames, begin at zero."""
     base = loaded("vivit_b_joint", (3, 1, 48, 48), tubelet=[1, 16, 16], tanh=False, **VIT)
@@ -280,6 +291,7 @@ FROM_IMAGES = {
     | {"vtn_vit_b": "temporal"},
     "deit_b": {"vtn_deit_b": "temporal", "timesformer_ts": "along.linear|position2"},
     "mobilenet_v2": {"tsm_mobilenetv2": ""},
+    "convnext_t": {"convnext3d_t": ""},
     "swin_t": {"swin3d_t": ""},
     "swin_s": {"swin3d_s": ""},
     "swin_b": {"swin3d_b": "", "swin3d_b_ssv2": ""},
