@@ -77,10 +77,10 @@ class Chains(Values):
         if self.budget <= 0:
             return self.simple(place, state)
         options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
-        options += [(0.3, self.rotated), (0.4, self.part)]
+        options += [(0.3, self.rotated), (0.6, self.part)]
         if not state.token:
             options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
-            options += [(0.8, self.over_time)]
+            options += [(1.2, self.over_time)]
             options += [(0.6, self.tokens)] if d.has("tokens") else []
         else:
             options += [(2, self.beside)]

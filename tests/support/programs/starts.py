@@ -63,6 +63,8 @@ def _spread(name: str, shape: tuple[int, ...], arguments: list[float]) -> float:
     """Return the standard deviation that a tensor begins with."""
     if name == "msra":
         return sqrt(2 / (shape[0] * prod(shape[2:])))
+    if name == "msra_transposed":  # the outputs stand second
+        return sqrt(2 / (shape[1] * prod(shape[2:])))
     if name == "xavier":
         return sqrt(2 / ((shape[0] + shape[1]) * prod(shape[2:])))
     return arguments[0] / (shape[2] if name == "averaged_frames" else 1)
