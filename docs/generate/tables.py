@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from archdsl.commands.vocabulary_text import LINE_MEANINGS, arguments_of, default_text, type_text
@@ -42,19 +44,37 @@ def attribute_row(name: str, attribute: Attribute[Any]) -> str:
 
 
 def layer_tables() -> str:
-    """Every layer that a spec can name, with its attributes."""
-    parts: list[str] = []
-    for kind, cls in sorted(vocabulary().items()):
-        if cls.internal:
-            continue
-        braces = f"`{kind} {{ …, … }}`" if cls.many else f"`{kind}`"
-        parts.append(f"## {braces}\n\n{doc_text(cls)}")
-        if given := arguments_of(cls):
-            rows = "\n".join(attribute_row(n, a) for n, a in given.items())
-            parts.append(f"| attribute | kind | default | meaning |\n|---|---|---|---|\n{rows}")
-        if cls.takes_lines:
-            rows = "\n".join(f"| `{line}` | {meaning} |" for line, meaning in LINE_MEANINGS.items())
-            parts.append(f"| line | meaning |\n|---|---|\n{rows}")
+    """Every layer that a spec can name, with its attributes, by category."""
+    found = sorted((cls.category, kind) for kind, cls in vocabulary().items() if not cls.internal)
+    parts = ["| category | layers |\n|---|---|"]
+    for category, group in groupby(found, key=itemgetter(0)):
+        kinds = [kind for _, kind in group]
+        parts[0] += f"\n| [{category}](#{category}-layers) | {', '.join(f'[`{k}`](#{anchor(k)})' for k in kinds)} |"
+        parts.append(f"## {category.capitalize()} layers")
+        parts += [layer_section(kind) for kind in kinds]
+    return "\n\n".join(parts)
+
+
+def heading(kind: str) -> str:
+    """Return the heading of a layer, as a chain has it."""
+    return f"{kind} {{ …, … }}" if vocabulary()[kind].many else kind
+
+
+def anchor(kind: str) -> str:
+    """Return the anchor that the site gives to the heading of a layer."""
+    return re.sub(r"[^\w -]", "", heading(kind)).replace(" ", "-")
+
+
+def layer_section(kind: str) -> str:
+    """Return what a layer computes, its attributes, and the lines that its braces hold."""
+    cls = vocabulary()[kind]
+    parts = [f"### `{heading(kind)}`\n\n{doc_text(cls)}"]
+    if given := arguments_of(cls):
+        rows = "\n".join(attribute_row(n, a) for n, a in given.items())
+        parts.append(f"| attribute | kind | default | meaning |\n|---|---|---|---|\n{rows}")
+    if cls.takes_lines:
+        rows = "\n".join(f"| `{line}` | {meaning} |" for line, meaning in LINE_MEANINGS.items())
+        parts.append(f"| line | meaning |\n|---|---|\n{rows}")
     return "\n\n".join(parts)
 
 
