@@ -69,9 +69,13 @@ def test_value(expression: str, value: str) -> None:
 def test_every_layer_and_attribute_is_listed() -> None:
     text = tables.layer_tables()
     for kind, cls in vocabulary().items():
-        section = re.search(rf"^## `{kind}\b.*?(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+        section = re.search(
+            rf"^## {cls.category.capitalize()} layers\n(?:(?!^## ).*\n)*?(### `{kind}\b(?:(?!^##).*\n?)*)",
+            text,
+            re.MULTILINE,
+        )
         assert (section is None) is cls.internal, kind
-        assert section is None or re.findall(r"^\| `(\w+)`", section[0], re.MULTILINE) == list(arguments_of(cls))
+        assert section is None or re.findall(r"^\| `(\w+)`", section[1], re.MULTILINE) == list(arguments_of(cls))
 
 
 def test_words_of_the_language_are_listed() -> None:
