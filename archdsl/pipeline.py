@@ -92,7 +92,7 @@ def analyse(  # noqa: PLR0913, PLR0917  # all options for a spec
     evaluator = Evaluator(reporter, known_symbols(program), work)
     weights, needs = _needs(program, library, like, like_option) if like else (None, [])
     chosen: Mapping[str, Binding] = {b.name.id: b for b in (*needs, *settings)}
-    scope = ParameterScope(program.declarations, chosen, evaluator, reporter)
+    scope = ParameterScope(program.declarations, chosen, evaluator, reporter, program.functions)
     scope.check()
     warn_unused(program, reporter)
     hyperparameters = read_recipe(program, recipe, evaluator, scope)

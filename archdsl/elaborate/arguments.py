@@ -9,10 +9,11 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
-from archdsl.elaborate.cures import argument_cure, attribute_cure, missing_cure, nested_cure, rounding_cure
+from archdsl.elaborate.cures import attribute_cure, missing_cure, rounding_cure
+from archdsl.elaborate.declared_types import choice_words
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
-from archdsl.elaborate.parameters import as_declared, choice_words, mismatch
+from archdsl.elaborate.matching import match, typed
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
@@ -47,7 +48,7 @@ class Binder:
         """The layer with its attributes' values, or None after a fault."""
         if refuses_settings(link, self.faults):
             return None
-        given = self._match(link, list(cls.attributes))
+        given = match(link, list(cls.attributes), self.faults)
         if given is None:
             return None
         values: dict[str, Any] = {}
@@ -112,7 +113,7 @@ class Binder:
 
         None after a fault that leaves a parameter without a value.
         """
-        given = self._match(call, [p.name.id for p in block.parameters])
+        given = match(call, [p.name.id for p in block.parameters], self.faults)
         if given is None:
             return None
         arguments = BlockArguments()
@@ -136,7 +137,7 @@ class Binder:
                 complete = False
                 continue
             self.evaluator.budget.step(place[0].span, PARAMETER + size_of(value))
-            value = self._typed(value, parameter, place)
+            value = typed(value, parameter, place, self.faults)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return arguments if complete else None
 
@@ -156,45 +157,7 @@ class Binder:
             return False
         return True
 
-    def _typed(self, value: Value, parameter: ast.Declaration, place: tuple[ast.Expr, Scope]) -> Value:
-        """A value of the parameter's declared type, or UNKNOWN after a fault."""
-        if parameter.type is None or isinstance(value, Unknown):
-            return value
-        problem = mismatch(value, parameter.type)
-        if not problem:
-            return as_declared(value, parameter.type)
-        note = Note("its type comes from here", parameter.type.span)
-        return self.faults.report("E0301", origin(*place).span, f"`{parameter.name.id}` {problem}", notes=[note])
-
     # --- both ---
-
-    def _match(self, link: Called, known: Sequence[str]) -> dict[str, ast.Argument] | None:
-        """Return the argument of each of the known names that has one, or None after a fault."""
-        name = link.name.id
-        given: dict[str, ast.Argument] = {}
-        possible = set(known)
-        fine = True
-        for position, argument in enumerate(link.arguments or ()):
-            if argument.name is not None:
-                key, place = argument.name.id, argument.name.span
-            elif position < len(known):
-                key, place = known[position], argument.span
-            else:
-                names = ", ".join(f"`{k}`" for k in known)
-                most = f"at most {len(known)} arguments: {names}" if known else "no arguments"
-                self.faults.report("E0403", argument.span, f"`{name}` takes {most}", nested_cure(link, argument))
-                return None
-            if key not in possible:
-                hint = partial(argument_cure, key, argument, known)
-                self.faults.report("E0401", place, f"`{name}` has no `{key}`", hint)
-                fine = False
-            elif key in given:
-                note = Note("first here", given[key].span)
-                self.faults.report("E0404", argument.span, f"`{key}` again", notes=[note])
-                fine = False
-            else:
-                given[key] = argument
-        return given if fine else None
 
     def _value(self, expr: ast.Expr, scope: Scope, words: Sequence[str]) -> Value:
         return self.evaluator.choice(expr, scope, words) if words else self.evaluator.evaluate(expr, scope)

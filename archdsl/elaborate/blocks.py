@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from archdsl.elaborate.program import BlockDef, Module
+    from archdsl.elaborate.program import BlockDef, FunctionDef, Module
 
 
 def own_blocks(module: Module) -> dict[str, BlockDef]:
     """The blocks that a file defines itself."""
     return {n: b for n, b in module.blocks.items() if b.module is module}
+
+
+def own_functions(module: Module) -> dict[str, FunctionDef]:
+    """The functions that a file defines itself."""
+    return {n: f for n, f in module.functions.items() if f.module is module}
 
 
 def closure(modules: Iterable[Module]) -> list[Module]:

@@ -56,7 +56,7 @@ class BlockCalls:
 
     def outer(self, definition: BlockDef) -> Scope:
         """Return the names around a block: the parameters of the spec, or none in a library."""
-        return self.globals if definition.module.is_spec else Scope()
+        return self.globals if definition.module.is_spec else Scope(functions=definition.module.functions)
 
     def is_refused(self, definition: BlockDef, link: ast.Layer, context: Context) -> bool:
         """Report a block that calls itself, or too many blocks inside each other."""

@@ -120,10 +120,10 @@ def missing_cure(layer: str, key: str, attribute: Attribute[object]) -> str:
     return f"{meaning}, as in `{layer}({example})`"
 
 
-def nested_cure(link: ast.Layer | ast.Merge | ast.Lines, argument: ast.Argument) -> str:
+def nested_cure(link: ast.Layer | ast.Merge | ast.Lines | ast.Call, argument: ast.Argument) -> str:
     """Return the chain for a layer that is an argument of another layer; empty for other values."""
     value = argument.value
-    if not isinstance(value, ast.Call) or value.name.id in FUNCTIONS:
+    if isinstance(link, ast.Call) or not isinstance(value, ast.Call) or value.name.id in FUNCTIONS:
         return ""
     chain = chain_of(link.span.text)
     return f"layers are joined by `->`: `{chain or f'{value.span.text} -> {link.name.id}'}`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import Note, did_you_mean
@@ -20,24 +19,22 @@ from archdsl.core.values import (
     is_number,
     normal,
     size_of,
-    type_name,
 )
-from archdsl.core.work import FRACTION, MAX_STEPS, Work
+from archdsl.core.work import MAX_STEPS, Work
 from archdsl.elaborate.arithmetic import arithmetic
 from archdsl.elaborate.budget import MAX_DEPTH
-from archdsl.elaborate.cures import function_cure, range_cure
-from archdsl.elaborate.functions import FUNCTIONS, MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
+from archdsl.elaborate.called import called
+from archdsl.elaborate.cures import range_cure
+from archdsl.elaborate.functions import MAX_LIST, MAX_MAGNITUDE, FunctionFault, bounded_list
 from archdsl.elaborate.reading import CONSTANTS, ExpressionReader
 from archdsl.elaborate.scope import Scope, origin
 from archdsl.frontend import ast
-from archdsl.layers.attributes import Initialiser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from archdsl.core.report import Reporter
     from archdsl.core.source import Span
-    from archdsl.elaborate.fault_reporter import FaultReporter
 
     OnMembership = Callable[[ast.Binary, Value, tuple[Value, ...], Scope], None]
 
@@ -210,41 +207,4 @@ class Evaluator(ExpressionReader):
         return items[index]
 
     def _call(self, expr: ast.Call, scope: Scope) -> Value:
-        name = expr.name.id
-        if any(a.name is not None for a in expr.arguments):
-            named = next(a.name for a in expr.arguments if a.name is not None)
-            return self.faults.report("E0401", named.span, f"`{name}` takes its arguments by position")
-        values = tuple([self.evaluate(a.value, scope) for a in expr.arguments])
-        if name not in FUNCTIONS and name not in self.symbols:
-            hint = partial(function_cure, expr, Initialiser().words)
-            return self.faults.report("E0209", expr.name.span, f"no function `{name}`", hint)
-        if any(isinstance(v, Unknown) for v in values):
-            return UNKNOWN
-        self.budget.step(expr.span, sum(map(size_of, values)) * (FRACTION if name == "sum" else 1))
-        if name in FUNCTIONS:
-            try:
-                value = FUNCTIONS[name](*values)
-                return bounded_list(value) if is_list(value) else value
-            except FunctionFault as fault:
-                label = _lengths(expr, values) if fault.code == "E0307" else fault.message
-                return self.faults.report(fault.code, expr.span, label)
-            except TypeError:
-                kinds = ", ".join(type_name(v) for v in values)
-                return self.faults.report("E0301", expr.span, f"`{name}` cannot be applied to ({kinds})")
-        return _word(expr, values, scope, self.faults)
-
-
-def _word(expr: ast.Call, values: tuple[Value, ...], scope: Scope, faults: FaultReporter) -> Value:
-    """Return a word with numbers, as in `normal(0.01)`."""
-    for argument, value in zip(expr.arguments, values, strict=True):
-        if not is_number(value):
-            label = f"`{expr.name.id}` takes numbers, found {describe(value)}"
-            return faults.report_value("E0301", argument.value, scope, label)
-    return Symbol(expr.name.id, values)
-
-
-def _lengths(call: ast.Call, values: Sequence[Value]) -> str:
-    """Return the length of each list of a `zip`."""
-    lists = [(a.span.text, len(v)) for a, v in zip(call.arguments, values, strict=True) if is_list(v)]
-    counts = [f"`{text}` has {n}" if len(text) <= 40 else f"a list has {n}" for text, n in lists]
-    return f"{counts[0]} elements, {', '.join(counts[1:])}"
+        return called(expr, scope, self)

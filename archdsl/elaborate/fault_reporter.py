@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 class FaultReporter:
     """Reporter of faults, each once, whose value is UNKNOWN, which propagates without further faults.
 
-    `calls` are those of the blocks that are open, `symbols` the words that mean themselves.
+    `calls` are those of the blocks and functions that are open, `symbols` the words that mean themselves.
     """
 
     def __init__(self, reporter: Reporter, budget: Budget, symbols: Collection[str]) -> None:
         self.reporter = reporter
         self.budget = budget
         self.symbols = symbols
-        self.calls: tuple[ast.Layer, ...] = ()
+        self.calls: tuple[ast.Layer | ast.Call, ...] = ()
         self.places = Places()
 
     @contextmanager
-    def within(self, call: ast.Layer) -> Generator[None]:
-        """Open a block: faults found meanwhile are shown with this call as the way to them."""
+    def within(self, call: ast.Layer | ast.Call) -> Generator[None]:
+        """Open a block or a function: faults found meanwhile are shown with this call as the way to them."""
         outer = self.calls
         self.calls = (*outer, call)
         try:

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 SHOWN_CALLS = 3
 
 
-def trail(calls: Sequence[ast.Layer], span: Span) -> list[Note]:
-    """Return notes on the calls of enclosing blocks, the innermost first, unless they contain the place."""
+def trail(calls: Sequence[ast.Layer | ast.Call], span: Span) -> list[Note]:
+    """Return notes on the calls around a fault, the innermost first, unless they contain the place."""
     return [
-        Note(f"in the block `{call.name.id}`, called here", call.span)
+        Note(f"in the {_kind(call)} `{call.name.id}`, called here", call.span)
         for call in reversed(calls[-SHOWN_CALLS:])
         if call.span.source is not span.source or not call.span.start <= span.start < call.span.end
     ]
+
+
+def _kind(call: ast.Layer | ast.Call) -> str:
+    return "block" if isinstance(call, ast.Layer) else "function"
 
 
 def used_notes(first: Span, used: Span) -> list[Note]:
@@ -112,6 +116,8 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
 
 def _meaning(name: ast.Name, scope: Scope) -> str:
     """Return a hint for a word of another language; empty for other names."""
+    if scope.find_function(name.id) is not None:
+        return f"`{name.id}` is a function, which is called: `{name.id}(…)`"
     if name.id in NOTHING:
         return nothing_cure(name.span)
     if name.id in _ROUNDS and scope.find("index") is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archdsl.core.source import Source
     from archdsl.elaborate.program import Library
 
-OF_A_LIBRARY = (ast.Import, ast.Block, ast.Doc, ast.Cite)  # statements that a library of blocks can have
+OF_A_LIBRARY = (ast.Import, ast.Block, ast.Function, ast.Doc, ast.Cite)  # statements that a library of blocks can have
 
 
 class FileReader:
@@ -58,8 +58,8 @@ class FileReader:
         if isinstance(statement, ast.Doc) and not (index == 1 and file.header):
             self.reporter.report("E0105", statement.span, "a description stands right below `arch NAME`")
         if file.header is None and not isinstance(statement, (*OF_A_LIBRARY, ast.Header)):
-            hint = "a spec begins with `arch NAME`"
-            self.reporter.report("E0105", statement.span, "a library of blocks holds blocks and imports", hint=hint)
+            label, hint = "a library holds blocks, functions and imports", "a spec begins with `arch NAME`"
+            self.reporter.report("E0105", statement.span, label, hint=hint)
 
     def find(self, name: ast.Name, importer: Source) -> Source:
         """Return the file of a name as seen from another file. Raise SpecError if there is none."""

@@ -118,6 +118,8 @@ class LayerNames:
             return f"numbers of frames are given to a layer by name: `position(time, frames = {name})`", []
         if context.scope.find(name) is not None:
             return f"`{name}` is a value, which stands in the arguments of a layer", []
+        if context.scope.find_function(name) is not None:
+            return f"`{name}` is a function of values, called in the arguments of a layer: `conv({name}(…))`", []
         if library:
             return f"`import {library}` brings this block", []
         values = (*context.values, *context.stages) if could_be_value else ()

@@ -1,4 +1,4 @@
-"""Files to modules: each with the blocks that its chains can use, its own and those that it imports."""
+"""Files to modules: each with the blocks and functions that it can use, its own and those that it imports."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.names import why_no_parameter, why_refused
-from archdsl.elaborate.blocks import own_blocks
-from archdsl.elaborate.program import BlockDef, Module
+from archdsl.elaborate.blocks import own_blocks, own_functions
+from archdsl.elaborate.functions import FUNCTIONS
+from archdsl.elaborate.program import BlockDef, FunctionDef, Module
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from archdsl.core.source import Source
     from archdsl.elaborate.file_reader import FileReader
@@ -41,6 +42,8 @@ class ModuleReader:
         for statement in file.statements:
             if isinstance(statement, ast.Block):
                 self._add_block(module, statement)
+            elif isinstance(statement, ast.Function):
+                self._add_function(module, statement)
         self.opened.pop()
         self.modules[key] = module
         return module
@@ -64,10 +67,12 @@ class ModuleReader:
                 raise self.reporter.fatal("E0208", statement.name.span, label, hint="`arch … extends` builds on a spec")
             imported = self.module(file, is_spec=False)
         module.imports.append(imported)
-        own = own_blocks(imported)
+        own, functions = own_blocks(imported), own_functions(imported)
         self._check_clash(module, statement, own)
+        self._check_functions(module, statement, functions)
         module.blocks.update(own)
-        self._note_unused(module, statement, own)
+        module.functions.update(functions)
+        self._note_unused(module, statement, {*own, *functions})
 
     def _check_clash(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
         """Report a block of two imports that the file calls: nothing says which is meant."""
@@ -78,8 +83,16 @@ class ModuleReader:
             hint = "import one of the two here, and the other in a library of your own, in a block of another name"
             self.reporter.report("E0203", statement.span, f"two imports have a block `{name}`", notes, hint)
 
-    def _note_unused(self, module: Module, statement: ast.Import, own: dict[str, BlockDef]) -> None:
-        if own and not _names(module.file) & own.keys():
+    def _check_functions(self, module: Module, statement: ast.Import, own: dict[str, FunctionDef]) -> None:
+        """Report a function of two imports that the file names."""
+        defined = {s.name.id for s in module.file.statements if isinstance(s, ast.Function)}
+        for name in sorted(own.keys() & module.functions.keys() - defined & _names(module.file)):
+            places = [f.function.name.span for f in (module.functions[name], own[name])]
+            notes = [Note(text, place) for text, place in zip(("the one", "the other"), places, strict=True)]
+            self.reporter.report("E0203", statement.span, f"two imports have a function `{name}`", notes)
+
+    def _note_unused(self, module: Module, statement: ast.Import, own: Collection[str]) -> None:
+        if own and _names(module.file).isdisjoint(own):
             self.reporter.report("W0103", statement.span, f"no block of `{statement.name.id}` is used here")
 
     def _add_block(self, module: Module, block: ast.Block) -> None:
@@ -95,7 +108,19 @@ class ModuleReader:
             self.reporter.report("E0204", block.name.span, refused)
         module.blocks[name] = BlockDef(block, module)
 
-    def _check_parameters(self, block: ast.Block) -> None:
+    def _add_function(self, module: Module, function: ast.Function) -> None:
+        name = function.name
+        self._check_parameters(function)
+        existing = module.functions.get(name.id)
+        if existing is not None and existing.module is module:
+            note = Note("first defined here", existing.function.name.span)
+            self.reporter.report("E0203", name.span, f"a second function `{name.id}`", [note])
+        elif name.id in FUNCTIONS:
+            self.reporter.report("E0204", name.span, f"`{name.id}` is a function of the language")
+        else:
+            module.functions[name.id] = FunctionDef(function, module)
+
+    def _check_parameters(self, block: ast.Block | ast.Function) -> None:
         seen: dict[str, ast.Name] = {}
         for parameter in block.parameters:
             if parameter.name.id in seen:

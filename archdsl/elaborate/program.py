@@ -34,11 +34,12 @@ class Library(Protocol):
 
 @dataclass(eq=False)
 class Module:
-    """A file and the blocks that its chains can use."""
+    """A file, the blocks that its chains can use, and the functions that its expressions can."""
 
     file: ast.File
     imports: list[Module] = field(default_factory=list["Module"])
     blocks: dict[str, BlockDef] = field(default_factory=dict[str, "BlockDef"])
+    functions: dict[str, FunctionDef] = field(default_factory=dict[str, "FunctionDef"])
     is_spec: bool = False
     elsewhere: Callable[[str], str] = lambda _: ""  # the library that holds a block which is not imported
 
@@ -56,6 +57,14 @@ class BlockDef:
         parameters = (BlockParameter(*_parameter(p)) for p in self.block.parameters)
         doc = self.block.doc.value if self.block.doc is not None else None
         return BlockSignature(self.block.name.id, doc, tuple(parameters))
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionDef:
+    """A function with the file whose names it sees."""
+
+    function: ast.Function
+    module: Module
 
 
 def is_value(declaration: ast.Declaration) -> bool:
@@ -85,6 +94,7 @@ class Program:
     dropped: dict[str, ast.Name]  # paths
     added: dict[str, Span]  # inputs and paths of the spec itself that its base does not have
     replaced: dict[str, list[BlockDef]]  # by the name of a block of the spec itself: whose place it takes
+    functions: dict[str, FunctionDef]  # of the spec, its bases and all that they import
     files: list[ast.File]  # the spec, its base, the base of that, …
     imported: list[Source]
     doc: str = ""

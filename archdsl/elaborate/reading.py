@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from archdsl.core.grid import Grid
     from archdsl.core.report import Reporter
+    from archdsl.elaborate.program import FunctionDef
 
 CONSTANTS: dict[str, Value] = {"on": True, "off": False, "true": True, "false": False}
 
@@ -31,6 +32,7 @@ class ExpressionReader(ABC):
         self.symbols = symbols
         self.work = work or Work()
         self.budget = Budget(self.work, reporter)
+        self.opened: list[FunctionDef] = []  # functions whose values are worked out
         self.faults = FaultReporter(reporter, self.budget, symbols)
 
     @abstractmethod

@@ -49,6 +49,7 @@ class Resolver:
             dropped={},
             added={},
             replaced=replaced,
+            functions={n: f for module in reversed(modules) for n, f in module.functions.items()},
             files=files,
             imported=self.modules.imported(modules),
         )

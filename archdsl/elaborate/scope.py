@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from archdsl.core.grid import Grid
     from archdsl.core.source import Span
     from archdsl.core.values import Unknown, Value
+    from archdsl.elaborate.program import FunctionDef
     from archdsl.frontend.ast import Expr
 
 
@@ -45,6 +46,7 @@ class Scope:
     parent: Scope | None = None
     names: dict[str, Binding] = field(default_factory=dict[str, Binding])
     in_hand: Grid | Unknown | None = None
+    functions: Mapping[str, FunctionDef] = field(default_factory=dict[str, "FunctionDef"])  # of a file, outermost
 
     def find(self, name: str) -> Binding | None:
         scope: Scope | None = self
@@ -71,6 +73,22 @@ class Scope:
     def sees_parameters(self) -> bool:
         """Return True if the spec's parameters are visible; they are not in blocks of a library."""
         return self.parent is not None and self.parent.sees_parameters()
+
+    def find_function(self, name: str) -> tuple[FunctionDef, Scope] | None:
+        """Return a function of the file with the scope of the names that it sees."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        found = scope.functions.get(name)
+        if found is None:
+            return None
+        return found, scope if found.module.is_spec else Scope(functions=found.module.functions)
+
+    def known_functions(self) -> Iterator[str]:
+        """Yield the names of the functions of the file."""
+        yield from self.functions
+        if self.parent is not None:
+            yield from self.parent.known_functions()
 
     def find_in_hand(self) -> Grid | Unknown | None:
         scope: Scope | None = self

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import Note
 from archdsl.core.values import UNKNOWN, Unknown, Value
 from archdsl.elaborate.apply import ChainApplier
-from archdsl.elaborate.blocks import own_blocks
+from archdsl.elaborate.blocks import own_blocks, own_functions
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.graph import GraphBuilder
@@ -47,6 +47,8 @@ def check_unused_blocks(program: Program, applier: ChainApplier, reporter: Repor
         for definition in own_blocks(module).values():
             if definition not in applier.calls.called:
                 checker.check(definition)
+        for function in own_functions(module).values():
+            checker.check_function(function.function)
     reached = _reached(program)
     for name, definition in own_blocks(program.modules[0]).items():
         place, replaced = definition.block.name.span, program.replaced.get(name, [])
@@ -110,7 +112,7 @@ class _Names(Scope):
     """The names that the blocks of a spec see, all of unknown value."""
 
     def __init__(self, program: Program, outer: Scope) -> None:
-        super().__init__()
+        super().__init__(functions=program.functions)
         self.spans = {name: b.span for name, b in outer.names.items()}
         self.spans |= {name: d.name.span for name, d in program.declarations.items()}
 
@@ -164,6 +166,15 @@ class _Checker(ChainApplier):
         known = ChainMap(dict[str, Flow](), values)
         place = Context(scope, region, definition.module, (definition,), known, entering=IN_BLOCK)
         self.apply(block.chain, IN_BLOCK, place)
+
+    def check_function(self, function: ast.Function) -> None:
+        """Report what is wrong in a function, whatever it is called with."""
+        scope = self.calls.globals.child()
+        for parameter in function.parameters:
+            if parameter.default is not None:
+                self.evaluator.evaluate(parameter.default, scope)
+            scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
+        self.evaluator.evaluate(function.value, scope)
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
         self.evaluator.whole(count, context.scope)

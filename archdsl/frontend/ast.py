@@ -112,10 +112,8 @@ class Label(Syntax):
     text: str
 
 
-Expr = (
-    Number | String | Name | InHand | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
-    | Label
-)  # fmt: skip
+Atom = Number | String | Name | InHand | Label
+Expr = Atom | List | Comprehension | Range | Unary | Binary | Conditional | Index | Call
 
 
 # --- chains ----------------------------------------------------------------------------------------------------------
@@ -369,9 +367,16 @@ class Block(Syntax):
     chain: Chain
 
 
+@record
+class Function(Syntax):  # `let NAME(…) = VALUE`
+    name: Name
+    parameters: tuple[Declaration, ...]
+    value: Expr
+
+
 Statement = (
     Header | Doc | Import | Cite | Published | Recipe | Param | Let | Input | Path | Drop | Head
-    | PathLine | BranchLine | Lateral | If | For | Stage | Freeze | Block
+    | PathLine | BranchLine | Lateral | If | For | Stage | Freeze | Block | Function
 )  # fmt: skip
 
 

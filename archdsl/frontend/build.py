@@ -178,6 +178,9 @@ class _StatementBuilder(ValueBuilder):
     def on_freeze(self, span: Span, label: Token, frozen: ast.Frozen) -> ast.Freeze:
         return ast.Freeze(span, self._label(label), frozen)
 
+    def on_function(self, span: Span, name: Token, *parts: Any) -> ast.Function:
+        return ast.Function(span, self.name(name), split(parts, ast.Declaration), parts[-1])
+
     def on_spelling(self, _span: Span, kind: Token) -> ast.Name:
         return self.name(kind)
 

@@ -98,6 +98,8 @@ class _StatementPrinter(ChainPrinter):
                 return concat(start, f"stage {node.label.text} ", self._frozen(node.frozen))
             case ast.Block():
                 return concat(start, self._block(node))
+            case ast.Function():
+                return concat(start, "let ", self._signature(node), " = ", self.value(node.value))
             case ast.PathLine() | ast.BranchLine() | ast.Lateral() | ast.Path() | ast.Head():
                 return concat(start, self._line(node))
             case _:
@@ -176,15 +178,18 @@ class _StatementPrinter(ChainPrinter):
             openings.append(opening)
         return self.branches(parts, openings, may_be_rows=True)
 
-    def _block(self, node: ast.Block) -> Doc:
+    def _signature(self, node: ast.Block | ast.Function) -> Doc:
         opening = self.places.find("(", node.name.span.end)
         parameters = self.brackets("(", opening, [self.declaration(p) for p in node.parameters], node.parameters)
+        return concat(self.name(node.name), parameters)
+
+    def _block(self, node: ast.Block) -> Doc:
         spelling = concat(" as ", self.name(node.spelling)) if node.spelling is not None else ""
-        head = concat("block ", self.name(node.name), parameters, spelling, " ")
+        head = concat("block ", self._signature(node), spelling, " ")
         lines = [concat(Text("", node.doc.span.start, "statement"), self.string(node.doc))] if node.doc else []
         lines += [self.statement(let) for let in node.lets]
         start = Text("", node.chain.span.start, "statement")
         lines.append(concat(start, self.chain(node.chain, starts_line=True)))
-        brace = self.places.find("{", self.places.closing(opening))
+        brace = self.places.find("{", self.places.closing(self.places.find("(", node.name.span.end)))
         broken = self.places.is_broken(brace, self.places.closing(brace))
         return concat(head, group(self.braces(lines, brace, "close"), broken=broken))

@@ -158,7 +158,8 @@ def changing(
 def _scope(program: Program, settings: Sequence[Binding], reporter: Reporter) -> ParameterScope:
     """Return the parameters of a spec, with settings applied."""
     chosen = {b.name.id: b for b in settings}
-    return ParameterScope(program.declarations, chosen, Evaluator(reporter, known_symbols(program)), reporter)
+    evaluator = Evaluator(reporter, known_symbols(program))
+    return ParameterScope(program.declarations, chosen, evaluator, reporter, program.functions)
 
 
 def published(needs: Sequence[Needed], settings: Sequence[Binding]) -> list[Binding]:

@@ -143,7 +143,7 @@ def test_check_finds_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_library_has_no_recipe(tmp_path: Path) -> None:
     (tmp_path / "blocks.arch").write_text("block one() { relu }\nrecipe lr = 1\n", "utf-8")
-    with pytest.raises(archdsl.SpecError, match="a library of blocks holds blocks and imports"):
+    with pytest.raises(archdsl.SpecError, match="a library holds blocks, functions and imports"):
         told(tmp_path, "arch spec\nimport blocks")
 
 

@@ -200,6 +200,9 @@ class Trees:
         spelling = self.maybe(self.name)
         return ast.Block(NOWHERE, self.name(), parameters, spelling, doc, self.many(self.let, 0, 2), self.chain())
 
+    def function(self) -> ast.Function:
+        return ast.Function(NOWHERE, self.name(), self.many(self.parameter), self.value())
+
     def statement(self) -> ast.Statement:
         name, maybe = self.name, self.maybe
         return self.one(
@@ -208,6 +211,7 @@ class Trees:
             self.item,
             self.block,
             self.block,
+            self.function,
             lambda: ast.Header(NOWHERE, name(), maybe(name), maybe(name)),
             lambda: ast.Doc(NOWHERE, self.string()),
             lambda: ast.Import(NOWHERE, name()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -178,7 +177,7 @@ class Chains:
 
     def _call(self, block: ast.Block, file: File, link: ast.Layer, value: int | None, place: Place) -> int | None:
         """A block's chain, with the names of its parameters; a library's block does not see those of the spec."""
-        outside: Names = self.globals if file.is_spec else ChainMap()
+        outside = self.globals if file.is_spec else self.files.names(file, self.globals)
         names = outside.new_child({"in": self._shape(value)})
         given = matched(link, [p.name.id for p in block.parameters])
         values: dict[str, int] = {}

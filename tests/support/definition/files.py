@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archdsl.core.source import Source
 from archdsl.frontend import ast
 from archdsl.frontend.parse import parse
+from definition.values import Names, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +21,7 @@ class File:
 
     statements: tuple[ast.Statement, ...]
     blocks: dict[str, ast.Block]
+    functions: dict[str, ast.Function]
     imports: list[File]
     base: File | None
     is_spec: bool
@@ -28,6 +31,13 @@ class File:
         yield self
         for imported in self.imports:
             yield from imported.reach()
+
+    def known_functions(self) -> dict[str, tuple[ast.Function, File]]:
+        """The functions that expressions of this file can call, each with its file."""
+        found = self.base.known_functions() if self.base is not None else {}
+        for file in (*self.imports, self):
+            found |= {name: (function, file) for name, function in file.functions.items()}
+        return found
 
     def known(self, name: str) -> tuple[ast.Block, File] | None:
         """The block that a name means here: the file's own, an imported file's own, or one that its base knows."""
@@ -43,6 +53,7 @@ class Files:
     def __init__(self, name: str, texts: Mapping[str, str]) -> None:
         self.texts = texts
         self.read: dict[str, File] = {}
+        self.scopes: dict[File, Names] = {}
         self.family = [self._file(name)]
         while (base := self.family[-1].base) is not None:
             self.family.append(base)
@@ -54,11 +65,22 @@ class Files:
             self.read[name] = File(
                 tree.statements,
                 {s.name.id: s for s in tree.statements if isinstance(s, ast.Block)},
+                {s.name.id: s for s in tree.statements if isinstance(s, ast.Function)},
                 [self._file(s.name.id) for s in tree.statements if isinstance(s, ast.Import)],
                 None if base is None else self._file(base.id),
                 tree.header is not None,
             )
         return self.read[name]
+
+    def names(self, file: File, of_spec: Names) -> Names:
+        """The functions that expressions of a file can call, by `NAME(`, each with the names that it sees."""
+        if file.is_spec and file is not self.family[0]:
+            return of_spec
+        if file not in self.scopes:
+            names = self.scopes[file] = of_spec if file.is_spec else ChainMap[str, Value]()
+            for name, (function, home) in file.known_functions().items():
+                names[f"{name}("] = function, self.names(home, of_spec)
+        return self.scopes[file]
 
     def block(self, name: str, file: File) -> tuple[ast.Block, File] | None:
         """The block that a name means in a file, unless a variant of this file has put its own in the block's place.

@@ -41,6 +41,7 @@ class Definition(Chains):
         self.program = Merged(files)
         known = Parameters(self.program.defaults, parameters or {}, self.program.types)
         super().__init__(files, ChainMap(known), {})
+        files.names(files.family[0], self.globals)
         self.clips = clips or {}
         self.applied: list[Applied] = []
         self.inputs: dict[str, int] = {}  # videos

@@ -80,9 +80,26 @@ def evaluate(expr: ast.Expr, names: Names) -> Value:  # noqa: C901, PLR0911, PLR
         case ast.Index():
             return evaluate(expr.value, names)[int(evaluate(expr.index, names))]
         case ast.Call():
+            if (own := f"{expr.name.id}(") in names:
+                return _applied(expr, *names[own], names)
             arguments = tuple(evaluate(a.value, names) for a in expr.arguments)
             function = FUNCTIONS.get(expr.name.id)
             return function(*arguments) if function else Symbol(expr.name.id, arguments)
+
+
+def _applied(call: ast.Call, function: ast.Function, around: Names, names: Names) -> Value:
+    """The value of a function of a file, which sees what stands around it and its own parameters."""
+    inner = around.new_child()
+    keys = [p.name.id for p in function.parameters]
+    given = {a.name.id if a.name is not None else keys[k]: a.value for k, a in enumerate(call.arguments)}
+    for parameter in function.parameters:
+        name = parameter.name.id
+        if name in given:
+            inner[name] = evaluate(given[name], names)
+        else:
+            assert parameter.default is not None
+            inner[name] = evaluate(parameter.default, inner)
+    return evaluate(function.value, inner)
 
 
 def filled(label: ast.Label, names: Names) -> str:

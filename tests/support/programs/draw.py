@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FunctionKind:
+    """A function of whole numbers: one, `x`, or two, of which `part` has a default."""
+
+    name: str
+    value: Callable[..., int]
+    takes_two: bool
 
 
 class Draw:
@@ -19,6 +29,8 @@ class Draw:
         self.without = frozenset(without)
         self.names: dict[str, int] = {}  # parameters and variables that are whole numbers, where they are known
         self.flags: dict[str, bool] = {}
+        self.functions: list[FunctionKind] = []  # of the file, where its parameters are known
+        self.of_library = ""  # a function of the library whose blocks are drawn
 
     def chance(self, part: float = 0.5) -> bool:
         return self.rng.random() < part
@@ -60,6 +72,44 @@ class Draw:
         return self.pick(known) if known and self.chance(0.4) else "on" if truth else "off"
 
 
+FUNCTIONS: list[tuple[str, Callable[..., int]]] = [
+    (
+        "let {}(x, part = 2) = max(part, (x + part/2) // part * part)",
+        lambda x, part=2: max(part, (2 * x + part) // (2 * part) * part),
+    ),
+    ("let {}(x) = x ** 2 - x", lambda x: x**2 - x),
+    ("let {}(x, part: int = x % 3) = x + part if x > part else part - x", lambda x, part=None: abs_or_sum(x, part)),
+]
+
+
+def abs_or_sum(x: int, part: int | None) -> int:
+    """The third function: a sum, or a difference that is not negative."""
+    part = x % 3 if part is None else part
+    return x + part if x > part else part - x
+
+
+def function(d: Draw, name: str) -> str:
+    """A function, which is known from now on."""
+    if d.functions and d.chance(0.3):
+        inner = d.pick(d.functions)
+        d.functions.append(FunctionKind(name, lambda x: inner.value(x) + 1, takes_two=False))
+        return f"let {name}(x) = {inner.name}(x) + 1"
+    text, value = d.pick(FUNCTIONS)
+    d.functions.append(FunctionKind(name, value, takes_two="part" in text))
+    return text.format(name)
+
+
+def _by_function(d: Draw, value: int) -> str:
+    if not d.functions:
+        return f"{value}"
+    kind, x, part = d.pick(d.functions), d.whole(0, 9), d.whole(1, 4)
+    if kind.takes_two and d.chance():
+        text, found = f"{kind.name}({d.pick(['', 'x = '])}{x}, part = {part})", kind.value(x, part)
+    else:
+        text, found = f"{kind.name}({x})", kind.value(x)
+    return text if found == value else f"{text} + {value - found}" if found < value else f"{text} - {found - value}"
+
+
 def _by_name(d: Draw, value: int) -> str:
     if not d.names:
         return f"{value}"
@@ -93,6 +143,8 @@ _FORMS: list[Callable[[Draw, int], str]] = [
     _by_name,
     _by_name,
     _by_name,
+    _by_function,
+    _by_function,
     _chosen,
     _listed,
     lambda d, v: f"max({v}, {d.whole(0, max(0, v))})",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from programs.blocks import Blocks
 from programs.chains import Chains
-from programs.draw import Draw, written
+from programs.draw import Draw, function, written
 from programs.values import STILL, BlockKind, Grid, Move, Place, State
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Specs:
         spec.lines.append(f"arch {spec.name}" + d.pick(["", "", " as Family"]))
         if d.chance(0.3):
             spec.lines.append('"A network."')
+        self.functions()
         self.parameters()
         self.inputs()
         self.libraries()
@@ -115,6 +116,10 @@ class Specs:
             spec.lines.append("param mode: slow | fast = slow")
             spec.lines.append(f"let is_slow = mode {d.pick(['==', '!='])} slow")
             d.flags["is_slow"] = "==" in spec.lines[-1]
+
+    def functions(self) -> None:
+        for number in range(self.draw.pick([0, 0, 1, 2]) if self.draw.has("function") else 0):
+            self.spec.lines.append(function(self.draw, f"f{number}"))
 
     def let(self) -> str:
         d = self.draw
@@ -151,8 +156,13 @@ class Specs:
             return
         spec.lines.append("import parts")
         lines = spec.libraries["parts"] = []
+        own, d.functions = d.functions, []
+        if d.has("function", 0.5):
+            lines += [function(d, "least"), function(d, "rounded")]
+            d.of_library = d.functions[-1].name
         for _ in range(d.whole(1, 2)):
             lines += self.blocks.drawn(knows=False)
+        d.functions, d.of_library = own + d.functions, ""
 
     # --- paths ---
 

@@ -98,6 +98,9 @@ class Values:
         options: list[Callable[[], str]] = [lambda: self.known(place, d.whole(1, 9))] * 4
         if place.in_hand and d.has("in"):
             options += [lambda: d.pick(IN_HAND)(d)] * 5
+        known = [k.name for k in d.functions] if place.knows else [d.of_library] * bool(d.of_library)
+        if place.in_hand and known:
+            options += [lambda: f"max(1, min({d.pick(known)}(in.channels), 9))"]
         if place.index and d.has("index"):
             options += [lambda: d.pick(INDEXED)(d)] * 2
         if place.names:
