@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from repository import ROOT
 
+sys.path.insert(0, str(ROOT / "docs"))
+
+from generate import originals
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 SPECS = ROOT / "specs"
-# Lines of PySlowFast's ResNet, stem, head, non-local and model-builder files.
-PYSLOWFAST = 2500
 
 
 def lines(path: Path) -> int:
@@ -27,9 +30,20 @@ def test_specs_are_short(spec: Path) -> None:
     assert lines(spec) <= (6 if extends else 45)
 
 
-def test_networks_of_pyslowfast_take_a_fifth_of_its_lines() -> None:
-    """C2D, I3D, Slow, Fast and SlowFast with all their variants, and the blocks that they are made of."""
-    family = [path for names in ("c2d_*", "i3d_r*", "slow*", "fast*") for path in SPECS.glob(f"{names}.arch")]
-    total = sum(map(lines, [*family, SPECS / "lib" / "resnet.arch"]))
-    print(f"{total} lines in {len(family) + 1} files")
-    assert 5 * total < PYSLOWFAST
+@pytest.mark.parametrize("row", originals.originals(), ids=lambda row: row["family"])
+def test_families_are_shorter_than_their_originals(row: dict[str, str]) -> None:
+    """With all their variants, and the blocks that they are made of; those of PySlowFast take a fifth of its lines."""
+    texts = [path.read_text("utf-8") for path in originals.specs_of(row)]
+    own = originals.used("\n".join(texts), originals.library())
+    total = sum(map(originals.lines, [*texts, *(block.text for block in own)]))
+    assert texts
+    assert total * (5 if row["repository"] == "facebookresearch/SlowFast" else 1) < int(row["lines"])
+
+
+def test_blocks_that_a_text_calls() -> None:
+    blocks = [
+        originals.Block(name, text) for name, text in {"a": "{ b(3) -> c }", "b": "{ bn }", "c": "{ d * 2 }"}.items()
+    ]
+    blocks += [originals.Block("d", "{ relu }"), originals.Block("e", "")]
+    text = 'param e = 1\n"e(1)" # e(2)\nstage x { a(1) }\n'
+    assert {block.name for block in originals.used(text, blocks)} == {"a", "b", "c", "d"}

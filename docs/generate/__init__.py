@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generate import commands, errors, gallery, mistakes, tables
+from generate import commands, errors, gallery, mistakes, originals, tables
 from generate.lexer import ArchLexer, WeightsLexer
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ PARTS = {
     "errors": errors.reference,
     "mistakes": mistakes.tables,
     "gallery": gallery.overview,
+    "originals": originals.table,
 }
 # A picture that follows the reader's theme: on a code host by HTML, on the site by Furo's classes.
 PICTURE = re.compile(r'<picture>\s*<source [^>]*>\s*<img alt="([^"]*)"\s+src="([^"]*)-light.svg"[^>]*>\s*</picture>')
