@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 
+# Axes of the grid whose sizes can differ from call to call, by the axes of the module's argument; else all.
+_AXES: dict[tuple[str, ...], str] = {("C",): "", ("C", "T", "F"): "tw", ("N", "4"): "t"}
 MAX_DIVISOR = 10**15  # of a formula; above it only the declared size is accepted
 
 
@@ -173,7 +175,7 @@ class Axis(int):
 
 
 def input_limits(network: Network) -> dict[str, dict[str, Limits]]:
-    """Return the constraints on `t`, `h` and `w` of each clip, by the input's name."""
+    """Return the constraints on `t`, `h` and `w` of each clip, or of other inputs, by the input's name."""
     return _limits_and_grids(network)[0]
 
 
@@ -187,14 +189,17 @@ def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], d
     grids: dict[int, Grid] = {}
     for number in network.inputs.values():
         grids[number] = network.node(number).shape
-    for name, number in network.clips.items():
-        shape = network.node(number).shape
+    for name in network.arguments:
+        node = network.node(network.inputs[name])
+        is_video = name in network.clips
         limits[name] = {
-            axis: Limits(int(getattr(shape, axis)), exact=axis in network.fixed_axes, clip=name, axis=axis)
-            for axis in "thw"
+            axis: Limits(
+                int(getattr(node.shape, axis)), exact=is_video and axis in network.fixed_axes, clip=name, axis=axis
+            )
+            for axis in _AXES.get(node.layer.argument_axes, "thw")
         }
-        t, h, w = (Axis(axis_limits) for axis_limits in limits[name].values())
-        grids[number] = Grid(int(shape.channels), t, h, w)
+        sizes = {axis: Axis(axis_limits) for axis, axis_limits in limits[name].items()}
+        grids[node.id] = node.shape._replace(channels=int(node.shape.channels), **sizes)
     for node in network.all_nodes():
         if node.inputs:
             grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))

@@ -118,7 +118,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     """Return the cost as JSON data: totals and stages; for the levels `block` and `layer` also those rows."""
     total = total_cost(network)
-    inputs = {name: list(_shape(network, n)) for name, n in network.clips.items()}
+    inputs = {name: list(shape) for name, shape in network.arguments.items()}
     outputs = {name: _output_size(network, n) for name, n in network.output_names.items()}
     data: dict[str, Any] = {
         "arch": network.name,

@@ -111,8 +111,7 @@ def _of_spec(options: Options, source: str) -> tuple[Any, list[tuple[int, ...]]]
     model = Architecture(analysis).build(target="infer")
     if options.weights is not None:
         model.load_state_dict(weights_of(analysis, options.weights, source))
-    network = analysis.network
-    return model, [tuple(map(int, network.node(number).shape.shape)) for number in network.clips.values()]
+    return model, list(analysis.network.arguments.values())
 
 
 def format_of(output: Path, named: str | None) -> str:

@@ -20,7 +20,7 @@ from archdsl.elaborate.plain_lines import plain_lines
 from archdsl.elaborate.scope import Binding, Round, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import Block, Shortcut
-from archdsl.layers.attributes import GRID, Reference
+from archdsl.layers.attributes import GRID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class ChainApplier:
         self.reporter = evaluator.reporter
         self.layers = layers
         self.binder = Binder(evaluator)
-        self.names = LayerNames(layers, self.binder.indices, evaluator.faults)
+        self.names = LayerNames(layers, self.binder.by_name, evaluator.faults)
         self.values = NamedValues(nodes, self.names, evaluator)
         self.calls = BlockCalls(self.binder, nodes, globals_, layers, self.values)
         self.repeats = 0
@@ -148,11 +148,10 @@ class ChainApplier:
         flow = self._need(flow, link, context)
         if layer is None:
             return LOST
-        names = [getattr(layer, key) for key, kind in layer.attributes.items() if isinstance(kind, Reference)]
-        referred = [self.binder.indices[name] for name in names if name]
+        referred, noun = self.binder.referred(layer)
         if referred and isinstance(context.region, Block | Shortcut):
             hint = "put this layer into a line of a stage, beside the block"
-            self.evaluator.faults.report("E0510", link.span, "blocks and shortcuts take no numbers of frames", hint)
+            self.evaluator.faults.report("E0510", link.span, f"blocks and shortcuts take no {noun}", hint)
             return LOST
         return self.nodes.apply(layer, (flow, *referred), context, link)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from archdsl.core.source import Span
-    from archdsl.elaborate.context import Flow
+    from archdsl.elaborate.context import Flow, Referred
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
@@ -40,7 +40,7 @@ class Binder:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self.faults = evaluator.faults
-        self.indices: dict[str, Flow] = {}  # inputs of frame numbers, which layers refer to by name
+        self.by_name: dict[str, Referred] = {}  # inputs that layers refer to by name
 
     # --- layers ---
 
@@ -98,13 +98,21 @@ class Binder:
             return self.faults.report(fault.code, place, f"`{attribute.name}`: {fault.message}", hint, notes)
 
     def _referred(self, attribute: Reference, argument: ast.Argument) -> Any:
-        """The name of an input of frame numbers, or UNKNOWN after a fault."""
+        """The name of an input of the kind that an attribute asks for, or UNKNOWN after a fault."""
         name = argument.value.id if isinstance(argument.value, ast.Name) else ""
-        if name in self.indices:
+        fitting = [n for n, referred in self.by_name.items() if referred.kind == attribute.kind]
+        if name in fitting:
             return name
         label = f"`{attribute.name}`: expected {attribute.expects}, found `{argument.value.span.text}`"
-        hint = did_you_mean(name, self.indices) or "`input frame_index: index[frames]` declares one"
+        hint = did_you_mean(name, fitting) or f"`{attribute.example}` declares one"
         return self.faults.report("E0301", argument.value.span, label, hint)
+
+    def referred(self, layer: Layer) -> tuple[list[Flow], str]:
+        """The values that a layer reads besides its input, by the names of inputs, and the word for what they hold."""
+        keys = [key for key, kind in layer.attributes.items() if isinstance(kind, Reference)]
+        found = [self.by_name[name] for key in keys if (name := layer.values()[key])]
+        count = 2 if layer.reads_clip else 1
+        return [flow for one in found for flow in one.flows[:count]], found[0].noun if found else ""
 
     # --- blocks ---
 

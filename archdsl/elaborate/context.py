@@ -23,6 +23,15 @@ class Flow(NamedTuple):
     shape: Shape
 
 
+class Referred(NamedTuple):
+    """An input that layers refer to by name."""
+
+    kind: str  # of the layer that it is
+    noun: str  # for what is in it
+    example: str  # of a layer that refers to it by its name, `{}`
+    flows: tuple[Flow, Flow]  # the input itself, and the clip that it belongs to
+
+
 LOST = Flow(-1, UNKNOWN)  # after a fault
 
 

@@ -10,6 +10,7 @@ from archdsl.elaborate.context import Context, Flow
 from archdsl.elaborate.graph import GraphBuilder
 from archdsl.elaborate.lines import SpecApplier
 from archdsl.layers import vocabulary
+from archdsl.layers.input import INDEX
 
 if TYPE_CHECKING:
     from archdsl.elaborate.evaluate import Evaluator
@@ -33,8 +34,9 @@ class Expansion:
         self.applier = SpecApplier(self.nodes, evaluator, vocabulary(), scope)
         self.applier.names.dropped = program.dropped
         self.regions: dict[Part, None] = {}  # in the order of data flow
-        self.inputs: dict[str, Flow] = {}  # the videos
-        self.indices = self.applier.binder.indices  # the inputs of frame numbers
+        self.inputs: dict[str, Flow] = {}  # those with which a chain can begin
+        self.videos: dict[str, Flow] = {}
+        self.by_name = self.applier.binder.by_name  # inputs that layers refer to
         self.paths: dict[str, Flow] = {}  # the ends of the paths so far
         self.named: dict[str, Flow] = {}  # values that lines have given a name at their ends
         self.stage_values: dict[str, Flow] = {}  # behind each, by their labels
@@ -63,15 +65,18 @@ class Expansion:
 
     def only_input(self) -> Flow | None:
         """Return the video, if there is one alone."""
-        return next(iter(self.inputs.values())) if len(self.inputs) == 1 else None
+        return next(iter(self.videos.values())) if len(self.videos) == 1 else None
 
     def only_path(self) -> Flow | None:
         """Return the end of the path, if there is one alone."""
         return next(iter(self.paths.values())) if len(self.paths) == 1 else None
 
     def all_inputs(self) -> dict[str, int]:
-        """Return the nodes of the videos and of the frame numbers, by name."""
-        return {name: flow.node for name, flow in {**self.inputs, **self.indices}.items()}
+        """Return the nodes of all inputs, by name: as declared, but those that a call can leave out are the last."""
+        flows = self.inputs | {name: referred.flows[0] for name, referred in self.by_name.items()}
+        nodes = {name: flow.node for name, flow in flows.items()}
+        optional = {n for n, referred in self.by_name.items() if referred.kind == INDEX}
+        return dict(sorted(nodes.items(), key=lambda item: (item[0] in optional, item[1])))
 
     def no_input(self, part: ast.Syntax) -> SpecError:
         """Return the fault of a part of a spec that stands before any input."""

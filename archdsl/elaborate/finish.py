@@ -36,7 +36,7 @@ def check_names(expansion: Expansion) -> None:
     refused = why_refused(program.header.name.id)
     if refused:
         reporter.report("E0204", program.header.name.span, refused)
-    functions = {f"check_{name}" for name in expansion.inputs}
+    functions = {f"check_{name}" for name in expansion.all_inputs()}
     names = [f.header.name for f in program.files[:1] if f.header]
     names += [f.header.family for f in program.files if f.header and f.header.family]
     names += [p.statement.name for p in program.statements if isinstance(p.statement, ast.Path)]
@@ -52,8 +52,9 @@ def find_outputs(expansion: Expansion) -> dict[str, Flow]:
     """
     program, reporter = expansion.program, expansion.reporter
     header = program.header
-    if not expansion.inputs:
-        reporter.report("E0601", header.span, "this architecture has no input", hint=INPUT_HINT)
+    if not expansion.videos:
+        what = "video" if expansion.inputs else "input"
+        reporter.report("E0601", header.span, f"this architecture has no {what}", hint=INPUT_HINT)
         return {}
     if not expansion.regions:
         hint = "`stage NAME { … }` is one row of the table"

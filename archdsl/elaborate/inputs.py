@@ -1,4 +1,4 @@
-"""Inputs of a spec: videos, of the size that the user has set or that is declared, and numbers of their frames."""
+"""Inputs of a spec: videos, of the size that the user has set or that is declared, and what comes with them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.grid import MAX_ELEMENTS, SIZE_HINT, Grid, count_text
 from archdsl.core.names import why_no_input
+from archdsl.core.record import record
 from archdsl.core.values import UNKNOWN, Unknown
 from archdsl.elaborate.clip_order import usual_order, video_cure
+from archdsl.elaborate.context import Referred
 from archdsl.ir.regions import InputPlace
 from archdsl.layers import vocabulary
+from archdsl.layers.input import BOXES, INDEX, SPECTROGRAM, VECTOR, VIDEO
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from archdsl.elaborate.clip import Clip
     from archdsl.elaborate.context import Flow
     from archdsl.elaborate.expansion import Expansion
@@ -20,7 +25,40 @@ if TYPE_CHECKING:
     from archdsl.frontend import ast
     from archdsl.ir.regions import Shape
 
-_INDEX_HINT = "`input frame_index: index[frames]`, behind that of the video"
+
+@record
+class _Kind:
+    """A kind of input other than a video."""
+
+    layer: str
+    noun: str  # for what is in it
+    sizes: int  # in brackets
+    rule: str  # that says so
+    declared: str  # an example
+    grid: tuple[int, int, int, int]  # the shape of its value; −1 is the first size in brackets, −2 the second
+    example: str = ""  # of a layer that refers to it, where no chain begins with it
+
+
+_KINDS = {
+    "index": _Kind(
+        INDEX, "frames", 1, "an index has one size, the frames",
+        "`input frame_index: index[frames]`, behind that of the video",
+        (1, -1, 1, 1), "position(time, frames = {})",
+    ),
+    "vector": _Kind(
+        VECTOR, "numbers", 1, "a vector has one size", "as in `input embedding: vector[512]`",
+        (-1, 1, 1, 1),
+    ),
+    "spectrogram": _Kind(
+        SPECTROGRAM, "sound", 3, "a spectrogram has three sizes [channels, frames, bins]",
+        "as in `input sound: spectrogram[1, 128, 80]`", (-1, -2, 1, -3),
+    ),
+    "boxes": _Kind(
+        BOXES, "boxes", 1, "boxes have one size, their number",
+        "`input people: boxes[10]`, behind that of the video",
+        (4, -1, 1, 1), "roi_align({})",
+    ),
+}  # fmt: skip
 
 
 class InputDeclarer:
@@ -34,42 +72,58 @@ class InputDeclarer:
         self.declared: tuple[int | Unknown, ...] = ()  # frames, height and width of the first input, as the spec has it
 
     def declare(self, statement: ast.Input, scope: Scope) -> None:
-        """Add a video, or an input of frame numbers."""
+        """Add an input to the network."""
         kind = statement.kind
-        if kind.id == "index":
-            self._index(statement, scope)
+        if kind.id in _KINDS:
+            self._other(_KINDS[kind.id], statement, scope)
             return
         if kind.id != "video":
-            hint = did_you_mean(kind.id, ["video", "index"])
+            hint = did_you_mean(kind.id, ["video", *_KINDS])
             self.reporter.report("E0301", kind.span, f"unknown kind of input `{kind.id}`", hint=hint)
-        inputs = self.expansion.inputs
-        self.expansion.check_new(statement.name, inputs, why_no_input(statement.name.id))
-        inputs[statement.name.id] = self._node("input", self._clip_shape(statement, scope), statement)
+        flow = self._node(VIDEO, self._clip_shape(statement, scope), statement)
+        self._check_new(statement)
+        self.expansion.inputs[statement.name.id] = self.expansion.videos[statement.name.id] = flow
 
-    def _index(self, statement: ast.Input, scope: Scope) -> None:
-        """Add numbers of the clip's frames, for layers that ask for them by name."""
-        expansion = self.expansion
+    def _check_new(self, statement: ast.Input) -> None:
+        expansion, name = self.expansion, statement.name
+        existing = expansion.inputs | {n: referred.flows[0] for n, referred in expansion.by_name.items()}
+        expansion.check_new(name, existing, why_no_input(name.id))
+
+    def _other(self, kind: _Kind, statement: ast.Input, scope: Scope) -> None:
+        """Add an input that is no video."""
+        expansion, name, span = self.expansion, statement.name.id, statement.shape.span
         sizes = [self.evaluator.whole(e, scope, minimum=1) for e in statement.shape.items]
-        if not expansion.inputs:
-            label = "no video is declared before its frames"
-            self.reporter.report("E0301", statement.shape.span, label, hint=_INDEX_HINT)
+        if kind.example and not expansion.videos:
+            self.reporter.report("E0301", span, f"no video is declared before its {kind.noun}", hint=kind.declared)
             return
-        if len(sizes) != 1:
-            label = f"an index has one size, the frames, found {len(sizes)}"
-            self.reporter.report("E0301", statement.shape.span, label, hint=_INDEX_HINT)
+        if len(sizes) != kind.sizes:
+            self.reporter.report("E0301", span, f"{kind.rule}, found {len(sizes)}", hint=kind.declared)
             return
-        name = statement.name.id
-        expansion.check_new(statement.name, {**expansion.inputs, **expansion.indices}, why_no_input(name))
-        frames = self._frames() if sizes[0] in self.declared[:1] else sizes[0]
-        shape = UNKNOWN if isinstance(frames, Unknown) else Grid(1, frames, 1, 1)
-        expansion.indices[name] = self._node("index", shape, statement)
+        self._check_new(statement)
+        flow = self._node(kind.layer, self._shape(kind, sizes, statement), statement)
+        if not kind.example:
+            expansion.inputs[name] = flow
+            return
+        noun = "numbers of frames" if kind.layer == INDEX else kind.noun
+        expansion.by_name[name] = Referred(
+            kind.layer, noun, kind.example, (flow, next(iter(expansion.videos.values())))
+        )
+
+    def _shape(self, kind: _Kind, sizes: Sequence[int | Unknown], statement: ast.Input) -> Grid | Unknown:
+        if kind.layer == INDEX and sizes[0] in self.declared[:1]:
+            sizes = [self._frames()]
+        known = [size for size in sizes if not isinstance(size, Unknown)]
+        if len(known) < len(sizes):
+            return UNKNOWN
+        c, t, h, w = (known[-n - 1] if n < 0 else n for n in kind.grid)
+        return self._held(Grid(c, t, h, w), statement)
 
     def _node(self, kind: str, shape: Shape, statement: ast.Input) -> Flow:
         return self.expansion.nodes.add_node(vocabulary()[kind](), (), shape, InputPlace(), statement.span)
 
     def _frames(self) -> int | Unknown:
-        """Return the frames of the first input, as the user has set them or as they are declared."""
-        shape = next(iter(self.expansion.inputs.values())).shape
+        """Return the frames of the first video, as the user has set them or as they are declared."""
+        shape = next(iter(self.expansion.videos.values())).shape
         return UNKNOWN if isinstance(shape, Unknown) else shape.t
 
     def _clip_shape(self, statement: ast.Input, scope: Scope) -> Grid | Unknown:
@@ -83,7 +137,7 @@ class InputDeclarer:
             hint = f"sizes are [channels, frames, height, width]: `video{order}`"
             self.reporter.report("W0110", statement.shape.span, "a clip in an unusual order", hint=hint)
         c, t, h, w = sizes
-        first = not self.expansion.inputs
+        first = not self.expansion.videos
         if first:
             self.declared = (t, h, w)
         if self.clip is not None and first:

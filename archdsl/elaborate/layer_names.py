@@ -15,10 +15,10 @@ from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from archdsl.core.source import Span
-    from archdsl.elaborate.context import Context
+    from archdsl.elaborate.context import Context, Referred
     from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.layers.base import Layer
 
@@ -27,13 +27,15 @@ class LayerNames:
     """The names that stand for layers in chains.
 
     `hidden` are names of values given in the middle of a line that is over, `dropped` those of the paths that a variant
-    drops, `stages` those of stages, `ended` the paths of the stages whose lines are over, `indices` the inputs of frame
-    numbers: a diagnostic for one of them in a chain explains why it is no value.
+    drops, `stages` those of stages, `ended` the paths of the stages whose lines are over, `by_name` inputs that layers
+    refer to: a diagnostic for one of them in a chain explains why it is no value.
     """
 
-    def __init__(self, layers: Mapping[str, type[Layer]], indices: Collection[str], faults: FaultReporter) -> None:
+    def __init__(
+        self, layers: Mapping[str, type[Layer]], by_name: Mapping[str, Referred], faults: FaultReporter
+    ) -> None:
         self.layers = layers
-        self.indices = indices
+        self.by_name = by_name
         self.faults = faults
         self.hidden: set[str] = set()
         self.dropped: Mapping[str, ast.Name] = {}
@@ -114,8 +116,9 @@ class LayerNames:
     def _meaning(self, name: str, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""
         library = context.module.elsewhere(name)
-        if name in self.indices:
-            return f"numbers of frames are given to a layer by name: `position(time, frames = {name})`", []
+        if name in self.by_name:
+            referred = self.by_name[name]
+            return f"{referred.noun} are given to a layer by name: `{referred.example.format(name)}`", []
         if context.scope.find(name) is not None:
             return f"`{name}` is a value, which stands in the arguments of a layer", []
         if context.scope.find_function(name) is not None:

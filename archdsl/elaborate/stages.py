@@ -138,14 +138,14 @@ class StageExpander:
         flow = self.expansion.only_input()
         if flow is not None:
             self.paths[""] = flow
-        elif self.expansion.inputs:
+        elif self.expansion.videos:
             raise self._several_inputs(statement)
         else:
             raise self.expansion.no_input(statement)
 
     def _several_inputs(self, statement: ast.Stage) -> SpecError:
         """Report inputs without paths, at the input that a variant adds to those of its base, if it does."""
-        names = list(self.expansion.inputs)
+        names = list(self.expansion.videos)
         new = [name for name in names if name in self.program.added]
         if new and len(new) < len(names):
             base = next(name for name in names if name not in new)

@@ -143,7 +143,7 @@ class _Checker(ChainApplier):
         evaluator = _Evaluator(reporter, applier.evaluator.symbols, applier.evaluator.work)
         names = _Names(program, applier.calls.globals)
         super().__init__(_NoGraph(evaluator, reporter), evaluator, applier.layers, names)
-        self.binder.indices.update(applier.binder.indices)
+        self.binder.by_name.update(applier.binder.by_name)
 
     def check(self, definition: BlockDef) -> None:
         """Report what is wrong in the body of a block, whatever it is called with."""

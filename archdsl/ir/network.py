@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.ir.recipe import Recipe
 from archdsl.ir.regions import Featured
+from archdsl.layers.input import INDEX, VIDEO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,12 +110,23 @@ class Network:
     @property
     def clips(self) -> dict[str, int]:
         """The inputs that are videos, by name."""
-        return {name: n for name, n in self.inputs.items() if not self.node(n).layer.holds_indices}
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == VIDEO}
 
     @property
     def indices(self) -> dict[str, int]:
-        """The inputs that are frame indices, by name."""
-        return {name: n for name, n in self.inputs.items() if self.node(n).layer.holds_indices}
+        """The inputs that are frame indices, which calls of the module can leave out, by name."""
+        return {name: n for name, n in self.inputs.items() if self.node(n).layer.kind == INDEX}
+
+    @property
+    def arguments(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the arguments that calls of the module must give, by name, without the batch."""
+        return {name: self._argument(n) for name, n in self.inputs.items() if name not in self.indices}
+
+    def _argument(self, number: int) -> tuple[int, ...]:
+        node = self.node(number)
+        c, t, h, w = map(int, node.shape.shape)
+        sizes = {"C": c, "T": t, "N": t, "H": h, "W": w, "F": w, "4": c}
+        return tuple(sizes[axis] for axis in node.layer.argument_axes)
 
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]

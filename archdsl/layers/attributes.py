@@ -224,10 +224,19 @@ class Choice(Attribute[str]):
         return value.name
 
 
-class Reference(Attribute[str]):
-    """The name of an input of frame indices, which the layer reads in addition to its input."""
+_REFERRED = {  # what is referred to by name, and how it is declared
+    "index": ("an input of frame indices", "input frame_index: index[frames]"),
+    "boxes input": ("an input of boxes", "input boxes: boxes[10]"),
+}
 
-    expects = "an input of frame indices"
+
+class Reference(Attribute[str]):
+    """The name of an input of a kind, which the layer reads in addition to its input."""
+
+    def __init__(self, kind: str, default: Any = ..., doc: str = "") -> None:
+        super().__init__(default, doc)
+        self.kind = kind  # of the layer that is the input
+        self.expects, self.example = _REFERRED[kind]
 
     def convert(self, value: Value) -> str:
         if not isinstance(value, str):

@@ -61,7 +61,8 @@ class Layer:
     passes_tokens: ClassVar[bool] = False  # `NAME { chain }`: the chain has the positions, the layer adds the tokens
     training_only: ClassVar[bool] = False  # has no effect in inference; always True in the category `REGULARISATION`
     width: ClassVar[str] = ""  # the attribute for the number of output channels, if the spec chooses it
-    holds_indices: ClassVar[bool] = False  # its value is frame indices, not a grid
+    argument_axes: ClassVar[tuple[str, ...]] = ()  # of an input: those of the module's argument, behind the batch
+    by_name: ClassVar[bool] = False  # an input that layers refer to by name, and that no chain begins with
     joins: ClassVar[str] = ""  # how a layer with `many` combines its inputs: CHANNELS or VALUES
     hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is the output's gradient, or a slice of it
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
@@ -70,6 +71,11 @@ class Layer:
     pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
     treats_positions_alone: bool = False  # not linearly, as `maps_positions` says; elementwise layers always do
     takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
+
+    @property
+    def reads_clip(self) -> bool:
+        """True if, with an input that it names, it also gets the clip that this belongs to."""
+        return False
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)

@@ -2,17 +2,46 @@ from __future__ import annotations
 
 from archdsl.layers.base import Layer, layer
 
+VIDEO, INDEX, VECTOR, SPECTROGRAM, BOXES = "input", "index", "vector input", "spectrogram input", "boxes input"
 
-@layer("input", category="input")
+
+@layer(VIDEO, category="input")
 class Input(Layer):
     """A clip, as an argument of the module."""
 
     internal = True
+    argument_axes = ("C", "T", "H", "W")
 
 
-@layer("index", category="input")
+@layer(INDEX, category="input")
 class Index(Layer):
     """The indices of the clip's frames in a longer video, as an optional argument of the module."""
 
     internal = True
-    holds_indices = True
+    by_name = True
+    argument_axes = ("T",)
+
+
+@layer(VECTOR, category="input")
+class VectorInput(Layer):
+    """A vector for each clip, such as a text's embedding or numbers of a sensor."""
+
+    internal = True
+    argument_axes = ("C",)
+
+
+@layer(SPECTROGRAM, category="input")
+class SpectrogramInput(Layer):
+    """The spectrogram of a clip's sound; its grid has one row, and the frequencies along the width."""
+
+    internal = True
+    argument_axes = ("C", "T", "F")
+
+
+@layer(BOXES, category="input")
+class BoxesInput(Layer):
+    """Boxes in each clip: x1, y1, x2, y2 in pixels. Its grid counts boxes along time."""
+
+    internal = True
+    by_name = True
+    argument_axes = ("N", "4")

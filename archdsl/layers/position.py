@@ -7,6 +7,7 @@ from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference
 from archdsl.layers.axes import OUT, Axis, Frames, Places
 from archdsl.layers.base import Layer, ShapeError, layer
+from archdsl.layers.input import INDEX
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
@@ -32,7 +33,7 @@ class Position(Layer):
     vectors = Choice(LEARNED, SINUSOID, default=LEARNED, doc="learned vectors, or fixed sinusoids")
     token = Flag(True, doc="an embedding of its own for the class token, if the input has one")
     apart = Flag(False, doc="separate tensors for space and time, which are added")
-    frames = Reference("", doc="the input with the indices of the frames")
+    frames = Reference(INDEX, "", doc="the input with the indices of the frames")
     table = Integer(0, minimum=0, doc="rows of the table that `frames` indexes")
     init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="initialiser of learned vectors")
 

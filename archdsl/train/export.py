@@ -40,7 +40,7 @@ def export(
 
     Args:
         model: the module for inference.
-        clip_shapes: (C, T, H, W) of each input.
+        clip_shapes: of each argument, without the batch: (C, T, H, W) of a clip.
         format: `"onnx"` or `"torch-export"`.
         path: the file to write; it is unchanged if an error is raised.
         batch: the fixed batch size of the exported program; None for a dynamic batch size.
@@ -73,7 +73,18 @@ def export(
 
 def _clips(shapes: Sequence[tuple[int, ...]], count: int, seed: int) -> Clips:
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.randn(count, *shape, generator=generator) for shape in shapes)
+    return tuple(
+        _boxes(count, shape[0], shapes[0][2:], generator)
+        if len(shape) == 2  # (N, 4), in pixels of the first input
+        else torch.randn(count, *shape, generator=generator)
+        for shape in shapes
+    )
+
+
+def _boxes(count: int, number: int, size: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Return random boxes in a clip of (H, W)."""
+    corners = torch.rand(count, number, 2, 2, generator=generator) * torch.tensor([size[1], size[0]])
+    return torch.cat([corners.amin(2), corners.amax(2)], dim=2)
 
 
 def _program(model: torch.nn.Module, shapes: Sequence[tuple[int, ...]], batch: int | None) -> Any:

@@ -24,7 +24,7 @@ def assert_as_predicted(arch: Architecture) -> None:
     graph, network = arch.graph, arch._analysis.network
     with torch.device("meta"):
         model = arch.build(without=["distances", "masks"])  # whose further channels no paper counts
-        clips = [torch.empty(BATCH, *d["shape"]) for _, d in graph.nodes(data=True) if d["kind"] == "input"]
+        clips = [torch.empty(BATCH, *shape) for shape in network.arguments.values()]
     for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)):
         norm.eval()  # statistics are slow on this device, and no shape depends on them
     seen = _watch(model)
@@ -57,6 +57,7 @@ def assert_as_predicted(arch: Architecture) -> None:
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     idle = sum(nodes[name]["macs"] for name in nodes.keys() - seen.keys())
     filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
+    filled += sum(interpolation(node) for node in network.all_nodes() if node.name in live)
     assert counter.get_total_flops() // 2 == arch.macs - idle + filled
     cost = arch.cost()
     for head, number in network.outputs.items():
@@ -90,6 +91,18 @@ def zeros(layer: Any) -> int:
         return 0
     d, e = layer.widths
     return layer.geometry.pairs * layer.heads * abs(d - e)
+
+
+def interpolation(node: Any) -> int:
+    """The multiply-adds that weight rows, then columns of a grid, which papers do not count: those of boxes."""
+    if node.layer.kind != "roi_align":
+        return 0
+    x, y = node.input_shapes[0], node.shape
+    sizes = [(1, *x.shape), (1, y.t, y.h, x.h), (1, y.t, y.w, x.w)]
+    grid, rows, columns = (torch.empty(tuple(map(int, size)), device="meta") for size in sizes)
+    with FlopCounterMode(display=False) as counter:  # no product is computed along an axis of 1
+        torch.einsum("bcnyw,bnxw->bcnyx", torch.einsum("bcthw,bnyh->bcnyw", grid, rows), columns)
+    return counter.get_total_flops() // 2
 
 
 def _watch(model: torch.nn.Module) -> dict[str, tuple[torch.Size, torch.Size]]:

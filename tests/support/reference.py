@@ -15,6 +15,8 @@ import torch
 from definition import Definition
 from definition.compare import difference
 from definition.lines import Attended
+from given import given
+from reference_boxes import roi_align
 from reference_lines import attended
 from reference_value import Value
 from torch.nn import functional
@@ -42,7 +44,9 @@ def compute(
     definition = definition or defined(arch)
     values: dict[int, Value] = {}
     for name, number in network.inputs.items():
-        values[number] = Value(clips[name] if name in clips else torch.arange(int(network.node(number).shape.t)))
+        node = network.node(number)
+        argument = clips[name] if name in clips else torch.arange(int(node.shape.t))
+        values[number] = Value(_as_grid(node.layer.kind, argument))
     for node in network.all_nodes():
         if node.inputs:
             weights = {k.removeprefix(f"{node.name}."): v for k, v in state.items() if k.startswith(f"{node.name}.")}
@@ -56,6 +60,15 @@ def compute(
             assert (found.scope, found.kinds) == tuple(node.shape.tokens), node.name
     written = {name: (values[n].written, network.node(n).shape.is_vector) for name, n in network.outputs.items()}
     return {name: output.flatten(1) if vector else output for name, (output, vector) in written.items()}, values
+
+
+def _as_grid(kind: str, argument: Tensor) -> Tensor:
+    """An argument as the grid that layers see: numbers of frames stay as they are."""
+    if kind == "vector input":
+        return argument[:, :, None, None, None]
+    if kind == "spectrogram input":
+        return argument[:, :, :, None, :]
+    return argument.transpose(1, 2)[:, :, :, None, None] if kind == "boxes input" else argument
 
 
 def by_head(outputs: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
@@ -391,6 +404,7 @@ JOINED: dict[str, Callable[..., Value]] = {
     "beside": _beside,
     "grid": _on_grid,
     "temporal_filter": _temporal_filter,
+    "roi_align": lambda layer, *values: Value(roi_align(layer, *(value.grid for value in values))),
 }
 
 
@@ -490,11 +504,7 @@ def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()
     """The generated module gives, for random weights, what the graph defines; its features too."""
     model = randomised(arch.build(without))
     data = arch._analysis.network
-    generator = torch.Generator().manual_seed(1)
-    clips = {
-        name: torch.randn(2, *map(int, data.node(n).shape.shape), generator=generator, dtype=torch.float64)
-        for name, n in data.clips.items()
-    }
+    clips = given(data, 2)
     with torch.no_grad():
         output = model(*(c.clone() for c in clips.values()))
         features = model.forward_features(*clips.values())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from given import given
 from repository import ROOT
 
 import archdsl
@@ -124,9 +125,7 @@ def body(arch: archdsl.Architecture) -> str:
 
 def inputs(arch: archdsl.Architecture, batch: int, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
     """Random clips for a network, always the same."""
-    generator = torch.Generator().manual_seed(1)
-    shapes = [data["shape"] for _, data in arch.graph.nodes(data=True) if data["kind"] == "input"]
-    return tuple(torch.randn(batch, *shape, generator=generator, dtype=dtype) for shape in shapes)
+    return tuple(given(arch._analysis.network, batch, dtype).values())
 
 
 def imported(path: Path) -> Any:

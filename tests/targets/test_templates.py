@@ -18,6 +18,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.names import declared
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary, read_source
+from archdsl.layers.attributes import Reference
 from archdsl.layers.bias import Bias
 from archdsl.pipeline import analyse, module_text
 from archdsl.targets.python.reader import expression
@@ -96,11 +97,12 @@ def printed() -> list[Printed]:
 def number_of(layer: Any) -> int:
     if isinstance(layer, Bias):
         return int(layer.takes_queries)
-    return 2 if layer.many else 1
+    named = [key for key, kind in layer.attributes.items() if isinstance(kind, Reference) and layer.values()[key]]
+    return 2 if layer.many else 1 + len(named) + layer.reads_clip
 
 
 def operands(form: Printed) -> list[Name]:
-    return [Name("first"), Name("second")][: form.number]
+    return [Name("first"), Name("second"), Name("third")][: form.number]
 
 
 def test_every_layer_with_a_template_is_among_them(printed: list[Printed]) -> None:

@@ -14,35 +14,48 @@ if TYPE_CHECKING:
     from archdsl.targets.python.tree import Stmt
     from archdsl.targets.torch.fragments import Fragments
 
-_AXES = {"t": "frames", "h": "rows", "w": "columns"}
+_NOUNS = {"T": "frames", "H": "rows", "W": "columns", "F": "bins", "N": "boxes"}
 
 
 def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]:
-    """Return a function for each clip that raises ValueError for a size that the model cannot take."""
+    """Return a function for each input that raises ValueError for a size that the model cannot take."""
     limits = input_limits(network)
-    channels = {name: int(network.node(number).shape.channels) for name, number in network.clips.items()}
     return [
-        fragments.fitted("check_clip", clip=n, channels=channels[n], axes=list(_axes(limits[n])), spec=in_string(spec))
-        for n in channels
+        fragments.fitted(
+            "check_clip",
+            clip=name,
+            shape=_wanted(network, name),
+            axes=list(_axes(network, name, limits[name])),
+            spec=in_string(spec) if name in network.clips else "",
+        )
+        for name in network.arguments
     ]
 
 
-def _axes(limits: dict[str, Limits]) -> Iterator[tuple[str, int, str, str, bool]]:
+def _wanted(network: Network, name: str) -> list[tuple[str, int | None]]:
+    """Return the axes of an argument behind the batch, with their sizes where these are fixed."""
+    axes = network.node(network.inputs[name]).layer.argument_axes
+    sizes = zip(axes, network.arguments[name], strict=True)
+    return [(axis, size if axis in {"C", "4"} else None) for axis, size in sizes]
+
+
+def _axes(network: Network, name: str, limits: dict[str, Limits]) -> Iterator[tuple[str, int, str, str, bool]]:
     """Yield for each axis with a condition: the axis, its place, the condition that fails, what is wanted.
 
     And whether the module takes one size alone, so that another clip needs another module.
     """
-    for place, (axis, limit) in enumerate(limits.items(), start=2):
-        tests = _tests(axis, limit)
+    axes = network.node(network.inputs[name]).layer.argument_axes
+    free = [place for place, axis in enumerate(axes, start=1) if axis not in {"C", "4"}]
+    for place, (axis, limit) in zip(free, limits.items(), strict=True):
+        tests = _tests(axis, limit, _NOUNS[axes[place - 1]])
         if tests:
             yield axis, place, " or ".join(tests), " and ".join(tests.values()), limit.exact
 
 
-def _tests(axis: str, limit: Limits) -> dict[str, str]:
+def _tests(axis: str, limit: Limits, what: str) -> dict[str, str]:
     """Return the conditions that fail, and what is wanted by each."""
-    what = _AXES[axis]
     if limit.exact:
-        noun = what.removesuffix("s") if limit.declared == 1 else what
+        noun = {"boxes": "box"}.get(what, what.removesuffix("s")) if limit.declared == 1 else what
         return {f"{axis} != {limit.declared}": f"{limit.declared} {noun}"}
     found: dict[str, str] = {}
     if limit.multiple > 1:

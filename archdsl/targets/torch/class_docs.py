@@ -29,7 +29,7 @@ def class_doc(network: OpNetwork, group: Group) -> list[str]:
     roles = list(dict.fromkeys(_role(u.top) for u in group.regions))
     if len(group.regions) > 1:
         return docstring(_together(roles))
-    entering = [network.node(v) for v in externals(network, region) if v not in network.indices.values()]
+    entering = [node for node in map(network.node, externals(network, region)) if not node.layer.by_name]
     end = network.node(region.exit).shape
     made = "logits" if isinstance(region, Head) and end.is_vector else str(end)
     return docstring(f"{_one(*roles[0])}: {in_words([str(node.shape) for node in entering])} → {made}")

@@ -130,7 +130,8 @@ class Features:
         values = [f.value for features in self.of.values() for f in features if "token" in f.function]
         axes = [n.limits for value in values for n in self._grid(value).size if is_open(n)]
         free = FreeNames(taken)
-        self._clips = {clip: Name(free.take("size")) for clip in self.network.clips if clip in {a.clip for a in axes}}
+        named = {a.clip for a in axes}
+        self._clips = {clip: Name(free.take("size")) for clip in self.network.arguments if clip in named}
         return [Assign([name], dotted(f"{clip}.shape")) for clip, name in self._clips.items()]
 
     def _grid(self, value: int) -> Grid:
@@ -142,7 +143,9 @@ class Features:
         """Return a size as code: a number, or how it follows from the clip's where that may have another size."""
         if not is_open(size):
             return Literal(int(size))
-        whole: Expr = Subscript(self._clips[size.limits.clip], Literal("thw".index(size.limits.axis) + 2))
+        boxes = self.network.node(self.network.inputs[size.limits.clip]).layer.by_name  # (B, N, 4)
+        place = 1 if boxes else "thw".index(size.limits.axis) + 2
+        whole: Expr = Subscript(self._clips[size.limits.clip], Literal(place))
         if size.offset:
             whole = Binary(whole, "+" if size.offset > 0 else "-", Literal(abs(size.offset)))
         whole = whole if size.divisor == 1 else Binary(whole, "//", Literal(size.divisor))

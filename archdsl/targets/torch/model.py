@@ -23,6 +23,7 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )
+from archdsl.targets.torch.arguments import grids
 from archdsl.targets.torch.body import POOL, Body, Step
 from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.class_names import snake
@@ -51,7 +52,7 @@ class ModelPlan:
     outputs: int  # the number of values that these return
     forward: list[Stmt]
     features: Features
-    head_indices: list[str]  # numbers of frames that the head needs
+    head_inputs: list[str]  # inputs of the model that the head needs
     frozen: list[Expr]  # the stages that training leaves as they are
     recomputed: list[Expr]  # the stages that are chosen to be computed again
     reading_row: str = ""  # the class of rows of blocks that read other values, if a stage is one
@@ -120,7 +121,7 @@ class ModelPrinter:
             outputs=len(self._given(features)),
             forward=self._forward(head, features, inputs),
             features=features,
-            head_indices=[n for n, i in self.network.indices.items() if i in needed],
+            head_inputs=[n for n, i in self.network.inputs.items() if i in needed],
             frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
             recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
             reading_row=self.reading_row,
@@ -158,12 +159,13 @@ class ModelPrinter:
         uses = Counter(o for s in head for o in s.operands)
         outputs = self.network.outputs
         keys = [name for name in outputs if name]
-        if len(given) == 1 and uses[given[0]] <= 1 and not keys:
+        made = grids(self.network, (name for name, n in self.network.inputs.items() if n in uses))
+        if len(given) == 1 and uses[given[0]] <= 1 and not keys and not made:
             return Body(head, {**inputs, given[0]: stages}, *outputs.values()).write()
         names = self._variables(given)
         targets = [*names.values()] if len(given) == 1 else [Items(names.values(), "")]
         call = Assign(targets, stages) if given else Evaluate(stages)
-        return [call, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
+        return [call, *made, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
 
     def _variables(self, values: Iterable[int]) -> dict[int, Name]:
         """Return a variable for each value: its path's name, numbered where several lie on one path."""

@@ -10,7 +10,6 @@ from archdsl.targets.python.tree import (
     Class,
     Docstring,
     Evaluate,
-    Expr,
     For,
     Function,
     Items,
@@ -23,12 +22,11 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )  # fmt: skip
+from archdsl.targets.torch.arguments import axes, frame_numbers, grids, parameters
 from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.text import docstring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from archdsl.ir.network import Network
     from archdsl.targets.torch.fragments import Fragments
     from archdsl.targets.torch.model import ModelPlan
@@ -116,17 +114,17 @@ class Model:
             Evaluate(stages),
             Return(Name("features")),
         ]
-        return Function("forward_features", self._parameters(), Literal("dict[str, Tensor]"), body)
+        return Function("forward_features", [_SELF, *parameters(self.network)], Literal("dict[str, Tensor]"), body)
 
     def _forward(self) -> Function:
         network = self.network
-        numbers = "".join(f", {name} (B, T) or (T,)" for name in network.indices)
+        others = "".join(f", {name} {axes(network, name)}" for name in network.inputs if name not in network.clips)
         outputs = ", ".join(" ".join([*name.split(), self._size(n)]) for name, n in network.outputs.items())
         logits = "logits" if "" in network.outputs else "logits:"
-        doc = f"{', '.join(network.clips)} (B, C, T, H, W){numbers} → {logits} {outputs}."
-        body = [Docstring(docstring(doc, 8)), *self._numbers(self.plan.head_indices), *self.plan.forward]
+        doc = f"{', '.join(network.clips)} (B, C, T, H, W){others} → {logits} {outputs}."
+        body = [Docstring(docstring(doc, 8)), *frame_numbers(network, self.plan.head_inputs), *self.plan.forward]
         kind = Name("Tensor") if "" in network.outputs else Literal("dict[str, Tensor]")
-        return Function("forward", self._parameters(), kind, body)
+        return Function("forward", [_SELF, *parameters(self.network)], kind, body)
 
     def _size(self, output: int) -> str:
         shape = self.network.node(output).shape
@@ -136,9 +134,10 @@ class Model:
     def _stages(self) -> Function:
         """Return the method that computes the stages and returns the values that the head reads."""
         body: list[Stmt] = [Docstring(docstring(self._stages_doc(), 8))]
-        body += [Evaluate(called(f"check_{clip}", [Name(clip)])) for clip in self.network.clips]
-        body += [*self._numbers(self.network.indices), *self.plan.stages]
-        inputs = [Parameter(p.name, p.type) for p in self._parameters()]
+        body += [Evaluate(called(f"check_{name}", [Name(name)])) for name in self.network.arguments]
+        body += [*frame_numbers(self.network, self.network.inputs), *grids(self.network, self.network.inputs)]
+        body += self.plan.stages
+        inputs = [_SELF, *(Parameter(p.name, p.type) for p in parameters(self.network))]
         wanted = Parameter("features", Literal("dict[str, Tensor] | None"), _NONE)
         given = ", ".join(["Tensor"] * self.plan.outputs)
         kind = f"tuple[{given}]" if self.plan.outputs > 1 else given or "None"
@@ -147,23 +146,3 @@ class Model:
     def _stages_doc(self) -> str:
         given = " and return what the head reads" if self.plan.outputs else ""
         return f"Compute the stages{given}; keep the output of each in `features`."
-
-    def _parameters(self) -> list[Parameter]:
-        """Return the parameters of the forward pass; frame indices are optional."""
-        clips = [Parameter(clip, Name("Tensor")) for clip in self.network.clips]
-        indices = [Parameter(index, Literal("Tensor | None"), Name("None")) for index in self.network.indices]
-        return [_SELF, *clips, *indices]
-
-    def _numbers(self, names: Iterable[str]) -> list[Stmt]:
-        """Return the statements that default frame indices to 0, 1, 2, …."""
-        clip = Name(next(iter(self.network.clips)))
-        return [
-            Assign([Name(name)], called("_frame_numbers", [Name(name), clip, self._frames(name)])) for name in names
-        ]
-
-    def _frames(self, index: str) -> Expr:
-        """Return the length of an input of frame indices: that of the first clip if declared equal, or a number."""
-        name, clip = next(iter(self.network.clips.items()))
-        frames = self.network.node(self.network.indices[index]).shape.t
-        is_same = frames == self.network.node(clip).shape.t
-        return Literal(f"{name}.shape[2]") if is_same else Literal(int(frames))

@@ -196,7 +196,7 @@ class RegionPrinter:
         outer = externals(self.network, region)
         if len(outer) == 1:
             return ["x"]
-        given = {number: name for name, number in self.network.indices.items()}
+        given = {number: name for name, number in self.network.inputs.items() if number != outer[0]}
         if isinstance(region, Block):
             given |= {number: name for name, number in region.values.items()} | {region.entry: "x"}
         names = [given.get(v) or self.network.node(v).region.top.path or "x" for v in outer]

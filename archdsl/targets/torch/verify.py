@@ -164,7 +164,7 @@ def _verify_module(network: Network, text: str, added: Sequence[tuple[OpNode, La
                 there = "is not there" if found is None else f"is {_size(found)}"
                 label = f"{what} differs from the graph: `{node.name}.{name}` {there}, and {_size(shape)} in `weights`"
                 raise _fault(layer, label, "archdsl layers check FILE looks at the layer by itself")
-    clips = [torch.empty(BATCH, *map(int, network.node(n).shape.shape), device=META) for n in network.clips.values()]
+    clips = [torch.empty(BATCH, *shape, device=META) for shape in network.arguments.values()]
     with suppress(NotImplementedError):
         try:
             features, output = model.forward_features(*clips), model(*clips)

@@ -52,7 +52,8 @@ class Chains:
     def __init__(self, files: Files, globals_: Names, indices: Mapping[str, int]) -> None:
         self.files = files
         self.globals = globals_
-        self.indices = indices  # numbers of frames
+        self.indices = indices  # numbers of frames, and boxes
+        self.videos: dict[str, int] = {}
         self.repeats = 0
 
     def _shape(self, value: int | None) -> Grid | None:
@@ -217,7 +218,10 @@ class Chains:
                 others.append(self.indices[expr.id])
             else:
                 values[name] = cls.attributes[name].convert(plain(_value(cls.attributes[name], expr, place.names)))
-        return cls(**values), tuple(others)
+        layer = cls(**values)
+        if cls.kind == "roi_align" and not layer.values()["stride"]:  # the size of the first video tells the scale
+            others.append(next(iter(self.videos.values())))
+        return layer, tuple(others)
 
 
 def braced(link: ast.Layer) -> ast.Lines:

@@ -55,7 +55,7 @@ def difference(definition: Definition, network: Network) -> str:
             return f"layer {number}, {applied.kind} {applied.name}: {said}"
     pairs: dict[str, tuple[Any, Any]] = {
         "layers": (len(nodes), len(definition.applied)),
-        "inputs": (network.inputs, {**definition.inputs, **definition.indices}),
+        "inputs": (network.inputs, definition.all_inputs()),
         "outputs": (network.outputs, definition.outputs),
         "conditions of shortcuts": (
             {u.name: list(_conditions(u)) for u in network.regions if not isinstance(u, Fusion)},

@@ -44,7 +44,8 @@ class Definition(Chains):
         files.names(files.family[0], self.globals)
         self.clips = clips or {}
         self.applied: list[Applied] = []
-        self.inputs: dict[str, int] = {}  # videos
+        self.inputs: dict[str, int] = {}  # with which chains can begin
+        self.videos: dict[str, int] = {}
         self.paths: dict[str, int] = {}  # where each path is; "" is one that has no name
         self.named: dict[str, int] = {}  # values that `as` has named for the whole spec
         self.stage_values: dict[str, int] = {}
@@ -95,7 +96,7 @@ class Definition(Chains):
                 case ast.Path():
                     path = statement.name.id
                     self.paths[path] = self._line(
-                        statement.chain, self._only(self.inputs), f"{path}.input", names, file
+                        statement.chain, self._only(self.videos), f"{path}.input", names, file
                     )
                 case ast.Stage():
                     self._stage(statement, names, file)
@@ -108,7 +109,7 @@ class Definition(Chains):
                     taken = statement.body if evaluate(statement.test, names) else statement.otherwise
                     self._run(taken, names.new_child(), file)
                 case ast.Head():
-                    begin = self._only(self.paths or self.inputs)
+                    begin = self._only(self.paths or self.videos)
                     name = statement.name.id if statement.name is not None else ""
                     prefix = f"head.{name}" if name else "head"
                     self.outputs[name] = self._line(statement.chain, begin, prefix, names, file)
@@ -117,17 +118,32 @@ class Definition(Chains):
 
     def _input(self, statement: ast.Input, names: Names) -> None:
         sizes = [int(evaluate(e, names)) for e in statement.shape.items]
-        is_video = statement.kind.id == "video"
-        layer = vocabulary()["input" if is_video else "index"]()
-        shape = Grid(*sizes) if is_video else Grid(1, *sizes, 1, 1)
-        shape = self.clips.get(statement.name.id, shape)
-        self.applied.append(Applied(layer, (), shape, name=statement.name.id))
-        (self.inputs if is_video else self.indices)[statement.name.id] = len(self.applied) - 1
+        name, kind = statement.name.id, statement.kind.id
+        own = {"video": "input", "index": "index"}
+        layer = vocabulary()[own.get(kind, f"{kind} input")]()
+        first, *rest = sizes
+        if kind == "video":
+            shape = Grid(*sizes)
+        elif kind == "spectrogram":
+            shape = Grid(first, rest[0], 1, rest[1])
+        else:
+            shape = {"index": Grid(1, first, 1, 1), "boxes": Grid(4, first, 1, 1), "vector": Grid(first, 1, 1, 1)}[kind]
+        self.applied.append(Applied(layer, (), self.clips.get(name, shape), name=name))
+        number = len(self.applied) - 1
+        if kind == "video":
+            self.videos[name] = number
+        (self.indices if kind in {"index", "boxes"} else self.inputs)[name] = number
+
+    def all_inputs(self) -> dict[str, int]:
+        """Inputs as declared, but those of frame numbers, which calls can leave out, behind all others."""
+        numbers = {**self.inputs, **self.indices}
+        order = sorted(numbers, key=lambda name: (self.applied[numbers[name]].kind == "index", numbers[name]))
+        return {name: numbers[name] for name in order}
 
     def _stage(self, statement: ast.Stage, names: Names, file: File) -> None:
         label = filled(statement.label, names)
         if not self.paths:
-            [self.paths[""]] = self.inputs.values()
+            [self.paths[""]] = self.videos.values()
         statement, names, file = self.replaced.get(label, (statement, names, file))
         before = len(self.applied)
         self.changed.clear()

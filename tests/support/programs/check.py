@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from definition import Definition
 from definition.compare import difference
+from given import given
 from meta import assert_as_predicted, assert_imports_are_used
 from reference import by_head, compute
 
@@ -250,11 +251,7 @@ def _computes(arch: archdsl.Architecture, definition: Definition) -> str:
     assert_begins_as_said(model, network)
     state = randomised(model)
     model.load_state_dict(state)
-    generator = torch.Generator().manual_seed(1)
-    clips = {
-        name: torch.randn(BATCH, *map(int, network.node(n).shape.shape), generator=generator, dtype=torch.float64)
-        for name, n in network.clips.items()
-    }
+    clips = given(network, BATCH)
     with torch.no_grad():
         expected, values = compute(arch, state, clips, definition)
         quick = built(arch, "infer").double()

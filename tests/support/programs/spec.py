@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOVES: list[Move] = [STILL, STILL, STILL, (1, 2, 2), (1, 2, 2), (2, 1, 1), (1, 1, 2), (2, 2, 2)]
 
+BOXES = ["", ", 2", ", 3, sampling_ratio = 2", ", 2, aligned = off", ", 2, stride = 4", ", 1", ", 2, 1, off, 3"]
+
 
 @dataclass
 class StageKind:
@@ -49,6 +51,8 @@ class Spec:
     libraries: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     inputs: dict[str, State] = field(default_factory=dict[str, State])
     clips: dict[str, tuple[int, Grid]] = field(default_factory=dict[str, "tuple[int, Grid]"])
+    others: dict[str, State] = field(default_factory=dict[str, State])  # inputs that are no videos
+    boxes: list[str] = field(default_factory=list[str])
     indices: list[tuple[str, int]] = field(default_factory=list["tuple[str, int]"])
     paths: dict[str, State] = field(default_factory=dict[str, State])
     begins: dict[str, State] = field(default_factory=dict[str, State])  # of paths, before the first stage
@@ -139,13 +143,30 @@ class Specs:
             spec.lines.append(f"input {name}: video[{sizes}]")
             spec.inputs[name] = State("in.channels", channels, own)
             spec.clips[name] = (channels, own)
+        self.other_inputs()
         if d.has("index_input", 0.15):
             spec.lines.append(f"input when: index[{grid[0]}]")
             spec.indices.append(("when", grid[0]))
 
+    def other_inputs(self) -> None:
+        """A vector, a spectrogram, boxes."""
+        spec, apart = self.spec, Random("\n".join(self.spec.lines) + "inputs")  # as `head_lines`
+        for name in ("vector", "spectrogram", "boxes"):
+            if f"{name}_input" in self.draw.without or apart.random() > 0.08:
+                continue
+            n, t, f = (apart.randrange(1, most) for most in (6, 7, 9))
+            if name == "boxes":
+                spec.lines.append(f"input people: boxes[{n}]")
+                spec.boxes.append("people")
+                continue
+            size, own = (f"{n}", (1, 1, 1)) if name == "vector" else (f"{n}, {t}, {f}", (t, 1, f))
+            spec.lines.append(f"input a_{name}: {name}[{size}]")
+            spec.others[f"a_{name}"] = State("in.channels", n, own)
+            spec.touched.add(f"a_{name}")
+
     def place(self, names: Sequence[str] = (), values: bool = True) -> Place:
         spec = self.spec
-        known = {**spec.inputs, **spec.paths, **spec.named} if values else {}
+        known = {**spec.inputs, **spec.others, **spec.paths, **spec.named} if values else {}
         known.pop("", None)
         return Place({n: replace(s, text=None) for n, s in known.items()}, tuple(names), indices=tuple(spec.indices))
 
@@ -463,7 +484,7 @@ class Specs:
 
     def head_line(self, word: str) -> str:
         d, spec = self.draw, self.spec
-        sources = {n: s for n, s in {**spec.inputs, **spec.paths, **spec.named}.items() if n}
+        sources = {n: s for n, s in {**spec.inputs, **spec.others, **spec.paths, **spec.named}.items() if n}
         if not d.has("head_of_untouched"):
             sources = {n: s for n, s in sources.items() if n in spec.touched}
             if not sources and len(spec.paths) > 1:
@@ -495,6 +516,10 @@ class Specs:
         if self.draw.has("blocks_in_head", 0.2):
             text, state = self.chains.call(self.place(values=False), state)
             steps.append(text)
+        apart = Random(repr((self.spec.lines, steps)))
+        if self.spec.boxes and not state.token and apart.random() < 0.7:
+            boxes = f"roi_align({self.spec.boxes[0]}{apart.choice(BOXES)})"
+            return [*steps, f"avgpool([all, 1, 1]) -> {boxes} -> avgpool"]
         pooled = self._pooled(state)
         return [*steps, pooled] if pooled else steps
 

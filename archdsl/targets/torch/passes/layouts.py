@@ -52,7 +52,8 @@ class _Conversions:
 
     def __init__(self, network: OpNetwork) -> None:
         self.network = network
-        self.given: dict[int, str] = dict.fromkeys(network.inputs.values(), GRID)
+        inputs = ((number, network.node(number).layer) for number in network.inputs.values())
+        self.given: dict[int, str] = {n: VECTOR if layer.argument_axes == ("C",) else GRID for n, layer in inputs}
         self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
         self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
         grids = grids_by_clip(network)
@@ -78,7 +79,7 @@ class _Conversions:
 
     def entering(self, node: OpNode, source: int) -> int:
         """Return the value that the entered region reads for an input, the same for all layers inside."""
-        if self.network.node(source).layer.holds_indices:
+        if self.network.node(source).layer.by_name:
             return source
         place, child = _border(self.network.node(source).region, node.region)
         if child is None:
@@ -136,7 +137,7 @@ class _Conversions:
 
     def before(self, node: OpNode, source: int) -> int:
         """Return an input in the node's layout, converted if needed; beside tokens, a plain grid is channels-last."""
-        if self.network.node(source).layer.holds_indices:
+        if self.network.node(source).layer.by_name:
             return source
         given = self.network.node(source).shape
         wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout

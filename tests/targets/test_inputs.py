@@ -1,0 +1,74 @@
+"""Inputs besides videos: vectors, spectrograms, boxes."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from given import given
+from reference import assert_computes_the_graph
+
+import archdsl
+
+NET = """
+arch net
+param frames = 6
+input clip: video[3, frames, 16, 16]
+input text: vector[5]
+input people: boxes[4]
+input when: index[frames]
+input sound: spectrogram[2, 12, 10]
+stage one { conv(8, 3, stride = [1, 2, 2]) -> bn -> relu -> position(time, frames = when, table = 9) }
+head about: concat { avgpool, text -> linear(8), sound -> conv(4, [9, 1, 9]) -> bn -> avgpool } -> linear(3)
+head dense each: avgpool([all, 1, 1]) -> roi_align(people, 2) -> maxpool([1, all, all]) -> linear(5)
+"""
+
+
+def test_they_are_arguments_as_declared_and_those_that_can_be_left_out_behind() -> None:
+    arch = archdsl.loads(NET)
+    model = arch.build().eval()
+    assert list(inspect.signature(model.forward).parameters) == ["clip", "text", "people", "sound", "when"]
+    outputs = model(*given(arch._analysis.network, 2, torch.float32).values())
+    assert {name: tuple(x.shape) for name, x in outputs.items()} == {"about": (2, 3), "each": (2, 5, 4, 1, 1)}
+
+
+def test_the_module_computes_the_graph() -> None:
+    assert_computes_the_graph(archdsl.loads(NET))
+
+
+def test_a_spectrogram_is_a_grid_of_one_row() -> None:
+    arch = archdsl.loads(NET)
+    x = torch.randn(2, 2, 12, 10)
+    clip, text, people, _ = given(arch._analysis.network, 2, torch.float32).values()
+    model = arch.build().eval()
+    with torch.no_grad():
+        one, other = (model(clip, text, people, sound)["about"] for sound in (x, x.roll(1, dims=3)))
+    assert not torch.allclose(one, other)  # no frequency is another
+    nodes = {data["kind"]: data["shape"] for _, data in arch.graph.nodes(data=True)}
+    assert nodes["spectrogram input"] == (2, 12, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("text", (2, 6), r"expected \(B, 5\), found \(2, 6\)"),
+        ("people", (2, 4, 5), r"expected \(B, N, 4\), found \(2, 4, 5\)"),
+        ("sound", (2, 1, 12, 10), r"expected \(B, 2, T, F\), found \(2, 1, 12, 10\)"),
+    ],
+)
+def test_arguments_of_another_shape_are_refused(name: str, shape: tuple[int, ...], message: str) -> None:
+    arch = archdsl.loads(NET)
+    arguments = given(arch._analysis.network, 2, torch.float32) | {name: torch.zeros(shape)}
+    with pytest.raises(ValueError, match=message):
+        arch.build()(**arguments)
+
+
+def test_the_option_for_the_clip_concerns_the_video() -> None:
+    arch = archdsl.loads(NET, clip=(3, 8, 20, 20))
+    assert arch.cost()["input"] == {"clip": [3, 8, 20, 20], "text": [5], "people": [4, 4], "sound": [2, 12, 10]}
+
+
+def test_a_video_alone_needs_no_path() -> None:
+    text = NET.replace("stage one", "path p = clip\nstage one").replace("{ conv(8, 3, s", "{ p: conv(8, 3, s")
+    assert archdsl.loads(text).params == archdsl.loads(NET).params
