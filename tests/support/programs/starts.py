@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MANY = 7.0  # standard deviations that no number is away
 ENOUGH = 24  # numbers, for their spread to tell something
-ONES = ("bn", "layernorm", "rmsnorm")  # whose scale begins at 1 and shift at 0, as torch has it
+ONES = ("bn", "groupnorm", "layernorm", "rmsnorm", "scale")  # whose scale begins at 1 and shift at 0, as torch has it
 
 
 def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
