@@ -17,7 +17,7 @@ from archdsl.frontend.translate import SIGNATURES, chain_of, plain, value_of
 from archdsl.layers.attributes import Choice, Integer, Real, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from archdsl.core.source import Span
     from archdsl.core.values import Value
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LARGE_KERNEL = 16  # along an axis: with smaller steps, a number that is meant otherwise
 INITIALISERS = "`msra`, `xavier`, `normal(0.01)`, `trunc_normal(0.02)` or `zeros`"
+AXES: Mapping[str, str] = dict.fromkeys(
+    ("axis", "axes", "dim", "dims"), "axes have names, and `over` takes one: `over = time`"
+)
 NEVER_GIVEN = "the channels that enter are known and never given"
 
 
@@ -71,8 +74,9 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"write `init = …`, with {INITIALISERS}"
     if name:
         return f"write `{name} = {text}`"
-    if "kv_heads" in known and key in LINES:  # of attention
-        return LINES[key]
+    own = LINES if "kv_heads" in known else AXES  # the first are of attention
+    if key in own and "over" in known:
+        return own[key]
     if key in LEFT_OUT:
         return f"leave out `{key}`: {LEFT_OUT[key]}"
     hint = did_you_mean(key, known)

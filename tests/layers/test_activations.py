@@ -68,7 +68,8 @@ REFUSED = {
     "class_token -> groupnorm(2) -> select(grid)": ("E0511", "`groupnorm` cannot be applied to the class token"),
     "class_token -> softmax(space) -> select(grid)": ("E0511", "`softmax` cannot be applied to the class token"),
     "softmax": ("E0402", "behind logits leave it out"),
-    "softmax(dim = 1)": ("E0401", "`softmax` has no `dim`"),
+    "softmax(dim = 1)": ("E0401", "axes have names, and `over` takes one"),
+    "max(3)": ("E0405", "`avgpool` and `maxpool` have a kernel"),
     "scale(-1)": ("E0305", "at least 0"),
     "hardsigmoid(slope = 0)": ("E0305", "at least 1e-06"),
 }
