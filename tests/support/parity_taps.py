@@ -116,6 +116,19 @@ PYTORCHVIDEO = (
     (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
 )
 
+MOVINET_LAYER = {"": "", ".res": ".shortcut", ".expand": ".expand", ".deep": ".depthwise", ".se": ".se", ".project": ".bn"}
+MOVINET = (
+    (r"(conv\d)", r"\1"),
+    *(
+        (rf"blocks\.b{block}_l(\d+){re.escape(theirs)}", rf"block{block + 2}.\1{ours}")
+        for block in range(5)
+        for theirs, ours in MOVINET_LAYER.items()
+    ),
+    (r"cgap|classifier:input", POOLED),
+    (r"classifier\.0", r"head.linear1"),
+    (r"classifier\.3", r"head.linear2"),
+)
+
 VIDEO_RESNET = (
     (r"stem(\.[25])?", r"conv1"),
     (r"layer(\d)\.(\d+)", r"res+\1.\2"),
@@ -339,6 +352,8 @@ TAPS: dict[str, Table] = {
         (r"layer(\d)\.(\d+)\.conv3", r"res+\1.\2.bn3"),
         *VIDEO_RESNET,
     ),
+    "movinet base": MOVINET,
+    "movinet stream": MOVINET,
     "pytorch_i3d inception": (
         (r"Conv3d_1a_7x7", r"conv1.unit"),
         (r"MaxPool3d_2a_3x3", r"conv1"),
