@@ -24,10 +24,18 @@ def lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
+HEADER = re.compile(r'arch |cite |published |"')
+
+
+def lines_beside_the_header(path: Path) -> int:
+    """The lines of a variant that say what it changes."""
+    return sum(not HEADER.match(line) for line in path.read_text(encoding="utf-8").splitlines())
+
+
 @pytest.mark.parametrize("spec", sorted([*SPECS.glob("*.arch"), *SPECS.glob("images/*.arch")]), ids=lambda p: p.stem)
 def test_specs_are_short(spec: Path) -> None:
     extends = re.search(r"^arch \w+( as \w+)? extends ", spec.read_text(encoding="utf-8"), re.MULTILINE)
-    assert lines(spec) <= (6 if extends else 45)
+    assert (lines_beside_the_header(spec) <= 6) if extends else (lines(spec) <= 45)
 
 
 @pytest.mark.parametrize("row", originals.originals(), ids=lambda row: row["family"])
