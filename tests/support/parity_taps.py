@@ -116,13 +116,20 @@ PYTORCHVIDEO = (
     (r"blocks\.5(\.proj|\.output_pool)?", r"head.linear"),
 )
 
-MOVINET_LAYER = {"": "", ".res": ".shortcut", ".expand": ".expand", ".deep": ".depthwise", ".se": ".se", ".project": ".bn"}
+MOVINET_PARTS = {
+    "": "",
+    ".res": ".shortcut",
+    ".expand": ".expand",
+    ".deep": ".depthwise",
+    ".se": ".se",
+    ".project": ".bn",
+}
 MOVINET = (
     (r"(conv\d)", r"\1"),
     *(
         (rf"blocks\.b{block}_l(\d+){re.escape(theirs)}", rf"block{block + 2}.\1{ours}")
         for block in range(5)
-        for theirs, ours in MOVINET_LAYER.items()
+        for theirs, ours in MOVINET_PARTS.items()
     ),
     (r"cgap|classifier:input", POOLED),
     (r"classifier\.0", r"head.linear1"),
