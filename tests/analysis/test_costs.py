@@ -175,6 +175,9 @@ MoViNet | MoViNet-A0 Stream | * -> movinet_a0_stream
 MoViNet | MoViNet-A1 Stream | * -> movinet_a1_stream
 MoViNet | MoViNet-A2 Stream | * -> movinet_a2_stream
 torchvision | r3d_18 | * -> r3d_18 eps=1e-5
+torchvision | s3d | * -> s3d
+mmaction2 | C3D | * -> c3d
+TPN | TPN Slow R50 | * -> tpn_slow_r50
 torchvision | mc3_18 | * -> mc3_18 eps=1e-5
 torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on
 R(2+1)D family | R2D-18 | * -> r2d_18

@@ -181,3 +181,10 @@ def test_calls_with_other_kernels_share_a_class(padding: str, stride: str | int)
     arch = archdsl.Architecture(analyse(Source("small.arch", f"arch small\n{text}"), FileLibrary()))
     assert_computes_the_graph(arch)
     assert re.findall(r"^class (\w*Unit)\b", arch.source(), re.MULTILINE) in (["Unit"], ["DownsamplingUnit"])
+
+
+def test_a_block_is_given_kernels_as_numbers_and_as_lists() -> None:
+    block = "block unit(width, kernel = 1, stride = 1) { conv(width, kernel, stride = stride) -> relu }"
+    chain = "unit(4, [3, 5, 5]) -> unit(8) -> unit(4, 3, [1, 2, 2])"
+    text = SPEC.format(4, 5, 6, chain).replace("stage", f"{block}\nstage", 1)
+    assert_computes_the_graph(archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())))

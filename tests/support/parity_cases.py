@@ -35,6 +35,10 @@ UNSCALED = 1e-3  # the softmax of a non-local block without a scale makes float3
 PADDED = Fraction(3, 5)  # Longformer fills its sequences up to whole windows, so inner values have other shapes
 
 CASES = [
+    Case("mma_tpn_slowonly_small", "tpn_slow_r50", "mmaction2 tpn"),
+    Case("mma_c3d", "c3d", "mmaction2 c3d"),
+    Case("howto_s3d_g_small", "s3d_g", "s3d_howto100m s3d_g", given(classes=512)),
+    Case("tv_s3d_odd", "s3d", "torchvision s3d"),
     Case("psf_slowfast_8x8_r50", "slowfast_r50", "pyslowfast slowfast"),
     Case("psf_slowfast_8x8_r50_small", "slowfast_r50", "pyslowfast slowfast"),
     Case("psf_slowfast_nln_8x8_r50_small", "slowfast_r50_nl", "pyslowfast slowfast"),

@@ -202,6 +202,12 @@ def image_swin(before: str = "", norm: str = "norm") -> Table:
     )
 
 
+S3D_MODULES = [
+    *((str(n), f"mixed3.{letter}") for n, letter in zip((5, 6), "bc", strict=True)),
+    *((str(n), f"mixed4.{letter}") for n, letter in zip(range(8, 13), "bcdef", strict=True)),
+    *((str(n), f"mixed5.{letter}") for n, letter in zip((14, 15), "bc", strict=True)),
+]
+
 TAPS: dict[str, Table] = {
     "pyslowfast slowfast": (
         (r"s1\.pathway0_stem", r"slow.conv1"),
@@ -351,6 +357,69 @@ TAPS: dict[str, Table] = {
     "mmaction2 csn": MMACTION2_CSN,
     "mmaction2 csn_ip": MMACTION2_CSN,
     "mmaction2 r2plus1d": ((r"backbone\.conv1\.conv\.conv_s", r"conv1.conv2plus1d.conv1"), *mmaction2("")),
+    "mmaction2 tpn": (
+        (r"backbone\.layer(\d)\.(\d+)", r"slow.res+\1.\2"),
+        (r"cls_head\.avg_pool3d", POOLED),
+        (r"neck:input", r"slow.res4, slow.res5"),
+        (r"neck\.spatial_modulation\.spatial_modulation\.1", r"slow.res5"),
+        (r"neck\.spatial_modulation", r"slow.pyramid.modulation:input, slow.res5"),
+        (r"neck\.temporal_modulation_ops\.0", r"slow.pyramid.modulation"),
+        (r"neck\.temporal_modulation_ops\.1|neck\.upsample_ops\.0", r"slow.pyramid.coarse"),
+        (r"neck\.level_fusion_(\d)\.downsamples\.[01]", POOLED),  # ReLUs that stand behind a norm here
+        (r"neck\.level_fusion_(\d)(\.fusion_conv)?", r"slow.pyramid.fusion\1"),
+        (r"neck\.downsample_ops\.0", r"slow.pyramid.down"),
+        (r"neck\.pyramid_fusion\.(conv|bn)", r"slow.pyramid.\1"),
+        (r"neck(\.pyramid_fusion(\.activate)?)?|cls_head:input", r"slow.pyramid"),
+        *mmaction2("slow."),
+    ),
+    "s3d_howto100m s3d_g": (
+        (r"conv1", "conv1.unit"),
+        (r"maxpool_2a", "conv1"),
+        (r"conv_2b", "conv2.unit"),
+        (r"conv_2c", "conv2.separable"),
+        (r"gating", "conv2.gate"),
+        (r"maxpool_3a", "conv2"),
+        (r"mixed_(\d)(\w)\.conv_b([03])(_b)?", r"mixed\1.\2.b\3"),
+        (r"mixed_(\d)(\w)\.conv_b([12])_(\w)", r"mixed\1.\2.b\3\4"),
+        (r"mixed_(\d)(\w)\.gating_b(\d)", r"mixed\1.\2.gate\3"),
+        (r"mixed_(\d)(\w)", r"mixed\1.\2"),
+        (r"maxpool_4a", "mixed3"),
+        (r"maxpool_5a", "mixed4"),
+        (r"fc", "head.linear"),
+    ),
+    "mmaction2 c3d": (
+        (r"backbone\.conv(\d)([ab])", r"conv\1.\2"),
+        (r"backbone\.pool(\d)", r"conv\1"),
+        (r"backbone\.fc6", "fc.fc6.conv"),
+        (r"backbone\.(relu|fc7)", POOLED),  # the module of one ReLU, and a layer of one position here
+        (r"backbone\.dropout", "fc.fc6.dropout"),
+        (r"cls_head:input", "fc"),
+        (r"cls_head\.fc_cls", "head.linear"),
+    ),
+    "torchvision s3d": (
+        (r"features\.0\.0", r"conv1.separable.time:input"),
+        (r"features\.0", r"conv1.separable"),
+        (r"features\.1", r"conv1"),
+        (r"features\.2", r"conv2.unit"),
+        (r"features\.3", r"conv2.separable"),
+        *(
+            (rf"features\.{number}{theirs}", f"{module}{ours}")
+            for number, module in S3D_MODULES
+            for theirs, ours in (
+                (r"\.branch0", ".b0"),
+                (r"\.branch0\.1", ".b0.bn"),
+                (r"\.branch3(\.1)?", ".b3"),
+                (r"\.branch1(\.1)?", ".b1b"),
+                (r"\.branch2(\.1)?", ".b2b"),
+                ("", ""),
+            )
+        ),
+        (r"features\.7", "mixed3"),
+        (r"features\.13", "mixed4"),
+        (r"classifier:input|classifier\.0", "head.dropout"),
+        (r"avgpool:input", "mixed5"),
+        (r"classifier\.1", POOLED),
+    ),
     "torchvision r3d": ((r"stem\.0", r"conv1.conv"), (r"stem\.1", r"conv1.bn"), *VIDEO_RESNET),
     "torchvision r2plus1d": R2PLUS1D,
     "vmz r2plus1d": R2PLUS1D,

@@ -44,6 +44,7 @@ class Constructor:
 
         A rate of regularisation is written with four digits; other numbers as they are.
         """
+        values = _of_one_length(values)
         first = values[0]
         if isinstance(first, ClassCount):
             self.variables.extra[NUM_CLASSES] = values
@@ -149,3 +150,9 @@ class Constructor:
         if is_list(value):
             return tuple(Sym(int(v), ("item", variable, i)) for i, v in enumerate(value))
         return Sym(int(value), ("var", variable))
+
+
+def _of_one_length(values: list[Any]) -> list[Any]:
+    """Return numbers that stand for all axes as tuples, where a value of another region is one."""
+    length = next((len(v) for v in values if is_list(v)), 0)
+    return [v if is_list(v) or not isinstance(v, int) else (v,) * length for v in values] if length else values

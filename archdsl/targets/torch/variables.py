@@ -143,7 +143,8 @@ class Variables:
         first = formulas[0] if formulas else None
         if first is None or first[0] != "item":
             return ""
-        lengths = {len(self.value(u, first[1])) for u in self.regions}
+        given = [self.value(u, first[1]) for u in self.regions]
+        lengths = {len(v) if is_list(v) else 0 for v in given}  # a block may be given a number elsewhere
         return first[1] if lengths == {len(items)} and _elements(first[1], len(items)) == formulas else ""
 
     def parameters(self) -> list[Parameter]:
