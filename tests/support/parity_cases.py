@@ -37,6 +37,7 @@ PADDED = Fraction(3, 5)  # Longformer fills its sequences up to whole windows, s
 CASES = [
     Case("mma_tpn_slowonly_small", "tpn_slow_r50", "mmaction2 tpn"),
     Case("mma_c3d", "c3d", "mmaction2 c3d"),
+    Case("qz_p3d_63", "p3d_199", "pseudo_3d", given(depths=(3, 4, 6, 3))),
     Case("howto_s3d_g_small", "s3d_g", "s3d_howto100m s3d_g", given(classes=512)),
     Case("tv_s3d_odd", "s3d", "torchvision s3d"),
     Case("psf_slowfast_8x8_r50", "slowfast_r50", "pyslowfast slowfast"),

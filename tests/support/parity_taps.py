@@ -387,6 +387,14 @@ TAPS: dict[str, Table] = {
         (r"maxpool_5a", "mixed4"),
         (r"fc", "head.linear"),
     ),
+    "pseudo_3d": (
+        (r"maxpool", "conv1"),
+        (r"layer4\.(\d+)", r"res5.\1"),
+        (r"layer4", POOLED),  # without the axis of frames
+        (r"layer(\d)\.(\d+)", r"res+\1.blocks.\2"),
+        (r"layer(\d)", r"res+\1.blocks"),
+        (r"fc", "head.linear"),
+    ),
     "mmaction2 c3d": (
         (r"backbone\.conv(\d)([ab])", r"conv\1.\2"),
         (r"backbone\.pool(\d)", r"conv\1"),
