@@ -167,7 +167,8 @@ class LayerNames:
         if any(a.name is not None and a.name.id in ("dim", "axis", "keepdim") for a in link.arguments or ()):
             hint = "`avgpool` takes the mean over all positions; " + f"`{name} {{ a, b }}` that of several values"
         if any(isinstance(a.value, (ast.Number, ast.List)) for a in link.arguments or ()):
-            hint = f"`avgpool` and `maxpool` have a kernel; braces hold values: `{name} {{ a, b }}`"
+            pools = "`avgpool` and `maxpool` have a kernel; " if self._written()[name].category == "merge" else ""
+            hint = f"{pools}braces hold values: `{name} {{ a, b }}`"
         label, cls = f"`{name}` takes several values", self.layers[name]
         if cls.passes_tokens:
             label, hint = f"`{name}` takes a chain", f"braces hold the chain: `{name} {{ conv(8, 3) }}`"

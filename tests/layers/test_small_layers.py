@@ -36,6 +36,7 @@ REFUSED = {
     "conv(8) -> channels(3, 6)": ("E0501", "no channels 3 to 8 in a value of 8 channels, 0 to 7"),
     "conv(8) -> channels(8, 1)": ("E0501", "no channels 8 to 8 in a value of 8 channels, 0 to 7"),
     "conv(8) -> difference(4)": ("E0503", "no two of 4 frames have a distance of 4"),
+    "temporal_filter(3)": ("E0405", "help: braces hold values: `temporal_filter { a, b }`"),
     "temporal_filter { in }": ("E0405", "takes a value and its kernels, found 1 value"),
     "temporal_filter { in, avgpool([1, all, all]) -> conv(2) }": ("E0501", "kernels of 2 channels cannot filter 3"),
     "temporal_filter { in, avgpool([1, all, all]) }": ("E0502", "kernels of 4 taps have no middle"),
