@@ -78,6 +78,12 @@ def test_dilation_of_stages(name: str) -> None:
     assert {n["attributes"]["dilation"] for n in convs} == {(1, 1, 1), (1, 2, 2)}
 
 
+@pytest.mark.parametrize(("depths", "params"), [([2, 2, 2, 2], 11_689_512), ([3, 4, 6, 3], 21_797_672)])
+def test_blocks_of_two_convolutions(depths: list[int], params: int) -> None:
+    """ResNet-18 and ResNet-34 as torchvision counts them."""
+    assert load("c2d_r50", basic=True, depths=depths, pool2=False, classes=1000).params == params
+
+
 @pytest.mark.parametrize("name", ["c2d_r50", "slow_r50"])
 def test_strides_of_stages(name: str) -> None:
     nodes = load(name, strides=[1, 2, 2, 1]).graph.nodes.values()
