@@ -44,6 +44,8 @@ CASES = [
     Case("psf_slowfast_8x8_r50_small", "slowfast_r50", "pyslowfast slowfast"),
     Case("psf_slowfast_nln_8x8_r50_small", "slowfast_r50_nl", "pyslowfast slowfast"),
     Case("psf_slow_r50_8x8", "slow_r50", "pyslowfast slow"),
+    Case("psf_slowfast_r50_ava_small", "slowfast_r50_ava", "pyslowfast slowfast"),
+    Case("psf_slow_r50_ava_small", "slow_r50_ava", "pyslowfast slow"),
     Case("psf_c2d_r50", "c2d_r50", "pyslowfast c2d"),
     Case("psf_i3d_nln_r50", "i3d_r50_nl5", "pyslowfast c2d"),
     Case("psf_i3d_nln_r50_small", "i3d_r50_nl5", "pyslowfast c2d"),
