@@ -55,6 +55,7 @@ class Definition(Chains):
         # What stands at the top of the oldest base is known to the whole spec; a variant's own names are its own.
         self.tops = {f: self.globals if f.base is None else self.globals.new_child() for f in files.family}
         self.replaced: dict[str, tuple[ast.Stage, Names, File]] = {}
+        self.behind: dict[str, list[str]] = {}  # stages that a variant adds, by the one that they follow
         self.frozen: dict[str, tuple[ast.Frozen, Names]] = {}  # by a later `stage NAME frozen`
         for statement, file in self.program.replacements:
             self._collect([statement], self.tops[file], file)
@@ -74,6 +75,8 @@ class Definition(Chains):
                 case ast.Stage():
                     label = filled(statement.label, names)
                     self.replaced[label] = statement, names, file
+                    if statement.after is not None and label not in self.behind.setdefault(statement.after.id, []):
+                        self.behind[statement.after.id].append(label)
                     self.frozen.pop(label, None)
                 case ast.Freeze():
                     self.frozen[filled(statement.label, names)] = statement.frozen, names
@@ -155,6 +158,8 @@ class Definition(Chains):
         if frozen is not None and (frozen.test is None or evaluate(frozen.test, names)):
             for applied in self.applied[before:]:
                 applied.is_frozen = True
+        for new in self.behind.get(label, ()):
+            self._stage(*self.replaced[new])
 
     def _items(self, items: Iterable[ast.Statement], names: Names, stage: str, file: File) -> None:
         """The lines of a stage."""
