@@ -118,6 +118,9 @@ class ChainApplier:
         name = link.name.id
         if link.arguments is None and name in context.values:
             return self.values.begin(link, name, context, first=first)
+        if name in context.blocks:
+            placed = self.calls.giver.placed(link, context)
+            return LOST if placed is None else self._word(placed[0], flow, placed[1], first=False)
         if name in context.module.blocks:
             return self._call(context.module.blocks[name], link, self._need(flow, link, context), context)
         cls = self.names.find(name)
@@ -137,10 +140,9 @@ class ChainApplier:
         if merge is not None:
             return self._merge(merge, flow, context)
         name = filled(link, context.scope, self.evaluator)
-        if name is not None and context.value(name.id) is not None:
-            return self.values.begin(link, name.id, context, first=first)
-        if name is not None:
-            self.names.report_unknown(ast.Layer(link.span, name, None), context, first=first)
+        if name is None or context.value(name.id) is not None:
+            return LOST if name is None else self.values.begin(link, name.id, context, first=first)
+        self.names.report_unknown(ast.Layer(link.span, name, None), context, first=first)
         return LOST
 
     def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:

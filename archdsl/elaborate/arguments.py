@@ -14,7 +14,7 @@ from archdsl.elaborate.declared_types import choice_words
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
 from archdsl.elaborate.matching import match, typed
-from archdsl.elaborate.program import is_value
+from archdsl.elaborate.program import is_block, is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
 from archdsl.frontend import ast
 from archdsl.ir.signature import BlockArguments
@@ -128,6 +128,9 @@ class Binder:
         complete = True
         for parameter in block.parameters:
             name = parameter.name.id
+            if is_block(parameter):
+                complete = self._is_given(parameter, given, call) and complete
+                continue
             if is_value(parameter):
                 complete = self._value_is_given(parameter, given, call) and complete
                 continue
@@ -160,10 +163,14 @@ class Binder:
             label = "a value is known in a call only, so that it has no default"
             self.faults.report("E0301", parameter.default.span, label, hint)
             return False
-        if parameter.name.id not in given:
-            self._missing(call.name, parameter.name.id, Note("declared here", parameter.span))
-            return False
-        return True
+        return self._is_given(parameter, given, call)
+
+    def _is_given(self, parameter: ast.Declaration, given: Mapping[str, ast.Argument], call: ast.Layer) -> bool:
+        """Return True if a parameter has an argument or a default; else report it."""
+        if parameter.name.id in given or parameter.default is not None:
+            return True
+        self._missing(call.name, parameter.name.id, Note("declared here", parameter.span))
+        return False
 
     # --- both ---
 

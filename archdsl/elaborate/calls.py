@@ -11,6 +11,7 @@ from archdsl.core.sym import Sym, formula_of, substitute
 from archdsl.core.values import Unknown
 from archdsl.core.work import CALL
 from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.given_blocks import BlockGiver
 from archdsl.elaborate.outward import in_caller
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Scope
@@ -49,6 +50,7 @@ class BlockCalls:
         self.nodes = nodes
         self.layers = layers
         self.named = named
+        self.giver = BlockGiver(binder, named.names)
         self.binder = binder
         self.evaluator = binder.evaluator
         self.globals = globals_
@@ -95,6 +97,7 @@ class BlockCalls:
         inner = {n: Flow(v.node, _entering(v.shape, channels_of(n))) for n, v in given.items()}
         values = ChainMap(dict[str, Flow](), inner)
         inside = Context(scope, region, definition.module, (*context.opened, definition), values, entering=value)
+        self.giver.give(block, link, inside, context)
         return OpenCall(region, inside, value, block.spelling)
 
     def values(self, block: ast.Block, link: ast.Layer, context: Context) -> dict[str, Flow]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from archdsl.elaborate.program import BlockDef, Module
     from archdsl.elaborate.scope import Scope
+    from archdsl.frontend import ast
     from archdsl.ir.regions import Region, Shape
 
 
@@ -35,6 +36,16 @@ class Referred(NamedTuple):
 LOST = Flow(-1, UNKNOWN)  # after a fault
 
 
+@dataclass(frozen=True, eq=False)
+class GivenBlock:
+    """A layer or block that a call gives to a parameter of the type `block`, with its arguments."""
+
+    link: ast.Layer
+    module: Module
+    scope: Scope  # of the arguments, whose numbers have no formulas
+    blocks: Mapping[str, GivenBlock]  # that are known there
+
+
 @dataclass
 class Context:
     """The place of a chain: its names, its region, the values that it can begin with, the blocks that it can use."""
@@ -45,6 +56,7 @@ class Context:
     opened: tuple[BlockDef, ...] = ()  # the outermost first
     values: ChainMap[str, Flow] = field(default_factory=ChainMap[str, "Flow"])  # those named here before all others
     stages: Mapping[str, Flow] = field(default_factory=dict[str, "Flow"])  # the values behind them
+    blocks: Mapping[str, GivenBlock] = field(default_factory=dict[str, "GivenBlock"])  # that the block is given
     entering: Flow | None = None  # the value that `in` stands for
 
     def value(self, name: str) -> Flow | None:

@@ -35,8 +35,8 @@ def mismatch(value: Value, kind: ast.Type) -> str:
         quoted = " in quotes: a word has none" if isinstance(value, str) and value in words else ""
         return f"must be {one_of(words)}, found {describe(value)}{quoted}"
     wanted = kind.names[0].id
-    if wanted == "value":
-        return "is of the type `value`, which only parameters of blocks have"
+    if wanted in ("value", "block"):
+        return f"is of the type `{wanted}`, which only parameters of blocks have"
     found = type_name(value)
     if wanted == "size" and (found == "int" or (is_list(value) and [type_name(v) for v in value] == ["int"] * 3)):
         return ""

@@ -103,7 +103,7 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
         if name.span.text != name.id:
             hint = "a variant names a stage as it is called in the end, as in `stage res4 { … }`"
         return Words("E0210", f"`{name.id}` is known only inside the braces in which it is declared", hint, notes)
-    hint = f"`{name.id}` is a value, with which a chain begins" if name.id in places.values else ""
+    hint = _parameter(name.id, places)
     hint = hint or _meaning(name, scope) or did_you_mean(name.id, {*scope.known(), *words})
     if not hint and not name.span.source.name.startswith("--"):  # the value of an option
         hint = f"`param {name.id} = …` declares it"
@@ -112,6 +112,13 @@ def unknown_name(name: ast.Name, scope: Scope, words: Iterable[str], places: Pla
     elif in_block and not scope.sees_parameters() and not hint.startswith(("did", "write", "there", "`")):
         hint = "a block of a library sees nothing but its own parameters; give it this value as one of them"
     return Words("E0201", f"nothing is called `{name.id}` here", hint)
+
+
+def _parameter(name: str, places: Places) -> str:
+    """Return a hint for a parameter of a block that is no value of an expression; empty for other names."""
+    if name in places.blocks:
+        return f"`{name}` is a layer or a block, which a chain calls: `-> {name}`"
+    return f"`{name}` is a value, with which a chain begins" if name in places.values else ""
 
 
 def _meaning(name: ast.Name, scope: Scope) -> str:
@@ -132,6 +139,7 @@ class Places:
     declared: Mapping[str, Span] = field(default_factory=dict[str, "Span"])  # in a `for`, or a `let` in braces
     replaced: Scope | None = None  # around the stage that the current one replaces
     replaced_line: Span | None = None  # the first line of that stage
+    blocks: set[str] = field(default_factory=set[str])  # parameters of blocks of the type `block`
     values: set[str] = field(default_factory=set[str])  # parameters of blocks of the type `value`
 
 

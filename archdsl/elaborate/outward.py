@@ -29,12 +29,13 @@ def in_caller(layer: Layer, block: Block) -> Layer:
 
 def literal(layer: Layer) -> Layer:
     """Return a layer with the values that its numbers have here, without their formulas."""
-    return layer.changed(**{k: _literal(v) for k, v in layer.values().items()})
+    return layer.changed(**{k: literal_value(v) for k, v in layer.values().items()})
 
 
-def _literal(value: Any) -> Any:
+def literal_value(value: Any) -> Any:
+    """Return a value whose numbers have no formulas."""
     if isinstance(value, tuple):
-        return tuple(_literal(v) for v in cast("tuple[Any, ...]", value))
+        return tuple(literal_value(v) for v in cast("tuple[Any, ...]", value))
     return int(value) if isinstance(value, Sym) else value
 
 

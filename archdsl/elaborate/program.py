@@ -54,7 +54,7 @@ class BlockDef:
     @cached_property
     def signature(self) -> BlockSignature:
         """The part of the definition that the network keeps."""
-        parameters = (BlockParameter(*_parameter(p)) for p in self.block.parameters)
+        parameters = (BlockParameter(*_parameter(p)) for p in self.block.parameters if not is_block(p))
         doc = self.block.doc.value if self.block.doc is not None else None
         return BlockSignature(self.block.name.id, doc, tuple(parameters))
 
@@ -70,6 +70,11 @@ class FunctionDef:
 def is_value(declaration: ast.Declaration) -> bool:
     """Return True for a parameter of a block that is a value, with which chains can begin."""
     return declaration.type is not None and [n.id for n in declaration.type.names] == ["value"]
+
+
+def is_block(declaration: ast.Declaration) -> bool:
+    """Return True for a parameter of a block that is a layer or a block, which chains call."""
+    return declaration.type is not None and [n.id for n in declaration.type.names] == ["block"]
 
 
 @dataclass(frozen=True, eq=False)

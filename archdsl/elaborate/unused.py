@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.values import is_list
 from archdsl.elaborate.blocks import own_blocks
-from archdsl.elaborate.program import is_value
+from archdsl.elaborate.program import is_block, is_value
 from archdsl.frontend import ast
 
 if TYPE_CHECKING:
@@ -42,18 +42,19 @@ def _warn_in_block(block: ast.Block, reporter: Reporter) -> None:
     used = set(_uses((block.lets, block.chain, tuple(p.default for p in block.parameters))))
     for parameter in block.parameters:
         name = parameter.name.id
-        if name not in used and not (is_value(parameter) and name in _words(block.chain)):
+        is_called = is_value(parameter) or is_block(parameter)
+        if name not in used and not (is_called and name in _words(block.chain)):
             label = f"nothing in `{block.name.id}` depends on `{name}`"
             hint = "hand it to a layer or a block inside, or delete it"
             reporter.report("W0101", parameter.name.span, label, hint=hint)
 
 
 def _words(part: Any) -> Iterator[str]:
-    """Yield the words of a chain without arguments, such as values that chains begin with."""
+    """Yield the words of a chain, such as values that chains begin with."""
     if is_list(part):
         for item in part:
             yield from _words(item)
-    elif isinstance(part, ast.Layer) and part.arguments is None:
+    elif isinstance(part, ast.Layer):
         yield part.name.id
     elif isinstance(part, ast.Syntax):
         for value in vars(part).values():

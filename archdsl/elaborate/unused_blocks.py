@@ -10,11 +10,12 @@ from archdsl.core.diagnostics import Note
 from archdsl.core.values import UNKNOWN, Unknown, Value
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.blocks import own_blocks, own_functions
-from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.context import LOST, Context, Flow, GivenBlock
 from archdsl.elaborate.evaluate import Evaluator
+from archdsl.elaborate.given_blocks import nothing
 from archdsl.elaborate.graph import GraphBuilder
 from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_braces, report_unknown_line
-from archdsl.elaborate.program import is_value
+from archdsl.elaborate.program import is_block, is_value
 from archdsl.elaborate.scope import Binding, Scope
 from archdsl.frontend import ast
 from archdsl.ir.regions import NO_VALUE, Block, Stage
@@ -72,7 +73,8 @@ def _reached(program: Program) -> set[BlockDef]:
             definition = module.blocks.get(name)
             if definition is not None and definition not in reached:
                 reached.add(definition)
-                pending.append((definition.block.chain, definition.module))
+                defaults = (p.default for p in definition.block.parameters)
+                pending += [(part, definition.module) for part in (definition.block.chain, *defaults)]
     return reached
 
 
@@ -83,6 +85,14 @@ def _called_names(part: object) -> Iterator[str]:
         match pending.pop():
             case ast.Layer() as layer:
                 yield layer.name.id
+                pending += [a.value for a in layer.arguments or ()]
+            case ast.Name() as name:  # of a block that a block is given
+                yield name.id
+            case ast.Call() as call:
+                yield call.name.id
+                pending += [a.value for a in call.arguments]
+            case ast.Conditional() as choice:
+                pending += [choice.then, choice.otherwise]
             case other:
                 pending += _members(other)
 
@@ -151,9 +161,11 @@ class _Checker(ChainApplier):
         scope = self.calls.outer(definition).child(UNKNOWN)
         values = dict[str, Flow]()
         for parameter in block.parameters:
-            if parameter.default is not None:
+            if parameter.default is not None and not is_block(parameter):
                 self.evaluator.evaluate(parameter.default, scope)
-            if is_value(parameter):
+            if is_block(parameter):
+                self.evaluator.faults.places.blocks.add(parameter.name.id)
+            elif is_value(parameter):
                 values[parameter.name.id] = IN_BLOCK
             else:
                 scope.names[parameter.name.id] = Binding(UNKNOWN, parameter.name.span)
@@ -165,6 +177,11 @@ class _Checker(ChainApplier):
         )  # fmt: skip
         known = ChainMap(dict[str, Flow](), values)
         place = Context(scope, region, definition.module, (definition,), known, entering=IN_BLOCK)
+        place.blocks = blocks = dict[str, GivenBlock]()
+        for parameter in filter(is_block, block.parameters):
+            if parameter.default is not None:
+                self.calls.giver.find(parameter.default, parameter, place)
+            blocks[parameter.name.id] = nothing(parameter, place)
         self.apply(block.chain, IN_BLOCK, place)
 
     def check_function(self, function: ast.Function) -> None:

@@ -102,6 +102,9 @@ class _StatementBuilder(ValueBuilder):
     def on_simple_type(self, span: Span, *names: Token | None) -> ast.Type:
         return ast.Type(span, tuple(self.name(n) for n in names if n is not None))
 
+    def on_block_type(self, span: Span, word: Token) -> ast.Type:
+        return ast.Type(span, (self.name(word),))
+
     def on_choice(self, span: Span, *names: Token) -> ast.Type:
         return ast.Type(span, tuple(self.name(n) for n in names), is_choice=True)
 

@@ -237,6 +237,12 @@ _ROWS = (
     _Row("LSQB", "layers that are repeated stand in parentheses: `(conv(64, 3) -> bn) * 3`", accepts="RESIDUAL"),
     _Row("FOR", "`layer * 3` repeats in a stage; `for` repeats stages and stands around them", accepts="RESIDUAL"),
     _Row(
+        "BLOCK",
+        "the choice of a spec has words: `param act: relu | silu = relu`, given to a block as `act = act`",
+        before="COLON",
+        first="PARAM",
+    ),
+    _Row(
         "STAR POWER",
         "each parameter of a block has a name: `block NAME(width, stride = 1) {{ CHAIN }}`",
         accepts="NAME",

@@ -54,7 +54,8 @@ def _tokens(source: Source, text: str) -> list[Token]:
             pending = token
             continue
         inside_values = bool(opened) and opened[-1].type != "LBRACE"
-        if pending is not None and inside_values and token.type in STATEMENTS - {"FOR"}:
+        begins = token.type in STATEMENTS - {"FOR"} and kept and kept[-1].type != "COLON"  # `norm: block`
+        if pending is not None and inside_values and begins:
             raise SpecError([not_closed(source, opened[-1], token)])
         if pending is not None and token.type not in _GOES_ON and not inside_values:
             kept.append(pending)

@@ -161,7 +161,10 @@ class Trees:
         return ast.Declaration(NOWHERE, self.name(), self.maybe(self.type), self.value(), self.maybe(self.value))
 
     def parameter(self) -> ast.Declaration:
-        return ast.Declaration(NOWHERE, self.name(), self.maybe(self.type), self.maybe(self.value), None)
+        kind = self.maybe(self.type)
+        if kind is not None and self.choice.random() < 0.2:
+            kind = ast.Type(NOWHERE, (ast.Name(NOWHERE, "block"),))
+        return ast.Declaration(NOWHERE, self.name(), kind, self.maybe(self.value), None)
 
     def line(self) -> ast.Statement:
         """A line of a stage. One without a path does not begin with `if`, which would be a condition on lines."""

@@ -34,6 +34,7 @@ class Place:
     values: dict[str, int]  # that a chain can begin with
     file: File
     stages: Mapping[str, int] = field(default_factory=dict[str, int])  # the values behind stages
+    blocks: dict[str, tuple[ast.Layer, Place]] = field(default_factory=dict[str, "tuple[ast.Layer, Place]"])  # given
     entering: int | None = None  # the value that `in` is at the beginning of a chain
 
     def inside(self, value: int | None, shape: Grid | None) -> Place:
@@ -130,6 +131,11 @@ class Chains:
         name = link.name.id
         if is_first and link.arguments is None and name in place.values:
             return self._value(name, place)
+        if name in place.blocks:
+            given, around = place.blocks[name]
+            arguments = link.arguments if given.arguments is None else given.arguments
+            around = replace(around, names=around.names if link.arguments is None else place.names, part=place.part)
+            return self._word(ast.Layer(link.span, given.name, arguments), value, around, is_first=False)
         found = self.files.block(name, place.file)
         if found is not None:
             return self._call(*found, link, value, place)
@@ -182,9 +188,17 @@ class Chains:
         names = outside.new_child({"in": self._shape(value)})
         given = matched(link, [p.name.id for p in block.parameters])
         values: dict[str, int] = {}
+        blocks: dict[str, tuple[ast.Layer, Place]] = {}
+        part = Part(block.name.id, entry=value, is_block=True)
+        inside = Place(names, part, values, file, blocks=blocks, entering=value)
         for parameter in block.parameters:
             name = parameter.name.id
-            if parameter.type is not None and parameter.type.names[0].id == "value":
+            if parameter.type is not None and parameter.type.names[0].id == "block":
+                given_here = name in given
+                expr = given[name] if given_here else parameter.default
+                assert expr is not None
+                blocks[name] = self._given(expr, place if given_here else inside)
+            elif parameter.type is not None and parameter.type.names[0].id == "value":
                 value_name = given[name]
                 assert isinstance(value_name, ast.Name | ast.Label)
                 read = filled(value_name, place.names) if isinstance(value_name, ast.Label) else value_name.id
@@ -196,8 +210,7 @@ class Chains:
                 names[name] = typed(evaluate(parameter.default, names), parameter.type)
         for statement in block.lets:
             let(statement, names)
-        part = Part(block.name.id, entry=value, is_block=True)
-        part.exit = self._chain(block.chain, value, Place(names, part, values, file, entering=value))
+        part.exit = self._chain(block.chain, value, inside)
         if block.spelling is None:
             place.part.members.append(part)
         else:  # of one layer, which stands at the place of the call
@@ -205,6 +218,18 @@ class Chains:
             spelt.label = ""
             place.part.members.append(spelt)
         return part.exit
+
+    def _given(self, expr: ast.Expr, place: Place) -> tuple[ast.Layer, Place]:
+        """The layer or block that a parameter of a block stands for, and where its arguments are read."""
+        if isinstance(expr, ast.Conditional):
+            return self._given(expr.then if evaluate(expr.test, place.names) else expr.otherwise, place)
+        if isinstance(expr, ast.Call):
+            return ast.Layer(expr.span, expr.name, expr.arguments), place
+        assert isinstance(expr, ast.Name)
+        if expr.id in place.blocks:
+            return place.blocks[expr.id]
+        is_word = expr.id in place.names and isinstance(place.names[expr.id], Symbol)  # of a parameter of the spec
+        return ast.Layer(expr.span, ast.Name(expr.span, place.names[expr.id].name) if is_word else expr, None), place
 
     def _layer(self, link: ast.Layer | ast.Merge, place: Place) -> tuple[Layer, tuple[int, ...]]:
         """A layer with the values of its attributes, and the numbers of frames that it asks for by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from programs.values import BlockKind, Place, State
+from programs.values import BlockKind, Place, State, given_block
 
 if TYPE_CHECKING:
     from programs.chains import Chains
@@ -32,6 +32,8 @@ class Blocks:
         for parameter, role, part in PARAMETERS:
             if d.chance(part):
                 roles[parameter] = role
+        if d.has("given_blocks", 0.3):
+            roles["act"] = "block"
         if moves == "still" and like is None and d.has("values", 0.25):
             roles = {"other": "value", **roles}
         order = list(roles)
@@ -65,7 +67,7 @@ class Blocks:
             if not with_default and defaults and any(n in defaults for n in order[:at]):
                 with_default = True  # those without one stand first
             kind = d.pick(["", f": {TYPES[roles[name]]}"]) if roles[name] in TYPES else ""
-            kind = ": value" if roles[name] == "value" else kind
+            kind = f": {roles[name]}" if roles[name] in ("value", "block") else kind
             if not with_default:
                 texts.append(f"{name}{kind}")
                 continue
@@ -81,7 +83,8 @@ class Blocks:
         return {
             "kernel": d.pick(["1", "3"]), "stride": "1", "flag": d.pick(["on", "off", "in.channels > 3"]),
             "count": d.pick(["0", "1", "2"]), "rate": d.pick(["0", "0.1", "1/4"]),
-            "list": d.pick(["[2, 5]", "[1, 3, 4]"]), "kernels": d.pick(["[1, 3, 3]", "[3, 1, 1, 9]"]),
+            "list": d.pick(["[2, 5]", "[1, 3, 4]"]), "block": given_block(d, "in.channels"),
+            "kernels": d.pick(["[1, 3, 3]", "[3, 1, 1, 9]"]),
         }[role]  # fmt: skip
 
     def _inside(self, order: list[str], roles: dict[str, str], *, knows: bool, tokens: bool) -> Place:
@@ -95,6 +98,7 @@ class Blocks:
             of("flag"),
             of("rate"),
             of("list"),
+            of("block"),
             knows=knows,
             local=True,
             depth=self.draw.whole(0, 2),
@@ -127,6 +131,7 @@ class Blocks:
         if end is not None and state.text != end:
             text, state = chains.ending(state, end)
             steps.append(text)
+        steps += [d.pick(["act", "act", "act -> act", "residual { act }", "relu -> act"])] * ("act" in parts)
         body = " -> ".join(steps + (self._by_flag() if "deep" in parts and not kind.tokens else []))
         if kind.channels == "same" and kind.moves == "still" and d.chance(0.5):
             body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from programs import lines, odd_lines
 from programs.draw import written
-from programs.values import STILL, BlockKind, Move, Place, State, Values
+from programs.values import STILL, BlockKind, Move, Place, State, Values, given_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -475,7 +475,8 @@ class Chains(Values):
         if role in ("kernels", "list"):
             values = range(d.pick([3, 4, 4])) if role == "kernels" else range(2)
             return written([d.pick([1, 3]) if role == "kernels" else d.whole(1, 8) for _ in values])
-        return str(d.whole(0, 2))  # a count
+        given = [*place.given, given_block(d, self.free(place))]
+        return d.pick(given) if role == "block" else str(d.whole(0, 2))  # a count
 
     # --- moves ---
 

@@ -74,6 +74,7 @@ class Place:
     flags: tuple[str, ...] = ()
     rates: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()  # lists of whole numbers
+    given: tuple[str, ...] = ()  # layers that the block is given
     index: bool = False  # whether `index` is known
     in_hand: bool = True  # whether `in` is known
     knows: bool = True  # whether the parameters of the spec are known
@@ -84,6 +85,12 @@ class Place:
 
     def inner(self) -> Place:
         return replace(self, depth=self.depth - 1)
+
+
+def given_block(d: Draw, number: str) -> str:
+    """A layer that keeps the shape, as the argument of a block, with arguments now and then."""
+    options = ["relu", "gelu", "sigmoid", "layernorm", "gelu(tanh = on)", "rmsnorm(eps = 1e-6)", "relu if on else gelu"]
+    return d.pick([*options, f"layernorm(eps = 1/(4 + {number}))", f"drop_path(1/(3 + {number}))"])
 
 
 class Values:
