@@ -67,7 +67,7 @@ def test_squeeze_and_excitation_is_that_of_torch() -> None:
 
 REFUSED = {
     "multiply { conv(4), avgpool -> conv(5) }": ("E0501", "cannot be multiplied: 4 and 5 channels"),
-    "add { avgpool, conv(3), conv(3, stride = [2, 1, 1]) }": ("E0502", "branch 3 cannot be made larger"),
+    "add { avgpool, conv(3), conv(3, stride = [2, 1, 1]) }": ("E0502", "brings branch 3 to 4×6×8"),
     "max { conv(3, stride = [1, 2, 2]), in }": ("E0502", "cannot be compared: 3 and 6 rows"),
     "residual { avgpool -> conv(3) }": ("E0507", "`add { in, … }` adds 3×1×1×1 to all of 3×4×6×8"),
     "residual { conv(1) }": ("E0507", "`add { in, … }` adds 1×4×6×8"),

@@ -92,10 +92,11 @@ class _Conversions:
         """Choose between both layouts of a part's output; convert before a region that is channels-last inside."""
         accepted = self._accepted(node)
         deep = node.region is not child.top and isinstance(child, Block | Stage)
-        wants = CHANNELS_LAST in accepted and GRID not in accepted
+        turns = self._turns_first(child, source)
+        wants = turns or (CHANNELS_LAST in accepted and GRID not in accepted)
         if deep and wants and self.given[source] == GRID and self._keeps(child, source, CHANNELS_LAST):
             return self._converted_before(source, place, child)
-        if source in self.outside and self.given[source] not in accepted:
+        if not turns and source in self.outside and self.given[source] not in accepted:
             _see(child, source, self.outside[source])
             return self.outside[source]
         return source
@@ -113,6 +114,11 @@ class _Conversions:
             made = self._beside(source, CHANNELS_LAST, child.top, 0)
         _see(child, source, made)
         return made
+
+    def _turns_first(self, region: Region, source: int) -> bool:
+        """Return True for a row of blocks that go on channels-last, so that the first would be unlike the others."""
+        blocks = stage_row(region) or []
+        return len(blocks) > 1 and blocks[0].entry == source and not self._keeps(blocks[0], source, GRID)
 
     def _keeps(self, region: Region, source: int, layout: str) -> bool:
         """Return True if a region that reads `source` in a layout returns its output in the same layout."""
