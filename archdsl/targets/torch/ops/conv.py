@@ -67,7 +67,7 @@ class ConvOp(Op[Conv]):
     def other_forms(self) -> frozenset[str]:
         window = self.layer.window
         ones = (window.kernel[0], window.stride[0], window.around[0] + 1)
-        frames = self.inputs[0].h * self.inputs[0].w > 1  # not of single positions, such as means
+        frames = self.inputs[0].positions > 1  # not of vectors, as in squeeze-and-excitation
         return frozenset({FRAMES} if frames and known_to_be(ones, 1) and window.is_even else ())
 
     def class_signature(self) -> tuple[Any, ...]:
