@@ -35,11 +35,16 @@ def lines(text: str) -> int:
     return len(text.splitlines())
 
 
-def library() -> list[Block]:
-    """Return the blocks of the libraries."""
+def library(text: str) -> list[Block]:
+    """Return the blocks of the libraries that a text imports, and that these import."""
+    read: dict[str, str] = {}
+    texts = [text]
+    while texts:
+        names = set(re.findall(r"^import (\w+)$", texts.pop(), re.MULTILINE)) - read.keys()
+        read |= {name: (SPECS / "lib" / f"{name}.arch").read_text("utf-8") for name in names}
+        texts += [read[name] for name in names]
     pattern = re.compile(r"^block (\w+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
-    texts = (path.read_text("utf-8") for path in sorted((SPECS / "lib").glob("*.arch")))
-    return [Block(match[1], match[0]) for text in texts for match in pattern.finditer(text)]
+    return [Block(match[1], match[0]) for library_text in read.values() for match in pattern.finditer(library_text)]
 
 
 def used(text: str, blocks: list[Block]) -> set[Block]:
@@ -57,14 +62,13 @@ def used(text: str, blocks: list[Block]) -> set[Block]:
 
 def table() -> str:
     """Return the table of the page."""
-    blocks = library()
     rows = [
         "| family | specs | lines | blocks | their lines | original | files | lines |",
         "|---|--:|--:|--:|--:|---|--:|--:|",
     ]
     for row in originals():
         texts = [path.read_text("utf-8") for path in specs_of(row)]
-        own = used("\n".join(texts), blocks)
+        own = used("\n".join(texts), library("\n".join(texts)))
         counts = [len(texts), sum(map(lines, texts)), len(own), sum(lines(block.text) for block in own)]
         link = LINKS.get(row["repository"], f"https://github.com/{row['repository']}/tree/{row['commit']}")
         cells = [row["family"], *map(str, counts), f"[{row['repository']}]({link})", str(len(row["files"].split()))]
