@@ -99,15 +99,15 @@ def test_a_shift_is_a_convolution_over_time(distance: int) -> None:
     torch.testing.assert_close(repeated, torch.conv3d(clip, taps, groups=12), rtol=0, atol=0)
 
 
-def test_a_temporal_filter_is_a_grouped_convolution() -> None:
-    """As TANet's authors compute it, with a group for each channel of each clip."""
-    text = (
-        "arch small\ninput clip: video[6, 5, 4, 3]\ninput kernels: video[6, 3, 1, 1]\npath a = clip\npath b = kernels\n"
-    )
-    text += "head: temporal_filter { a, b }\n"
+@pytest.mark.parametrize(("frames", "taps"), [(5, 3), (2, 7), (1, 5)])
+def test_a_temporal_filter_is_a_grouped_convolution(frames: int, taps: int) -> None:
+    """As TANet's authors compute it, with a group for each channel of each clip; kernels may be longer than clips."""
+    text = f"arch small\ninput clip: video[6, {frames}, 4, 3]\ninput kernels: video[6, {taps}, 1, 1]\n"
+    text += "path a = clip\npath b = kernels\nhead: temporal_filter { a, b }\n"
     model = archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).build()
-    clip, kernels = torch.randn(2, 6, 5, 4, 3), torch.randn(2, 6, 3, 1, 1)
-    expected = torch.conv2d(clip.view(1, 12, 5, 12), kernels.view(12, 1, 3, 1), padding=(1, 0), groups=12)
+    clip, kernels = torch.randn(2, 6, frames, 4, 3), torch.randn(2, 6, taps, 1, 1)
+    rows, weights = clip.view(1, 12, frames, 12), kernels.view(12, 1, taps, 1)
+    expected = torch.conv2d(rows, weights, padding=(taps // 2, 0), groups=12)
     torch.testing.assert_close(model(clip, kernels), expected.view(clip.shape))
 
 
