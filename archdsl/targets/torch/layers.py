@@ -223,7 +223,7 @@ class LayerPrinter:
         words = {role: min(spanned) if len(spanned) == 1 else role for role, spanned in roles.items()}
         if len(set(words.values())) < len(words):
             words = {role: role for role in roles}
-        return camel(words[op.role]) if len(roles) > 1 else ""
+        return camel(words.get(op.role, op.role)) if len(roles) > 1 else ""  # none, of one inside an attention
 
     def _supported(self, code: str, wanted: Wanted) -> dict[str, str]:
         """Keep functions and classes that code needs. Return other names for those whose names others have already."""
