@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -91,7 +91,7 @@ def networks(rows: list[Row]) -> list[Row]:
 def load(row: Row) -> archdsl.Architecture:
     """Load the network of a row."""
     spec = FOLDER / f"{row.variant}.arch" if row.variant else row.spec
-    settings = dict(setting.split("=", 1) for setting in row.set.split())
+    settings: dict[str, Any] = dict(setting.split("=", 1) for setting in row.set.split())
     clip = tuple(map(int, row.clip.split("x")))
     return archdsl.load(spec, like=row.like or None, clip=clip, **settings)
 
