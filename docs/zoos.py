@@ -92,8 +92,7 @@ def load(row: Row) -> archdsl.Architecture:
     """Load the network of a row."""
     spec = FOLDER / f"{row.variant}.arch" if row.variant else row.spec
     settings: dict[str, Any] = dict(setting.split("=", 1) for setting in row.set.split())
-    clip = tuple(map(int, row.clip.split("x")))
-    return archdsl.load(spec, like=row.like or None, clip=clip, **settings)
+    return archdsl.load(spec, like=row.like or None, clip=row.clip, **settings)
 
 
 def fault(row: Row) -> str:
