@@ -118,6 +118,7 @@ SlowFast | SlowFast R101_101_101 8x8 | meta | 8+32 | 400 -> slowfast_r101
 SlowFast | SlowFast R101_50_50 16x8 | meta | 16+64 | 400 -> slowfast_16x8_r101
 SlowFast | SlowFast NLN R101_50_50 16x8 | meta | 16+64 | 400 -> slowfast_16x8_r101_nl
 SlowFast | SlowFast R50 16x8 (k=7) | meta | 16+64 | 400 -> slowfast_r50
+SlowFast | AVSlowFast R50 | meta | 8+32 | 400 -> avslowfast_r50
 C2D/I3D ResNet | C2D R50 8x8 (pool) | meta | 8 | 400 -> c2d_r50
 C2D/I3D ResNet | C2D NLN R50 8x8 | meta | 8 | 400 -> c2d_r50_nl5
 C2D/I3D ResNet | I3D R50 8x8 | meta | 8 | 400 -> i3d_r50

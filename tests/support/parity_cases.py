@@ -51,6 +51,7 @@ CASES = [
     Case("psf_i3d_nln_r50_small", "i3d_r50_nl5", "pyslowfast c2d"),
     Case("psf_i3d_nln_r101_small", "i3d_r101_nl5", "pyslowfast c2d"),
     Case("ptv_slowfast_r50", "slowfast_r50", "pytorchvideo slowfast"),
+    Case("ptv_avslowfast_r50_small", "avslowfast_r50", "pytorchvideo avslowfast", given(bins=60)),
     Case("ptv_slow_r50", "slow_r50", "pytorchvideo slow"),
     Case("ptv_i3d_r50_small", "i3d_r50", "pytorchvideo c2d"),
     Case("ptv_r2plus1d_r50", "r2plus1d_r50", "pytorchvideo r2plus1d"),

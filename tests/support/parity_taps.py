@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Table = tuple[tuple[str, str], ...]
 
 POOLED = ""  # our heads pool by a function, not a module
+AUDIOVISUAL = ("slow", "fast", "audio")
 BEFORE_POOLING = ""  # our stems hold convolution and pooling
 TOKEN_ALONE = ""  # ours takes the class token before the last normalisation
 TOKEN_COPIED = ""  # ours copies the class token for each frame within its attention
@@ -238,6 +239,28 @@ TAPS: dict[str, Table] = {
         (r"blocks\.5\.pool\.\d", POOLED),
         (r"blocks\.5|blocks\.6\.(dropout|proj:input)", r"head.dropout"),
         (r"blocks\.6(\.proj|\.output_pool)?", r"head.linear"),
+    ),
+    "pytorchvideo avslowfast": (
+        *((rf"blocks\.0\.multipathway_blocks\.{i}", rf"{path}.conv1") for i, path in enumerate(AUDIOVISUAL)),
+        *(
+            row
+            for i, path in enumerate(AUDIOVISUAL)
+            for row in (
+                (rf"blocks\.(\d)\.multipathway_blocks\.{i}\.res_blocks\.(\d+)", rf"{path}.res+\1.\2"),
+                (rf"blocks\.(\d)\.multipathway_blocks\.{i}", rf"{path}.res+\1"),
+            )
+        ),
+        (r"blocks\.(\d)\.multipathway_blocks\.2\.res_blocks\.0\.branch2", r"audio.res+\1.0.bn4 | audio.res+\1.0.bn3"),
+        (r"blocks\.0\.multipathway_fusion\.block_fast_to_slow", r"fast_to_slow.conv1"),
+        (r"blocks\.0\.multipathway_fusion\.block_audio_to_fastslow", r"audio_to_slow.conv1"),
+        (r"blocks\.(\d)\.multipathway_fusion\.block_fast_to_slow", r"fast_to_slow.res+\1"),
+        (r"blocks\.(\d)\.multipathway_fusion\.block_audio_to_fastslow", r"audio_to_slow.res+\1"),
+        (r"blocks\.0", r"slow.res2:input, fast.conv1, audio.conv1"),
+        *((rf"blocks\.{i}", rf"slow.res{i + 2}:input, fast.res{i + 1}, audio.res{i + 1}") for i in range(1, 4)),
+        (r"blocks\.4", r"slow.res5, fast.res5, audio.res5"),
+        (r"blocks\.5\.pool\.2", POOLED),
+        (r"blocks\.5|blocks\.6\.proj:input", r"head.dropout"),
+        (r"blocks\.6(\.proj)?", r"head.linear"),
     ),
     "pytorchvideo slow": (
         (r"blocks\.0(\.pool)?", r"slow.conv1"),

@@ -51,9 +51,9 @@ def clip(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def inputs_of(record: Mapping[str, Any]) -> list[torch.Tensor]:
-    """The clip of a record, and the numbers of its frames or boxes in it where they matter."""
+    """The clip of a record, its sound, and the numbers of its frames or boxes in it where they matter."""
     others = [torch.tensor(record[name]) for name in ("position_ids", "boxes") if name in record]
-    return [clip(tuple(record["inputs"]["clip"])), *others]
+    return [*(clip(tuple(record["inputs"][name])) for name in ("clip", "sound") if name in record["inputs"]), *others]
 
 
 def weights_of(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -100,6 +100,8 @@ def small(path: Path, frames: int = 0, *, shallow: bool = False) -> archdsl.Arch
         lower = {**lower, "depths": depths[: len(given["depths"])]}
         blocks = zip(given.get("non_local", ()), depths, strict=False)
         lower["non_local"] = [[i for i in places if i < depth] for places, depth in blocks]
+    if "audio_rate" in given:  # frames of the spectrogram for each of the clip
+        lower["frames"] = frames or least
     clip = (int(given.get("channels", 3)), frames or least, crop, crop)
     return archdsl.load(path, clip=clip, **{k: v for k, v in {**lower, "classes": 7}.items() if k in given})
 
