@@ -144,7 +144,7 @@ def test_layers_shows_the_lines_of_attention(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("convv", "did you mean `conv`?"), ("BatchNorm3d", "did you mean `bn`?"), ("elu", "`gelu`, `relu`")],
+    [("convv", "did you mean `conv`?"), ("BatchNorm3d", "did you mean `bn`?"), ("elu", "activations here: `gelu`, ")],
 )
 def test_an_unknown_layer(name: str, hint: str, shell: Shell) -> None:
     ran = shell("layers", name)

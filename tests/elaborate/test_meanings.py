@@ -79,7 +79,7 @@ MEANT = {
     "RoPE": "did you mean `rotary`?",
     "query_tokens": "did you mean `latents`?",
     "se": "`multiply { in, avgpool -> linear(width) -> relu",
-    "squeeze_excitation": "`import x3d` brings this block",
+    "squeeze_excitation": "`import movinet` brings this block",
     "maximum": "did you mean `max`?",
     "cat": "did you mean `concat`?",
     "mul": "did you mean `multiply`?",

@@ -21,6 +21,8 @@ IMAGES = ROOT / "specs" / "images"
 PARAMS = {
     "resnet50": 25_557_032,
     "resnet101": 44_549_160,
+    "mobilenet_v2": 3_504_872,
+    "convnext_t": 28_589_128,
     "vit_b16": 86_567_656,
     "deit_b": 86_567_656,
     "swin_t": 28_288_354,
@@ -31,6 +33,8 @@ PARAMS = {
 VIDEO = {
     "resnet50": "c2d_r50",
     "resnet101": "c2d_r101",
+    "mobilenet_v2": "tsm_mobilenetv2",
+    "convnext_t": "convnext3d_t",
     "vit_b16": "vivit_b_joint",
     "deit_b": "vivit_b_joint",
     "swin_t": "swin3d_t",
