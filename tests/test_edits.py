@@ -99,7 +99,8 @@ def test_slowfast_with_an_edited_library(
         "[t, 7, 7]": f"[t, {stem[0]}, {stem[1]}]",
         "stride = [t_stride, 2, 2]": f"stride = [1, {strides[0]}, {strides[0]}]",
         "maxpool([1, 3, 3], stride = [pool_t_stride, 2, 2]": f"maxpool({pool}, stride = {[1, *strides[1:]]}",
-        "conv(width, [1, 3, 3], stride": f"conv(width, {list(inner)}, groups = {groups}, stride",
+        "inner*width, [1, 3, 3], stride = step": f"inner*width, {list(inner)}, stride = step",
+        "groups = groups": f"groups = {groups}",
         "out = 4*width": f"out = {expansion}*width",
     }
     text = (SPECS / "lib" / "resnet.arch").read_text("utf-8")

@@ -18,8 +18,8 @@ class RoIAlign(Layer):
     A grid of one frame becomes a grid of N × `size` × `size`: the time axis counts boxes. A bin is the average of
     values at points in it, bilinear between positions; a point further than one position outside of the grid counts
     as 0. `sampling_ratio` is the number of points of a bin along each axis; 0 means ⌈extent of the bin⌉ for each box.
-    The values are those of torchvision's `roi_align`, whose `spatial_scale` is 1 / `stride`. Without `stride`, it is
-    the size of the grid over that of the clip. As in torchvision, boxes get no gradient.
+    Coordinates are multiplied by 1 / `stride`; without `stride`, by the size of the grid over that of the clip. Boxes
+    get no gradient.
     """
 
     boxes = Reference(BOXES, doc="the input with the boxes")

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
 # By a parameter that only specs of a family have: lower values of parameters, and the smallest clip that shows it all.
 SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
+    "expand2": (
+        {
+            "stem": 8,
+            "widths": [8, 8, 16, 16, 16],
+            "last": 16,
+            "flat": [[0], [], [], [], [1]],
+            "long": [4, 5, 6],
+            "single": [],
+        }
+        | {f"expand{i}": [8, 16] for i in range(2, 7)},
+        8,
+        32,
+    ),
     "temporal_heads": (
         {"dim": 16, "depth": 1, "heads": 2, "width": 8, "depths": [1, 1, 1, 1], "layers": 1, "temporal_heads": 2}
         | {"inner": 32, "window": 4},
@@ -37,9 +50,11 @@ SHALLOW = (1, 2, 1, 1)
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 # One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
 KINDS = """
-    c2d_r50 i3d_inception_residual i3d_inception_rgb i3d_r50_nl5 i3d_two_stream mvit_b_16x4 mvitv2_s_16x4
-    r2plus1d_18 r2plus1d_r50 slow_r50 slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50
-    slowfast_r50_attention slowfast_r50_nl swin3d_t timesformer_s timesformer_ts vivit_b_fdp vtn_deit_b vtn_r50
+    avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 i3d_inception_residual i3d_inception_rgb i3d_r50_nl5
+    i3d_two_stream movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18 r2plus1d_r50 s3d_g slow_r50
+    slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention slowfast_r50_ava
+    slowfast_r50_nl swin3d_t tanet_r50 timesformer_s timesformer_ts tsm_mobilenetv2 tsm_r50 tsm_r50_nl unet_r3d_18
+    vivit_b_fdp vtn_deit_b vtn_r50 x3d_m
 """.split()
 # And those whose attention or laterals have another form.
 FEW = (
@@ -52,9 +67,10 @@ FEW = (
 # Those whose code differs from that of all others in more than numbers: of specs that differ in numbers alone there is
 # one in these lists, which `test_the_chosen_specs_have_all_forms` holds.
 OTHERS = """
-    c2d_r50_nl10 c2d_r50_nl5 c2d_r50_nl_res5 fast_r50 fr2d_18 i3d_r101 i3d_r101_nl5 i3d_r50_heavy i3d_r50_nl10 mc2_18
-    mc3_18 mc4_18 mc5_18 mvit_b24_32x3 mvit_s_16x4 mvitv2_l_40x3 r2d_18 r3d_18 rmc2_18 rmc3_18 rmc3_2plus1d_18 rmc4_18
-    rmc5_18 slowfast_4x16_r101_r50 slowfast_r50_ava swin3d_t_split timesformer_st vivit_b_joint
+    c2d_r50_nl10 c2d_r50_nl5 c2d_r50_nl_res5 csn_ip_r101 csn_ir_r101 fast_r50 fr2d_18 i3d_r101 i3d_r101_nl5
+    i3d_r50_heavy i3d_r50_nl10 mc2_18 mc3_18 mc4_18 mc5_18 mvit_b24_32x3 mvit_s_16x4 mvitv2_l_40x3 r2d_18 r3d_18
+    rmc2_18 rmc3_18 rmc3_2plus1d_18 rmc4_18 rmc5_18 p3d_199 s3d slowfast_4x16_r101_r50 swin3d_t_split timesformer_st
+    tpn_slow_r50 tsm_r50_tpool vivit_b_joint
 """.split()
 # For what takes seconds of each.
 FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t timesformer_ts vivit_b_fdp vtn_r50".split()
@@ -90,6 +106,8 @@ def small(path: Path, frames: int = 0, *, shallow: bool = False) -> archdsl.Arch
         lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
         least = 2 * int(given.get("alpha", 8))
         crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
+    if path.stem in ("convnext3d_t", "fpn_slow_r50", "unet_r3d_18"):  # grids that all strides divide
+        crop = 32
     if path.stem == "mvitv2_s_shifted":  # windows that its poolings divide
         windows = "[[2, 16, 16], [2, 16, 16], [all, all, all], [all, all, all]]"
         lower, least, crop = {**lower, "windows": windows, "shift": [1, 8, 8]}, 8, 128

@@ -62,7 +62,7 @@ def _is_usual(block: Block, name: str, value: Any) -> bool:
     if parameter is None or parameter.default is None:
         return False
     if parameter.number is not None:
-        return parameter.number == value
+        return value in (parameter.number, (parameter.number,) * 3)  # a `size` is given as one number, too
     if parameter.default in block.arguments.values:
         return block.arguments.values[parameter.default] == value
     return parameter.default == describe(value).strip("`")

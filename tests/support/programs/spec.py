@@ -514,7 +514,8 @@ class Specs:
         """Blocks at times, and what takes the positions together."""
         steps: list[str] = []
         if self.draw.has("blocks_in_head", 0.2):
-            text, state = self.chains.call(self.place(values=False), state)
+            place = replace(self.place(values=False), in_hand=len(self.spec.paths) == 1)
+            text, state = self.chains.call(place, state)
             steps.append(text)
         apart = Random(repr((self.spec.lines, steps)))
         if self.spec.boxes and not state.token and apart.random() < 0.7:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 @op("roi_align")
 class RoIAlignOp(Op[RoIAlign]):
+    """Equal to torchvision's `roi_align`, whose `spatial_scale` is 1 over the `stride`."""
+
     @property
     def is_heavy(self) -> bool:
         return True  # its products
