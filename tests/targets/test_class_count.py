@@ -27,7 +27,7 @@ def test_only_the_last_layers_have_another_width(path: Path) -> None:
     arch = small(path)
     for target in ("train", "infer"):
         model, other = arch.build(target=target), arch.build(target=target, num_classes=11)
-        assert other(*inputs(arch, 1)).shape[:2] == (1, 11)
+        assert other(*inputs(arch, 2)).shape[:2] == (2, 11)
         changed = {name for name, shape in shapes(other).items() if shape != shapes(model)[name]}
         assert changed
         assert all(shapes(other)[name] == (11, *shapes(model)[name][1:]) for name in changed)
