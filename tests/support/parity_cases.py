@@ -96,6 +96,7 @@ CASES = [
     Case("tsm_mit_r50_tpool_small", "tsm_r50_tpool", "tsm tsm"),
     Case("tsm_mit_r50_nl_small", "tsm_r50_nl", "tsm tsm"),
     Case("ptv_x3d_xs", "x3d_xs", "pytorchvideo x3d"),
+    Case("ptv_x3d_m", "x3d_m", "pytorchvideo x3d"),
     Case("ptv_x3d_s_small", "x3d_s", "pytorchvideo x3d"),
     Case("mma_x3d_s_small", "x3d_s", "mmaction2 x3d"),
     Case("psf_x3d_s_small", "x3d_s", "pyslowfast x3d"),
