@@ -282,7 +282,7 @@ def residual_hint(body: Grid, entering: Grid, has_shortcut: bool, is_taken: bool
         return "the shortcut must end in the channels of the body, and stride as the body does"
     if has_shortcut:
         return "the condition of the shortcut does not hold here, but it must where the body changes the shape"
-    if not has_shortcut and _repeats(body, entering):
+    if _repeats(body, entering):
         return f"a residual repeats no axis of 1: `add {{ in, … }}` adds {body} to all of {entering}"
     if body.token or entering.token:
         return "both sides must be of one grid: `select(token)` behind the residual takes the class token alone"

@@ -86,14 +86,15 @@ class ModuleReader:
     def _check_functions(self, module: Module, statement: ast.Import, own: dict[str, FunctionDef]) -> None:
         """Report a function of two imports that the file names."""
         defined = {s.name.id for s in module.file.statements if isinstance(s, ast.Function)}
-        for name in sorted(own.keys() & module.functions.keys() - defined & _names(module.file)):
+        clashes = {n for n in own.keys() & module.functions.keys() - defined if module.functions[n] is not own[n]}
+        for name in sorted(clashes & _names(module.file) if clashes else ()):
             places = [f.function.name.span for f in (module.functions[name], own[name])]
             notes = [Note(text, place) for text, place in zip(("the one", "the other"), places, strict=True)]
             self.reporter.report("E0203", statement.span, f"two imports have a function `{name}`", notes)
 
     def _note_unused(self, module: Module, statement: ast.Import, own: Collection[str]) -> None:
         if own and _names(module.file).isdisjoint(own):
-            self.reporter.report("W0103", statement.span, f"no block of `{statement.name.id}` is used here")
+            self.reporter.report("W0103", statement.span, f"nothing of `{statement.name.id}` is used here")
 
     def _add_block(self, module: Module, block: ast.Block) -> None:
         name = block.name.id

@@ -43,10 +43,16 @@ def _warn_in_block(block: ast.Block, reporter: Reporter) -> None:
     for parameter in block.parameters:
         name = parameter.name.id
         is_called = is_value(parameter) or is_block(parameter)
-        if name not in used and not (is_called and name in _words(block.chain)):
+        if name not in used and not (is_called and any(_stands_for(word, name) for word in _words(block.chain))):
             label = f"nothing in `{block.name.id}` depends on `{name}`"
             hint = "hand it to a layer or a block inside, or delete it"
             reporter.report("W0101", parameter.name.span, label, hint=hint)
+
+
+def _stands_for(word: str, name: str) -> bool:
+    """Return True if a word is a name, or a label such as `x{i}` that is the name in some round of a loop."""
+    parts = re.split(r"\{\w+\}", word)
+    return re.fullmatch(r"\w+".join(map(re.escape, parts)), name) is not None
 
 
 def _words(part: Any) -> Iterator[str]:
@@ -56,6 +62,9 @@ def _words(part: Any) -> Iterator[str]:
             yield from _words(item)
     elif isinstance(part, ast.Layer):
         yield part.name.id
+    elif isinstance(part, ast.Label):
+        yield part.text
+        yield from re.findall(r"\w+", part.text)  # `concat{bn}` is a join
     elif isinstance(part, ast.Syntax):
         for value in vars(part).values():
             yield from _words(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -88,6 +89,8 @@ def _called_names(part: object) -> Iterator[str]:
                 pending += [a.value for a in layer.arguments or ()]
             case ast.Name() as name:  # of a block that a block is given
                 yield name.id
+            case ast.Label() as label:  # `concat{bn}`, a join that is written like the label of a loop
+                yield from re.findall(r"\w+", label.text)
             case ast.Call() as call:
                 yield call.name.id
                 pending += [a.value for a in call.arguments]

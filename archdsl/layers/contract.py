@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 INITS = {name: len(rule.arguments) for name, rule in RULES.items()}  # number of arguments of each initialiser
 FLAGS = (
     "many", "internal", "heavy", "elementwise", "takes_tokens", "passes_tokens", "training_only", "by_name",
-    "hands_on_gradient", "is_affine_in_inference", "projects", "takes_lines",
+    "hands_on_gradient", "is_affine_in_inference", "projects", "takes_lines", "treats_positions_alone",
 )  # fmt: skip
 TEXTS = ("category", "joins", "drawn_as")
 

@@ -24,9 +24,9 @@ class RoIAlign(Layer):
 
     boxes = Reference(BOXES, doc="the input with the boxes")
     size = Integer(7, minimum=1, doc="bins of a box along each axis")
-    sampling_ratio = Integer(0, minimum=0, doc="points of a bin along each axis; 0: one for each position, at least")
+    sampling_ratio = Integer(0, minimum=0, doc="points of a bin along each axis; 0: ⌈extent of the bin⌉ for each box")
     aligned = Flag(True, doc="pixels have their centre at one half, so that boxes move by half a position")
-    stride = Integer(0, minimum=0, doc="pixels of the clip for a position of the grid; 0: that of the two sizes")
+    stride = Integer(0, minimum=0, doc="pixels of the clip for a position of the grid; 0: the ratio of the two sizes")
 
     @property
     def reads_clip(self) -> bool:

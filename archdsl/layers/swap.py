@@ -8,7 +8,7 @@ from archdsl.layers.base import Layer, layer
 class Swap(Layer):
     """Exchange of channels and frames: C×T×H×W becomes T×C×H×W, so that a linear layer maps the frames of a channel.
 
-    TANet computes its temporal kernels so (Liu et al. 2021, section 3). The number of frames is fixed.
+    TANet computes its temporal kernels in this way (Liu et al. 2021, section 3). The number of frames is fixed.
     """
 
     def infer(self, *inputs: Grid) -> Grid:

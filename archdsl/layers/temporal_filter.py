@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @layer("temporal_filter", category="convolution")
 class TemporalFilter(Layer):
-    """A filter over time with computed kernels (TANet: Liu et al. 2021, section 3): the first value by the second.
+    """A filter over time with computed kernels (TANet: Liu et al. 2021, section 3): the second value filters the first.
 
     The second value is a grid C×k×1×1, with a kernel of k taps for each channel and clip; k is odd, and the frames are
     padded with zeros. In `temporal_filter { in, … }` the branches behind `in` compute the kernels. Like other products

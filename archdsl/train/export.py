@@ -73,9 +73,10 @@ def export(
 
 def _clips(shapes: Sequence[tuple[int, ...]], count: int, seed: int) -> Clips:
     generator = torch.Generator().manual_seed(seed)
+    size = next(shape for shape in shapes if len(shape) == 4)[2:]  # of the first clip
     return tuple(
-        _boxes(count, shape[0], shapes[0][2:], generator)
-        if len(shape) == 2  # (N, 4), in pixels of the first input
+        _boxes(count, shape[0], size, generator)
+        if len(shape) == 2  # (N, 4), in pixels of that clip
         else torch.randn(count, *shape, generator=generator)
         for shape in shapes
     )

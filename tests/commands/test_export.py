@@ -163,3 +163,12 @@ def test_the_weights_of_another_code_base(tmp_path: Path, monkeypatch: pytest.Mo
     with torch.no_grad():
         expected = model(clip)
     assert (run(Path("made.pt2"), clip) - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+def test_boxes_are_those_of_the_first_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vector may stand before it."""
+    monkeypatch.chdir(tmp_path)
+    text = "arch net\ninput text: vector[6]\ninput clip: video[3, 1, 16, 16]\ninput rois: boxes[3]\n"
+    text += "path t = text\npath c = clip\nhead dense: add { c -> roi_align(rois, 2), t -> linear(3) }\n"
+    (tmp_path / "net.arch").write_text(text, "utf-8")
+    assert main(["export", "net.arch", "-o", "net.pt2"]) == 0

@@ -89,3 +89,9 @@ def test_calls_inside_each_other(tmp_path: Path, depth: int, codes: list[str]) -
         assert [d.code for d in caught.value.diagnostics] == codes
     else:
         assert shapes(path) == [2]
+
+
+def test_a_library_of_functions_can_be_imported_twice(folder: Path) -> None:
+    """The functions of both statements are the same ones."""
+    (folder / "twice.arch").write_text(BASE.replace("import sizes", "import sizes\nimport sizes"), "utf-8")
+    assert shapes(folder / "twice.arch") == shapes(folder / "base.arch")

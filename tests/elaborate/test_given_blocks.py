@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import archdsl
 from archdsl.files import FileLibrary, read_source
 from archdsl.pipeline import analyse
 
@@ -37,3 +38,11 @@ def test_arguments_are_the_callers_and_defaults_the_librarys(tmp_path: Path) -> 
     groups = {name: layer.values()["groups"] for name, layer in nodes.items() if layer.kind == "groupnorm"}
     assert groups == {"two.0.unit1.groupnorm": 2, "two.1.unit1.groupnorm": 4}
     assert [d.code for d in analysis.warnings] == ["W0104", "W0101"]
+
+
+def test_blocks_of_joins_without_spaces_are_called() -> None:
+    """`concat{left}` is read as a label at first, like `x{i}`; so are values of such names."""
+    text = "arch net\ninput clip: video[3, 4, 8, 8]\nblock left() { conv(8) }\n"
+    text += "block up(skip1: value) { conv(8) -> concat{in, skip1} -> relu }\n"
+    text += "stage one { conv(8) -> concat{left} }\nstage two { up(one) }\nhead: avgpool -> linear(3)\n"
+    assert archdsl.loads(text).warnings == ()
