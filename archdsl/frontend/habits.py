@@ -280,7 +280,8 @@ def _missing(fault: Unexpected) -> Cure | None:
     if begins_chain and len(fault.phrase) == 1 and _is_path(fault, fault.phrase[0]):
         return Cure(f"a line of a path is written `{fault.before}: CHAIN`", "a `:` is missing before this")
     if str(fault.before) == "lambda":
-        return Cure("a function is written `let NAME(x) = EXPRESSION`; `[EXPRESSION for x in list]` makes a list of another")
+        hint = "a function is written `let NAME(x) = EXPRESSION`; `[EXPRESSION for x in list]` makes a list of another"
+        return Cure(hint)
     if kind == "COMMA" and fault.previous == "COMMA":
         return Cure("leave out one of the two commas", code="E0103")
     if fault.previous == "NUMBER" and fault.token in ("K", "M", "G", "k", "m", "g"):
