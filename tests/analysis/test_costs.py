@@ -377,8 +377,9 @@ NOT_BUILT = (
 ON_K400 = "the same network has 225 on 400 and 174 classes in the same paper"
 TWO_DIGITS = "printed with two digits, of 104.9 with one operation for each number that a batch norm gives"
 A2_README = (
-    "11.56 counted on MoViNet-pytorch, too, which takes the checkpoint of the README; its authors do not say how they "
-    "counted"
+    "11.56 counted on MoViNet-pytorch, too, which takes the checkpoint of the README. Every width, kernel and stride "
+    "is that of the authors' BLOCK_SPECS['a2'] (movinet.py), so the README counted another network or clip: it prints "
+    "for each Stream network, whose convolutions differ (10.70 here), the figure of its Base network, too"
 )
 BATCH_NORM_1 = "counted with one operation for each number that a batch norm gives, beside the multiply-adds"
 # (row, figure) -> reason
