@@ -47,9 +47,10 @@ def _by_word(*rows: tuple[str, str]) -> Mapping[str, str]:
 LAYERS = _by_word(
     # activations
     (
-        "activation act elu selu celu prelu rrelu leakyrelu mish softplus quickgelu",
+        "activation act elu selu celu prelu rrelu leakyrelu mish softplus",
         "activation",
     ),
+    ("quickgelu", "`gelu(quick = on)`"),
     ("logistic", "sigmoid"),
     ("swish", "silu"),
     ("hswish", "hardswish"),
@@ -182,7 +183,7 @@ LEFT_OUT = _by_word(
     ("return_indices divisor_override", _FEW),
     ("padding", "`conv`, `avgpool` and `maxpool` have a padding"),
     ("bias", "`conv` and `linear` have a bias; norms always learn scale and shift"),
-    ("approximate", "`gelu` is the exact one"),
+    ("approximate", "`gelu` is the exact one, `tanh = on` and `quick = on` the approximations"),
     ("add_bias_kv add_zero_attn", "attention has no vectors besides its input's and those of `tokens`"),
     ("norm norm_layer norm_cfg batch_norm use_bn", "a norm is a layer behind it: `-> bn`"),
     ("conv_cfg", "`conv` is the one convolution"),

@@ -33,6 +33,7 @@ SPEC = "arch net\ninput clip: video[3, 8, 56, 56]\nstage conv1 {{ conv(16, 3) ->
 MEANT = {
     "ReLU": "did you mean `relu`?",
     "GELU": "did you mean `gelu`?",
+    "QuickGELU": "gelu(quick = on)",
     "elu": "activations here: `gelu`, `hardsigmoid`, `hardswish`, `relu`, `relu6`, `sigmoid`, `silu`, `softmax`",
     "SiLU": "did you mean `silu`?",
     "Swish": "did you mean `silu`?",

@@ -31,6 +31,7 @@ def load(chain: str) -> archdsl.Architecture:
 
 MODULES: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": nn.SiLU(),
+    "gelu(quick = on)": lambda x: F.silu(1.702 * x) / 1.702,
     "tanh": nn.Tanh(),
     "hardsigmoid": nn.Hardsigmoid(),
     "hardsigmoid(slope = 0.2)": lambda x: torch.clamp(0.2 * x + 0.5, 0, 1),
@@ -71,6 +72,7 @@ REFUSED = {
     "softmax(dim = 1)": ("E0401", "axes have names, and `over` takes one"),
     "max(3)": ("E0405", "`avgpool` and `maxpool` have a kernel"),
     "scale(-1)": ("E0305", "at least 0"),
+    "gelu(tanh = on, quick = on)": ("E0510", "of which GELU has one"),
     "hardsigmoid(slope = 0)": ("E0305", "at least 1e-06"),
 }
 
@@ -104,6 +106,7 @@ def test_groupnorm_of_a_clip_trains() -> None:
 EXPORTED = """
     conv(8, 3) -> silu -> groupnorm(2) -> hardswish -> scale(0.5) -> tanh -> linear(8) -> relu6 -> softmax(space)
     -> multiply { in, avgpool -> conv(8) -> hardsigmoid(slope = 0.2) } -> add { in, avgpool } -> max { in, tanh }
+    -> gelu(quick = on)
 """
 
 

@@ -327,6 +327,8 @@ def _normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
 
 
 def _gelu(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
+    if layer.quick:
+        return x / (1 + torch.exp(-1.702 * x))
     if layer.tanh:
         return x / 2 * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
     return x / 2 * (1 + torch.erf(x / 2**0.5))

@@ -47,6 +47,7 @@ LAYERS = [
     "rmsnorm -> linear(8)",
     "linear(19) -> rotary -> linear(8) -> class_token -> rotary(over = space) -> select(grid)",
     "conv(8) -> silu -> conv(8) -> tanh -> conv(8) -> hardswish -> linear(8) -> hardsigmoid -> linear(8)",
+    "conv(8) -> gelu(quick = on) -> linear(8) -> gelu(quick = on) -> layernorm -> gelu(quick = on)",
     "conv(8) -> bn -> relu6 -> conv(8) -> relu6 -> hardsigmoid(slope = 0.2) -> conv(8)",
     "conv(8) -> softmax(space) -> conv(8) -> softmax(time) -> linear(8) -> softmax(channels) -> softmax(space_time)",
     "conv(8) -> groupnorm(2) -> relu -> conv(8) -> scale(0.1) -> conv(8) -> layernorm -> scale(per = value)",

@@ -537,6 +537,7 @@ class Chains(Values):
 
 ACTIVATIONS = [
     *["silu", "tanh", "hardsigmoid", "hardsigmoid(slope = 0.2)", "hardswish", "relu6", "softmax(channels)"],
+    "gelu(quick = on)",
 ]
 SCALES = ["scale(0.5)", "scale(0.1, per = value)", "scale"]
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
