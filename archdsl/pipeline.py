@@ -269,11 +269,8 @@ def module_text(
     from archdsl.targets.torch.lower import TRAIN, check_options, lower
     from archdsl.targets.torch.module import Origin, generate
 
-    program = analysis.program
-    sources = [f.source for f in program.files] + program.imported
-    if analysis.like is not None:
-        sources.append(analysis.like.text)
-    spec = spec_name(program.files[0].source)
+    source = analysis.program.files[0].source
+    spec = spec_name(source)
     network = analysis.network
     check_options(without, target)
     options = command(spec, analysis) + (f" --target {target}" if target != "train" else "")
@@ -283,7 +280,7 @@ def module_text(
         lowered.fitted = fitted
         options += f" --max-activation {exact_size(fitted.limit)} --batch {fitted.batch}"
     options += _quoted(" -o ", output) if output is not None else ""
-    origin = Origin(PurePath(spec).name, digest(sources), options)
+    origin = Origin(PurePath(spec).name, digest(source), options)
     text = generate(network, lowered, origin, trains=target == TRAIN)
     if any(layer.added_by for n in lowered.all_nodes() for layer in (n.layer, *n.layer.layers_inside())):
         _verify(network, lowered, text)
@@ -300,14 +297,11 @@ def _verify(network: Network, lowered: OpNetwork, text: str) -> None:
         verify(network, lowered, text)
 
 
-def digest(sources: Sequence[Source]) -> str:
-    """Return one sha256 of all sources of a module."""
+def digest(spec: Source) -> str:
+    """Return the sha256 of a spec's own file; an edit of a library changes only modules whose code it changes."""
     import hashlib
 
-    total = hashlib.sha256()
-    for source in sources:
-        total.update(hashlib.sha256(source.text.encode()).digest())
-    return total.hexdigest()
+    return hashlib.sha256(spec.text.encode()).hexdigest()
 
 
 def spec_name(spec: Source) -> str:

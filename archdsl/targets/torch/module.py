@@ -45,7 +45,7 @@ class Origin(NamedTuple):
     """The origin of a module."""
 
     spec: str  # its file name
-    digest: str  # the sha256 of it and of all files that it builds on
+    digest: str  # the sha256 of its file
     command: str  # what makes this text
 
 
