@@ -12,6 +12,7 @@ from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid, fixed
+from archdsl.ir.outputs import VECTOR_AXES, output_axes
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -204,6 +205,6 @@ def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], d
         if node.inputs:
             grids[node.id] = node.layer.infer(*(grids[i] for i in node.inputs))
     for output in network.outputs.values():
-        if network.node(output).shape.is_vector:
-            fixed(grids[output])  # modules return it as (B, C)
+        if output_axes(network, output) == VECTOR_AXES:
+            fixed(grids[output])
     return limits, grids

@@ -11,6 +11,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from archdsl.ir.outputs import output_size
 from archdsl.ir.regions import BlockRow, Featured, Head
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     """Return the cost as JSON data: totals and stages; for the levels `block` and `layer` also those rows."""
     total = total_cost(network)
     inputs = {name: list(shape) for name, shape in network.arguments.items()}
-    outputs = {name: _output_size(network, n) for name, n in network.output_names.items()}
+    outputs = {name: output_size(network, n) for name, n in network.output_names.items()}
     data: dict[str, Any] = {
         "arch": network.name,
         "params": total.params,
@@ -133,11 +134,6 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     if level != "stage":
         data[f"{level}s"] = [_as_dict(r) for r in cost_rows(network, level)]
     return data
-
-
-def _output_size(network: Network, number: int) -> list[int]:
-    c, *size = _shape(network, number)
-    return [c] if size == [1, 1, 1] else [c, *size]
 
 
 def _as_dict(row: Row) -> dict[str, Any]:

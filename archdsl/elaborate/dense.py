@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.elaborate.heads import beginning
+from archdsl.ir.outputs import counts_boxes
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -28,12 +29,15 @@ def check_dense(graph: nx.DiGraph[int], output: int, shape: Grid, head: ast.Head
         head: the statement of the spec.
         reporter: takes the warning.
     """
-    if head.dense and shape.is_vector:
+    of_boxes = counts_boxes(graph, output)
+    if head.dense and shape.is_vector and not of_boxes:
         reporter.report("W0107", head.span, f"the head is `dense`, and its output is one vector, {shape}")
-    elif not head.dense and not shape.is_vector and _ends_in_scores(graph, output):
-        dense = f"or declare `{beginning(head, dense=True)} …`"
-        hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, {dense}"
-        label = f"a linear layer gives scores at every position: the output is {shape}"
+    elif not head.dense and (of_boxes or not shape.is_vector) and _ends_in_scores(graph, output):
+        where = "for each box" if of_boxes else "at every position"
+        hint = f"declare `{beginning(head, dense=True)} …`"
+        if not of_boxes:
+            hint = f"pool or select before the linear layer, as in `{_pooled(head)}`, or {hint}"
+        label = f"a linear layer gives scores {where}: the output is {shape}"
         reporter.report("W0107", head.chain.steps[-1].span, label, hint=hint)
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.core.grid import fixed
 from archdsl.layers.attributes import Flag, Integer, Reference
 from archdsl.layers.base import Layer, ShapeError, layer
 from archdsl.layers.input import BOXES
@@ -39,6 +38,4 @@ class RoIAlign(Layer):
             hint = "pool the frames before, as in `avgpool([all, 1, 1]) -> roi_align(…)`"
             raise ShapeError(f"boxes are those of one frame, found {int(x.t)} frames", "boxes", "E0502", hint)
         boxes = inputs[1] if len(inputs) > 1 else x
-        if self.size == 1 and boxes.t == 1:
-            fixed(boxes)  # one box of one bin is a vector, which has another layout
         return x._replace(t=boxes.t, h=self.size, w=self.size)

@@ -29,9 +29,9 @@ BOXES = [
 ]  # fmt: skip
 
 
-def head_of(settings: str) -> tuple[Any, Any]:
+def head_of(settings: str, number: int = 11) -> tuple[Any, Any]:
     """The head of a network of one layer, and the layer."""
-    arch = archdsl.loads(NET.replace("SETTINGS", settings))
+    arch = archdsl.loads(NET.replace("SETTINGS", settings).replace("11", str(number)))
     [layer] = (node.layer for node in arch._analysis.network.all_nodes() if node.layer.kind == "roi_align")
     return arch.build(), layer
 
@@ -44,6 +44,12 @@ def boxes() -> torch.Tensor:
     return torch.tensor([BOXES, BOXES[::-1]], dtype=torch.float64)
 
 
+def output(x: torch.Tensor) -> torch.Tensor:
+    """Features of boxes (B, C, N, size, size) as a module returns them: (B, N, C, size, size), or (B, N, C)."""
+    columns = x.transpose(1, 2)
+    return columns[..., 0, 0] if columns.shape[3] == 1 else columns
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_values_are_those_of_the_definition(settings: str) -> None:
     model, layer = head_of(settings)
@@ -52,7 +58,7 @@ def test_values_are_those_of_the_definition(settings: str) -> None:
     x = features(model, clip).detach()
     columns = boxes().transpose(1, 2)[..., None, None]
     size = None if layer.stride else clip
-    expected = roi_align(layer, x, columns, size)
+    expected = output(roi_align(layer, x, columns, size))
     found = model(clip, boxes())
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     assert (expected != 0).any()
@@ -69,15 +75,17 @@ def test_the_gradient_is_that_of_a_linear_map(settings: str) -> None:
     change = torch.randn_like(clip)
     columns = boxes().transpose(1, 2)[..., None, None]
     moved = roi_align(layer, change.mean(2, keepdim=True), columns, None if layer.stride else clip)
-    torch.testing.assert_close((gradient * change).sum(), (back * moved).sum(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close((gradient * change).sum(), (back * output(moved)).sum(), rtol=1e-9, atol=1e-9)
 
 
-def test_a_module_takes_other_numbers_of_boxes_and_clips() -> None:
-    model, layer = head_of("2")
+@pytest.mark.parametrize("declared", [11, 1])
+@pytest.mark.parametrize("settings", ["2", "1"])
+def test_a_module_takes_other_numbers_of_boxes_and_clips(settings: str, declared: int) -> None:
+    model, layer = head_of(settings, declared)
     clip = torch.randn(1, 3, 2, 40, 28)
     few = boxes()[:1, :3].float()
     expected = roi_align(layer, model.forward_features(clip, few)["one"], few.transpose(1, 2)[..., None, None], clip)
-    torch.testing.assert_close(model(clip, few), expected)
+    torch.testing.assert_close(model(clip, few), output(expected))
     with pytest.raises(ValueError, match=r"expected \(B, N, 4\), found \(1, 4, 3\)"):
         model(clip, few.transpose(1, 2))
 

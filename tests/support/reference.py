@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from archdsl import Architecture
+    from archdsl.ir.network import Network
 
 
 def compute(
@@ -58,8 +59,27 @@ def compute(
             )
             assert tuple(found.grid.shape[1:]) == node.shape.shape, node.name
             assert (found.scope, found.kinds) == tuple(node.shape.tokens), node.name
-    written = {name: (values[n].written, network.node(n).shape.is_vector) for name, n in network.outputs.items()}
-    return {name: output.flatten(1) if vector else output for name, (output, vector) in written.items()}, values
+    of_boxes = _of_boxes(network)
+    return {name: _given_out(values[n], of_boxes=n in of_boxes) for name, n in network.outputs.items()}, values
+
+
+def _of_boxes(network: Network) -> set[int]:
+    """The values whose second axis counts boxes: features of boxes, and what no layer made one of all of them."""
+    found = set[int]()
+    for node in network.all_nodes():
+        layer: Any = node.layer
+        pools_all = layer.kind in {"avgpool", "maxpool"} and layer.kernel[0] == 0
+        if layer.kind == "roi_align" or (found.intersection(node.inputs) and not pools_all):
+            found.add(node.id)
+    return found
+
+
+def _given_out(value: Value, *, of_boxes: bool) -> Tensor:
+    """An output as modules give it: a vector (B, C), those of boxes (B, N, C), and grids with all their axes."""
+    if of_boxes and value.token is None:
+        columns = value.grid.transpose(1, 2)
+        return columns.flatten(2) if columns.shape[3:] == (1, 1) else columns
+    return value.grid.flatten(1) if value.token is None and value.grid[0, 0].numel() == 1 else value.written
 
 
 def _as_grid(kind: str, argument: Tensor) -> Tensor:

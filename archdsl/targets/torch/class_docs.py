@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.ir.flow import externals
+from archdsl.ir.outputs import output_axes
 from archdsl.ir.regions import Block, Head, Lateral, PathStart, Shortcut
 from archdsl.targets.torch.text import docstring, in_words, sentence
 
@@ -30,8 +31,8 @@ def class_doc(network: OpNetwork, group: Group) -> list[str]:
     if len(group.regions) > 1:
         return docstring(_together(roles))
     entering = [node for node in map(network.node, externals(network, region)) if not node.layer.by_name]
-    end = network.node(region.exit).shape
-    made = "logits" if isinstance(region, Head) and end.is_vector else str(end)
+    is_vector = output_axes(network, region.exit)[-1] == "C"
+    made = "logits" if isinstance(region, Head) and is_vector else str(network.node(region.exit).shape)
     return docstring(f"{_one(*roles[0])}: {in_words([str(node.shape) for node in entering])} → {made}")
 
 

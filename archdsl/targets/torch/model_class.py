@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archdsl.ir.outputs import output_axes
 from archdsl.targets.python.tree import (
     Assign,
     Class,
@@ -127,9 +128,9 @@ class Model:
         return Function("forward", [_SELF, *parameters(self.network)], kind, body)
 
     def _size(self, output: int) -> str:
-        shape = self.network.node(output).shape
-        width = int(shape.channels) if self.classes is None else NUM_CLASSES
-        return f"(B, {width})" if shape.is_vector else "(B, C, T, H, W)"
+        axes = output_axes(self.network, output)
+        width = int(self.network.node(output).shape.channels) if self.classes is None else NUM_CLASSES
+        return f"(B, {', '.join(axes)})" if "H" in axes else f"(B, {', '.join([*axes[:-1], str(width)])})"
 
     def _stages(self) -> Function:
         """Return the method that computes the stages and returns the values that the head reads."""

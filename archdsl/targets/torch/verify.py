@@ -20,8 +20,9 @@ from archdsl.ir.regions import Featured
 from archdsl.ir.tensors import own_tensors
 from archdsl.layers.added_faults import error_text, layer_error
 from archdsl.targets.torch.layers import LayerPrinter
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import BOX_GRIDS, BOX_VECTORS, CHANNELS_LAST, GRID, TOKENS, VECTOR
 from archdsl.targets.torch.ops.sites import CallSite
+from archdsl.targets.torch.passes.layouts import layout_of_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,7 +144,8 @@ def tensor_shape(grid: Grid, layout: str, batch: int = BATCH) -> tuple[int, ...]
         return (batch, t, n + h * w, c) if grid.token == FRAME else (batch, n + t * h * w, c)
     if layout in (CHANNELS_LAST, TOKENS):
         return batch, t, h, w, c
-    return (batch, c) if layout == VECTOR else (batch, c, t, h, w)
+    sizes = {VECTOR: (c,), BOX_VECTORS: (t, c), BOX_GRIDS: (t, c, h, w)}
+    return (batch, *sizes.get(layout, (c, t, h, w)))
 
 
 # --- the whole module ---
@@ -179,7 +181,7 @@ def _compare_outputs(network: Network, features: Any, output: Any, layer: Layer,
     found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     for name, number in network.outputs.items():
         last = network.node(number).shape
-        layout = TOKENS if last.token else VECTOR if last.is_vector else GRID
+        layout = layout_of_output(network, number)
         own = output[name] if name else output
         found[f"the output `{name}`" if name else "the output"] = tuple(own.shape), tensor_shape(last, layout)
     for part in network.regions:

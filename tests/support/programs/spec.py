@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOVES: list[Move] = [STILL, STILL, STILL, (1, 2, 2), (1, 2, 2), (2, 1, 1), (1, 1, 2), (2, 2, 2)]
 
 BOXES = ["", ", 2", ", 3, sampling_ratio = 2", ", 2, aligned = off", ", 2, stride = 4", ", 1", ", 2, 1, off, 3"]
+OF_BOXES = [" -> avgpool", " -> maxpool([1, all, all])", ""]  # of all boxes, of each box, and bins of each
 
 
 @dataclass
@@ -492,7 +493,7 @@ class Specs:
                 sources = {n: s for n, s in spec.paths.items() if n in spec.touched}
         if len(spec.paths) == 1 and (not sources or d.chance(0.55)):
             [state] = spec.paths.values()
-            steps = self._entering_head(state) or ["relu"]
+            steps = self._entering_head(state, OF_BOXES) or ["relu"]
         else:
             count = min(len(sources), d.pick([1, 2, 2, 3]))
             chosen = d.rng.sample(list(sources), count)
@@ -500,7 +501,8 @@ class Specs:
             out = d.whole(2, 6)
             branches: list[str] = []
             for name in chosen:
-                text = " -> ".join([name, *self._entering_head(sources[name])])
+                ends = OF_BOXES if count == 1 else OF_BOXES[:1] if kind == "concat" else OF_BOXES[:2]
+                text = " -> ".join([name, *self._entering_head(sources[name], ends)])
                 branches.append(text if kind == "concat" else f"{text} -> linear({out})")
             steps = [f"{kind} {{ {', '.join(branches)} }}"] if count > 1 or d.chance(0.5) else [branches[0]]
         if d.chance(0.3):
@@ -510,8 +512,8 @@ class Specs:
         text = " -> ".join(steps)
         return f"{word}: {text}"
 
-    def _entering_head(self, state: State) -> list[str]:
-        """Blocks at times, and what takes the positions together."""
+    def _entering_head(self, state: State, ends: Sequence[str]) -> list[str]:
+        """Blocks at times, and what takes the positions together; `ends` can stand behind the features of boxes."""
         steps: list[str] = []
         if self.draw.has("blocks_in_head", 0.2):
             place = replace(self.place(values=False), in_hand=len(self.spec.paths) == 1)
@@ -520,7 +522,7 @@ class Specs:
         apart = Random(repr((self.spec.lines, steps)))
         if self.spec.boxes and not state.token and apart.random() < 0.7:
             boxes = f"roi_align({self.spec.boxes[0]}{apart.choice(BOXES)})"
-            return [*steps, f"avgpool([all, 1, 1]) -> {boxes} -> avgpool"]
+            return [*steps, f"avgpool([all, 1, 1]) -> {boxes}{apart.choice(ends)}"]
         pooled = self._pooled(state)
         return [*steps, pooled] if pooled else steps
 

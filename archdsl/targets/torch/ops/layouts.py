@@ -9,5 +9,7 @@ GRID = "grid"  # (B, C, T, H, W)
 CHANNELS_LAST = "channels_last"  # (B, T, H, W, C)
 VECTOR = "vector"  # (B, C): a grid of 1×1×1
 TOKENS = "tokens"  # with n tokens, which come first: (B, n + T·H·W, C) of a clip, (B, T, n + H·W, C) of frames
+BOX_VECTORS = "box vectors"  # (B, N, C): grids of N×1×1 for N boxes, which only a module returns so
+BOX_GRIDS = "box grids"  # (B, N, C, H, W)
 KEPT = "layouts"  # the form that the pass of this name chooses: a vector is laid out as the input, with all axes
 ANY_LAYOUT = (GRID, CHANNELS_LAST, VECTOR, TOKENS)  # for what works element by element, or asks for the layout

@@ -10,17 +10,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.clip_limits import grids_by_clip
+from archdsl.ir.outputs import BOX_GRID_AXES, BOX_VECTOR_AXES, GRID_AXES, VECTOR_AXES, output_axes
 from archdsl.ir.regions import Block, Conversion, Featured, Stage, around, walk
 from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.ir.rows import stage_row
 from archdsl.targets.torch.ops import convert
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import BOX_GRIDS, BOX_VECTORS, CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from archdsl.ir.network import Network
     from archdsl.ir.regions import InputPlace, Part, Region
+
+_GIVEN_OUT: dict[tuple[str, ...], str] = {
+    VECTOR_AXES: VECTOR,
+    GRID_AXES: GRID,
+    BOX_VECTOR_AXES: BOX_VECTORS,
+    BOX_GRID_AXES: BOX_GRIDS,
+}
 
 
 def assign_layouts(network: OpNetwork) -> int:
@@ -164,13 +173,13 @@ class _Conversions:
         return made.exit
 
     def end(self) -> None:
-        """Convert the outputs of the module: a vector to (B, C), a grid to channels-first; tokens stay."""
+        """Convert the outputs of the module to the layouts in which it returns them; tokens stay."""
         self.network.outputs = {name: self._given_out(output) for name, output in self.network.outputs.items()}
 
     def _given_out(self, output: int) -> int:
         output = self.outside.get(output, output)
         node = self.network.node(output)
-        wanted = TOKENS if node.shape.token else VECTOR if node.shape.is_vector else GRID
+        wanted = layout_of_output(self.network, output)
         if self.given[output] == wanted:
             return output
         last = node.region.top if node.inputs else self.network.regions[-1]  # a clip lies in no part of the network
@@ -187,6 +196,11 @@ class _Conversions:
         self.given[number] = layout
         self.vectors |= {number} if source in self.vectors else set()
         return number
+
+
+def layout_of_output(network: Network, output: int) -> str:
+    """Return the layout in which a module returns an output."""
+    return TOKENS if network.node(output).shape.token else _GIVEN_OUT[output_axes(network, output)]
 
 
 def _see(region: Region, source: int, made: int) -> None:

@@ -1,0 +1,53 @@
+"""Axes of the tensors that a module returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from archdsl.core.grid import Grid
+from archdsl.core.values import UNKNOWN
+from archdsl.layers.base import ShapeError
+from archdsl.layers.input import BOXES
+
+if TYPE_CHECKING:
+    from archdsl.ir.network import Network, Node
+    from archdsl.ir.regions import Shape
+
+VECTOR_AXES, GRID_AXES = ("C",), ("C", "T", "H", "W")
+BOX_VECTOR_AXES, BOX_GRID_AXES = ("N", "C"), ("N", "C", "H", "W")
+
+
+def output_axes(network: Network, output: int) -> tuple[str, ...]:
+    """Return the axes of an output without tokens, behind the batch; what is computed for boxes begins with them."""
+    shape = network.node(output).shape
+    if counts_boxes(network.graph, output):
+        return BOX_VECTOR_AXES if shape.h == shape.w == 1 else BOX_GRID_AXES
+    return VECTOR_AXES if shape.is_vector else GRID_AXES
+
+
+def output_size(network: Network, output: int) -> list[int]:
+    """Return the sizes of these axes."""
+    c, t, h, w = map(int, network.node(output).shape.shape)
+    sizes = {"C": c, "T": t, "N": t, "H": h, "W": w}
+    return [sizes[axis] for axis in output_axes(network, output)]
+
+
+def counts_boxes(graph: nx.DiGraph[int], value: int) -> bool:
+    """Return whether the time axis of a value counts boxes: with one box more, it has another size."""
+    if all(data["node"].layer.kind != BOXES for data in graph.nodes.values()):
+        return False
+    more: dict[int, Shape] = {}  # the shapes that change
+    for number in nx.topological_sort(graph):
+        node: Node = graph.nodes[number]["node"]
+        if node.layer.kind == BOXES:
+            more[number] = node.shape._replace(t=node.shape.t + 1)
+        elif not more.keys().isdisjoint(node.inputs):
+            shapes = [more.get(i, graph.nodes[i]["node"].shape) for i in node.inputs]
+            try:
+                more[number] = node.layer.infer(*shapes) if all(isinstance(x, Grid) for x in shapes) else UNKNOWN
+            except ShapeError:  # it takes one number of boxes only
+                more[number] = UNKNOWN
+    found = more.get(value, UNKNOWN)
+    return isinstance(found, Grid) and found.t != graph.nodes[value]["node"].shape.t
