@@ -83,7 +83,7 @@ def run(options: Options) -> int:
 def _sampling(spec: str, options: Options) -> Sampling:
     """Return the temporal sampling of a spec's clips."""
     from archdsl.train.data.clips import Sampling
-    from archdsl.train.run import clip_of
+    from archdsl.train.networks import clip_of
 
     analysis = analysed(spec, options)
     show_diagnostics(analysis.warnings)

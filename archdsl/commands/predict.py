@@ -19,6 +19,7 @@ from archdsl.train.tasks import REGRESSION
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
     from archdsl.train.data.listing import Sample
+    from archdsl.train.predict import Answer
 
 
 class Keys(NamedTuple):
@@ -29,6 +30,18 @@ class Keys(NamedTuple):
     number: str
     format: str  # of the number, for printing
     digits: str  # the same, in CSV
+
+
+class Given(NamedTuple):
+    """The printed part of an answer: the video with its part, and its best answers, of each head."""
+
+    video: dict[str, Any]
+    answer: Answer
+
+    def as_dict(self, keys: Keys) -> dict[str, Any]:
+        """Return the JSON data."""
+        best = [{keys.name: name, keys.number: number} for head in self.answer for name, number in head]
+        return {**self.video, keys.all: best}
 
 
 CLASSIFIED = Keys("classes", "class", "probability", "6.1%", ".6f")
@@ -98,13 +111,12 @@ def run(options: Options) -> int:
     answers = predict(run, model, samples, folder, views_of(options, run))
     if not is_first():
         return 0  # the first process prints, and returns the exit code
-    data: list[dict[str, Any]] = []
+    data: list[Given] = []
     for sample, answer in zip(samples, answers, strict=True):
         if isinstance(answer, VideoError):
             print(f"archdsl: {sample.path}: {answer}", file=sys.stderr)
             continue
-        best = [{keys.name: name, keys.number: number} for name, number in answer[:top]]
-        data.append({"video": sample.path, **_part(sample), keys.all: best})
+        data.append(Given({"video": sample.path, **_part(sample)}, [head[:top] for head in answer]))
     _show(data, keys, options)
     return int(len(data) < len(samples))
 
@@ -115,9 +127,9 @@ def _part(sample: Sample) -> dict[str, Any]:
     return part | ({"first_frame": sample.frames[0], "last_frame": sample.frames[1]} if sample.frames else {})
 
 
-def _show(data: list[dict[str, Any]], keys: Keys, options: Options) -> None:
+def _show(data: list[Given], keys: Keys, options: Options) -> None:
     """Write the answers to a file, or print them as JSON or text."""
-    as_json = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    as_json = json.dumps([given.as_dict(keys) for given in data], indent=2, ensure_ascii=False) + "\n"
     if options.output is not None:
         path = Path(options.output)
         write_atomically(path, as_json if path.suffix.lower() == ".json" else _csv(data, keys))
@@ -125,25 +137,23 @@ def _show(data: list[dict[str, Any]], keys: Keys, options: Options) -> None:
     elif options.json:
         print(as_json, end="")
     else:
-        for answer in data:
-            place = [f"{answer[name]:g}" for name in PARTS if answer.get(name) is not None]
-            print(answer["video"] + f" [{' to '.join(place)}]" * bool(place))
-            width = max(len(best[keys.name]) for best in answer[keys.all])
-            print(
-                "\n".join(
-                    f"  {best[keys.name]:{width}}  {best[keys.number]:{keys.format}}" for best in answer[keys.all]
-                )
-            )
+        for video, answer in data:
+            place = [f"{video[name]:g}" for name in PARTS if video.get(name) is not None]
+            print(video["video"] + f" [{' to '.join(place)}]" * bool(place))
+            best = [pair for head in answer for pair in head]
+            width = max(len(name) for name, _ in best)
+            print("\n".join(f"  {name:{width}}  {number:{keys.format}}" for name, number in best))
 
 
-def _csv(data: list[dict[str, Any]], keys: Keys) -> str:
+def _csv(data: list[Given], keys: Keys) -> str:
     """Return a table with a line for each video and class, the most probable first, or for each video and target."""
     file = io.StringIO()
-    columns = ("video", *(name for name in PARTS if any(name in answer for answer in data)))
+    columns = ("video", *(name for name in PARTS if any(name in given.video for given in data)))
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*columns, "rank", keys.name, keys.number])
-    for answer in data:
-        for rank, best in enumerate(answer[keys.all], 1):
-            row = [answer.get(name, "") for name in columns]
-            writer.writerow([*row, rank, best[keys.name], f"{best[keys.number]:{keys.digits}}"])
+    for video, answer in data:
+        row = [video.get(name, "") for name in columns]
+        for head in answer:
+            lines = ([*row, rank, name, f"{number:{keys.digits}}"] for rank, (name, number) in enumerate(head, 1))
+            writer.writerows(lines)
     return file.getvalue()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.commands.running import RUNS
 from archdsl.core.table import Table, as_csv, as_markdown, as_text
 from archdsl.files import UsageError
-from archdsl.train.best import METRICS
+from archdsl.train.best import metric_of
 from archdsl.train.figures import differing, figures_of, shown, test_line
 from archdsl.train.run import CONFIG
 
@@ -91,7 +91,7 @@ def _columns(runs: list[Figures]) -> dict[str, str]:
 
 def _table(runs: list[Figures]) -> Table:
     columns, metrics = _columns(runs), {figures.metric for figures in runs}
-    title = f"best {METRICS[runs[0].metric].title}" if len(metrics) == 1 else "best"
+    title = f"best {metric_of(runs[0].metric).title}" if len(metrics) == 1 else "best"
     rows = (
         (
             str(figures.folder), figures.spec, figures.state,
@@ -108,7 +108,7 @@ def _table(runs: list[Figures]) -> Table:
 def _best(figures: Figures, *, named: bool) -> str:
     if figures.best_value is None:
         return NONE
-    metric = METRICS[figures.metric]
+    metric = metric_of(figures.metric)
     return f"{metric.title} {metric.text(figures.best_value)}" if named else metric.text(figures.best_value)
 
 

@@ -14,7 +14,6 @@ from archdsl.commands.training_options import TrainOptions as Options
 from archdsl.commands.training_options import data_arguments, engine_arguments
 from archdsl.files import UsageError
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES
-from archdsl.train.best import METRICS
 from archdsl.train.engine import TRACKERS
 
 if TYPE_CHECKING:
@@ -138,9 +137,9 @@ def _engine_arguments(parser: Parser) -> None:
 def _checkpoint_arguments(parser: Parser) -> None:
     group = parser.group("validation and checkpoints")
     group.add_argument(
-        "--best", choices=tuple(METRICS),
+        "--best", metavar="METRIC",
         help="Metric of validation that decides which epoch is the best, whose weights are best.safetensors "
-        "(default: top1; map and mae for multilabel and regression).",
+        "(default: top1; map and mae for multilabel and regression, all_top1 for several heads).",
     )  # fmt: skip
     group.add_argument(
         "--patience", type=values.natural, metavar="N",

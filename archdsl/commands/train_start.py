@@ -20,10 +20,11 @@ from archdsl.train.engine import Engine
 from archdsl.train.environment import check_trackers, with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.freezing import check_freezing
+from archdsl.train.networks import clip_of, columns_of, sized, task_of
 from archdsl.train.objectives import OBJECTIVES
 from archdsl.train.objectives.regression import scale_of
-from archdsl.train.run import CONFIG, Data, clip_of, describe
-from archdsl.train.tasks import REGRESSION
+from archdsl.train.run import CONFIG, Data, describe
+from archdsl.train.tasks import HEADS, REGRESSION, by_head
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import TrainOptions as Options
@@ -61,6 +62,11 @@ def begin(options: Options) -> Start:
     spec = _spec_of(options)
     plain = analysed(spec, options)  # its errors come before videos are looked for
     clip_of(plain.network)
+    options = replace(
+        options, task=task_of(plain.network, options.task), label=columns_of(plain.network, options.label)
+    )
+    if options.data == SYNTHETIC and options.task == HEADS:
+        raise UsageError(f"--data {SYNTHETIC}: has one class per video, and {plain.network.name} has several heads")
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
     engine = engine_of(options)
@@ -72,7 +78,9 @@ def begin(options: Options) -> Start:
     split = split_of(data, engine.seed)
     _check_used(options, split)
     data = replace(data, task=split.task)
-    engine = replace(engine, best=options.best or OBJECTIVES[split.task].metrics[0])
+    engine = replace(
+        engine, best=options.best or OBJECTIVES[split.task](split.classes, plain.network.recipe).metrics[0]
+    )
     options = _with_outputs(options, plain, split)
     analysis = analysed(spec, options)
     show_diagnostics(analysis.warnings)
@@ -229,9 +237,18 @@ def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
 def _with_outputs(options: Options, plain: Analysis, split: Split) -> Options:
     """Return the options with the head's number of outputs set to that of the videos, unless the user has set it."""
     values, network = plain.parameters, plain.network
+    named = {text.split("=")[0].strip() for text in options.settings}
+    if split.task == HEADS:
+        counts = dict(zip(network.outputs, map(len, by_head(split.classes).values()), strict=True))
+        outputs = ", ".join(f"{count} classes of {head}" for head, count in counts.items())
+        added = sized(network, values, counts)
+        for name in named & added.keys():
+            if values[name] != added.pop(name):
+                raise UsageError(f"--set {name}={values[name]}: the videos have {outputs}")
+        return replace(options, settings=(*options.settings, *(f"{name}={count}" for name, count in added.items())))
     count, noun = len(split.classes), "target" if split.task == REGRESSION else "class"
     outputs = f"{count} {noun}" + ("e" * (noun == "class") + "s") * (count != 1)
-    if any(s.split("=")[0].strip() == "classes" for s in options.settings):
+    if "classes" in named:
         if values["classes"] != count:
             raise UsageError(f"--set classes={values['classes']}: the videos have {outputs}")
         return options

@@ -41,12 +41,12 @@ def data_arguments(group: Any) -> None:
     group.add_argument(
         "--task", choices=TASKS,
         help="Meaning of labels: a class per video (classification, the default), any number of classes (multilabel, "
-        "that of Charades), or numbers (regression).",
+        "that of Charades), numbers (regression), or a class for each head (heads, that of networks with several).",
     )  # fmt: skip
     group.add_argument(
         "--label", metavar="COLUMN",
         help="Column of the labels, for lists with several; EPIC-KITCHENS: verb or noun. For multilabel and regression "
-        "also several, with commas.",
+        "also several, with commas; for several heads one of each, in their order (default: their names).",
     )  # fmt: skip
     group.add_argument(
         "--fold", type=values.count, metavar="N", help="Number of the split of UCF101 or HMDB51 (default: the first)."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Row: TypeAlias = "dict[str, float]"  # an epoch, counted from 1, and its validation metrics by name
 
@@ -27,6 +27,7 @@ class Metric:
 
 METRICS = {
     "loss": Metric("loss", lower=True, share=False),
+    "all_top1": Metric("all heads top-1"),
     "top1": Metric("top-1"),
     "top5": Metric("top-5"),
     "mean_class_top1": Metric("mean class accuracy"),
@@ -39,6 +40,25 @@ METRICS = {
 }
 
 
+def metric_of(name: str) -> Metric:
+    """Return a metric by its name, which begins with that of a head for one of several: `verb.top1`.
+
+    Raises:
+        KeyError: for another name.
+    """
+    head, _, own = name.rpartition(".")
+    metric = METRICS[own]
+    return replace(metric, title=f"{head} {metric.title}") if head else metric
+
+
+def metrics_among(names: Iterable[str]) -> list[str]:
+    """Return those names that are metrics, in the order of `METRICS`, those of each head together."""
+    order = list(METRICS)
+    parts = {name: (head, own) for name in names for head, _, own in [name.rpartition(".")] if own in METRICS}
+    heads = ["", *dict.fromkeys(head for head, _ in parts.values())]
+    return sorted(parts, key=lambda name: (heads.index(parts[name][0]), order.index(parts[name][1])))
+
+
 def best_of(history: Sequence[Row], metric: str) -> Row | None:
     """Return the epoch with the best value, of equal ones the first; None without epochs.
 
@@ -47,7 +67,7 @@ def best_of(history: Sequence[Row], metric: str) -> Row | None:
 
     def rank(row: Row) -> float:
         value = row.get(metric, math.nan)
-        return -math.inf if math.isnan(value) else -value if METRICS[metric].lower else value
+        return -math.inf if math.isnan(value) else -value if metric_of(metric).lower else value
 
     return max(history, key=rank, default=None)
 
@@ -63,8 +83,8 @@ def ending(history: Sequence[Row], metric: str, patience: int, planned: int) -> 
     best = best_of(history, metric)
     if best is None:
         return ""
-    done, title = int(history[-1]["epoch"]), METRICS[metric].title
-    value = METRICS[metric].text(best.get(metric, math.nan))
+    done, title = int(history[-1]["epoch"]), metric_of(metric).title
+    value = metric_of(metric).text(best.get(metric, math.nan))
     if done >= planned:
         reason = f"all {planned} epochs are complete" if planned != 1 else "the only epoch is complete"
     elif is_exhausted(history, metric, patience):

@@ -29,7 +29,7 @@ class Engine:
     seed: int = 0
     save_every: int = 0  # steps between checkpoints, in addition to one per epoch
     keep: int = 0  # epochs whose checkpoints are kept, the last ones, in addition to the last checkpoint
-    best: str = "top1"  # one of best.METRICS
+    best: str = "top1"  # a name for best.metric_of
     log: tuple[str, ...] = ()  # of TRACKERS
     patience: int = 0  # epochs without a better value after which training stops early; 0 for never
 

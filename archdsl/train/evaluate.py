@@ -39,8 +39,8 @@ class Views:
 
 def untested(run: Run) -> Result:
     """Return the result of a run without videos for a test."""
-    none = torch.zeros(0, len(run.classes))
-    return Result((), objective_of(run), torch.zeros(0, dtype=torch.long), none[:, 0].long(), none, {}, "", 0.0)
+    none = torch.zeros(0, dtype=torch.long)
+    return Result((), objective_of(run), none, none, torch.zeros(0, len(run.classes)), {}, "", 0.0)
 
 
 def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder: Path, views: Views) -> Result:

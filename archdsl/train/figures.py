@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.files import DataError
-from archdsl.train.best import METRICS, best_of, ending, is_exhausted
+from archdsl.train.best import best_of, ending, is_exhausted, metric_of, metrics_among
 from archdsl.train.run import load_run
 from archdsl.train.stopping import is_locked
 from archdsl.train.tables import epochs_table, history_of
@@ -165,5 +165,6 @@ def test_line(test: Mapping[str, Any]) -> str:
     """Format the metrics of a test as a line."""
     if not test.get("videos") and not test.get("skipped"):
         return "none, since the run has no validation (--no-val)"
-    scores = [f"{m.title} {m.text(test[name])}" for name, m in METRICS.items() if test.get(name) is not None]
+    measured = [(metric_of(name), test[name]) for name in metrics_among(test) if test[name] is not None]
+    scores = [f"{metric.title} {metric.text(value)}" for metric, value in measured]
     return f"{test.get('videos')} videos, {test.get('views')}: {', '.join(scores) or 'none could be read'}"

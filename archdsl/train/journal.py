@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from archdsl.core.sizes import size_text
 from archdsl.train.averages import whole
-from archdsl.train.best import METRICS, best_of, is_exhausted
+from archdsl.train.best import best_of, is_exhausted, metric_of
 from archdsl.train.checkpoints import save_weights, weights_of
 from archdsl.train.run import BEST, WEIGHTS, TrainingError
 from archdsl.train.tables import Table, epochs_table, history_of, steps_table
@@ -162,8 +162,12 @@ class Journal(Callback):
     def _line(self, row: dict[str, Any], epochs: int | None) -> str:
         validation = "no validation"
         if "val_loss" in row:
-            scores = ", ".join(f"{METRICS[n].title} {METRICS[n].text(row[f'val_{n}'])}" for n in self.objective.shown)
-            validation = f"validation: loss {row['val_loss']:.3f}, {scores}"
+            shown = ((metric_of(name), row[f"val_{name}"]) for name in self.objective.shown)
+            scores = [
+                f"loss {row['val_loss']:.3f}",
+                *(f"{metric.title} {metric.text(value)}" for metric, value in shown),
+            ]
+            validation = f"validation: {', '.join(scores)}"
         return (
             f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.3f}; {validation}; "
             f"{row['clips_per_second']:.1f} clips/s, {row['data_wait']:.0%} of the time waiting for data, "
@@ -175,8 +179,8 @@ class Journal(Callback):
         metric, best = self.engine.best, best_of(self.history, self.engine.best)
         if best is None or (metric == self.objective.metrics[0] and not self.engine.patience):
             return ""
-        value = METRICS[metric].text(best[metric])
-        return f"; best {METRICS[metric].title}: {value}, epoch {best['epoch']:.0f}"
+        value = metric_of(metric).text(best[metric])
+        return f"; best {metric_of(metric).title}: {value}, epoch {best['epoch']:.0f}"
 
     def _skipped(self, trainer: Trainer, task: Task) -> None:
         """Write the table of skipped videos."""

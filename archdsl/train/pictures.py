@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archdsl.train.best import METRICS
+from archdsl.train.best import metric_of
 from archdsl.train.data.opening import strip_of
 from archdsl.train.data.videos import VideoError
 from archdsl.train.tables import epochs_table, steps_table
@@ -50,10 +50,10 @@ def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
         loss.plot(at, [float(row[name] or "nan") for row in epochs], "o-", ms=3, label=label, color=colour)
     loss.set(xlabel="epoch", title="loss", ylim=(0, None))
     loss.legend()
-    share = METRICS[metrics[0]].share
-    for name in (name for name in metrics if METRICS[name].share == share):
+    share = metric_of(metrics[0]).share
+    for name in (name for name in metrics if metric_of(name).share == share):
         values = [float(row[f"val_{name}"] or "nan") * (100 if share else 1) for row in epochs]
-        right.plot(at, values, "o-", ms=3, label=METRICS[name].title)
+        right.plot(at, values, "o-", ms=3, label=metric_of(name).title)
     right.set(xlabel="epoch", title="validation (%)" if share else "validation", ylim=(0, 103 if share else None))
     right.legend()
     rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])

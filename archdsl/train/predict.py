@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from archdsl.train.data.opening import open_sample
 from archdsl.train.data.videos import VideoError
 from archdsl.train.evaluate import Views, classify
-from archdsl.train.tasks import REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from archdsl.train.data.listing import Sample
     from archdsl.train.run import Run
 
-Answer = list[tuple[str, float]]
+Answer = list[list[tuple[str, float]]]  # names and numbers, for each head
 
 
 def predict(
@@ -31,7 +30,7 @@ def predict(
 ) -> list[Answer | VideoError]:
     """Return the answers for each video, or the error in reading it.
 
-    They are the classes with their probabilities, the most likely first, or the targets with their numbers.
+    They are the classes with their probabilities, the most likely first, or targets with numbers, of each head.
     """
     result = classify(run, model, samples, folder, views)
     rows = dict(zip(result.indices.tolist(), result.answers.tolist(), strict=True))
@@ -40,8 +39,7 @@ def predict(
         if index not in rows:
             answers.append(VideoError(result.problems.get(sample.path, "cannot be read")))
             continue
-        answer = list(zip(run.classes, rows[index], strict=True))
-        answers.append(answer if run.task == REGRESSION else sorted(answer, key=lambda pair: -pair[1]))
+        answers.append(result.objective.ranked(rows[index]))
     return answers
 
 

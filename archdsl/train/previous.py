@@ -14,6 +14,7 @@ from archdsl.pipeline import analyse, plan_transfer
 from archdsl.resources import bundled_specs
 from archdsl.state_dicts import transferred
 from archdsl.train.run import BEST, CONFIG, SPECS, WEIGHTS, load_run
+from archdsl.train.tasks import HEADS, by_head
 from archdsl.train.weights import Initial, counts_text, note_of, read_tensors, show
 from archdsl.transfer.plan import Rules
 from archdsl.transfer.steps import NEW
@@ -74,18 +75,33 @@ class Previous:
         if shapes(tensors) != base.tensors:
             network = f"the network of {self.folder} (spec {self.spec.name})"
             raise WeightsError(f"{self.file}: has other tensors than {network}; name its own spec with --weights-spec")
-        rows = tuple(self.run.classes.index(name) if name in self.run.classes else -1 for name in classes)
-        plan = plan_transfer(self.analysis(), analysis, FileLibrary(), Rules(classes=rows))
+        plan = plan_transfer(self.analysis(), analysis, FileLibrary(), self._rules(analysis, classes))
         show([*warnings, *plan.warnings])
         initial = transferred(plan, base.plan_weights(OWN), tensors, arch)
         note = note_of(str(self.file), kind or _KINDS.get(self.file.name, ""), counts_text(plan))
-        return Initial(initial, "\n".join([note, *self._class_lines(plan, classes)]))
+        return Initial(initial, "\n".join([note, *self._class_lines(plan, analysis, classes)]))
 
-    def _class_lines(self, plan: TransferPlan, classes: Sequence[str]) -> list[str]:
+    def _rules(self, analysis: Analysis, classes: Sequence[str]) -> Rules:
+        """Return the rules of a transfer: classes keep their rows; of several heads, those of others are new."""
+        old = self.run.classes
+        if self.run.task != HEADS or len(analysis.network.outputs) == 1:
+            return Rules(classes=tuple(old.index(name) if name in old else -1 for name in classes))
+        return Rules(new=tuple(f"head.{head}.*" for head, same in self._heads(analysis, classes).items() if not same))
+
+    def _heads(self, analysis: Analysis, classes: Sequence[str]) -> dict[str, bool]:
+        """Return for each of several heads whether it has the classes of the run's head of that name."""
+        before = dict(zip(self.analysis().network.outputs, by_head(self.run.classes).values(), strict=True))
+        now = dict(zip(analysis.network.outputs, by_head(classes).values(), strict=True))
+        return {head: before.get(head) == own for head, own in now.items()}
+
+    def _class_lines(self, plan: TransferPlan, analysis: Analysis, classes: Sequence[str]) -> list[str]:
         """Return a line about the classes that the head keeps, unless they are the same."""
         old = self.run.classes
         if tuple(classes) == old:
             return []
+        if self.run.task == HEADS and len(analysis.network.outputs) > 1:
+            new = [head for head, same in self._heads(analysis, classes).items() if not same]
+            return [f"classes: those of {', '.join(new)} are others, so that head is new"]
         head = [e for e in plan.entries if e.name.startswith("head.") and e.shape[:1] == (len(classes),)]
         if not set(old) & set(classes):
             names = self.folder / "classes.txt"

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import write_atomically
-from archdsl.train.best import METRICS, ending
+from archdsl.train.best import ending, metric_of, metrics_among
 from archdsl.train.pictures import curves, strips
 from archdsl.train.run import load_run
 from archdsl.train.tables import epochs_table, history_of
@@ -90,10 +90,7 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
         curves(run, objective.shown, folder / "curves.png")
         pictures.append(("Training", "curves.png"))
     if len(result.indices):
-        if objective.picture is not None:
-            file, title = objective.picture
-            objective.draw(result.targets, result.answers, folder / file)
-            pictures.append((title, file))
+        pictures += objective.draw(result.targets, result.answers, folder)
         worst = objective.worst(result.targets, result.answers)
         samples = [result.samples[int(result.indices[place])] for place, _ in worst]
         if strips(samples, [title for _, title in worst], folder / "worst.png"):
@@ -115,7 +112,7 @@ def line(metrics: dict[str, Any]) -> str:
     if not metrics["videos"]:
         return f"no video could be read ({metrics['skipped']} skipped)"
     skipped = f", {metrics['skipped']} skipped" if metrics["skipped"] else ""
-    scores = [f"{METRICS[name].title} {_text(name, metrics[name])}" for name in METRICS if name in metrics]
+    scores = [f"{metric_of(name).title} {_text(name, metrics[name])}" for name in metrics_among(metrics)]
     return f"{metrics['videos']} videos{skipped}, {metrics['views']}: {', '.join(scores)}"
 
 
@@ -123,8 +120,8 @@ def _text(name: str, value: float | None) -> str:
     """Format the value of a metric, or of another column of a table."""
     if value is None:
         return "undefined"
-    if name in METRICS:
-        return METRICS[name].text(value)
+    if metrics_among([name]):
+        return metric_of(name).text(value)
     return f"{value:.2%}" if isinstance(value, float) else str(value)
 
 
@@ -146,7 +143,7 @@ def _table(result: Result) -> list[str]:
     if not rows:
         return []
     columns = list(next(iter(rows.values()), {}))
-    titles = [TITLES.get(name) or METRICS[name].title for name in columns]
+    titles = [TITLES.get(name) or metric_of(name).title for name in columns]
     lines = [f"| {' | '.join([result.objective.noun[0], *titles])} |", "|---" * (len(columns) + 1) + "|"]
     return lines + [f"| {' | '.join([name, *map(_text, row, row.values())])} |" for name, row in rows.items()]
 

@@ -28,19 +28,18 @@ from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
 from archdsl.modules import load_module
 from archdsl.train.engine import Engine
+from archdsl.train.networks import clip_of
 from archdsl.train.tasks import CLASSIFICATION
 from archdsl.weights import runs
 
 if TYPE_CHECKING:
     import torch
 
-    from archdsl.ir.network import Network
     from archdsl.pipeline import Analysis
 
 CONFIG, BEST, WEIGHTS = runs.CONFIG, runs.BEST, runs.WEIGHTS
 SPECS = "spec"
 LAST = "checkpoints/last.ckpt"
-OWN_LOOP = "train the module in a loop of your own: docs/howto/training_loop.md"
 
 
 class TrainingError(CommandError):
@@ -172,36 +171,11 @@ def spec_of(data: dict[str, Any] | None) -> Spec | None:
     return Spec(data["name"], tuple(data["settings"]), None if clip is None else tuple(clip), data["like"])
 
 
-def clip_of(network: Network) -> tuple[int, int, int, int]:
-    """Return channels, frames, height and width of a network's clip.
-
-    Raises:
-        UsageError: if its input is not a single video in colour or grey, or it has several heads.
-    """
-    if len(network.outputs) > 1:
-        raise UsageError(
-            f"{network.name}: has {len(network.outputs)} heads; `archdsl train` supports one; for several, {OWN_LOOP}"
-        )
-    if len(network.clips) > 1:
-        raise UsageError(
-            f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one; "
-            f"for several, {OWN_LOOP}"
-        )
-    (number,) = network.clips.values()
-    c, t, h, w = map(int, network.node(number).shape.shape)
-    if c not in {1, 3}:
-        raise UsageError(
-            f"{network.name}: has {c} input channels; `archdsl train` reads videos in colour (3 channels) or grey (1); "
-            f"for other inputs, {OWN_LOOP}"
-        )
-    return c, t, h, w
-
-
 def describe(analysis: Analysis, classes: tuple[str, ...], data: Data, engine: Engine, **more: Any) -> Run:
     """Return the run that trains an architecture.
 
     Raises:
-        UsageError: if its input is not a single video in colour or grey.
+        UsageError: if its inputs are not a single video in colour or grey.
     """
     from archdsl.pipeline import module_text
     from archdsl.targets.torch.checkpoints import blocks_of, stages_of

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEPS = "steps.csv"
 EPOCHS = "epochs.csv"
+VAL = "val_"  # begins the names of columns with metrics of validation
 
 
 class Table:
@@ -52,7 +53,7 @@ def steps_table(folder: Path) -> Table:
 
 def epochs_table(folder: Path, metrics: Iterable[str] = METRICS) -> Table:
     """Return the table with one row per epoch: mean training loss, and validation metrics."""
-    validation = (f"val_{name}" for name in metrics)
+    validation = (f"{VAL}{name}" for name in metrics)
     return Table(folder / EPOCHS, ("epoch", "step", "loss", *validation, "clips_per_second", "data_wait", "memory"))
 
 
@@ -61,7 +62,7 @@ def history_of(table: Table) -> list[Row]:
     return [
         {
             "epoch": int(row["epoch"]),
-            **{name: float(text) for name in METRICS if (text := row.get(f"val_{name}", ""))},
+            **{name.removeprefix(VAL): float(text) for name, text in row.items() if name.startswith(VAL) and text},
         }
         for row in table.rows()
     ]

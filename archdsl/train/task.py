@@ -73,8 +73,13 @@ class Task(LightningModule):
     # --- steps ---
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, classes) of uint8 clips (B, 3, T, H, W)."""
-        return self.model(self.normalised(clips))
+        """Return the outputs (B, outputs) for uint8 clips (B, 3, T, H, W)."""
+        return self.outputs(self.normalised(clips))
+
+    def outputs(self, clips: torch.Tensor) -> torch.Tensor:
+        """Return the outputs (B, outputs) for normalised clips, those of several heads side by side."""
+        outputs = self.model(clips)
+        return torch.cat([*outputs.values()], 1) if isinstance(outputs, dict) else outputs
 
     def normalised(self, clips: torch.Tensor) -> torch.Tensor:
         """Normalise uint8 clips (B, 3, T, H, W) by mean and standard deviation of the recipe; grey has 1 channel."""
@@ -91,7 +96,7 @@ class Task(LightningModule):
         self.note(batch)
         clips, targets = batch["clip"][:, 0], self.objective.mixable(batch["label"])
         clips, targets = mixed(self.normalised(clips), targets, self.recipe)
-        loss = self.objective.loss(self.model(clips), targets, self.weights)
+        loss = self.objective.loss(self.outputs(clips), targets, self.weights)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"the loss is {loss.item()} at step {self.global_step + 1}; {DIVERGED}")
         self.lost.append(loss.detach())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnxruntime
 import pytest
@@ -12,9 +12,6 @@ from saved_memory import measured
 
 import archdsl
 from archdsl.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 BASE = """
 arch base
@@ -125,9 +122,3 @@ def test_torch_compile_takes_the_module() -> None:
 def test_no_argument_is_the_number_of_all_classes() -> None:
     with pytest.raises(ValueError, match=r"num_classes = 3: the heads verb, noun have"):
         archdsl.load("two.arch").build(num_classes=3)
-
-
-@pytest.mark.parametrize("arguments", [["--data", "synthetic"], ["--data", "nowhere"]])
-def test_training_is_left_to_a_loop_of_ones_own(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "two.arch", *arguments]) == 2
-    assert "two: has 2 heads; `archdsl train` supports one" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(Classification, "scores", scripted)
     for picture in ("curves", "strips"):
         monkeypatch.setattr(report, picture, lambda *_: False)
-    monkeypatch.setattr(Classification, "draw", lambda *_: None)
+    monkeypatch.setattr(Classification, "draw", lambda *_: [])
     return values
 
 

@@ -379,7 +379,7 @@ def test_a_run_with_numbers(colours: Path, tmp_path: Path, capsys: Any, monkeypa
     # The task, the target and its scale are those of the run.
     for picture in ("curves", "strips"):
         monkeypatch.setattr(report, picture, lambda *_: False)
-    monkeypatch.setattr(Regression, "draw", lambda *_: None)
+    monkeypatch.setattr(Regression, "draw", lambda *_: [])
     assert main(["eval", str(run), "--data", str(colours / "list.csv"), "--workers", "0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["mae"] == pytest.approx(metrics["mae"])
     more = ["--data", colours / "list.csv", "--label", "blue", "--workers", "0", "--device", "cpu", "--batch", "8"]

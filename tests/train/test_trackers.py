@@ -31,7 +31,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no pictures in reports."""
     for picture in ("curves", "strips"):
         monkeypatch.setattr(report, picture, lambda *_: False)
-    monkeypatch.setattr(Classification, "draw", lambda *_: None)
+    monkeypatch.setattr(Classification, "draw", lambda *_: [])
 
 
 def test_trackers_get_the_metrics_of_a_run_also_when_it_resumes(

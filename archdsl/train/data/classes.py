@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import parse_json, read_text, some
+from archdsl.train.tasks import by_head, of_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +83,22 @@ def class_names(file: Path, lines: Sequence[Line], note: str = "") -> ClassNames
     pairs = sorted((line.index or 0, line.name) for line in lines)
     note = "; ".join(filter(None, [note, _irregular(file, [index for index, _ in pairs])]))
     return ClassNames(tuple(n for _, n in pairs), tuple(i for i, _ in pairs), True, note, str(file))
+
+
+def of_columns(parts: Mapping[str, ClassNames]) -> ClassNames:
+    """Return the classes of several columns, each behind the name of its column."""
+    names = tuple(of_head(column, name) for column, part in parts.items() for name in part.names)
+    indices = tuple(index for part in parts.values() for index in part.indices)
+    notes = "; ".join(part.note for part in parts.values() if part.note)
+    return ClassNames(names, indices, all(part.explicit for part in parts.values()), notes)
+
+
+def of_column(known: ClassNames, column: str) -> ClassNames:
+    """Return the classes of one of several columns; without indices that are known, they count from 0."""
+    names = by_head(known.names).get(column, ())
+    places = [known.names.index(of_head(column, name)) for name in names]
+    indices = tuple(known.indices[place] for place in places) if known.explicit else tuple(range(len(names)))
+    return ClassNames(names, indices, known.explicit)
 
 
 def _irregular(file: Path, indices: Sequence[int]) -> str:

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.files import DataError, UsageError
-from archdsl.train.data.classes import ClassNames
-from archdsl.train.data.numbering import numbering
+from archdsl.train.data.classes import ClassNames, of_column
+from archdsl.train.data.numbering import Numbering, numbering
 from archdsl.train.data.reading import count
 from archdsl.train.data.sample import Sample
-from archdsl.train.tasks import MULTILABEL, REGRESSION
+from archdsl.train.tasks import HEADS, MULTILABEL, REGRESSION, of_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +51,8 @@ def labelling(listed: Listed, known: ClassNames | None, others: Sequence[Entry],
         return _regression(listed, known)
     if listed.task == MULTILABEL:
         return _several(listed, known, others, data)
+    if listed.task == HEADS:
+        return _heads(listed, known, others, data)
     classed = numbering(listed, known, others)
 
     def sample(entry: Entry) -> Sample:
@@ -117,6 +119,29 @@ def _several(listed: Listed, known: ClassNames | None, others: Sequence[Entry], 
         return _sample(entry, labels=tuple(sorted({_index(entry, p, classed.numbers, data) for p in parts(entry)})))
 
     return Labelling(classed.names, sample, [*notes, *classed.notes], classed.indices)
+
+
+def _heads(listed: Listed, known: ClassNames | None, others: Sequence[Entry], data: Path) -> Labelling:
+    """Return the labels of videos with a class for each of several heads."""
+    if not listed.columns:
+        raise DataError(f"{data}: has no column of classes for each head; expected a list with a header, and --label")
+    if known is not None and known.file:
+        raise UsageError(f"{known.file}: names the classes of one head, and there are several; omit it")
+    parts: list[Numbering] = []
+    for number, column in enumerate(listed.columns):
+        own, other = ([e._replace(label=e.targets[number]) for e in entries] for entries in (listed.entries, others))
+        parts.append(numbering(listed._replace(entries=own), known and of_column(known, column), other))
+    begins = [sum(len(part.names) for part in parts[:number]) for number in range(len(parts))]
+
+    def sample(entry: Entry) -> Sample:
+        each = zip(begins, parts, entry.targets, strict=True)
+        return _sample(entry, labels=tuple(begin + _index(entry, text, p.numbers, data) for begin, p, text in each))
+
+    columns = list(zip(listed.columns, parts, strict=True))
+    names = tuple(of_head(column, name) for column, part in columns for name in part.names)
+    indices = tuple(index for part in parts for index in part.indices or range(len(part.names)))
+    notes = [f"{column}: {note}" for column, part in columns for note in part.notes]
+    return Labelling(names, sample, notes, indices if any(part.indices for part in parts) else ())
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:

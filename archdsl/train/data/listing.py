@@ -17,7 +17,7 @@ from archdsl.train.data.reading import count
 from archdsl.train.data.sample import Sample, Split
 from archdsl.train.data.sources import is_archive, read_source
 from archdsl.train.data.sources.source import SUFFIXES, Options, Source
-from archdsl.train.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
+from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, REGRESSION, by_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,7 @@ OF_SHARE = {
     CLASSIFICATION: "each class",
     MULTILABEL: "each class, by the rarest one of a video",
     REGRESSION: "the videos",
+    HEADS: "each class, by the rarest one of a video",
 }
 
 
@@ -105,6 +106,8 @@ def _unused(other: Listed | None, how: str) -> str:
 
 def _counted(names: Sequence[str], task: str) -> str:
     """Return the number of classes, or the names of targets, as text."""
+    if task == HEADS:
+        return ", ".join(f"{len(own)} classes of {head}" for head, own in by_head(names).items())
     return f"{count(len(names), 'target')}: {', '.join(names)}" if task == REGRESSION else f"{len(names)} classes"
 
 
@@ -198,6 +201,8 @@ def _check_used(options: Options, data: Path, listed: Listed, other: Listed | No
     kinds = {"label": "a list whose header names its columns", "fold": "the splits of UCF101 or HMDB51"}
     for name, kind in kinds.items():
         value = getattr(options, name)
+        if name == "label" and options.task == HEADS and name not in used:
+            raise DataError(f"{data}: several heads need a list whose header names columns of classes: {value}")
         if value is not None and name not in used:
             raise UsageError(f"--{name} {value}: is for {kind}, and {data} is none; omit it")
     if options.group is not None and other is not None:

@@ -1,8 +1,7 @@
 """Objectives: one class for each task, with its targets, loss, answers and metrics.
 
 To add a task, write a subclass of `Objective`, and add it to `OBJECTIVES` under its name in `archdsl.train.tasks`; the
-forms of its labels in lists are in `archdsl.train.data.labelling`. Several heads with an objective each would be one
-more subclass, whose outputs and targets are those of its parts side by side.
+forms of its labels in lists are in `archdsl.train.data.labelling`.
 """
 
 from __future__ import annotations
@@ -10,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.train.objectives.classification import Classification
+from archdsl.train.objectives.heads import Heads
 from archdsl.train.objectives.multilabel import Multilabel
 from archdsl.train.objectives.regression import Regression
-from archdsl.train.tasks import CLASSIFICATION, MULTILABEL, REGRESSION
+from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
     from archdsl.train.objectives.base import Objective
     from archdsl.train.run import Run
 
 OBJECTIVES: dict[str, type[Objective]] = {
-    CLASSIFICATION: Classification, MULTILABEL: Multilabel, REGRESSION: Regression,
+    CLASSIFICATION: Classification, MULTILABEL: Multilabel, REGRESSION: Regression, HEADS: Heads,
 }  # fmt: skip
 
 

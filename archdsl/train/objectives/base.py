@@ -36,11 +36,18 @@ class Objective(ABC):
     scale: tuple[tuple[float, float], ...] = ()
 
     task: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]  # names in `archdsl.train.best.METRICS`; the first one decides the best epoch
-    shown: ClassVar[tuple[str, ...]]  # those in the line of an epoch, beside the loss
-    picture: ClassVar[tuple[str, str] | None] = None  # file and title of the figure that `draw` makes
     noun: ClassVar[tuple[str, str]] = ("class", "classes")  # for one of the names, and for all
     unused: ClassVar[tuple[str, ...]]  # values of a recipe that have no effect on this objective
+
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """The names of its metrics, for `archdsl.train.best.metric_of`; the first one decides the best epoch."""
+
+    @property
+    @abstractmethod
+    def shown(self) -> tuple[str, ...]:
+        """The metrics in the line of an epoch, beside the loss."""
 
     def check(self) -> None:
         """Check the recipe.
@@ -109,6 +116,11 @@ class Objective(ABC):
     def worst(self, targets: torch.Tensor, answers: torch.Tensor) -> list[tuple[int, str]]:
         """Return the positions (into N) of wrong answers, the worst first, each with a description."""
 
-    def draw(self, targets: torch.Tensor, answers: torch.Tensor, path: Path) -> None:
-        """Draw the figure of targets and answers, if there is a `picture`."""
-        del targets, answers, path
+    def ranked(self, answer: Sequence[float]) -> list[list[tuple[str, float]]]:
+        """Return the names with their probabilities in an answer, the most likely first: a list for each head."""
+        return [sorted(zip(self.names, answer, strict=True), key=lambda pair: -pair[1])]
+
+    def draw(self, targets: torch.Tensor, answers: torch.Tensor, folder: Path) -> list[tuple[str, str]]:
+        """Draw figures of targets and answers; return their titles and files."""
+        del targets, answers, folder
+        return []

@@ -21,15 +21,23 @@ if TYPE_CHECKING:
 
     from archdsl.train.data.sample import Sample
 
+CONFUSION = "confusion.png"
+MEASURED = ("top1", "top5", "mean_class_top1", "loss")
+
 
 class Classification(Objective):
     """Cross entropy with the softmax of the outputs; targets are class indices (B,)."""
 
     task = CLASSIFICATION
-    metrics: ClassVar = ("top1", "top5", "mean_class_top1", "loss")
-    shown: ClassVar = ("top1", "top5")
-    picture: ClassVar = ("confusion.png", "Confusion matrix")
     unused: ClassVar = ("regression_loss",)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return MEASURED
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return "top1", "top5"
 
     def target(self, sample: Sample) -> torch.Tensor:
         return torch.tensor(sample.label)
@@ -75,8 +83,9 @@ class Classification(Objective):
         label, best = int(target), int(answer.argmax())
         return [self.names[label], self.names[best], f"{answer[best]:.6f}", f"{answer[label]:.6f}"]
 
-    def draw(self, targets: torch.Tensor, answers: torch.Tensor, path: Path) -> None:
-        confusion(self.names, targets, answers, path)
+    def draw(self, targets: torch.Tensor, answers: torch.Tensor, folder: Path) -> list[tuple[str, str]]:
+        confusion(self.names, targets, answers, folder / CONFUSION)
+        return [("Confusion matrix", CONFUSION)]
 
     def worst(self, targets: torch.Tensor, answers: torch.Tensor) -> list[tuple[int, str]]:
         own, best = answers.gather(1, targets[:, None])[:, 0], answers.argmax(1)
@@ -116,7 +125,7 @@ def accuracy(labels: torch.Tensor, probabilities: torch.Tensor) -> Scores:
     likelihood.
     """
     if not len(labels):
-        return dict.fromkeys(Classification.metrics, math.nan)
+        return dict.fromkeys(MEASURED, math.nan)
     best = probabilities.topk(min(5, probabilities.shape[1])).indices == labels[:, None]
     hits, videos = best[:, 0].double(), labels.bincount()
     by_class = labels.bincount(hits)[videos > 0] / videos[videos > 0]

@@ -31,9 +31,15 @@ class Multilabel(Objective):
     """
 
     task = MULTILABEL
-    metrics: ClassVar = ("map", "loss")
-    shown: ClassVar = ("map",)
     unused: ClassVar = ("regression_loss",)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return "map", "loss"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return ("map",)
 
     def check(self) -> None:
         super().check()

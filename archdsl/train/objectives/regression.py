@@ -33,11 +33,16 @@ class Regression(Objective):
     """
 
     task = REGRESSION
-    metrics: ClassVar = ("mae", "rmse", "r2", "pearson", "spearman", "loss")
-    shown: ClassVar = ("mae", "r2")
     noun: ClassVar = ("target", "targets")
-    picture: ClassVar = ("scatter.png", "Predicted numbers")
     unused: ClassVar = ("label_smoothing", "mixup", "cutmix", "balance", "class_weights")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return "mae", "rmse", "r2", "pearson", "spearman", "loss"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return "mae", "r2"
 
     def target(self, sample: Sample) -> torch.Tensor:
         return torch.tensor(sample.numbers, dtype=torch.double)
@@ -74,8 +79,13 @@ class Regression(Objective):
     def cells(self, target: torch.Tensor, answer: torch.Tensor) -> list[str]:
         return [f"{number:.6g}" for pair in zip(target.tolist(), answer.tolist(), strict=True) for number in pair]
 
-    def draw(self, targets: torch.Tensor, answers: torch.Tensor, path: Path) -> None:
-        scatter(self.names, targets, answers, path)
+    def ranked(self, answer: Sequence[float]) -> list[list[tuple[str, float]]]:
+        """Return the targets with their numbers, in their order."""
+        return [list(zip(self.names, answer, strict=True))]
+
+    def draw(self, targets: torch.Tensor, answers: torch.Tensor, folder: Path) -> list[tuple[str, str]]:
+        scatter(self.names, targets, answers, folder / "scatter.png")
+        return [("Predicted numbers", "scatter.png")]
 
     def worst(self, targets: torch.Tensor, answers: torch.Tensor) -> list[tuple[int, str]]:
         """Return the videos with the largest errors, in standard deviations."""

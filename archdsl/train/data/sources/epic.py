@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.files import DataError, UsageError
-from archdsl.train.data.classes import read_class_file
+from archdsl.train.data.classes import of_columns, read_class_file
 from archdsl.train.data.sources.source import Entry, Listed, divided_by_list, stored
 from archdsl.train.data.sources.table import Table
+from archdsl.train.tasks import HEADS
 
 if TYPE_CHECKING:
     from archdsl.train.data.sources.source import Source
@@ -26,13 +27,18 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Listed:
     """Return the segments with their verbs or nouns; `EPIC_100_verb_classes.csv` beside the list names them."""
-    label = source.options.label
-    if label not in LABELS and source.options.labelled:
-        chosen = f"--label {label}" if label is not None else source.path
+    options = source.options
+    columns = options.label_names if options.task == HEADS else (options.label,)
+    if options.labelled and not {*LABELS}.issuperset(columns):
+        chosen = f"--label {options.label}" if options.label is not None else source.path
         raise UsageError(f"{chosen}: EPIC-KITCHENS has two classes per segment; choose --label verb or --label noun")
     entries, origin = divided_by_list(source, _entries)
-    names = source.beside(f"EPIC_100_{label}_classes.csv", f"EPIC_{label}_classes.csv")
-    return Listed(entries, read_class_file(names) if names is not None else None, origin=origin)
+    files = {name: source.beside(f"EPIC_100_{name}_classes.csv", f"EPIC_{name}_classes.csv") for name in LABELS}
+    named = {name: read_class_file(file) for name in options.label_names if (file := files.get(name)) is not None}
+    if options.task != HEADS:
+        return Listed(entries, named.get(options.label or ""), origin=origin)
+    all_named = of_columns(named) if len(named) == len(columns) else None
+    return Listed(entries, all_named, origin=origin, columns=options.label_names)
 
 
 def _entries(source: Source) -> list[Entry]:
@@ -44,13 +50,14 @@ def _entries(source: Source) -> list[Entry]:
         folders = ("", f"{person}/", f"{person}/videos/", f"{person}/rgb_frames/", "rgb_frames/")
         if video not in paths:
             paths[video] = stored(source.place, f"{video}.MP4", folders)
-        path, label = paths[video], row.optional(source.options.label or "")
+        path, labels = paths[video], tuple(map(row.optional, source.options.label_names))
+        label = labels[0] if len(labels) == 1 else ""
         if path.endswith(".MP4") or not row.optional("first"):
             start, end = row.part()
-            entries.append(Entry(path, label, row.where, start, end))
+            entries.append(Entry(path, label, row.where, start, end, targets=labels))
         else:
             frames = _number(row.optional("first"), row.where), _number(row.optional("last"), row.where)
-            entries.append(Entry(path, label, row.where, frames=frames))
+            entries.append(Entry(path, label, row.where, frames=frames, targets=labels))
     return entries
 
 

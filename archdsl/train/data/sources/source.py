@@ -68,7 +68,7 @@ class Options:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The names in `label`: one at most for classification, else those between commas."""
+        """The names in `label`: one at most for a single class, else those between commas."""
         if self.label is None or self.task in {None, CLASSIFICATION}:
             return () if self.label is None else (self.label,)
         return tuple(word.strip() for word in self.label.split(",") if word.strip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed, stored
-from archdsl.train.tasks import MULTILABEL, REGRESSION
+from archdsl.train.tasks import HEADS, MULTILABEL, REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ FOLDERS: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 MAX_PROBED = 100  # lines that are looked at to tell folders of frames from videos
 LABEL = "label"  # the column of labels; further ones have a number behind this word
-SEVERAL = (MULTILABEL, REGRESSION)  # tasks with any number of columns of labels
+SEVERAL = (MULTILABEL, REGRESSION, HEADS)  # tasks with any number of columns of labels
 MORE_NAMES = {MULTILABEL: ("labels", "classes", "tags"), REGRESSION: ("target", "value")}  # of the column, by task
 
 
@@ -47,6 +47,8 @@ def read(source: Source) -> Listed:
             several = "; several columns are for --task multilabel or regression" if "," in name else ""
             raise UsageError(f"--label {name}: {known}{several}")
         names = tuple(source.rows[0][1][table.columns[column]] for column in labels if column not in missing)
+    if source.options.task == HEADS and names:
+        names = source.options.label_names  # in the spelling by which a run knows its classes
     several, used = source.options.task in SEVERAL, ("label",) if table.has_header else ()
     entries = [_entry(row, source.place, several) for row in table.rows()]
     renamed = _with_suffixes(entries)
