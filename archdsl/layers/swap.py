@@ -11,6 +11,8 @@ class Swap(Layer):
     TANet computes its temporal kernels in this way (Liu et al. 2021, section 3). The number of frames is fixed.
     """
 
+    channels_are_frames = True
+
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
         frames, _, _ = fixed(x._replace(h=1, w=1))

@@ -42,11 +42,27 @@ class Channels:
             before = [origins[i] for i in node.inputs]
             if node.layer.joins == CHANNELS:
                 origins[node.id] = tuple(s for segments in before for s in segments)
-            elif before and (copies := _copies(node)):
+            elif copies := _copies(node):
                 origins[node.id] = before[_main(node)] * copies
             else:
                 origins[node.id] = (Segment(node.id, int(node.shape.channels)),)
         return origins
+
+    def are_frames(self, value: int) -> bool:
+        """Return whether the channels of a value are frames."""
+        return all(self.network.node(s.node).layer.channels_are_frames for s in self.origins[value])
+
+    def writers(self, value: int) -> set[int]:
+        """Return the layers that compute the channels of a value, all of those that a sum has added up."""
+        found, pending, seen = set[int](), [value], {value}
+        while pending:
+            node = self.network.node(pending.pop())
+            before = node.inputs if node.layer.joins else node.inputs[_main(node) :][:1] if _copies(node) else ()
+            if not before:
+                found.add(node.id)
+            pending += [i for i in before if i not in seen]
+            seen.update(before)
+        return found
 
 
 def _main(node: Node) -> int:
@@ -66,7 +82,8 @@ def _copies(node: Node) -> int:
 
     The result is above 1 for a layer that packs the channels of several positions into one.
     """
-    if any(isinstance(a, In) for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes):
+    axes = [a for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes]
+    if not node.inputs or node.layer.channels_are_frames or any(isinstance(a, In) for a in axes):
         return 0
     out, into = int(node.shape.channels), int(node.input_shapes[_main(node)].channels)
     return 0 if out % into else out // into

@@ -207,6 +207,8 @@ class _Planner:
         if pattern is not None:
             return Entry(pair.name, here.shape, "", None, NEW, f"{REQUESTED}`{pattern}`")
         there = self.theirs[pair.base]
+        if here.node.id in self.classifiers and not self._reads_alike(here, there):
+            return Entry(pair.name, here.shape, "", None, NEW, f"it reads other features than {self.base}'s")
         steps = self._steps(here, there)
         if isinstance(steps, str):
             return Entry(pair.name, here.shape, "", None, NEW, steps)
@@ -216,6 +218,13 @@ class _Planner:
         if pair.repeats and how == "copied":
             how = REPEATED
         return Entry(pair.name, here.shape, pair.base, there.shape, how, "; ".join(texts), tuple(steps))
+
+    def _reads_alike(self, here: Place, there: Place) -> bool:
+        """Return whether a layer that computes what one here reads has a partner that the base's reads, too."""
+        if not here.node.inputs or not there.node.inputs:
+            return True
+        ours, theirs = self.channels.writers(here.node.inputs[0]), self.base_channels.writers(there.node.inputs[0])
+        return any(self.partners.get(number) in theirs for number in ours)
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
         """Return the steps that adapt a tensor of the base to the shape of ours, or the reason why it is impossible."""
@@ -275,6 +284,8 @@ class _Planner:
         size, of = sizes
         if (size, of) != (_count(ours), _count(theirs)):  # an added layer that names the wrong axis
             return None if size == of else f"size {of}, here {size}, which is not the number of {what}"
+        if share and size != of and self.channels.are_frames(values[0]) and self.base_channels.are_frames(values[1]):
+            return Stretch(axis, size, of, UNITS["t"], of_patches=False)
         return self._select(axis, value_sources(ours, theirs, self.partners, self.rules.width), of, what, share=share)
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:

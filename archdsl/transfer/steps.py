@@ -129,11 +129,12 @@ class Centre(Step):
 
 @dataclass(frozen=True)
 class Stretch(Step):
-    """Linear interpolation of a patch-embedding filter to another patch size, scaled to preserve its sum."""
+    """Linear interpolation of a filter to another number of positions, scaled to preserve its sum."""
 
     size: int
     of: int
     name: str
+    of_patches: bool = True  # it embeds patches
 
     @property
     def verb(self) -> str:
@@ -141,7 +142,7 @@ class Stretch(Step):
 
     @property
     def text(self) -> str:
-        return f"patches of {self.of} → {self.size} {self.name}, linear"
+        return f"{'patches of ' * self.of_patches}{self.of} → {self.size} {self.name}, linear"
 
 
 @dataclass(frozen=True)

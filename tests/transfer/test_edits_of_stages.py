@@ -107,11 +107,6 @@ ADDED = {
         {f"res3.{i}.conv{n + 1}": f"res3.{i}.conv{n}" for i in (2, 3) for n in (2, 3)},
         {f"res3.{i}.{name}" for i in (2, 3) for name in ("conv2", "bn3")},
     ),
-    "a hidden layer in the head": (
-        "head: avgpool -> linear(32) -> relu -> linear(classes)",
-        {"head.linear2": "head.linear"},
-        {"head.linear1"},
-    ),
 }  # fmt: skip
 
 
