@@ -162,6 +162,16 @@ TSM | TSM MobileNetV2 | * -> tsm_mobilenetv2
 mmaction2 | TSM MobileNetV2 | * -> tsm_mobilenetv2
 TANet | TANet R50 | * -> tanet_r50
 mmaction2 | TANet R50 | * -> tanet_r50
+Hiera | Hiera-T | * -> hiera_t
+Hiera | Hiera-S | * -> hiera_s
+Hiera | Hiera-B | * -> hiera_b
+Hiera | Hiera-B+ | * -> hiera_bp
+Hiera | Hiera-L | * -> hiera_l
+Hiera | Hiera-H | * -> hiera_h
+mmaction2 | UniFormer-S | * -> uniformer_s
+mmaction2 | UniFormer-B | * -> uniformer_b
+UniFormer | UniFormer-S | * -> uniformer_s
+UniFormer | UniFormer-B | * -> uniformer_b
 X3D | X3D-XS | * -> x3d_xs
 X3D | X3D-S | * -> x3d_s
 X3D | X3D-M | * -> x3d_m
@@ -478,6 +488,9 @@ DISAGREE = {
     ("TSM | TSM MobileNetV2 | meta | 8 | 400", "2.40 G"): Reason(2.3965, "scores count once: 0.004 G"),
     ("TANet | TANet R50 | meta | 8 | 400", "32.76 G"): Reason(
         32.7086, "products of values do not count, here 0.046 G of frames with kernels; scores count once: 0.006 G"
+    ),
+    ("mmaction2 | UniFormer-B | IN1K | 32 | 400", "59 G"): Reason(
+        258.25, "a slip: the authors' README gives 1036 to four clips of the same network"
     ),
     ("mmaction2 | Swin-S (K710) | IN1K | 32 | 710", "197 M"): Reason(50.06, OF_SWIN_L),
     ("mmaction2 | Swin-S (K710) | IN1K | 32 | 710", "604 G"): Reason(165.68, OF_SWIN_L),

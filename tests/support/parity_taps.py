@@ -209,6 +209,27 @@ S3D_MODULES = [
     *((str(n), f"mixed5.{letter}") for n, letter in zip((14, 15), "bc", strict=True)),
 ]
 
+
+def uniformer(before: str) -> Table:
+    """UniFormer, whose modules' names begin in some way."""
+    return (
+        (rf"{before}patch_embed(\d)", r"patches\1"),
+        (rf"{before}blocks(\d)\.(\d+)\.pos_embed", r"stage\1.\2.place"),
+        (rf"{before}blocks(\d)\.(\d+)\.norm1", r"stage\1.\2.bn1 | stage\1.\2.layernorm1"),
+        (rf"{before}blocks(\d)\.(\d+)\.attn", r"stage\1.\2.around | stage\1.\2.attention"),
+        (rf"{before}blocks(\d)\.(\d+)\.mlp", r"stage\1.\2.conv4 | stage\1.\2.mlp"),
+        (rf"{before}blocks(\d)\.(\d+)", r"stage\1.\2"),
+    )
+
+
+HIERA = (
+    (r"patch_embed", r"embed.conv"),
+    (r"blocks\.(\d+)\.norm1", r"stage#\1.layernorm1"),
+    (r"blocks\.(\d+)\.attn", r"stage#\1.attention"),
+    (r"blocks\.(\d+)\.proj", r"stage#\1.shortcut.linear"),
+    (r"blocks\.(\d+)\.mlp", r"stage#\1.mlp"),
+    (r"blocks\.(\d+)", r"stage#\1"),
+)
 TAPS: dict[str, Table] = {
     "pyslowfast slowfast": (
         (r"s1\.pathway0_stem", r"slow.conv1"),
@@ -556,6 +577,30 @@ TAPS: dict[str, Table] = {
         (r"mlp_head\.0", r"head.layernorm"),
         (r"mlp_head\.1", r"head.linear1"),
         (r"mlp_head", r"head.linear2"),
+    ),
+    "uniformer uniformer": (
+        *uniformer(""),
+        (r"norm", r"head.bn"),
+        (r"head:input", r"head.linear:input"),
+        (r"head", r"head.linear"),
+    ),
+    "mmaction2 uniformer": (
+        *uniformer(r"backbone\."),
+        (r"backbone\.norm|cls_head:input", r"head.bn"),
+        (r"cls_head\.avg_pool", POOLED),
+        (r"cls_head\.fc_cls", r"head.linear"),
+    ),
+    "hiera hiera": (
+        (r"unroll", r"embed"),
+        *HIERA,
+        (r"norm(:input)?", r"head.layernorm\1"),
+        (r"head:input", r"head.linear:input"),
+        (r"head", r"head.linear"),
+    ),
+    "timm hiera": (
+        *HIERA,
+        (r"head\.norm(:input)?", r"head.layernorm\1"),
+        (r"head\.fc(:input)?", r"head.linear\1"),
     ),
     "torchvision resnet": RESNET,
     "timm resnet": RESNET,

@@ -41,6 +41,8 @@ SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
         12,
         32,
     ),
+    "head_width": ({"widths": [8, 8, 16, 16], "depths": [1, 2, 2, 1], "head_width": 8}, 4, 64),
+    "unit_stages": ({"dim": 8, "heads": 1, "depths": [1, 2, 2, 1], "unit": 4}, 4, 32),
     "cube": ({"dim": 8, "depths": [1, 2, 2, 1]}, 4, 64),
     "prefix": ({"width": 8, "depths": [2, 2, 2, 1], "heads": [1, 2, 2, 4]}, 4, 64),
     "last": ({"dim": 16, "depth": 2, "heads": 2}, 4, 48),
@@ -50,11 +52,11 @@ SHALLOW = (1, 2, 1, 1)
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 # One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
 KINDS = """
-    avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 i3d_inception_residual i3d_inception_rgb i3d_r50_nl5
+    avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 hiera_b i3d_inception_residual i3d_inception_rgb i3d_r50_nl5
     i3d_two_stream movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18 r2plus1d_r50 s3d_g slow_r50
     slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention slowfast_r50_ava
     slowfast_r50_nl swin3d_t tanet_r50 timesformer_s timesformer_ts tsm_mobilenetv2 tsm_r50 tsm_r50_nl unet_r3d_18
-    vivit_b_fdp vtn_deit_b vtn_r50 x3d_m
+    uniformer_s vivit_b_fdp vtn_deit_b vtn_r50 x3d_m
 """.split()
 # And those whose attention or laterals have another form.
 FEW = (

@@ -57,7 +57,9 @@ def moved(base: archdsl.Architecture, arch: archdsl.Architecture, **rules: Any) 
 
 
 def loaded(name: str, clip: tuple[int, int, int, int] | None = None, **params: Any) -> archdsl.Architecture:
-    return archdsl.load(ROOT / "specs" / f"{name}.arch", clip=clip, **params)
+    folder = ROOT / "specs"
+    path = folder / f"{name}.arch"
+    return archdsl.load(path if path.exists() else folder / "images" / path.name, clip=clip, **params)
 
 
 def output(model: torch.nn.Module, clip: torch.Tensor) -> torch.Tensor:
@@ -292,6 +294,8 @@ FROM_IMAGES = {
     "deit_b": {"vtn_deit_b": "temporal", "timesformer_ts": "along.linear|position2"},
     "mobilenet_v2": {"tsm_mobilenetv2": ""},
     "convnext_t": {"convnext3d_t": ""},
+    "uniformer_s_image": {"uniformer_s": ""},
+    "hiera_b_image": {"hiera_b": "position.time"},
     "swin_t": {"swin3d_t": ""},
     "swin_s": {"swin3d_s": ""},
     "swin_b": {"swin3d_b": "", "swin3d_b_ssv2": ""},
