@@ -77,8 +77,16 @@ class Body:
             items = [(Literal(f'"{key}"'), value) for key, value in zip(self.keys, given, strict=True)]
             self.statements.append(Return(Dict(items)))
         elif given:
-            self.statements.append(Return(given[0] if len(given) == 1 else Items(given, "")))
+            self.statements.append(Return(self._last_value(given[0]) if len(given) == 1 else Items(given, "")))
         return self.statements
+
+    def _last_value(self, output: Expr) -> Expr:
+        """Return the expression of the last statement in place of the variable that it sets only to be returned."""
+        last = self.statements[-1] if self.statements else None
+        if not isinstance(last, Assign) or last.operator != "=" or list(map(text, last.targets)) != [text(output)]:
+            return output
+        self.statements.pop()
+        return last.value
 
     def expr(self, value: int) -> Expr:
         """Return the expression of a value where it is used now."""
