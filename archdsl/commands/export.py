@@ -15,6 +15,7 @@ from archdsl.commands.options import SPEC, SpecOptions, spec_arguments
 from archdsl.core.report import Reporter
 from archdsl.elaborate.resolve import Resolver
 from archdsl.files import EnvironmentFault, FileLibrary, UsageError
+from archdsl.ir.masks import visible
 from archdsl.pipeline import plan_weights
 from archdsl.train.formats import ONNX, SUFFIXES
 from archdsl.weights.plan import OWN
@@ -23,6 +24,7 @@ from archdsl.weights.sources import find_map
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
     from archdsl.pipeline import Analysis
+    from archdsl.train.export import Argument
 
 
 EXAMPLES = (
@@ -83,35 +85,39 @@ def run(options: Options) -> int:
         )
     run = Path(options.spec)
     if (run / "run.json").exists():
-        model, shapes = _of_run(run, options)
+        model, given = _of_run(run, options)
     else:
-        model, shapes = _of_spec(options, source)
-    difference = export(model, shapes, form, output, batch)
+        model, given = _of_spec(options, source)
+    difference = export(model, given, form, output, batch)
     clips = "any number of clips" if batch is None else f"{batch} clip{'s' * (batch != 1)}"
     summary = f"{output.stat().st_size / 1e6:.1f} MB, {form}, for {clips} at once"
     print(f"{options.spec} → {output}: {summary}; differs from the module by {difference:.1e} of the largest logit")
     return 0
 
 
-def _of_run(run: Path, options: Options) -> tuple[Any, list[tuple[int, ...]]]:
-    """Return the trained module of a run, and the shape of its clip (C, T, H, W)."""
+def _of_run(run: Path, options: Options) -> tuple[Any, list[Argument]]:
+    """Return the trained module of a run, and its argument."""
+    from archdsl.train.export import Argument
     from archdsl.train.run import load_run
     from archdsl.train.weights import trained
 
     if options.settings or options.clip or options.like:
         raise UsageError(f"{run}: a trained run cannot be changed; --set, --clip and --like are for specs")
     known = load_run(run)
-    return trained(known, run, options.weights), [known.clip]
+    return trained(known, run, options.weights), [Argument(known.clip)]
 
 
-def _of_spec(options: Options, source: str) -> tuple[Any, list[tuple[int, ...]]]:
-    """Return the module of a spec for inference, with the weights of --weights, if any, and the shapes of its clips."""
+def _of_spec(options: Options, source: str) -> tuple[Any, list[Argument]]:
+    """Return the module of a spec for inference, with the weights of --weights, if any, and its arguments."""
+    from archdsl.train.export import Argument
+
     analysis = analysed(options.spec, options, like=None if source == OWN else source)
     show_diagnostics(analysis.warnings)
     model = Architecture(analysis).build(target="infer")
     if options.weights is not None:
         model.load_state_dict(weights_of(analysis, options.weights, source))
-    return model, list(analysis.network.arguments.values())
+    kept = visible(analysis.network)
+    return model, [Argument(shape, kept.get(name, 0)) for name, shape in analysis.network.arguments.items()]
 
 
 def format_of(output: Path, named: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archdsl.core.diagnostics import Note
 from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.dense import check_behind, check_dense
@@ -16,6 +17,7 @@ from archdsl.elaborate.unread import (
     stretches_of,
 )
 from archdsl.frontend import ast
+from archdsl.ir.masks import readers
 from archdsl.ir.network import Network
 
 if TYPE_CHECKING:
@@ -79,6 +81,19 @@ def check_scores(expansion: Expansion) -> None:
         if not isinstance(output.shape, Unknown):
             check_dense(graph, output.node, output.shape, head, reporter)
             check_behind(graph, output.node, head, reporter)
+
+
+def check_masks(expansion: Expansion) -> None:
+    """Report layers that need different numbers of visible positions of one mask."""
+    graph, reporter = expansion.nodes.graph, expansion.reporter
+    for number in expansion.all_inputs().values():
+        found = list(readers(graph, number))
+        for node, visible in found[1:]:
+            if visible != found[0][1]:
+                notes = [Note(f"{found[0][1]} here", found[0][0].span)]
+                label = f"the mask leaves {visible} positions visible here"
+                hint = "visible and hidden positions are together all of the mask's grid"
+                reporter.report("E0510", node.span, label, notes, hint=hint)
 
 
 def check_read(expansion: Expansion, outputs: Mapping[str, Flow]) -> None:

@@ -13,7 +13,7 @@ from archdsl.elaborate.clip_order import usual_order, video_cure
 from archdsl.elaborate.context import Referred
 from archdsl.ir.regions import InputPlace
 from archdsl.layers import vocabulary
-from archdsl.layers.input import BOXES, INDEX, SPECTROGRAM, VECTOR, VIDEO
+from archdsl.layers.input import BOXES, INDEX, MASK, SPECTROGRAM, VECTOR, VIDEO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class _Kind:
     sizes: int  # in brackets
     rule: str  # that says so
     declared: str  # an example
-    grid: tuple[int, int, int, int]  # the shape of its value; −1 is the first size in brackets, −2 the second
+    grid: tuple[int, int, int, int]  # the shape of its value; −1 is the first size in brackets, −2 the second, …
     example: str = ""  # of a layer that refers to it, where no chain begins with it
 
 
@@ -57,6 +57,11 @@ _KINDS = {
         BOXES, "boxes", 1, "boxes have one size, their number",
         "`input people: boxes[10]`, behind that of the video",
         (4, -1, 1, 1), "roi_align({})",
+    ),
+    "mask": _Kind(
+        MASK, "masks", 3, "a mask has three sizes [t, h, w], those of the grid whose positions it hides",
+        "`input mask: mask[8, 14, 14]`, behind that of the video",
+        (1, -1, -2, -3), "keep({}, 160)",
     ),
 }  # fmt: skip
 
@@ -112,11 +117,22 @@ class InputDeclarer:
     def _shape(self, kind: _Kind, sizes: Sequence[int | Unknown], statement: ast.Input) -> Grid | Unknown:
         if kind.layer == INDEX and sizes[0] in self.declared[:1]:
             sizes = [self._frames()]
+        if kind.layer == MASK:
+            sizes = self._of_clip(sizes)
         known = [size for size in sizes if not isinstance(size, Unknown)]
         if len(known) < len(sizes):
             return UNKNOWN
         c, t, h, w = (known[-n - 1] if n < 0 else n for n in kind.grid)
         return self._held(Grid(c, t, h, w), statement)
+
+    def _of_clip(self, sizes: Sequence[int | Unknown]) -> list[int | Unknown]:
+        """Return the sizes of a grid for the user's clip: each that divides the declared one is the same part of it."""
+        return [
+            n
+            if self.clip is None or isinstance(n, Unknown) or isinstance(all_, Unknown) or all_ % n
+            else own * n // all_
+            for n, all_, own in zip(sizes, self.declared, (self.clip or (0,) * 4)[1:], strict=True)
+        ]
 
     def _node(self, kind: str, shape: Shape, statement: ast.Input) -> Flow:
         return self.expansion.nodes.add_node(vocabulary()[kind](), (), shape, InputPlace(), statement.span)

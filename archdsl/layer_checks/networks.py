@@ -95,7 +95,7 @@ _SIZES = "if the code is correct for one size of the grid only, call `fixed(x)` 
 
 def export(cases: Sequence[Case], form: str) -> str:
     """Export a network, and compare the outputs of the file with the module's."""
-    from archdsl.train.export import ExportError, export
+    from archdsl.train.export import Argument, ExportError, export
     from archdsl.train.formats import SUFFIXES
 
     missing = [n for n in ("onnx", "onnxscript", "onnxruntime") if find_spec(n) is None] if form == "onnx" else []
@@ -103,10 +103,11 @@ def export(cases: Sequence[Case], form: str) -> str:
         raise Skipped(f"{' and '.join(missing)} are not installed" if missing[1:] else f"{missing[0]} is not installed")
     usable = _on_grids(cases)
     case = usable[0]
+    clip = Argument((3, *map(int, case.inputs[0].size)))
     with tempfile.TemporaryDirectory() as folder:
         model = _network(case).build(target="infer")
         try:
-            difference = export(model, [(3, *map(int, case.inputs[0].size))], form, Path(folder) / f"m{SUFFIXES[form]}")
+            difference = export(model, [clip], form, Path(folder) / f"m{SUFFIXES[form]}")
         except ExportError as error:
             hint = (
                 "the code branches on values, or uses operations that the exporter does not support; such a layer runs "

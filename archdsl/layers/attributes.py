@@ -227,6 +227,7 @@ class Choice(Attribute[str]):
 _REFERRED = {  # what is referred to by name, and how it is declared
     "index": ("an input of frame indices", "input frame_index: index[frames]"),
     "boxes input": ("an input of boxes", "input boxes: boxes[10]"),
+    "mask input": ("an input that is a mask", "input mask: mask[8, 14, 14]"),
 }
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from archdsl.layers.base import Layer, layer
 
 VIDEO, INDEX, VECTOR, SPECTROGRAM, BOXES = "input", "index", "vector input", "spectrogram input", "boxes input"
+MASK = "mask input"
 
 
 @layer(VIDEO, category="input")
@@ -45,3 +46,12 @@ class BoxesInput(Layer):
     internal = True
     by_name = True
     argument_axes = ("N", "4")
+
+
+@layer(MASK, category="input")
+class MaskInput(Layer):
+    """A mask of each clip's positions on a grid: true where a position is hidden."""
+
+    internal = True
+    by_name = True
+    argument_axes = ("T", "H", "W")

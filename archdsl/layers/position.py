@@ -13,24 +13,31 @@ if TYPE_CHECKING:
     from archdsl.core.grid import Grid
 
 SPACE_TIME, SPACE, TIME = "space_time", "space", "time"
-LEARNED, SINUSOID = "learned", "sinusoid"
+LEARNED, SINUSOID, AXIAL = "learned", "sinusoid", "axial_sinusoid"
 OTHERS = 2  # rows of a `table` that belong to no frame: one for the class token, and one for padding
 
 
 @layer("position", category="position")
 class Position(Layer):
-    """Position embedding, added to the input: learned, or sinusoids of the frame's index (Vaswani et al. 2017).
+    """Position embedding, added to the input: learned, or fixed sinusoids (Vaswani et al. 2017, section 3.5).
 
     Over `space`, all frames share the vectors of their positions; over `time`, all positions of a frame share a vector.
     With `apart`, space, time and the class token have separate tensors, which are added (MViT, section 3.2). With
     `frames`, another input provides the indices of the clip's frames in a longer video: frame i reads row i % n of a
     table of n rows. With a class token, the last two rows of the table are for the token and for padding (VTN).
+
+    A `sinusoid` is of the number of a position, or of its frame: over space and time they are counted through all
+    frames, row by row (VideoMAE, Tong et al. 2022). An `axial_sinusoid` has parts of the channels for t, w and h, of
+    the shares 2/8, 3/8 and 3/8, or half for w and half for h, in each of them sines before cosines (MAE and
+    InternVideo2). They are no tensors of the state dict.
     """
 
     takes_tokens = True
 
     over = Choice(SPACE_TIME, SPACE, TIME, default=SPACE_TIME, doc="the axes along which the vectors differ")
-    vectors = Choice(LEARNED, SINUSOID, default=LEARNED, doc="learned vectors, or fixed sinusoids")
+    vectors = Choice(
+        LEARNED, SINUSOID, AXIAL, default=LEARNED, doc="learned vectors, or fixed sinusoids of numbers or of each axis"
+    )
     token = Flag(True, doc="an embedding of its own for the class token, if the input has one")
     apart = Flag(False, doc="separate tensors for space and time, which are added")
     frames = Reference(INDEX, "", doc="the input with the indices of the frames")
@@ -47,17 +54,35 @@ class Position(Layer):
             hint = "use `position(space)`, or insert a class token of the clip after the embedding"
             message = f"`position({self.over})` does not support one class token per frame"
             raise ShapeError(message, "over", "E0511", hint)
-        if self.apart and (self.over != SPACE_TIME or x.token == FRAME or self.vectors == SINUSOID):
+        if self.apart and (self.over != SPACE_TIME or x.token == FRAME or self.is_fixed):
             message = "`apart` needs learned vectors over `space_time`, and no class token per frame"
-            raise ShapeError(message, "apart", "E0510", "omit `apart`")
-        if self.vectors == SINUSOID and self.over != TIME:
-            message = f"sinusoids encode frames, not `{self.over}`"
-            raise ShapeError(message, "vectors", "E0510", "use `position(time, …)`")
-        if self.vectors == SINUSOID and x.channels % 2:
-            message = f"sinusoids need an even number of channels, found {int(x.channels)}"
-            raise ShapeError(message, "vectors", "E0510", "half of the channels are sines, the other half cosines")
+            hint = "`vectors = axial_sinusoid` has sinusoids of each axis" if self.is_fixed else "omit `apart`"
+            raise ShapeError(message, "apart", "E0510", hint)
+        self._check_channels(x)
         self._check_table(x)
         return x
+
+    @property
+    def is_fixed(self) -> bool:
+        """True if its vectors are not learned."""
+        return self.vectors != LEARNED
+
+    @property
+    def axes(self) -> tuple[tuple[str, int], ...]:
+        """The axes that have parts of the channels of an axial sinusoid, in order, with their shares of 8."""
+        return {SPACE_TIME: (("t", 2), ("w", 3), ("h", 3)), SPACE: (("w", 4), ("h", 4)), TIME: (("t", 8),)}[self.over]
+
+    def _check_channels(self, x: Grid) -> None:
+        divisor = {LEARNED: 1, SINUSOID: 2, AXIAL: {SPACE_TIME: 16, SPACE: 4, TIME: 2}[self.over]}[self.vectors]
+        if x.channels % divisor:
+            parts = " and ".join(axis for axis, _ in self.axes) if self.vectors == AXIAL else "positions"
+            message = f"sinusoids of {parts} need a multiple of {divisor} channels, found {int(x.channels)}"
+            if divisor == 2:
+                message = f"sinusoids need an even number of channels, found {int(x.channels)}"
+            raise ShapeError(message, "vectors", "E0510", "half of the channels are sines, the other half cosines")
+        if self.vectors == AXIAL and self.frames:
+            message = "a table of frames has no sinusoids of axes"
+            raise ShapeError(message, "vectors", "E0510", "use `vectors = sinusoid`")
 
     def _check_table(self, x: Grid) -> None:
         if bool(self.frames) != bool(self.table):
@@ -76,14 +101,14 @@ class Position(Layer):
 
     def token_vectors(self, x: Grid) -> int:
         """Return the number of embeddings of tokens: one for each, or none."""
-        return x.tokens.number if self.token and self.vectors == LEARNED else 0
+        return x.tokens.number if self.token and not self.is_fixed else 0
 
     def _rows(self, x: Grid) -> int:
         return {SPACE_TIME: x.positions, SPACE: x.h * x.w, TIME: x.t}[self.over]
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         x = inputs[0]
-        if self.vectors == SINUSOID:
+        if self.is_fixed:
             return {}
         if self.table:
             return {"weight": (self.table, x.channels)}
@@ -103,6 +128,6 @@ class Position(Layer):
         return {"weight": (Places(grid, self.token_vectors(inputs[0])), OUT)}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        if self.vectors == SINUSOID or self.init.name == "zeros":
+        if self.is_fixed or self.init.name == "zeros":
             return {}
         return dict.fromkeys(self.weights(*inputs), self.init)

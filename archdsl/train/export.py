@@ -6,7 +6,7 @@ import logging
 import math
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -24,6 +24,15 @@ ONE_FILE = 2 * 10**9  # bytes: ONNX is stored as protobuf, which is limited to 2
 _LOGITS = "logits."  # begins the names of the outputs of several heads
 
 Clips = tuple[torch.Tensor, ...]
+
+
+class Argument(NamedTuple):
+    """An argument of a module: its shape without the batch, (C, T, H, W) of a clip."""
+
+    shape: tuple[int, ...]
+    visible: int = 0  # positions that a mask leaves visible, if it is one
+
+
 Outputs = dict[str, torch.Tensor]  # the logits of each head; the key is "" where there is one
 
 
@@ -34,13 +43,13 @@ class ExportError(CommandError):
 
 
 def export(
-    model: torch.nn.Module, clip_shapes: Sequence[tuple[int, ...]], format: str, path: Path, batch: int | None = None
+    model: torch.nn.Module, arguments: Sequence[Argument], format: str, path: Path, batch: int | None = None
 ) -> float:
     """Export a module to a file, and compare the file's outputs with the module's.
 
     Args:
         model: the module for inference.
-        clip_shapes: of each argument, without the batch: (C, T, H, W) of a clip.
+        arguments: those of the module.
         format: `"onnx"` or `"torch-export"`.
         path: the file to write; it is unchanged if an error is raised.
         batch: the fixed batch size of the exported program; None for a dynamic batch size.
@@ -59,11 +68,11 @@ def export(
         raise UsageError(f"{path}: {size / 1e9:.1f} GB of weights exceed the limit of an ONNX file; use torch-export")
     write, load = (_write_onnx, _load_onnx) if format == ONNX else (_write_program, _load_program)
     with replacing(path) as temporary, torch.no_grad(), _quiet():
-        program = _program(model, clip_shapes, batch)
+        program = _program(model, arguments, batch)
         write(program, temporary)
         run = load(temporary)
         counts = (1, 3) if batch is None else (batch, batch)
-        differences = [_difference(model, run, _clips(clip_shapes, count, seed)) for seed, count in enumerate(counts)]
+        differences = [_difference(model, run, _clips(arguments, count, seed)) for seed, count in enumerate(counts)]
         difference = max(differences, key=lambda d: math.inf if math.isnan(d) else d)
         if not difference <= LIMIT:
             message = f"{path}: its logits differ from the module's by {difference:.1e} of the largest logit; "
@@ -71,15 +80,21 @@ def export(
     return difference
 
 
-def _clips(shapes: Sequence[tuple[int, ...]], count: int, seed: int) -> Clips:
+def _clips(arguments: Sequence[Argument], count: int, seed: int) -> Clips:
     generator = torch.Generator().manual_seed(seed)
-    size = next(shape for shape in shapes if len(shape) == 4)[2:]  # of the first clip
-    return tuple(
-        _boxes(count, shape[0], size, generator)
-        if len(shape) == 2  # (N, 4), in pixels of that clip
-        else torch.randn(count, *shape, generator=generator)
-        for shape in shapes
-    )
+    size = next(shape for shape, _ in arguments if len(shape) == 4)[2:]  # of the first clip
+    return tuple(_drawn(argument, count, size, generator) for argument in arguments)
+
+
+def _drawn(argument: Argument, count: int, size: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Return a random argument; `size` is (H, W) of the clip."""
+    shape = argument.shape
+    if argument.visible:
+        order = torch.rand(count, math.prod(shape), generator=generator).argsort(1)
+        return torch.unflatten(order >= argument.visible, 1, shape)
+    if len(shape) == 2:  # (N, 4), in pixels of the clip
+        return _boxes(count, shape[0], size, generator)
+    return torch.randn(count, *shape, generator=generator)
 
 
 def _boxes(count: int, number: int, size: Sequence[int], generator: torch.Generator) -> torch.Tensor:
@@ -88,12 +103,14 @@ def _boxes(count: int, number: int, size: Sequence[int], generator: torch.Genera
     return torch.cat([corners.amin(2), corners.amax(2)], dim=2)
 
 
-def _program(model: torch.nn.Module, shapes: Sequence[tuple[int, ...]], batch: int | None) -> Any:
+def _program(model: torch.nn.Module, arguments: Sequence[Argument], batch: int | None) -> Any:
     """Return the exported program of torch.export."""
     dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)} if batch is None else None
     try:
-        clips = _clips(shapes, batch or 2, seed=0)  # with one clip, torch.export would make the batch size a constant
-        return torch.export.export(model, clips, dynamic_shapes=tuple(dynamic for _ in shapes))
+        clips = _clips(
+            arguments, batch or 2, seed=0
+        )  # with one clip, torch.export would make the batch size a constant
+        return torch.export.export(model, clips, dynamic_shapes=tuple(dynamic for _ in arguments))
     except Exception as error:  # torch raises exceptions of many types
         message = f"torch.export cannot export the module: {error}"
         raise ExportError(message) from error

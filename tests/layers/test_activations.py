@@ -14,7 +14,7 @@ import archdsl
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary
 from archdsl.pipeline import analyse
-from archdsl.train.export import export
+from archdsl.train.export import Argument, export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,4 +113,4 @@ EXPORTED = """
 @pytest.mark.parametrize(("form", "suffix"), [("torch-export", ".pt2"), ("onnx", ".onnx")])
 def test_exported_files_compute_the_same(form: str, suffix: str, tmp_path: Path) -> None:
     model = load(EXPORTED).build(target="infer")
-    assert export(model, [(4, 3, 6, 5)], form, tmp_path / f"small{suffix}") < 1e-5
+    assert export(model, [Argument((4, 3, 6, 5))], form, tmp_path / f"small{suffix}") < 1e-5

@@ -100,7 +100,7 @@ def test_biases_run_in_each_setting() -> None:
 @pytest.mark.parametrize("text", NETWORKS[:2])
 @pytest.mark.parametrize("form", ["torch-export", "onnx"])
 def test_biases_are_exported(form: str, text: str, tmp_path: Path) -> None:
-    from archdsl.train.export import export
+    from archdsl.train.export import Argument, export
     from archdsl.train.formats import SUFFIXES
 
     if form == "onnx":
@@ -108,7 +108,7 @@ def test_biases_are_exported(form: str, text: str, tmp_path: Path) -> None:
     model: Any = load(text).build(target="infer")
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, 0.2)
-    assert export(model, [(3, 4, 32, 32)], form, tmp_path / f"biases{SUFFIXES[form]}") < 1e-4
+    assert export(model, [Argument((3, 4, 32, 32))], form, tmp_path / f"biases{SUFFIXES[form]}") < 1e-4
 
 
 PLAIN = "qkv: linear(24)"

@@ -11,7 +11,7 @@ import archdsl
 from archdsl.core.source import Source
 from archdsl.files import FileLibrary
 from archdsl.pipeline import analyse
-from archdsl.train.export import export
+from archdsl.train.export import Argument, export
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,4 +153,4 @@ EXPORTED = """
 @pytest.mark.parametrize(("form", "suffix"), [("torch-export", ".pt2"), ("onnx", ".onnx")])
 def test_exported_files_compute_the_same(form: str, suffix: str, tmp_path: Path) -> None:
     model = load(EXPORTED).build(target="infer")
-    assert export(model, [(3, 4, 6, 6)], form, tmp_path / f"small{suffix}") < 1e-5
+    assert export(model, [Argument((3, 4, 6, 6))], form, tmp_path / f"small{suffix}") < 1e-5

@@ -1,10 +1,12 @@
-"""Random arguments of a network: clips, vectors, spectrograms, boxes."""
+"""Random arguments of a network: clips, vectors, spectrograms, boxes, masks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
+
+from archdsl.ir.masks import visible
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -14,8 +16,12 @@ def given(network: Network, batch: int, dtype: torch.dtype = torch.float64) -> d
     """Random arguments, always the same; boxes reach beyond the clip now and then."""
     generator = torch.Generator().manual_seed(1)
     made: dict[str, torch.Tensor] = {}
+    left = visible(network)
     for name, shape in network.arguments.items():
         drawn = torch.randn(batch, *shape, generator=generator, dtype=dtype)
+        if name in left:
+            made[name] = (drawn.flatten(1).argsort(1).argsort(1) >= left[name]).view(batch, *shape)
+            continue
         made[name] = _boxes(drawn, network) if network.node(network.inputs[name]).layer.by_name else drawn
     return made
 

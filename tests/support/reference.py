@@ -7,6 +7,7 @@ Attention looks at all pairs of positions, and masks those that do not see each 
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from definition.lines import Attended
 from given import given
 from reference_boxes import roi_align
 from reference_lines import attended
+from reference_masks import axial, keep, restore
 from reference_value import Value
 from torch.nn import functional
 
@@ -88,6 +90,8 @@ def _as_grid(kind: str, argument: Tensor) -> Tensor:
         return argument[:, :, None, None, None]
     if kind == "spectrogram input":
         return argument[:, :, :, None, :]
+    if kind == "mask input":
+        return argument[:, None]
     return argument.transpose(1, 2)[:, :, :, None, None] if kind == "boxes input" else argument
 
 
@@ -130,8 +134,8 @@ def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
         return BESIDE[layer.kind](layer, first, w)
     if layer.kind in JOINED:
         return JOINED[layer.kind](layer, *values)
-    if layer.kind == "position":
-        return _position(layer, first, w, values[1].grid if len(values) > 1 else None)
+    if layer.kind in READING:
+        return READING[layer.kind](layer, first, w, values[1].grid if len(values) > 1 else None)
     kinds = next((x.kinds for x in values if x.kinds), ())
     if layer.kind == "concat":
         tokens = [x.token for x in values if x.token is not None]
@@ -452,14 +456,20 @@ def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) 
         added = table[index.long() % frames][..., None, None, :]  # index (T,) or (B, T)
         tokens = table[-2:-1] if own else None
     else:
-        rows = _sinusoid(t, x.grid.shape[1]) if layer.vectors == "sinusoid" else w["weight"]
-        tokens, rows = (rows[:number], rows[number:]) if own else (None, rows)
         sizes = {"space_time": (t, h, width), "space": (1, h, width), "time": (t, 1, 1)}[layer.over]
+        rows = _table(layer, sizes, x.grid.shape[1]) if layer.vectors != "learned" else w["weight"]
+        tokens, rows = (rows[:number], rows[number:]) if own else (None, rows)
         added = rows.view(*sizes, -1)
     grid = x.grid + added.movedim(-1, -4)
     if tokens is None or x.token is None:
         return Value(grid, x.token, x.kinds)
     return Value(grid, x.token + tokens.T.view(1, -1, *[1] * (x.token.ndim - 3), number), x.kinds)
+
+
+def _table(layer: Any, size: tuple[int, int, int], channels: int) -> Tensor:
+    if layer.vectors == "axial_sinusoid":
+        return axial(layer.over, size, channels)
+    return _sinusoid(math.prod(size), channels)
 
 
 def _latents(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
@@ -492,6 +502,11 @@ def _sinusoid(rows: int, channels: int) -> Tensor:
     return table
 
 
+READING: dict[str, Callable[[Any, Value, dict[str, Tensor], Any], Value]] = {
+    "position": _position,
+    "keep": lambda layer, x, _, mask: Value(keep(layer, x.grid, mask)),
+    "restore": lambda _, x, w, mask: Value(restore(x.grid, mask, w["weight"])),
+}
 BESIDE: dict[str, Callable[[Any, Value, dict[str, Tensor]], Value]] = {
     "maxpool": _maxpool,
     "class_token": _tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.clip_limits import Limits, input_limits
+from archdsl.layers.input import MASK
 from archdsl.targets.torch.text import in_string
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]
     """Return a function for each input that raises ValueError for a size that the model cannot take."""
     limits = input_limits(network)
     return [
-        fragments.fitted(
+        fragments.fitted("check_mask", mask=name, grid=network.arguments[name])
+        if network.node(network.inputs[name]).layer.kind == MASK
+        else fragments.fitted(
             "check_clip",
             clip=name,
             shape=_wanted(network, name),

@@ -129,13 +129,15 @@ class Definition(Chains):
             shape = Grid(*sizes)
         elif kind == "spectrogram":
             shape = Grid(first, rest[0], 1, rest[1])
+        elif kind == "mask":
+            shape = Grid(1, *sizes)
         else:
             shape = {"index": Grid(1, first, 1, 1), "boxes": Grid(4, first, 1, 1), "vector": Grid(first, 1, 1, 1)}[kind]
         self.applied.append(Applied(layer, (), self.clips.get(name, shape), name=name))
         number = len(self.applied) - 1
         if kind == "video":
             self.videos[name] = number
-        (self.indices if kind in {"index", "boxes"} else self.inputs)[name] = number
+        (self.indices if kind in {"index", "boxes", "mask"} else self.inputs)[name] = number
 
     def all_inputs(self) -> dict[str, int]:
         """Inputs as declared, but those of frame numbers, which calls can leave out, behind all others."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 from programs import lines, odd_lines
 from programs.draw import written
+from programs.masks import masked
 from programs.values import STILL, BlockKind, Move, Place, State, Values, given_block
 
 if TYPE_CHECKING:
@@ -87,6 +89,10 @@ class Chains(Values):
         if place.depth > 0:
             options += [(1.2, self.residual), (1.2, self.merge), (1, self.repeat), (1, self.choose), (0.3, self.group)]
         options += [(3.5, self.call)] if self.usable(state) else []
+        if place.mask is not None and not (place.local or state.token) and state.grid == place.mask[0]:
+            apart = Random(f"{self.budget} {state}")  # so that other programs stay those of their seeds
+            if apart.random() < 0.3:
+                return " -> ".join(masked(place.mask, apart)), state
         text, behind = d.weighted(options)(place, state)
         if behind.channels is not None and behind.channels > MOST_CHANNELS:
             more, behind = self.ending(behind, str(d.whole(2, 9)))
@@ -548,4 +554,6 @@ KERNELS = ["1", "3", "3", "[1, 3, 3]", "[3, 1, 1]", "[5, 3, 1]", "[1, 1, 3]", "k
 POSITIONS = [
     *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
     *["position(space, init = normal(0.1))", "linear(4) -> position(time, vectors = sinusoid) -> relu"],
+    *["linear(6) -> position(vectors = sinusoid)", "linear(16) -> position(vectors = axial_sinusoid)"],
+    *["linear(4) -> position(space, axial_sinusoid)", "linear(2) -> position(space, sinusoid)"],
 ]

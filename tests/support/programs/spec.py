@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from programs.blocks import Blocks
 from programs.chains import Chains
 from programs.draw import Draw, function, written
+from programs.masks import masked
 from programs.values import STILL, BlockKind, Grid, Move, Place, State
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Spec:
     others: dict[str, State] = field(default_factory=dict[str, State])  # inputs that are no videos
     boxes: list[str] = field(default_factory=list[str])
     indices: list[tuple[str, int]] = field(default_factory=list["tuple[str, int]"])
+    mask: tuple[Grid, int] | None = None  # the grid of the input `hidden`, and how many positions it leaves
     paths: dict[str, State] = field(default_factory=dict[str, State])
     begins: dict[str, State] = field(default_factory=dict[str, State])  # of paths, before the first stage
     named: dict[str, State] = field(default_factory=dict[str, State])
@@ -150,7 +153,7 @@ class Specs:
             spec.indices.append(("when", grid[0]))
 
     def other_inputs(self) -> None:
-        """A vector, a spectrogram, boxes."""
+        """A vector, a spectrogram, boxes, a mask."""
         spec, apart = self.spec, Random("\n".join(self.spec.lines) + "inputs")  # as `head_lines`
         for name in ("vector", "spectrogram", "boxes"):
             if f"{name}_input" in self.draw.without or apart.random() > 0.08:
@@ -164,12 +167,22 @@ class Specs:
             spec.lines.append(f"input a_{name}: {name}[{size}]")
             spec.others[f"a_{name}"] = State("in.channels", n, own)
             spec.touched.add(f"a_{name}")
+        if "mask_input" not in self.draw.without and apart.random() < 0.15:
+            grid = next(iter(spec.inputs.values())).moved(apart.choice(MOVES)).grid
+            assert grid is not None
+            spec.mask = grid, apart.randint(1, math.prod(grid))
+            spec.lines.append(f"input hidden: mask[{', '.join(map(str, grid))}]")
 
     def place(self, names: Sequence[str] = (), values: bool = True) -> Place:
         spec = self.spec
         known = {**spec.inputs, **spec.others, **spec.paths, **spec.named} if values else {}
         known.pop("", None)
-        return Place({n: replace(s, text=None) for n, s in known.items()}, tuple(names), indices=tuple(spec.indices))
+        return Place(
+            {n: replace(s, text=None) for n, s in known.items()},
+            tuple(names),
+            indices=tuple(spec.indices),
+            mask=spec.mask,
+        )
 
     def libraries(self) -> None:
         """Blocks in a file of their own, which sees no parameters."""
@@ -515,6 +528,8 @@ class Specs:
     def _entering_head(self, state: State, ends: Sequence[str]) -> list[str]:
         """Blocks at times, and what takes the positions together; `ends` can stand behind the features of boxes."""
         steps: list[str] = []
+        if self.spec.mask is not None and not state.token and state.grid == self.spec.mask[0]:
+            return [*masked(self.spec.mask, Random(repr(self.spec.lines)), ends=True), "avgpool"]
         if self.draw.has("blocks_in_head", 0.2):
             place = replace(self.place(values=False), in_hand=len(self.spec.paths) == 1)
             text, state = self.chains.call(place, state)

@@ -82,6 +82,7 @@ class Place:
     repeated: bool = False  # whether a name given here would be given again
     local: bool = False  # in a block, where no numbers of frames are to be had
     indices: tuple[tuple[str, int], ...] = ()  # inputs of frame numbers, with how many there are
+    mask: tuple[Grid, int] | None = None  # the grid of the input `hidden`, and how many positions it leaves
 
     def inner(self) -> Place:
         return replace(self, depth=self.depth - 1)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import CLIP, fixed
 from archdsl.layers.groups import spanned
-from archdsl.layers.position import SINUSOID, TIME, Position
+from archdsl.layers.position import AXIAL, TIME, Position
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+
+_PARTS = {2: "channels // 4", 3: "channels // 8 * 3", 4: "channels // 2", 8: "channels"}  # by shares of 8
 
 
 @op("position")
@@ -54,7 +56,15 @@ class PositionOp(Op[Position]):
             "over": layer.over,
             "own": layer.token_vectors(x),
             "apart": layer.apart,
-            "fixed": layer.vectors == SINUSOID,
+            "fixed": layer.is_fixed,
+            "axial": layer.vectors == AXIAL,
+            "table_of": "axial_sinusoid" if layer.vectors == AXIAL else "sinusoid",
+            "parts": [(axis, _PARTS[share]) for axis, share in layer.axes],
+            "of": "position's axes"
+            if layer.vectors == AXIAL
+            else "frame's number"
+            if layer.over == TIME
+            else "position's number",
             "table": layer.table or None,
             "n": x.tokens.number,
             "noun": f"the {x.tokens.noun}" if x.tokens.number == 1 else "each token",
