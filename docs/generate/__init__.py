@@ -1,12 +1,14 @@
 """Sphinx extension of the site: it makes what follows from the code, so that no page holds a copy of it.
 
 A page says `<!-- NAME -->`, a line for those who read the file itself, and `<!-- end of NAME -->`; what stands between
-is replaced when the site is built. The pages of single specs, below `gallery/`, are files that git ignores.
+is replaced when the site is built. The pages of single specs, below `gallery/`, are files that git ignores; `sphinx-build
+-t shortened` makes those of the first spec of each family.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +55,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.add_lexer("arch", ArchLexer)
     app.add_lexer("weights", WeightsLexer)
-    app.connect("builder-inited", lambda _: gallery.write_pages(ROOT / "docs" / "gallery"))
+    if app.tags.has("shortened"):
+        PARTS["gallery"] = partial(gallery.overview, shortened=True)
+    app.connect(
+        "builder-inited",
+        lambda app: gallery.write_pages(ROOT / "docs" / "gallery", shortened=app.tags.has("shortened")),
+    )
     app.connect("source-read", _read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 

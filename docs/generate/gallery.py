@@ -16,20 +16,42 @@ from generate import pictures
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+IMAGES = "Image networks"  # those of the folder `images`
 GENERATED = Path(__file__).parent.parent.parent / "generated"
 
 # Families in the order of their papers: how the names of their specs begin, and the title.
 FAMILIES = {
+    "C3D": ("c3d",),
     "I3D with Inception modules": ("i3d_inception", "i3d_two"),
+    "P3D": ("p3d",),
     "C2D, I3D and non-local networks": ("c2d", "i3d"),
-    "ResNets with 2D, 3D and (2+1)D convolutions": ("r2d", "fr2d", "r3d", "mc", "rmc", "r2plus1d"),
-    "SlowFast": ("slowfast", "slow", "fast"),
+    "ResNets with 2D, 3D and (2+1)D convolutions": ("r2d", "fr2d", "r3d", "mc", "rmc", "r2plus1d", "unet_r3d"),
+    "S3D": ("s3d",),
+    "SlowFast": ("slowfast", "slow", "fast", "fpn_slow"),
+    "Audiovisual SlowFast": ("avslowfast",),
+    "TSM": ("tsm",),
+    "CSN": ("csn",),
+    "X3D": ("x3d",),
+    "TPN": ("tpn",),
+    "TANet": ("tanet",),
+    "MoViNet": ("movinet",),
+    "ConvNeXt": ("convnext3d",),
     "VTN": ("vtn",),
     "TimeSformer": ("timesformer",),
     "ViViT": ("vivit",),
-    "MViT and MViTv2": ("mvit_", "mvit", "mvitv2"),
+    "MViT and MViTv2": ("mvit_", "mvit", "mvitv2", "rev_mvit"),
     "Video Swin": ("swin3d",),
-    "Image networks": ("",),
+    "UniFormer and UniFormerV2": ("uniformer", "uniformerv2"),
+    "VideoMAE": ("videomae",),
+    "X-CLIP": ("xclip",),
+    "ST-Adapter": ("st_adapter",),
+    "AIM": ("aim",),
+    "Hiera": ("hiera",),
+    "Video-FocalNet": ("videofocalnet",),
+    "VideoPrism": ("videoprism",),
+    "InternVideo2": ("internvideo2",),
+    "V-JEPA 2": ("vjepa2",),
+    IMAGES: (),
 }
 PREFIXES = [prefix for prefixes in FAMILIES.values() for prefix in prefixes]
 
@@ -74,32 +96,45 @@ def clip_of(arch: archdsl.Architecture) -> tuple[int, ...]:
     return tuple(int(n) for n in network.node(next(iter(network.clips.values()))).shape.shape)
 
 
-@cache
-def entries() -> dict[str, list[Entry]]:
+def files() -> dict[str, list[tuple[str, Path]]]:
     """Return the bundled specs of each family, in the order of the families and by name."""
-    found: dict[str, list[Entry]] = {title: [] for title in FAMILIES}
-    for name, file in bundled_specs().items():
-        arch = archdsl.load(file)
-        clip = getattr(arch._analysis.network.published, "clip", None)
-        at_clip = arch if clip in (None, clip_of(arch)) else archdsl.load(file, clip=clip)
-        found[_family(name, file)].append(Entry(name, file, arch, at_clip))
-    return {title: sorted(group, key=lambda e: (_place(e.name), e.name)) for title, group in found.items()}
+    found: dict[str, list[tuple[str, Path]]] = {title: [] for title in FAMILIES}
+    for name, file in sorted(bundled_specs().items(), key=lambda spec: (_place(spec[0]), spec[0])):
+        found[_family(name, file)].append((name, file))
+    return {title: specs for title, specs in found.items() if specs}
+
+
+@cache
+def entries(*, shortened: bool) -> dict[str, list[Entry]]:
+    """Return the specs of `files`, loaded; shortened, the first one of each family."""
+    return {title: [_entry(*spec) for spec in specs[: 1 if shortened else None]] for title, specs in files().items()}
+
+
+def _entry(name: str, file: Path) -> Entry:
+    arch = archdsl.load(file)
+    clip = getattr(arch._analysis.network.published, "clip", None)
+    at_clip = arch if clip in (None, clip_of(arch)) else archdsl.load(file, clip=clip)
+    return Entry(name, file, arch, at_clip)
 
 
 def _family(name: str, file: Path) -> str:
     if file.parent.name == "images":
-        return "Image networks"
-    return next(title for title, prefixes in FAMILIES.items() if name.startswith(prefixes))
+        return IMAGES
+    title = next((title for title, prefixes in FAMILIES.items() if name.startswith(prefixes)), None)
+    if title is None:
+        message = f"add the family of {name} to FAMILIES in {Path(__file__).name}, with a title for the gallery"
+        raise LookupError(message)
+    return title
 
 
 def _place(name: str) -> int:
-    return next(i for i, prefix in enumerate(PREFIXES) if name.startswith(prefix))
+    return next((i for i, prefix in enumerate(PREFIXES) if name.startswith(prefix)), len(PREFIXES))
 
 
-def overview() -> str:
+def overview(*, shortened: bool = False) -> str:
     """Return the tables of the gallery, one for each family, with links to the pages."""
     lines: list[str] = []
-    for title, group in entries().items():
+    for title, group in entries(shortened=shortened).items():
         rows = [_row(entry) for entry in group]
         names = "\n".join(f"gallery/{entry.name}" for entry in group)
         lines += [f"## {title}", "", HEAD, *rows, "", f":::{{toctree}}\n:hidden:\n\n{names}\n:::", ""]
@@ -115,17 +150,17 @@ def _row(entry: Entry) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_pages(folder: Path) -> None:
-    """Write the page and the pictures of every spec; files that have not changed keep their time."""
+def write_pages(folder: Path, *, shortened: bool = False) -> None:
+    """Write the pages and the pictures of the specs; files that have not changed keep their time."""
     folder.mkdir(exist_ok=True)
-    files: dict[str, str] = {}
-    for group in entries().values():
+    made: dict[str, str] = {}
+    for group in entries(shortened=shortened).values():
         for entry in group:
-            files |= {f"{entry.name}.md": _page(entry), **pictures.themed(entry.arch, entry.name)}
+            made |= {f"{entry.name}.md": _page(entry), **pictures.themed(entry.arch, entry.name)}
     for old in folder.iterdir():
-        if old.name not in files:
+        if old.name not in made:
             old.unlink()
-    for name, text in files.items():
+    for name, text in made.items():
         file = folder / name
         if not file.exists() or file.read_text("utf-8") != text:
             file.write_text(text, "utf-8")

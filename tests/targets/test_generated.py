@@ -14,7 +14,7 @@ import pytest
 import torch
 from meta import assert_as_predicted
 from repository import ROOT
-from small import ALL, EACH, FAMILIES, FEW, KINDS, OTHERS, SPECS, forms, full, imported, inputs, param, small
+from small import ALL, COVERING, EACH, FAMILIES, FEW, KINDS, OTHERS, SPECS, forms, full, imported, inputs, param, small
 
 import archdsl
 
@@ -114,9 +114,9 @@ def test_a_step_forward_and_backward(path: Path) -> None:
     step(small(path, 32), torch.float32)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", COVERING)
 def test_a_step_in_bfloat16(name: str) -> None:
-    """For each kind of layers alone, as 16 bits take longer."""
+    """For each kind of layer alone, as 16 bits take longer."""
     step(small(ROOT / "specs" / f"{name}.arch", 32), torch.bfloat16)
 
 
@@ -154,6 +154,18 @@ def test_the_chosen_specs_have_layers_of_all_kinds() -> None:
     assert [layer_kinds(p, shallow=True) for p in SPECS if p.stem in KINDS] == chosen
     assert len(set(chosen)) == len(chosen) == len(KINDS)
     assert set(chosen) == {layer_kinds(p) for p in SPECS}
+
+
+@pytest.mark.records
+def test_some_specs_have_every_kind_of_layer() -> None:
+    """Those of attention's lines, too."""
+    kinds = {path.stem: kinds_inside(path) for path in SPECS}
+    assert set().union(*(kinds[name] for name in COVERING)) == set().union(*kinds.values())
+
+
+def kinds_inside(path: Path) -> frozenset[str]:
+    layers = [node.layer for node in small(path)._analysis.network.all_nodes()]
+    return frozenset(one.kind for layer in layers for one in (layer, *layer.layers_inside()))
 
 
 @pytest.mark.records
@@ -202,7 +214,7 @@ def test_compile_takes_the_whole_graph(path: Path) -> None:
 STEPPED = ("slowfast_r50", "i3d_r50_nl5", "timesformer_ts", "mvit_b_16x4")
 
 
-@pytest.mark.parametrize("path", [param(p, STEPPED) for p in SPECS if p.stem in KINDS])
+@pytest.mark.parametrize("path", [param(p, STEPPED) for p in SPECS if p.stem in COVERING])
 def test_steps_do_not_compile_again(path: Path) -> None:
     """Training goes on with what the first step compiled: the weights move, the draws are others."""
     arch = small(path, 32, shallow=True)
@@ -221,7 +233,7 @@ def test_steps_do_not_compile_again(path: Path) -> None:
             optimizer.step()
 
 
-@pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS if p.stem in FEW])
+@pytest.mark.parametrize("path", [param(p, FAMILIES) for p in SPECS if p.stem in COVERING])
 def test_export_gives_the_same(path: Path) -> None:
     arch = small(path, shallow=True)
     model, clips = arch.build().eval(), inputs(arch, 2)

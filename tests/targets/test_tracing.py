@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from repository import ROOT
-from small import EACH, inputs, small
+from small import EACH_OF_FEW, inputs, small
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("path", EACH)
+@pytest.mark.parametrize("path", EACH_OF_FEW)
 def test_a_traced_model_computes_the_same(path: Path) -> None:
     """In training, where dropout and drop path draw the same numbers, in evaluation, and for inference."""
     arch = small(path)
@@ -41,7 +41,7 @@ def test_a_traced_model_takes_other_batches_and_refuses_wrong_clips() -> None:
         traced(torch.empty(1, 3, 6, 32, 32))
 
 
-@pytest.mark.parametrize("path", EACH)
+@pytest.mark.parametrize("path", EACH_OF_FEW)
 def test_features_of_torchvision(path: Path) -> None:
     extraction = pytest.importorskip("torchvision.models.feature_extraction")
     arch = small(path)
