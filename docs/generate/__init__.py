@@ -1,8 +1,8 @@
 """Sphinx extension of the site: it makes what follows from the code, so that no page holds a copy of it.
 
 A page says `<!-- NAME -->`, a line for those who read the file itself, and `<!-- end of NAME -->`; what stands between
-is replaced when the site is built. The pages of single specs, below `gallery/`, are files that git ignores; `sphinx-build
--t shortened` makes those of the first spec of each family.
+is replaced when the site is built. The pages of single specs, below `gallery/`, are files that git ignores; the option
+`-t shortened` of `sphinx-build` makes those of the first spec of each family.
 """
 
 from __future__ import annotations
