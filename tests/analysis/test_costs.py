@@ -172,6 +172,9 @@ mmaction2 | UniFormer-S | * -> uniformer_s
 mmaction2 | UniFormer-B | * -> uniformer_b
 UniFormer | UniFormer-S | * -> uniformer_s
 UniFormer | UniFormer-B | * -> uniformer_b
+Video-FocalNet | Video-FocalNet-T | * -> videofocalnet_t
+Video-FocalNet | Video-FocalNet-S | * -> videofocalnet_s
+Video-FocalNet | Video-FocalNet-B | * -> videofocalnet_b
 X3D | X3D-XS | * -> x3d_xs
 X3D | X3D-S | * -> x3d_s
 X3D | X3D-M | * -> x3d_m

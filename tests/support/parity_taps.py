@@ -590,6 +590,16 @@ TAPS: dict[str, Table] = {
         (r"cls_head\.avg_pool", POOLED),
         (r"cls_head\.fc_cls", r"head.linear"),
     ),
+    "videofocalnet videofocalnet": (
+        (r"patch_embed", r"patches1"),
+        *((rf"layers\.{i}(\.downsample)?", rf"patches{i + 2}") for i in range(3)),
+        (r"layers\.3", r"stage4"),
+        *((rf"layers\.{i}\.blocks\.(\d+)\.norm1", rf"stage{i + 1}.\1.layernorm1") for i in range(4)),
+        *((rf"layers\.{i}\.blocks\.(\d+)(\..*)?", rf"stage{i + 1}.\1\2") for i in range(4)),
+        (r"norm", r"head.layernorm"),
+        (r"head:input", r"head.linear:input"),
+        (r"head", r"head.linear"),
+    ),
     "hiera hiera": (
         (r"unroll", r"embed"),
         *HIERA,

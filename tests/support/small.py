@@ -42,6 +42,7 @@ SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
         32,
     ),
     "head_width": ({"widths": [8, 8, 16, 16], "depths": [1, 2, 2, 1], "head_width": 8}, 4, 64),
+    "focal_window": ({"width": 8, "depths": [1, 2, 2, 1]}, 4, 64),
     "unit_stages": ({"dim": 8, "heads": 1, "depths": [1, 2, 2, 1], "unit": 4}, 4, 32),
     "cube": ({"dim": 8, "depths": [1, 2, 2, 1]}, 4, 64),
     "prefix": ({"width": 8, "depths": [2, 2, 2, 1], "heads": [1, 2, 2, 4]}, 4, 64),
@@ -56,7 +57,7 @@ KINDS = """
     i3d_two_stream movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18 r2plus1d_r50 s3d_g slow_r50
     slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention slowfast_r50_ava
     slowfast_r50_nl swin3d_t tanet_r50 timesformer_s timesformer_ts tsm_mobilenetv2 tsm_r50 tsm_r50_nl unet_r3d_18
-    uniformer_s vivit_b_fdp vtn_deit_b vtn_r50 x3d_m
+    uniformer_s videofocalnet_t vivit_b_fdp vtn_deit_b vtn_r50 x3d_m
 """.split()
 # And those whose attention or laterals have another form.
 FEW = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.sym import Sym
 from archdsl.layers.base import known_to_be
 from archdsl.layers.channels import Channels
 from archdsl.targets.torch.ops.base import Op, op
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 
 @op("channels")
 class ChannelsOp(Op[Channels]):
-    """A module, though it has no weights: so blocks of several widths share a class."""
+    """A slice, or a module if its numbers follow from those of a block: so blocks of several widths share a class."""
 
     layouts = ANY_LAYOUT
+
+    @property
+    def is_module(self) -> bool:
+        return any(isinstance(n, Sym) for n in (self.layer.start, self.layer.n))
 
     @property
     def is_view(self) -> bool:
@@ -28,4 +33,5 @@ class ChannelsOp(Op[Channels]):
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer
         stop = layer.n if known_to_be(layer.start, 0) else layer.start + layer.n
-        return {"start": layer.start, "stop": stop, "last": site.layout in (CHANNELS_LAST, TOKENS)}
+        last = site.layout in (CHANNELS_LAST, TOKENS)
+        return {"start": layer.start, "stop": stop, "last": last, "is_module": self.is_module}
