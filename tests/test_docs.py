@@ -172,8 +172,7 @@ def test_commands_of_a_page(
 ) -> None:
     if records and not any(f.options.get("tested") == "records" for f in steps(page)):
         pytest.skip("the tests have all of it")
-    if records:
-        prepare(page, tmp_path)
+    prepare(page, tmp_path, records=records)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     names: dict[str, Any] = {}

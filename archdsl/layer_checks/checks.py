@@ -81,7 +81,7 @@ def layouts(cases: Sequence[Case]) -> str:
             _compare(case, f"in {layout} and in {first}", output, expected, _LAYOUT_HINT)
             compared.add(layout)
     if not compared:
-        raise Skipped(f"the only layout is {cases[0].layouts[0]}")
+        raise Skipped(f"the only layout of a grid without tokens is {cases[0].layouts[0]}")
     return f"{', '.join(sorted(compared))} equal {cases[0].layouts[0]}"
 
 

@@ -65,7 +65,8 @@ def sizes(cases: Sequence[Case]) -> str:
         larger = (3, 2 * int(x.t), 2 * int(x.h), 2 * int(x.w))
         try:
             other = _network(case, larger)
-        except SpecError:
+        except SpecError as error:
+            _raise_if_of_layer(error)
             continue
         model, direct = _built(_network(case), "train"), _built(other, "train")
         clip = torch.randn(2, *larger, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -150,10 +151,15 @@ def _shared(one: Case, values: Sequence[tuple[str, Any, Any]]) -> int:
     try:
         _compiled(one.inputs[0], f"{block}\nstage one {{ {uses[0]} }}\nstage two {{ {uses[1]} }}").source()
     except SpecError as error:
-        if all(d.code.startswith("E09") for d in error.diagnostics):
-            raise
+        _raise_if_of_layer(error)
         return 0  # the layer rejects these numbers
     return 1
+
+
+def _raise_if_of_layer(error: SpecError) -> None:
+    """Raise the error again if it is a fault of an added layer, not of the spec that has it."""
+    if all(d.code.startswith("E09") for d in error.diagnostics):
+        raise error
 
 
 def _numbers(case: Case) -> dict[str, Any]:

@@ -131,11 +131,16 @@ def _shapes(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
         return described(value)
     for name, shape in cast("dict[Any, Any]", value).items():
         is_alone = name == "" and isinstance(_layer, Bias)  # the bias is one tensor
-        if not is_alone and (not isinstance(name, str) or not all(p.isidentifier() for p in name.split("."))):
+        if not is_alone and (not isinstance(name, str) or not all(_is_label(p) for p in name.split("."))):
             return f"{name!r} as the name of a tensor"
         if not isinstance(shape, tuple) or not all(is_whole(n) and int(n) > 0 for n in cast("tuple[Any, ...]", shape)):
             return f"{shape!r} as the shape of `{name}`"
     return ""
+
+
+def _is_label(part: str) -> bool:
+    """Return True for the name of a module or tensor, or its number among several: `experts.0.weight`."""
+    return part.isidentifier() or (part.isascii() and part.isdigit())
 
 
 def _axes(layer: Layer, value: Any, arguments: tuple[Any, ...]) -> Fault:

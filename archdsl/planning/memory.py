@@ -191,13 +191,14 @@ def activations(memory: Memory, checkpointed: Iterable[Region]) -> Activations:
     """Return the activation memory at the peak of a backward pass, by simulating it layer by layer.
 
     Alive in the backward pass of a layer: the tensors saved by this layer and the layers before it (including those of
-    its block, if recomputed), and the gradients of values computed before it and read after it. The gradients of a
-    layer's internal tensors take as much memory as the tensors. While a block is recomputed, the gradient of its output
-    and all its values that will still be read are alive, saved or not. The estimate is an upper bound: it assumes that
-    the inputs of all blocks are saved while a block is recomputed, but they are freed one by one.
+    its block, if recomputed), what it recomputes itself, and the gradients of values computed before it and read after
+    it. The gradients of a layer's internal tensors take as much memory as the tensors. While a block is recomputed, the
+    gradient of its output and all its values that will still be read are alive, saved or not. The estimate is an upper
+    bound: it assumes that the inputs of all blocks are saved while one is recomputed, but they are freed one by one.
     """
     pieces = {n: region for region in checkpointed for n in region.nodes()}
-    gradients, values = gradients_at(memory), values_at(memory)
+    values = values_at(memory)
+    gradients = {n: size + memory.recomputed.get(n, 0) for n, size in gradients_at(memory).items()}
     seen = set[tuple[str, int]]()
     within = set[tuple[str, int]]()  # tensors alive in the block that is recomputed
     inside: Region | None = None

@@ -666,7 +666,7 @@ def test_layers_check_finds_what_is_wrong(empty: Path, case: str) -> None:
 def test_layers_check_names_skipped_checks(empty: Path) -> None:
     add(empty, "new", "", EXP)
     found = checked(empty, "", EXP, "layouts")
-    assert found["layouts"] == ("skipped", "the only layout is grid ")
+    assert found["layouts"] == ("skipped", "the only layout of a grid without tokens is grid ")
 
 
 @pytest.mark.parametrize("file", ["own/none.py", "own"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
+
+from repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +22,12 @@ CHECKPOINTS = {
 }
 
 
-def prepare(page: Path, folder: Path) -> None:
-    """Put what a page takes for granted into a folder."""
+def prepare(page: Path, folder: Path, *, records: bool) -> None:
+    """Put what a page takes for granted into a folder; checkpoints only for what the records run."""
+    if page.stem == "layers":
+        shutil.copytree(ROOT / "examples" / "layers", folder / "examples" / "layers")
+    if not records:
+        return
     for file, spec, source in CHECKPOINTS.get(page.stem, ()):
         import torch
 

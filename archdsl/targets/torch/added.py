@@ -12,12 +12,14 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, TemplateNotFound
 
 from archdsl.core.sym import Sym, Varying, substitute, variables
 from archdsl.layers.added_faults import error_text, layer_error, line_of, same_file
+from archdsl.layers.guards import line_of_class
 from archdsl.targets.python.reader import expression, names_in
+from archdsl.targets.torch.imports import bound, clash
 from archdsl.targets.torch.ops.added import AddedOp
 from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from archdsl.core.diagnostics import LayerError
     from archdsl.ir.regions import Region
@@ -167,6 +169,20 @@ def _line_of_macro(error: BaseException) -> int:
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def check_imports(layer: Layer, lines: Iterable[str], others: Collection[str]) -> None:
+    """Compare the imports of an added layer with those of the layers before it.
+
+    Raises:
+        LayerError: if one gives a name to something else.
+    """
+    for line in lines:
+        other = clash(line, others)
+        if other:
+            label = f"`{line}` in `imports`, and another layer of the module has `{other}`"
+            hint = f"import it under another name, as in `{line.partition(' as ')[0]} as my_{bound(line)}`"
+            raise layer_error("E0902", layer.added_by, label, line=line_of_class(type(layer), "`imports`"), hint=hint)
 
 
 def check_shared_plan(nodes: Sequence[OpNode], plan: Mapping[str, Any], constructor: Constructor) -> None:

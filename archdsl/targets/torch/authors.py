@@ -27,6 +27,7 @@ from archdsl.layers.guards import (
     is_whole,
     line_of_class,
 )
+from archdsl.targets.torch.imports import OWN, clash
 from archdsl.targets.torch.ops import layouts, sites
 from archdsl.targets.torch.ops.added import RENAMED, AddedLayer, AddedOp, Use
 from archdsl.targets.torch.ops.added_bias import AddedBias
@@ -56,7 +57,6 @@ NAMES: Mapping[str, Any] = {
     "compact": compact,
 }
 _WORDLESS = ("convert", "channels_last")
-_ALWAYS_THERE = {"import torch", "from torch import Tensor", "from torch import nn"}
 
 
 def adopt(cls: type[Layer], file: str, namespace: Mapping[str, Any]) -> None:
@@ -148,9 +148,8 @@ def _declarations(cls: type[Any]) -> tuple[Fault, str]:
         example = '`imports = ("from torch.nn import functional as F",)`, with the comma'
         return f"`imports` is {lines!r}, not a tuple of lines", f"as in {example}"
     faults = [_import_fault(line) for line in cls.imports]
-    return next(
-        ((f, "packages other than archdsl, as in `from einops import rearrange`") for f in faults if f), ("", "")
-    )
+    hint = "packages other than archdsl, under names of their own, as in `from einops import rearrange`"
+    return next(((fault, hint) for fault in faults if fault), ("", ""))
 
 
 def _layouts(value: Any) -> Fault:
@@ -168,6 +167,9 @@ def _import_fault(line: str) -> Fault:
     statement = statements[0] if len(statements) == 1 else None
     if not isinstance(statement, (ast.Import, ast.ImportFrom)):
         return f"`{line}` in `imports` is no import"
+    other = next(filter(None, (clash(own, OWN) for own in _normal_imports((line,)))), "")
+    if other:
+        return f"`{line}` in `imports` takes a name of the generated module, which has `{other}`"
     modules = [statement.module or ""] if isinstance(statement, ast.ImportFrom) else [a.name for a in statement.names]
     if any(m.split(".")[0] in ("archdsl", "") for m in modules) or any(a.name == "*" for a in statement.names):
         return f"`{line}` in `imports`: the generated module stands alone, and imports by name"
@@ -182,7 +184,7 @@ def _normal_imports(imports: tuple[str, ...]) -> tuple[str, ...]:
             for alias in statement.names:
                 start = f"from {statement.module} import " if isinstance(statement, ast.ImportFrom) else "import "
                 lines.append(start + alias.name + (f" as {alias.asname}" if alias.asname else ""))
-    return tuple(line for line in lines if line not in _ALWAYS_THERE)
+    return tuple(line for line in lines if line not in OWN[:3])
 
 
 def _attributes(cls: type[Layer]) -> tuple[Fault, str]:
@@ -214,7 +216,7 @@ def _members(cls: type[Op[Any]]) -> tuple[Fault, str]:
 def _saved(_layer: Layer, value: Any, _arguments: tuple[Any, ...]) -> Fault:
     if not isinstance(value, SavedForBackward):
         return described(value)
-    wrong = [n for n in ("own", "once") if not is_whole(getattr(value, n)) or int(getattr(value, n)) < 0]
+    wrong = [n for n in ("own", "once", "recomputed") if not is_whole(getattr(value, n)) or int(getattr(value, n)) < 0]
     return f"`{wrong[0]}` of {described(getattr(value, wrong[0]))}" if wrong else ""
 
 

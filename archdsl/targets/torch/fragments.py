@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from archdsl.targets.python.definitions import refitted
@@ -16,6 +17,11 @@ class Fragments:
 
     def __init__(self, environment: Environment) -> None:
         self._macros: Any = environment.get_template("model.py.j2").module
+        loader: Any = environment.loader
+        text, _, _ = loader.get_source(environment, "model.py.j2")
+        self.names = frozenset(
+            re.findall(r"^(?:def|class) (\w+)[(:](?!self)", text, re.MULTILINE)
+        )  # that its macros define
 
     def __call__(self, name: str, **values: object) -> Verbatim:
         """Return the text of a macro as statements."""

@@ -36,7 +36,7 @@ from archdsl.targets.python.tree import (
     dotted,
     names,
 )  # fmt: skip
-from archdsl.targets.torch.added import AddedTemplate, check_shared_plan
+from archdsl.targets.torch.added import AddedTemplate, check_imports, check_shared_plan
 from archdsl.targets.torch.body import Step
 from archdsl.targets.torch.class_names import camel
 from archdsl.targets.torch.operands import Operand, primary
@@ -205,6 +205,8 @@ class LayerPrinter:
         Raises:
             LayerError: if the template of an added layer fails.
         """
+        if op.layer.added_by:
+            check_imports(op.layer, op.imports, self.imports)
         self.imports.update(op.imports)
         write = _added if op.layer.added_by else _bundled
         code = write(op.layer, plan, self.environment, op.is_module)

@@ -39,6 +39,7 @@ class Memory:
     precision: Precision = PLAIN
     numbers: dict[int, int] = field(default_factory=dict[int, int])  # element size in bytes of each value
     trained: dict[int, bool] = field(default_factory=dict[int, bool])  # values that require a gradient
+    recomputed: dict[int, int] = field(default_factory=dict[int, int])  # bytes in the backward pass of a node alone
 
     def value(self, number: int) -> Tensors:
         """Return the buffer of a value, with its bytes."""
@@ -97,6 +98,7 @@ def _kept(memory: Memory, node: OpNode) -> Tensors:
         casts=memory.numbers[node.inputs[0]] != number,
     )
     saved = node.op.saved_for_backward(step)
+    memory.recomputed[node.id] = int(saved.recomputed) * memory.batch
     kept: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
     for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
         kept |= memory.value(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.analysis.cost import CONVENTION, cost_rows, total_cost
@@ -18,6 +17,7 @@ from archdsl.targets.torch.classes import Grouping
 from archdsl.targets.torch.factory import Rates, factory
 from archdsl.targets.torch.folding import folding_rules
 from archdsl.targets.torch.fragments import Fragments
+from archdsl.targets.torch.imports import CHECKPOINT, FOLDING, bound, import_blocks, packages
 from archdsl.targets.torch.init import init_statements, inner_statements
 from archdsl.targets.torch.layers import LayerPrinter
 from archdsl.targets.torch.model import ModelPrinter
@@ -28,15 +28,10 @@ from archdsl.targets.torch.text import in_words, paragraph, plain, sentence
 from archdsl.targets.torch.tracing import untraced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from archdsl.ir.network import Network
     from archdsl.targets.torch.select import OpNetwork
 
 _WIDTH = 84
-_CHECKPOINT = "from torch.utils import checkpoint"
-
-_FOLDING_IMPORTS = ["from collections.abc import Mapping", "from typing import Any"]
 _FOLDED = "# How the name of a batch norm ends, and that of the convolution it became part of; its ε."
 _FOR_INFERENCE = "For inference: what only training needs is left out; `load_state_dict` takes the weights of training."
 
@@ -58,8 +53,10 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
     fragments = Fragments(layers.environment)
     grouping = Grouping(lowered)
     defined = layers.defined(lowered.all_nodes())
-    name_classes(grouping, {network.family, network.name, *defined})
-    layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups)}
+    imported = {bound(line) for node in lowered.all_nodes() for line in node.op.imports}
+    name_classes(grouping, {network.family, network.name, *defined, *imported})
+    layers.support.taken = {network.family, network.name, *(group.name for group in grouping.groups), *fragments.names}
+    layers.support.taken |= {f"check_{name}" for name in network.arguments}
     classes_given = mark_class_count(lowered, grouping)
     regions = RegionPrinter(lowered, grouping, layers)
     classes = [regions.plan(group) for group in grouping.groups]
@@ -90,14 +87,15 @@ def generate(network: Network, lowered: OpNetwork, origin: Origin, *, trains: bo
         definitions.append(factory(network, rates, model.parameters, fragments, has_inner=bool(inner)))
     used = layers.names | {n for s in model.init for n in reads(s)}
     used |= {"torch"} | (again.names if again is not None else set())
-    standard = again.imports if again is not None else _FOLDING_IMPORTS if lowered.folded else []
-    imports = _imports({*layers.imports, _CHECKPOINT}, used)
+    imports = ["from torch import Tensor", "from torch import nn"]
+    imports += [line for line in ("import torch", CHECKPOINT, *layers.imports) if bound(line) in used]
+    imports += again.imports if again is not None else FOLDING if lowered.folded else []
+    blocks = import_blocks(imports)
     head: list[Stmt] = [
-        Docstring(_docstring(network, imports, trains=trains)),
+        Docstring(_docstring(network, packages(blocks), trains=trains)),
         Verbatim("from __future__ import annotations"),
-        *([Verbatim("\n".join(standard))] if standard else []),
-        Verbatim("\n".join(imports)),
-        Verbatim("\n".join(untraced(definitions, imports))),
+        *(Verbatim("\n".join(block)) for block in blocks),
+        Verbatim("\n".join(untraced(definitions, blocks[-1]))),
         *([again.choices()] if again is not None else []),
     ]
     body = module_text(Module(head, definitions))
@@ -133,25 +131,7 @@ def unedited(text: str) -> bool | None:
     return hashlib.sha256(body.encode()).hexdigest() == digest
 
 
-def _imports(extra: set[str], used: set[str]) -> list[str]:
-    """Return the lines that import the names that code reads, of those that it may read, in the order of ruff."""
-    whole = ["import torch"] if "torch" in used else []
-    names: dict[str, list[str]] = {"from torch import ": ["Tensor", "nn"]}
-    for line in sorted(extra):
-        start, name = line.rsplit("import ", 1)
-        if name.split()[-1] in used:
-            names.setdefault(f"{start}import ", []).append(name)
-    made = (start + ", ".join(found) for start, found in names.items())
-    return [*whole, *sorted(made, key=lambda line: line.split()[1])]
-
-
-def _packages(imports: Iterable[str]) -> str:
-    """Return in words the packages that lines import from, but for Python's own library."""
-    found = dict.fromkeys(line.split()[1].partition(".")[0] for line in imports)
-    return in_words(["torch", *sorted(found.keys() - sys.stdlib_module_names - {"torch"})])
-
-
-def _docstring(network: Network, imports: Iterable[str], *, trains: bool) -> list[str]:
+def _docstring(network: Network, needed: list[str], *, trains: bool) -> list[str]:
     found = paragraph(sentence(network.doc or network.name), _WIDTH)
     for citation in network.citations:
         found += ["", *paragraph(citation, _WIDTH)]
@@ -159,7 +139,7 @@ def _docstring(network: Network, imports: Iterable[str], *, trains: bool) -> lis
     found += paragraph(f"Outputs are channels × frames × height × width for {_clips(network)}. {CONVENTION}", _WIDTH)
     if not trains:
         found += ["", *paragraph(_FOR_INFERENCE, _WIDTH)]
-    found += ["", f"B clips, C channels, T frames, H × W positions. Needs {_packages(imports)}.", ""]
+    found += ["", f"B clips, C channels, T frames, H × W positions. Needs {in_words(needed)}.", ""]
     return found
 
 

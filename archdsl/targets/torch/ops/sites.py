@@ -62,6 +62,7 @@ class SavedForBackward(NamedTuple):
     output: bool = False
     own: int = 0  # bytes of internal tensors, per clip
     once: int = 0  # bytes of internal tensors, independent of the batch size
+    recomputed: int = 0  # bytes of internal tensors, per clip, that the backward pass of the op alone computes again
 
 
 class Printed(Protocol):
