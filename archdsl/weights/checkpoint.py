@@ -45,16 +45,18 @@ def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str]
     Args:
         files: name (empty for none) and path of each checkpoint.
         expected: the names of the tensors that the model needs.
-        key: the entry of each checkpoint to read, `a.b` for `b` in `a`; empty for the model's state dict.
+        key: the entry to read of each checkpoint that has it, `a.b` for `b` in `a`; empty for the model's state dict.
 
     Raises:
         UsageError: if a file does not exist.
-        SpecError: if a file cannot be read without executing code in it, or has no tensors.
+        SpecError: if a file cannot be read without executing code in it, or has no tensors; if none has the entry.
     """
     loaded: dict[str, torch.Tensor] = {}
     warnings: list[Diagnostic] = []
-    for name, file in files:
-        tensors, new_warnings = state_dict_of(read_checkpoint(file), file, key, expected)
+    checkpoints = [read_checkpoint(file) for _, file in files]
+    having = [bool(key) and _has(_Contents(checkpoint), key) for checkpoint in checkpoints]
+    for (name, file), checkpoint, has in zip(files, checkpoints, having, strict=True):
+        tensors, new_warnings = state_dict_of(checkpoint, file, key if has or not any(having) else "", expected)
         warnings += new_warnings
         before = f"{name}." if name else ""
         own = {n.removeprefix(before) for n in expected if n.startswith(before)}
@@ -111,7 +113,10 @@ def _averages_warning(origin: str, chosen: str, others: Sequence[str]) -> Diagno
 
 @dataclass
 class _Contents:
-    """The dicts in a checkpoint by their paths of keys; a dict that contains itself is visited once per path."""
+    """The dicts in a checkpoint by their paths of keys; a dict that contains itself is visited once per path.
+
+    A list is a dict whose keys are the numbers of its elements.
+    """
 
     checkpoint: Any
     dicts: dict[Path_, Mapping[Any, Any]] = field(default_factory=dict[Path_, Mapping[Any, Any]])
@@ -123,6 +128,8 @@ class _Contents:
         waiting: deque[tuple[Path_, Any, frozenset[int]]] = deque([((), self.checkpoint, frozenset())])
         while waiting and len(self.dicts) < MAX_DICTS:
             path, value, enclosing = waiting.popleft()
+            if isinstance(value, list):
+                value = _numbered(cast("list[Any]", value))
             if not isinstance(value, Mapping) or id(cast("object", value)) in enclosing or len(path) > MAX_DEPTH:
                 continue
             entries = cast("Mapping[Any, Any]", value)
@@ -192,6 +199,19 @@ def _entry(contents: _Contents, key: str, origin: str, expected: Collection[str]
     names = list(dict.fromkeys(names))
     label = f"the file has no `{readable(key)}`" + (f", but {_quoted(names)}" if names else ", and no tensors")
     raise refused("E0812", origin, label, did_you_mean(key, names))
+
+
+def _numbered(values: list[Any]) -> dict[str, Any] | None:
+    """Return the dicts in a list by their numbers; None if there are none."""
+    return {str(i): value for i, value in enumerate(values) if isinstance(value, Mapping)} or None
+
+
+def _has(contents: _Contents, key: str) -> bool:
+    """Return True if a checkpoint has an entry of this name: a dict, or the beginning of names of tensors."""
+    if any(".".join(path) == key for path in contents.dicts):
+        return True
+    names = (".".join((*path, name)) for path, found in contents.state_dicts.items() for name in found)
+    return any(name.startswith(f"{key}.") for name in names)
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -192,6 +192,9 @@ torchvision | r3d_18 | * -> r3d_18 eps=1e-5
 torchvision | s3d | * -> s3d
 mmaction2 | C3D | * -> c3d
 TPN | TPN Slow R50 | * -> tpn_slow_r50
+V-JEPA 2 | ViT-L/16 | * -> vjepa2_l
+V-JEPA 2 | ViT-H/16 | * -> vjepa2_h
+V-JEPA 2 | ViT-g/16 | * -> vjepa2_g
 torchvision | mc3_18 | * -> mc3_18 eps=1e-5
 torchvision | r2plus1d_18 | * -> r2plus1d_18 eps=1e-5 middle_of_block=on
 R(2+1)D family | R2D-18 | * -> r2d_18

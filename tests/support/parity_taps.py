@@ -26,6 +26,8 @@ MOBILENET_V2 = (
     "stage5.2 stage6.0 stage6.1 stage6.2 stage7 conv2"
 ).split()
 SCORES_OF_FRAMES = ""  # ours averages the frames first, and then computes scores
+PARTS_OF_ONE = ""  # ours is one layer for queries, keys and values
+BEFORE_THE_SUM = ""  # ours adds the query within its attention
 PADDED = ""  # theirs holds padding, which ours does without
 
 
@@ -568,6 +570,32 @@ TAPS: dict[str, Table] = {
         (r"cls_head\.fc_cls", r"head.linear"),
     ),
     "huggingface vivit": HUGGINGFACE_VIT,
+    "huggingface vjepa2": (
+        (r"vjepa2\.encoder\.embeddings", r"embed.conv"),
+        (r"vjepa2\.encoder\.layer\.\d+\.attention\.(query|key|value)", PARTS_OF_ONE),
+        (r"vjepa2\.encoder\.layer\.(\d+)\.norm(\d)", r"blocks.\1.layernorm\2"),
+        (r"vjepa2\.encoder\.layer\.(\d+)(.*)", r"blocks.\1\2"),
+        (r"vjepa2\.encoder\.layernorm", r"norm"),
+        (r"pooler\.self_attention_layers\.(\d+)", r"head.blocks.\1"),
+        (r"pooler\.cross_attention_layer\.layer_norm1", r"head.reader.attention.kv_layernorm"),
+        (r"pooler\.cross_attention_layer\.cross_attn", BEFORE_THE_SUM),
+        (r"pooler\.cross_attention_layer\.layer_norm2", r"head.reader.layernorm"),
+        (r"pooler\.cross_attention_layer\.mlp", r"head.reader.mlp"),
+        (r"pooler(\.cross_attention_layer)?", r"head.reader"),
+        (r"classifier", r"head.linear"),
+    ),
+    "vjepa2 vjepa2": (
+        (r"encoder\.patch_embed", r"embed.conv"),
+        (r"encoder\.blocks\.(\d+)\.norm(\d)", r"blocks.\1.layernorm\2"),
+        (r"encoder\.blocks\.(\d+)\.attn", r"blocks.\1.attention"),
+        (r"encoder\.blocks\.(\d+)(.*)", r"blocks.\1\2"),
+        (r"encoder\.norm", r"norm"),
+        (r"classifier:input", r"norm"),
+        (r"classifier\.pooler\.blocks\.(\d+)", r"head.blocks.\1"),
+        (r"classifier\.pooler\.cross_attention_block\.xattn", BEFORE_THE_SUM),
+        (r"classifier\.pooler(\.cross_attention_block)?", r"head.reader"),
+        (r"classifier\.linear", r"head.linear"),
+    ),
     "vtn vtn": (
         (r"backbone\.patch_embed", r"embed.conv"),
         (r"backbone\.blocks\.(\d+)", r"blocks.\1"),

@@ -454,6 +454,17 @@ def test_parts_are_chosen_by_their_path(capsys: pytest.CaptureFixture[str]) -> N
         assert torch.equal(load_file("out.safetensors")["head.linear.bias"], tensors["cls_head.fc.bias"])
 
 
+def test_a_list_has_a_part_for_each_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the probes of V-JEPA 2, which are trained side by side."""
+    optimizer = {"opt": [{"state": {0: {"exp_avg": torch.rand(1)}}, "param_groups": [{"params": [0]}]}]}
+    torch.save({"classifiers": [whole()], **optimizer}, "in.pth")
+    assert converted("in.pth") == 0
+    torch.save({"classifiers": [averaged(), whole()], **optimizer}, "in.pth")
+    assert refused(converted("in.pth"), capsys) == "E0811"
+    assert converted("in.pth", "--key", "classifiers.1") == 0
+    assert torch.equal(load_file("out.safetensors")["head.linear.bias"], whole()["cls_head.fc.bias"])
+
+
 def test_an_unknown_part_lists_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": whole(), "model_ema": averaged()}, "in.pth")
     assert converted("in.pth", "--key", "model_emma") == 1

@@ -444,6 +444,13 @@ def test_convert_several_files(convert: Converter) -> None:
     assert ran.code == 0, ran.err
     assert load_file("out.safetensors").keys() == tensors.keys()
     Path("out.safetensors").unlink()
+    own = torch.load("res2.pt", weights_only=True)["state_dict"]
+    torch.save({"ema": own, "now": {n: 2 * t for n, t in own.items()}}, "res2.pt")
+    files = ("conv1=conv1.pt", "res2=res2.pt", "head=head.pt", "--from", SOURCE)
+    assert convert(*files, "--key", "now").code == 0, "an entry of one of the files"
+    assert torch.equal(load_file("out.safetensors")["res2.conv.weight"], 2 * tensors["res2.conv.weight"])
+    Path("out.safetensors").unlink()
+    failed(convert(*files, "--key", "later"), 1, "the file has no `later`")
     failed(convert("conv1=conv1.pt", "res2.pt", "--from", SOURCE), 2, "several checkpoints need names")
     failed(convert("conv1=conv1.pt", "conv1=res2.pt", "--from", SOURCE), 2, "two checkpoints have this name")
 
