@@ -96,7 +96,7 @@ def run(options: Options) -> int:
 
 
 def _of_run(run: Path, options: Options) -> tuple[Any, list[Argument]]:
-    """Return the trained module of a run, and its argument."""
+    """Return the trained module of a run, and its arguments."""
     from archdsl.train.export import Argument
     from archdsl.train.run import load_run
     from archdsl.train.weights import trained
@@ -104,7 +104,11 @@ def _of_run(run: Path, options: Options) -> tuple[Any, list[Argument]]:
     if options.settings or options.clip or options.like:
         raise UsageError(f"{run}: a trained run cannot be changed; --set, --clip and --like are for specs")
     known = load_run(run)
-    return trained(known, run, options.weights), [Argument(known.clip)]
+    given = {"": Argument(known.clip)}
+    if (masking := known.masking) is not None:
+        given = {name: Argument(known.clip) for name in masking.inputs}
+        given[masking.mask] = Argument(masking.grid, masking.visible)
+    return trained(known, run, options.weights), [*given.values()]
 
 
 def _of_spec(options: Options, source: str) -> tuple[Any, list[Argument]]:

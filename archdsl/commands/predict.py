@@ -14,7 +14,7 @@ from archdsl.commands import values
 from archdsl.commands.running import check_packages, is_first, trained_run, views_of
 from archdsl.commands.training_options import EngineOptions, ViewOptions, engine_arguments, view_arguments
 from archdsl.files import UsageError, write_atomically
-from archdsl.train.tasks import REGRESSION
+from archdsl.train.tasks import PRETRAIN, REGRESSION
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -99,6 +99,8 @@ def run(options: Options) -> int:
     from archdsl.train.weights import trained
 
     run, folder = trained_run(options.run, options)
+    if run.task == PRETRAIN:
+        raise UsageError(f"{folder}: a pre-training, which has no answers; train a classifier with --weights {folder}")
     keys = REGRESSED if run.task == REGRESSION else CLASSIFIED
     if keys is REGRESSED and options.top is not None:
         raise UsageError(f"--top {options.top}: {folder} has no classes, but the targets of a regression; omit it")

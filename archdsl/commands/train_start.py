@@ -20,11 +20,12 @@ from archdsl.train.engine import Engine
 from archdsl.train.environment import check_trackers, with_started
 from archdsl.train.fit import PARENT, check_decoder, device_of, split_of
 from archdsl.train.freezing import check_freezing
+from archdsl.train.masking import masking_of
 from archdsl.train.networks import clip_of, columns_of, sized, task_of
 from archdsl.train.objectives import OBJECTIVES
 from archdsl.train.objectives.regression import scale_of
 from archdsl.train.run import CONFIG, Data, describe
-from archdsl.train.tasks import HEADS, REGRESSION, by_head
+from archdsl.train.tasks import HEADS, PRETRAIN, REGRESSION, by_head
 
 if TYPE_CHECKING:
     from archdsl.commands.training_options import TrainOptions as Options
@@ -65,6 +66,8 @@ def begin(options: Options) -> Start:
     options = replace(
         options, task=task_of(plain.network, options.task), label=columns_of(plain.network, options.label)
     )
+    if options.task == PRETRAIN:
+        masking_of(plain.network)
     if options.data == SYNTHETIC and options.task == HEADS:
         raise UsageError(f"--data {SYNTHETIC}: has one class per video, and {plain.network.name} has several heads")
     if options.data == SYNTHETIC and options.clip is None:
@@ -89,6 +92,7 @@ def begin(options: Options) -> Start:
         analysis, split.classes, data, engine, command=shlex.join(["archdsl", *sys.argv[1:]]), indices=split.indices,
         scale=scale_of(split.train) if split.task == REGRESSION else (), frozen=options.freeze,
         freeze_epochs=options.freeze_epochs, dropout=options.dropout,
+        masking=masking_of(analysis.network) if split.task == PRETRAIN else None,
         weights="start.safetensors" if initial is not None else None,
     )  # fmt: skip
     if options.data == SYNTHETIC:
@@ -236,16 +240,12 @@ def _synthetic_recipe(recipe: Recipe, options: Options) -> Recipe:
 
 def _with_outputs(options: Options, plain: Analysis, split: Split) -> Options:
     """Return the options with the head's number of outputs set to that of the videos, unless the user has set it."""
+    if split.task == PRETRAIN:
+        return options
     values, network = plain.parameters, plain.network
     named = {text.split("=")[0].strip() for text in options.settings}
     if split.task == HEADS:
-        counts = dict(zip(network.outputs, map(len, by_head(split.classes).values()), strict=True))
-        outputs = ", ".join(f"{count} classes of {head}" for head, count in counts.items())
-        added = sized(network, values, counts)
-        for name in named & added.keys():
-            if values[name] != added.pop(name):
-                raise UsageError(f"--set {name}={values[name]}: the videos have {outputs}")
-        return replace(options, settings=(*options.settings, *(f"{name}={count}" for name, count in added.items())))
+        return _with_heads(options, plain, split, named)
     count, noun = len(split.classes), "target" if split.task == REGRESSION else "class"
     outputs = f"{count} {noun}" + ("e" * (noun == "class") + "s") * (count != 1)
     if "classes" in named:
@@ -261,3 +261,15 @@ def _with_outputs(options: Options, plain: Analysis, split: Split) -> Options:
             "`linear(classes)` let archdsl set it"
         )
     return options
+
+
+def _with_heads(options: Options, plain: Analysis, split: Split, named: set[str]) -> Options:
+    """Return the options with the number of outputs of each head set; `named` are parameters that the user has set."""
+    values, network = plain.parameters, plain.network
+    counts = dict(zip(network.outputs, map(len, by_head(split.classes).values()), strict=True))
+    added = sized(network, values, counts)
+    for name in named & added.keys():
+        if values[name] != added.pop(name):
+            outputs = ", ".join(f"{count} classes of {head}" for head, count in counts.items())
+            raise UsageError(f"--set {name}={values[name]}: the videos have {outputs}")
+    return replace(options, settings=(*options.settings, *(f"{name}={count}" for name, count in added.items())))

@@ -41,7 +41,8 @@ def data_arguments(group: Any) -> None:
     group.add_argument(
         "--task", choices=TASKS,
         help="Meaning of labels: a class per video (classification, the default), any number of classes (multilabel, "
-        "that of Charades), numbers (regression), or a class for each head (heads, that of networks with several).",
+        "that of Charades), numbers (regression), a class for each head (heads, that of networks with several), or "
+        "none (pretrain, that of networks with a mask).",
     )  # fmt: skip
     group.add_argument(
         "--label", metavar="COLUMN",

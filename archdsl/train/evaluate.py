@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from archdsl.train.fit import check_decoder, clear_errors, clips_of, rank_of, trainer_of
+from archdsl.train.fit import check_decoder, clear_errors, clips_of, rank_of, task_of, trainer_of
 from archdsl.train.loading import test_loader
 from archdsl.train.objectives import objective_of
 from archdsl.train.report import Result
-from archdsl.train.task import VIEWS, Task
+from archdsl.train.task import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from archdsl.train.data.listing import Sample
     from archdsl.train.run import Run
+
+STRIPS = 6  # videos whose reconstructions are drawn
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ def classify(run: Run, model: torch.nn.Module, samples: Sequence[Sample], folder
         run, samples, training=False, clips=views.clips, crops=views.crops, shuffle_frames=views.shuffle_frames
     )
     loader: Any = test_loader(clips, run.engine, rank_of(), max(1, VIEWS // (views.clips * views.crops)))
-    task = Task(run, model)
+    task = task_of(run)(run, model)
+    task.pictured = tuple(range(0, len(samples), max(1, len(samples) // STRIPS)))[:STRIPS]
     with clear_errors(folder):
         trainer_of(run, folder).test(task, loader, verbose=False)
     seconds = time.perf_counter() - start
-    return Result(samples, task.objective, *task.result, task.problems, views.text, seconds)
+    return Result(samples, task.objective, *task.result, task.problems, views.text, seconds, task.strips)

@@ -33,6 +33,7 @@ NO_SETTINGS = (
     "classes",
     "indices",
     "scale",
+    "masking",
     "changes",
     "weights",
 )

@@ -31,6 +31,7 @@ from archdsl.train.keep import Keep
 from archdsl.train.loading import TrainLoader, test_loader
 from archdsl.train.norms import PreciseNorms
 from archdsl.train.objectives import objective_of
+from archdsl.train.pretraining import Pretraining
 from archdsl.train.run import LAST, Data, Run, TrainingError
 from archdsl.train.stopping import resume_text
 from archdsl.train.task import Task
@@ -97,12 +98,17 @@ def train(run: Run, folder: Path, split: Split, signals: Signals, *, resume: boo
     last = folder / LAST if resume and (folder / LAST).exists() else None
     logs = trackers(run, folder, resumes=last is not None) if run.engine.log and rank == 0 else nullcontext([])
     with clear_errors(folder), logs as loggers:
-        task = Task(run, initial_model(run, folder), len(loader), objective.weights(split.train))
+        task = task_of(run)(run, initial_model(run, folder), len(loader), objective.weights(split.train))
         task.signals = signals
         journal = Journal(folder, run.engine, objective)
         trainer = trainer_of(run, folder, journal, Keep(folder, run.engine, loader))
         trainer.loggers = [*trainer.loggers, *loggers]
         trainer.fit(task, loader, validation, ckpt_path=last, weights_only=True)
+
+
+def task_of(run: Run) -> type[Task]:
+    """Return the class of a run's task."""
+    return Task if run.masking is None else Pretraining
 
 
 def initial_model(run: Run, folder: Path) -> torch.nn.Module:

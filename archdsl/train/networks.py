@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from archdsl.files import UsageError
-from archdsl.train.tasks import HEADS
+from archdsl.layers.input import MASK
+from archdsl.train.tasks import HEADS, PRETRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def clip_of(network: Network) -> tuple[int, int, int, int]:
             f"{network.name}: has {len(network.clips)} video inputs; `archdsl train` supports one; "
             f"for several, {OWN_LOOP}"
         )
-    others = [name for name in network.arguments if name not in network.clips]
+    others = [name for name in network.arguments if name not in network.clips and name not in masks_of(network)]
     if others:
         kind = network.node(network.inputs[others[0]]).layer.kind
         raise UsageError(
@@ -45,13 +46,22 @@ def clip_of(network: Network) -> tuple[int, int, int, int]:
     return c, t, h, w
 
 
+def masks_of(network: Network) -> list[str]:
+    """Return the names of the inputs that are masks."""
+    return [name for name, number in network.inputs.items() if network.node(number).layer.kind == MASK]
+
+
 def task_of(network: Network, chosen: str | None) -> str | None:
     """Return the task of a network, where it decides on it, or else the chosen one.
 
     Raises:
         UsageError: if the chosen task is for other networks.
     """
-    heads = list(network.outputs)
+    heads, masks = list(network.outputs), masks_of(network)
+    if masks and chosen not in {None, PRETRAIN}:
+        raise UsageError(f"--task {chosen}: {network.name} has a mask, and is trained with --task {PRETRAIN}")
+    if masks or chosen == PRETRAIN:
+        return PRETRAIN
     if len(heads) > 1 and chosen not in {None, HEADS}:
         raise UsageError(
             f"--task {chosen}: {network.name} has the heads {', '.join(heads)}; `archdsl train` trains several heads "

@@ -41,7 +41,8 @@ def _figure(*args: Any, **options: Any) -> tuple[Any, Any]:
 def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
     """Draw the loss, some metrics of validation and the learning rate over the epochs of a run."""
     epochs, steps = epochs_table(run).rows(), steps_table(run).rows()
-    figure, (loss, right, rate) = _figure(1, 3, figsize=(13, 3.8))
+    panels = 3 if metrics else 2
+    figure, (loss, *others, rate) = _figure(1, panels, figsize=(4.3 * panels, 3.8))
     at = [int(row["epoch"]) for row in epochs]
     last = {int(row["epoch"]): int(row["step"]) for row in epochs}
     each = max(last.values()) / max(last)
@@ -50,15 +51,16 @@ def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
         loss.plot(at, [float(row[name] or "nan") for row in epochs], "o-", ms=3, label=label, color=colour)
     loss.set(xlabel="epoch", title="loss", ylim=(0, None))
     loss.legend()
-    share = metric_of(metrics[0]).share
-    for name in (name for name in metrics if metric_of(name).share == share):
-        values = [float(row[f"val_{name}"] or "nan") * (100 if share else 1) for row in epochs]
-        right.plot(at, values, "o-", ms=3, label=metric_of(name).title)
-    right.set(xlabel="epoch", title="validation (%)" if share else "validation", ylim=(0, 103 if share else None))
-    right.legend()
+    for right in others:
+        share = metric_of(metrics[0]).share
+        for name in (name for name in metrics if metric_of(name).share == share):
+            values = [float(row[f"val_{name}"] or "nan") * (100 if share else 1) for row in epochs]
+            right.plot(at, values, "o-", ms=3, label=metric_of(name).title)
+        right.set(xlabel="epoch", title="validation (%)" if share else "validation", ylim=(0, 103 if share else None))
+        right.legend()
     rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])
     rate.set(xlabel="epoch", title="learning rate", ylim=(0, None))
-    for axes in (loss, right, rate):
+    for axes in (loss, *others, rate):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
@@ -113,8 +115,25 @@ def strips(samples: Sequence[Sample], titles: Sequence[str], path: Path) -> bool
             continue
     if not drawn:
         return False
-    figure, axes = _figure(len(drawn), STRIP, figsize=(1.5 * STRIP, 1.75 * len(drawn)))
-    rows = np.asarray(axes).reshape(len(drawn), STRIP)
+    _draw_strips(drawn, path)
+    return True
+
+
+def reconstructions(strips: Sequence[tuple[str, torch.Tensor]], path: Path) -> None:
+    """Draw film strips uint8 (3, T, H, W, 3): videos, the same without hidden patches, and their reconstructions."""
+    drawn: list[tuple[str, torch.Tensor]] = []
+    for video, rows in strips:
+        at = [int((n + 0.5) * rows.shape[1] / STRIP) for n in range(STRIP)] if rows.shape[1] > STRIP else None
+        titles = ("/".join(Path(video).parts[-2:]), "visible", "reconstruction")
+        drawn += zip(titles, rows if at is None else rows[:, at], strict=True)
+    _draw_strips(drawn, path)
+
+
+def _draw_strips(drawn: Sequence[tuple[str, torch.Tensor]], path: Path) -> None:
+    """Draw rows of frames with titles, uint8 (frames, H, W, 3) each."""
+    count = len(drawn[0][1])
+    figure, axes = _figure(len(drawn), count, figsize=(1.5 * count, 1.75 * len(drawn)))
+    rows = np.asarray(axes).reshape(len(drawn), count)
     for row, (title, frames) in zip(rows, drawn, strict=True):
         # Text instead of a title, since a long title would shrink the other axes in the layout.
         row[0].text(0, 1.04, title, transform=row[0].transAxes, fontsize=9).set_in_layout(False)
@@ -122,4 +141,3 @@ def strips(samples: Sequence[Sample], titles: Sequence[str], path: Path) -> bool
             place.imshow(frame.numpy())
             place.axis("off")
     figure.savefig(path, dpi=100)
-    return True

@@ -14,7 +14,7 @@ from archdsl.pipeline import analyse, plan_transfer
 from archdsl.resources import bundled_specs
 from archdsl.state_dicts import transferred
 from archdsl.train.run import BEST, CONFIG, SPECS, WEIGHTS, load_run
-from archdsl.train.tasks import HEADS, by_head
+from archdsl.train.tasks import HEADS, PRETRAIN, by_head
 from archdsl.train.weights import Initial, counts_text, note_of, read_tensors, show
 from archdsl.transfer.plan import Rules
 from archdsl.transfer.steps import NEW
@@ -84,6 +84,8 @@ class Previous:
     def _rules(self, analysis: Analysis, classes: Sequence[str]) -> Rules:
         """Return the rules of a transfer: classes keep their rows; of several heads, those of others are new."""
         old = self.run.classes
+        if not classes:  # of a pre-training
+            return Rules()
         if self.run.task != HEADS or len(analysis.network.outputs) == 1:
             return Rules(classes=tuple(old.index(name) if name in old else -1 for name in classes))
         return Rules(new=tuple(f"head.{head}.*" for head, same in self._heads(analysis, classes).items() if not same))
@@ -97,7 +99,7 @@ class Previous:
     def _class_lines(self, plan: TransferPlan, analysis: Analysis, classes: Sequence[str]) -> list[str]:
         """Return a line about the classes that the head keeps, unless they are the same."""
         old = self.run.classes
-        if tuple(classes) == old:
+        if tuple(classes) == old or self.run.task == PRETRAIN:
             return []
         if self.run.task == HEADS and len(analysis.network.outputs) > 1:
             new = [head for head, same in self._heads(analysis, classes).items() if not same]

@@ -6,6 +6,7 @@
     curves.png        loss, metrics and learning rate over the epochs
     confusion.png     confusion matrix; scatter.png of a regression: predicted numbers
     worst.png         film strips of the videos with the worst answers
+    reconstructions.png  of a pre-training, some videos as they are, with a mask, and reconstructed
 
 The curves need a run, and the film strips wrong answers. Predictions of several classes have the classes of the video
 and the probability of each class, those of a regression each number and the predicted one.
@@ -19,17 +20,17 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archdsl.files import write_atomically
 from archdsl.train.best import ending, metric_of, metrics_among
-from archdsl.train.pictures import curves, strips
+from archdsl.train.pictures import curves, reconstructions, strips
 from archdsl.train.run import load_run
 from archdsl.train.tables import epochs_table, history_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -52,6 +53,7 @@ class Result:
     problems: dict[str, str]  # videos that could not be read: path -> reason
     views: str  # the views of each video, as text
     seconds: float
+    strips: Mapping[int, torch.Tensor] = field(default_factory=dict[int, "torch.Tensor"])  # see `Pretraining`
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -63,9 +65,9 @@ class Result:
             "skipped": len(self.problems),
             "views": self.views,
             **_defined(objective.scores(self.targets, self.answers)),
-            objective.noun[1]: len(objective.names),
+            **({objective.noun[1]: len(objective.names)} if objective.names else {}),
             "seconds": round(self.seconds, 2),
-            f"by_{objective.noun[0]}": self.rows,
+            **({f"by_{objective.noun[0]}": self.rows} if objective.names else {}),
         }
 
     @property
@@ -90,6 +92,10 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
         curves(run, objective.shown, folder / "curves.png")
         pictures.append(("Training", "curves.png"))
     if len(result.indices):
+        if result.strips:
+            titles = {index: result.samples[index].path for index in sorted(result.strips)}
+            reconstructions([(titles[index], result.strips[index]) for index in titles], folder / "reconstructions.png")
+            pictures.append(("Reconstructions", "reconstructions.png"))
         pictures += objective.draw(result.targets, result.answers, folder)
         worst = objective.worst(result.targets, result.answers)
         samples = [result.samples[int(result.indices[place])] for place, _ in worst]

@@ -28,6 +28,7 @@ from archdsl.files import CommandError, DataError, UsageError, write_atomically
 from archdsl.ir.recipe import Recipe
 from archdsl.modules import load_module
 from archdsl.train.engine import Engine
+from archdsl.train.masking import Masking
 from archdsl.train.networks import clip_of
 from archdsl.train.tasks import CLASSIFICATION
 from archdsl.weights import runs
@@ -91,6 +92,7 @@ class Run:
     freeze_epochs: int | None = None  # the number of epochs in which it does not; None for all
     scale: tuple[tuple[float, float], ...] = ()  # mean and standard deviation of each target of a regression
     indices: tuple[int, ...] = ()  # the number of each class in lists, if it is another one than its index
+    masking: Masking | None = None  # of a pre-training
     dropout: float | None = None  # overrides the dropout rates of the spec
     changes: tuple[dict[str, Any], ...] = ()  # of settings and videos when the run was resumed, with time and step
     spec: Spec | None = None  # None for runs of an earlier version
@@ -151,11 +153,19 @@ def load_run(folder: Path) -> Run:
         for name in ("clip", "frozen", "blocks", "classes", "indices", "changes"):
             data[name] = tuple(data.get(name, ()))
         data["spec"] = spec_of(data.get("spec"))
+        data["masking"] = _masking(data.get("masking"))
         data["scale"] = tuple((mean, deviation) for mean, deviation in data.get("scale", ()))
         data["source"] = (folder / f"{data['name']}.py").read_text("utf-8")
         return Run(**data)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder / CONFIG}: not the format of this version of archdsl: {error}") from None
+
+
+def _masking(data: dict[str, Any] | None) -> Masking | None:
+    if data is None:
+        return None
+    inputs, grid, patch = (tuple(data[name]) for name in ("inputs", "grid", "patch"))
+    return Masking(inputs, data["mask"], grid, data["visible"], patch, data["of_hidden"])
 
 
 def _engine(data: dict[str, Any]) -> Engine:

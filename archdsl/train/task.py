@@ -61,6 +61,8 @@ class Task(LightningModule):
         self.norm = math.nan  # norm of the last gradient
         self.seen: list[Seen] = []  # indices, targets and answers of the batches of a test
         self.problems: dict[str, str] = {}  # skipped videos: path -> reason
+        self.pictured: tuple[int, ...] = ()  # indices of videos of which a pre-training keeps film strips
+        self.strips: dict[int, torch.Tensor] = {}
         self.configured = False
         self.anchor: tuple[float, int] = (
             0.0,
@@ -107,17 +109,20 @@ class Task(LightningModule):
         del number
         self.note(batch)
         clips = batch["clip"]  # (B, V, 3, T, H, W)
-        flat = clips.flatten(0, 1)
-        logits = [self(part) for part in flat.split(VIEWS)]
-        answers = self.objective.answers(torch.cat(logits)).view(*clips.shape[:2], -1).mean(1).cpu()
+        answers = self.objective.answers(self.of_views(batch)).view(*clips.shape[:2], -1).mean(1).cpu()
         self.seen.append((batch["index"].cpu(), batch["label"].cpu(), answers))
 
     test_step = validation_step
+
+    def of_views(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Return the outputs (B·V, outputs) for all views of a batch."""
+        return torch.cat([self(part) for part in batch["clip"].flatten(0, 1).split(VIEWS)])
 
     def on_test_epoch_end(self) -> None:
         """Gather the results of all processes."""
         self.result = self.tested()
         self.problems = self.skipped()
+        self.strips = {index: strip for part in self.from_all(self.strips) for index, strip in part.items()}
 
     def note(self, batch: dict[str, Any]) -> None:
         """Record the videos of a batch that could not be used."""

@@ -11,7 +11,8 @@ CLASSIFICATION = "classification"  # one class per video
 MULTILABEL = "multilabel"  # several classes per video, or none
 REGRESSION = "regression"  # one or several numbers per video
 HEADS = "heads"  # one class per video for each of several heads
-TASKS = (CLASSIFICATION, MULTILABEL, REGRESSION, HEADS)
+PRETRAIN = "pretrain"  # reconstruction of hidden parts of a video, without labels
+TASKS = (CLASSIFICATION, MULTILABEL, REGRESSION, HEADS, PRETRAIN)
 _BEHIND = ": "
 
 

@@ -537,15 +537,6 @@ TAPS: dict[str, Table] = {
         (r"backbone\.layers\.3", r"stage4"),
         *SWIN,
     ),
-    "omnivore swin": (
-        *((rf"trunk\.layers\.{i}", rf"merging{i + 2}") for i in range(3)),
-        (r"trunk\.layers\.3", r"stage4"),
-        *((rf"trunk\.layers\.{i}\.blocks\.(\d+)", rf"stage{i + 1}.\1") for i in range(4)),
-        (r"trunk\.patch_embed", r"embed"),
-        (r"trunk\.norm", r"head.layernorm"),
-        (r"heads\.video\.1:input", r"head.linear:input"),
-        (r"heads\.video\.1", r"head.linear"),
-    ),
     "mmaction2 swin": (
         *((rf"backbone\.layers\.{i}\.downsample", rf"merging{i + 2}") for i in range(3)),
         *((rf"backbone\.layers\.{i}", rf"stage{i + 1}") for i in range(4)),

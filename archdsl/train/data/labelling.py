@@ -13,7 +13,7 @@ from archdsl.train.data.classes import ClassNames, of_column
 from archdsl.train.data.numbering import Numbering, numbering
 from archdsl.train.data.reading import count
 from archdsl.train.data.sample import Sample
-from archdsl.train.tasks import HEADS, MULTILABEL, REGRESSION, of_head
+from archdsl.train.tasks import HEADS, MULTILABEL, PRETRAIN, REGRESSION, of_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +47,8 @@ def labelling(listed: Listed, known: ClassNames | None, others: Sequence[Entry],
         UsageError: if classes are named for a regression.
         DataError: with file and line, for labels that do not fit the task.
     """
+    if listed.task == PRETRAIN:
+        return Labelling((), _sample, [])
     if listed.task == REGRESSION:
         return _regression(listed, known)
     if listed.task == MULTILABEL:

@@ -17,7 +17,7 @@ from archdsl.train.data.reading import count
 from archdsl.train.data.sample import Sample, Split
 from archdsl.train.data.sources import is_archive, read_source
 from archdsl.train.data.sources.source import SUFFIXES, Options, Source
-from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, REGRESSION, by_head
+from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, PRETRAIN, REGRESSION, by_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ OF_SHARE = {
     MULTILABEL: "each class, by the rarest one of a video",
     REGRESSION: "the videos",
     HEADS: "each class, by the rarest one of a video",
+    PRETRAIN: "the videos",
 }
 
 
@@ -73,7 +74,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
     """
     if not 0 < val_share < 1:
         raise UsageError(f"the share for validation is {val_share:g}; expected a number between 0 and 1")
-    options = Options(root, label, fold, group, task=task)
+    options = Options(root, label, fold, group, task != PRETRAIN, task)
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     listed, other, how = _sources(data, val, options)
     _check_used(options, data, listed, other)
@@ -94,7 +95,7 @@ def read_split(  # noqa: PLR0913, PLR0917  # options of the command line
         train, validation = samples, tuple(map(labels.sample, other.entries))
         notes += [other.note] * (other.note != listed.note)
     note = f"{len(train)} videos for training, {len(validation)} for validation ({how})"
-    text = "; ".join([f"{note}, {_counted(labels.names, listed.task)}", *filter(None, notes), *labels.notes])
+    text = "; ".join([f"{note}{_counted(labels.names, listed.task)}", *filter(None, notes), *labels.notes])
     unused = _without_effect(listed, other)
     return Split(train, validation, labels.names, text, labels.indices, listed.task, unused)
 
@@ -105,10 +106,12 @@ def _unused(other: Listed | None, how: str) -> str:
 
 
 def _counted(names: Sequence[str], task: str) -> str:
-    """Return the number of classes, or the names of targets, as text."""
+    """Return the number of classes, or the names of targets, as text behind a comma."""
+    if task == PRETRAIN:
+        return ""
     if task == HEADS:
-        return ", ".join(f"{len(own)} classes of {head}" for head, own in by_head(names).items())
-    return f"{count(len(names), 'target')}: {', '.join(names)}" if task == REGRESSION else f"{len(names)} classes"
+        return "".join(f", {len(own)} classes of {head}" for head, own in by_head(names).items())
+    return f", {count(len(names), 'target')}: {', '.join(names)}" if task == REGRESSION else f", {len(names)} classes"
 
 
 def read_tested(  # noqa: PLR0913  # options of the command line
@@ -137,7 +140,7 @@ def read_tested(  # noqa: PLR0913  # options of the command line
         UsageError: if a file or folder does not exist.
         DataError: with file and line, if there are no videos, or the source is inconsistent.
     """
-    listed, how = _tested(data, Options(root, label, fold, task=task))
+    listed, how = _tested(data, Options(root, label, fold, labelled=task != PRETRAIN, task=task))
     known = read_class_file(classes) if isinstance(classes, Path) else classes
     labels = labelling(listed, known or listed.classes, (), data)
     samples = tuple(map(labels.sample, listed.entries))

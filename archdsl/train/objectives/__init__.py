@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from archdsl.train.objectives.classification import Classification
 from archdsl.train.objectives.heads import Heads
 from archdsl.train.objectives.multilabel import Multilabel
+from archdsl.train.objectives.reconstruction import Reconstruction
 from archdsl.train.objectives.regression import Regression
-from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, REGRESSION
+from archdsl.train.tasks import CLASSIFICATION, HEADS, MULTILABEL, PRETRAIN, REGRESSION
 
 if TYPE_CHECKING:
     from archdsl.train.objectives.base import Objective
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES: dict[str, type[Objective]] = {
     CLASSIFICATION: Classification, MULTILABEL: Multilabel, REGRESSION: Regression, HEADS: Heads,
+    PRETRAIN: Reconstruction,
 }  # fmt: skip
 
 

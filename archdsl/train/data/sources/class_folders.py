@@ -25,7 +25,11 @@ def read(source: Source) -> Listed:
     """Return the videos and folders of frames in the subfolders, at any depth; each linked folder is read once."""
     folder = source.path
     walk = Walk(folder)
-    entries: list[Entry] = []
+    entries = (
+        []
+        if source.options.labelled
+        else [Entry(str(p), "", str(folder), group=group_of(p.stem)) for p in walk.loose()]
+    )
     empty: list[str] = []
     for place in walk.classes():
         videos = walk.videos(place)
@@ -64,6 +68,11 @@ class Walk:
         self.again: list[str] = []  # links to folders that have been read
         self._seen = {_identity(folder)}
         self._classes = {_identity(p) for p in folder.iterdir() if p.is_dir() and not p.is_symlink()}
+
+    def loose(self) -> list[Path]:
+        """Return the videos that are in no folder of a class."""
+        files = (p for p in self.folder.iterdir() if p.is_file() and not p.name.startswith("."))
+        return sorted(p for p in files if p.suffix.lower() in SUFFIXES)
 
     def classes(self) -> list[Path]:
         """Return the folders of classes, links last."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from archdsl.files import DataError, UsageError
 from archdsl.train.data.reading import count
 from archdsl.train.data.sources.source import SUFFIXES, Entry, Listed, stored
-from archdsl.train.tasks import HEADS, MULTILABEL, REGRESSION
+from archdsl.train.tasks import HEADS, MULTILABEL, PRETRAIN, REGRESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ FOLDERS: dict[int, tuple[str, ...]] = {
 }  # fmt: skip
 MAX_PROBED = 100  # lines that are looked at to tell folders of frames from videos
 LABEL = "label"  # the column of labels; further ones have a number behind this word
-SEVERAL = (MULTILABEL, REGRESSION, HEADS)  # tasks with any number of columns of labels
+SEVERAL = (MULTILABEL, REGRESSION, HEADS, PRETRAIN)  # tasks with any number of columns of labels
 MORE_NAMES = {MULTILABEL: ("labels", "classes", "tags"), REGRESSION: ("target", "value")}  # of the column, by task
 
 
