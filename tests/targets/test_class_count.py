@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from small import EACH, inputs, small
+from small import EACH_OF_FEW, inputs, small
 
 import archdsl
 
@@ -22,7 +22,7 @@ def shapes(model: torch.nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("path", EACH)
+@pytest.mark.parametrize("path", EACH_OF_FEW)
 def test_only_the_last_layers_have_another_width(path: Path) -> None:
     arch = small(path)
     for target in ("train", "infer"):

@@ -121,15 +121,19 @@ NOT_MENDED = {
 @pytest.mark.records
 @pytest.mark.parametrize("name", SPECS)
 def test_lines_and_labels_of_every_spec(name: str) -> None:
-    """With all choices for one spec of each form, without any for those that differ in numbers alone."""
+    """With all choices for one spec of each form, without any for those that differ in numbers alone.
+
+    Single stages are drawn with their layers: the boxes of blocks alone are fewer.
+    """
     network = network_of(name)
     if name not in {*FEW, *OTHERS}:
         assert faults(picture_of(network, "stage")) == []
         return
     stages = list(dict.fromkeys(part.stage for part in network.regions if any(part.nodes())))
-    further: list[dict[str, Any]] = [{"direction": "lr"}, *({"only": s} for s in stages if s != "input")]
+    single: list[dict[str, Any]] = [{"only": stage} for stage in stages if stage != "input"]
     for level in LEVELS:
-        for choices in ({}, *(further if name in FEW else ())):
+        further = [{"direction": "lr"}, *(single if level == "layer" else [])] if name in FEW else []
+        for choices in ({}, *further):
             assert faults(picture_of(network, level, **choices)) == []
         for width in (600, 240) if name in FEW else (240,):
             try:
