@@ -18,7 +18,7 @@ from archdsl.pipeline import analyse
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPECS = mistakes("python", "pytorch", "yaml", "language", "more", "contact")
+SPECS = mistakes("python", "pytorch", "yaml", "language", "more", "contact", "values")
 STATEMENTS = "arch|import|cite|published|param|let|input|path|head|stage|block|for|if|else if|recipe|lateral"
 
 

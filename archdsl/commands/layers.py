@@ -45,7 +45,8 @@ def run(options: Options) -> int:
         return 0
     if options.name not in known:
         hint, _ = layer_meaning(options.name, known, known)
-        raise UsageError(f"{options.name}: no such layer; {hint}; `archdsl layers` lists all")
+        listing = "" if "`archdsl layers`" in hint else "; `archdsl layers` lists all"
+        raise UsageError(f"{options.name}: no such layer; {hint}{listing}")
     print("\n".join(_shown(known[options.name])))
     return 0
 

@@ -29,7 +29,7 @@ _CODE = frozenset(
     "BuffersKept".split()
 )
 _VARIABLES = frozenset("features module in_hand checkpointing run fitted inside_layers".split())
-_OF_CHECKS = frozenset("t h w found".split())  # in the function that checks an input
+_OF_CHECKS = frozenset("t h w found batch".split())  # in the function that checks an input
 
 _DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 

@@ -9,7 +9,7 @@ from archdsl.core.diagnostics import Note, did_you_mean
 from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
-from archdsl.elaborate.cures import attribute_cure, missing_cure, rounding_cure
+from archdsl.elaborate.cures import attribute_cure, missing_cure, rounding_cure, word_cure
 from archdsl.elaborate.declared_types import choice_words
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
@@ -52,18 +52,32 @@ class Binder:
         if given is None:
             return None
         values: dict[str, Any] = {}
-        fine = True
+        fine = self._check_exclusive(cls, given)
         for key, attribute in cls.attributes.items():
-            if key in given:
+            if key in given and (cure := _misplaced(cls, key, given[key], scope)):
+                label = f"`{key}`: expected {attribute.expects}, found `{given[key].span.text}`"
+                self.faults.report("E0301", given[key].span, label, cure)
+                fine = False
+            elif key in given:
                 value = self.converted(attribute, given[key], scope, link.name.id)
                 if isinstance(value, Unknown):
                     fine = False
                 else:
                     values[key] = value
             elif attribute.required:
-                self._missing(link.name, key, hint=missing_cure(link.name.id, key, attribute))
+                self._missing(link.name, key, hint=missing_cure(link.name.id, cls.attributes, key, link))
                 fine = False
         return cls(**values) if fine else None
+
+    def _check_exclusive(self, cls: type[Layer], given: Mapping[str, ast.Argument]) -> bool:
+        """Return False for two attributes that say the same, which are reported."""
+        both = [key for key in cls.exclusive if key in given]
+        if len(both) < 2:
+            return True
+        note = Note("the other one", given[both[0]].span)
+        label = f"`{both[0]}` and `{both[1]}` say the same: one at most is given"
+        self.faults.report("E0404", given[both[1]].span, label, "leave out one of them", [note])
+        return False
 
     def converted(self, attribute: Attribute[Any], argument: ast.Argument, scope: Scope, layer: str) -> Any:
         """The value of an argument in its attribute's type, or UNKNOWN after a fault."""
@@ -179,6 +193,13 @@ class Binder:
 
     def _missing(self, name: ast.Name, wanted: str, *notes: Note, hint: str = "") -> None:
         self.faults.report("E0402", name.span, f"`{name.id}` needs `{wanted}`", hint, notes)
+
+
+def _misplaced(layer: type[Layer], key: str, argument: ast.Argument, scope: Scope) -> str:
+    """Return what to write for the word of another attribute; a variable of that name is none."""
+    name = argument.value.id if isinstance(argument.value, ast.Name) else ""
+    takes_names = isinstance(layer.attributes[key], Reference | TokenName)
+    return word_cure(layer.attributes, key, argument) if name and not takes_names and scope.find(name) is None else ""
 
 
 def argument_of(link: Called, layer: Layer, attribute: str) -> ast.Argument | None:

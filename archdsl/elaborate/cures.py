@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.core.diagnostics import did_you_mean
-from archdsl.core.values import Unknown, describe, is_list, is_number
+from archdsl.core.values import Symbol, Unknown, describe, is_list, is_number
 from archdsl.elaborate.functions import FUNCTIONS
 from archdsl.elaborate.meanings import FUNCTIONS as FUNCTION_MEANINGS
-from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, LINES, RENAMED
+from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, LINES, RENAMED, WORDS
 from archdsl.frontend import ast
 from archdsl.frontend.foreign_chains import remark
 from archdsl.frontend.translate import SIGNATURES, chain_of, plain, value_of
-from archdsl.layers.attributes import Choice, Integer, Real, Size
+from archdsl.layers.attributes import Choice, Integer, Real, Reference, Size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -38,6 +38,8 @@ def attribute_cure(attribute: Attribute[object], argument: ast.Argument, value: 
     name = attribute.name
     if isinstance(value, str) and value in attribute.words:
         return f"a word has no quotes: `{name} = {value}`"
+    if isinstance(value, Symbol) and WORDS.get(value.name) in attribute.words:
+        return f"write `{name} = {WORDS[value.name]}`"
     if isinstance(attribute, Size) and "all" in attribute.words and _is_below_one(value):
         return "`all` is the whole axis"
     if name == "padding":
@@ -67,13 +69,8 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"an activation is a layer behind it: `-> {plain(text.strip(chr(34))) or 'relu'}`"
     if key == "name":
         return f"`as NAME` behind a layer names it: `as {re.sub(r'[^A-Za-z0-9_]', '', text) or 'NAME'}`"
-    name = next((ours for ours in RENAMED.get(key, ()) if ours in known), "")
-    if name == "padding":
-        return f"write `padding = {text.strip(chr(34))}`"
-    if name == "init":
-        return f"write `init = …`, with {INITIALISERS}"
-    if name:
-        return f"write `{name} = {text}`"
+    if renamed := _renamed(key, text, known):
+        return renamed
     own = LINES if "kv_heads" in known else AXES  # the first are of attention
     if key in own and "over" in known:
         return own[key]
@@ -81,6 +78,26 @@ def argument_cure(key: str, argument: ast.Argument, known: Collection[str]) -> s
         return f"leave out `{key}`: {LEFT_OUT[key]}"
     hint = did_you_mean(key, known)
     return re.sub(r"`(\w+)`", rf"`\1 = {_escaped(text)}`", hint) if hint.startswith("did you mean") else hint
+
+
+def _renamed(key: str, text: str, known: Collection[str]) -> str:
+    """Return what to write for an argument that has another name here; empty for other arguments."""
+    if key == "spatial_scale" and "stride" in known:
+        return f"`stride` is its inverse, pixels of the clip for a position: `stride = {_inverse(text)}`"
+    name = next((ours for ours in RENAMED.get(key, ()) if ours in known), "")
+    if name == "padding":
+        return f"write `padding = {text.strip(chr(34))}`"
+    if name == "init":
+        return f"write `init = …`, with {INITIALISERS}"
+    return f"write `{name} = {text}`" if name else ""
+
+
+def _inverse(text: str) -> str:
+    """Return 1 / x of a number or a quotient."""
+    found = re.fullmatch(r"(\d*\.?\d+)(?:\s*/\s*(\d*\.?\d+))?", text)
+    if found is None or not Fraction(found[1]):
+        return f"1 / ({text})"
+    return describe(Fraction(found[2] or 1) / Fraction(found[1]))
 
 
 def _escaped(text: str) -> str:
@@ -111,17 +128,42 @@ def range_cure(name: Span, index: int, count: int) -> str:
     return f"the end of a range belongs to it: `{first}..{end}`"
 
 
-def missing_cure(layer: str, key: str, attribute: Attribute[object]) -> str:
-    """Return a call with an example for an argument that is missing."""
-    example = "0.5"
-    if isinstance(attribute, Choice):
-        example = attribute.choices[0]
-    elif isinstance(attribute, Size):
-        example = "3"
-    elif isinstance(attribute, Integer):
-        example = "64" if key == "out" else "4"
+def word_cure(attributes: Mapping[str, Attribute[Any]], key: str, argument: ast.Argument) -> str:
+    """Return what to write for the word of another attribute in the place of `key`; empty for other arguments."""
+    if argument.name is not None or not isinstance(argument.value, ast.Name):
+        return ""
+    word = WORDS.get(argument.value.id, argument.value.id)
+    if word in attributes[key].words:
+        return ""
+    other = next((name for name, attribute in attributes.items() if word in attribute.words), "")
+    return f"write `{other} = {word}`" if other else ""
+
+
+def missing_cure(
+    layer: str, attributes: Mapping[str, Attribute[Any]], key: str, link: ast.Layer | ast.Merge | ast.Lines
+) -> str:
+    """Return a call with an example for an argument that is missing, behind those that are given."""
+    attribute = attributes[key]
     meaning = f"`{key}`: {attribute.doc}" if attribute.doc else f"`{key}` has no default"
-    return f"{meaning}, as in `{layer}({example})`"
+    required = [name for name, one in attributes.items() if one.required]
+    given = [a.span.text for a in link.arguments or () if a.name is None][: required.index(key)]
+    before = dict(zip(required, given, strict=False))
+    examples = [before.get(name) or _example(name, attributes[name]) for name in required]
+    told = "".join(f"; `{text}` is its `{name}`, {attributes[name].doc}" for name, text in before.items())
+    return f"{meaning}, as in `{layer}({', '.join(examples)})`{told}"
+
+
+def _example(key: str, attribute: Attribute[Any]) -> str:
+    """Return a value of an attribute, as an example."""
+    if isinstance(attribute, Choice):
+        return attribute.choices[0]
+    if isinstance(attribute, Size):
+        return "3"
+    if isinstance(attribute, Reference):
+        return attribute.example.partition(":")[0].removeprefix("input ")
+    if isinstance(attribute, Integer):
+        return "64" if key == "out" else "4"
+    return "0.5"
 
 
 def nested_cure(link: ast.Layer | ast.Merge | ast.Lines | ast.Call, argument: ast.Argument) -> str:

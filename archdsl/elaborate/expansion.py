@@ -80,8 +80,12 @@ class Expansion:
 
     def no_input(self, part: ast.Syntax) -> SpecError:
         """Return the fault of a part of a spec that stands before any input."""
-        label = "nothing has been declared that could flow here"
-        return self.reporter.fatal("E0601", part.span, label, hint=INPUT_HINT)
+        label, hint = "nothing has been declared that could flow here", INPUT_HINT
+        if others := [*self.inputs, *self.by_name]:
+            names = " and ".join(f"`{name}`" for name in others)
+            label = f"a network begins with a video, and {names} {'are none' if len(others) > 1 else 'is none'}"
+            hint = f"{INPUT_HINT}; other inputs come with it"
+        return self.reporter.fatal("E0601", part.span, label, hint=hint)
 
     def check_new(self, name: ast.Name, existing: dict[str, Flow], refused: str) -> None:
         """Report a name of an input or a path that is refused, or that an input or one of the existing has."""

@@ -56,7 +56,8 @@ def find_outputs(expansion: Expansion) -> dict[str, Flow]:
     header = program.header
     if not expansion.videos:
         what = "video" if expansion.inputs else "input"
-        reporter.report("E0601", header.span, f"this architecture has no {what}", hint=INPUT_HINT)
+        hint = f"{INPUT_HINT}; other inputs come with it" if expansion.inputs else INPUT_HINT
+        reporter.report("E0601", header.span, f"this architecture has no {what}", hint=hint)
         return {}
     if not expansion.regions:
         hint = "`stage NAME { … }` is one row of the table"

@@ -65,6 +65,14 @@ _KINDS = {
     ),
 }  # fmt: skip
 
+_MEANINGS = {
+    **dict.fromkeys(("audio", "sound", "mel", "melspectrogram"), "sound is `spectrogram[1, FRAMES, BINS]`"),
+    **dict.fromkeys(("text", "embedding", "features", "vec"), "numbers of each clip are `vector[512]`"),
+    **dict.fromkeys(("image", "images", "frame"), "an image is a video of one frame: `video[3, 1, 224, 224]`"),
+    **dict.fromkeys(("clip", "frames", "rgb"), "a clip is `video[3, 16, 224, 224]`"),
+    **dict.fromkeys(("bbox", "bboxes", "rois", "box"), "boxes in each clip are `boxes[10]`"),
+}
+
 
 class InputDeclarer:
     """Expansion of inputs; `clip` is the user's size for the first of them."""
@@ -83,8 +91,12 @@ class InputDeclarer:
             self._other(_KINDS[kind.id], statement, scope)
             return
         if kind.id != "video":
-            hint = did_you_mean(kind.id, ["video", *_KINDS])
+            hint = _MEANINGS.get(kind.id.lower()) or did_you_mean(kind.id, ["video", *_KINDS])
             self.reporter.report("E0301", kind.span, f"unknown kind of input `{kind.id}`", hint=hint)
+            if self.expansion.videos and len(statement.shape.items) != 4:
+                self._check_new(statement)
+                self.expansion.inputs[statement.name.id] = self._node(VECTOR, UNKNOWN, statement)
+                return
         flow = self._node(VIDEO, self._clip_shape(statement, scope), statement)
         self._check_new(statement)
         self.expansion.inputs[statement.name.id] = self.expansion.videos[statement.name.id] = flow
@@ -101,11 +113,12 @@ class InputDeclarer:
         if kind.example and not expansion.videos:
             self.reporter.report("E0301", span, f"no video is declared before its {kind.noun}", hint=kind.declared)
             return
-        if len(sizes) != kind.sizes:
+        fits = len(sizes) == kind.sizes
+        if not fits:
             self.reporter.report("E0301", span, f"{kind.rule}, found {len(sizes)}", hint=kind.declared)
-            return
         self._check_new(statement)
-        flow = self._node(kind.layer, self._shape(kind, sizes, statement), statement)
+        shape = self._shape(kind, sizes, statement) if fits else UNKNOWN
+        flow = self._node(kind.layer, shape, statement)
         if not kind.example:
             expansion.inputs[name] = flow
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.diagnostics import Note
 from archdsl.core.names import why_refused
+from archdsl.core.source import Span
 from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.meanings import ADDING, layer_meaning
@@ -17,7 +18,6 @@ from archdsl.layers.bias import Bias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from archdsl.core.source import Span
     from archdsl.elaborate.context import Context, Referred
     from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.layers.base import Layer
@@ -62,7 +62,8 @@ class LayerNames:
             reporter.report("E0204", label.span, refused)
         if label.id in context.values:
             notes = [Note("first here", known)] if known is not None else []
-            reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes)
+            hint = _in_loop(label, known)
+            reporter.report("E0203", label.span, f"`{label.id}` is defined before", [] if hint else notes, hint)
 
     def report_unknown(self, link: ast.Layer, context: Context, *, first: bool) -> None:
         """Report a name in a chain that no layer, block or value has; `first` where it begins the chain."""
@@ -74,7 +75,7 @@ class LayerNames:
             return
         could_be_value = first and link.arguments is None
         what = "layer, block or value" if could_be_value else "layer or block"
-        hint, notes = self._meaning(name, context, could_be_value=could_be_value)
+        hint, notes = self._meaning(link.name, context, could_be_value=could_be_value)
         cure = layer_cure(link)
         hint, notes = (cure, []) if cure else (with_arguments(hint, link), notes)
         if cure:
@@ -113,8 +114,11 @@ class LayerNames:
         branch = ast.Step(span, ast.Layer(span, ast.Name(span, found[2]), None), None, None)
         return ast.Merge(span, ast.Name(span, found[1]), None, (ast.Chain(span, (branch,)),))
 
-    def _meaning(self, name: str, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
+    def _meaning(self, written: ast.Name, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""
+        name = written.id
+        if could_be_value and (below := _named_below(written)):
+            return "a value is known below the line that names it: move this line down", [Note("named here", below)]
         library = context.module.elsewhere(name)
         if name in self.by_name:
             referred = self.by_name[name]
@@ -219,3 +223,16 @@ class LayerNames:
     def _written(self) -> dict[str, type[Layer]]:
         """Return the layers that a chain can name."""
         return {k: c for k, c in self.layers.items() if not (c.internal or issubclass(c, Bias))}
+
+
+def _in_loop(label: ast.Name, known: Span | None) -> str:
+    """Return what to write for a name that the same line has given in another round of a loop; else nothing."""
+    is_same = known is not None and label.span.source.text[known.end : label.span.start].split() == ["as"]
+    return f"in a loop each round needs a name of its own, as in `as {label.id}{{i}}`" if is_same else ""
+
+
+def _named_below(name: ast.Name) -> Span | None:
+    """Return the place below a name where `as` gives it to a value, if there is one."""
+    source = name.span.source
+    found = re.compile(rf"^[^#\n]*?\bas[ \t]+({name.id})\b(?!\{{)", re.MULTILINE).search(source.text, name.span.end)
+    return Span(source, *found.span(1)) if found is not None else None

@@ -85,7 +85,8 @@ LAYERS = _by_word(
     ("gap globalavgpool globalaveragepooling averagepool averagepooling avgpooling", "avgpool"),
     ("adaptiveavgpool adaptivepool globalpool globalpooling", "avgpool"),
     ("maxpooling globalmaxpool globalmaxpooling adaptivemaxpool", "maxpool"),
-    ("pool pooling lppool spp roipool roialign unpool maxunpool", "pool"),
+    ("pool pooling lppool spp unpool maxunpool", "pool"),
+    ("roi roipool roialign multiscaleroialign", "roi_align"),
     # shapes
     ("flatten reshape view permute transpose squeeze unsqueeze rearrange unflatten contiguous einsum expand", _SHAPE),
     ("interpolate resize unpooling upsampling pixelshuffle", "upsample"),
@@ -176,6 +177,10 @@ LEFT_OUT = _by_word(
     ("inplace", "whether memory is overwritten is the compiler's business"),
     ("padding_mode", "grids are padded with zeros"),
     ("dilation dilation_rate", "`conv` and `attention` have a dilation"),
+    (
+        "output_padding",
+        "kernel, stride and padding say the size; `conv_transpose(8, 4, stride = 2, padding = 1)` doubles a grid",
+    ),
     ("output_size keepdims", "`avgpool` without arguments leaves one position"),
     ("device dtype", _COMPILED),
     ("batch_first data_format batch_size", "the batch is never written, and channels stand first"),
@@ -219,6 +224,8 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
         ("pad pads", "padding"),
         ("dilation_rate", "dilation"),
         ("ceil_mode", "ceil"),
+        ("output_size", "size"),
+        ("scale_factor scale", "factor"),
         ("count_include_pad", "count_padding"),
         ("num_heads n_heads nhead num_attention_heads", "heads"),
         ("key_dim head_dim", "dim"),
@@ -232,6 +239,11 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
     )
     for word in words.split()
 }
+
+# Words of layers elsewhere, with those here.
+WORDS: Mapping[str, str] = {
+    "trilinear": "linear", "bilinear": "linear", "replicate": "repeat", "edge": "repeat", "zeros": "zero",
+}  # fmt: skip
 
 # Libraries of Python, which no spec imports.
 LIBRARIES = {"torch", "torchvision", "numpy", "math", "typing", "os", "sys", "timm", "einops", "pytorchvideo"}

@@ -128,7 +128,8 @@ class ModuleReader:
                 note = Note("first here", seen[parameter.name.id].span)
                 self.reporter.report("E0203", parameter.name.span, f"a second parameter `{parameter.name.id}`", [note])
             seen[parameter.name.id] = parameter.name
-            refused = why_no_parameter(parameter.name.id)
+            # A function is computed before code is written, so that its parameters have no names there.
+            refused = why_no_parameter(parameter.name.id) if isinstance(block, ast.Block) else ""
             if refused:
                 self.reporter.report("E0204", parameter.name.span, refused)
 

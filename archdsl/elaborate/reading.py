@@ -11,6 +11,7 @@ from archdsl.core.values import UNKNOWN, Symbol, Unknown, Value, describe, is_li
 from archdsl.core.work import Work
 from archdsl.elaborate.budget import Budget
 from archdsl.elaborate.fault_reporter import FaultReporter
+from archdsl.elaborate.meanings import WORDS
 from archdsl.elaborate.scope import Binding, Scope, traced
 from archdsl.frontend import ast
 
@@ -48,7 +49,10 @@ class ExpressionReader(ABC):
         if isinstance(expr, ast.Name) and not self.knows(expr.id, scope):
             close = did_you_mean(expr.id, words)
             label = f"expected {one_of(words)}, found `{expr.id}`"
-            return self.faults.report("E0301", expr.span, label, close if close.startswith("did you mean") else "")
+            hint = close if close.startswith("did you mean") else ""
+            if (meaning := WORDS.get(expr.id)) in words:
+                hint = f"write `{meaning}`"
+            return self.faults.report("E0301", expr.span, label, hint)
         return self.evaluate(expr, scope)
 
     def word(self, expr: ast.Expr, scope: Scope) -> Value:

@@ -136,11 +136,13 @@ class _StatementBuilder(ValueBuilder):
         return ast.Drop(span, self.name(name), is_stage=True)
 
     def on_head(self, span: Span, *parts: Any) -> ast.Head:
-        words, chain = [p for p in parts[:-1] if p is not None], parts[-1]
+        words: list[Token] = [p for p in parts[:-1] if p is not None]
+        chain = parts[-1]
         is_dense = bool(words) and words[0] == "dense"
         if len(words) > 1 and not is_dense:
             label = f"`{words[1]}` cannot stand here; expected `:` behind the name of the head"
-            raise SpecError([Diagnostic("E0103", TITLES["E0103"], self.span(words[1]), label)])
+            hint = f"write `head dense {words[0]}: {chain.span.text}`" if words[1] == "dense" else ""
+            raise SpecError([Diagnostic("E0103", TITLES["E0103"], self.span(words[1]), label, (), hint)])
         own = words[is_dense:]
         return ast.Head(span, chain, is_dense, self.name(own[0]) if own else None)
 

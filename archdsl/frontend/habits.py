@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.frontend.choices import choice
 from archdsl.frontend.foreign_chains import translated
+from archdsl.frontend.own_forms import own_form
 from archdsl.frontend.rewrites import rewritten
 from archdsl.frontend.translate import chain_of
 from archdsl.frontend.unexpected import NO_COMMA, OTHER_LANGUAGE, Cure
@@ -224,7 +225,6 @@ _ROWS = (
     _Row("LPAR", "a stage has no parameters: `stage NAME {{ CHAIN }}`; a block has", accepts="LBRACE", first="STAGE"),
     _Row("LPAR", "`arch NAME` stands alone; a base is named by `arch NAME extends BASE`", first="ARCH"),
     _Row("LBRACE", "the statements of a spec stand below `arch NAME`, without braces", first="ARCH"),
-    _Row("LBRACE", "a head has no braces: `head: avgpool -> linear(classes)`", first="HEAD"),
     _Row(
         "LBRACE",
         "a block has parentheses, even without parameters: `block {before}() {{ CHAIN }}`",
@@ -363,6 +363,6 @@ def _is_path(fault: Unexpected, name: Token) -> bool:
 
 
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _frozen, _path_line, choice, rewritten, _comment, translated, _string_prefix, _name_in_quotes, _spelling,
+    own_form, _frozen, _path_line, choice, rewritten, _comment, translated, _string_prefix, _name_in_quotes, _spelling,
     _missing, _header, _head, _statement, _row,
 )  # fmt: skip

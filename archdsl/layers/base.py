@@ -71,6 +71,7 @@ class Layer:
     projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
     pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
     treats_positions_alone: bool = False  # not linearly, as `maps_positions` says; elementwise layers always do
+    exclusive: ClassVar[tuple[str, ...]] = ()  # attributes of which a call gives one at most
     takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
 
     @property

@@ -42,5 +42,10 @@ class Shift(Layer):
             raise ShapeError(message, "distance", "E0503", f"use a clip of at least {int(self.distance)} frames here")
         return x
 
+    def doubt(self, *inputs: Grid) -> str:
+        """No channel that moves, mostly a share of few channels that is rounded down."""
+        is_still = known_to_be(self.next, 0) and known_to_be(self.earlier, 0)
+        return "it moves no channels: `shift(1)` moves one each way" if is_still else ""
+
     def is_identity(self, *inputs: Grid) -> bool:
         return known_to_be(self.next, 0) and known_to_be(self.earlier, 0)

@@ -15,6 +15,8 @@ class Upsample(Layer):
     along each axis, and positions beyond the outermost centres have their values (trilinear, without aligned corners).
     """
 
+    exclusive = "factor", "size"
+
     factor = Size(2, doc="factor by which t, h and w become larger; 1 leaves an axis as it is")
     mode = Choice(NEAREST, LINEAR, default=NEAREST, doc="repetition or linear interpolation")
     size = Size((0, 0, 0), doc="the size of the output, in place of a factor")

@@ -95,3 +95,9 @@ def test_a_library_of_functions_can_be_imported_twice(folder: Path) -> None:
     """The functions of both statements are the same ones."""
     (folder / "twice.arch").write_text(BASE.replace("import sizes", "import sizes\nimport sizes"), "utf-8")
     assert shapes(folder / "twice.arch") == shapes(folder / "base.arch")
+
+
+def test_parameters_of_a_function_can_have_names_that_generated_code_uses() -> None:
+    text = "arch net\nlet longest(list, min) = max(len(list), min)\ninput clip: video[3, 2, 4, 4]\n"
+    arch = archdsl.loads(text + "stage one { conv(longest([1, 2, 3], 2)) }\n")
+    assert arch.build().one.conv.out_channels == 3

@@ -52,9 +52,11 @@ def test_a_spectrogram_is_a_grid_of_one_row() -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
-        ("text", (2, 6), r"expected \(B, 5\), found \(2, 6\)"),
-        ("people", (2, 4, 5), r"expected \(B, N, 4\), found \(2, 4, 5\)"),
-        ("sound", (2, 1, 12, 10), r"expected \(B, 2, T, F\), found \(2, 1, 12, 10\)"),
+        ("text", (2, 6), r"text: expected \(B, 5\), found \(2, 6\)"),
+        ("people", (2, 4, 5), r"people: expected \(B, N, 4\), found \(2, 4, 5\)"),
+        ("sound", (2, 1, 12, 10), r"sound: expected \(B, 2, T, F\), found \(2, 1, 12, 10\)"),
+        ("text", (3, 5), "text: expected a batch of 2, found 3"),
+        ("people", (1, 4, 4), "people: expected a batch of 2, found 1"),
     ],
 )
 def test_arguments_of_another_shape_are_refused(name: str, shape: tuple[int, ...], message: str) -> None:
@@ -72,3 +74,29 @@ def test_the_option_for_the_clip_concerns_the_video() -> None:
 def test_a_video_alone_needs_no_path() -> None:
     text = NET.replace("stage one", "path p = clip\nstage one").replace("{ conv(8, 3, s", "{ p: conv(8, 3, s")
     assert archdsl.loads(text).params == archdsl.loads(NET).params
+
+
+HEAD = """
+arch net
+param frames = 4
+input clip: video[3, frames, 8, 8]
+input sound: spectrogram[2, frames, 6]
+input when: index[frames]
+stage fine { conv(4) }
+stage one { conv(4) }
+stage two { conv(4) }
+head: concat {
+    in -> avgpool([1, all, all]) -> position(time, frames = when, table = 9) -> avgpool, one -> avgpool
+    fine -> avgpool, sound -> avgpool
+} -> linear(3)
+"""
+
+
+def test_a_head_gets_inputs_as_the_stages_have_brought_them_in_the_order_of_data_flow() -> None:
+    arch = archdsl.loads(HEAD)
+    assert_computes_the_graph(arch)
+    text = arch.source()
+    assert text.count("sound = sound.unsqueeze(3)") == text.count("when = _frame_numbers(") == 1
+    [returned] = [line.strip() for line in text.splitlines() if line.startswith("        return sound, ")]
+    [taken] = [line.strip() for line in text.splitlines() if line.endswith("= self._stages(clip, sound, when)")]
+    assert returned.removeprefix("return ") == taken.partition(" =")[0] == "sound, when, x, x2, x3"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.input import SPECTROGRAM
+from archdsl.layers.input import INDEX, SPECTROGRAM
 from archdsl.targets.python.tree import Assign, Expr, Literal, Name, Parameter, Stmt, Verbatim, called
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from archdsl.ir.network import Network
 
 
@@ -27,11 +25,16 @@ def axes(network: Network, name: str) -> str:
     return f"(B, {network.arguments[name][0]})" if words == ("C",) else f"(B, {', '.join(words)})"
 
 
-def frame_numbers(network: Network, names: Iterable[str]) -> list[Stmt]:
-    """Return the statements that default frame indices among some inputs to 0, 1, 2, …."""
+def is_brought(network: Network, number: int) -> bool:
+    """Return whether statements at the start bring an input to what layers read."""
+    return network.node(number).layer.kind in {SPECTROGRAM, INDEX}
+
+
+def frame_numbers(network: Network) -> list[Stmt]:
+    """Return the statements that default frame indices to 0, 1, 2, …."""
     clip = Name(next(iter(network.clips)))
-    indices = [name for name in names if name in network.indices]
-    return [Assign([Name(n)], called("_frame_numbers", [Name(n), clip, _frames(network, n)])) for n in indices]
+    frames = {name: _frames(network, name) for name in network.indices}
+    return [Assign([Name(name)], called("_frame_numbers", [Name(name), clip, n])) for name, n in frames.items()]
 
 
 def _frames(network: Network, index: str) -> Expr:
@@ -41,7 +44,7 @@ def _frames(network: Network, index: str) -> Expr:
     return Literal(f"{name}.shape[2]") if frames == network.node(clip).shape.t else Literal(int(frames))
 
 
-def grids(network: Network, names: Iterable[str]) -> list[Stmt]:
-    """Return the statements that turn spectrograms among some inputs into grids."""
-    sounds = [name for name in names if network.node(network.inputs[name]).layer.kind == SPECTROGRAM]
+def grids(network: Network) -> list[Stmt]:
+    """Return the statements that turn spectrograms into grids."""
+    sounds = [name for name, number in network.inputs.items() if network.node(number).layer.kind == SPECTROGRAM]
     return [Verbatim(f"{name} = {name}.unsqueeze(3)  # (B, C, T, 1, F)") for name in sounds]

@@ -19,20 +19,23 @@ _NOUNS = {"T": "frames", "H": "rows", "W": "columns", "F": "bins", "N": "boxes"}
 
 
 def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]:
-    """Return a function for each input that raises ValueError for a size that the model cannot take."""
+    """Return a function for each input that raises ValueError for a size that the model cannot take.
+
+    Messages of one name it if there are several, and all others must have as many clips as the first.
+    """
     limits = input_limits(network)
-    return [
-        fragments.fitted("check_mask", mask=name, grid=network.arguments[name])
-        if network.node(network.inputs[name]).layer.kind == MASK
-        else fragments.fitted(
-            "check_clip",
-            clip=name,
-            shape=_wanted(network, name),
-            axes=list(_axes(network, name, limits[name])),
-            spec=in_string(spec) if name in network.clips else "",
-        )
-        for name in network.arguments
-    ]
+    first, *others = network.arguments
+    made: list[Stmt] = []
+    for name, shape in network.arguments.items():
+        told = {"named": bool(others), "batch": name != first}
+        if network.node(network.inputs[name]).layer.kind == MASK:
+            made.append(fragments.fitted("check_mask", mask=name, grid=shape, **told))
+            continue
+        axes = list(_axes(network, name, limits[name]))
+        own_spec = in_string(spec) if name in network.clips else ""
+        wanted = _wanted(network, name)
+        made.append(fragments.fitted("check_clip", clip=name, shape=wanted, axes=axes, spec=own_spec, **told))
+    return made
 
 
 def _wanted(network: Network, name: str) -> list[tuple[str, int | None]]:

@@ -23,7 +23,7 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )
-from archdsl.targets.torch.arguments import grids
+from archdsl.targets.torch.arguments import is_brought
 from archdsl.targets.torch.body import POOL, Body, Step
 from archdsl.targets.torch.class_count import NUM_CLASSES
 from archdsl.targets.torch.class_names import snake
@@ -52,7 +52,6 @@ class ModelPlan:
     outputs: int  # the number of values that these return
     forward: list[Stmt]
     features: Features
-    head_inputs: list[str]  # inputs of the model that the head needs
     frozen: list[Expr]  # the stages that training leaves as they are
     recomputed: list[Expr]  # the stages that are chosen to be computed again
     reading_row: str = ""  # the class of rows of blocks that read other values, if a stage is one
@@ -112,7 +111,6 @@ class ModelPrinter:
         inputs: dict[int, Expr] = {number: Name(name) for name, number in self.network.inputs.items()}
         body = self._without_idle_conversions(body, head)
         features = self._features(head)
-        needed = {o for s in head for o in s.operands}
         stages = [part for part in self.network.regions if isinstance(part, Featured)]
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
         return ModelPlan(
@@ -121,7 +119,6 @@ class ModelPrinter:
             outputs=len(self._given(features)),
             forward=self._forward(head, features, inputs),
             features=features,
-            head_inputs=[n for n, i in self.network.inputs.items() if i in needed],
             frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
             recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
             reading_row=self.reading_row,
@@ -135,8 +132,13 @@ class ModelPrinter:
         return Features(self.network, read)
 
     def _given(self, features: Features) -> list[int]:
-        """Return the values that the stages give to the head, or as the output of the network."""
-        return [value for value in features.read if value not in self.network.inputs.values()]
+        """Return the values that the stages give to the head, or as the output of the network, in order of data flow.
+
+        Inputs are among them if the stages change what they get: spectrograms, which become grids, and frame indices.
+        """
+        plain = {n for n in self.network.inputs.values() if not is_brought(self.network, n)}
+        place = {number: at for at, number in enumerate(self.network.order)}
+        return sorted((value for value in features.read if value not in plain), key=place.__getitem__)
 
     def _without_idle_conversions(self, body: list[Step], head: list[Step]) -> list[Step]:
         """Return steps without changes of layout that nothing reads: features have their own."""
@@ -159,18 +161,18 @@ class ModelPrinter:
         uses = Counter(o for s in head for o in s.operands)
         outputs = self.network.outputs
         keys = [name for name in outputs if name]
-        made = grids(self.network, (name for name, n in self.network.inputs.items() if n in uses))
-        if len(given) == 1 and uses[given[0]] <= 1 and not keys and not made:
+        if len(given) == 1 and uses[given[0]] <= 1 and not keys:
             return Body(head, {**inputs, given[0]: stages}, *outputs.values()).write()
         names = self._variables(given)
         targets = [*names.values()] if len(given) == 1 else [Items(names.values(), "")]
         call = Assign(targets, stages) if given else Evaluate(stages)
-        return [call, *made, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
+        return [call, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
 
     def _variables(self, values: Iterable[int]) -> dict[int, Name]:
         """Return a variable for each value: its path's name, numbered where several lie on one path."""
-        free = FreeNames(self.network.inputs)
-        return {value: Name(free.take(self.paths.get(value) or "x")) for value in values}
+        inputs = {number: name for name, number in self.network.inputs.items()}
+        free = FreeNames(inputs.values())
+        return {v: Name(inputs.get(v) or free.take(self.paths.get(v) or "x")) for v in values}
 
     # --- steps ---
 

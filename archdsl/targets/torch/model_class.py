@@ -123,7 +123,7 @@ class Model:
         outputs = ", ".join(" ".join([*name.split(), self._size(n)]) for name, n in network.outputs.items())
         logits = "logits" if "" in network.outputs else "logits:"
         doc = f"{', '.join(network.clips)} (B, C, T, H, W){others} → {logits} {outputs}."
-        body = [Docstring(docstring(doc, 8)), *frame_numbers(network, self.plan.head_inputs), *self.plan.forward]
+        body = [Docstring(docstring(doc, 8)), *self.plan.forward]
         kind = Name("Tensor") if "" in network.outputs else Literal("dict[str, Tensor]")
         return Function("forward", [_SELF, *parameters(self.network)], kind, body)
 
@@ -135,8 +135,11 @@ class Model:
     def _stages(self) -> Function:
         """Return the method that computes the stages and returns the values that the head reads."""
         body: list[Stmt] = [Docstring(docstring(self._stages_doc(), 8))]
-        body += [Evaluate(called(f"check_{name}", [Name(name)])) for name in self.network.arguments]
-        body += [*frame_numbers(self.network, self.network.inputs), *grids(self.network, self.network.inputs)]
+        first, *others = self.network.arguments
+        body.append(Evaluate(called(f"check_{first}", [Name(first)])))
+        batch = Literal(f"{first}.shape[0]")
+        body += [Evaluate(called(f"check_{name}", [Name(name), batch])) for name in others]
+        body += [*frame_numbers(self.network), *grids(self.network)]
         body += self.plan.stages
         inputs = [_SELF, *(Parameter(p.name, p.type) for p in parameters(self.network))]
         wanted = Parameter("features", Literal("dict[str, Tensor] | None"), _NONE)

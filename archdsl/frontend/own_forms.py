@@ -1,0 +1,119 @@
+"""Hints for words and signs of the language in a place that has another form."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from archdsl.frontend.unexpected import OTHER_LANGUAGE, Cure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archdsl.frontend.unexpected import Unexpected
+
+_SYNTAX = "E0103"
+_CHOSEN = re.compile(
+    r"if\s+(?P<condition>[^{}]+?)\s*(?:\{|\bthen\b|:)\s*(?P<value>[^{}]+?)\s*\}?\s*"
+    r"else\s*(?:\{|:)?\s*(?P<other>[^{}]+?)\s*\}?\s*$"
+)
+
+
+def own_form(fault: Unexpected) -> Cure | None:
+    """Return the message for a part of the language that is written otherwise here; None if none is known."""
+    return next((found for rule in _RULES if (found := rule(fault)) is not None), None)
+
+
+def _label(fault: Unexpected) -> Cure | None:
+    """Recognise `x{i - 1}` and `x{1}`: the labels of values hold names alone."""
+    if not fault.opened or fault.opened[-1].type != "LBRACE" or fault.token.type == "RBRACE":
+        return None
+    text = fault.source.text
+    start, end = fault.inside()
+    name = re.search(r"(?<!\w)[A-Za-z_]\w*$", text[:start])
+    held = re.fullmatch(r"\{\s*(\d+|\w+\s*[-+*/]+\s*\w+)\s*\}", text[start:end])
+    if name is None or held is None or text[: name.start()].split()[-1:] == ["stage"]:
+        return None
+    if held[1].isdigit():
+        hint = f"outside of the loop its name is `{name[0]}{held[1]}`"
+    else:
+        hint = f"braces in a name hold names: `let before = {held[1]}` in the loop, and `{name[0]}{{before}}`"
+    return Cure(hint, code=_SYNTAX, part=(name.start(), end))
+
+
+def _function(fault: Unexpected) -> Cure | None:
+    """Recognise a second function in one `let`, and one inside braces."""
+    kinds = [token.type for token in fault.phrase]
+    if kinds[:1] != ["LET"]:
+        return None
+    if any(bracket.type == "LBRACE" for bracket in fault.opened):
+        if kinds == ["LET", "NAME"] and fault.token.type == "LPAR":
+            return Cure("functions stand outside of all braces: put this line in front of them", code=_SYNTAX)
+        return None
+    following = re.match(r",?\s*(\w+\([^()]*\)\s*=[^=\n]*)$", fault.rest if fault.token.type == "COMMA" else "")
+    if kinds[:3] == ["LET", "NAME", "LPAR"] and following is not None:
+        return Cure(f"each function has a line of its own: `let {following[1].strip()}`", code=_SYNTAX)
+    if kinds[:3] == ["LET", "NAME", "EQUAL"] and fault.token.type == "LPAR" and "EQUAL" in fault.accepted:
+        return Cure(f"each function has a line of its own: `let {fault.before}{fault.rest}`", code=_SYNTAX)
+    return None
+
+
+def _chain_as_argument(fault: Unexpected) -> Cure | None:
+    """Recognise `unit(body = conv(16) -> relu)`."""
+    if fault.token.type != "ARROW" or not fault.opened or fault.opened[-1].type != "LPAR":
+        return None
+    start, end = fault.inside()
+    argument = re.search(r"(?:(\w+)\s*=\s*)?([^,=]*->[^,]*)$", fault.source.text[start + 1 : end - 1])
+    if argument is None or "COMMA" not in fault.accepted:
+        return None
+    if not re.match(r"[A-Za-z_]\w*[ (]", argument[2].strip()):
+        called = re.search(r"\w*$", fault.source.text[:start])
+        before, after = (part.strip() for part in argument[2].split("->", 1))
+        return Cure(f"the arguments end before it: `{called[0] if called else ''}({before}) -> {after}`", code=_SYNTAX)
+    name, given = argument[1] or "part", argument[2].strip()
+    given_by = f"{argument[1]} = {name}" if argument[1] else name
+    hint = f"an argument is one layer or block: `block {name}() {{ {given} }}`, and `{given_by}` in the call"
+    return Cure(hint, code=_SYNTAX)
+
+
+def _head(fault: Unexpected) -> Cure | None:
+    """Recognise a head with braces."""
+    kinds = [token.type for token in fault.line]
+    if kinds[:1] != ["HEAD"] or "NAME" in kinds[3:]:
+        return None
+    names = [str(token) for token in fault.line if token.type == "NAME"]
+    if fault.token.type != "LBRACE":
+        return None
+    start = fault.token.start_pos or 0
+    text = fault.source.text[start:]
+    inside = re.match(r"\{\s*([^{}\n]*(?:\{[^{}\n]*\}[^{}\n]*)*?)\s*\}", text)
+    chain = inside[1].strip() if inside is not None and inside[1] else "avgpool -> linear(classes)"
+    written = " ".join(["head", *(name.rstrip(":") for name in names)])
+    return Cure(f"a head has no braces: `{written}: {chain}`", code=OTHER_LANGUAGE)
+
+
+def _value_of_a_round(fault: Unexpected) -> Cure | None:
+    """Recognise `for i in 1..3 as x`."""
+    if fault.token.type != "AS" or fault.first != "FOR" or fault.after is None or len(fault.line) < 2:
+        return None
+    name = f"{fault.after}{{{fault.line[1]}}}"
+    return Cure(f"what a chain gives in each round is named behind it: `conv(64) as {name}`", code=_SYNTAX)
+
+
+def _choice_of_values(fault: Unexpected) -> Cure | None:
+    """Recognise `let out = if c { 4 } else { 8 }`."""
+    if fault.token.type != "IF" or "NUMBER" not in fault.accepted:
+        return None
+    is_inside = bool(fault.opened) and fault.opened[-1].type != "LBRACE"
+    begin = fault.token.start_pos or 0
+    text = fault.source.text[begin : fault.inside()[1] - 1] if is_inside else fault.rest
+    found = _CHOSEN.match(text)
+    if found is None:
+        return Cure("a value is chosen by `4 if CONDITION else 8`", code=_SYNTAX)
+    before = "" if is_inside else fault.source.text[fault.line_start : begin]
+    return Cure(f"write `{before}{found['value']} if {found['condition']} else {found['other']}`", code=_SYNTAX)
+
+
+_RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
+    _label, _function, _chain_as_argument, _head, _value_of_a_round, _choice_of_values,
+)  # fmt: skip
