@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archdsl.ir.regions import Head
 from archdsl.layers.axes import (
     OUT,
     Axis,
@@ -207,7 +208,8 @@ class _Planner:
         if pattern is not None:
             return Entry(pair.name, here.shape, "", None, NEW, f"{REQUESTED}`{pattern}`")
         there = self.theirs[pair.base]
-        if here.node.id in self.classifiers and not self._reads_alike(here, there):
+        in_head = here.node.id in self.classifiers or isinstance(here.node.region.top, Head)
+        if in_head and not self._reads_alike(here, there):
             return Entry(pair.name, here.shape, "", None, NEW, f"it reads other features than {self.base}'s")
         steps = self._steps(here, there)
         if isinstance(steps, str):

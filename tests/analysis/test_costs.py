@@ -168,6 +168,11 @@ Hiera | Hiera-B | * -> hiera_b
 Hiera | Hiera-B+ | * -> hiera_bp
 Hiera | Hiera-L | * -> hiera_l
 Hiera | Hiera-H | * -> hiera_h
+VideoMAE | VideoMAE-S | * -> videomae_s
+VideoMAE | VideoMAE-B | * -> videomae_b
+VideoMAE | VideoMAE-L | * -> videomae_l
+VideoMAE | VideoMAE-H | * -> videomae_h
+VideoMAE | VideoMAE-B pre-training | * -> videomae_b_pretrain
 mmaction2 | UniFormer-S | * -> uniformer_s
 mmaction2 | UniFormer-B | * -> uniformer_b
 UniFormer | UniFormer-S | * -> uniformer_s
@@ -633,7 +638,7 @@ def figures(key: str, cells: dict[str, str], spec: str, *settings: str) -> Itera
     views = prod(map(int, re.findall(r"\d+", cells["views"])))
     for i in range(max(map(len, split))):
         frames, params, macs = (cell[min(i, len(cell) - 1)] for cell in split)
-        clip = {"classes": re.match(r"\d+", cells["classes"])[0]}
+        clip = {"classes": n} if (n := cells["classes"].split()[0]).isdecimal() else {}
         if frames:
             clip["frames"] = re.findall(r"\d+", frames)[-1]
         if crop:

@@ -232,6 +232,15 @@ HIERA = (
     (r"blocks\.(\d+)\.mlp", r"stage#\1.mlp"),
     (r"blocks\.(\d+)", r"stage#\1"),
 )
+VIDEOMAE = (
+    (r"videomae\.embeddings\.patch_embeddings", r"embed.conv"),
+    (r"videomae\.embeddings", r"blocks.0:input"),
+    (r"videomae\.encoder\.layer\.(\d+)\.layernorm_before", r"blocks.\1.layernorm1"),
+    (r"videomae\.encoder\.layer\.(\d+)\.attention\.attention", r"blocks.\1.attention.proj:input"),
+    (r"videomae\.encoder\.layer\.(\d+)\.attention", r"blocks.\1.attention"),
+    (r"videomae\.encoder\.layer\.(\d+)\.intermediate", r"blocks.\1.mlp.linear2:input"),
+    (r"videomae\.encoder\.layer\.(\d+)", r"blocks.\1"),
+)
 TAPS: dict[str, Table] = {
     "pyslowfast slowfast": (
         (r"s1\.pathway0_stem", r"slow.conv1"),
@@ -639,6 +648,35 @@ TAPS: dict[str, Table] = {
         *HIERA,
         (r"head\.norm(:input)?", r"head.layernorm\1"),
         (r"head\.fc(:input)?", r"head.linear\1"),
+    ),
+    "huggingface videomae": (
+        *VIDEOMAE,
+        (r"fc_norm", r"head.layernorm"),
+        (r"classifier(:input)?", r"head.linear\1"),
+        (r"encoder_to_decoder", r"decode.linear"),
+        (r"decoder\.decoder_layers\.(\d+)", r"decoder.\1"),
+        (r"decoder\.norm", r"head.layernorm"),
+        (r"decoder\.head", r"head.linear"),
+    ),
+    "videomae videomae": (
+        (r"patch_embed", r"embed.conv"),
+        (r"blocks\.(\d+)\.norm1", r"blocks.\1.layernorm1"),
+        (r"blocks\.(\d+)\.attn", r"blocks.\1.attention"),
+        (r"blocks\.(\d+)\.mlp", r"blocks.\1.mlp"),
+        (r"blocks\.(\d+)", r"blocks.\1"),
+        (r"fc_norm", r"head.layernorm"),
+        (r"head(:input)?", r"head.linear\1"),
+    ),
+    "videomae videomae_pretrain": (
+        (r"encoder\.patch_embed", r"embed.conv"),
+        (r"encoder\.blocks\.(\d+)\.attn", r"blocks.\1.attention"),
+        (r"encoder\.blocks\.(\d+)\.mlp", r"blocks.\1.mlp"),
+        (r"encoder\.blocks\.(\d+)", r"blocks.\1"),
+        (r"encoder\.norm", r"decode.layernorm"),
+        (r"encoder_to_decoder", r"decode.linear"),
+        (r"decoder\.blocks\.(\d+)", r"decoder.\1"),
+        (r"decoder\.norm", r"head.layernorm"),
+        (r"decoder\.head", r"head.linear"),
     ),
     "torchvision resnet": RESNET,
     "timm resnet": RESNET,

@@ -51,8 +51,9 @@ def clip(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def inputs_of(record: Mapping[str, Any]) -> list[torch.Tensor]:
-    """The clip of a record, its sound, and the numbers of its frames or boxes in it where they matter."""
+    """The clip of a record, its sound, and what else it was given: numbers of its frames, boxes in it, a mask."""
     others = [torch.tensor(record[name]) for name in ("position_ids", "boxes") if name in record]
+    others += [torch.tensor([record["mask"]]).bool()] if "mask" in record else []
     return [*(clip(tuple(record["inputs"][name])) for name in ("clip", "sound") if name in record["inputs"]), *others]
 
 

@@ -348,6 +348,20 @@ def test_every_rule_between_specs_is_used(file: Path) -> None:
 HEIRS = {"timesformer_ts": ["timesformer_twh"]}  # they have names that the spec itself has not
 
 
+@pytest.mark.parametrize("decoder_dim", [16, 32])
+def test_a_classifier_begins_as_the_encoder_of_its_pre_training(decoder_dim: int) -> None:
+    """Of the head nothing stays, also where its vectors are as long as those of the decoder."""
+    tiny = {"dim": 32, "depth": 1, "heads": 2}
+    base = loaded(
+        "videomae_b_pretrain", (3, 4, 32, 32), decoder_dim=decoder_dim, decoder_depth=1, decoder_heads=2, **tiny
+    )
+    arch = loaded("videomae_b", (3, 8, 32, 48), classes=1536, **tiny)
+    plan = arch.plan_transfer(base)
+    new = {entry.name for entry in plan.entries if entry.how == "new"}
+    assert new == {name for name in arch.tensors if name.startswith("head")}
+    assert plan.counts == {"copied": len(arch.tensors) - len(new), "new": len(new)}  # sinusoids are no tensors
+
+
 # --- layers that do not name their axes ------------------------------------------------------------------------------
 
 GATE = """
