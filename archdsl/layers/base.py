@@ -67,12 +67,21 @@ class Layer:
     hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is the output's gradient, or a slice of it
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
-    channels_are_frames: ClassVar[bool] = False  # its output has a channel for each frame of its input
     projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
     pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
     treats_positions_alone: bool = False  # not linearly, as `maps_positions` says; elementwise layers always do
     exclusive: ClassVar[tuple[str, ...]] = ()  # attributes of which a call gives one at most
     takes_lines: ClassVar[bool] = False  # its inputs can be written a line at a time: `attention(8) { q: linear(64) }`
+
+    @property
+    def channels_are_frames(self) -> bool:
+        """True if its output has a channel for each frame of its input."""
+        return False
+
+    @property
+    def channels_are_positions(self) -> bool:
+        """True if its output has a channel for each position of a frame of its input."""
+        return False
 
     @property
     def reads_clip(self) -> bool:

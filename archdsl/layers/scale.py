@@ -24,7 +24,7 @@ class Scale(Layer):
     takes_tokens = True
     treats_positions_alone = True
 
-    init = Real(1.0, doc="initial value of the factors")
+    init = Real(1.0, low=-float("inf"), doc="initial value of the factors")
     per = Choice(CHANNELS, VALUE, default=CHANNELS, doc="a factor for each channel, or one factor")
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:

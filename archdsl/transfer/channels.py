@@ -52,6 +52,10 @@ class Channels:
         """Return whether the channels of a value are frames."""
         return all(self.network.node(s.node).layer.channels_are_frames for s in self.origins[value])
 
+    def are_positions(self, value: int) -> bool:
+        """Return whether channels of a value are positions of a frame."""
+        return any(self.network.node(s.node).layer.channels_are_positions for s in self.origins[value])
+
     def writers(self, value: int) -> set[int]:
         """Return the layers that compute the channels of a value, all of those that a sum has added up."""
         found, pending, seen = set[int](), [value], {value}
@@ -83,7 +87,8 @@ def _copies(node: Node) -> int:
     The result is above 1 for a layer that packs the channels of several positions into one.
     """
     axes = [a for axes in node.layer.tensor_axes(*node.input_shapes).values() for a in axes]
-    if not node.inputs or node.layer.channels_are_frames or any(isinstance(a, In) for a in axes):
+    swaps = node.layer.channels_are_frames or node.layer.channels_are_positions
+    if not node.inputs or swaps or any(isinstance(a, In) for a in axes):
         return 0
     out, into = int(node.shape.channels), int(node.input_shapes[_main(node)].channels)
     return 0 if out % into else out // into

@@ -288,6 +288,8 @@ class _Planner:
             return None if size == of else f"size {of}, here {size}, which is not the number of {what}"
         if share and size != of and self.channels.are_frames(values[0]) and self.base_channels.are_frames(values[1]):
             return Stretch(axis, size, of, UNITS["t"], of_patches=False)
+        if size != of and (self.channels.are_positions(values[0]) or self.base_channels.are_positions(values[1])):
+            return f"{of} positions of a frame, here {size}"
         return self._select(axis, value_sources(ours, theirs, self.partners, self.rules.width), of, what, share=share)
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:

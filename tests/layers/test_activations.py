@@ -71,7 +71,6 @@ REFUSED = {
     "softmax": ("E0402", "behind logits leave it out"),
     "softmax(dim = 1)": ("E0401", "axes have names, and `over` takes one"),
     "max(3)": ("E0405", "`avgpool` and `maxpool` have a kernel"),
-    "scale(-1)": ("E0305", "at least 0"),
     "gelu(tanh = on, quick = on)": ("E0510", "of which GELU has one"),
     "hardsigmoid(slope = 0)": ("E0305", "at least 1e-06"),
 }

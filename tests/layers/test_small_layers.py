@@ -36,6 +36,7 @@ REFUSED = {
     "conv(8) -> channels(3, 6)": ("E0501", "no channels 3 to 8 in a value of 8 channels, 0 to 7"),
     "conv(8) -> channels(8, 1)": ("E0501", "no channels 8 to 8 in a value of 8 channels, 0 to 7"),
     "conv(8) -> difference(4)": ("E0503", "no two of 4 frames have a distance of 4"),
+    "conv(8) -> swap(space, rows = 3)": ("E0501", "8 channels are not the positions of 3 equal rows"),
     "temporal_filter(3)": ("E0405", "help: braces hold values: `temporal_filter { a, b }`"),
     "temporal_filter { in }": ("E0405", "takes a value and its kernels, found 1 value"),
     "temporal_filter { in, avgpool([1, all, all]) -> conv(2) }": ("E0501", "kernels of 2 channels cannot filter 3"),
@@ -55,6 +56,34 @@ def test_refused(chain: str) -> None:
     [found] = caught.value.diagnostics
     assert found.code == code
     assert message in str(caught.value)
+
+
+def test_layers_between_two_swaps_mix_the_positions_of_a_frame() -> None:
+    """As the token MLP of MLP-Mixer does, here on grids of 3×5 in either layout."""
+    text = "arch small\ninput clip: video[3, 4, 3, 5]\nstage s { %s }\nhead dense: linear(3)\n"
+    mixed = "swap(space) -> {} -> swap(space, rows = 3)"
+    for layer, weight in (("linear(15)", "s.linear.weight"), ("conv(15, bias = on)", "s.conv.weight")):
+        arch = archdsl.Architecture(analyse(Source("small.arch", text % mixed.format(layer)), FileLibrary()))
+        model = arch.build().eval()
+        x = torch.randn(2, 3, 4, 3, 5)
+        with torch.no_grad():
+            found = model.forward_features(x)["s"]
+            w, bias = model.state_dict()[weight].reshape(15, 15), model.state_dict()[weight.replace("weight", "bias")]
+            expected = torch.einsum("pq,bctq->bctp", w, x.flatten(3)) + bias
+        torch.testing.assert_close(found, expected.unflatten(3, (3, 5)))
+
+
+MIXED = """arch small
+param h = 3
+input clip: video[3, 4, h, 5]
+stage s { swap(space) -> linear(7) as first -> linear(h*5) as last -> swap(space, rows = h) }
+head: avgpool -> linear(3)
+"""
+
+
+def test_weights_for_positions_of_another_grid_are_new() -> None:
+    plan = archdsl.loads(MIXED, h=6).plan_transfer(archdsl.loads(MIXED))
+    assert {entry.name: entry.how for entry in plan.entries}["s.first.weight"] == "new"
 
 
 def test_tiled_frequencies_are_those_of_v_jepa_2() -> None:

@@ -189,6 +189,15 @@ def _time_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # 
     return torch.cat([x[:, :, i :: layer.n] for i in range(layer.n)], 1)
 
 
+def _swap(layer: Any, x: Tensor, _: Any) -> Tensor:
+    """Position by position: that of row i and column j becomes channel i·W + j, its channels a frame, row by row."""
+    if layer.over == "time":
+        return torch.einsum("bcthw->btchw", x)
+    height, width, columns = *x.shape[3:], x.shape[1] // layer.rows
+    frames = [x[..., n // width, n % width].transpose(1, 2) for n in range(height * width)]
+    return torch.stack([torch.stack(f.split(columns, -1), 2) for f in frames], 1)
+
+
 def _space_to_channel(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG001
     """Column by column: of the channels of one position, the rows of the first column come first."""
     n = layer.n
@@ -288,7 +297,7 @@ GRIDS: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "shift": _shift,
     "difference": _difference,
     "cumulative_mean": _cumulative_mean,
-    "swap": lambda _, x, __: torch.einsum("bcthw->btchw", x),
+    "swap": _swap,
 }
 
 

@@ -60,6 +60,7 @@ LAYERS = [
     "conv(8) -> cumulative_mean -> relu -> linear(8) -> cumulative_mean -> linear(8) -> bn",
     "conv(8) -> temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(3) -> swap } -> relu -> conv(8)",
     "linear(8) -> temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(5) -> sigmoid -> swap } -> gelu",
+    "linear(8) -> swap(space) -> linear(16) -> gelu -> linear(16) -> swap(space, rows = 4) -> conv(8) -> swap(space)",
     "multiply { in, avgpool -> conv(8, 1, bias = on) -> sigmoid, conv(8) } -> relu",
     "add { in, avgpool([1, all, all]) -> linear(8) -> sigmoid } -> max { in, conv(8), avgpool } -> relu",
     "linear(8) -> multiply { in, linear(1), avgpool } -> mean { in, avgpool -> linear(8) -> gelu }",

@@ -163,6 +163,8 @@ class Chains(Values):
         if state.grid is not None:
             kernel = f"avgpool([1, all, all]) -> swap -> linear({d.pick([1, 3, 3, 5])}) -> swap"
             options += [f"swap -> linear({frames}) -> swap", f"temporal_filter {{ in, {kernel} }}"] * 2
+            _, h, w = state.grid
+            options += [f"swap(space) -> linear({h * w}) -> gelu -> swap(space, rows = {h})"] * 2
         return d.pick(options), state
 
     def part(self, place: Place, state: State) -> tuple[str, State]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @op("swap")
 class SwapOp(Op[Swap]):
+    imports = ("from einops import rearrange",)
     layouts = (GRID, CHANNELS_LAST)
     keeps_order = False
 
@@ -24,4 +25,5 @@ class SwapOp(Op[Swap]):
         return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
-        return {"last": site.layout == CHANNELS_LAST}
+        rows = int(self.layer.rows)
+        return {"last": site.layout == CHANNELS_LAST, "space": self.layer.over == "space", "rows": rows}
