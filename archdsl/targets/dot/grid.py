@@ -9,6 +9,7 @@ from archdsl.ir.regions import Fusion, Lateral
 from archdsl.targets.dot.boxes import first_id, last_id
 from archdsl.targets.dot.compose import drawn_ids
 from archdsl.targets.dot.pieces import ARROW, Places, Rect, gap_for, label_place
+from archdsl.targets.dot.routes import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -198,10 +199,6 @@ class Grid:
         left, top = v - self.before, u + self.lanes_at
         for piece, centre in self.inputs:
             piece.place(u + self.head - piece.length, left + centre, places)
-        for label, axis in self.input_labels:
-            places.dropping.add(label.edge)
-            start = top - ARROW - 2 - label.length
-            places.labels[label.edge] = label_place(label, start, left + axis, 0, wide=self.wide)
         for lane, axis in zip(self.lanes, self.axes, strict=True):
             across = left + axis - lane.before, left + axis + lane.behind
             places.frames[lane.frame.id] = Rect(top, top + self.inside, *across)
@@ -215,6 +212,13 @@ class Grid:
                     before = top + step.u - step.gap
                     room = step.gap - ARROW
                     places.labels[step.label.edge] = label_place(step.label, before, left + axis, room, wide=self.wide)
+        for label, axis in self.input_labels:
+            places.dropping.add(label.edge)
+            start = top - ARROW - 2 - label.length
+            one, other = (places.boxes.get(name) for name in (label.edge.source, label.edge.target))
+            is_straight = one and other and within(one.cv, other)
+            across = one.cv if one and is_straight else left + axis
+            places.labels[label.edge] = label_place(label, start, across, 0, wide=self.wide)
         for (row, lane), (piece, _) in self.laterals.items():
             centred = left + self.gutters[lane] + (piece.before - piece.behind) / 2
             piece.place(top + self.tops[row, lane], centred, places)

@@ -77,9 +77,9 @@ class Router:
 
     def _onwards(self, edge: Edge, one: Rect, other: Rect, aim: float) -> Iterator[list[Point]]:
         """Yield lines to a box that begins behind the source's end."""
-        if _within(one.cv, other):
+        if within(one.cv, other):
             yield [(one.u1, one.cv), (other.u0, one.cv)]
-        elif _within(other.cv, one):
+        elif within(other.cv, one):
             yield [(one.u1, other.cv), (other.u0, other.cv)]
         if edge in self.places.dropping:
             yield [(one.cu, _side(one, other.cv)), (one.cu, other.cv), (other.u0, other.cv)]
@@ -88,7 +88,7 @@ class Router:
             yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
         if not other.v0 - CLEAR < one.cv < other.v1 + CLEAR:
             yield [(one.u1, one.cv), (aim, one.cv), (aim, _side(other, one.cv))]
-        elif other.v1 - other.v0 > WIDE and not _within(one.cv, other):
+        elif other.v1 - other.v0 > WIDE and not within(one.cv, other):
             inside = min(max(one.cv, other.v0 + INSIDE), other.v1 - INSIDE)
             turn = max((one.u1 + other.u0 - ARROW) / 2, other.u0 - ARROW - INSIDE)
             yield [(one.u1, one.cv), (turn, one.cv), (turn, inside), (other.u0, inside)]
@@ -150,14 +150,14 @@ def _side(box: Rect, v: float) -> float:
     return box.v0 if v < box.cv else box.v1
 
 
-def _within(v: float, box: Rect) -> bool:
+def within(v: float, box: Rect) -> bool:
     """Return True if a line at `v` meets a box well inside its width."""
     return abs(v - box.cv) < NEAR or box.v0 + 4 < v < box.v1 - 4
 
 
 def leaving_at(one: Rect, other: Rect) -> float:
     """Return the v at which the line from one box to a later one leaves it."""
-    return other.cv if not _within(one.cv, other) and _within(other.cv, one) else one.cv
+    return other.cv if not within(one.cv, other) and within(other.cv, one) else one.cv
 
 
 def meet(one: Rect, other: Rect) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from archdsl.analysis.cost import Cost
+    from archdsl.layers.attributes import Attribute
     from archdsl.layers.base import Layer
 
 FONT = "Helvetica"  # nearly every machine has it, or a sans-serif with the same widths
@@ -150,6 +151,12 @@ def value_text(value: Any, digits: int = 6) -> str:
     return str(value)
 
 
+def _attribute_text(attribute: Attribute[Any], value: Any) -> str:
+    """Format the value of an attribute with few digits; an extent of 0 is that of the whole axis."""
+    text = value_text(value, 3)
+    return re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text
+
+
 def layer_text(layer: Layer, *, settings: bool = True) -> str:
     """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults.
 
@@ -164,8 +171,7 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         value = values[name]
         usual = not attribute.required and value == attribute.default
         if name == "kernel" and not (isinstance(attribute, Window) and usual):
-            text = value_text(value, 3)
-            first.insert(0, re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text)
+            first.insert(0, _attribute_text(attribute, value))
         elif isinstance(attribute, Initialiser) or usual or name in UNSEEN:
             continue
         elif name == "stride":
@@ -173,7 +179,6 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         elif name == "padding":
             then.append(value if isinstance(value, str) else "padding " + "×".join(map(value_text, value)))
         else:
-            (first if attribute.required else then).append(
-                value_text(value, 3) if attribute.required else f"{name}={value_text(value, 3)}"
-            )
+            text = _attribute_text(attribute, value)
+            (first if attribute.required else then).append(text if attribute.required else f"{name}={text}")
     return " ".join([layer.kind, ", ".join([*first, *then])]).rstrip() if settings else layer.kind
