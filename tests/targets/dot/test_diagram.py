@@ -377,6 +377,12 @@ def test_layers_are_written_with_what_is_unusual() -> None:
     assert figures(total_cost(network)).count("·") == 1
 
 
+def test_extents_of_whole_axes_are_written_as_in_a_spec() -> None:
+    network = network_of(ONE.replace("-> bn ->", "-> attention(window = [2, all, all]) ->"))
+    written = [layer_text(n.layer) for n in network.all_nodes()]
+    assert "attention window=2×all×all" in written
+
+
 def test_long_chains_are_wrapped() -> None:
     assert wrapped(["conv 3×3×3, 64, stride 2", "bn", "relu"]) == ["conv 3×3×3, 64, stride 2", "→ bn → relu"]
     assert all(len(line) <= 32 for line in wrapped(["relu"] * 20))
