@@ -9,7 +9,15 @@ from archdsl.core.names import why_refused
 from archdsl.core.values import Unknown
 from archdsl.elaborate.expansion import Expansion
 from archdsl.elaborate.faults import declared_inside
-from archdsl.elaborate.finish import check_masks, check_names, check_read, check_scores, find_outputs, network_of
+from archdsl.elaborate.finish import (
+    check_masks,
+    check_names,
+    check_places,
+    check_read,
+    check_scores,
+    find_outputs,
+    network_of,
+)
 from archdsl.elaborate.inputs import InputDeclarer
 from archdsl.elaborate.membership import Memberships
 from archdsl.elaborate.module_names import assign_labels
@@ -55,6 +63,7 @@ def expand(
     if outputs and not reporter.failed:
         memberships.report(scope.places())
         check_masks(expansion)
+        check_places(expansion)
         check_read(expansion, outputs)
     check_scores(expansion)
     check_unused_blocks(program, expansion.applier, reporter)

@@ -18,7 +18,8 @@ from archdsl.elaborate.unread import (
 )
 from archdsl.frontend import ast
 from archdsl.ir.masks import readers
-from archdsl.ir.network import Network
+from archdsl.ir.network import Network, Node
+from archdsl.layers.masked import Masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +96,25 @@ def check_masks(expansion: Expansion) -> None:
                 label = f"the mask leaves {visible} positions visible here"
                 hint = "visible and hidden positions are together all of the mask's grid"
                 reporter.report("E0510", node.span, label, notes, hint=hint)
+
+
+def check_places(expansion: Expansion) -> None:
+    """Warn of layers that read where positions are, of positions that a mask has left in a row."""
+    graph, reporter = expansion.nodes.graph, expansion.reporter
+    kept: dict[int, Node] = {}  # the layer that has taken the places of a value's positions
+    for number in graph:
+        node: Node = graph.nodes[number]["node"]
+        source = next((kept[i] for i in node.inputs if i in kept), None)
+        if isinstance(node.layer, Masked):
+            if node.layer.takes_places and node.shape.w > 1:
+                kept[number] = node
+        elif source is not None and node.shape.size == source.shape.size:
+            kept[number] = source
+            if node.layer.reads_places():
+                label = "the positions here stand in a row, without their places on the grid"
+                hint = f"`{node.layer.kind}` belongs before `{source.layer.kind}`, or behind `restore`"
+                notes = [Note("since here", source.span)]
+                reporter.report("W0111", node.span, label, notes, hint=hint)
 
 
 def check_read(expansion: Expansion, outputs: Mapping[str, Flow]) -> None:

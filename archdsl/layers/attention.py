@@ -89,6 +89,10 @@ class Attention(AttentionFacts):
     def layers_inside(self) -> Sequence[Layer]:
         return [layer for _, layer in layers_inside(self.lines)]
 
+    def reads_places(self) -> bool:
+        grouped = self.over != ("space_time",) or any(self.window) or self.causal
+        return grouped or any(layer.reads_places() for layer in self.layers_inside())
+
     # --- facts ---
 
     # --- rules ---

@@ -175,6 +175,10 @@ class Layer:
         """Return True if it has one filter per channel, so that a tensor can hold those of several branches."""
         return False
 
+    def reads_places(self) -> bool:
+        """Return True if it depends on where positions are: on neighbours, or on coordinates."""
+        return any(k > 1 for k in self.values().get("kernel", ()))
+
     def shared_by_heads(self, heads: int, parts: int) -> Layer | None:
         """Return the same layer for all heads of `parts` values at once, if it filters the channels of one head.
 

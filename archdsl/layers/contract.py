@@ -199,6 +199,7 @@ _RETURNS: Mapping[str, Returned] = {
     "with_affine": Returned("a layer or None", _affine),
     "maps_positions": FLAG,
     "parts_branches": FLAG,
+    "reads_places": FLAG,
     "filters_channels": FLAG,
     "selects_all": FLAG,
 }

@@ -17,6 +17,8 @@ class Keep(Masked):
     number, the same of each clip; compiled and exported modules take n.
     """
 
+    takes_places = True
+
     n = Integer(minimum=1, doc="number of these positions")
     which = Choice(VISIBLE, HIDDEN, default=VISIBLE, doc="the positions that are kept")
 

@@ -44,6 +44,9 @@ class Position(Layer):
     table = Integer(0, minimum=0, doc="rows of the table that `frames` indexes")
     init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="initialiser of learned vectors")
 
+    def reads_places(self) -> bool:
+        return True
+
     def infer(self, *inputs: Grid) -> Grid:
         x = inputs[0]
         fixed(x)

@@ -37,6 +37,9 @@ class Rotary(Layer):
         """Return the number of channels that are rotated by the positions on each axis."""
         return x.channels // len(self.axes) // 2 * 2
 
+    def reads_places(self) -> bool:
+        return True
+
     def infer(self, *inputs: Grid) -> Grid:
         x = inputs[0]
         if x.token:

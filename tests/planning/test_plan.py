@@ -124,6 +124,24 @@ def test_layers_on_a_gpu(layers: str, tmp_path: Path) -> None:
     assert sizes(arch, HALF_GPU).memory(BATCH).total == pytest.approx(seen.activations, rel=0.02)
 
 
+MASKED = """
+arch net
+input clip: video[3, 4, 32, 32]
+input hidden: mask[2, 4, 4]
+stage embed { conv(16, [2, 8, 8], stride = [2, 8, 8], padding = valid) -> linear(32) }
+stage encode { keep(hidden, 20) -> linear(16) -> gelu -> residual { layernorm -> attention(2) } -> linear(48) }
+stage decode { restore(hidden) -> linear(16) -> gelu -> linear(32) }
+head dense: keep(hidden, 12, hidden) -> linear(24) -> gelu -> linear(6)
+"""
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_layers_that_read_a_mask_on_a_gpu(half: bool) -> None:
+    arch = archdsl.loads(MASKED)
+    seen = Seen(arch.build(), inputs(arch, BATCH), CudaAutocast(half=half))
+    assert sizes(arch, Precision(half, cuda=True)).memory(BATCH).total == seen.activations
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "i3d_r50_nl5"])
 def test_activations_under_autocast_on_a_cpu(name: str) -> None:
     """Torch's own, whose lists differ: layer norms follow their input, poolings in attention do not."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from archdsl.ir.masks import visible
+from archdsl.layers.input import BOXES, MASK
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -19,10 +20,10 @@ def given(network: Network, batch: int, dtype: torch.dtype = torch.float64) -> d
     left = visible(network)
     for name, shape in network.arguments.items():
         drawn = torch.randn(batch, *shape, generator=generator, dtype=dtype)
-        if name in left:
-            made[name] = (drawn.flatten(1).argsort(1).argsort(1) >= left[name]).view(batch, *shape)
-            continue
-        made[name] = _boxes(drawn, network) if network.node(network.inputs[name]).layer.by_name else drawn
+        kind = network.node(network.inputs[name]).layer.kind
+        if kind == MASK:  # one that nothing reads hides all
+            drawn = (drawn.flatten(1).argsort(1).argsort(1) >= left.get(name, 0)).view(batch, *shape)
+        made[name] = _boxes(drawn, network) if kind == BOXES else drawn
     return made
 
 
