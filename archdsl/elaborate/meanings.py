@@ -27,7 +27,7 @@ _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
 _NOTHING = "leave it out: a chain goes on without it; `if CONDITION { … }` without `else` is nothing or its braces"
 _DEPTHWISE = "a depthwise convolution is `conv(in.channels, 3, groups = in.channels)`, a pointwise one `conv(width, 1)`"
 _GATE = "`multiply { in, avgpool -> linear(width) -> relu -> linear(in.channels) -> sigmoid }`"
-_JOIN = "values are joined by `add`, `concat`, `max`, `mean` and `multiply`; other joins have no layer yet"
+_JOIN = "values are joined by `add`, `blend`, `concat`, `max`, `mean` and `multiply`; other joins have no layer yet"
 _LACKING = {_JOIN}
 _TOKENS = "`class_token`, before the attention; `select(token)` takes it out again"
 _BLOCK = "`residual { … -> … } shortcut if CONDITION { … }`, or a block of `import resnet`"

@@ -190,8 +190,11 @@ class AttentionFacts(Between, Openable):
 
     def structure(self) -> tuple[Any, ...]:
         """Return what determines the code of the lines, besides the attributes of their layers."""
-        ends = tuple(sorted(self.lines.branches.items()))
-        rows = ((a.name, a.layer.kind, a.inputs, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
+        local = self.lines.local
+        ends = tuple(sorted((name, local(origin)) for name, origin in self.lines.branches.items()))
+        read = [tuple(tuple(map(local, part)) for part in a.inputs) for a in self.lines.applications]
+        made = ((a.name, a.layer.kind, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
+        rows = zip(made, read, strict=True)
         d, e = self.widths
         biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
         between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases

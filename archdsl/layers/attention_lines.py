@@ -119,6 +119,12 @@ class Lines:
         """Return True if a value is filled up."""
         return self.is_filled and size_of(x) == size_of(self.entering) and x.t == self.entering.t
 
+    def local(self, origin: Origin) -> Origin:
+        """Return a value under the same name at each place: one from outside is numbered as an input, not as a node."""
+        if origin.application > OUTSIDE:
+            return origin
+        return Origin(OUTSIDE - self.externals.index(OUTSIDE - origin.application), origin.part)
+
     def heads(self, branch: str) -> int:
         """Return the number of heads of a branch."""
         between = self.between

@@ -180,6 +180,15 @@ UniFormer | UniFormer-B | * -> uniformer_b
 Video-FocalNet | Video-FocalNet-T | * -> videofocalnet_t
 Video-FocalNet | Video-FocalNet-S | * -> videofocalnet_s
 Video-FocalNet | Video-FocalNet-B | * -> videofocalnet_b
+UniFormerV2 | UniFormerV2-B/16 local once | * -> uniformerv2_b_lmhra double_lmhra=off
+UniFormerV2 | UniFormerV2-B/16 local | * -> uniformerv2_b_lmhra
+UniFormerV2 | UniFormerV2-B/16 | * -> uniformerv2_b
+UniFormerV2 | UniFormerV2-L/14 | * -> uniformerv2_l
+mmaction2 | UniFormerV2-B/16 | * -> uniformerv2_b
+mmaction2 | UniFormerV2-L/14 | * -> uniformerv2_l
+X-CLIP | X-CLIP-B/32 | * -> xclip_b32
+X-CLIP | X-CLIP-B/16 | * -> xclip_b16
+X-CLIP | X-CLIP-L/14 | * -> xclip_l14
 X3D | X3D-XS | * -> x3d_xs
 X3D | X3D-S | * -> x3d_s
 X3D | X3D-M | * -> x3d_m
@@ -377,6 +386,7 @@ class Reason(NamedTuple):
     with_copies: bool = False
 
 
+WITH_TEXT = "transformers' network counts as many with the text of one class and the prompt that it makes"
 BATCH_NORM_5 = "counted with five operations for each number that a batch norm gives, beside the multiply-adds"
 BATCH_NORM_2 = "counted with two operations for each number that a batch norm gives, beside the multiply-adds"
 DIGITS = "rounded to so few digits that the last one is more than 1 %"
@@ -503,6 +513,9 @@ DISAGREE = {
     ("mmaction2 | UniFormer-B | IN1K | 32 | 400", "59 G"): Reason(
         258.25, "a slip: the authors' README gives 1036 to four clips of the same network"
     ),
+    ("X-CLIP | X-CLIP-B/32 | CLIP | 8 | 512", "39 G"): Reason(35.8214, WITH_TEXT),  # 39.01
+    ("X-CLIP | X-CLIP-B/16 | CLIP | 8 | 512", "145 G"): Reason(141.102, WITH_TEXT),  # 144.91
+    ("X-CLIP | X-CLIP-L/14 | CLIP | 8 | 768", "658 G"): Reason(650.176, WITH_TEXT),  # 659.05
     ("mmaction2 | Swin-S (K710) | IN1K | 32 | 710", "197 M"): Reason(50.06, OF_SWIN_L),
     ("mmaction2 | Swin-S (K710) | IN1K | 32 | 710", "604 G"): Reason(165.68, OF_SWIN_L),
 }

@@ -150,8 +150,8 @@ def test_range(expression: str, hint: str) -> None:
     [
         ("hadamard", "E0202", "did you mean `multiply`?"), ("Concatenate", "E0202", "did you mean `concat`?"),
         ("sum", "E0202", "did you mean `add`?"), ("adds", "E0202", "did you mean `add`?"),
-        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `beside`, `concat`, `max`, `mean`"),
-        ("conv", "E0405", "joined by `add`, `beside`, `concat`, `max`, `mean` and `multiply`"),
+        ("sequential", "E0202", "a -> b -> c"), ("glue", "E0202", "`add`, `beside`, `blend`, `concat`, `max`"),
+        ("conv", "E0405", "joined by `add`, `beside`, `blend`, `concat`, `max`, `mean` and `multiply`"),
     ],
 )  # fmt: skip
 def test_unknown_join(join: str, code: str, said: str) -> None:

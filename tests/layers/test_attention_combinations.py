@@ -60,6 +60,9 @@ COMPUTED = [
     # grids added to the positions beside tokens
     (TOKEN, "2", "qkv: linear(8); kv: add { grid { gelu } -> select(grid), in }; proj: add { q -> select(grid), in }"),
     (TOKEN, "2", "qkv: linear(8); k: grid { add { in, conv(8, 3) } }; v: grid { add { k -> gelu, linear(8) } }"),
+    # layers for whose code a grid is channels-last or not, beside tokens
+    (TOKEN, "2", "qkv: linear(8); qk: each_head { grid { blend { in, conv(4, 3, groups = 4) } -> scale } }"),
+    ("", "2", "qkv: linear(8); q: blend { in, q }; k: each_head { blend { in, layernorm } }; proj: blend { in, q }"),
     # layers without tensors that are called alike, with arguments of their own
     (TOKEN, "2", f"qkv: linear(8); q: maxpool(3, stride = [1, 2, 2]); q: maxpool({SPREAD}, padding = valid)"),
     (TOKEN, "2", f"qkv: linear(8); kv: each_head {{ maxpool(3, stride = [1, 2, 2]) -> maxpool({SPREAD}) }}"),

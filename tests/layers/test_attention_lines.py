@@ -15,6 +15,7 @@ import torch
 from meta import assert_as_predicted
 from programs import Program
 from programs.attentions import check_attention
+from reference import assert_computes_the_graph
 from saved_memory import measured
 
 import archdsl
@@ -335,3 +336,32 @@ def test_lines_are_exported(name: str, tmp_path: Path) -> None:
             torch.testing.assert_close(found, model(clips(count)), rtol=1e-4, atol=1e-4)
         compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(clip), model(clip), rtol=1e-4, atol=1e-5)
+
+
+READ = """
+arch net
+input clip: video[3, 4, 16, 16]
+block read(frames: value) {
+    residual { attention(2) {
+        q: layernorm -> linear(8)
+        kv: beside(classes, clip) { frames -> select(grid), frames -> select(token) } -> linear(8)
+        proj: linear(8)
+    } }
+}
+path frame = clip -> conv(8, [1, 8, 8], stride = [1, 8, 8], padding = valid) -> class_token(frame)
+path video = clip -> latents(3, 8)
+stage one { frame: layernorm
+    video: read(frame) }
+stage two { frame: linear(8)
+    video: read(frame) }
+head: concat { video -> avgpool, frame -> select(token) -> avgpool }
+"""
+
+
+def test_attention_to_values_of_two_stages_has_one_class() -> None:
+    """Its queries, a grid without tokens, stay channels-last from stage to stage."""
+    arch = archdsl.Architecture(analyse(Source("net.arch", READ), FileLibrary()))
+    text = arch.source()
+    assert text.count("class Read(") == 1
+    assert ".movedim(1, -1)" not in text[text.index("class Read(") :].partition("class Head(")[0]
+    assert_computes_the_graph(arch)

@@ -34,6 +34,10 @@ CHAINS = [
     "linear(4) -> class_token(frame) -> add { select(grid) -> avgpool([1, all, all]), in } -> select(grid)",
     "linear(4) -> class_token(frame) -> add { in, select(grid) -> avgpool([all, 1, 1]) -> linear(1) } -> select(grid)",
     "linear(4) -> class_token -> grid { multiply { in, avgpool([1, all, 1]) } } -> select(grid)",
+    "conv(4) -> blend { in, conv(4) -> relu } -> blend { avgpool([1, all, all]), in } -> blend { in, conv(1) } -> bn",
+    "avgpool -> blend { linear(5), linear(1) -> sigmoid } -> blend { linear(1), in }",
+    "linear(4) -> class_token -> blend { in, layernorm } -> without(token) -> blend { linear(6), linear(6) }",
+    "linear(4) -> class_token(frame) -> blend { gelu, in } -> select(grid) -> blend { in, linear(1) } as last",
     "linear(4) -> attention(2) { q: multiply { in, avgpool -> linear(4) } -> linear(4)\n kv: linear(4) }",
 ]
 
@@ -69,6 +73,9 @@ REFUSED = {
     "multiply { conv(4), avgpool -> conv(5) }": ("E0501", "cannot be multiplied: 4 and 5 channels"),
     "add { avgpool, conv(3), conv(3, stride = [2, 1, 1]) }": ("E0502", "brings branch 3 to 4×6×8"),
     "max { conv(3, stride = [1, 2, 2]), in }": ("E0502", "cannot be compared: 3 and 6 rows"),
+    "blend { conv(4) }": ("E0405", "`blend` takes two values, found 1 value"),
+    "blend { conv(4), conv(4), conv(4) }": ("E0405", "`blend` takes two values, found 3 values"),
+    "blend { conv(4), avgpool -> conv(5) }": ("E0501", "cannot be blended: 4 and 5 channels"),
     "residual { avgpool -> conv(3) }": ("E0507", "`add { in, … }` adds 3×1×1×1 to all of 3×4×6×8"),
     "residual { conv(1) }": ("E0507", "`add { in, … }` adds 1×4×6×8"),
     "class_token -> add { in, select(grid) -> avgpool([1, all, all]) } -> select(grid)": (

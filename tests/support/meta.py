@@ -45,16 +45,13 @@ def assert_as_predicted(arch: Architecture) -> None:
             continue
         inputs, made = seen[name]
         assert made[1:] in _written(data, data["kind"]), name
-        [(source, edge)] = [
+        edges = [
             (s, e)
             for s, _, e in graph.in_edges(name, data=True)
             if graph.nodes[s]["kind"] not in ("index", "mask input")
         ]
-        if data["attributes"].get("padding", "half") not in ("half", "valid"):  # it may be padded before
-            assert inputs[1] == edge["shape"][0], name
-            assert all(a >= b for a, b in zip(inputs[2:], edge["shape"][1:], strict=True)), name
-        else:
-            assert inputs[1:] in _written({**graph.nodes[source], **edge}, data["kind"]), name
+        given = [{**graph.nodes[source], **edge} for source, edge in edges]  # in no order
+        assert any(_enters(inputs, value, data) for value in given), name
         assert sum(p.numel() for p in modules[name].parameters()) == data["params"], name
         assert flops.get(name, 0) // 2 == data["macs"] + zeros(layers[name]), name
     assert sum(p.numel() for p in model.parameters()) == arch.params
@@ -78,6 +75,14 @@ def assert_as_predicted(arch: Architecture) -> None:
             assert rows[part.name] == shape.shape, part.name
         if isinstance(part, Featured):
             _assert_features(part.name, network.node(part.exit).shape, features)
+
+
+def _enters(entering: torch.Size, value: dict[str, Any], layer: dict[str, Any]) -> bool:
+    """Tell whether the tensor that enters a module can be a value of the graph."""
+    if layer["attributes"].get("padding", "half") in ("half", "valid"):
+        return entering[1:] in _written(value, layer["kind"])
+    sizes = zip(entering[2:], value["shape"][1:], strict=True)  # it may be padded before
+    return entering[1] == value["shape"][0] and all(a >= b for a, b in sizes)
 
 
 def _assert_features(name: str, shape: Grid, features: dict[str, torch.Tensor]) -> None:

@@ -145,6 +145,13 @@ CASES = [
     Case("hf_vjepa2_small", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("hf_vjepa2_small_eps", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("vj2_small", "vjepa2_l", "vjepa2 vjepa2", given(dim=192, depth=3, heads=3, pooler=3)),
+    Case("mma_uniformerv2_b_small", "uniformerv2_b", "mmaction2 uniformerv2"),
+    Case(
+        "hf_xclip_vision_small",
+        "xclip_b32",
+        "huggingface xclip",
+        given(patch=16, dim=192, depth=3, heads=3, mit_dim=128, mit_depth=1, mit_heads=2, classes=128),
+    ),
     Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn", share=PADDED),
     Case("mma_uniformer_s", "uniformer_s", "mmaction2 uniformer"),
     Case("mma_uniformer_s_small", "uniformer_s", "mmaction2 uniformer"),

@@ -141,7 +141,7 @@ def apply_layer(layer: Any, values: list[Value], w: dict[str, Tensor]) -> Value:
         tokens = [x.token for x in values if x.token is not None]
         return Value(torch.cat([x.grid for x in values], 1), torch.cat(tokens, 1) if tokens else None, kinds)
     tokens = [x.token for x in values if x.token is not None]  # a grid adds nothing to a token, and multiplies none
-    join = VALUES[layer.kind]
+    join = (lambda x: _blend(x, w["weight"])) if layer.kind == "blend" else VALUES[layer.kind]
     return Value(join(_alike([x.grid for x in values])), join(_alike(tokens)) if tokens else None, kinds)
 
 
@@ -149,6 +149,11 @@ def _alike(values: list[Tensor]) -> Tensor:
     """Values in one tensor, each repeated along its axes of 1."""
     shape = [max(sizes) for sizes in zip(*(x.shape for x in values), strict=True)]
     return torch.stack([x.repeat([n // own for n, own in zip(shape, x.shape, strict=True)]) for x in values])
+
+
+def _blend(x: Tensor, weight: Tensor) -> Tensor:
+    share = 1 / (1 + torch.exp(-_along_channels(weight, x[0])))
+    return share * x[0] + (1 - share) * x[1]
 
 
 VALUES: dict[str, Callable[[Tensor], Tensor]] = {

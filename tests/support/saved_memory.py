@@ -54,6 +54,7 @@ LAYERS = [
     "mean { avgpool -> linear(8), latents(4) -> layernorm -> avgpool -> linear(8) } -> relu -> linear(8)",
     "conv(8) -> l2norm -> conv(8) -> rmsnorm -> linear(8) -> l2norm",
     "multiply { in, conv(8), conv(8) -> sigmoid } -> relu",
+    "blend { in, conv(8) } -> relu -> blend { in, avgpool -> conv(8) } -> linear(8) -> blend { in, conv(8) }",
     "shift(2) -> relu -> shift(0, 3, distance = 2, ends = repeat) -> conv(8) -> linear(8) -> shift(4) -> conv(8)",
     "concat { channels(0, 4) -> conv(4, 3), channels(4, 4) } -> linear(8) -> channels(2, 5) -> gelu -> linear(8)",
     "conv(8) -> difference -> conv(8) -> relu -> difference(ends = valid) -> linear(8) -> difference -> gelu",

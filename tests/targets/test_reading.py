@@ -49,6 +49,7 @@ def remarks(analysis: Analysis, text: str) -> Iterator[str]:
         if cls.name[-1].isdigit() and not any(cls.name.endswith(label) for label in digits):
             yield f"{cls.name} ends in a digit, and nothing in the spec does"
         yield from _about_calls(cls, tree)
+    yield from _twice(classes)
     if found := next(_lists_of_rates(tree), ""):
         yield f"rates that grow by equal steps are listed: {found}"
     for node in ast.walk(tree):
@@ -81,6 +82,16 @@ def _about_calls(cls: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
     for call in calls:
         if len(call.args) + len(call.keywords) > 3 and len(call.args) > 1:
             yield f"{ast.unparse(call)}: arguments without a name"
+
+
+def _twice(classes: list[ast.ClassDef]) -> Iterator[str]:
+    """Classes of blocks and layers with the same code, which one class could be."""
+    first: dict[str, str] = {}
+    for cls in classes:
+        doc = ast.get_docstring(cls) or ""
+        code = ast.unparse(ast.Module(cls.body[1:] if doc else cls.body, []))
+        if not doc.startswith("Stage ") and (other := first.setdefault(code, cls.name)) != cls.name:
+            yield f"{other} and {cls.name} are the same"
 
 
 def _lists_of_rates(tree: ast.Module) -> Iterator[str]:

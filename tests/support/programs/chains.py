@@ -339,6 +339,7 @@ class Chains(Values):
             self._repeat_one(kind, branches, state, out)
         body = self._separated(branches)
         if kind != "concat":
+            kind = "blend" if kind == "mean" and len(branches) == 2 and d.has("blend", 0.5) else kind
             return f"{kind} {{ {body} }}", state.with_channels(out)
         text = f"concat {{ {body} }}"
         behind = state.with_channels(None, total)
@@ -370,7 +371,7 @@ class Chains(Values):
             return self.simple(place, state)
         name = d.pick(list(fitting))
         out = str(d.whole(1, 8))
-        kind = d.pick(["concat", "add", "mean", "multiply", "max"])
+        kind = d.pick(["concat", "add", "mean", "multiply", "max", "blend"])
         if kind == "concat":
             return f"concat {{ {name}, {d.pick(['relu', 'bn', f'conv({out})'])} }}", state.with_channels(None)
         return f"{kind} {{ {name} -> conv({out}), linear({out}) }}", state.with_channels(out)

@@ -129,7 +129,8 @@ class Composer(Terms):
             if key in heads:
                 continue
             code[key] = self._local(short, key, value, varies=f"{number}.{key}" in varying)
-        code |= {k: size for k, (size, _) in self.op.sizes[number].items()}
+        own = op.shape_arguments()  # not the size of a grid beside which tokens go by
+        code |= {k: size for k, (size, _) in self.op.sizes[number].items() if k in own}
         code |= heads
         code["layer"] = self.blocks.place(name)
         printed = self.printed[number] = self.printer.printed(whole, code, name)

@@ -81,6 +81,12 @@ class _Conversions:
         accepted = [x for x in node.op.accepted_layouts if x != TOKENS]
         return [x for x in accepted if x != VECTOR or self.vectors.issuperset(node.inputs)]
 
+    def _accepted_of(self, node: OpNode, source: int) -> list[str]:
+        """Return the layouts in which an op accepts one of its inputs; beside tokens, a plain grid is channels-last."""
+        accepted = self._accepted(node)
+        plain = accepted == [TOKENS] and not self.network.node(source).shape.token
+        return [CHANNELS_LAST] if plain else accepted
+
     def is_read_as_grid(self, node: OpNode) -> bool:
         """Return True if a vector could also stay a grid of one position, and each of its readers needs one."""
         readers = [self.network.node(n) for n in self.network.graph.successors(node.id)]
@@ -99,7 +105,7 @@ class _Conversions:
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """Choose between both layouts of a part's output; convert before a region that is channels-last inside."""
-        accepted = self._accepted(node)
+        accepted = self._accepted_of(node, source)
         deep = node.region is not child.top and isinstance(child, Block | Stage)
         turns = self._turns_first(child, source)
         wants = turns or (CHANNELS_LAST in accepted and GRID not in accepted)
