@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import struct
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,17 @@ def test_zeros_in_a_real_video(name: str, tmp_path: Path) -> None:
     entries = packets(path)
     begin, size = next((b, s) for b, s in entries[len(entries) // 2 :] if s > 400)
     assert re.search("cannot be decoded|is damaged", problem(zeroed(path, begin + size // 3, begin + size - 10)))
+
+
+def test_frames_do_not_stay_in_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "plain.mp4")
+    gc.collect()
+    gc.disable()  # a process with many objects rarely collects
+    try:
+        read_frames(path, [0.1, 0.3, 0.5, 0.7, 0.9])
+        assert sum(type(kept) is av.VideoFrame for kept in gc.get_objects()) <= 1
+    finally:
+        gc.enable()
 
 
 # --- turned and mirrored ----------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Decoder(Container):
         self.damaged: list[int] = []  # timestamps of frames that the decoder could only complete by guessing
         self._delay: int | None = None  # ticks from the first packet's decoding time to its presentation time
         self._wanted: Sequence[int] = ()
+        self._turns: bool | None = None  # frames have a display matrix; None before the first frame
         super().__init__(path, stored)
 
     def _open(self) -> None:
@@ -130,7 +131,17 @@ class Decoder(Container):
         width, height = self._shape  # the frame size can change within a stream
         pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height, threads=1)
         picture: torch.Tensor = cast("Any", torch).from_numpy(pixels)
-        return upright(picture, frame)
+        return upright(picture, frame) if self.is_turned(frame) else picture
+
+    def is_turned(self, frame: VideoFrame) -> bool:
+        """Return True if a frame has a display matrix.
+
+        A frame and its side data refer to each other, which keeps its memory until a garbage collection; so only the
+        first frame is asked for them where none is turned.
+        """
+        if self._turns is None:
+            self._turns = display_matrix(frame) is not None
+        return self._turns or bool(frame.rotation)
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:

@@ -15,7 +15,7 @@ import av
 import torch
 from av.video.frame import VideoFrame
 
-from archdsl.train.data.decoder import display_matrix, upright
+from archdsl.train.data.decoder import upright
 from archdsl.train.data.video import FAULTS, VideoError, reason_of
 from archdsl.train.data.videos import Reader, probe
 
@@ -110,7 +110,7 @@ def _pictures(reader: Reader, short_side: int) -> Iterator[VideoFrame]:
     size: tuple[int, int] | None = None
     for ticks, frame in reader.frames():
         shown = frame
-        if display_matrix(frame) is not None:
+        if reader.is_turned(frame):
             pixels: Any = frame.to_ndarray(format="rgb24", threads=1)
             shown = VideoFrame.from_ndarray(upright(torch.from_numpy(pixels), frame).numpy(), format="rgb24")
         size = size or _size(shown.width, shown.height, short_side)
