@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ class Options(SpecOptions, DataOptions):
 def run(options: Options) -> int:
     """Print a report of the videos; return 1 if one cannot be used."""
     check_reading()
-    sampling = _sampling(options.spec, options) if options.spec is not None else None
+    options, sampling = _of_spec(options.spec, options) if options.spec is not None else (options, None)
     from archdsl.train.data.check import check_data
     from archdsl.train.data.listing import read_split, without_classes
 
@@ -80,12 +80,13 @@ def run(options: Options) -> int:
     return int(bool(report.faulty or report.short))
 
 
-def _sampling(spec: str, options: Options) -> Sampling:
-    """Return the temporal sampling of a spec's clips."""
+def _of_spec(spec: str, options: Options) -> tuple[Options, Sampling]:
+    """Return the options with the task of a spec's network, and the temporal sampling of its clips."""
     from archdsl.train.data.clips import Sampling
-    from archdsl.train.networks import clip_of
+    from archdsl.train.networks import clip_of, columns_of, task_of
 
     analysis = analysed(spec, options)
     show_diagnostics(analysis.warnings)
-    recipe = analysis.network.recipe
-    return Sampling(clip_of(analysis.network)[1], recipe.interval, recipe.fps, recipe.sampling, recipe.short)
+    network, recipe = analysis.network, analysis.network.recipe
+    options = replace(options, task=task_of(network, options.task), label=columns_of(network, options.label))
+    return options, Sampling(clip_of(network)[1], recipe.interval, recipe.fps, recipe.sampling, recipe.short)

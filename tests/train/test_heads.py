@@ -157,6 +157,9 @@ def test_a_run_with_two_heads(videos: Path, tmp_path: Path, capsys: pytest.Captu
         best = [(row["rank"], row["class"].partition(": ")[0]) for row in csv.DictReader(file)]
     assert best == [("1", "verb"), ("1", "noun")]
 
+    assert main(["data", "check", str(tmp_path / "l.csv"), "--spec", str(tmp_path / "two.arch"), "--workers", "0"]) == 0
+    assert "2 classes of verb, 4 classes of noun" in capsys.readouterr().out
+
     # Another run from its weights: the head with other classes is new.
     text = (tmp_path / "l.csv").read_text().replace("move", "go")
     (tmp_path / "l.csv").write_text(text)
