@@ -43,7 +43,7 @@ that the zoo's own code builds.
 - Networks are the same if spec, settings and clip are. Classes, frames, crop, depth, pooling and heads make a network;
   optimiser, data, sampling and drop rates do not.
 - ✓: the parameters equal the zoo's, to the last digit. Without a mark its network was not built. Parts of training
-  alone, such as TPN's auxiliary head and V-JEPA 2's predictor, do not count.
+  alone, such as TPN's auxiliary head, V-JEPA 2's predictor and momentum encoders, do not count.
 - `--like` names the zoo whose checkpoints are meant; see [weights](weights.md).
 
 """
