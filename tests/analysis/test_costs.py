@@ -172,7 +172,10 @@ VideoMAE | VideoMAE-S | * -> videomae_s
 VideoMAE | VideoMAE-B | * -> videomae_b
 VideoMAE | VideoMAE-L | * -> videomae_l
 VideoMAE | VideoMAE-H | * -> videomae_h
+VideoMAE | VideoMAE-S pre-training | * -> videomae_s_pretrain
 VideoMAE | VideoMAE-B pre-training | * -> videomae_b_pretrain
+VideoMAE | VideoMAE-L pre-training | * -> videomae_l_pretrain
+VideoMAE | VideoMAE-H pre-training | * -> videomae_h_pretrain
 mmaction2 | UniFormer-S | * -> uniformer_s
 mmaction2 | UniFormer-B | * -> uniformer_b
 UniFormer | UniFormer-S | * -> uniformer_s
