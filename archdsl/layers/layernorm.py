@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.layers.attributes import Real
+from archdsl.layers.attributes import Flag, Real
 from archdsl.layers.axes import OUT, Axis
 from archdsl.layers.base import Layer, layer
 
@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 @layer("layernorm", category="norm")
 class LayerNorm(Layer):
-    """Normalisation over the channels of each position (Ba et al. 2016), with a learned scale γ and shift β."""
+    """Normalisation over the channels of each position (Ba et al. 2016), with a learned scale γ and shift β.
+
+    A `zero_centred` one has 1 + weight for γ: a weight of 0 changes nothing, and weight decay draws γ to 1. VideoPrism
+    (Zhao et al. 2024) has such weights.
+    """
 
     takes_tokens = True
     treats_positions_alone = True
 
     eps = Real(1e-5, low=1e-15, high=1.0, doc="ε, added to the variance")
+    zero_centred = Flag(False, doc="whether γ is 1 + weight, and the weight begins at 0")
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         return dict.fromkeys(("weight", "bias"), (inputs[0].channels,))

@@ -209,6 +209,9 @@ torchvision | r3d_18 | * -> r3d_18 eps=1e-5
 torchvision | s3d | * -> s3d
 mmaction2 | C3D | * -> c3d
 TPN | TPN Slow R50 | * -> tpn_slow_r50
+InternVideo2 | S/14 | * -> internvideo2_s
+InternVideo2 | B/14 | * -> internvideo2_b
+InternVideo2 | L/14 | * -> internvideo2_l
 V-JEPA 2 | ViT-L/16 | * -> vjepa2_l
 V-JEPA 2 | ViT-H/16 | * -> vjepa2_h
 V-JEPA 2 | ViT-g/16 | * -> vjepa2_g

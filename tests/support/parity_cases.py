@@ -142,6 +142,7 @@ CASES = [
     Case("mma_timesformer_space_small", "timesformer_s", "mmaction2 timesformer"),
     Case("hf_vivit_b_ckptkeys", "vivit_b_joint", "huggingface vivit"),
     Case("hf_vivit_b_small", "vivit_b_joint", "huggingface vivit"),
+    Case("iv2_s_small", "internvideo2_s", "internvideo2 internvideo2"),
     Case("hf_vjepa2_small", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("hf_vjepa2_small_eps", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("vj2_small", "vjepa2_l", "vjepa2 vjepa2", given(dim=192, depth=3, heads=3, pooler=3)),

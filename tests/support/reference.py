@@ -349,6 +349,12 @@ def _windows(x: Tensor, kernel: Any, stride: Any) -> Tensor:
 # --- the same at each position and for tokens ------------------------------------------------------------------------
 
 
+def _factors(layer: Any, weight: Tensor, x: Tensor) -> Tensor:
+    if layer.softplus:
+        weight = (1 + weight.exp()).log2()
+    return weight if weight.ndim == 0 else _along_channels(weight, x)
+
+
 def _along_channels(vector: Tensor, x: Tensor) -> Tensor:
     return vector.view(1, -1, *[1] * (x.ndim - 2))
 
@@ -374,7 +380,7 @@ def _gelu(layer: Any, x: Tensor, w: dict[str, Tensor]) -> Tensor:  # noqa: ARG00
 
 EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "linear": lambda _, x, w: _product(x, w["weight"], w.get("bias")),
-    "layernorm": lambda layer, x, w: _normalised(x, w["weight"], w["bias"], layer.eps),
+    "layernorm": lambda layer, x, w: _normalised(x, w["weight"] + bool(layer.zero_centred), w["bias"], layer.eps),
     "rmsnorm": lambda layer, x, w: x / (x.square().mean(1, True) + layer.eps).sqrt() * _along_channels(w["weight"], x),
     "l2norm": lambda _, x, __: x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=1e-12),
     "relu": lambda _, x, __: x.clamp(min=0),
@@ -386,7 +392,7 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "relu6": lambda _, x, __: x.clamp(0, 6),
     "hardsigmoid": lambda layer, x, __: (x * layer.slope + 0.5).clamp(0, 1),
     "hardswish": lambda _, x, __: x * (x + 3).clamp(0, 6) / 6,
-    "scale": lambda _, x, w: x * (w["weight"] if w["weight"].ndim == 0 else _along_channels(w["weight"], x)),
+    "scale": lambda layer, x, w: x * _factors(layer, w["weight"], x),
     "dropout": lambda _, x, __: x,
     "drop_path": lambda _, x, __: x,
 }
@@ -412,10 +418,13 @@ def _tokens(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:
 
 
 def _select(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001
-    """The grid alone, or tokens as one: frames × 1 × tokens."""
+    """The grid alone, or tokens as one: frames × 1 × tokens, with the positions behind them if all are selected."""
     if layer.part == "grid":
         return Value(x.grid)
-    tokens = x.by_name[layer.part]
+    if layer.part == "all" and "all" not in x.by_name:
+        tokens = torch.cat([x.token, x.grid.flatten(2 if x.scope == "clip" else 3)], -1)
+    else:
+        tokens = x.by_name[layer.part]
     return Value((tokens if tokens.ndim == 4 else tokens[:, :, None])[..., None, :])
 
 

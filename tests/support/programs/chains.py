@@ -104,7 +104,16 @@ class Chains(Values):
     def simple(self, place: Place, state: State) -> tuple[str, State]:
         """A layer that changes no shape."""
         d = self.draw
-        options = ["relu", "relu", "layernorm", "gelu", "sigmoid", "gelu(tanh = on)", "layernorm(eps = 1e-6)"]
+        options = [
+            "relu",
+            "relu",
+            "layernorm",
+            "gelu",
+            "sigmoid",
+            "gelu(tanh = on)",
+            "layernorm(eps = 1e-6)",
+            "layernorm(zero_centred = on)",
+        ]
         options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
         options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS), d.pick(SCALES)]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
@@ -548,7 +557,13 @@ ACTIVATIONS = [
     *["silu", "tanh", "hardsigmoid", "hardsigmoid(slope = 0.2)", "hardswish", "relu6", "softmax(channels)"],
     "gelu(quick = on)",
 ]
-SCALES = ["scale(0.5)", "scale(0.1, per = value)", "scale"]
+SCALES = [
+    "scale(0.5)",
+    "scale(0.1, per = value)",
+    "scale",
+    "scale(softplus = on)",
+    "scale(0.5, softplus = on, per = value)",
+]
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
 PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid
 EVERY_PADDING = [*(p for p in PADDINGS if "half" not in p), "1", "[causal, 1, same]"]  # of averages of 3

@@ -371,7 +371,15 @@ class Attention:
     def _still(self, branch: Branch) -> str:
         """A layer that changes no shape."""
         d = self.d
-        options = ["layernorm", "layernorm(eps = 1e-3)", "gelu", "relu", "dropout(0.1)", "drop_path(0)", "normed"]
+        options = [
+            "layernorm",
+            "layernorm(eps = 1e-3, zero_centred = on)",
+            "gelu",
+            "relu",
+            "dropout(0.1)",
+            "drop_path(0)",
+            "normed",
+        ]
         options += ["normed(active = on)", "normed(0.1, on)", "residual { layernorm -> gelu }"]
         options += ["if in.channels > 2 { layernorm } else { relu }", "rmsnorm", "sigmoid"]
         if not self.plan.is_padded or d.chance(WILD):

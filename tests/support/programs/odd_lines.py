@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from programs.draw import Draw, written
@@ -174,6 +175,9 @@ class Chains:
         if d.chance(0.5):
             return "select(grid)", replace(x, kinds=(), scope="")
         t = x.grid[0] if x.scope == "frame" else 1
+        if d.has("all_selected", 0.3):
+            rows = prod(x.grid) // t + sum(number for _, number in x.kinds)
+            return "select(all)", Shape(x.channels, (t, 1, rows))
         return f"select({name})", Shape(x.channels, (t, 1, n))
 
     # --- what holds chains ---

@@ -29,7 +29,9 @@ def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
             if name in inits:
                 fault = _unlike(inits[name], tensor)
             elif node.layer.kind in ONES:
-                fault = "" if (tensor == (name == "weight")).all() else "not 1 and 0"
+                values = node.layer.values()
+                is_one = name == "weight" and not (values.get("softplus") or values.get("zero_centred"))
+                fault = "" if (tensor == is_one).all() else "not 1 and 0"
             else:
                 continue
             assert not fault, f"{node.name}.{name}: {fault}"

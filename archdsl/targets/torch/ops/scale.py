@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.scale import VALUE, Scale
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, GRID
-from archdsl.targets.torch.ops.sites import FLOAT
+from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.targets.torch.ops.sites import CallSite, Precision
+    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
 
 
 @op("scale")
 class ScaleOp(Op[Scale]):
+    imports = ("from torch.nn import functional as F", "import math")
     torch_class = "Scale"
     layouts = ANY_LAYOUT
 
@@ -22,9 +23,15 @@ class ScaleOp(Op[Scale]):
     def role(self) -> str:
         return "value" if self.layer.per == VALUE else "channel"
 
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        saved = super().saved_for_backward(step)
+        number = 1 if self.layer.per == VALUE else int(self.inputs[0].channels)
+        return saved._replace(once=saved.once + FLOAT * number) if self.layer.softplus else saved
+
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         return max(sizes) if self.layer.per == VALUE else max(*sizes, FLOAT)  # a single number changes no dtype
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         one = self.layer.per == VALUE
-        return {"channels": None if one else site.inputs[0].channels, "grid": site.layout == GRID and not one}
+        grid, channels = site.layout == GRID and not one, None if one else site.inputs[0].channels
+        return {"channels": channels, "grid": grid, "softplus": self.layer.softplus}

@@ -19,17 +19,25 @@ class SelectOp(Op[Select]):
 
     @property
     def _span(self) -> tuple[int, int]:
-        """The places of the selected tokens, or those of all tokens for the grid."""
+        """The places of the selected tokens, or those of all tokens for the grid and for all."""
         (x,) = self.inputs
-        return (0, x.tokens.number) if self.layer.part == GRID else x.tokens.span(self.layer.part)
+        takes_all = self.layer.part == GRID or self.layer.takes_all(x)
+        return (0, x.tokens.number) if takes_all else x.tokens.span(self.layer.part)
 
     def output_layout(self, layout: str) -> str:
-        is_vector = self.inputs[0].token != FRAME and self.output.is_vector
+        (x,) = self.inputs
+        is_vector = x.token != FRAME and self.output.is_vector and not self.layer.takes_all(x)
         return VECTOR if self.layer.part != GRID and is_vector else CHANNELS_LAST
 
     def class_signature(self) -> tuple[Any, ...]:
         (x,) = self.inputs
-        return self.layer.part == GRID, x.token, *self._span, *(map(int, x.size) if self.layer.part == GRID else ())
+        return (
+            self.layer.part == GRID,
+            self.layer.takes_all(x),
+            x.token,
+            *self._span,
+            *(map(int, x.size) if self.layer.part == GRID else ()),
+        )
 
     @property
     def is_view(self) -> bool:
@@ -41,5 +49,11 @@ class SelectOp(Op[Select]):
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,) = self.inputs
         size, (start, stop) = tuple(map(int, x.size)), self._span
-        found = {"token": self.layer.part != GRID, "frame": x.token == FRAME, "size": size, "rows": size[1:]}
+        found = {
+            "token": self.layer.part != GRID,
+            "whole": self.layer.takes_all(x),
+            "frame": x.token == FRAME,
+            "size": size,
+            "rows": size[1:],
+        }
         return found | {"start": start, "stop": stop}
