@@ -36,7 +36,8 @@ class Attention(AttentionFacts):
     y[i] = proj(Σ f(q[i], k[j]) · v[j]), over the positions j that `over`, `window` and the like select. The weights f
     are, for N positions (Wang et al. 2018, section 3.2; Vaswani et al. 2017): `softmax`: softmax(q·k / √d + b) with d
     channels a head and the biases b; `cosine`: the same of τ · cos(q, k) with a learned τ for each head (Liu et al.
-    2022); `dot_product`: q·k / N; `concatenation`: relu(w · [q, k]) / N with learned w.
+    2022); `dot_product`: q·k / N; `concatenation`: relu(w · [q, k]) / N with learned w. With a `cap` of c, scores of
+    `softmax` are c · tanh(q·k / (c · √d)), between -c and c (Gemma Team 2024, section 2).
 
     Positions are looked at in groups: all along the axes of `over`, or in a `window`, which becomes as small as the
     axis that it covers. Windows that do not divide the grid are filled with zeros, which are looked at as the rest (Liu

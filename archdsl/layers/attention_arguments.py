@@ -57,6 +57,7 @@ class Between(Layer):
     score = Choice(SOFTMAX, DOT_PRODUCT, CONCATENATION, COSINE, default=SOFTMAX, doc="the pairwise function")
     scale = Flag(True, doc="whether `softmax` divides by √d")
     dropout = Real(0.0, high=1.0, doc="in training, the part of the weights that is 0")
+    cap = Real(0.0, doc="limit of the scores c: they become c · tanh(score / c), as in Gemma 2; 0: none")
 
 
 Between.attributes = {k: v for k, v in vars(Between).items() if isinstance(v, Attribute)}

@@ -82,6 +82,23 @@ def check_score(lines: Lines) -> None:
         raise LineFault(message, "score", code="E0511", hint="`select(grid)` leaves it out; or take `softmax`")
 
 
+def check_cap(lines: Lines) -> None:
+    """Check that capped scores are products of queries and keys along whole axes."""
+    between = lines.between
+    if not between.cap:
+        return
+    if between.score != SOFTMAX:
+        message = f"`cap` limits products of queries and keys, and these scores are `{between.score}`"
+        raise LineFault(message, "cap", "score", hint="leave out one of them")
+    words = {"window": any(between.window), "dilation": any(d != 1 for d in between.dilation), "band": between.band}
+    words |= {"over": len(between.over) > 1, BIAS_LINE: lines.biases}
+    words |= {name: name.startswith(TOKEN) for name in lines.branches if name.startswith(TOKEN)}
+    for word, is_asked in words.items():
+        if is_asked:
+            message = f"capped scores look along whole axes with all heads alike, without `{word}`"
+            raise LineFault(message, word, "cap", hint=f"leave out `cap` or `{word}`")
+
+
 def check_list(lines: Lines) -> None:
     """Check that heads which look along axes of their own have equal parts, whole axes, and no biases."""
     between, parts = lines.between, len(lines.between.over)

@@ -197,7 +197,7 @@ class AttentionFacts(Between, Openable):
         rows = zip(made, read, strict=True)
         d, e = self.widths
         biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
-        between = self.kv_heads > 0, self.causal, self.cosine, (d > e) - (d < e), *biases
+        between = self.kv_heads > 0, self.causal, self.cosine, self.cap, (d > e) - (d < e), *biases
         band = (self.is_banded, *map(int, self.dilation)) if self.band else ()
         between = self.lines.tokens, *between, self.over, band
         return (*rows, ends, len(self.lines.externals), *between, self.trains)

@@ -160,6 +160,8 @@ class _Builder:
         scores = scores.format(q=q, k=k)
         if between.score == SOFTMAX and between.scale:
             scores += f" / √{int(self.lines.shapes['q'].channels) // int(between.heads)}"
+        if between.cap:
+            scores = f"{between.cap:g} · tanh({scores} / {between.cap:g})"
         scores = " + ".join([scores, *(b.layer.kind for b in self.lines.biases)])
         return f"{weights.format(scores)} · {v}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.layers.attention_arguments import RESULT_LINE
 from archdsl.layers.attention_between_rules import (
+    check_cap,
     check_causal,
     check_list,
     check_score,
@@ -31,7 +32,7 @@ def check(lines: Lines) -> None:
     """
     rules: tuple[Callable[[Lines], None], ...] = (
         _check_heads, _check_shapes, check_axes, check_windows, check_filling, check_band, check_token,
-        check_token_lines, check_score, check_list, check_causal, _check_result,
+        check_token_lines, check_score, check_cap, check_list, check_causal, _check_result,
     )  # fmt: skip
     for rule in rules:
         rule(lines)

@@ -212,6 +212,8 @@ TPN | TPN Slow R50 | * -> tpn_slow_r50
 InternVideo2 | S/14 | * -> internvideo2_s
 InternVideo2 | B/14 | * -> internvideo2_b
 InternVideo2 | L/14 | * -> internvideo2_l
+VideoPrism | B | * -> videoprism_b
+VideoPrism | L | * -> videoprism_l
 V-JEPA 2 | ViT-L/16 | * -> vjepa2_l
 V-JEPA 2 | ViT-H/16 | * -> vjepa2_h
 V-JEPA 2 | ViT-g/16 | * -> vjepa2_g

@@ -119,6 +119,18 @@ STAGES = {
         "attention(4, window = [2, 2, 3], shift = [0, 1, 1], score = cosine) { qv: linear(32)"
         "; k: linear(32, bias = off); bias: table; proj: linear(32) }",
     ),
+    "scores that are capped": (
+        "",
+        "attention(4, cap = 2, dropout = 0.1) { qk: linear(16); v: linear(32); proj: linear(32) }",
+    ),
+    "scores of earlier frames that are capped": (
+        "",
+        "attention(4, cap = 0.5, causal = on, kv_heads = 2) { q: linear(32); kv: linear(16); proj: linear(32) }",
+    ),
+    "capped scores beside class tokens": (
+        " -> class_token(frame)",
+        "attention(4, over = space, cap = 2) { qkv: linear(32); k: layernorm; proj: linear(32) }",
+    ),
     "values wider than queries": ("", "attention(4) { qk: linear(16); v: linear(32); proj: linear(32) }"),
     "values narrower than queries": (
         "",
@@ -231,7 +243,7 @@ stage read { query: cross(4, trunk) * 2 }
 stage more { query: linear(32) -> cross(2, trunk) }
 head: query -> avgpool -> linear(10)
 """
-PLAIN = [name for name, (token, _) in STAGES.items() if not token]
+PLAIN = [name for name, (token, _) in STAGES.items() if not token and "capped" not in name]
 WIDER = [name for name in PLAIN if "wider" in name or "narrower" in name]
 BETWEEN = [name for name in PLAIN if re.search("kv_heads|causal|cosine", STAGES[name][1])]
 NETWORKS = {
@@ -239,10 +251,11 @@ NETWORKS = {
     "with other arguments": network(*(name for name in BETWEEN if name not in WIDER)),
     "with values of another width": network(*WIDER),
     "with other scores": network(*(name for name in PLAIN if "score = " in STAGES[name][1])),
+    "with capped scores": network("scores that are capped", "scores of earlier frames that are capped"),
     "in parts and bands": network(*(name for name in PLAIN if re.search(r"over = \[|band =", STAGES[name][1]))),
     "in a band with a class token": network(*(name for name, (token, _) in STAGES.items() if token == ROW)),
     "with a class token": network(*(name for name, (token, _) in STAGES.items() if token == " -> class_token")),
-    "with class tokens of frames": network("class tokens of frames"),
+    "with class tokens of frames": network("class tokens of frames", "capped scores beside class tokens"),
     "that reads another value": CROSSED,
 }
 

@@ -96,7 +96,7 @@ def _assert_features(name: str, shape: Grid, features: dict[str, torch.Tensor]) 
 
 def zeros(layer: Any) -> int:
     """The multiply-adds of zeros that bring queries, keys and values of attention to one width; papers have none."""
-    if layer.kind != "attention" or not layer.softmax or layer.form not in ("whole", "axes", "windows"):
+    if layer.kind != "attention" or not layer.softmax or layer.cap or layer.form not in ("whole", "axes", "windows"):
         return 0
     d, e = layer.widths
     return layer.geometry.pairs * layer.heads * abs(d - e)

@@ -142,6 +142,12 @@ CASES = [
     Case("mma_timesformer_space_small", "timesformer_s", "mmaction2 timesformer"),
     Case("hf_vivit_b_ckptkeys", "vivit_b_joint", "huggingface vivit"),
     Case("hf_vivit_b_small", "vivit_b_joint", "huggingface vivit"),
+    Case(
+        "hf_videoprism_small",
+        "videoprism_b",
+        "huggingface videoprism",
+        given(dim=192, heads=3, spatial_depth=4, temporal_depth=2),
+    ),
     Case("iv2_s_small", "internvideo2_s", "internvideo2 internvideo2"),
     Case("hf_vjepa2_small", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("hf_vjepa2_small_eps", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),

@@ -27,6 +27,7 @@ MOBILENET_V2 = (
 ).split()
 SCORES_OF_FRAMES = ""  # ours averages the frames first, and then computes scores
 PARTS_OF_ONE = ""  # ours is one layer for queries, keys and values
+WITH_WEIGHTS = ""  # theirs gives the weights of its attention, too
 BEFORE_THE_SUM = ""  # ours adds the query within its attention
 WITHOUT_EFFECT = ""  # ours has none where the rate is 0
 PADDED = ""  # theirs holds padding, which ours does without
@@ -592,6 +593,18 @@ TAPS: dict[str, Table] = {
         (r"pooler\.cross_attention_layer\.layer_norm2", r"head.reader.layernorm"),
         (r"pooler\.cross_attention_layer\.mlp", r"head.reader.mlp"),
         (r"pooler(\.cross_attention_layer)?", r"head.reader"),
+        (r"classifier", r"head.linear"),
+    ),
+    "huggingface videoprism": (
+        (r"vision_model\.spatial_embeddings", r"embed"),
+        (r"vision_model\.(spatial|temporal)_layers\.(\d+)\.layernorm_before", r"\1.\2.layernorm1"),
+        (r"vision_model\.(spatial|temporal)_layers\.\d+\.attention", WITH_WEIGHTS),
+        (r"vision_model\.(spatial|temporal)_layers\.(\d+)(.*)", r"\1.\2\3"),
+        (r"vision_model\.layernorm1", r"temporal_embed.layernorm"),
+        (r"vision_model\.temporal_embeddings", r"temporal_embed"),
+        (r"vision_model\.layernorm2|head:input", r"norm"),
+        (r"head", WITH_WEIGHTS),
+        (r"head_layernorm|classifier:input", r"head.layernorm"),
         (r"classifier", r"head.linear"),
     ),
     "internvideo2 internvideo2": (

@@ -213,6 +213,8 @@ def _weights(settings: Settings, q: Tensor, k: Tensor, bias: Tensor, seen: Tenso
         return score.masked_fill(~seen, 0.0) / seen.sum(1)[:, None]
     if settings.score == "softmax" and settings.scale:
         score = score / q.shape[-1] ** 0.5
+    if settings.cap:
+        score = (score / settings.cap).tanh() * settings.cap
     return (score + bias).masked_fill(~seen, float("-inf")).softmax(-1)
 
 

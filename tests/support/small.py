@@ -54,6 +54,7 @@ SMALL: dict[str, tuple[dict[str, Any], int, int]] = {
     "mit_dim": ({"dim": 16, "depth": 2, "heads": 2, "mit_dim": 8, "mit_heads": 2}, 3, 64),
     "cube": ({"dim": 8, "depths": [1, 2, 2, 1]}, 4, 64),
     "prefix": ({"width": 8, "depths": [2, 2, 2, 1], "heads": [1, 2, 2, 4]}, 4, 64),
+    "spatial_depth": ({"dim": 16, "heads": 2, "spatial_depth": 2, "temporal_depth": 1}, 4, 36),
     "pool_dim": ({"dim": 16, "depth": 2, "heads": 2, "pool_heads": 2, "pool_dim": 8}, 4, 28),
     "counts_reader": ({"dim": 16, "depth": 1, "heads": 2, "pooler": 1, "probe_heads": 2}, 4, 32),
     "last": ({"dim": 16, "depth": 2, "heads": 2}, 4, 48),
@@ -83,7 +84,7 @@ OTHERS = """
     c2d_r50_nl10 c2d_r50_nl5 c2d_r50_nl_res5 csn_ip_r101 csn_ir_r101 fast_r50 fr2d_18 i3d_r101 i3d_r101_nl5
     i3d_r50_heavy i3d_r50_nl10 mc2_18 mc3_18 mc4_18 mc5_18 mvit_b24_32x3 mvit_s_16x4 mvitv2_l_40x3 r2d_18 r3d_18
     rmc2_18 rmc3_18 rmc3_2plus1d_18 rmc4_18 rmc5_18 p3d_199 s3d slowfast_4x16_r101_r50 swin3d_t_split timesformer_st
-    tpn_slow_r50 tsm_r50_tpool uniformerv2_b_lmhra videomae_b vivit_b_joint vjepa2_l internvideo2_s
+    tpn_slow_r50 tsm_r50_tpool uniformerv2_b_lmhra videomae_b vivit_b_joint vjepa2_l internvideo2_s videoprism_b
 """.split()
 # For what takes seconds of each.
 FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t timesformer_ts vivit_b_fdp vtn_r50".split()

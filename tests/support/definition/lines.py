@@ -68,6 +68,7 @@ class Settings:
     score: str = "softmax"
     scale: bool = True
     dropout: float = 0
+    cap: float = 0
 
     @classmethod
     def of(cls, link: ast.Lines, x: Grid, names: Names) -> Settings:
@@ -78,7 +79,7 @@ class Settings:
                 found[name] = tuple(_size(v) for v in value) if isinstance(value, tuple) else (_size(value),) * 3
             elif name == "over":
                 found[name] = tuple(v.name for v in (value if isinstance(value, tuple) else (value,)))
-            elif name == "dropout":
+            elif name in ("dropout", "cap"):
                 found[name] = float(value)
             else:
                 found[name] = value.name if isinstance(value, Symbol) else value

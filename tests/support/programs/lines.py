@@ -94,6 +94,8 @@ class Plans:
         d.weighted(ways)()
         if "score" not in plan.settings and d.chance(0.15):
             plan.settings["scale"] = False
+        if plan.settings.keys() <= {"scale", "causal"} and d.has("caps", 0.1):
+            plan.settings["cap"], plan.has_bias = d.pick(["1/2", 2, 50]), False
         if "score" not in plan.settings and d.chance(0.06):
             plan.settings["dropout"] = d.pick([0, 0.1])
         if plan.heads > 1 and d.has("kv_heads", 0.1):

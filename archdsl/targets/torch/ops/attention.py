@@ -146,6 +146,7 @@ class AttentionOp(DescribedAttention):
             "divided": form.divided,
             "score": layer.score,
             "dropout": layer.dropout or None,
+            "cap": layer.cap or None,
         }
 
     def _splits(self) -> list[tuple[str, str, int, str, str]]:

@@ -17,12 +17,18 @@ WITHOUT_SOFTMAX = (DOT_PRODUCT, CONCATENATION)  # scores whose weights are divid
 def widths_of(layer: Attention) -> tuple[int, int]:
     """Return the channels of a head of queries and of values; of values twice where they need not be alike."""
     d, e = layer.widths
-    return (d, e) if layer.score not in WITHOUT_SOFTMAX else (e, e)
+    return (e, e) if layer.score in WITHOUT_SOFTMAX or layer.cap else (d, e)
 
 
 def masks_frames(layer: Attention, axes: str) -> bool:
     """Return True if a mask hides later frames; along time alone, without biases or tokens, the kernel itself does."""
-    more = layer.lines.biases or any(layer.lines.tokens) or layer.score in WITHOUT_SOFTMAX or layer.form == "windows"
+    more = (
+        layer.lines.biases
+        or any(layer.lines.tokens)
+        or layer.score in WITHOUT_SOFTMAX
+        or layer.form == "windows"
+        or layer.cap
+    )
     return layer.causal and "t" in axes and (axes != "t" or bool(more))
 
 
@@ -49,6 +55,8 @@ class Attending:
         """Return the result, in the layout `HEADS`."""
         if self.steps.widens:
             return self._widened(q, k, v)
+        if self.layer.cap:
+            return self._capped(q, k, v)
         bias = self.bias(q)
         if self.layer.score in WITHOUT_SOFTMAX:
             return self._average(q, k, v)
@@ -145,6 +153,16 @@ class Attending:
         elif self.layer.score == CONCATENATION:
             inputs += self.steps.add("scores", given, Layout(HEADS), names=("score",), copies=True)
         return self.steps.add("attended", inputs, Layout(HEADS), names=("y",), copies=True, way="averaged")[0]
+
+    def _capped(self, q: int, k: int, v: int) -> int:
+        """Return the result of attention whose scores are limited, which no fused kernel computes."""
+        k, v = self.repeat(k, v)
+        [score] = self.steps.add("capped", [q, k], Layout(HEADS), names=("score",), copies=True)
+        if masks_frames(self.layer, self.axes):
+            seen = self._seen(q, k)
+            [score] = self.steps.add("hidden", [score, seen], Layout(HEADS), names=("score",), copies=True)
+        inputs = [q, k, v, score]
+        return self.steps.add("attended", inputs, Layout(HEADS), names=("y",), copies=True, way="capped")[0]
 
     def _pad(self, q: int, k: int, v: int) -> list[int]:
         """Return queries, keys and values of one width, which fused kernels need; products have any."""

@@ -34,7 +34,7 @@ def aligned(number: int) -> int:
     return -(-number // ALIGNED) * ALIGNED
 
 
-class Kept:
+class KeptTensors:
     """Bytes of each saved tensor, for one clip (one frame, for a class token per frame).
 
     `lies` says which tensor contains each of `q`, `k`, `v`, and its size; `wide` counts channels of queries, keys and
@@ -102,6 +102,10 @@ class Kept:
         """Return True if queries are copied into groups, with their tokens."""
         return self.layer.form == "axes" and self.geometry.tokens[0] > 0
 
+
+class Kept(KeptTensors):
+    """Bytes of each tensor that attention between positions saves, in a fused kernel or as products."""
+
     # --- kernels ---
 
     def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
@@ -141,11 +145,14 @@ class Kept:
         learned = learned or (biased and self.precision.cuda)
         if masks_frames(self.layer, self.layer.axes) and not masked:
             pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which scores or a bias are masked
-            self.once += pairs * (self.layer.form != "windows" if biased else self.number if self.layer.softmax else 1)
+            number = self.number if self.layer.softmax and not self.layer.cap else 1
+            self.once += pairs * (self.layer.form != "windows" if biased else number)
             self.once += 0 if self.layer.softmax else COUNT * self.q_rows  # how many keys each query sees
             if self.layer.score == CONCATENATION:
                 self.keep("scores", self.heads * self.queries * self.k_rows)
-        if self.layer.softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
+        if self.layer.cap:
+            self._cap()
+        elif self.layer.softmax and not self.apart and self.is_fused(masked=masked, learned=learned):
             self._fuse(masked=masked, learned=biased, widened=widened)
         else:
             self._multiply(widened=widened)
@@ -183,13 +190,32 @@ class Kept:
         else:
             self.keep("weights", self.heads * pairs)
         for name in "v" if softmax else "qkv":
-            rows = self.queries if name == "q" else self.keys
             if softmax and self.precision.half:
-                self.keep(f"copy of {name}", rows * self.wide, FLOAT)
-            elif self.heads > 1 and not widened and name not in self.grouped:
-                self.keep(f"copy of {name}", rows * (self.wide if name == "v" else self.dim))
+                self.keep(f"copy of {name}", self.keys * self.wide, FLOAT)
             else:
-                self.keep_lying(name)
+                self._copy(name, widened=widened)
+
+    def _copy(self, name: str, *, widened: bool) -> None:
+        """Add queries, keys or values as a product takes them: one matrix for each head."""
+        rows = self.queries if name == "q" else self.keys
+        if self.heads > 1 and not widened and name not in self.grouped:
+            self.keep(f"copy of {name}", rows * (self.wide if name == "v" else self.dim))
+        else:
+            self.keep_lying(name)
+
+    def _cap(self) -> None:
+        """Add what attention with limited scores saves: the hyperbolic tangent and the softmax, in float32."""
+        pairs = self.heads * self.queries * self.k_rows
+        self.keep("y", self.queries * self.value_dim)
+        self.keep("tanh", pairs)
+        self.keep("softmax", pairs, FLOAT)
+        if self.layer.dropout:
+            self.keep("dropped", pairs, 1 if self.precision.cuda else FLOAT)
+            self.keep("left", pairs, FLOAT)
+        if self.precision.half:
+            self.keep("weights", pairs)
+        for name in "qkv":
+            self._copy(name, widened=False)
 
     def _fuse(self, *, masked: bool, learned: bool, widened: bool) -> None:
         """Add what a fused kernel saves."""

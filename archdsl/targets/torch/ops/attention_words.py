@@ -61,6 +61,9 @@ class DescribedAttention(SizedAttention):
         pooled = ", to pooled keys and values" if self._pools("k") and not self.others else ""
         earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
+        if layer.cap:
+            limit = f"({layer.cap:g}·√d)" if layer.scale else f"{layer.cap:g}"
+            weights = f"softmax({layer.cap:g}·tanh(q·k/{limit}))"
         scale = ", s a learned scale for each head" if layer.cosine else ""
         biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
         bias = f", b {' plus '.join(biases)}" if biases else ""
