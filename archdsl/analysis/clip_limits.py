@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid, fixed
 from archdsl.ir.outputs import VECTOR_AXES, output_axes
+from archdsl.layers.input import ARGUMENT_AXES
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 
-# Axes of the grid whose sizes can differ from call to call, by the axes of the module's argument; else all.
-_AXES: dict[tuple[str, ...], str] = {("C",): "", ("C", "T", "F"): "tw", ("N", "4"): "t"}
 MAX_DIVISOR = 10**15  # of a formula; above it only the declared size is accepted
 
 
@@ -197,7 +196,7 @@ def _limits_and_grids(network: Network) -> tuple[dict[str, dict[str, Limits]], d
             axis: Limits(
                 int(getattr(node.shape, axis)), exact=is_video and axis in network.fixed_axes, clip=name, axis=axis
             )
-            for axis in _AXES.get(node.layer.argument_axes, "thw")
+            for axis in (a.axis for a in map(ARGUMENT_AXES.__getitem__, node.layer.argument_axes) if a.noun)
         }
         sizes = {axis: Axis(axis_limits) for axis, axis_limits in limits[name].items()}
         grids[node.id] = node.shape._replace(channels=int(node.shape.channels), **sizes)

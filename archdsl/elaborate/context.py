@@ -40,7 +40,7 @@ LOST = Flow(-1, UNKNOWN)  # after a fault
 class GivenBlock:
     """A layer or block that a call gives to a parameter of the type `block`, with its arguments."""
 
-    link: ast.Layer
+    link: ast.Layer | None  # None after a fault
     module: Module
     scope: Scope  # of the arguments, whose numbers have no formulas
     blocks: Mapping[str, GivenBlock]  # that are known there

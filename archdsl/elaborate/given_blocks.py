@@ -43,12 +43,12 @@ class BlockGiver:
             elif parameter.default is not None:
                 with self.evaluator.faults.within(link):
                     found = self.find(parameter.default, parameter, inside)
-            given[name] = found or nothing(parameter, inside)
+            given[name] = found or nothing(inside)
 
     def placed(self, link: ast.Layer, context: Context) -> tuple[ast.Layer, Context] | None:
         """Return what a parameter stands for as a link, and the place that it sees; None after a fault."""
         given = context.blocks[link.name.id]
-        if not given.link.name.id:
+        if given.link is None:
             return None
         applied, scope = given.link, given.scope
         if link.arguments is not None and applied.arguments is not None:
@@ -111,6 +111,6 @@ class BlockGiver:
         return ast.Layer(link.span, link.name, tuple(arguments)), context.module, scope
 
 
-def nothing(parameter: ast.Declaration, inside: Context) -> GivenBlock:
+def nothing(inside: Context) -> GivenBlock:
     """Return what stands for a layer or block after a fault."""
-    return GivenBlock(ast.Layer(parameter.span, ast.Name(parameter.span, ""), None), inside.module, Scope(), {})
+    return GivenBlock(None, inside.module, Scope(), {})

@@ -11,7 +11,7 @@ from archdsl.core.source import Span
 from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.meanings import ADDING, layer_meaning
-from archdsl.frontend import ast
+from archdsl.frontend import ast, labels
 from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
@@ -106,13 +106,13 @@ class LayerNames:
 
     def as_merge(self, label: ast.Label) -> ast.Merge | None:
         """Return a join of one branch, `grid{relu}`, whose text is like a label; None for the label of a value."""
-        found = re.fullmatch(r"(\w+)\{(\w+)\}", label.text)
-        cls = self.layers.get(found[1]) if found is not None else None
-        if found is None or not (found[1] in LINE_BRACES or (cls is not None and cls.many)):
+        join, branch = labels.as_call(label) or ("", "")
+        cls = self.layers.get(join)
+        if join not in LINE_BRACES and (cls is None or not cls.many):
             return None
         span = label.span
-        branch = ast.Step(span, ast.Layer(span, ast.Name(span, found[2]), None), None, None)
-        return ast.Merge(span, ast.Name(span, found[1]), None, (ast.Chain(span, (branch,)),))
+        step = ast.Step(span, ast.Layer(span, ast.Name(span, branch), None), None, None)
+        return ast.Merge(span, ast.Name(span, join), None, (ast.Chain(span, (step,)),))
 
     def _meaning(self, written: ast.Name, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""

@@ -76,9 +76,7 @@ class Scope:
 
     def find_function(self, name: str) -> tuple[FunctionDef, Scope] | None:
         """Return a function of the file with the scope of the names that it sees."""
-        scope = self
-        while scope.parent is not None:
-            scope = scope.parent
+        *_, scope = self._outwards()
         found = scope.functions.get(name)
         if found is None:
             return None
@@ -91,12 +89,14 @@ class Scope:
             yield from self.parent.known_functions()
 
     def find_in_hand(self) -> Grid | Unknown | None:
+        return next((scope.in_hand for scope in self._outwards() if scope.in_hand is not None), None)
+
+    def _outwards(self) -> Iterator[Scope]:
+        """Yield this scope and those around it."""
         scope: Scope | None = self
         while scope is not None:
-            if scope.in_hand is not None:
-                return scope.in_hand
+            yield scope
             scope = scope.parent
-        return None
 
 
 def origin(expr: Expr, scope: Scope) -> Expr:

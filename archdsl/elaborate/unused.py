@@ -10,7 +10,7 @@ from archdsl.core.diagnostics import did_you_mean
 from archdsl.core.values import is_list
 from archdsl.elaborate.blocks import own_blocks
 from archdsl.elaborate.program import is_block, is_value
-from archdsl.frontend import ast
+from archdsl.frontend import ast, labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def _words(part: Any) -> Iterator[str]:
         yield part.name.id
     elif isinstance(part, ast.Label):
         yield part.text
-        yield from re.findall(r"\w+", part.text)  # `concat{bn}` is a join
+        yield from labels.words(part)
     elif isinstance(part, ast.Syntax):
         for value in vars(part).values():
             yield from _words(value)
@@ -83,7 +83,7 @@ def _uses(part: Any) -> Iterator[str]:
     elif isinstance(part, ast.Name):
         yield part.id
     elif isinstance(part, ast.Label):
-        yield from re.findall(r"\{(\w+)\}", part.text)
+        yield from labels.names(part)
     elif isinstance(part, ast.Syntax):
         for field, value in vars(part).items():
             if field not in _NOT_USES:

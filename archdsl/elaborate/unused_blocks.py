@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from archdsl.elaborate.graph import GraphBuilder
 from archdsl.elaborate.line_faults import check_takes_lines, report_bias, report_braces, report_unknown_line
 from archdsl.elaborate.program import is_block, is_value
 from archdsl.elaborate.scope import Binding, Scope
-from archdsl.frontend import ast
+from archdsl.frontend import ast, labels
 from archdsl.ir.regions import NO_VALUE, Block, Stage
 from archdsl.ir.signature import BlockArguments
 from archdsl.layers.attention_arguments import BIAS_LINE, LETTERS, LINE_BRACES, LINES, Between
@@ -89,8 +88,8 @@ def _called_names(part: object) -> Iterator[str]:
                 pending += [a.value for a in layer.arguments or ()]
             case ast.Name() as name:  # of a block that a block is given
                 yield name.id
-            case ast.Label() as label:  # `concat{bn}`, a join that is written like the label of a loop
-                yield from re.findall(r"\w+", label.text)
+            case ast.Label() as label:
+                yield from labels.words(label)
             case ast.Call() as call:
                 yield call.name.id
                 pending += [a.value for a in call.arguments]
@@ -184,7 +183,7 @@ class _Checker(ChainApplier):
         for parameter in filter(is_block, block.parameters):
             if parameter.default is not None:
                 self.calls.giver.find(parameter.default, parameter, place)
-            blocks[parameter.name.id] = nothing(parameter, place)
+            blocks[parameter.name.id] = nothing(place)
         self.apply(block.chain, IN_BLOCK, place)
 
     def check_function(self, function: ast.Function) -> None:

@@ -69,7 +69,7 @@ class _StatementBuilder(ValueBuilder):
         return ast.Entering(span)
 
     def on_step(self, span: Span, link: ast.Link, count: Any, label: Token | None) -> ast.Step:
-        return ast.Step(span, link, count, self._label(label) if label is not None else None)
+        return ast.Step(span, link, count, self.on_label(self.span(label), label) if label is not None else None)
 
     def on_chain(self, span: Span, *steps: ast.Step) -> ast.Chain:
         return ast.Chain(span, steps)
@@ -178,10 +178,10 @@ class _StatementBuilder(ValueBuilder):
     def on_stage(
         self, span: Span, label: Token, after: ast.Name | None, frozen: ast.Frozen | None, *body: Any
     ) -> ast.Stage:
-        return ast.Stage(span, self._label(label), frozen, self._statements(body), after)
+        return ast.Stage(span, self.on_label(self.span(label), label), frozen, self._statements(body), after)
 
     def on_freeze(self, span: Span, label: Token, frozen: ast.Frozen) -> ast.Freeze:
-        return ast.Freeze(span, self._label(label), frozen)
+        return ast.Freeze(span, self.on_label(self.span(label), label), frozen)
 
     def on_function(self, span: Span, name: Token, *parts: Any) -> ast.Function:
         return ast.Function(span, self.name(name), split(parts, ast.Declaration), parts[-1])
@@ -195,9 +195,6 @@ class _StatementBuilder(ValueBuilder):
         chain = next(p for p in parts if isinstance(p, ast.Chain))
         parameters, lets = split(parts, ast.Declaration), split(parts, ast.Let)
         return ast.Block(span, self.name(name), parameters, spelling, docs[0] if docs else None, lets, chain)
-
-    def _label(self, token: Token) -> ast.Label:
-        return ast.Label(self.span(token), str(token))
 
     @staticmethod
     def _statements(items: Sequence[Any]) -> tuple[ast.Statement, ...]:

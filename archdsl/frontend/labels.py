@@ -10,6 +10,8 @@ from lark import Token
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from archdsl.frontend import ast
+
 # The kinds of tokens behind which a label can stand; behind others, as in `if wide{relu}`, braces hold a chain.
 _BEFORE = {"STAGE", "AS", "ARROW", "LBRACE", "LPAR", "COMMA", "COLON", "EQUAL", "_NL"}
 
@@ -33,3 +35,19 @@ def _apart(label: Token) -> Iterator[Token]:
         column, start = (label.column or 1) + part.start(), (label.start_pos or 0) + part.start()
         end = column + len(part[0]), start + len(part[0])
         yield Token(kind, part[0], start, label.line, column, label.end_line, *end)
+
+
+def words(label: ast.Label) -> list[str]:
+    """Return the words of a label: `concat{bn}`, a join without spaces, is written like the label of a loop."""
+    return re.findall(r"\w+", label.text)
+
+
+def names(label: ast.Label) -> list[str]:
+    """Return the names in its braces."""
+    return re.findall(r"\{(\w+)\}", label.text)
+
+
+def as_call(label: ast.Label) -> tuple[str, str] | None:
+    """Return the join and the only branch that a label can also be; None if it is the label of a value."""
+    found = re.fullmatch(r"(\w+)\{(\w+)\}", label.text)
+    return (found[1], found[2]) if found is not None else None

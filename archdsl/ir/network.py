@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.ir.recipe import Recipe
 from archdsl.ir.regions import Featured
-from archdsl.layers.input import INDEX, VIDEO
+from archdsl.layers.input import INDEX, VIDEO, sizes_by_axis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,9 +124,7 @@ class Network:
 
     def _argument(self, number: int) -> tuple[int, ...]:
         node = self.node(number)
-        c, t, h, w = map(int, node.shape.shape)
-        sizes = {"C": c, "T": t, "N": t, "H": h, "W": w, "F": w, "4": c}
-        return tuple(sizes[axis] for axis in node.layer.argument_axes)
+        return sizes_by_axis(node.shape, node.layer.argument_axes)
 
     def node(self, number: int) -> Node:
         return self.graph.nodes[number]["node"]

@@ -9,7 +9,7 @@ import networkx as nx
 from archdsl.core.grid import Grid
 from archdsl.core.values import UNKNOWN
 from archdsl.layers.base import ShapeError
-from archdsl.layers.input import BOXES
+from archdsl.layers.input import BOXES, sizes_by_axis
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network, Node
@@ -29,9 +29,7 @@ def output_axes(network: Network, output: int) -> tuple[str, ...]:
 
 def output_size(network: Network, output: int) -> list[int]:
     """Return the sizes of these axes."""
-    c, t, h, w = map(int, network.node(output).shape.shape)
-    sizes = {"C": c, "T": t, "N": t, "H": h, "W": w}
-    return [sizes[axis] for axis in output_axes(network, output)]
+    return list(sizes_by_axis(network.node(output).shape, output_axes(network, output)))
 
 
 def counts_boxes(graph: nx.DiGraph[int], value: int) -> bool:

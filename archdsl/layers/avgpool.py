@@ -59,9 +59,3 @@ class AvgPool(Layer):
         if not any(k % 2 == 0 and k and s == 1 and p == HALF for k, s, p in ends):
             return ""
         return "an even kernel is not padded: use an odd one, or omit `padding`"
-
-    @property
-    def slides(self) -> bool:
-        """True if a window slides over some axis: of several positions, or by several."""
-        sizes = zip(self.kernel, self.stride, strict=True)
-        return not all(known_to_be(k, 0) or known_to_be((k, s), 1) for k, s in sizes)

@@ -1,9 +1,40 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from archdsl.layers.base import Layer, layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from archdsl.core.grid import Grid
 
 VIDEO, INDEX, VECTOR, SPECTROGRAM, BOXES = "input", "index", "vector input", "spectrogram input", "boxes input"
 MASK = "mask input"
+
+
+class ArgumentAxis(NamedTuple):
+    """An axis of an argument of a module: the axis of the grid that it is, and what it counts."""
+
+    axis: str
+    noun: str = ""  # empty for a size that all calls share
+
+
+# By the letter that argument_axes and messages have for it.
+ARGUMENT_AXES = {
+    "C": ArgumentAxis("channels"),
+    "4": ArgumentAxis("channels"),
+    "T": ArgumentAxis("t", "frames"),
+    "H": ArgumentAxis("h", "rows"),
+    "W": ArgumentAxis("w", "columns"),
+    "F": ArgumentAxis("w", "bins"),
+    "N": ArgumentAxis("t", "boxes"),
+}
+
+
+def sizes_by_axis(grid: Grid, letters: Iterable[str]) -> tuple[int, ...]:
+    """Return the sizes of a grid along axes that are given by letters."""
+    return tuple(int(getattr(grid, ARGUMENT_AXES[letter].axis)) for letter in letters)
 
 
 @layer(VIDEO, category="input")

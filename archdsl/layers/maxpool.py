@@ -33,12 +33,6 @@ class MaxPool(Layer):
         """The axes of which it takes the maximum as a whole: 0, 1 and 2 for t, h and w."""
         return tuple(axis for axis, k in enumerate(self.kernel) if known_to_be(k, 0))
 
-    @property
-    def slides(self) -> bool:
-        """True if a window slides over some axis: of several positions, or by several."""
-        sizes = zip(self.kernel, self.stride, strict=True)
-        return not all(known_to_be(k, 0) or known_to_be((k, s), 1) for k, s in sizes)
-
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
         if x.token:

@@ -50,6 +50,12 @@ class Padding(Attribute[Pads]):
         return isinstance(value, Symbol) and value.name in self.words and not value.arguments
 
 
+def slides(kernel: Size3, stride: Size3) -> bool:
+    """Return True if a window slides over some axis: of several positions, or by several; 0 is the whole axis."""
+    sizes = zip(kernel, stride, strict=True)
+    return not all(known_to_be(k, 0) or known_to_be((k, s), 1) for k, s in sizes)
+
+
 @record
 class SlidingWindow:
     """A window that slides over a padded grid; all sizes over t, h and w.

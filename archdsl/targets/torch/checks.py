@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.clip_limits import Limits, input_limits
-from archdsl.layers.input import MASK
+from archdsl.layers.input import ARGUMENT_AXES, MASK
 from archdsl.targets.torch.text import in_string
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
     from archdsl.targets.python.tree import Stmt
     from archdsl.targets.torch.fragments import Fragments
-
-_NOUNS = {"T": "frames", "H": "rows", "W": "columns", "F": "bins", "N": "boxes"}
 
 
 def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]:
@@ -42,7 +40,7 @@ def _wanted(network: Network, name: str) -> list[tuple[str, int | None]]:
     """Return the axes of an argument behind the batch, with their sizes where these are fixed."""
     axes = network.node(network.inputs[name]).layer.argument_axes
     sizes = zip(axes, network.arguments[name], strict=True)
-    return [(axis, size if axis in {"C", "4"} else None) for axis, size in sizes]
+    return [(axis, None if ARGUMENT_AXES[axis].noun else size) for axis, size in sizes]
 
 
 def _axes(network: Network, name: str, limits: dict[str, Limits]) -> Iterator[tuple[str, int, str, str, bool]]:
@@ -51,9 +49,9 @@ def _axes(network: Network, name: str, limits: dict[str, Limits]) -> Iterator[tu
     And whether the module takes one size alone, so that another clip needs another module.
     """
     axes = network.node(network.inputs[name]).layer.argument_axes
-    free = [place for place, axis in enumerate(axes, start=1) if axis not in {"C", "4"}]
+    free = [place for place, axis in enumerate(axes, start=1) if ARGUMENT_AXES[axis].noun]
     for place, (axis, limit) in zip(free, limits.items(), strict=True):
-        tests = _tests(axis, limit, _NOUNS[axes[place - 1]])
+        tests = _tests(axis, limit, ARGUMENT_AXES[axes[place - 1]].noun)
         if tests:
             yield axis, place, " or ".join(tests), " and ".join(tests.values()), limit.exact
 

@@ -31,7 +31,6 @@ class AttentionOp(DescribedAttention):
     imports = (
         "from einops import rearrange",
         "from einops import repeat",
-        "from torch.nn import functional as F",
         "import math",
     )
     layouts = (CHANNELS_LAST, TOKENS)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import Grid
 from archdsl.layers.avgpool import AvgPool
 from archdsl.layers.base import known_to_be
+from archdsl.layers.padding import slides
 from archdsl.targets.torch.ops.base import Op, compact, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, VECTOR
 from archdsl.targets.torch.ops.padding import padding_variables
@@ -30,7 +31,7 @@ class AvgPoolOp(Op[AvgPool]):
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         layer, x, size = self.layer, self.inputs[0], step.element_size
-        if not layer.slides:
+        if not slides(layer.kernel, layer.stride):
             return SavedForBackward()
         if self._divides:
             y = self.output
@@ -61,7 +62,9 @@ class AvgPoolOp(Op[AvgPool]):
         return all(fits or k == s == 1 for fits, k, s in axes) and 0 not in self.layer.kernel
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = precision.half and not precision.cuda and self.layer.slides  # autocast's for CPUs
+        on_list = (
+            precision.half and not precision.cuda and slides(self.layer.kernel, self.layer.stride)
+        )  # autocast's for CPUs
         return FLOAT if on_list else max(sizes)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class AvgPoolOp(Op[AvgPool]):
             "axes": None if not axes else axes[0] if len(axes) == 1 else axes,
             "whole": ((1, 2, 3) if site.layout == CHANNELS_LAST else (2, 3, 4)) if layer.whole else None,
             "kept": KEPT in self.forms,
-            "kernel": compact(window.kernel) if layer.slides else None,
+            "kernel": compact(window.kernel) if slides(layer.kernel, layer.stride) else None,
             "stride": compact(layer.stride),
             "ceil": layer.ceil,
             "divides": self._divides,

@@ -20,7 +20,7 @@ TAPS = "taps"  # the form in two dimensions, for each frame of the kernel
 class HeadConvOp(Op[HeadConv]):
     torch_class = "nn.Conv3d"
     for_heads = True
-    imports = ("from einops import repeat", "from torch.nn import functional as F")
+    imports = ("from einops import repeat",)
 
     @property
     def accepted_layouts(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.core.grid import Grid, fixed
 from archdsl.layers.maxpool import MaxPool
+from archdsl.layers.padding import slides
 from archdsl.targets.torch.ops.base import Op, compact, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
 from archdsl.targets.torch.ops.padding import padding_variables
@@ -48,7 +49,7 @@ class MaxPoolOp(Op[MaxPool]):
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x, y, size = self.inputs[0], self.output, step.element_size
         whole = () if x.token else self.layer.whole_axes
-        if whole and not self.layer.slides:
+        if whole and not slides(self.layer.kernel, self.layer.stride):
             return SavedForBackward(inputs=True, output=True)
         indices = 2 * FLOAT * y.channels * y.positions
         if whole:  # the maximum over these axes is pooled further
@@ -62,7 +63,9 @@ class MaxPoolOp(Op[MaxPool]):
         return SavedForBackward(own=copied) if step.casts else SavedForBackward(inputs=True, own=indices)
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = precision.half and not precision.cuda and self.layer.slides  # autocast's for CPUs
+        on_list = (
+            precision.half and not precision.cuda and slides(self.layer.kernel, self.layer.stride)
+        )  # autocast's for CPUs
         return FLOAT if on_list else max(sizes)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class MaxPoolOp(Op[MaxPool]):
         return {
             "axes": None if x.token or not axes else axes[0] if len(axes) == 1 else axes,
             "is_vector": self._whole and KEPT not in self.forms,
-            "kernel": compact(window.kernel) if layer.slides else None,
+            "kernel": compact(window.kernel) if slides(layer.kernel, layer.stride) else None,
             "stride": compact(layer.stride),
             "ceil": layer.ceil,
             "beside": x.tokens.number,

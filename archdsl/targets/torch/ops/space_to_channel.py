@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @op("space_to_channel")
 class SpaceToChannelOp(Op[SpaceToChannel]):
-    imports = ("from einops import rearrange", "from torch.nn import functional as F")
+    imports = ("from einops import rearrange",)
     layouts = (CHANNELS_LAST,)
 
     def class_signature(self) -> tuple[Any, ...]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 @op("upsample")
 class UpsampleOp(Op[Upsample]):
-    imports = ("from torch.nn import functional as F",)
-
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         return SavedForBackward()
 
