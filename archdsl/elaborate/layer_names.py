@@ -10,8 +10,9 @@ from archdsl.core.names import why_refused
 from archdsl.core.source import Span
 from archdsl.elaborate.cures import layer_cure, with_arguments
 from archdsl.elaborate.earlier import refuses_settings
-from archdsl.elaborate.meanings import ADDING, layer_meaning
+from archdsl.elaborate.meanings import ADDING, LAYERS, layer_meaning
 from archdsl.frontend import ast, labels
+from archdsl.frontend.translate import plain
 from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
@@ -128,7 +129,7 @@ class LayerNames:
         if context.scope.find_function(name) is not None:
             return f"`{name}` is a function of values, called in the arguments of a layer: `conv({name}(…))`", []
         if library:
-            return f"`import {library}` brings this block", []
+            return _of_library(name, library), []
         values = (*context.values, *context.stages) if could_be_value else ()
         known = {*context.module.blocks, *self._written(), *values}
         hint, could_be_added = layer_meaning(name, self._written(), known)
@@ -223,6 +224,13 @@ class LayerNames:
     def _written(self) -> dict[str, type[Layer]]:
         """Return the layers that a chain can name."""
         return {k: c for k, c in self.layers.items() if not (c.internal or issubclass(c, Bias))}
+
+
+def _of_library(name: str, library: str) -> str:
+    """Return what to write for a block of a library that is not imported."""
+    meaning = LAYERS.get(plain(name), "")
+    more = f"; without it, {meaning}" if " " in meaning and "import" not in meaning else ""
+    return f"`import {library}` brings this block{more}"
 
 
 def _in_loop(label: ast.Name, known: Span | None) -> str:

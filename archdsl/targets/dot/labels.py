@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.cost import Cost, node_cost
+from archdsl.targets.dot.look import is_chosen
 from archdsl.targets.dot.marks import mark_border, mark_span
 from archdsl.targets.dot.opened import step_text
 from archdsl.targets.dot.style import (
@@ -159,7 +160,7 @@ def heading(network: Network, look: Look, width: float, side: str = "", only: Se
     ink = LIGHT_INK if look.dark else INK
     size = look.type_size
     clips = ", ".join(shape_text(network.node(n).shape) for n in network.clips.values())
-    nodes = [n for part in network.regions if not only or part.stage in only for n in part.nodes()]
+    nodes = [n for part in network.regions if not only or is_chosen(part, only) for n in part.nodes()]
     cost = sum((node_cost(network.node(n)) for n in nodes), Cost())
     parts = [f"{parameters(cost.params)} parameters", f"{multiply_adds(cost.macs)} multiply-adds"] if look.costs else []
     name = Span(f"{network.name}: {', '.join(only)}" if only else network.name, size + 4, bold=True, colour=ink)

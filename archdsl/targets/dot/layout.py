@@ -11,6 +11,7 @@ from archdsl.layers.base import CHANNELS
 from archdsl.targets.dot.boxes import Box, Boxes
 from archdsl.targets.dot.common import share_settings
 from archdsl.targets.dot.fold import flattened, nodes_of
+from archdsl.targets.dot.look import is_chosen
 from archdsl.targets.dot.style import shape_text
 
 if TYPE_CHECKING:
@@ -99,18 +100,20 @@ def _kept(network: Network, only: Sequence[str]) -> list[Part]:
         return network.regions
     parts = [part for part in network.regions if any(part.nodes())]
     names = list(dict.fromkeys(p.stage for p in parts if isinstance(p, Stage | Head)))
+    heads = {p.name: p.stage for p in parts if isinstance(p, Head) and p.own}
     for name in only:
-        if name not in names:
-            message = f"only = {name!r}: not a stage of {network.name}; there are {', '.join(names)}"
+        if name not in names and name not in heads:
+            message = f"only = {name!r}: not a stage of {network.name}; there are {', '.join([*names, *heads])}"
             raise ValueError(message)
-    places = sorted(map(names.index, only))
-    left_out = [n for n in names[places[0] : places[-1]] if n not in only]
+    stages = {heads.get(name, name) for name in only}
+    places = sorted(map(names.index, stages))
+    left_out = [n for n in names[places[0] : places[-1]] if n not in stages]
     if left_out:
         message = (
             f"only = {', '.join(only)}: {', '.join(left_out)} between them is left out; draw it, too, or each alone"
         )
         raise ValueError(message)
-    return [part for part in parts if part.stage in only]
+    return [part for part in parts if is_chosen(part, only)]
 
 
 def _entries(network: Network, boxes: Boxes, parts: Sequence[Part]) -> list[Box]:

@@ -6,8 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from archdsl.ir.regions import Head
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
+
+    from archdsl.ir.regions import Part
 
 LEVELS = ("stage", "block", "layer")
 DIRECTIONS = ("tb", "lr")
@@ -135,3 +139,8 @@ class Look:
     def scale(self) -> float:
         """The size of gaps and margins, as a part of the full ones."""
         return self.type_size / TYPE_SIZES[0] * (0.6 if self.centred else 0.8 if self.edge < 6 else 1)
+
+
+def is_chosen(part: Part, only: Sequence[str]) -> bool:
+    """Return whether a part is one of some stages, or of heads such as `head.verb`."""
+    return part.stage in only or (isinstance(part, Head) and part.name in only)

@@ -66,6 +66,20 @@ def test_the_head_alone_ends_in_the_output(slowfast: Network) -> None:
     assert not {"slow.res5", "fast.res5"} & set(seen)
 
 
+def test_one_of_several_heads() -> None:
+    """By the name that its tensors have; `head` is all of them."""
+    text = "arch net\ninput clip: video[3, 2, 8, 8]\nstage one { conv(4) }\n"
+    network = archdsl.loads(
+        f"{text}head verb: avgpool -> linear(5)\nhead noun: avgpool -> linear(7)\n"
+    )._analysis.network
+    assert {"head.verb", "head.noun"} <= set(labels(network, only="head"))
+    seen = labels(network, only=["one", "head.noun"])
+    assert {"one", "head.noun", "logits.noun"} <= set(seen)
+    assert not {"head.verb", "logits.verb"} & set(seen)
+    with pytest.raises(ValueError, match=r"'head.adverb': not a stage .* one, head, head.verb, head.noun"):
+        diagram(network, only="head.adverb")
+
+
 def test_a_stage_that_is_not_there(slowfast: Network) -> None:
     with pytest.raises(ValueError, match=r"'res9': not a stage .* conv1, res2, res3, res4, res5, head"):
         diagram(slowfast, only="res9")
