@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from archdsl.layers.base import Layer
 
-ADDING = "a layer is one Python file and one template: docs/layers.md, “Add a layer”"
+ADDING = "a layer is one Python file and one template, in a folder of ARCHDSL_LAYERS: docs/layers.md, “Add a layer”"
 
 _SHAPE = "leave it out; shapes need no layers: between layers, permutations and reshapes are the compiler's business"
 _REPEAT = "a chain is written `a -> b -> c`; `(a -> b) * 3` repeats it"
