@@ -39,16 +39,8 @@ def arguments(arch: archdsl.Architecture, batch: int = 2) -> tuple[torch.Tensor,
     return tuple(given(arch._analysis.network, batch, torch.float32).values())
 
 
-def test_the_module_computes_the_graph(wide: None) -> None:  # noqa: ARG001
+def test_the_module_computes_the_graph() -> None:
     assert_computes_the_graph(archdsl.loads(NET))
-
-
-@pytest.fixture
-def wide() -> Any:
-    """Tables are computed as the module is made."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def test_a_mask_is_a_grid_or_flat_and_of_any_type(arch: archdsl.Architecture) -> None:

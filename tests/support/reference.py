@@ -562,7 +562,12 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 
 def assert_computes_the_graph(arch: Architecture, *, without: Sequence[str] = ()) -> None:
     """The generated module gives, for random weights, what the graph defines; its features too."""
-    model = randomised(arch.build(without))
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # some tables are computed as the module is made
+    try:
+        model = randomised(arch.build(without))
+    finally:
+        torch.set_default_dtype(usual)
     data = arch._analysis.network
     clips = given(data, 2)
     with torch.no_grad():

@@ -48,6 +48,7 @@ ALSO: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "mmaction2_tsm_nl": [("tsm_r50_nl", {"pairwise": "gaussian"})],
     "pyslowfast_mvit": [("mvit_b_16x4", {"positions": "joint"})],
     "pytorchvideo_mvit": [("mvit_b_16x4", {"positions": "joint"})],
+    "huggingface_videomae_pretrain": [("videomae_b_pretrain", {"encoder_norm": True})],
     "mmaction2_mvit": [("mvitv2_s_16x4", values) for values in ({"positions": "joint"}, {"wide_attention": False})],
 }
 
