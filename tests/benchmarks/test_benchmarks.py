@@ -18,6 +18,7 @@ import ceiling
 import goals
 import measure
 import pass_gains
+import pretraining
 import table
 
 if TYPE_CHECKING:
@@ -124,6 +125,12 @@ def test_page_shows_what_passes_and_forms_gain() -> None:
         lines = table.shown_lines(script.RESULTS)
         assert lines
         assert goals.marked(text, mark, script.markdown(lines)) == text, "--write-docs brings it up to date"
+
+
+def test_page_shows_what_pre_training_gains() -> None:
+    text, made = pretraining.PAGE.read_text("utf-8"), pretraining.markdown(pretraining.read())
+    assert made
+    assert goals.marked(text, "pretraining", made) == text, "--write-docs brings it up to date"
 
 
 def test_a_page_is_not_emptied() -> None:
