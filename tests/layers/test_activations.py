@@ -72,6 +72,18 @@ REFUSED = {
     "softmax(dim = 1)": ("E0401", "axes have names, and `over` takes one"),
     "max(3)": ("E0405", "`avgpool` and `maxpool` have a kernel"),
     "gelu(tanh = on, quick = on)": ("E0510", "of which GELU has one"),
+    "scale(0, softplus = on)": ("E0305", "factors of softplus are above 0"),
+    "select(all)": ("E0511", "has no class token"),
+    "attention(2, cap = 50, score = cosine)": ("E0510", "these scores are `cosine`"),
+    "attention(2, cap = 50, window = 2)": ("E0510", "without `window`"),
+    "attention(2, cap = 50, over = time, band = 2)": ("E0510", "without `band`"),
+    "attention(2, cap = 50, over = [space, time])": ("E0510", "without `over`"),
+    "attention(2, cap = 50) {\nqkv: linear(4)\nbias: table\n}": ("E0510", "without `bias`"),
+    "class_token -> attention(2, cap = 5) {\nqkv: linear(4)\ntoken_q: linear(4)\ntoken_kv: linear(4)\n}": (
+        "E0510",
+        "without `token_q`",
+    ),
+    "attention(2, cap = -1)": ("E0305", "at least 0"),
     "hardsigmoid(slope = 0)": ("E0305", "at least 1e-06"),
 }
 
@@ -93,6 +105,32 @@ def test_scales_of_two_kinds_and_layouts() -> None:
     assert [state[f"s.scale{i}.weight"].unique().item() for i in (1, 2, 3)] == [0.5, 2, 3]
     assert state["s.scale3.weight"].shape == ()
     assert_computes_the_graph(arch)
+
+
+def test_scales_of_softplus_begin_at_their_value() -> None:
+    model = load(
+        "conv(4) -> scale(0.25, softplus = on) -> scale(softplus = on) -> layernorm(zero_centred = on)"
+    ).build()
+    first, second = model.s.scale1, model.s.scale2
+    ones = torch.ones(1, 4, 1, 1, 1)
+    torch.testing.assert_close(first(ones), ones / 4)
+    assert not second.weight.any()
+    torch.testing.assert_close(second(ones), ones)
+    assert not any(parameter.any() for parameter in model.s.layernorm.parameters())
+    x = torch.randn(2, 4)
+    torch.testing.assert_close(model.s.layernorm(x), torch.nn.functional.layer_norm(x, (4,)))
+
+
+def test_capped_scores_are_those_of_the_definition() -> None:
+    """Sums of products between -2 and 2, however large they were."""
+    model = load("linear(4) -> attention(2, cap = 2)").build().double()
+    attention = model.s.attention
+    x = 400 * torch.randn(1, 1, 2, 2, 4, dtype=torch.float64)
+    q, k, v = attention.qkv(x).view(4, 3, 2, 2).permute(1, 2, 0, 3)
+    scores = q @ k.mT / 2**0.5
+    assert scores.abs().max() > 3
+    y = (2 * (scores / 2).tanh()).softmax(-1) @ v
+    torch.testing.assert_close(attention(x), attention.proj(y.permute(1, 0, 2).reshape(x.shape)))
 
 
 def test_groupnorm_of_a_clip_trains() -> None:
