@@ -34,6 +34,8 @@ def of_pairs(function: str) -> tuple[tuple[str, Any], ...]:
 UNSCALED = 1e-3  # the softmax of a non-local block without a scale makes float32's own error that large
 PADDED = Fraction(3, 5)  # Longformer fills its sequences up to whole windows, so inner values have other shapes
 
+CLIP = {"dim": 192, "depth": 3, "heads": 3, "classes": 128}
+
 CASES = [
     Case("mma_tpn_slowonly_small", "tpn_slow_r50", "mmaction2 tpn"),
     Case("mma_c3d", "c3d", "mmaction2 c3d"),
@@ -152,6 +154,12 @@ CASES = [
     Case("hf_vjepa2_small", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("hf_vjepa2_small_eps", "vjepa2_l", "huggingface vjepa2", given(dim=192, depth=3, heads=3, pooler=2)),
     Case("vj2_small", "vjepa2_l", "vjepa2 vjepa2", given(dim=192, depth=3, heads=3, pooler=3)),
+    Case("openai_clip_vit_small", "images/clip_vit_b16", "openai clip", given(**CLIP)),
+    Case("hf_clip_vit_small", "images/clip_vit_b16", "huggingface clip", given(**CLIP)),
+    Case("timm_clip_vit_small", "images/clip_vit_b16", "timm clip", given(**CLIP)),
+    Case(
+        "mma_uniformerv2_b_lmhra_small", "uniformerv2_b_lmhra", "mmaction2 uniformerv2", given(temporal_downsample=True)
+    ),
     Case("mma_uniformerv2_b_small", "uniformerv2_b", "mmaction2 uniformerv2"),
     Case(
         "hf_xclip_vision_small",

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from parity_taps_clip import CLIP_TOWERS
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -29,7 +31,6 @@ SCORES_OF_FRAMES = ""  # ours averages the frames first, and then computes score
 PARTS_OF_ONE = ""  # ours is one layer for queries, keys and values
 WITH_WEIGHTS = ""  # theirs gives the weights of its attention, too
 BEFORE_THE_SUM = ""  # ours adds the query within its attention
-WITHOUT_EFFECT = ""  # ours has none where the rate is 0
 PADDED = ""  # theirs holds padding, which ours does without
 
 
@@ -632,41 +633,7 @@ TAPS: dict[str, Table] = {
         (r"classifier\.pooler(\.cross_attention_block)?", r"head.reader"),
         (r"classifier\.linear", r"head.linear"),
     ),
-    "mmaction2 uniformerv2": (
-        (r"backbone\.conv1", r"frame.embed.conv"),
-        (r"backbone\.ln_pre", r"frame.embed.layernorm"),
-        (r"backbone\.transformer:input", r"frame.embed"),
-        (r"backbone\.transformer\.resblocks\.(\d+)\.ln_1", r"frame.blocks.\1.layernorm1 | frame.block\1.layernorm1"),
-        (r"backbone\.transformer\.resblocks\.(\d+)\.attn", r"frame.blocks.\1.attention | frame.block\1.attention"),
-        (
-            r"backbone\.transformer\.resblocks\.(\d+)\.lmhra(\d)\.pos_embed\.3",
-            r"frame.blocks.\1.local_relation\2.conv3",
-        ),
-        (r"backbone\.transformer\.resblocks\.(\d+)\.ln_2", r"frame.blocks.\1.layernorm2 | frame.block\1.layernorm2"),
-        (r"backbone\.transformer\.resblocks\.(\d+)\.mlp", r"frame.blocks.\1.mlp | frame.block\1.mlp"),
-        (r"backbone\.transformer\.resblocks\.\d+\.drop_path", WITHOUT_EFFECT),
-        (r"backbone\.transformer\.resblocks\.(\d+)", r"frame.blocks.\1 | frame.block\1"),
-        *((rf"backbone\.transformer\.dpe\.{i}", rf"video.block{8 + i}.attention.kv_conv") for i in range(4)),
-        *((rf"backbone\.transformer\.dec\.{i}", rf"video.block{8 + i}") for i in range(4)),
-        (r"backbone\.transformer(\.norm)?|cls_head:input|cls_head\.dropout", r"head.layernorm"),
-        (r"cls_head\.fc_cls", r"head.linear"),
-    ),
-    "huggingface xclip": (
-        (r"vision_model\.embeddings", r"embed.position"),
-        (r"vision_model\.pre_layernorm", r"embed"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.message_fc", r"blocks.\1.message"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.message_ln", r"blocks.\1.message_norm"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.message_attn", r"blocks.\1.message_attention"),
-        (r"vision_model\.encoder\.layers\.\d+\.drop_path", WITHOUT_EFFECT),
-        (r"vision_model\.encoder\.layers\.(\d+)\.layer_norm1", r"blocks.\1.layernorm1"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.self_attn", r"blocks.\1.attention"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.layer_norm2", r"blocks.\1.layernorm2"),
-        (r"vision_model\.encoder\.layers\.(\d+)\.mlp", r"blocks.\1.mlp"),
-        (r"vision_model\.encoder\.layers\.(\d+)", r"blocks.\1"),
-        (r"vision_model\.post_layernorm", r"frames.layernorm"),
-        (r"visual_projection", r"frames"),
-        (r"mit\.encoder\.layers\.(\d+)", r"mit.blocks.\1"),
-    ),
+    **CLIP_TOWERS,
     "vtn vtn": (
         (r"backbone\.patch_embed", r"embed.conv"),
         (r"backbone\.blocks\.(\d+)", r"blocks.\1"),
