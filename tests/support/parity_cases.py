@@ -198,6 +198,7 @@ CASES = [
         "videomae videomae_pretrain",
         given(dim=48, depth=3, heads=3, patch=8, decoder_dim=32, decoder_depth=2, decoder_heads=2),
     ),
+    Case("psf_rev_vit_small", "images/rev_vit_b", "pyslowfast rev_vit", given(dim=48, heads=3, depth=3)),
     Case("tv_resnet50", "images/resnet50", "torchvision resnet"),
     Case("tv_resnet101_small", "images/resnet101", "torchvision resnet"),
     Case("timm_resnet50_small", "images/resnet50", "timm resnet"),

@@ -666,6 +666,14 @@ TAPS: dict[str, Table] = {
         (r"head:input", r"head.linear:input"),
         (r"head", r"head.linear"),
     ),
+    "pyslowfast rev_vit": (
+        (r"patch_embed", r"embed.conv"),
+        (r"rev_backbone\.layers\.(\d+)\.F", r"blocks.\1.attention"),
+        (r"rev_backbone\.layers\.(\d+)\.G", r"blocks.\1.mlp"),
+        (r"rev_backbone", r"blocks"),
+        (r"norm", r"head.layernorm"),
+        (r"head\.projection(:input)?", r"head.linear\1"),
+    ),
     "hiera hiera": (
         (r"unroll", r"embed"),
         *HIERA,
