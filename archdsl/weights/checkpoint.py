@@ -81,6 +81,11 @@ def state_dict_of(checkpoint: Any, origin: str, key: str = "", expected: Collect
     contents = _Contents(checkpoint)
     if key:
         return _entry(contents, key, origin, expected)
+    parts = _parts(contents, expected)
+    if parts:
+        return Loaded(
+            {n: tensor for part in parts for n, tensor in _tensors(contents, part, origin, prefixed=True).items()}
+        )
     path = _model_path(contents, (), origin)
     raw, averages = _separate(_tensors(contents, path, origin), expected)
     is_average = _is_average(path)
@@ -164,7 +169,14 @@ def _model_path(contents: _Contents, start: Path_, origin: str) -> Path_:
     return path
 
 
-def _tensors(contents: _Contents, path: Path_, origin: str) -> dict[str, torch.Tensor]:
+def _parts(contents: _Contents, expected: Collection[str]) -> list[Path_]:
+    """Return the paths of the parts of a model that are saved apart, each under the first part of its names."""
+    heads = {_head(name) for name in expected}
+    found = [path for path in contents.state_dicts if len(path) == 1 and path[0] in heads]
+    return found if len(found) == len(heads) > 1 else []
+
+
+def _tensors(contents: _Contents, path: Path_, origin: str, *, prefixed: bool = False) -> dict[str, torch.Tensor]:
     import torch
 
     entries = contents.dicts.get(path)
@@ -176,7 +188,8 @@ def _tensors(contents: _Contents, path: Path_, origin: str) -> dict[str, torch.T
             raise refused("E0811", origin, label, "a state dict maps names to tensors, and contains nothing else")
     if not entries:
         raise refused("E0811", origin, "the state dict has no tensors")
-    return dict(cast("Mapping[str, torch.Tensor]", entries))
+    before = ".".join((*path, "")) if prefixed else ""
+    return {f"{before}{name}": tensor for name, tensor in cast("Mapping[str, torch.Tensor]", entries).items()}
 
 
 def _entry(contents: _Contents, key: str, origin: str, expected: Collection[str]) -> Loaded:

@@ -131,6 +131,7 @@ CASES = [
     Case("swin_t_small", "swin3d_t", "video_swin swin"),
     Case("swin_t_odd", "swin3d_t", "video_swin swin"),
     Case("swin_b_w1677_small", "swin3d_b_ssv2", "video_swin swin", given(classes=400)),
+    Case("omni_swin_t_small", "swin3d_t", "omnivore swin"),
     Case("tv_swin3d_t", "swin3d_t", "torchvision swin"),
     Case("tv_swin3d_t_tshift", "swin3d_t", "torchvision swin"),
     Case("tv_swin3d_s_odd", "swin3d_s", "torchvision swin"),

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from parity_taps_clip import CLIP_TOWERS
+from parity_taps_hierarchies import HIERARCHIES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -215,26 +216,6 @@ S3D_MODULES = [
 ]
 
 
-def uniformer(before: str) -> Table:
-    """UniFormer, whose modules' names begin in some way."""
-    return (
-        (rf"{before}patch_embed(\d)", r"patches\1"),
-        (rf"{before}blocks(\d)\.(\d+)\.pos_embed", r"stage\1.\2.place"),
-        (rf"{before}blocks(\d)\.(\d+)\.norm1", r"stage\1.\2.bn1 | stage\1.\2.layernorm1"),
-        (rf"{before}blocks(\d)\.(\d+)\.attn", r"stage\1.\2.around | stage\1.\2.attention"),
-        (rf"{before}blocks(\d)\.(\d+)\.mlp", r"stage\1.\2.conv4 | stage\1.\2.mlp"),
-        (rf"{before}blocks(\d)\.(\d+)", r"stage\1.\2"),
-    )
-
-
-HIERA = (
-    (r"patch_embed", r"embed.conv"),
-    (r"blocks\.(\d+)\.norm1", r"stage#\1.layernorm1"),
-    (r"blocks\.(\d+)\.attn", r"stage#\1.attention"),
-    (r"blocks\.(\d+)\.proj", r"stage#\1.shortcut.linear"),
-    (r"blocks\.(\d+)\.mlp", r"stage#\1.mlp"),
-    (r"blocks\.(\d+)", r"stage#\1"),
-)
 VIDEOMAE = (
     (r"videomae\.embeddings\.patch_embeddings", r"embed.conv"),
     (r"videomae\.embeddings", r"blocks.0:input"),
@@ -245,6 +226,7 @@ VIDEOMAE = (
     (r"videomae\.encoder\.layer\.(\d+)", r"blocks.\1"),
 )
 TAPS: dict[str, Table] = {
+    **HIERARCHIES,
     "pyslowfast slowfast": (
         (r"s1\.pathway0_stem", r"slow.conv1"),
         (r"s1\.pathway1_stem", r"fast.conv1"),
@@ -643,48 +625,6 @@ TAPS: dict[str, Table] = {
         (r"mlp_head\.0", r"head.layernorm"),
         (r"mlp_head\.1", r"head.linear1"),
         (r"mlp_head", r"head.linear2"),
-    ),
-    "uniformer uniformer": (
-        *uniformer(""),
-        (r"norm", r"head.bn"),
-        (r"head:input", r"head.linear:input"),
-        (r"head", r"head.linear"),
-    ),
-    "mmaction2 uniformer": (
-        *uniformer(r"backbone\."),
-        (r"backbone\.norm|cls_head:input", r"head.bn"),
-        (r"cls_head\.avg_pool", POOLED),
-        (r"cls_head\.fc_cls", r"head.linear"),
-    ),
-    "videofocalnet videofocalnet": (
-        (r"patch_embed", r"patches1"),
-        *((rf"layers\.{i}(\.downsample)?", rf"patches{i + 2}") for i in range(3)),
-        (r"layers\.3", r"stage4"),
-        *((rf"layers\.{i}\.blocks\.(\d+)\.norm1", rf"stage{i + 1}.\1.layernorm1") for i in range(4)),
-        *((rf"layers\.{i}\.blocks\.(\d+)(\..*)?", rf"stage{i + 1}.\1\2") for i in range(4)),
-        (r"norm", r"head.layernorm"),
-        (r"head:input", r"head.linear:input"),
-        (r"head", r"head.linear"),
-    ),
-    "pyslowfast rev_vit": (
-        (r"patch_embed", r"embed.conv"),
-        (r"rev_backbone\.layers\.(\d+)\.F", r"blocks.\1.attention"),
-        (r"rev_backbone\.layers\.(\d+)\.G", r"blocks.\1.mlp"),
-        (r"rev_backbone", r"blocks"),
-        (r"norm", r"head.layernorm"),
-        (r"head\.projection(:input)?", r"head.linear\1"),
-    ),
-    "hiera hiera": (
-        (r"unroll", r"embed"),
-        *HIERA,
-        (r"norm(:input)?", r"head.layernorm\1"),
-        (r"head:input", r"head.linear:input"),
-        (r"head", r"head.linear"),
-    ),
-    "timm hiera": (
-        *HIERA,
-        (r"head\.norm(:input)?", r"head.layernorm\1"),
-        (r"head\.fc(:input)?", r"head.linear\1"),
     ),
     "huggingface videomae": (
         *VIDEOMAE,

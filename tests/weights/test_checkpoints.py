@@ -445,6 +445,18 @@ def test_a_module_that_is_called_like_an_average_is_the_models() -> None:
         assert state_dict_of({name: torch.rand(1)}, "x").warnings == ()
 
 
+def test_parts_that_are_saved_apart_are_put_together() -> None:
+    """Omnivore saves `{"trunk": …, "heads": …}`; a student and a teacher are no parts of one model."""
+    parts = {"trunk": {"conv.weight": torch.rand(2)}, "heads": {"video.1.weight": torch.rand(3)}}
+    expected = ["trunk.conv.weight", "heads.video.1.weight"]
+    found = state_dict_of({**parts, "optimizer": {"lr": torch.rand(1)}}, "x", "", expected).tensors
+    assert list(found) == expected
+    assert found["trunk.conv.weight"] is parts["trunk"]["conv.weight"]
+    assert list(state_dict_of(parts, "x", "trunk", expected).tensors) == ["conv.weight"]
+    with pytest.raises(SpecError, match="several state dicts: `trunk`, `heads`"):
+        state_dict_of(parts, "x", "", ["trunk.conv.weight"])
+
+
 def test_parts_are_chosen_by_their_path(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"student": {"net": whole()}, "teacher": averaged(), "a.b": {"c": averaged()}}, "in.pth")
     assert refused(converted("in.pth"), capsys) == "E0811"
