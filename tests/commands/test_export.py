@@ -17,7 +17,7 @@ import archdsl
 from archdsl.cli import main
 from archdsl.files import UsageError
 from archdsl.train import export as exporting
-from archdsl.train.export import ExportError, export
+from archdsl.train.export import Argument, ExportError, export
 from archdsl.train.formats import SUFFIXES
 
 SPECS = ROOT / "specs"
@@ -80,9 +80,9 @@ def test_a_batch_of_one_size(spec: Path) -> None:
 @pytest.mark.parametrize("name", ["swin3d_t", "i3d_two_stream"])
 def test_networks_of_the_specs(name: str, tmp_path: Path) -> None:
     arch = small(SPECS / f"{name}.arch")
-    shapes = [tuple(clip.shape[1:]) for clip in inputs(arch, 1)]
+    arguments = [Argument(tuple(clip.shape[1:])) for clip in inputs(arch, 1)]
     path = tmp_path / "made.pt2"
-    assert export(arch.build(target="infer"), shapes, "torch-export", path) <= 1e-5
+    assert export(arch.build(target="infer"), arguments, "torch-export", path) <= 1e-5
     assert path.exists()
 
 
@@ -118,7 +118,7 @@ def test_weights_that_are_too_many_for_onnx(tmp_path: Path) -> None:
     with torch.device("meta"):
         model = torch.nn.Linear(30_000, 30_000)
     with pytest.raises(UsageError, match=r"3.6 GB of weights exceed the limit of an ONNX file; use torch-export"):
-        export(model, [(30_000,)], "onnx", tmp_path / "made.onnx")
+        export(model, [Argument((30_000,))], "onnx", tmp_path / "made.onnx")
 
 
 @pytest.mark.parametrize(
