@@ -29,14 +29,21 @@ CONVENTION = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, multiply-adds and activations (output elements), for one clip."""
+    """Parameters, those of them that are not trained, multiply-adds and activations (output elements), for a clip."""
 
     params: int = 0
     macs: int = 0
     activations: int = 0
+    frozen: int = 0
+
+    @property
+    def trained(self) -> int:
+        """Parameters that are trained."""
+        return self.params - self.frozen
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(self.params + other.params, self.macs + other.macs, self.activations + other.activations)
+        params, macs = self.params + other.params, self.macs + other.macs
+        return Cost(params, macs, self.activations + other.activations, self.frozen + other.frozen)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ _known: WeakKeyDictionary[Node, tuple[tuple[object, ...], Cost]] = WeakKeyDictio
 
 def node_cost(node: Node) -> Cost:
     """Return the cost of one layer."""
-    basis = (node.layer, node.input_shapes, node.shape)
+    basis = (node.layer, node.input_shapes, node.shape, node.is_frozen)
     known = _known.get(node)
     if known is None or not all(map(is_, known[0], basis)):
         known = _known[node] = basis, _node_cost(node)
@@ -65,8 +72,9 @@ def node_cost(node: Node) -> Cost:
 def _node_cost(node: Node) -> Cost:
     layer = node.layer
     macs = int(layer.macs(node.shape, *node.input_shapes)) if node.input_shapes else 0
-    params = int(layer.params(*node.input_shapes)) if node.input_shapes else 0
-    return Cost(params, macs, int(node.shape.elements) if layer.heavy else 0)
+    params = int(layer.params(*node.input_shapes)) if node.input_shapes and not node.is_shared else 0
+    activations = int(node.shape.elements) if layer.heavy else 0
+    return Cost(params, macs, activations, params if node.is_frozen else 0)
 
 
 def total_cost(network: Network) -> Cost:
@@ -110,10 +118,8 @@ def _shape(network: Network, number: int) -> tuple[int, int, int, int]:
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:
-    params = macs = activations = 0
-    for cost in costs:
-        params, macs, activations = params + cost.params, macs + cost.macs, activations + cost.activations
-    return Cost(params, macs, activations)
+    rows = [(c.params, c.macs, c.activations, c.frozen) for c in costs]
+    return Cost(*map(sum, zip(*rows, strict=True)))
 
 
 def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
@@ -124,6 +130,7 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
     data: dict[str, Any] = {
         "arch": network.name,
         "params": total.params,
+        "trained": total.trained,
         "macs": total.macs,
         "activations": total.activations,
         "convention": CONVENTION,
@@ -138,5 +145,5 @@ def cost_json(network: Network, level: str = "stage") -> dict[str, Any]:
 
 def _as_dict(row: Row) -> dict[str, Any]:
     cost = row.cost
-    figures = {"params": cost.params, "macs": cost.macs, "activations": cost.activations}
+    figures = {"params": cost.params, "trained": cost.trained, "macs": cost.macs, "activations": cost.activations}
     return {"name": row.name, "path": row.path or None, "shape": list(row.shape), **figures}

@@ -36,6 +36,8 @@ def level_table(network: Network, level: str, memory: Sequence[int] | None = Non
     words.append(["output", *(_output(row.shape, brief=brief) for row in rows), ""])
     costs = [*(row.cost for row in rows), total_cost(network)]
     counts = [("parameters", "params", [c.params for c in costs]), ("multiply-adds", "MACs", [c.macs for c in costs])]
+    if any(c.frozen for c in costs):
+        counts.insert(1, ("trained", "trained", [c.trained for c in costs]))
     counts.append(("activations", "activ.", [c.activations for c in costs]))
     numbers = [
         in_one_unit(short, values, COUNTS) if brief else [full, *(f"{n:,}" for n in values)]

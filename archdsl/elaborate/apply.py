@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archdsl.core.values import Unknown
@@ -12,12 +13,12 @@ from archdsl.elaborate.calls import BlockCalls
 from archdsl.elaborate.conditions import condition_of
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.graph import MAX_LAYERS, GraphBuilder
-from archdsl.elaborate.labels import filled
 from archdsl.elaborate.layer_names import LayerNames
 from archdsl.elaborate.line_faults import report_braces
 from archdsl.elaborate.named_values import NamedValues
 from archdsl.elaborate.plain_lines import plain_lines
 from archdsl.elaborate.scope import Binding, Round, Scope
+from archdsl.elaborate.sharing import Sharing
 from archdsl.frontend import ast
 from archdsl.ir.regions import Block, Shortcut
 from archdsl.layers.attributes import GRID
@@ -49,6 +50,7 @@ class ChainApplier:
         self.names = LayerNames(layers, self.binder.by_name, evaluator.faults)
         self.values = NamedValues(nodes, self.names, evaluator)
         self.calls = BlockCalls(self.binder, nodes, globals_, layers, self.values)
+        self.sharing = Sharing(nodes, self.binder, layers, self.values.made)
         self.repeats = 0
 
     def apply(self, chain: ast.Chain, flow: Flow | None, context: Context) -> Flow:
@@ -69,7 +71,7 @@ class ChainApplier:
         else:
             flow = self._repeat(step, step.count, flow, context)
         if step.label is not None:
-            self.values.give(step.label, flow, context, before)
+            self.values.give(step, step.label, flow, context, before)
         return flow
 
     def _repeat(self, step: ast.Step, count: ast.Expr, flow: Flow | None, context: Context) -> Flow | None:
@@ -99,19 +101,39 @@ class ChainApplier:
     def _link(self, link: ast.Link, flow: Flow | None, context: Context, *, first: bool) -> Flow | None:
         if isinstance(link, ast.Layer):
             return self._word(link, flow, context, first=first)
-        if isinstance(link, ast.Merge):
-            return self._merge(link, flow, context)
-        if isinstance(link, ast.Lines):
-            return self._lines(link, flow, context)
-        if isinstance(link, ast.Residual):
-            return self._residual(link, flow, context)
-        if isinstance(link, ast.Choose):
-            return self._choose(link, flow, context)
         if isinstance(link, ast.Entering):
             return self._entering(link, context, first=first)
         if isinstance(link, ast.Label):
-            return self._labelled(link, flow, context, first=first)
-        return self.apply(link.chain, flow, context)
+            merge = self.names.as_merge(link)  # `grid{relu}`
+            return self._merge(merge, flow, context) if merge else self.values.labelled(link, context, first=first)
+        return self._written(link, flow, context)
+
+    def _written(self, link: ast.Braced, flow: Flow | None, context: Context) -> Flow | None:
+        """Apply what can stand anywhere in a chain."""
+        match link:
+            case ast.Merge():
+                return self._merge(link, flow, context)
+            case ast.Lines():
+                return self._lines(link, flow, context)
+            case ast.Residual():
+                return self._residual(link, flow, context)
+            case ast.Choose():
+                return self._choose(link, flow, context)
+            case ast.Freezing():
+                return self._freezing(link, flow, context)
+            case ast.Share():
+                return self._share(link, self._need(flow, link, context), context)
+            case ast.Group():
+                return self.apply(link.chain, flow, context)
+
+    def _freezing(self, link: ast.Freezing, flow: Flow | None, context: Context) -> Flow:
+        """Apply a chain whose layers are not trained, if the condition holds."""
+        truth = link.frozen.test is None or self.evaluator.truth(link.frozen.test, context.scope)
+        result = self.apply(link.chain, flow, replace(context, frozen=context.frozen or truth is True))
+        return LOST if isinstance(truth, Unknown) else result
+
+    def _share(self, link: ast.Share, flow: Flow, context: Context) -> Flow:
+        return self.sharing.apply(link, flow, context, partial(self._link, first=False))
 
     def _word(self, link: ast.Layer, flow: Flow | None, context: Context, *, first: bool) -> Flow:
         """Apply what a word of a chain names: a value, a block or a layer."""
@@ -132,30 +154,7 @@ class ChainApplier:
             return LOST
         if cls.takes_lines:
             return self._lines(plain_lines(link), flow, context)
-        return self._layer(cls, link, flow, context)
-
-    def _labelled(self, link: ast.Label, flow: Flow | None, context: Context, *, first: bool) -> Flow:
-        """Begin with the value that a label such as `x{i}` names; of `grid{relu}`, apply the join."""
-        merge = self.names.as_merge(link)
-        if merge is not None:
-            return self._merge(merge, flow, context)
-        name = filled(link, context.scope, self.evaluator)
-        if name is None or context.value(name.id) is not None:
-            return LOST if name is None else self.values.begin(link, name.id, context, first=first)
-        self.names.report_unknown(ast.Layer(link.span, name, None), context, first=first)
-        return LOST
-
-    def _layer(self, cls: type[Layer], link: ast.Layer, flow: Flow | None, context: Context) -> Flow:
-        layer = self.binder.layer(cls, link, context.scope)
-        flow = self._need(flow, link, context)
-        if layer is None:
-            return LOST
-        referred, noun = self.binder.referred(layer)
-        if referred and isinstance(context.region, Block | Shortcut):
-            hint = "put this layer into a line of a stage, beside the block"
-            self.evaluator.faults.report("E0510", link.span, f"blocks and shortcuts take no {noun}", hint)
-            return LOST
-        return self.nodes.apply(layer, (flow, *referred), context, link)
+        return applied(self, cls, link, self._need(flow, link, context), context)
 
     def _need(self, flow: Flow | None, link: ast.Link | ast.Chain, context: Context) -> Flow:
         """Return the value in hand; where several paths run, a chain must say which it means."""
@@ -224,8 +223,10 @@ class ChainApplier:
             if isinstance(truth, Unknown):
                 return LOST
             condition = condition_of(shortcut.test, inner.scope, self.evaluator)
-        region = Shortcut(parent=context.region, label="shortcut", entry=flow.node, condition=condition)
-        inner.region, inner.values = region, context.values.new_child()
+        region = Shortcut(
+            parent=context.region, label="shortcut", entry=flow.node, condition=condition, frozen=context.frozen
+        )
+        inner.region, inner.values, inner.frozen = region, context.values.new_child(), False
         result = self.apply(shortcut.chain, flow, inner) if truth else flow
         self.names.hidden.update(name for name in inner.values.maps[0] if name not in context.values)
         region.exit = result.node
@@ -243,3 +244,16 @@ def on_grid(applier: ChainApplier, cls: type[Layer], link: ast.Merge, flow: Flow
     grid = applier.nodes.apply(applier.layers["select"](part=GRID), (flow,), context, link)
     result = applier.apply(chain, grid, context.inner(grid))
     return applier.nodes.apply(cls(), (flow, result), context, link)
+
+
+def applied(applier: ChainApplier, cls: type[Layer], link: ast.Layer, flow: Flow, context: Context) -> Flow:
+    """Apply a layer of one value, and of inputs that it refers to by name."""
+    layer = applier.binder.layer(cls, link, context.scope)
+    if layer is None:
+        return LOST
+    referred, noun = applier.binder.referred(layer)
+    if referred and isinstance(context.region, Block | Shortcut):
+        hint = "put this layer into a line of a stage, beside the block"
+        applier.evaluator.faults.report("E0510", link.span, f"blocks and shortcuts take no {noun}", hint)
+        return LOST
+    return applier.nodes.apply(layer, (flow, *referred), context, link)

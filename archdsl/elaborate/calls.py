@@ -88,7 +88,7 @@ class BlockCalls:
         region = Block(
             parent=context.region, label=block.name.id, signature=definition.signature, arguments=arguments,
             entry=flow.node, entering=flow.shape, span=link.span,
-            values={name: value.node for name, value in given.items()},
+            values={name: value.node for name, value in given.items()}, frozen=context.frozen,
         )  # fmt: skip
         with self.evaluator.faults.within(link):
             for let in block.lets:
@@ -134,6 +134,7 @@ class BlockCalls:
         known = {value.node: value.shape for value in (*context.values.values(), flow)}
         layer = in_caller(self.nodes.node(result.node).layer, call.region)
         self.nodes.move(result.node, layer, left.shape, context.region, known)
+        self.nodes.node(result.node).frozen = call.region.frozen
         context.region.items.append(result.node)
         return left
 

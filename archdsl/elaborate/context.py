@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from archdsl.elaborate.program import BlockDef, Module
     from archdsl.elaborate.scope import Scope
     from archdsl.frontend import ast
-    from archdsl.ir.regions import Region, Shape
+    from archdsl.ir.network import Node
+    from archdsl.ir.regions import Block, Region, Shape
 
 
 class Flow(NamedTuple):
@@ -31,6 +32,14 @@ class Referred(NamedTuple):
     noun: str  # for what is in it
     example: str  # of a layer that refers to it by its name, `{}`
     flows: tuple[Flow, Flow]  # the input itself, and the clip that it belongs to
+
+
+class Made(NamedTuple):
+    """A layer or block that `as` has named: its link, the names that this sees, and its place in the graph."""
+
+    link: ast.Link
+    scope: Scope
+    item: Node | Block
 
 
 LOST = Flow(-1, UNKNOWN)  # after a fault
@@ -58,6 +67,7 @@ class Context:
     stages: Mapping[str, Flow] = field(default_factory=dict[str, "Flow"])  # the values behind them
     blocks: Mapping[str, GivenBlock] = field(default_factory=dict[str, "GivenBlock"])  # that the block is given
     entering: Flow | None = None  # the value that `in` stands for
+    frozen: bool = False  # layers here are not trained
 
     def value(self, name: str) -> Flow | None:
         """Return a value by its name, or the value behind a stage by the stage's label."""

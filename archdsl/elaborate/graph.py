@@ -56,6 +56,7 @@ class GraphBuilder:
         if isinstance(link, ast.Layer) and len(flows) == 1 and not self._check_order(layer, flows[0].shape, link):
             self._check_doubt(layer, flows[0].shape, shape, link)
         flow = self.add_node(layer, flows, shape, context.region, link.span)
+        self.node(flow.node).frozen = context.frozen
         context.region.items.append(flow.node)
         return flow
 

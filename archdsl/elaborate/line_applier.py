@@ -49,6 +49,17 @@ class LineApplier(ChainApplier):
         self.evaluator.faults.report("E0513", link.name.span, label, hint)
         return LOST
 
+    def _freezing(self, link: ast.Freezing, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
+        return self._report_unprinted(link, "frozen", "freeze the whole layer, in the chain of the stage or block")
+
+    def _share(self, link: ast.Share, flow: Flow, context: Context) -> Flow:  # noqa: ARG002
+        return self._report_unprinted(link, "share", "share the whole layer, in the chain of the stage or block")
+
+    def _report_unprinted(self, link: ast.Freezing | ast.Share, word: str, hint: str) -> Flow:
+        label = f"archdsl cannot print `{word}` in a line of another layer yet"
+        self.evaluator.faults.report("E0513", link.span, label, hint)
+        return LOST
+
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:
         if link.name.id not in (EACH_HEAD, GRID):
             return super()._merge(link, flow, context)

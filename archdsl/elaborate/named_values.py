@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archdsl.elaborate.context import LOST, Context, Flow
+from archdsl.elaborate.context import LOST, Context, Flow, Made
 from archdsl.elaborate.labels import filled
 from archdsl.frontend import ast
 from archdsl.ir.network import Node
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.graph import GraphBuilder
     from archdsl.elaborate.layer_names import LayerNames
-    from archdsl.ir.regions import Inner
+    from archdsl.ir.regions import Inner, Region
 
 
 class NamedValues:
@@ -25,6 +25,7 @@ class NamedValues:
         self.names = names
         self.evaluator = evaluator
         self.read: set[str] = set()
+        self.made: dict[tuple[Region, str], Made] = {}  # the layers and blocks that have names
 
     def begin(self, link: ast.Layer | ast.Label, name: str, context: Context, *, first: bool) -> Flow:
         """Return a value that a chain names, which it can only begin with."""
@@ -32,6 +33,14 @@ class NamedValues:
             self.names.report_value(link)
             return LOST
         return self.find(name, context) or LOST
+
+    def labelled(self, link: ast.Label, context: Context, *, first: bool) -> Flow:
+        """Return the value that a label such as `x{i}` names, with which a chain begins."""
+        name = filled(link, context.scope, self.evaluator)
+        if name is None or context.value(name.id) is not None:
+            return LOST if name is None else self.begin(link, name.id, context, first=first)
+        self.names.report_unknown(ast.Layer(link.span, name, None), context, first=first)
+        return LOST
 
     def find(self, name: str, context: Context) -> Flow | None:
         """Return a value by its name, which is read now."""
@@ -43,7 +52,7 @@ class NamedValues:
         name = filled(expr, context.scope, self.evaluator) if isinstance(expr, ast.Label) else expr
         return name.id if isinstance(name, ast.Name) else ""
 
-    def give(self, label: ast.Label, flow: Flow | None, context: Context, before: int) -> None:
+    def give(self, step: ast.Step, label: ast.Label, flow: Flow | None, context: Context, before: int) -> None:
         """Give a value its name, and the layer or block that the step has made, if it has made one alone."""
         name = filled(label, context.scope, self.evaluator)
         if name is None:
@@ -57,3 +66,4 @@ class NamedValues:
             item.label = name.id
             if isinstance(item, Node | Block):
                 item.explicit = True
+                self.made[context.region, name.id] = Made(step.link, context.scope, item)

@@ -99,6 +99,11 @@ def _called_names(part: object) -> Iterator[str]:
                 pending += _members(other)
 
 
+_CHAINED = (
+    ast.Group, ast.Freezing, ast.Shortcut, ast.PathLine, ast.BranchLine, ast.Lateral, ast.Path, ast.Head,
+)  # fmt: skip
+
+
 def _members(part: object) -> Sequence[object]:
     """Return the statements or links that a part of a spec holds, without layers' arguments."""
     match part:
@@ -114,10 +119,8 @@ def _members(part: object) -> Sequence[object]:
             return part.body
         case ast.If():
             return (*part.body, *part.otherwise)
-        case ast.Shortcut() | ast.Group() | ast.PathLine() | ast.BranchLine() | ast.Lateral() | ast.Path() | ast.Head():
-            return (part.chain,)
         case _:
-            return ()
+            return (part.chain,) if isinstance(part, _CHAINED) else ()
 
 
 class _Names(Scope):

@@ -40,9 +40,7 @@ class Name(Syntax):
 
 
 @record
-class InHand(Syntax):
-    """`in.channels`: an attribute of the value that a layer is applied to."""
-
+class InHand(Syntax):  # `in.channels`: an attribute of the value that a layer is applied to
     attribute: str
 
 
@@ -60,9 +58,7 @@ class Comprehension(Syntax):
 
 
 @record
-class Range(Syntax):
-    """`a..b`, both ends included; without `b` it goes on for as long as its partners in a `zip`."""
-
+class Range(Syntax):  # `a..b`, both ends included; without `b` it goes on for as long as its partners in a `zip`
     start: Expr
     stop: Expr | None
 
@@ -106,9 +102,7 @@ class Call(Syntax):
 
 
 @record
-class Label(Syntax):
-    """The label of a stage, or the name of a value; `res{i}` holds names that are filled in when it is expanded."""
-
+class Label(Syntax):  # of a stage, or of a value; `res{i}` holds names that are filled in when it is expanded
     text: str
 
 
@@ -128,18 +122,14 @@ class Layer(Syntax):
 
 
 @record
-class Merge(Syntax):
-    """A layer of several inputs: `concat { a -> b, c }`."""
-
+class Merge(Syntax):  # a layer of several inputs: `concat { a -> b, c }`
     name: Name
     arguments: tuple[Argument, ...] | None
     branches: tuple[Chain, ...]
 
 
 @record
-class Lines(Syntax):
-    """A layer whose inputs are written a line at a time: `attention(8) { qkv: linear(64) }`."""
-
+class Lines(Syntax):  # a layer whose inputs are written a line at a time: `attention(8) { qkv: linear(64) }`
     name: Name
     arguments: tuple[Argument, ...] | None
     body: tuple[Statement, ...]
@@ -167,6 +157,18 @@ class Choose(Syntax):
 
 
 @record
+class Freezing(Syntax):  # `frozen { chain }`: layers that are not trained
+    frozen: Frozen
+    chain: Chain
+
+
+@record
+class Share(Syntax):  # `share NAME`: a layer or block once more, with the same weights
+    name: Name | Label
+    arguments: tuple[Argument, ...] | None
+
+
+@record
 class Group(Syntax):
     chain: Chain
 
@@ -176,13 +178,12 @@ class Entering(Syntax):
     """`in` at the beginning of a chain: the value that enters the braces around it."""
 
 
-Link = Layer | Merge | Lines | Residual | Choose | Group | Entering | Label
+Braced = Merge | Lines | Residual | Choose | Freezing | Share | Group
+Link = Braced | Layer | Entering | Label
 
 
 @record
-class Step(Syntax):
-    """A link, perhaps repeated (`* 3`) and named (`as x`)."""
-
+class Step(Syntax):  # a link, perhaps repeated (`* 3`) and named (`as x`)
     link: Link
     count: Expr | None
     label: Label | None
@@ -278,9 +279,7 @@ class Path(Syntax):
 
 
 @record
-class Drop(Syntax):
-    """`drop path NAME` or `drop stage NAME`."""
-
+class Drop(Syntax):  # `drop path NAME` or `drop stage NAME`
     name: Name
     is_stage: bool = False
 

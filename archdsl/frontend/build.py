@@ -62,6 +62,13 @@ class _StatementBuilder(ValueBuilder):
     def on_choose(self, span: Span, test: Any, then: ast.Chain, otherwise: Any = None) -> ast.Choose:
         return self.deeper(ast.Choose(span, test, then, otherwise), otherwise)
 
+    def on_freezing(self, span: Span, frozen: ast.Frozen, chain: ast.Chain) -> ast.Freezing:
+        return ast.Freezing(span, frozen, chain)
+
+    def on_share(self, span: Span, _word: Token, name: Token, arguments: Any) -> ast.Share:
+        named = self.on_label(self.span(name), name) if name.type == "LABEL" else self.name(name)
+        return ast.Share(span, named, arguments)
+
     def on_group(self, span: Span, chain: ast.Chain) -> ast.Group:
         return ast.Group(span, chain)
 

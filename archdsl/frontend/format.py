@@ -91,11 +91,11 @@ class _StatementPrinter(ChainPrinter):
                 last = node.frozen or node.after or node.label
                 end = last.span.end
                 after = "" if node.after is None else f" after {node.after.id}"
-                frozen = [] if node.frozen is None else [" ", self._frozen(node.frozen)]
+                frozen = [] if node.frozen is None else [" ", self.frozen(node.frozen)]
                 head = concat(f"stage {node.label.text}{after}", *frozen, " ")
                 return concat(start, head, self.body(node.body, end))
             case ast.Freeze():
-                return concat(start, f"stage {node.label.text} ", self._frozen(node.frozen))
+                return concat(start, f"stage {node.label.text} ", self.frozen(node.frozen))
             case ast.Block():
                 return concat(start, self._block(node))
             case ast.Function():
@@ -104,9 +104,6 @@ class _StatementPrinter(ChainPrinter):
                 return concat(start, self._line(node))
             case _:
                 return concat(start, self._simple(node))
-
-    def _frozen(self, node: ast.Frozen) -> Doc:
-        return concat("frozen") if node.test is None else concat("frozen if ", self.value(node.test))
 
     def _simple(self, node: ast.Statement) -> Doc:
         match node:

@@ -49,6 +49,15 @@ class ChainPrinter(ValuePrinter):
                 return self._choose(node, is_alone=is_alone)
             case ast.Label() | ast.Entering():
                 return self.name(node)
+            case _:
+                return self._other(node)
+
+    def _other(self, node: ast.Group | ast.Freezing | ast.Share) -> Doc:
+        match node:
+            case ast.Freezing():
+                return self._freezing(node)
+            case ast.Share():
+                return concat("share ", self.name(node.name), self.arguments(node.name, node.arguments))
             case ast.Group():
                 start, end = node.span.start, self.places.closing(node.span.start)
                 chain = indent(Line(""), self.chain(node.chain, starts_line=True))
@@ -88,6 +97,16 @@ class ChainPrinter(ValuePrinter):
             openings.append(self.places.find("{", word.at))
             parts.append(concat(Text("else ", word.at), self._chain_braces(rest, openings[-1])))
         return self.branches(parts, openings, may_be_rows=is_alone)
+
+    def _freezing(self, node: ast.Freezing) -> Doc:
+        opening = self.places.find("{", node.frozen.span.end)
+        broken = self.places.is_broken(opening, self.places.closing(opening))
+        return group(concat(self.frozen(node.frozen), " ", self._chain_braces(node.chain, opening)), broken=broken)
+
+    def frozen(self, node: ast.Frozen) -> Doc:
+        """Return the word, with its condition if it has one."""
+        word = Text("frozen", node.span.start)
+        return concat(word) if node.test is None else concat(word, " if ", self.value(node.test))
 
     def _chain_braces(self, node: ast.Chain, opening: int) -> Doc:
         return self.braces([self.chain(node, starts_line=True)], opening)

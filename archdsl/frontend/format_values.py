@@ -119,7 +119,7 @@ class ValuePrinter:
 
     # --- brackets ---
 
-    def arguments(self, name: ast.Name, nodes: Sequence[ast.Argument] | None) -> Doc:
+    def arguments(self, name: ast.Name | ast.Label, nodes: Sequence[ast.Argument] | None) -> Doc:
         """Return the arguments of a call of `name`; empty for one without parentheses."""
         if nodes is None:
             return concat("")

@@ -330,7 +330,7 @@ def _head(fault: Unexpected) -> Cure | None:
     if fault.token.type == "HEAD" and fault.previous == "DROP":
         return Cure("leave out this line: a new `head: …` takes the place of the base's", code="E0103")
     if fault.token.type == "FROZEN" and fault.first in ("HEAD", "PATH", "INPUT", "BLOCK"):
-        return Cure("only stages can be frozen: leave out `frozen`", code="E0103")
+        return Cure("`frozen` stands behind the name of a stage, or before braces: `frozen { CHAIN }`", code="E0103")
     return None
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from archdsl.frontend import ast
 
 # The kinds of tokens behind which a label can stand; behind others, as in `if wide{relu}`, braces hold a chain.
-_BEFORE = {"STAGE", "AS", "ARROW", "LBRACE", "LPAR", "COMMA", "COLON", "EQUAL", "_NL"}
+_BEFORE = {"STAGE", "AS", "ARROW", "LBRACE", "LPAR", "COMMA", "COLON", "EQUAL", "SHARE", "_NL"}
 
 
 def with_labels(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -42,7 +42,7 @@ _WORDS = {
 }  # inside of statements
 _READABLE = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "a string", "_NL": "the end of the line", "$END": "the end",
-    "COMPARE": "a comparison", "AFTER": "`after`",
+    "COMPARE": "a comparison", "AFTER": "`after`", "SHARE": "`share`",
 }  # fmt: skip
 _OPERATORS = {
     "PLUS", "MINUS", "STAR", "POWER", "SLASH", "FLOOR", "PERCENT", "COMPARE", "IN", "AND", "OR", "LSQB", "IF",
@@ -52,7 +52,7 @@ _VALUES = {"NUMBER", "NAME", "STRING", "LSQB"}
 _GROUPS: tuple[tuple[str, set[str], set[str]], ...] = (
     ("a statement", {"STAGE", "PARAM"}, {*STATEMENTS, "IF", "STRING", "_NL", "$END"}),
     ("a value", _VALUES, {*_VALUES, "LPAR", "MINUS", "IN", "NOT"}),
-    ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF", "IN"}),
+    ("a layer", {"NAME", "LPAR", "RESIDUAL"}, {"NAME", "LPAR", "RESIDUAL", "IF", "IN", "FROZEN", "SHARE"}),
     ("an operator", {"PLUS", "STAR"}, _OPERATORS),
 )
 

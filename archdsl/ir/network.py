@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archdsl.ir.recipe import Recipe
-from archdsl.ir.regions import Featured
+from archdsl.ir.regions import Block, around
 from archdsl.layers.input import INDEX, VIDEO, sizes_by_axis
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Node:
     span: Span
     label: str = ""
     explicit: bool = False
+    frozen: bool = False  # it is not trained, whatever the regions around it are
+    shares: str = ""  # the label of the layer in the same region whose weights it has
 
     def __repr__(self) -> str:
         return f"<Node {self.id} {self.layer.kind} {self.label}>"
@@ -54,7 +56,12 @@ class Node:
     @property
     def is_frozen(self) -> bool:
         """True if its weights are not trained."""
-        return isinstance(part := self.region.top, Featured) and part.frozen
+        return self.frozen or any(region.frozen for region in around(self.region))
+
+    @property
+    def is_shared(self) -> bool:
+        """True if its weights are those of another layer, which comes before it."""
+        return bool(self.shares) or any(isinstance(r, Block) and r.shares for r in around(self.region))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ NO_VALUE = -1  # the id of no node
 class _Region:
     items: list[Item] = field(default_factory=list["Item"])
     exit: int = NO_VALUE
+    frozen: bool = False  # the weights of all its layers are not trained
 
     def nodes(self) -> Iterator[int]:
         """Yield the ids of all nodes in it, including those of inner regions."""
@@ -85,7 +86,6 @@ class Stage(_Part):
     """The lines of a stage on one path."""
 
     span: Span  # of the first line
-    frozen: bool = False  # its weights are not trained
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -96,7 +96,6 @@ class Lateral(_Part):
     target: str
     span: Span
     entry: int = NO_VALUE
-    frozen: bool = False
 
     def __post_init__(self) -> None:
         self.path = f"{self.source}_to_{self.target}"
@@ -169,6 +168,7 @@ class Block(_Inner):
     entering: Shape  # its shape, as the caller computes it
     span: Span  # of the call
     explicit: bool = False  # named with `as`
+    shares: str = ""  # the label of the block in the same region whose weights it has
     repeat: int = 0  # the number of the `*` that repeats it; 0 for none
     values: dict[str, int] = field(default_factory=dict[str, int])  # those of its parameters of the type `value`
 

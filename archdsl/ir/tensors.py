@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def own_tensors(node: Node) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a layer's tensors, by their names in the layer."""
-    if not node.inputs:
+    """Return the shapes of a layer's tensors, by their names in the layer; none of one that has those of another."""
+    if not node.inputs or node.is_shared:
         return {}
     own = {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}
     return {name: tuple(map(int, shape)) for name, shape in own.items()}

@@ -82,6 +82,12 @@ class Attention(AttentionFacts):
             line.layer = layer
         return other
 
+    def has_code_of(self, other: Layer) -> bool:
+        own, theirs = self.values(), other.values()
+        if isinstance(other, Attention) and self.is_of_frames and other.is_of_frames:
+            own["over"] = theirs["over"]
+        return own == theirs
+
     def for_inference(self) -> Attention:
         other = self.changed(dropout=0.0)
         other.trains = False

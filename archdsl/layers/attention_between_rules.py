@@ -21,9 +21,11 @@ def check_token(lines: Lines) -> None:
     if q and k and q != k:
         raise differ(lines, "q", "k", "E0511", "tokens of both are of the clip, or all of each frame")
     of_frames = next((n for n in "qk" if lines.shapes[n].token == FRAME), "over" if x.token == FRAME else "")
-    if of_frames and "t" in axes_of(lines):
+    if of_frames and "t" in axes_of(lines) and not _crosses_frames(lines):
         message = f"a class token a frame cannot look along time, as `{', '.join(between.over)}` does"
         hint = "`select(token)` makes a grid of the tokens, `select(grid)` leaves them out"
+        if lines.crosses_frames:
+            message = "a class token a frame can look along time where nothing else is between positions"
         raise LineFault(message, "over", of_frames, code="E0511", hint=hint)
     own = next((n for n in lines.branches if n.startswith(TOKEN)), "")
     if own and x.token != CLIP:
@@ -37,6 +39,20 @@ def check_token(lines: Lines) -> None:
         if x.positions != x.size[at] or between.dilation[at] != 1:
             message = "a class token sees all of one row of positions, and there are several"
             raise LineFault(message, "band", code="E0511", hint="`select(grid)` leaves the class token out")
+
+
+def _crosses_frames(lines: Lines) -> bool:
+    """Return True if tokens look along time as positions do: nothing but lines of single positions is there."""
+    between, x = lines.between, lines.entering
+    grids = {(lines.shapes[n].size, lines.shapes[n].tokens) for n in "qk"}
+    more = lines.biases, any(between.window), any(d != 1 for d in between.dilation), between.band, between.causal
+    return (
+        lines.crosses_frames
+        and grids == {(x.size, x.tokens)}
+        and not any(more)
+        and all(a.is_by_position() and not a.tokens for a in lines.applications)
+        and not lines.externals
+    )
 
 
 def check_token_lines(lines: Lines) -> None:

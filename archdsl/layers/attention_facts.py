@@ -66,6 +66,11 @@ class AttentionFacts(Between, Openable):
         return AXES[self.over[0]]
 
     @property
+    def is_of_frames(self) -> bool:
+        """True if whole frames with their tokens, or what is at one place in all frames, are attended to."""
+        return self.lines.of_frames and self.form == "whole" and len(self.lines.branches) == 4
+
+    @property
     def softmax(self) -> bool:
         """True if weights are a softmax of the scores."""
         return self.score in (SOFTMAX, COSINE)

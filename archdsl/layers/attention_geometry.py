@@ -42,10 +42,20 @@ class Geometry:
 
 def geometry(lines: Lines, over: str) -> Geometry:
     """Return the geometry along some axes."""
+    if lines.crosses_frames:
+        return _across(lines)
     found, (q, k) = lines.groups(over), lines.tokens
     queries, keys = (_in_group(found, lines.size(n)) for n in "qk")
     clips = int(lines.shapes["q"].t) if lines.of_frames else 1
     return Geometry(found, queries, keys, clips, (q.number, k.number))
+
+
+def _across(lines: Lines) -> Geometry:
+    """Return the geometry of frames whose positions and tokens see those at the same place."""
+    x = lines.entering
+    size = size3((x.t, 1, 1))
+    found = groups("t", size, (0, 0, 0), (1, 1, 1), (0, 0, 0))
+    return Geometry(found, size, size, int(x.h) * int(x.w) + x.tokens.number, (0, 0))
 
 
 def bias_geometry(lines: Lines) -> BiasGeometry:

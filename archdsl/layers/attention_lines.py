@@ -140,6 +140,11 @@ class Lines:
         """True if each frame is attended to alone, as it has tokens."""
         return FRAME in (tokens.scope for tokens in self.tokens)
 
+    @property
+    def crosses_frames(self) -> bool:
+        """True if what is at one place of each frame is attended to, also each token."""
+        return self.of_frames and self.between.over == ("time",)
+
     def groups(self, over: str) -> Groups:
         """Return the groups of what enters, along some axes; on other axes each query is one of its own."""
         between, q = self.between, self.size("q")

@@ -101,6 +101,10 @@ class Layer:
         other.__dict__.update(values)
         return other
 
+    def has_code_of(self, other: Layer) -> bool:
+        """Return True if a module of another layer of its kind, with the same weights, can compute it, too."""
+        return self.values() == other.values()
+
     def infer(self, *inputs: Grid) -> Grid:
         """Return the shape of the output.
 

@@ -53,8 +53,8 @@ class Position(Layer):
         if len(inputs) > 1 and inputs[1].t != x.t:
             message = f"indices of {int(inputs[1].t)} frames for a grid of {int(x.t)} frames"
             raise ShapeError(message, "frames", "E0502", f"declare the input with {int(x.t)} frames")
-        if x.token == FRAME and self.over != SPACE:
-            hint = "use `position(space)`, or insert a class token of the clip after the embedding"
+        if x.token == FRAME and (self.over == SPACE_TIME or self.frames or not self.token):
+            hint = "use `position(space)` or `position(time)`, or insert a class token of the clip after the embedding"
             message = f"`position({self.over})` does not support one class token per frame"
             raise ShapeError(message, "over", "E0511", hint)
         if self.apart and (self.over != SPACE_TIME or x.token == FRAME or self.is_fixed):
@@ -103,7 +103,9 @@ class Position(Layer):
             raise ShapeError(message, "table", "E0511", "insert further tokens after the embedding, or `token = off`")
 
     def token_vectors(self, x: Grid) -> int:
-        """Return the number of embeddings of tokens: one for each, or none."""
+        """Return the number of embeddings of tokens: one for each, or none; over time, each has that of its frame."""
+        if x.token == FRAME and self.over == TIME:
+            return 0
         return x.tokens.number if self.token and not self.is_fixed else 0
 
     def _rows(self, x: Grid) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
 from archdsl.core.values import is_list
-from archdsl.ir.regions import Featured
+from archdsl.ir.regions import walk
 from archdsl.ir.rewrite import remove
 
 if TYPE_CHECKING:
@@ -28,10 +28,18 @@ def drop_regularisation(network: Network) -> int:
         node.layer = node.layer.for_inference()
     regularisers = [n for n in network.all_nodes() if n.layer.training_only]
     remove(network, {n.id: n.inputs[0] for n in regularisers})
-    for part in network.regions:
-        if isinstance(part, Featured):
-            part.frozen = False
+    for node in network.all_nodes():
+        node.frozen = False
+    for region in walk(network.regions):
+        region.frozen = False
     return len(regularisers)
+
+
+def drop_frozen(network: Network) -> int:
+    """Remove layers of training that a chain freezes, where the rest of their class is trained; return their number."""
+    idle = [n for n in network.all_nodes() if n.frozen and n.layer.training_only]
+    remove(network, {n.id: n.inputs[0] for n in idle})
+    return len(idle)
 
 
 def _effective(network: Network) -> set[Span]:

@@ -125,7 +125,8 @@ class Sizes:
         if not self.precision.half:
             return 0
         layers = map(self.network.node, nodes)
-        return HALF * sum(int(n.op.cast_weights()) for n in layers if n.inputs)
+        once = (n for n in layers if n.inputs and (n.is_frozen or not n.is_shared))  # a copy with gradients is kept
+        return HALF * sum(int(n.op.cast_weights()) for n in once)
 
     @cached_property
     def blocks_weights(self) -> list[int]:
@@ -175,12 +176,14 @@ class Sizes:
 
 
 def weights_of(node: Node) -> int:
-    """Return the number of weights of a layer."""
-    return int(node.layer.params(*node.input_shapes)) if node.inputs else 0
+    """Return the number of weights of a layer; none of one that has those of another."""
+    return int(node.layer.params(*node.input_shapes)) if node.inputs and not node.is_shared else 0
 
 
 def _buffers(node: Node) -> list[tuple[int, ...]]:
-    return list(own_tensors(node).values())[len(node.layer.weights(*node.input_shapes)) :] if node.inputs else []
+    """Return the shapes of a layer's buffers."""
+    own = list(own_tensors(node).values())
+    return own[len(node.layer.weights(*node.input_shapes)) :] if own else []
 
 
 def _part(size: int, parts: int) -> int:

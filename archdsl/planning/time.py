@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archdsl.planning.memory import weights_of
-from archdsl.targets.torch.memory import has_gradients
+from archdsl.targets.torch.memory import has_gradients, has_weights
 from archdsl.targets.torch.ops.sites import FLOAT
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _bytes(memory: Memory, number: int) -> int:
 def passes(memory: Memory, node: OpNode) -> int:
     """Return the ratio of a layer's backward to its forward time: 0, 1 or 2."""
     into = any(memory.trained[i] for i in node.inputs)
-    return (2 if has_gradients(node) or not weights_of(node) else 1) if into else int(has_gradients(node))
+    return (2 if has_gradients(node) or not has_weights(node) else 1) if into else int(has_gradients(node))
 
 
 def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer) -> int:

@@ -109,7 +109,7 @@ def _inner(link: ast.Link) -> Sequence[ast.Chain | ast.Choose]:
             return (link.chain, link.shortcut.chain) if link.shortcut else (link.chain,)
         case ast.Choose():
             return (link.then, link.otherwise) if link.otherwise else (link.then,)
-        case ast.Group():
+        case ast.Group() | ast.Freezing():
             return (link.chain,)
         case _:
             return ()

@@ -9,11 +9,12 @@ import networkx as nx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl.ir.regions import Featured, PathStart
+from archdsl.ir.regions import Block, Featured, PathStart, around
 
 if TYPE_CHECKING:
     from archdsl import Architecture
     from archdsl.core.grid import Grid
+    from archdsl.ir.network import Network, Node
 
 BATCH = 2
 FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "rmsnorm", "token_type")
@@ -33,7 +34,7 @@ def assert_as_predicted(arch: Architecture) -> None:
         output = model(*(clip[:1] for clip in clips))  # some products are computed once for all clips
     features = model.forward_features(*clips)
     modules = dict(model.named_modules())
-    nodes = {name: data for name, data in graph.nodes(data=True) if name in modules}
+    nodes = {name: data for name, data in graph.nodes(data=True) if name in modules.keys() - _used_again(network)}
     assert nodes, "no layer of the graph is a module"
     layers = {node.name: node.layer for node in network.all_nodes()}
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
@@ -148,3 +149,17 @@ def assert_imports_are_used(source: str) -> None:
     tree = ast.parse(source)
     bound = {a.asname or a.name for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
     assert bound - {"annotations"} <= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {"Tensor"}
+
+
+def _used_again(network: Network) -> set[str]:
+    """The names of modules that compute several layers."""
+    return {_module(node) for node in network.all_nodes() if node.is_shared}
+
+
+def _module(node: Node) -> str:
+    """The name of the module that computes a layer, which it may share with another one."""
+    names = [node.shares or node.label]
+    for region in around(node.region):
+        own = region.shares if isinstance(region, Block) else ""
+        names.append(own or getattr(region, "label", "") or ("" if isinstance(region, Block) else region.name))
+    return ".".join(name for name in reversed(names) if name)

@@ -52,9 +52,11 @@ def compute(
         values[number] = Value(_as_grid(node.layer.kind, argument))
     for node in network.all_nodes():
         if node.inputs:
-            weights = {k.removeprefix(f"{node.name}."): v for k, v in state.items() if k.startswith(f"{node.name}.")}
+            applied = definition.applied[node.id]
+            start = f"{(applied.source or applied).name}."
+            weights = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
             inputs = [values[i] for i in node.inputs]
-            layer: Any = definition.applied[node.id].layer
+            layer: Any = applied.layer
             is_text = isinstance(layer, Attended)
             values[node.id] = found = (
                 attended(layer, inputs, weights, apply_layer) if is_text else apply_layer(layer, inputs, weights)
@@ -467,6 +469,7 @@ def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) 
     """The vectors of the positions, (T, H, W, C) with 1 where they are shared, and those of the tokens (n, C)."""
     t, h, width = x.grid.shape[2:]
     own = x.token is not None and layer.token and layer.vectors == "learned"
+    own = own and (x.scope, layer.over) != ("frame", "time")
     number = sum(n for _, n in x.kinds)
     tokens: Tensor | None = None
     if layer.apart:
@@ -484,6 +487,9 @@ def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) 
         tokens, rows = (rows[:number], rows[number:]) if own else (None, rows)
         added = rows.view(*sizes, -1)
     grid = x.grid + added.movedim(-1, -4)
+    if x.scope == "frame" and layer.over == "time":  # a token has the vector of its frame
+        assert x.token is not None
+        return Value(grid, x.token + rows.T[:, :, None], x.kinds)
     if tokens is None or x.token is None:
         return Value(grid, x.token, x.kinds)
     return Value(grid, x.token + tokens.T.view(1, -1, *[1] * (x.token.ndim - 3), number), x.kinds)

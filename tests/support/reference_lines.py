@@ -91,6 +91,8 @@ class _Lines:
         of_token = self._of_token() if "token_q" in self.layer.branches else None
         if "frame" not in (q.scope, k.scope):
             return _between(self.layer, q, k, v, of_token, self.w)
+        if self.layer.settings.over == ("time",):
+            return self._across(q, k, v)
         frames: list[Value] = []
         for t in range(q.grid.shape[2]):  # each is a clip
             frame = [
@@ -99,6 +101,19 @@ class _Lines:
             frames.append(_between(self.layer, frame[0], frame[1], frame[2], None, self.w))
         tokens = [y.token for y in frames if y.token is not None]
         return Value(torch.cat([y.grid for y in frames], 2), torch.stack(tokens, 2) if tokens else None, q.kinds)
+
+    def _across(self, q: Value, k: Value, v: Value) -> Value:
+        """Each position, and each token, looks at those at the same place of all frames."""
+        settings = self.layer.settings
+        n = _number(q)
+        places = [torch.cat([y.token, y.grid.flatten(3)], 3) for y in (q, k, v) if y.token is not None]
+        heads = (settings.heads, settings.heads_of_keys, settings.heads_of_keys)
+        query, *others = (y.unflatten(1, (h, -1)) for y, h in zip(places, heads, strict=True))
+        key, value = (_repeated(y, settings) for y in others)
+        scores = torch.einsum("bnctm,bncsm->bnmts", query, key)
+        scores = scores / query.shape[2] ** 0.5 if settings.scale else scores
+        y = torch.einsum("bnmts,bncsm->bnctm", scores.softmax(-1), value).flatten(1, 2)
+        return Value(y[..., n:].unflatten(3, q.grid.shape[3:]), y[..., :n], q.kinds)
 
     def _of_token(self) -> Tensor:
         """The tokens look once at all positions, with queries, keys and values of their own."""

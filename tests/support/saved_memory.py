@@ -65,6 +65,12 @@ LAYERS = [
     "multiply { in, avgpool -> conv(8, 1, bias = on) -> sigmoid, conv(8) } -> relu",
     "add { in, avgpool([1, all, all]) -> linear(8) -> sigmoid } -> max { in, conv(8), avgpool } -> relu",
     "linear(8) -> multiply { in, linear(1), avgpool } -> mean { in, avgpool -> linear(8) -> gelu }",
+    "conv(8) -> frozen { rmsnorm -> linear(8) -> scale(0.1) -> bn -> dropout(0.5) -> conv(8, 3) } -> linear(8)",
+    "conv(8) -> frozen { layernorm -> attention(2, dropout = 0.1) -> drop_path(0.5) } -> gelu -> linear(8)",
+    "class_token(frame) -> layernorm -> attention(2, over = time) -> linear(8) -> select(grid)",
+    "class_token(frame) -> frozen { layernorm as n -> attention(2, over = time) as a } -> linear(8)"
+    " -> share a(over = space) -> share n -> linear(8) -> select(grid)",
+    "linear(8) as twice -> gelu -> share twice -> conv(8, 3) as thrice -> share thrice * 2 -> relu",
     "linear(8) -> multiply { in, class_token -> linear(8) -> sigmoid } -> select(grid)",
 ]
 

@@ -125,6 +125,8 @@ class Trees:
             self.labelled,
             lambda: ast.Lines(NOWHERE, self.name(), self.arguments(), self.many(self.branch_item, 0, 3)),
             self.choose,
+            lambda: ast.Freezing(NOWHERE, ast.Frozen(NOWHERE, self.maybe(self.value)), self.chain()),
+            lambda: ast.Share(NOWHERE, self.one(self.name, self.labelled), self.arguments()),
         )
 
     def branch_item(self) -> ast.Statement:

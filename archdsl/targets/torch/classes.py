@@ -70,7 +70,7 @@ class Grouping:
         levels: list[list[Region]] = []
 
         def visit(region: Region) -> int:
-            height = max(map(visit, region.inner), default=-1) + 1
+            height = max(map(visit, filter(_has_class, region.inner)), default=-1) + 1
             while len(levels) <= height:
                 levels.append([])
             if self._needs_class(region):
@@ -170,10 +170,13 @@ class Grouping:
             # Without the projection, the output is the input; use the same name for both.
             return ("shortcut", region.label, local[region.entry])
         source = tuple(local[value] for value in externals(self.network, region))
+        if not _has_class(region):
+            return ("again", region.label, source)
         if isinstance(region, BlockRow):
             reads = tuple(reads_of(self.network, region.blocks))
-            return ("row", region.label, source, tuple(map(self._number, region.inner)), reads)
-        return ("unit", region.label, source, self._number(region))
+            frozen = tuple(block.frozen for block in region.blocks)
+            return ("row", region.label, source, tuple(map(self._number, region.inner)), reads, frozen)
+        return ("unit", region.label, source, self._number(region), region.frozen)
 
     def _may_be_absent(self, region: Inner) -> bool:
         """Return True if the shortcut is conditional and reads the region's input alone."""
@@ -193,8 +196,13 @@ class Grouping:
         inits = tuple(
             (k, v.name, tuple(map(float, v.arguments))) for k, v in node.layer.inits(*node.input_shapes).items()
         )
-        chosen = node.layout, node.inplace, node.op.forms
+        chosen = node.layout, node.inplace, node.op.forms, node.op.turns, node.shares, node.frozen and node.is_module
         return (node.layer.kind, node.label, sources, chosen, words, form, inits)
+
+
+def _has_class(region: Inner) -> bool:
+    """Return False for a block that another one's module computes."""
+    return not (isinstance(region, Block) and region.shares)
 
 
 def _bare(formula: Formula) -> Expr:

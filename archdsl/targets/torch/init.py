@@ -71,7 +71,7 @@ def inner_statements(network: OpNetwork, grouping: Grouping) -> list[Stmt]:
     """
     found: dict[tuple[str, str], Stmt] = {}
     for node in network.all_nodes():
-        if node.layer.added_by and node.is_module:
+        if node.layer.added_by and node.is_module and not node.is_shared:
             group, place = _place(grouping, node, node.label)
             modules = Call(Attribute(place, "modules"))
             found[group, text(place)] = Evaluate(called("found.update", [modules]))
@@ -81,7 +81,7 @@ def inner_statements(network: OpNetwork, grouping: Grouping) -> list[Stmt]:
                 code = Items(declared, "{}")
                 found[group, text(code)] = Assign([Name("found")], code, "-=")
     statements = [(group, made) for (group, _), made in found.items()]
-    return _by_class(statements, modules_of(Name("self"), has_inner=False))
+    return by_class(statements, modules_of(Name("self"), has_inner=False))
 
 
 def _place(grouping: Grouping, node: OpNode, name: str) -> tuple[str, Expr]:
@@ -109,7 +109,7 @@ def modules_of(model: Expr, *, has_inner: bool) -> Expr:
     return Comprehension(item, item, modules, [Binary(item, "not in", Name("inside"))]) if has_inner else modules
 
 
-def _by_class(statements: Iterable[tuple[str, Stmt]], modules: Expr) -> list[Stmt]:
+def by_class(statements: Iterable[tuple[str, Stmt]], modules: Expr) -> list[Stmt]:
     """Return the statements of each class in a loop, and behind it those of no class."""
     special: dict[str, list[Stmt]] = {}
     for group, statement in statements:
@@ -149,7 +149,7 @@ class _Starts:
 
     def add(self, torch_class: str, parts: list[_Part]) -> None:
         """Add all layers of one kind. An only one is named; kinds that begin otherwise by stage have rules by stage."""
-        if len(parts) == 1 and _attribute(self.grouping, parts[0].node.region) is not None:
+        if len(parts) == 1 and model_attribute(self.grouping, parts[0].node.region) is not None:
             self.exceptions += _exceptions(self.grouping, parts, None)
             return
         common = _common([p.inits for p in parts])
@@ -170,7 +170,7 @@ class _Starts:
         rules = {torch_class: list(made) for torch_class, made in self.rules.items()}
         # A block is met before the layers in it, so a rule for them would undo what is set for the block.
         if any(e.group and e.torch_class in rules for e in self.exceptions):
-            behind = _by_class(special, self._modules(Name("self")))
+            behind = by_class(special, self._modules(Name("self")))
         else:
             for group, statement in special:
                 if group:
@@ -190,7 +190,7 @@ class _Starts:
         return modules_of(model, has_inner=self.has_inner)
 
 
-def _attribute(grouping: Grouping, region: Region) -> Expr | None:
+def model_attribute(grouping: Grouping, region: Region) -> Expr | None:
     """Return a region as attributes of the model, such as `self.head`; None for one in a row, dictionary or option."""
     outer = list(around(region))
     if any(isinstance(r, BlockRow | Shortcut) or (isinstance(r, Block) and r.label.isdigit()) for r in outer):
@@ -214,7 +214,7 @@ def _stages(parts: list[_Part]) -> dict[tuple[str, ...], list[_Part]]:
 
 def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
     for order, node in enumerate(network.all_nodes()):
-        if node.is_module:
+        if node.is_module and not node.is_shared:
             inits = node.layer.inits(*node.input_shapes)
             for name, torch_class in node.op.submodule_classes().items():
                 own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
@@ -259,7 +259,7 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
     for part in parts:
         group, place = _place(grouping, part.node, part.name)
         region = part.node.region
-        own = _attribute(grouping, region) if group and len(grouping.of[id(region)].regions) == 1 else None
+        own = model_attribute(grouping, region) if group and len(grouping.of[id(region)].regions) == 1 else None
         if own is not None:
             group, place = "", _member(own, part.name)
         order = 0 if group else part.order

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from archdsl.targets.torch.select import OpNode
 
 
+_TURNED = ".transpose(1, 2)"
+
+
 class LazyShape:
     """A shape whose numbers are resolved for all regions of a class when a plan asks for them."""
 
@@ -109,6 +112,8 @@ class LayerPrinter:
         layers: list[Layer] = []
         for node in nodes:
             layers.append(node.layer)
+            if node.is_shared:
+                continue
             roles = self.roles.setdefault(node.layer.kind, {})
             roles.setdefault(node.op.role, set()).add(node.op.spanned_role)
             for name, value in node.op.numbers().items():
@@ -214,7 +219,8 @@ class LayerPrinter:
         changed = self._supported(code.support, wanted) if code.support else {}
         module = renamed(code.module, changed)
         self.names |= code.names
-        return PrintedLayer(label, Leaf(module, Precedence.PRIMARY, code.names) if module else None, code, changed)
+        made = Leaf(module, Precedence.PRIMARY, code.names) if module else None
+        return PrintedLayer(label, made, code, changed, turns=op.turns)
 
     def _role(self, op: Op[Layer]) -> str:
         """Return the word for what a layer does here, where the network has it in several roles.
@@ -277,14 +283,18 @@ def _added(layer: Layer, plan: dict[str, Any], environment: Environment, is_modu
 class PrintedLayer:
     """A layer's constructor call and its application."""
 
-    def __init__(self, label: str, module: Leaf | None, code: _Code, changed: dict[str, str]) -> None:
-        self.label, self.module, self.renamed, self._code = label, module, changed, code
+    def __init__(
+        self, label: str, module: Leaf | None, code: _Code, changed: dict[str, str], *, turns: bool = False
+    ) -> None:
+        self.label, self.module, self.renamed, self._code, self._turns = label, module, changed, code, turns
 
     def apply(self, operands: Sequence[Expr]) -> tuple[Expr, bool]:
         """Return the application to operands, and whether it names one of them more than once."""
         apart = {name: f"{name}_of_operand" for name in self.renamed}  # operands have names of their own
-        given = [Operand(_leaf(expr, apart), is_beside_operator=self._code.has_operators) for expr in operands]
+        exprs = [_turned(expr) for expr in operands] if self._turns else operands
+        given = [Operand(_leaf(expr, apart), is_beside_operator=self._code.has_operators) for expr in exprs]
         code = renamed(_one_line(self._code.apply(*given)), self.renamed)
+        code += _TURNED if self._turns else ""
         code = renamed(code, {other: name for name, other in apart.items()})
         read = self._code.names.union(*map(names, operands))
         return Leaf(code, self._code.precedence, read), any(operand.named > 1 for operand in given)
@@ -292,6 +302,16 @@ class PrintedLayer:
     def step(self, node: OpNode) -> Step:
         """Return the application at a node."""
         return Step(node.id, node.inputs, self.apply, node.op.is_heavy)
+
+    def again(self, node: OpNode) -> Step:
+        """Return the application at another node, which shares the module."""
+        made = PrintedLayer(self.label, self.module, self._code, self.renamed, turns=node.op.turns)
+        return made.step(node)
+
+
+def _turned(expr: Expr) -> Expr:
+    """Return a value with frames and positions in each other's place."""
+    return Leaf(f"{Operand(expr).primary()}{_TURNED}", Precedence.PRIMARY, frozenset(names(expr)))
 
 
 def _leaf(expr: Expr, changed: dict[str, str]) -> Expr:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.lowering.clone import clone
 from archdsl.lowering.folding import fold_norms
-from archdsl.lowering.identities import drop_identities, drop_regularisation
+from archdsl.lowering.identities import drop_frozen, drop_identities, drop_regularisation
 from archdsl.targets.torch.passes.forms import choose_form
 from archdsl.targets.torch.passes.inplace import choose_inplace
 from archdsl.targets.torch.passes.layouts import assign_layouts
@@ -46,6 +46,7 @@ class OpPass(NamedTuple):
 # In this order.
 LAYER_PASSES = (
     LayerPass("regularisation", drop_regularisation, "layers that do something in training only", (INFER,)),
+    LayerPass("frozen", drop_frozen, "layers of training in frozen chains", (TRAIN,), needed=True),
     LayerPass("identities", drop_identities, "layers without effect that are taken out"),
     LayerPass("folding", fold_norms, "batch norms that become part of a convolution", (INFER,)),
 )

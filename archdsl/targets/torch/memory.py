@@ -63,19 +63,30 @@ def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> M
     """Return the tensors that autograd saves in a forward pass of a lowered network, for `batch` clips."""
     memory = Memory(network, batch, {}, {}, {}, precision)
     for node in network.all_nodes():
-        place = node.inputs and (node.inplace or node.is_view)
+        place = node.inputs and (node.inplace or node.is_view or is_idle(node))
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
         sizes = [memory.numbers[i] for i in node.inputs]
         memory.numbers[node.id] = node.op.element_size(sizes, precision) if sizes else FLOAT
         memory.channels_last[node.id] = _channels_last(memory, node)
         memory.trained[node.id] = has_gradients(node) or any(memory.trained[i] for i in node.inputs)
-        memory.kept[node.id] = _kept(memory, node) if memory.trained[node.id] else {}
+        saves = memory.trained[node.id] and not is_idle(node)
+        memory.kept[node.id] = _kept(memory, node) if saves else {}
     return memory
 
 
 def has_gradients(node: Node) -> bool:
     """Return True if a layer has trainable weights."""
-    return bool(node.inputs) and bool(node.layer.params(*node.input_shapes)) and not node.is_frozen
+    return has_weights(node) and not node.is_frozen
+
+
+def has_weights(node: Node) -> bool:
+    """Return True if a layer has weights, be they those of another one."""
+    return bool(node.inputs) and bool(node.layer.params(*node.input_shapes))
+
+
+def is_idle(node: Node) -> bool:
+    """Return True if a layer does nothing, as it is frozen and does something in training only."""
+    return node.layer.training_only and node.is_frozen
 
 
 def _channels_last(memory: Memory, node: OpNode) -> bool:
@@ -96,6 +107,7 @@ def _kept(memory: Memory, node: OpNode) -> Tensors:
         precision=memory.precision,
         element_size=number,
         casts=memory.numbers[node.inputs[0]] != number,
+        trains=not node.is_frozen,
     )
     saved = node.op.saved_for_backward(step)
     memory.recomputed[node.id] = int(saved.recomputed) * memory.batch

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archdsl.ir.flow import Piece, is_stateless, pieces, reads_of
-from archdsl.ir.regions import Conversion, Featured, Head, Stage
+from archdsl.ir.flow import Piece, pieces, reads_of
+from archdsl.ir.regions import Block, Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
 from archdsl.targets.python.tree import (
     Assign,
@@ -31,6 +31,7 @@ from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.features import Features
 from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.frozen import frozen_body
 from archdsl.targets.torch.ops.sites import SharedModule
 from archdsl.targets.torch.region import ROW, RegionPrinter
 
@@ -52,7 +53,7 @@ class ModelPlan:
     outputs: int  # the number of values that these return
     forward: list[Stmt]
     features: Features
-    frozen: list[Expr]  # the stages that training leaves as they are
+    frozen: list[Stmt]  # of `frozen`, which returns what training leaves as it is
     recomputed: list[Expr]  # the stages that are chosen to be computed again
     reading_row: str = ""  # the class of rows of blocks that read other values, if a stage is one
     kinds: set[str] = field(default_factory=set[str])  # of its stages: `row` of numbered blocks, or `whole`
@@ -119,7 +120,7 @@ class ModelPrinter:
             outputs=len(self._given(features)),
             forward=self._forward(head, features, inputs),
             features=features,
-            frozen=[self._place(part) for part in stages if part.frozen and not is_stateless(self.network, part)],
+            frozen=frozen_body(self.network, self.regions.grouping, self._place),
             recomputed=[self._place(part) for part in stages if isinstance(part, Stage) and part.name in chosen],
             reading_row=self.reading_row,
             kinds=self.kinds,
@@ -209,14 +210,16 @@ class ModelPrinter:
 
     def _member(self, region: Part, member: Inner) -> Step:
         """Return the call of a block inside a region that is not one call."""
-        self._members(region)[member.label] = self.regions.member([member], self.constructor)
-        return self.regions.step(member, self._inside(region, member.label))
+        shares = member.shares if isinstance(member, Block) else ""
+        if not shares:
+            self._members(region)[member.label] = self.regions.member([member], self.constructor)
+        return self.regions.step(member, self._inside(region, shares or member.label))
 
     def _layer(self, region: Part, number: int) -> Step:
         """Return a layer inside a region that is not one call; without weights, it is an operation in `forward`."""
         node = self.network.node(number)
-        printed = self.layers.at([node], self.constructor, self._inside(region, node.label))
-        if printed.module is not None:
+        printed = self.layers.at([node], self.constructor, self._inside(region, node.shares or node.label))
+        if printed.module is not None and not node.shares:
             self._members(region)[node.label] = printed.module
         return printed.step(node)
 

@@ -13,7 +13,6 @@ from archdsl.targets.python.tree import (
     Evaluate,
     For,
     Function,
-    Items,
     Literal,
     Name,
     Parameter,
@@ -74,8 +73,8 @@ class Model:
         body += [] if self.trains else [Verbatim("self.eval().requires_grad_(False)")]
         body += [self.fragments("put_channels_last")] if self.is_channels_last else []
         if self.plan.frozen:
-            fixed = called("stage.requires_grad_", [Literal("False")])
-            body.append(For(Name("stage"), called("self.frozen"), [Evaluate(fixed)]))
+            fixed = called("module.requires_grad_", [Literal("False")])
+            body.append(For(Name("module"), called("self.frozen"), [Evaluate(fixed)]))
         return Function("__init__", [_SELF, *self.parameters], _NONE, body)
 
     @property
@@ -100,11 +99,7 @@ class Model:
     def _frozen(self) -> list[Stmt]:
         if not self.plan.frozen:
             return []
-        body = [
-            Docstring(["Return the stages whose weights training leaves as they are."]),
-            Return(Items(self.plan.frozen, "[]")),
-        ]
-        frozen = Function("frozen", [_SELF], _MODULES, body)
+        frozen = Function("frozen", [_SELF], _MODULES, self.plan.frozen)
         return [frozen, self.fragments("train", family=self.network.family)]
 
     def _forward_features(self) -> Function:

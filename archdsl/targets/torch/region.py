@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from archdsl.ir.regions import Inner, Region
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Group, Grouping
-    from archdsl.targets.torch.layers import LayerPrinter
+    from archdsl.targets.torch.layers import LayerPrinter, PrintedLayer
     from archdsl.targets.torch.select import OpNetwork, OpNode
 
 ROW = SharedModule("Row", "Row", "row.j2", (), ())  # a sequence of blocks that read other values, too
@@ -82,6 +82,7 @@ class RegionPrinter:
         self.layers = layers
         self.ramps = Ramps(network)
         self.plans: dict[int, ClassPlan] = {}
+        self.printed: dict[tuple[Region, str], PrintedLayer] = {}  # by region and label
 
     def plan(self, group: Group) -> ClassPlan:
         """The class of a group. The groups of the regions inside it were planned before."""
@@ -119,7 +120,9 @@ class RegionPrinter:
 
     def _layer(self, node: OpNode, same: Sequence[OpNode], constructor: Constructor) -> tuple[list[Stmt], Step]:
         """Return the statements of `__init__` and the step of `forward` for a layer, for all regions of the class."""
-        printed = self.layers.at(same, constructor)
+        if node.shares:
+            return [], self.printed[node.region, node.shares].again(node)
+        printed = self.printed[node.region, node.label] = self.layers.at(same, constructor)
         made = [] if printed.module is None else [_member(printed.label, printed.module)]
         return made, printed.step(node)
 
@@ -136,6 +139,9 @@ class RegionPrinter:
             absent = called("nn.Identity")
             made: Stmt = If(test, [_member(region.label, call)], [_member(region.label, absent)])
         else:
+            shares = region.shares if isinstance(region, Block) else ""
+            if shares:
+                return [], self.step(region, dotted(f"self.{shares}"))
             made = _member(region.label, self.member(same, constructor))
         return [made], self.step(region, dotted(f"self.{region.label}"))
 

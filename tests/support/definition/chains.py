@@ -89,6 +89,7 @@ class Chains:
                 place.values[name] = value
                 if len(made := place.part.members[before:]) == 1:  # one layer or block, which takes the name
                     made[0].label = name
+                    place.part.named[name] = (step.link, place, made[0])
         return value
 
     def _repeat(self, step: ast.Step, number: ast.Expr, value: int | None, place: Place) -> int | None:
@@ -124,7 +125,38 @@ class Chains:
                 return self._value(filled(link, place.names), place)
             case ast.Group():
                 return self._chain(link.chain, value, place)
+            case ast.Freezing() | ast.Share():
+                return (self._share if isinstance(link, ast.Share) else self._freezing)(link, value, place)
         raise AssertionError(link)  # `in` can only begin a chain
+
+    def _freezing(self, link: ast.Freezing, value: int | None, place: Place) -> int | None:
+        before = len(place.part.members)
+        result = self._chain(link.chain, value, place)
+        if link.frozen.test is None or evaluate(link.frozen.test, place.names):
+            for made in place.part.members[before:]:
+                for applied in made.applied() if isinstance(made, Part) else [made]:
+                    applied.is_frozen = True
+        return result
+
+    def _share(self, link: ast.Share, value: int | None, place: Place) -> int | None:
+        """The layer or block of that name once more: what it makes has the weights of what it has made first."""
+        name = filled(link.name, place.names) if isinstance(link.name, ast.Label) else link.name.id
+        again, first_place, first = place.part.named[name]
+        if link.arguments is not None:
+            assert isinstance(again, ast.Layer | ast.Lines)
+            names = [a.name.id for a in link.arguments if a.name is not None]
+            kept = [a for a in again.arguments or () if a.name is None or a.name.id not in names]
+            again = replace(again, arguments=(*kept, *link.arguments))
+        before = len(place.part.members)
+        result = self._link(again, value, replace(place, names=first_place.names))
+        [second] = place.part.members[before:]
+        pairs = zip(*(m.applied() if isinstance(m, Part) else [m] for m in (first, second)), strict=True)
+        for one, other in pairs:
+            other.source, other.is_frozen = one.source or one, one.is_frozen
+        taken = {m.label for m in place.part.members}
+        suffixes = ("", *map(str, range(2, len(taken) + 3)))
+        second.label = next(s for s in (f"{first.label}_again{k}" for k in suffixes) if s not in taken)
+        return result
 
     def _word(self, link: ast.Layer, value: int | None, place: Place, *, is_first: bool) -> int | None:
         """What a word of a chain names: a value, a block or a layer."""

@@ -45,8 +45,8 @@ def difference(definition: Definition, network: Network) -> str:
             wanted |= {k: (isinstance(v, bool), v) for k, v in applied.layer.values().items()}  # `1` is not `on`
             found |= {k: (isinstance(v, bool), v) for k, v in node.layer.values().items()}
         if shapes and (applied.layer.weights(*shapes) or applied.layer.buffers(*shapes)):
-            wanted |= {"name": applied.name, "frozen": applied.is_frozen}
-            found |= {"name": node.name, "frozen": node.is_frozen}
+            wanted |= {"name": applied.name, "frozen": applied.is_frozen, "shared": applied.source is not None}
+            found |= {"name": node.name, "frozen": node.is_frozen, "shared": node.is_shared}
         if found != wanted:
             differing = [k for k in {**wanted, **found} if found.get(k) != wanted.get(k)]
             if len(differing) == 1 and isinstance(wanted.get(differing[0]), dict):

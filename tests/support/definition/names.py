@@ -24,6 +24,7 @@ class Applied:
     label: str = ""  # that `as` gave it
     name: str = ""  # the prefix of its tensors
     is_frozen: bool = False
+    source: Applied | None = None  # the layer whose weights it has, if that is another one
 
     @property
     def kind(self) -> str:
@@ -42,6 +43,7 @@ class Part:
     is_block: bool = False
     holds: bool | None = None  # of a shortcut: its condition, where it has one
     members: list[Applied | Part] = field(default_factory=list["Applied | Part"])
+    named: dict[str, tuple[Any, Any, Applied | Part]] = field(default_factory=dict[str, Any])  # link, place and layer
 
     def applied(self) -> Iterator[Applied]:
         for member in self.members:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from programs import lines, odd_lines
+from programs import lines, odd_lines, sharing
 from programs.draw import written
 from programs.masks import masked
 from programs.values import STILL, BlockKind, Move, Place, State, Values, given_block
@@ -87,6 +88,7 @@ class Chains(Values):
         else:
             options += [(2, self.beside)]
         if place.depth > 0:
+            options += [(0.4, partial(sharing.frozen, self)), (0.4, partial(sharing.shared, self))]
             options += [(1.2, self.residual), (1.2, self.merge), (1, self.repeat), (1, self.choose), (0.3, self.group)]
         options += [(3.5, self.call)] if self.usable(state) else []
         if place.mask is not None and not (place.local or state.token) and state.grid == place.mask[0]:
@@ -454,6 +456,10 @@ class Chains(Values):
             more, behind = self.call(place, behind)
             text = f"{text} -> {more}"
         return text, behind
+
+    def given(self, block: BlockKind, place: Place) -> list[str]:
+        """Arguments of a block that reads no other value, and stays on its grid."""
+        return self._arguments(block, place, STILL, "")[0]
 
     def _arguments(self, block: BlockKind, place: Place, move: Move, read: str) -> tuple[list[str], str | None]:
         d = self.draw

@@ -21,7 +21,7 @@ def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
     """Hold the first values of all tensors, and the rates of dropout and drop path, against the graph."""
     tensors, modules = model.state_dict(), dict(model.named_modules())
     for node in network.all_nodes():
-        if not node.inputs:
+        if not node.inputs or node.is_shared:
             continue
         inits: dict[str, Any] = dict(node.layer.inits(*node.input_shapes))
         for name in node.layer.weights(*node.input_shapes):
@@ -35,7 +35,7 @@ def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
             else:
                 continue
             assert not fault, f"{node.name}.{name}: {fault}"
-        if node.layer.training_only:
+        if node.layer.training_only and not node.frozen:
             rate: Any = modules[node.name].p if node.name in modules else 0.0
             assert abs(rate - float(node.layer.values()["p"])) <= 5e-5, f"{node.name}: a rate of {rate}"
 

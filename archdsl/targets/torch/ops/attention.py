@@ -36,11 +36,17 @@ class AttentionOp(DescribedAttention):
     layouts = (CHANNELS_LAST, TOKENS)
 
     @property
+    def turns(self) -> bool:
+        return self.layer.lines.crosses_frames
+
+    @property
     def role(self) -> str:
-        return "_".join(self.layer.over)
+        return "rows" if self.turns else "_".join(self.layer.over)
 
     @property
     def spanned_role(self) -> str:
+        if self.turns:
+            return self.role
         names = (spanned(name, fixed(self.inputs[0])) for name in self.layer.over)
         return "_".join(dict.fromkeys(names))
 
@@ -111,6 +117,8 @@ class AttentionOp(DescribedAttention):
         )
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        if not step.trains and self.layer.dropout:
+            return self.of(self.layer.changed(dropout=0.0)).saved_for_backward(step)
         own, kind = has_token_lines(self.layer.lines), self.layer.form
         if kind in ("band", "parts") or (own and kind == "whole"):
             return KeptOfForms(self, step).total()

@@ -66,7 +66,9 @@ class KeptOfLines(KeptOfMoves):
     def _distances(self) -> None:
         """Account for what biases save."""
         number = self.precision.product
-        step = TrainingStep(batch=self.step.batch, precision=self.precision, element_size=number)
+        step = TrainingStep(
+            batch=self.step.batch, precision=self.precision, element_size=number, trains=self.step.trains
+        )
         for bias, op in self.op.biases:
             saved = op.saved_for_backward(step)
             self.own[f"own of {bias.label}"] = int(saved.own) // self.clips
@@ -117,6 +119,7 @@ class KeptOfLines(KeptOfMoves):
         step = TrainingStep(
             self.steps.layouts[operation.inputs[0]].taken_as, channels_last=given[0].packed,
             batch=self.step.batch, precision=precision, element_size=number, casts=given[0].number != number,
+            trains=self.step.trains,
         )  # fmt: skip
         saved = op.saved_for_backward(step)
         name, alike = f"output of {operation.application}", application.heads * len(application.inputs)

@@ -52,7 +52,7 @@ class DescribedAttention(SizedAttention):
 
     def _doc(self) -> str:
         layer = self.layer
-        over = " and over ".join(layer.over).replace("_", " and ")
+        over = "each row" if self.turns else " and over ".join(layer.over).replace("_", " and ")
         wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
         where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
         kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
@@ -75,6 +75,8 @@ class DescribedAttention(SizedAttention):
 
     def _io(self) -> str:
         x, output = self.inputs[0], self.output
+        if self.turns:
+            return "x and the result are (B, rows, positions, C)."
         layout = channels_last_text(x.tokens)
         given = [layout] if not self.others else []
         for name, other in zip(("x", *self.others), self.inputs if self.others else (), strict=False):

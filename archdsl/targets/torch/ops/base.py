@@ -88,6 +88,11 @@ class Op(Generic[L_co]):
         return "module" in template_of(self.layer).macros
 
     @property
+    def turns(self) -> bool:
+        """True if it is applied to a value whose frames and positions are in each other's place."""
+        return False
+
+    @property
     def role(self) -> str:
         """The role of the op, such as the axes that it attends over; ops with different roles have different code."""
         return ""

@@ -18,7 +18,8 @@ class BatchNormOp(Op[BatchNorm]):
         return True
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward(inputs=True, once=2 * FLOAT * self.output.channels)  # mean and deviation
+        statistics = 2 * FLOAT * self.output.channels if step.trains else 0  # mean and deviation of the batch
+        return SavedForBackward(inputs=True, once=statistics)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {

@@ -17,6 +17,8 @@ class LinearOp(Op[Linear]):
     layouts = (VECTOR, CHANNELS_LAST, TOKENS)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        if not step.trains:
+            return SavedForBackward()
         if step.channels_last and not step.casts:
             return SavedForBackward(inputs=True)
         return SavedForBackward(own=step.element_size * self.inputs[0].elements)  # a copy

@@ -21,7 +21,7 @@ class RMSNormOp(Op[RMSNorm]):
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x = self.output
         own = FLOAT * (x.positions + x.token_count)  # 1 / √(mean(x²) + ε)
-        if not step.precision.cuda:  # not fused: the normalised input is a tensor, computed in float32
+        if not step.precision.cuda and step.trains:  # not fused: the normalised input is a tensor, in float32
             own += FLOAT * x.elements
         copied = step.casts or step.element_size < FLOAT
         return SavedForBackward(own=own + FLOAT * x.elements) if copied else SavedForBackward(inputs=True, own=own)

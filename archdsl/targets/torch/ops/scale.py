@@ -24,7 +24,7 @@ class ScaleOp(Op[Scale]):
         return "value" if self.layer.per == VALUE else "channel"
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        saved = super().saved_for_backward(step)
+        saved = SavedForBackward(inputs=step.trains)
         number = 1 if self.layer.per == VALUE else int(self.inputs[0].channels)
         return saved._replace(once=saved.once + FLOAT * number) if self.layer.softplus else saved
 

@@ -41,8 +41,9 @@ def assign_layouts(network: OpNetwork) -> int:
             continue
         before = node.inputs
         node.inputs = tuple(conversions.entering(node, i) for i in before)
-        node.layout = conversions.choose(node, given)
-        if conversions.is_read_as_grid(node):
+        first = conversions.twins.of.get(node.id, node)
+        node.layout = conversions.choose(node, given) if first is node else first.layout
+        if conversions.is_read_as_grid(node) if first is node else KEPT in first.op.forms:
             node.op = node.op.with_form(KEPT)
         sources = [conversions.before(node, i) for i in node.inputs]
         if sources != list(before):
@@ -56,6 +57,44 @@ def assign_layouts(network: OpNetwork) -> int:
     return sum(isinstance(node.layer, convert.Convert) for node in network.all_nodes())
 
 
+class Twins:
+    """Layers and blocks that share a module, which are in the same layouts.
+
+    `of` gives the first use of each layer that is applied once more, `first` that of each such block.
+    """
+
+    def __init__(self, network: OpNetwork) -> None:
+        self.of: dict[int, OpNode] = {}
+        self.first: dict[Block, Block] = {}
+        self.layouts: dict[tuple[Block, int], str] = {}  # of the values that enter the first uses, by their numbers
+        self._numbers: dict[Block, dict[int, int]] = {}
+        for region in walk(network.regions):
+            nodes = [network.node(item) for item in region.items if isinstance(item, int)]
+            by_name = {node.label: node for node in nodes}
+            self.of.update((node.id, by_name[node.shares]) for node in nodes if node.shares)
+            blocks = {item.label: item for item in region.items if isinstance(item, Block)}
+            for block in (b for b in blocks.values() if b.shares):
+                self.first[block] = first = blocks[block.shares]
+                pairs = zip(block.nodes(), first.nodes(), strict=True)
+                self.of.update((number, network.node(other)) for number, other in pairs)
+        self._firsts = set(self.first.values())
+
+    def blocks_around(self, node: OpNode, outermost: Region) -> list[Block]:
+        """Return the blocks around a layer that share a module, up to a region, the outermost first."""
+        found: list[Block] = []
+        for region in around(node.region):
+            if isinstance(region, Block) and (region.shares or region in self._firsts):
+                found.insert(0, region)
+            if region is outermost:
+                break
+        return found
+
+    def number(self, block: Block, source: int) -> int:
+        """Return the number of a value among those that enter a block, in the order of their first use."""
+        numbers = self._numbers.setdefault(block, {})
+        return numbers.setdefault(source, len(numbers))
+
+
 class _Conversions:
     """The layout of every value so far, and the conversions inserted."""
 
@@ -65,6 +104,8 @@ class _Conversions:
         self.given: dict[int, str] = {n: VECTOR if layer.argument_axes == ("C",) else GRID for n, layer in inputs}
         self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
         self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
+        self.twins = Twins(network)
+        self.turned: dict[tuple[int, Region], int] = {}  # the same, of what a block reads that shares its module
         grids = grids_by_clip(network)
         self.vectors = {n for n, x in grids.items() if x.is_vector and all(type(size) is int for size in x.size)}
 
@@ -100,8 +141,24 @@ class _Conversions:
         if child is None:
             return source
         if (source, child) not in self.entered:
-            self.entered[source, child] = self._entering(node, source, place, child)
-        return self.entered[source, child]
+            alike = isinstance(child, Block) and bool(child.shares)
+            self.entered[source, child] = source if alike else self._entering(node, source, place, child)
+        return self._alike(self.entered[source, child], node, child)
+
+    def _alike(self, source: int, node: OpNode, child: Region) -> int:
+        """Convert a value before a block whose module is that of another, to the layout that the other one reads."""
+        for region in self.twins.blocks_around(node, child):
+            number = self.twins.number(region, source)
+            if not region.shares:
+                self.twins.layouts[region, number] = self.given[source]
+                continue
+            wanted = self.twins.layouts[self.twins.first[region], number]
+            if self.given[source] != wanted and (source, region) not in self.turned:
+                made = self._convert(source, wanted, region.parent, _index(region.parent, region))
+                _see(region, source, made)
+                self.turned[source, region] = made
+            source = self.turned.get((source, region), source)
+        return source
 
     def _entering(self, node: OpNode, source: int, place: Region | None, child: Region) -> int:
         """Choose between both layouts of a part's output; convert before a region that is channels-last inside."""

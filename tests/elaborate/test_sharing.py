@@ -1,0 +1,90 @@
+"""Layers that are frozen in a chain, and layers and blocks that are applied twice with the same weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+import archdsl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "arch net\ninput clip: video[3, 4, 8, 8]\n"
+
+
+def load(path: Path, text: str) -> archdsl.Architecture:
+    file = path / "net.arch"
+    file.write_text(f"{HEADER}{text}\n", "utf-8")
+    return archdsl.load(file)
+
+
+def test_shared_weights_are_there_once(tmp_path: Path) -> None:
+    """A layer twice gives the gradient of both uses, has one set of names, and costs its multiply-adds twice."""
+    arch = load(
+        tmp_path, "stage one { linear(5) -> linear(5) as map -> gelu -> share map }\nhead: avgpool -> linear(2)"
+    )
+    model = arch.build()
+    named = [n for n, _ in model.named_parameters()]
+    assert [n for n in named if "one" in n] == [
+        "one.linear.weight",
+        "one.linear.bias",
+        "one.map.weight",
+        "one.map.bias",
+    ]
+    assert arch.params == 3 * 5 + 5 + 5 * 5 + 5 + 5 * 2 + 2
+    assert arch.macs == 4 * 8 * 8 * (3 * 5 + 2 * 5 * 5) + 5 * 2
+    twice = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 5), nn.GELU())
+    tensors = {k: v for k, v in model.state_dict().items() if k.startswith("one")}
+    twice[0].load_state_dict({k.rpartition(".")[2]: v for k, v in tensors.items() if "linear" in k})
+    twice[1].load_state_dict({k.rpartition(".")[2]: v for k, v in tensors.items() if "map" in k})
+    last = nn.Linear(5, 2)
+    last.load_state_dict({k.rpartition(".")[2]: v for k, v in model.state_dict().items() if "head" in k})
+    clip = torch.randn(2, 3, 4, 8, 8)
+    rows = twice[1](twice(clip.movedim(1, -1)))
+    expected, given = last(rows.mean((1, 2, 3))), model(clip)
+    assert torch.allclose(given, expected, atol=1e-6)
+    expected.square().sum().backward()
+    given.square().sum().backward()
+    assert torch.allclose(dict(model.named_parameters())["one.map.weight"].grad, twice[1].weight.grad, atol=1e-5)
+
+
+def test_gradients_pass_through_what_is_frozen(tmp_path: Path) -> None:
+    text = """
+block unit() { frozen { conv(6, 3) -> bn -> dropout(0.5) } -> residual { linear(2) -> linear(6, init = normal(1)) } }
+stage one { frozen { conv(6) } -> bn as first -> unit * 2 }
+head: avgpool -> linear(2)"""
+    arch = load(tmp_path, text)
+    model = arch.build().train()
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert {n.split(".")[-2] for n in trained} == {"first", "linear1", "linear2", "linear"}
+    assert all(n.split(".")[-2] in ("conv", "bn") for n, _ in model.named_parameters() if n not in trained)
+    kept = {k: v.clone() for k, v in model.state_dict().items()}
+    clip = torch.randn(2, 3, 4, 8, 8)
+    assert torch.equal(model(clip), model(clip))  # nothing is dropped
+    model(clip).square().sum().backward()
+    assert all((p.grad is not None and p.grad.abs().sum() > 0) == (n in trained) for n, p in model.named_parameters())
+    moved = {k.split(".")[-2] for k, v in model.state_dict().items() if not torch.equal(kept[k], v)}
+    assert moved == {"first"}  # the only norm whose statistics are those of the batch
+
+
+def test_a_condition_freezes_the_first_blocks(tmp_path: Path) -> None:
+    text = "block unit() { residual { conv(in.channels, 3) -> bn } }\nstage one { conv(4) -> bn }"
+    text += "\nstage two { frozen if index < 2 { unit } * 3 }\nhead: avgpool -> linear(2)"
+    arch = load(tmp_path, text)
+    model = arch.build()
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    assert {n.rpartition(".")[0] for n in frozen} == {"two.0.conv", "two.0.bn", "two.1.conv", "two.1.bn"}
+    assert arch.cost()["trained"] == arch.params - sum(dict(model.named_parameters())[n].numel() for n in frozen)
+    assert not any(p.requires_grad for p in arch.build(target="infer").parameters())
+
+
+def test_words_are_names_elsewhere(tmp_path: Path) -> None:
+    """`share` is no word of the language but before the name of a layer."""
+    text = "param share = 4\nblock shared(share) { conv(share) -> conv(share) as share -> bn -> share share }"
+    arch = load(
+        tmp_path, f"{text}\nstage share {{ shared(share if share > 2 else 3) }}\nhead: share -> avgpool -> linear(2)"
+    )
+    assert [n for n in arch.tensors if "bn" not in n and "head" not in n] == ["share.conv.weight", "share.share.weight"]
