@@ -130,6 +130,7 @@ def step(arch: archdsl.Architecture, dtype: torch.dtype) -> None:
     model = without_zeros(arch.build())
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
         logits = model(*inputs(arch, 2))
+        logits = logits.movedim(-1, 1) if logits.ndim == 3 else logits  # classes of boxes come last
         scores = logits.float().flatten(2).mean(2) if logits.ndim > 2 else logits.float()
         loss = torch.nn.functional.cross_entropy(scores, torch.tensor([1, 2]))
         # A head that reads the class token alone does not ask for what the last block makes of the grid.
