@@ -64,13 +64,12 @@ SHALLOW = (1, 2, 1, 1)
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 # One spec of each set of kinds of layers, which `test_the_chosen_specs_have_layers_of_all_kinds` holds.
 KINDS = """
-    avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 hiera_b i3d_inception_residual i3d_inception_rgb i3d_r50_nl5
-    i3d_two_stream internvideo2_b movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18 r2plus1d_r50
-    s3d_g slow_r50 slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention
+    avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 hiera_b i3d_inception_residual i3d_inception_rgb
+    i3d_r50_nl5 i3d_two_stream internvideo2_b movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18
+    r2plus1d_r50 s3d_g slow_r50 slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention
     slowfast_r50_ava slowfast_r50_nl swin3d_t tanet_r50 timesformer_s timesformer_ts tsm_mobilenetv2 tsm_r50
     tsm_r50_nl unet_r3d_18 uniformer_s uniformerv2_b uniformerv2_b_lmhra videofocalnet_t videomae_b
-    videomae_b_pretrain videoprism_b vivit_b_fdp
-    vjepa2_g vtn_deit_b vtn_r50 x3d_m xclip_b32
+    videomae_b_pretrain videoprism_b vivit_b_fdp vjepa2_g vtn_deit_b vtn_r50 x3d_m xclip_b32
 """.split()
 # And those whose attention or laterals have another form.
 FEW = (
@@ -84,9 +83,9 @@ FEW = (
 # one in these lists, which `test_the_chosen_specs_have_all_forms` holds.
 OTHERS = """
     c2d_r50_nl10 c2d_r50_nl5 c2d_r50_nl_res5 csn_ip_r101 csn_ir_r101 fast_r50 fr2d_18 i3d_r101 i3d_r101_nl5
-    i3d_r50_heavy i3d_r50_nl10 mc2_18 mc3_18 mc4_18 mc5_18 mvit_b24_32x3 mvit_s_16x4 mvitv2_l_40x3 r2d_18 r3d_18
-    rmc2_18 rmc3_18 rmc3_2plus1d_18 rmc4_18 rmc5_18 p3d_199 s3d slowfast_4x16_r101_r50 swin3d_t_split timesformer_st
-    tpn_slow_r50 tsm_r50_tpool vivit_b_joint vjepa2_h
+    i3d_r50_heavy i3d_r50_nl10 mc2_18 mc3_18 mc4_18 mc5_18 mvit_b24_32x3 mvit_s_16x4 mvitv2_l_40x3 p3d_199 r2d_18
+    r3d_18 rmc2_18 rmc3_18 rmc3_2plus1d_18 rmc4_18 rmc5_18 s3d slowfast_4x16_r101_r50 swin3d_t_split timesformer_st
+    tpn_slow_r50 tsm_r50_tpool videomae_h vivit_b_joint vjepa2_h
 """.split()
 # For what takes seconds of each.
 FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t timesformer_ts vivit_b_fdp vtn_r50".split()
@@ -95,7 +94,8 @@ FAMILIES = "i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 slowfast_r50 swin3d_t time
 COVERING = (
     FAMILIES
     + """
-    avslowfast_r50 i3d_two_stream movinet_a0_stream mvitv2_s_16x4 slow_r50_ava tanet_r50 tsm_mobilenetv2 unet_r3d_18
+    avslowfast_r50 i3d_two_stream internvideo2_b movinet_a0_stream mvitv2_s_16x4 slow_r50_ava tanet_r50
+    tsm_mobilenetv2 unet_r3d_18 uniformerv2_b_lmhra videofocalnet_t videomae_b_pretrain vjepa2_g xclip_b32
 """.split()
 )
 
