@@ -22,6 +22,7 @@ class Scale(Layer):
     Behind a residual branch, a small `init` makes the block begin near the identity; one of 0 is ReZero (Bachlechner
     et al. 2020). With `softplus` the factors are log(1 + exp(weight)) / log 2: positive, and 1 for a weight of 0, as
     those of the queries of VideoPrism's pooling (Zhao et al. 2024).
+    Without `learned` they are the constant `init`.
     """
 
     takes_tokens = True
@@ -30,6 +31,7 @@ class Scale(Layer):
     init = Real(1.0, low=-float("inf"), doc="initial value of the factors")
     softplus = Flag(False, doc="whether the factors are softplus(weight) / log 2, which is above 0")
     per = Choice(CHANNELS, VALUE, default=CHANNELS, doc="a factor for each channel, or one factor")
+    learned = Flag(True, doc="whether the factors are weights; else they are a constant")
 
     def infer(self, *inputs: Grid) -> Grid:
         if self.softplus and self.init <= 0.0:
@@ -37,13 +39,15 @@ class Scale(Layer):
         return inputs[0]
 
     def weights(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
+        if not self.learned:
+            return {}
         return {"weight": (inputs[0].channels,) if self.per == CHANNELS else ()}
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
-        return {"weight": (OUT,) if self.per == CHANNELS else ()}
+        return {"weight": (OUT,) if self.per == CHANNELS else ()} if self.learned else {}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        if self.init == 1.0:
+        if self.init == 1.0 or not self.learned:
             return {}
         if self.softplus:
             return {"weight": Symbol("constant", (Fraction(log(2**self.init - 1)),))}

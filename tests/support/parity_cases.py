@@ -168,6 +168,8 @@ CASES = [
         "huggingface xclip",
         given(patch=16, dim=192, depth=3, heads=3, mit_dim=128, mit_depth=1, mit_heads=2, classes=128),
     ),
+    Case("aim_b_small", "aim_b", "aim aim"),
+    Case("sta_b_small", "st_adapter_b", "st_adapter st_adapter"),
     Case("vtn_vitb_small", "vtn_vit_b", "vtn vtn", share=PADDED),
     Case("mma_uniformer_s", "uniformer_s", "mmaction2 uniformer"),
     Case("mma_uniformer_s_small", "uniformer_s", "mmaction2 uniformer"),

@@ -616,6 +616,29 @@ TAPS: dict[str, Table] = {
         (r"classifier\.linear", r"head.linear"),
     ),
     **CLIP_TOWERS,
+    "aim aim": (
+        (r"backbone\.conv1", r"embed.conv"),
+        (r"backbone\.ln_pre", r"embed.layernorm"),
+        (r"backbone\.transformer\.resblocks\.(\d+)\.ln_2", r"blocks.\1.norm2"),
+        (r"backbone\.transformer\.resblocks\.(\d+)\.T_Adapter", r"blocks.\1.t_adapter"),
+        (r"backbone\.transformer\.resblocks\.(\d+)\.MLP_Adapter", r"blocks.\1.mlp_adapter"),
+        (r"backbone\.transformer\.resblocks\.(\d+)(\.mlp)?", r"blocks.\1\2"),
+        (r"backbone\.transformer\.resblocks.*", ""),  # ours lie with frames and positions in each other's place
+        (r"backbone\.ln_post", r"head.layernorm"),
+        (r"cls_head\.(avg_pool|dropout)", r"head.linear:input"),
+        (r"cls_head\.fc_cls", r"head.linear"),
+        (r"cls_head:input", POOLED),
+    ),
+    "st_adapter st_adapter": (
+        (r"conv1", r"embed.conv"),
+        (r"ln_pre", r"embed.layernorm"),
+        (r"transformer\.resblocks\.(\d+)\.ln_(\d)", r"blocks.\1.norm\2"),
+        (r"transformer\.resblocks\.(\d+)\.adapter_pre_(attn|mlp)", ""),  # theirs holds the sum
+        (r"transformer\.resblocks\.(\d+)(\.mlp)?", r"blocks.\1\2"),
+        (r"ln_post", r"head.layernorm"),
+        (r"fc:input", r"head.linear:input"),
+        (r"fc", r"head.linear"),
+    ),
     "vtn vtn": (
         (r"backbone\.patch_embed", r"embed.conv"),
         (r"backbone\.blocks\.(\d+)", r"blocks.\1"),
