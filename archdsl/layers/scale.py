@@ -21,11 +21,11 @@ class Scale(Layer):
 
     Behind a residual branch, a small `init` makes the block begin near the identity; one of 0 is ReZero (Bachlechner
     et al. 2020). With `softplus` the factors are log(1 + exp(weight)) / log 2: positive, and 1 for a weight of 0, as
-    those of the queries of VideoPrism's pooling (Zhao et al. 2024).
-    Without `learned` they are the constant `init`.
+    those of the queries of VideoPrism's pooling (Zhao et al. 2024). Without `learned` they are the constant `init`.
     """
 
     takes_tokens = True
+    exclusive = "softplus", "learned"
     treats_positions_alone = True
 
     init = Real(1.0, low=-float("inf"), doc="initial value of the factors")

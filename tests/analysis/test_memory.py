@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("two_threads")
 SPECS = ROOT / "specs"
 # A family each, and those whose attention has another form.
 NAMES = """
-    i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 mvitv2_s_16x4 mvitv2_s_shifted r2plus1d_18 slow_r50_nl
-    slowfast_4x16_r50_ttoc slowfast_4x16_r50_tsample slowfast_r50 slowfast_r50_attention swin3d_t
+    aim_b i3d_inception_rgb i3d_r50_nl5 mvit_b_16x4 mvitv2_s_16x4 mvitv2_s_shifted r2plus1d_18 slow_r50_nl
+    slowfast_4x16_r50_ttoc slowfast_4x16_r50_tsample slowfast_r50 slowfast_r50_attention st_adapter_b swin3d_t
     swin3d_t_factorized swin3d_t_pooled_keys timesformer_lg timesformer_s timesformer_ts timesformer_ts_banded
     vivit_b_fdp vivit_b_fe vivit_b_fsa vtn_deit_b vtn_r50
 """.split()
@@ -97,3 +98,19 @@ def test_frozen_stages_keep_nothing(tmp_path: Path) -> None:
     path.write_text(TINY.replace("LAYERS", "conv(8)").replace("stage one", "stage one frozen"), "utf-8")
     arch = archdsl.load(path)
     assert memory(arch).total == pytest.approx(measured(arch.build(), inputs(arch, BATCH)), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["aim_b", "st_adapter_b"])
+def test_adapters_and_head_alone_get_gradients(name: str) -> None:
+    """And training keeps as much less as is predicted, which `test_what_is_kept_is_predicted` holds."""
+    arch = small(SPECS / f"{name}.arch")
+    model = arch.build().train()
+    model(*inputs(arch, BATCH)).sum().backward()
+    trained = {key for key, weight in model.named_parameters() if weight.grad is not None}
+    own = r".*adapter\w*\..*|head\.linear\..*" + (
+        r"|embed\.position2\..*|head\.layernorm\..*" if name == "aim_b" else ""
+    )
+    assert trained == {key for key, _ in model.named_parameters() if re.fullmatch(own, key)}
+    kept = measured(model, inputs(arch, BATCH))
+    model.requires_grad_(True)
+    assert kept < 0.9 * measured(model, inputs(arch, BATCH))

@@ -45,6 +45,7 @@ MODULES: dict[str, Callable[[Tensor], Tensor]] = {
     "groupnorm(4, eps = 0.01)": nn.InstanceNorm3d(4, eps=0.01),
     "groupnorm(1)": nn.GroupNorm(1, 4),
     "scale(0.1)": lambda x: 0.1 * x,
+    "scale(-0.75, learned = off)": lambda x: -0.75 * x,
     "scale(0, per = value)": torch.zeros_like,
 }
 

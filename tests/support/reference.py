@@ -394,7 +394,7 @@ EVERYWHERE: dict[str, Callable[[Any, Tensor, dict[str, Tensor]], Tensor]] = {
     "relu6": lambda _, x, __: x.clamp(0, 6),
     "hardsigmoid": lambda layer, x, __: (x * layer.slope + 0.5).clamp(0, 1),
     "hardswish": lambda _, x, __: x * (x + 3).clamp(0, 6) / 6,
-    "scale": lambda layer, x, w: x * _factors(layer, w["weight"], x),
+    "scale": lambda layer, x, w: x * (_factors(layer, w["weight"], x) if layer.learned else layer.init),
     "dropout": lambda _, x, __: x,
     "drop_path": lambda _, x, __: x,
 }

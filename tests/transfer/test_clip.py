@@ -20,6 +20,8 @@ TINY: dict[str, Any] = {"dim": 32, "depth": 3, "heads": 2}
         ("uniformerv2_b", r"video\..*|head\.(blend|linear)\..*"),
         ("uniformerv2_b_lmhra", r"video\..*|head\.(blend|linear)\..*|.*\.local_relation\d\..*"),
         ("xclip_b16", r".*\.message.*|mit\..*"),
+        ("aim_b", r".*_adapter\..*|embed\.position2\..*|head\.linear\..*"),
+        ("st_adapter_b", r".*\.adapter\d\..*|head\.linear\..*"),
     ],
 )
 def test_what_is_new(video: str, new: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from archdsl.core.grid import FRAME
 from archdsl.ir.flow import externals
 from archdsl.ir.regions import BlockRow
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
@@ -36,6 +37,7 @@ class Memory:
     kept: dict[int, Tensors]  # by node
     places: dict[int, int]  # for each value, the value whose memory it shares, or itself
     channels_last: dict[int, bool]  # values whose channels are last in memory
+    sliced: set[int] = field(default_factory=set[int])  # values that are positions, or tokens, between others in memory
     precision: Precision = PLAIN
     numbers: dict[int, int] = field(default_factory=dict[int, int])  # element size in bytes of each value
     trained: dict[int, bool] = field(default_factory=dict[int, bool])  # values that require a gradient
@@ -61,10 +63,12 @@ class Memory:
 
 def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> Memory:
     """Return the tensors that autograd saves in a forward pass of a lowered network, for `batch` clips."""
-    memory = Memory(network, batch, {}, {}, {}, precision)
+    memory = Memory(network, batch, {}, {}, {}, precision=precision)
     for node in network.all_nodes():
         place = node.inputs and (node.inplace or node.is_view or is_idle(node))
         memory.places[node.id] = memory.places[node.inputs[0]] if place else node.id
+        if place and (node.inputs[0] in memory.sliced or _is_slice(node, batch)):
+            memory.sliced.add(node.id)
         sizes = [memory.numbers[i] for i in node.inputs]
         memory.numbers[node.id] = node.op.element_size(sizes, precision) if sizes else FLOAT
         memory.channels_last[node.id] = _channels_last(memory, node)
@@ -89,6 +93,13 @@ def is_idle(node: Node) -> bool:
     return node.layer.training_only and node.is_frozen
 
 
+def _is_slice(node: OpNode, batch: int) -> bool:
+    """Return True for several of the positions and tokens of each clip or frame, which are no rows of one matrix."""
+    x = node.input_shapes[0]
+    groups = int(x.t) if x.token == FRAME else 1
+    return x.tokens != node.shape.tokens and node.shape.positions > groups and batch * groups > 1
+
+
 def _channels_last(memory: Memory, node: OpNode) -> bool:
     """Return True if a value has its channels last in memory; one with a single position counts as such."""
     if not node.inputs:
@@ -103,6 +114,7 @@ def _kept(memory: Memory, node: OpNode) -> Tensors:
     step = TrainingStep(
         node.layout,
         channels_last=memory.channels_last[node.inputs[0]],
+        sliced=node.inputs[0] in memory.sliced,
         batch=memory.batch,
         precision=memory.precision,
         element_size=number,

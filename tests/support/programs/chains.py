@@ -569,6 +569,7 @@ SCALES = [
     "scale",
     "scale(softplus = on)",
     "scale(0.5, softplus = on, per = value)",
+    "scale(-0.5, learned = off)",
 ]
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
 PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid

@@ -44,6 +44,7 @@ class Use(NamedTuple):
     precision: Precision = PLAIN
     element_size: int = FLOAT  # of the layer's computation, in bytes
     casts: bool = False  # autocast copies the first input to another dtype
+    sliced: bool = False  # the first input is several positions of each clip or frame, between others in memory
     trains: bool = True  # its weights take gradients, and it is in training mode
 
     @property

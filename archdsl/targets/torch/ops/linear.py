@@ -19,6 +19,6 @@ class LinearOp(Op[Linear]):
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         if not step.trains:
             return SavedForBackward()
-        if step.channels_last and not step.casts:
+        if step.channels_last and not step.casts and not step.sliced:
             return SavedForBackward(inputs=True)
         return SavedForBackward(own=step.element_size * self.inputs[0].elements)  # a copy

@@ -53,6 +53,7 @@ class TrainingStep(NamedTuple):
     precision: Precision = PLAIN
     element_size: int = FLOAT  # of the op's computation, in bytes
     casts: bool = False  # autocast copies the first input to another dtype
+    sliced: bool = False  # the first input is several positions of each clip or frame, between others in memory
     trains: bool = True  # its weights take gradients, and it is in training mode; else only its input does
 
 
