@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from documents import PAGES, page_id
 from page_commands import Reader, has_commands, run_page
+from page_folders import prepare
 from repository import ROOT
 
 import archdsl
@@ -210,6 +211,7 @@ def test_commands_of_a_page(server: Server, page: Path, tmp_path: Path) -> None:
     """What pages say holds without the checkout; their Python is run at the end, as one script."""
     variables: dict[str, str] = {}
     code: list[str] = []
+    prepare(page, tmp_path, records=False)
 
     def archdsl(words: list[str]) -> tuple[int, str]:
         return server.ask(tmp_path, variables, words)

@@ -363,7 +363,7 @@ def test_json_has_both_sides_of_everything(shell: Shell) -> None:
         "name": "res2.act",
         "status": "changed",
         "base": base,
-        "arch": base | {"kind": "gelu", "attributes": {"tanh": False}},
+        "arch": base | {"kind": "gelu", "attributes": {"tanh": False, "quick": False}},
     }
     weight = {"name": "res3.conv.weight", "status": "new", "base": None, "arch": [16, 16, 1, 1, 1]}
     assert weight in data["tensors"]

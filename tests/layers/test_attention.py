@@ -273,7 +273,7 @@ REFUSED = {
     "E0508": ((2, 2, 2), "", "attention(3)"),
     "E0509": ((2, 2, 2), "", "attention(over = space, window = [2, 2, 2])"),
     "E0510": ((4, 2, 2), "", "attention(over = time, band = 3)"),
-    "E0511": ((2, 2, 2), "frame", "attention(over = time)"),
+    "E0511": ((2, 2, 2), "frame", "attention(over = height, band = 2)"),
     "E0512": ((2, 3, 4), "", lined("1, window = [1, 2, 2]", POOLED_KEYS)),
 }
 

@@ -136,8 +136,9 @@ def step(arch: archdsl.Architecture, dtype: torch.dtype) -> None:
         # A head that reads the class token alone does not ask for what the last block makes of the grid.
         features = list(model.forward_features(*inputs(arch, 2)).values())[-2:]
     (loss + sum(x.float().square().mean() for x in features)).backward()
-    pixels = arch._analysis.parameters.get("patch", 0) ** 2 * 2 * 3  # of a tubelet, where none are classified
-    assert logits.shape[:2] == (2, 7 if "classes" in arch._analysis.parameters else pixels)
+    given = arch._analysis.parameters
+    outputs = 7 if "classes" in given else 3 * 2 * given["patch"] ** 2  # the pixels of a tubelet
+    assert logits.shape[:2] == (2, outputs)
     assert logits.dtype is dtype
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) is parameter.requires_grad, name
