@@ -53,7 +53,7 @@ class Position(Layer):
         if len(inputs) > 1 and inputs[1].t != x.t:
             message = f"indices of {int(inputs[1].t)} frames for a grid of {int(x.t)} frames"
             raise ShapeError(message, "frames", "E0502", f"declare the input with {int(x.t)} frames")
-        if x.token == FRAME and (self.over == SPACE_TIME or self.frames or self.over == TIME and not self.token):
+        if x.token == FRAME and (self.over == SPACE_TIME or self.frames or (self.over == TIME and not self.token)):
             hint = "use `position(space)` or `position(time)`, or insert a class token of the clip after the embedding"
             message = f"`position({self.over})` does not support one class token per frame"
             raise ShapeError(message, "over", "E0511", hint)
