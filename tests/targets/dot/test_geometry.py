@@ -112,8 +112,8 @@ def test_laterals_from_a_path_to_itself(level: str, choices: dict[str, Any]) -> 
     assert faults(picture) == []
 
 
-# By name, level and width, if one is given. The line from a second input to a layer in the middle of a head, whose column
-# a narrow diagram folds; a line that turns to the box of a head right below its own label.
+# By name, level and width, if one is given. The line from a second input to a layer in the middle of a head, whose
+# column a narrow diagram folds; a line that turns to the box of a head right below its own label.
 TURNS = "+ class token per frame is crossed by frame.block"
 NOT_MENDED = {
     ("slowfast_r50_ava", "layer", 600): ["boxes -> head.roi_align crosses the border of head several times"],
