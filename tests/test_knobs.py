@@ -34,6 +34,9 @@ def test_dropout_of_the_head(name: str) -> None:
         ("c2d_r50", ["conv1", "res2"]),
         ("csn_ir_r50", ["conv1", "res2"]),
         ("r3d_18", ["conv1", "res2"]),
+        ("tsm_r50", ["conv1", "res2"]),
+        ("tsm_mobilenetv2", ["conv1", "stage1"]),
+        ("tanet_r50", ["conv1", "res2"]),
         (
             "slowfast_r50",
             ["slow.conv1", "fast.conv1", "fast_to_slow.conv1", "slow.res2", "fast.res2", "fast_to_slow.res2"],
