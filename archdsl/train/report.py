@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from archdsl.train.objectives.base import Objective
 
 TITLES = {"videos": "videos", "top1": "accuracy", "ap": "average precision"}  # of columns that are no metrics
+RECONSTRUCTED = "Reconstructions, with the mean and deviation of each hidden patch from the video"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
         if result.strips:
             titles = {index: result.samples[index].path for index in sorted(result.strips)}
             reconstructions([(titles[index], result.strips[index]) for index in titles], folder / "reconstructions.png")
-            pictures.append(("Reconstructions", "reconstructions.png"))
+            pictures.append((RECONSTRUCTED, "reconstructions.png"))
         pictures += objective.draw(result.targets, result.answers, folder)
         worst = objective.worst(result.targets, result.answers)
         samples = [result.samples[int(result.indices[place])] for place, _ in worst]

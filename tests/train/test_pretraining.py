@@ -194,7 +194,8 @@ def test_a_pre_training_and_its_classifier(videos: Path, tmp_path: Path, capsys:
     assert len(losses(run)) == 6
     tested = json.loads((run / "report/metrics.json").read_text())
     assert tested["loss"] == pytest.approx(float(column(run, "val_loss", "epochs.csv")[-1]))
-    assert "![Reconstructions](reconstructions.png)" in (run / "report/summary.md").read_text()
+    shown = "![Reconstructions, with the mean and deviation of each hidden patch from the video](reconstructions.png)"
+    assert shown in (run / "report/summary.md").read_text()
     assert (run / "report/reconstructions.png").stat().st_size > 10_000
 
     # The loss does not depend on the size of a batch or on chance: a test finds it again.
