@@ -214,6 +214,8 @@ InternVideo2 | B/14 | * -> internvideo2_b
 InternVideo2 | L/14 | * -> internvideo2_l
 VideoPrism | B | * -> videoprism_b
 VideoPrism | L | * -> videoprism_l
+AIM | * -> aim_b
+ST-Adapter | * -> st_adapter_b
 V-JEPA 2 | ViT-L/16 | * -> vjepa2_l
 V-JEPA 2 | ViT-H/16 | * -> vjepa2_h
 V-JEPA 2 | ViT-g/16 | * -> vjepa2_g
