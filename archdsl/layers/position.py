@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME, fixed
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference
+from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference, Size
 from archdsl.layers.axes import OUT, Axis, Frames, Places
 from archdsl.layers.base import Layer, ShapeError, layer
 from archdsl.layers.input import INDEX
@@ -29,7 +29,8 @@ class Position(Layer):
     A `sinusoid` is of the number of a position, or of its frame: over space and time they are counted through all
     frames, row by row (VideoMAE, Tong et al. 2022). An `axial_sinusoid` has parts of the channels for t, w and h, of
     the shares 2/8, 3/8 and 3/8, or half for w and half for h, in each of them sines before cosines (MAE and
-    InternVideo2). They are no tensors of the state dict.
+    InternVideo2). They are no tensors of the state dict. With `made_for`, they are those of another height and width,
+    interpolated bicubically: the positions of the crops that a network was trained with, for other crops.
     """
 
     takes_tokens = True
@@ -38,6 +39,7 @@ class Position(Layer):
     vectors = Choice(
         LEARNED, SINUSOID, AXIAL, default=LEARNED, doc="learned vectors, or fixed sinusoids of numbers or of each axis"
     )
+    made_for = Size(0, minimum=0, doc="the grid of the sinusoids, if of another height and width; 0: this one")
     token = Flag(True, doc="an embedding of its own for the class token, if the input has one")
     apart = Flag(False, doc="separate tensors for space and time, which are added")
     frames = Reference(INDEX, "", doc="the input with the indices of the frames")
@@ -62,6 +64,7 @@ class Position(Layer):
             hint = "`vectors = axial_sinusoid` has sinusoids of each axis" if self.is_fixed else "omit `apart`"
             raise ShapeError(message, "apart", "E0510", hint)
         self._check_channels(x)
+        self._check_made_for(x)
         self._check_table(x)
         return x
 
@@ -86,6 +89,24 @@ class Position(Layer):
         if self.vectors == AXIAL and self.frames:
             message = "a table of frames has no sinusoids of axes"
             raise ShapeError(message, "vectors", "E0510", "use `vectors = sinusoid`")
+
+    def _check_made_for(self, x: Grid) -> None:
+        if not any(self.made_for):
+            return
+        if not self.is_fixed or self.over == TIME:
+            hint = "omit it; learned vectors are interpolated when weights are transferred to other sizes"
+            if self.over == TIME:
+                hint = "omit it; vectors of frames have no height and width"
+            raise ShapeError("`made_for` needs sinusoids over space", "made_for", "E0510", hint)
+        if self.made_for[0] not in (0, x.t):
+            hint = f"`made_for = [0, {int(self.made_for[1])}, {int(self.made_for[2])}]`"
+            message = f"height and width are interpolated, not {int(self.made_for[0])} frames to {int(x.t)}"
+            raise ShapeError(message, "made_for", "E0502", hint)
+
+    def interpolated_from(self, x: Grid) -> tuple[int, int] | None:
+        """Return the height and the width of the sinusoids, if they are others than those of the grid."""
+        found = int(self.made_for[1] or x.h), int(self.made_for[2] or x.w)
+        return None if found == (x.h, x.w) else found
 
     def _check_table(self, x: Grid) -> None:
         if bool(self.frames) != bool(self.table):

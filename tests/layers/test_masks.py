@@ -149,6 +149,26 @@ def test_sinusoids_of_space_and_time_count_all_positions() -> None:
     np.testing.assert_allclose(_positions("vectors = sinusoid", 8), table.reshape(2, 3, 4, 8), atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("made_for", "size"), [("[0, 5, 2]", (5, 2)), ("[2, 0, 7]", (3, 7)), ("4", None), ("[0, 3, 4]", (3, 4))]
+)
+def test_sinusoids_of_another_grid_are_interpolated(made_for: str, size: tuple[int, int] | None) -> None:
+    """As MMAction2's VideoMAE takes those of 14×14 patches to other crops."""
+    settings = f"vectors = sinusoid, made_for = {made_for}"
+    if size is None:  # of four frames
+        with pytest.raises(SpecError, match="E0502"):
+            _positions(settings, 8)
+        return
+    h, w = size
+    table = np.array([[n / 10_000 ** (2 * (j // 2) / 8) for j in range(8)] for n in range(2 * h * w)])
+    table[:, 0::2], table[:, 1::2] = np.sin(table[:, 0::2]), np.cos(table[:, 1::2])
+    frames = torch.from_numpy(table).float().reshape(2, h, w, 8).permute(0, 3, 1, 2)
+    expected = torch.nn.functional.interpolate(frames, size=(3, 4), mode="bicubic", align_corners=False).permute(
+        0, 2, 3, 1
+    )
+    np.testing.assert_allclose(_positions(settings, 8), expected.numpy(), atol=1e-6)
+
+
 def test_axial_sinusoids_are_those_of_internvideo2() -> None:
     """As `get_3d_sincos_pos_embed`: a quarter for time, the rest for columns and rows, in this order."""
     columns, rows = np.meshgrid(np.arange(4), np.arange(3))

@@ -208,6 +208,18 @@ CASES = [
         "videomae videomae_pretrain",
         given(dim=48, depth=3, heads=3, patch=8, decoder_dim=32, decoder_depth=2, decoder_heads=2),
     ),
+    Case(
+        "psf_mae_small",
+        "../docs/zoos/mae_vit",
+        "pyslowfast mae",
+        given(dim=96, depth=2, heads=3, patch=8, decoder_dim=64, decoder_depth=2, decoder_heads=1, ratio=0.75),
+    ),
+    Case(
+        "mma_videomae_ava_small",
+        "../docs/zoos/ava_videomae",
+        "mmaction2 videomae",
+        given(dim=96, depth=2, heads=3, trained=32, classes=10),
+    ),
     Case("psf_rev_vit_small", "images/rev_vit_b", "pyslowfast rev_vit", given(dim=48, heads=3, depth=3)),
     Case("tv_resnet50", "images/resnet50", "torchvision resnet"),
     Case("tv_resnet101_small", "images/resnet101", "torchvision resnet"),

@@ -678,6 +678,24 @@ TAPS: dict[str, Table] = {
         (r"decoder\.norm", r"head.layernorm"),
         (r"decoder\.head", r"head.linear"),
     ),
+    "pyslowfast mae": (
+        (r"patch_embed\.proj", r"embed.conv"),
+        (r"blocks\.(\d+)\.attn", r"blocks.\1.attention"),
+        (r"blocks\.(\d+)(.*)", r"blocks.\1\2"),
+        (r"norm", r"decode.layernorm"),
+        (r"decoder_embed", r"decode.linear"),
+        (r"pred_head\.transforms\.0\.2", ""),  # theirs normalises the positions that are seen, too
+        (r"pred_head\.transforms\.0\.(\d+)\.attn", r"decoder.\1.attention"),
+        (r"pred_head\.transforms\.0\.(\d+)", r"decoder.\1"),
+        (r"pred_head\.projections\.0", r"head.linear"),
+    ),
+    "mmaction2 videomae": (
+        (r"backbone\.patch_embed\.projection", r"embed.conv"),
+        (r"backbone\.blocks\.(\d+)\.attn", r"blocks.\1.attention"),
+        (r"backbone\.blocks\.(\d+)(.*)", r"blocks.\1\2"),
+        (r"backbone\.norm", r"head.layernorm"),
+        (r"roi_head\.bbox_head\.fc_cls", r"head.linear"),
+    ),
     "torchvision resnet": RESNET,
     "timm resnet": RESNET,
     "torchvision vit": (

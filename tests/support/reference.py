@@ -19,7 +19,7 @@ from definition.lines import Attended
 from given import given
 from reference_boxes import roi_align
 from reference_lines import attended
-from reference_masks import axial, keep, restore
+from reference_masks import axial, bicubic, keep, restore
 from reference_value import Value
 from torch.nn import functional
 
@@ -496,9 +496,10 @@ def _position(layer: Any, x: Value, w: dict[str, Tensor], index: Tensor | None) 
 
 
 def _table(layer: Any, size: tuple[int, int, int], channels: int) -> Tensor:
-    if layer.vectors == "axial_sinusoid":
-        return axial(layer.over, size, channels)
-    return _sinusoid(math.prod(size), channels)
+    made = (size[0], *(n or own for n, own in zip(layer.made_for[1:], size[1:], strict=True)))
+    is_axial = layer.vectors == "axial_sinusoid"
+    table = axial(layer.over, made, channels) if is_axial else _sinusoid(math.prod(made), channels)
+    return bicubic(table, made[1:], size[1:])
 
 
 def _latents(layer: Any, x: Value, w: dict[str, Tensor]) -> Value:  # noqa: ARG001

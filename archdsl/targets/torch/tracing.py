@@ -32,4 +32,10 @@ def _functions(stmt: Verbatim) -> list[str]:
     return [n for n in _TAKES_TENSORS.findall("\n".join(stmt.lines)) if not n.startswith("_keep") and n not in _NEVER]
 
 
-_NEVER = {"fold", "folded", "checkpointed"}  # which no forward pass calls, or whose modules are traced
+_NEVER = {
+    "fold",
+    "folded",
+    "checkpointed",
+    "interpolated",
+    "waves",
+}  # which no forward pass calls, or whose modules are traced

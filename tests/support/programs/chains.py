@@ -580,5 +580,6 @@ POSITIONS = [
     *["position", "position(space)", "position(time)", "position(apart = on)", "position(init = zeros)"],
     *["position(space, init = normal(0.1))", "linear(4) -> position(time, vectors = sinusoid) -> relu"],
     *["linear(6) -> position(vectors = sinusoid)", "linear(16) -> position(vectors = axial_sinusoid)"],
-    *["linear(4) -> position(space, axial_sinusoid)", "linear(2) -> position(space, sinusoid)"],
+    *["linear(4) -> position(space, axial_sinusoid)", "linear(2) -> position(space, sinusoid, made_for = [0, 3, 2])"],
+    *["linear(16) -> position(vectors = axial_sinusoid, made_for = [0, 5, 0])"],
 ]

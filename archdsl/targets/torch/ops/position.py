@@ -38,8 +38,9 @@ class PositionOp(Op[Position]):
         return {"frames": int(x.t)} if self.layer.over == TIME and x.token != CLIP else {"grid": fixed(x)}
 
     def class_signature(self) -> tuple[Any, ...]:
-        tokens = self.inputs[0].tokens
-        return tokens.scope, tokens.number, tokens.noun, bool(self.layer.table)
+        x = self.inputs[0]
+        tokens = x.tokens
+        return tokens.scope, tokens.number, tokens.noun, bool(self.layer.table), self.layer.interpolated_from(x)
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         indices = 2 * FLOAT * self.inputs[0].t if self.layer.table else 0  # of the frames
@@ -58,6 +59,7 @@ class PositionOp(Op[Position]):
             "apart": layer.apart,
             "fixed": layer.is_fixed,
             "axial": layer.vectors == AXIAL,
+            "made_for": layer.interpolated_from(x),
             "table_of": "axial_sinusoid" if layer.vectors == AXIAL else "sinusoid",
             "parts": [(axis, _PARTS[share]) for axis, share in layer.axes],
             "of": "position's axes"
