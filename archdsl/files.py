@@ -118,9 +118,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     try:
         data = _read(Path(path))
     except IsADirectoryError:
-        beside = next((p.name for p in sorted(Path(path).glob("*.arch"))), "NAME.arch")
-        message = f"{name}: is a directory; name a spec in it, as in `{name.rstrip('/')}/{beside}`"
-        raise UsageError(message) from None
+        raise UsageError(_is_folder(name.rstrip("/"))) from None
     except FileNotFoundError:
         raise UsageError(f"{name}: no such file{_nearest(Path(path))}") from None
     except OSError as error:
@@ -128,6 +126,13 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     except ValueError as error:  # a zero byte in the name
         raise UsageError(f"{name}: {error}") from None
     return source_of(name, data)
+
+
+def _is_folder(name: str) -> str:
+    """Return what to do instead of naming a folder, such as that of a run, as a spec."""
+    found = [*sorted(Path(name).glob("*.arch")), *sorted(Path(name).glob("*/*.arch"))]
+    beside = found[0].relative_to(name).as_posix() if found else "NAME.arch"
+    return f"{name}: is a directory; name a spec in it, as in `{name}/{beside}`"
 
 
 def source_of(name: str, data: bytes) -> Source:

@@ -68,6 +68,7 @@ def begin(options: Options) -> Start:
     )
     if options.task == PRETRAIN:
         masking_of(plain.network)
+        _check_unlabelled(options)
     if options.data == SYNTHETIC and options.task == HEADS:
         raise UsageError(f"--data {SYNTHETIC}: has one class per video, and {plain.network.name} has several heads")
     if options.data == SYNTHETIC and options.clip is None:
@@ -101,6 +102,13 @@ def begin(options: Options) -> Start:
     notes = [split.note, note, initial.note if initial is not None else _frozen_at_random(run)]
     note = "\n".join(filter(None, notes))
     return Start(run, folder, split, initial.tensors if initial is not None else None, note)
+
+
+def _check_unlabelled(options: Options) -> None:
+    """Raise UsageError for an option about classes, which a pre-training does not read."""
+    for name in ("label", "classes"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} {getattr(options, name)}: --task {PRETRAIN} reads videos alone; omit it")
 
 
 def _spec_of(options: Options) -> str:

@@ -1,4 +1,4 @@
-"""Numbers of positions that the masks of a network leave visible, as the layers that read them say."""
+"""Masks of a network: the numbers of positions that they leave visible, as the layers that read them say."""
 
 from __future__ import annotations
 
@@ -29,3 +29,9 @@ def visible(network: Network) -> dict[str, int]:
     """Return the number of positions that each mask leaves visible, by the name of the input."""
     found = {name: [n for _, n in readers(network.graph, number)] for name, number in network.inputs.items()}
     return {name: numbers[0] for name, numbers in found.items() if numbers}
+
+
+def reconstructs(network: Network) -> bool:
+    """Return True if a mask hides positions of the clip, and an output has positions."""
+    masked = any(network.node(number).layer.kind == MASK for number in network.inputs.values())
+    return masked and any(network.node(number).shape.positions > 1 for number in network.outputs.values())

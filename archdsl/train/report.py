@@ -3,6 +3,7 @@
     summary.md        the metrics, with the figures below
     metrics.json      the metrics as JSON
     predictions.csv   for each video or segment: its class, the predicted class, probabilities, start and end in seconds
+    losses.csv        instead of it, of a pre-training: for each video or segment the loss, start and end
     curves.png        loss, metrics and learning rate over the epochs
     confusion.png     confusion matrix; scatter.png of a regression: predicted numbers
     worst.png         film strips of the videos with the worst answers
@@ -87,7 +88,7 @@ def write(result: Result, folder: Path, run: Path | None = None) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     metrics, objective = result.metrics, result.objective
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    _predictions(result, folder / "predictions.csv")
+    _answers(result, folder / objective.file)
     pictures: list[tuple[str, str]] = []
     if run is not None and epochs_table(run).rows():
         curves(run, objective.shown, folder / "curves.png")
@@ -155,7 +156,8 @@ def _table(result: Result) -> list[str]:
     return lines + [f"| {' | '.join([name, *map(_text, row, row.values())])} |" for name, row in rows.items()]
 
 
-def _predictions(result: Result, path: Path) -> None:
+def _answers(result: Result, path: Path) -> None:
+    """Write a table with a line for each video or segment."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         framed = any(sample.frames is not None for sample in result.samples)

@@ -126,7 +126,8 @@ class Run:
         for path, text in data.pop("files"):
             write_atomically(folder / SPECS / path, text)
         write_atomically(folder / f"{self.name}.py", data.pop("source"))
-        write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
+        if self.classes:
+            write_atomically(folder / "classes.txt", "".join(f"{name}\n" for name in self.classes))
         write_atomically(folder / CONFIG, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 

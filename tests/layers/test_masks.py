@@ -70,6 +70,35 @@ def test_another_number_of_visible_positions_is_fine_if_all_clips_have_it(arch: 
     assert model(clip, mask).shape == (2, 6, 1, 1, 4)
 
 
+@pytest.mark.parametrize("kind", ["class_token", "tokens(registers, 2)"])
+def test_so_it_is_beside_tokens(kind: str) -> None:
+    """Whose grid is read by its sizes: with each number of visible positions, hidden ones have no influence."""
+    text = NET.replace(" -> position(vectors = axial_sinusoid)", "")
+    for old, new in {
+        "head dense:": "head dense: select(grid) ->",
+        "padding = valid)": f"padding = valid) -> {kind}",
+        "keep(hidden, 3)": "grid { keep(hidden, 3) }",
+        "restore(hidden)": "grid { restore(hidden) }",
+    }.items():
+        text = text.replace(old, new)
+    arch = archdsl.loads(text)
+    model, (clip, _) = arch.build().eval(), arguments(arch)
+    for visible in (2, 3, 4):
+        mask = torch.rand(2, 8).argsort(1) >= visible
+        other = clip + 9 * torch.nn.functional.interpolate(mask.view(2, 1, 2, 2, 2).float(), clip.shape[2:])
+        found = model(clip, mask)
+        assert found.shape == (2, 6, 1, 1, 8 - visible)
+        torch.testing.assert_close(model(other, mask), found)
+        assert model.forward_features(clip, mask)["encode"].shape == (2, 16, 1, 1, visible)
+
+
+def test_what_a_mask_hides_has_no_classes(arch: archdsl.Architecture) -> None:
+    with pytest.raises(TypeError, match="num_classes"):
+        arch.build(num_classes=7)
+    pooled = archdsl.loads(NET.replace("head dense: keep(hidden, 5, hidden)", "head: avgpool"))
+    assert pooled.build(num_classes=7)(*arguments(pooled)).shape == (2, 7)
+
+
 def _unequal(mask: torch.Tensor) -> torch.Tensor:
     mask = mask.clone()
     mask[0] = True

@@ -18,7 +18,7 @@ from training import ONE_VIEW, PLAIN, column, losses, settings, train
 from archdsl import Architecture
 from archdsl.cli import main
 from archdsl.core.source import Source
-from archdsl.files import FileLibrary, UsageError
+from archdsl.files import DataError, FileLibrary, UsageError
 from archdsl.ir.recipe import Recipe
 from archdsl.pipeline import analyse
 from archdsl.train.data.listing import read_split
@@ -170,6 +170,13 @@ def test_videos_need_no_classes(tmp_path: Path) -> None:
     split = read_split(tmp_path, task="pretrain", val_share=0.25)
     assert (len(split.train), len(split.val), split.classes) == (3, 1, ())
     assert "3 videos for training, 1 for validation (25% of the videos, at random with seed 0)" in split.note
+    for video in ("frames/c", "frames/d"):
+        (tmp_path / video).mkdir(parents=True)
+        (tmp_path / video / "0.jpg").touch()
+    assert len(read_split(tmp_path / "frames", task="pretrain", no_val=True).train) == 2
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"has no videos; put videos into it, .* or a folder with the frames of each"):
+        read_split(tmp_path / "none", task="pretrain", no_val=True)
     for text in ("a.mp4\nb.mp4\n", "a.mp4 1\nb.mp4 0\n", "path,label\na.mp4,\nb.mp4,x\n"):
         (tmp_path / "l.csv").write_text(text)
         assert len(read_split(tmp_path / "l.csv", task="pretrain", no_val=True).train) == 2
@@ -185,6 +192,8 @@ def test_a_pre_training_and_its_classifier(videos: Path, tmp_path: Path, capsys:
     assert "masked has a mask, and is trained with --task pretrain" in capsys.readouterr().err
     assert train(tmp_path / "masked.arch", *options, "--recipe", "mixup=1") == 2
     assert "--task pretrain: mixup of the recipe is for other tasks" in capsys.readouterr().err
+    assert train(tmp_path / "masked.arch", *options, "--label", "verb") == 2
+    assert "--label verb: --task pretrain reads videos alone; omit it" in capsys.readouterr().err
 
     assert train(tmp_path / "masked.arch", *options, "--task", "pretrain", "-o", run) == 0
     assert "24 videos for training, 6 for validation (from val/)\n" in capsys.readouterr().out
@@ -197,6 +206,9 @@ def test_a_pre_training_and_its_classifier(videos: Path, tmp_path: Path, capsys:
     shown = "![Reconstructions, with the mean and deviation of each hidden patch from the video](reconstructions.png)"
     assert shown in (run / "report/summary.md").read_text()
     assert (run / "report/reconstructions.png").stat().st_size > 10_000
+    assert len((run / "report/losses.csv").read_text().splitlines()) == 7
+    assert not (run / "classes.txt").exists()
+    assert not (run / "report/predictions.csv").exists()
 
     # The loss does not depend on the size of a batch or on chance: a test finds it again.
     assert main(["eval", str(run), "--workers", "0", "--json"]) == 0

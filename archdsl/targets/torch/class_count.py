@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.sym import Sym
+from archdsl.ir.masks import reconstructs
 from archdsl.layers.base import CHANNELS, ShapeError
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ class ClassCount(Sym):
 def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
     """Mark the number of classes where layers have it as their width, and return it; None if there is none.
 
-    Several heads have a number each, so that there is none for all. The output comes from these layers, perhaps
+    Several heads have a number each, so that there is none for all; what a mask hides is reconstructed at each
+    position, without classes. The output comes from these layers, perhaps
     through others that have no weights and keep channels. A class that such layers share with others takes no number
     of classes, and so neither does the network; nor does one that is called as the argument.
     """
-    if len(network.outputs) > 1:
+    if len(network.outputs) > 1 or reconstructs(network):
         return None
     last = _last_layers(network)
     numbers = {node.id for node in last}

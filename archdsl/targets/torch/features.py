@@ -9,6 +9,7 @@ from archdsl.core.grid import CLASS_TOKEN, CLIP, FRAME
 from archdsl.ir.regions import Conversion, Featured, Fusion, Lateral
 from archdsl.targets.python.tree import Assign, Binary, Dict, Evaluate, Items, Literal, Name, Subscript, called, dotted
 from archdsl.targets.torch.free_names import FreeNames
+from archdsl.targets.torch.ops.base import row_size
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, TOKENS, VECTOR
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Features:
         for feature in self.of.get(value, ()):
             given = [Name("features"), Literal(f'"{feature.name}"'), place]
             if "token" in feature.function:
-                given.append(Items([self._code(n) for n in self._grid(value).size]))
+                given.append(Items(self._sizes(value)))
             if feature.function in _NAMED_TOKEN_FUNCTIONS.values():
                 kinds = self.network.node(value).shape.tokens.kinds
                 given.append(Dict([(Literal(f'"{kind}"'), Literal(number)) for kind, number in kinds]))
@@ -138,6 +139,12 @@ class Features:
         if self._grids is None:
             self._grids = grids_by_clip(self.network)
         return self._grids[value]
+
+    def _sizes(self, value: int) -> list[Expr]:
+        """Return the sizes of a grid beside tokens as code; that of a row, as masks leave it, is found by a call."""
+        sizes = self._grid(value).size
+        is_row = row_size(self.network.node(value).shape)[-1] == -1 and not any(map(is_open, sizes))
+        return [Literal(1), Literal(1), Literal(-1)] if is_row else [self._code(n) for n in sizes]
 
     def _code(self, size: int) -> Expr:
         """Return a size as code: a number, or how it follows from the clip's where that may have another size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archdsl.ir.masks import reconstructs
 from archdsl.ir.outputs import output_axes
 from archdsl.targets.python.tree import (
     Assign,
@@ -116,8 +117,8 @@ class Model:
         network = self.network
         others = "".join(f", {name} {axes(network, name)}" for name in network.inputs if name not in network.clips)
         outputs = ", ".join(" ".join([*name.split(), self._size(n)]) for name, n in network.outputs.items())
-        logits = "logits" if "" in network.outputs else "logits:"
-        doc = f"{', '.join(network.clips)} (B, C, T, H, W){others} → {logits} {outputs}."
+        made = ("predictions" if reconstructs(network) else "logits") + ":" * ("" not in network.outputs)
+        doc = f"{', '.join(network.clips)} (B, C, T, H, W){others} → {made} {outputs}."
         body = [Docstring(docstring(doc, 8)), *self.plan.forward]
         kind = Name("Tensor") if "" in network.outputs else Literal("dict[str, Tensor]")
         return Function("forward", [_SELF, *parameters(self.network)], kind, body)

@@ -37,6 +37,7 @@ class Objective(ABC):
 
     task: ClassVar[str]
     noun: ClassVar[tuple[str, str]] = ("class", "classes")  # for one of the names, and for all
+    file: ClassVar[str] = "predictions.csv"  # of a report, with a line for each video
     unused: ClassVar[tuple[str, ...]]  # values of a recipe that have no effect on this objective
 
     @property

@@ -18,6 +18,7 @@ class Reconstruction(Objective):
     """The mean of errors (B, 1), which `archdsl.train.pretraining` computes from the clips; videos have no targets."""
 
     task = PRETRAIN
+    file: ClassVar = "losses.csv"
     unused: ClassVar = (
         "regression_loss", "label_smoothing", "mixup", "cutmix", "erase", "balance", "class_weights", "precise_bn",
     )  # fmt: skip

@@ -209,3 +209,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(plain(v) for v in cast("tuple[Any, ...]", value))
     return int(value) if isinstance(value, Sym) else value
+
+
+def row_size(x: Grid) -> tuple[int, ...]:
+    """Return the sizes of a grid for `unflatten`: -1 for a row, as masks leave it, whose length calls can change."""
+    t, h, w = map(int, x.size)
+    return (t, h, -1) if t == h == 1 < w else (t, h, w)

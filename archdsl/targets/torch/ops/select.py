@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import FRAME
 from archdsl.layers.attributes import GRID
 from archdsl.layers.select import Select
-from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.base import Op, op, row_size
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS, VECTOR
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
@@ -48,7 +48,7 @@ class SelectOp(Op[Select]):
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,) = self.inputs
-        size, (start, stop) = tuple(map(int, x.size)), self._span
+        size, (start, stop) = row_size(x), self._span
         found = {
             "token": self.layer.part != GRID,
             "whole": self.layer.takes_all(x),

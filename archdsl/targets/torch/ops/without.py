@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import FRAME
 from archdsl.layers.without import Without
 from archdsl.targets.torch.ops.axes_text import channels_last_text
-from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.base import Op, op, row_size
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
@@ -37,7 +37,7 @@ class WithoutOp(Op[Without]):
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,), (start, stop) = self.inputs, self._span
-        size = tuple(map(int, x.size))
+        size = row_size(x)
         found = {"left": self.output.tokens.number, "frame": x.token == FRAME, "size": size, "rows": size[1:]}
         found |= {"start": start, "stop": stop, "axis": 2 if x.token == FRAME else 1}
         return found | {"before": channels_last_text(x.tokens), "after": channels_last_text(self.output.tokens)}

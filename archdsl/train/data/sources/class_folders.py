@@ -24,25 +24,25 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Listed:
     """Return the videos and folders of frames in the subfolders, at any depth; each linked folder is read once."""
     folder = source.path
-    walk = Walk(folder)
-    entries = (
-        []
-        if source.options.labelled
-        else [Entry(str(p), "", str(folder), group=group_of(p.stem)) for p in walk.loose()]
-    )
+    labelled = source.options.labelled
+    walk = Walk(folder, labelled=labelled)
+    loose = [] if labelled else walk.loose()
+    entries = [Entry(str(p), "", str(folder), group=group_of(p.stem)) for p in loose]
     empty: list[str] = []
     for place in walk.classes():
         videos = walk.videos(place)
         empty += [place.name] * (not videos)
         entries += [Entry(str(p), place.name, str(place), group=group_of(p.stem)) for p in videos]
     if not entries:
-        raise DataError(f"{folder}: {_problem(folder, walk)}")
+        raise DataError(f"{folder}: {_problem(folder, walk, labelled=labelled)}")
     notes = [*walk.notes(), *[f"no videos in {', '.join(sorted(empty))}"] * bool(empty)]
     return Listed(sorted(entries, key=_order), None, "; ".join(notes), named=True)
 
 
-def _problem(folder: Path, walk: Walk) -> str:
+def _problem(folder: Path, walk: Walk, *, labelled: bool) -> str:
     """Return the reason why there are no videos."""
+    if not labelled:
+        return f"has no videos; put videos into it, named *{', *'.join(SUFFIXES)}, or a folder with the frames of each"
     if walk.images:
         return (
             f"has images in {walk.images[0]}, but no videos; put the frames of each video into a folder of its own, "
@@ -60,8 +60,9 @@ def _order(entry: Entry) -> tuple[str, Path]:
 class Walk:
     """A walk through a folder that follows links to folders, each folder once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, labelled: bool = True) -> None:
         self.folder = folder
+        self.labelled = labelled  # the folders in it are classes; else they can also be videos
         self.others = sum(p.is_file() for p in folder.iterdir())  # files that are not videos
         self.dangling = 0
         self.images: list[str] = []  # folders of classes that hold images themselves
@@ -90,7 +91,7 @@ class Walk:
         folders, files = self._content(place)
         videos = [p for p in files if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")]
         if not videos and not folders and has_frames(place):
-            if place.parent != self.folder:
+            if place.parent != self.folder or not self.labelled:
                 return [place]
             self.images.append(str(place))
         self.others += len(files) - len(videos)
