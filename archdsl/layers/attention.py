@@ -108,21 +108,44 @@ class Attention(AttentionFacts):
         if self.is_sized(inputs[0]):
             for x in inputs:
                 fixed(x)
-        found = self._grid(self.lines.branches[RESULT_LINE], [self.lines.filled(x) for x in inputs])
+        found = self._grid([self.lines.filled(x) for x in inputs])
         return Grid(found.channels, *inputs[0].size, found.tokens) if self.lines.is_filled else found
 
-    def _grid(self, origin: Origin, inputs: Sequence[Grid]) -> Grid:
-        """Return the shape of a value, all heads together, for inputs of these shapes."""
-        if origin.application == RESULT:
-            q, v = (self._grid(self.lines.branches[n], inputs) for n in "qv")
-            channels = v.channels // self.kv_heads * self.heads if self.kv_heads else v.channels
-            return Grid(channels, *q.size, q.tokens)
-        if origin.application < 0:
-            return inputs[
-                0 if origin.application == X else 1 + self.lines.externals.index(OUTSIDE - origin.application)
-            ]
+    def _grid(self, inputs: Sequence[Grid]) -> Grid:
+        """Return the shape of what leaves, all heads together, for inputs of these shapes."""
+        branches, found = self.lines.branches, dict[Origin, Grid]()
+
+        def of(origin: Origin) -> Grid:
+            if origin.application == RESULT:
+                q, v = (of(branches[n]) for n in "qv")
+                channels = v.channels // self.kv_heads * self.heads if self.kv_heads else v.channels
+                return Grid(channels, *q.size, q.tokens)
+            if origin.application < 0:
+                outside = self.lines.externals
+                return inputs[0 if origin.application == X else 1 + outside.index(OUTSIDE - origin.application)]
+            return found[origin]
+
+        for origin in self._origins(branches[RESULT_LINE]):
+            found[origin] = self._made(origin, [of(o) for o in self.lines.read_by(origin)])
+        return of(branches[RESULT_LINE])
+
+    def _origins(self, end: Origin) -> list[Origin]:
+        """Return the values of applications that a value is computed from, itself too, in their order."""
+        waiting, seen = [end], set[Origin]()
+        while waiting:
+            origin = waiting.pop()
+            if origin in seen:
+                continue
+            seen.add(origin)
+            if origin.application == RESULT:
+                waiting += [self.lines.branches[n] for n in "qv"]
+            elif origin.application >= 0:
+                waiting += self.lines.read_by(origin)
+        return sorted(origin for origin in seen if origin.application >= 0)
+
+    def _made(self, origin: Origin, given: Sequence[Grid]) -> Grid:
+        """Return the shape of a value that an application makes of others."""
         application = self.lines.applications[origin.application]
-        given = [self._grid(o, inputs) for o in application.inputs[min(origin.part, len(application.inputs) - 1)]]
         heads = application.heads
         seen = zip(given, application.shapes, strict=True)
         shape = application.layer.infer(*(Grid(x.channels // heads, *x.size, s.tokens) for x, s in seen))

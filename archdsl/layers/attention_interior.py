@@ -83,19 +83,27 @@ class _Builder:
         return Origin(origin.application)
 
     def _place(self, origin: Origin) -> int:
-        """Return the number of the part that gives a value, after adding it."""
-        if origin in self.names:
-            return self.names[origin]
-        whole = self._whole(origin)
-        if whole not in self.places:
-            self.places[whole] = self._add(whole)
-        return self.places[whole]
+        """Return the number of the part that gives a value, after adding it, and before it those that it reads."""
+        waiting = [origin]  # not by recursion: a line can have thousands of layers
+        while waiting:
+            value = self._whole(waiting[-1])
+            if self._known(waiting[-1]) is None:
+                read = self.lines.applications[value.application].inputs[value.part]
+                if missing := [o for o in read if self._known(o) is None]:
+                    waiting += reversed(missing)
+                    continue
+                self.places[value] = self._add(value, read)
+            waiting.pop()
+        return self.places[self._whole(origin)] if origin not in self.names else self.names[origin]
 
-    def _add(self, value: Origin) -> int:
+    def _known(self, origin: Origin) -> int | None:
+        return self.names[origin] if origin in self.names else self.places.get(self._whole(origin))
+
+    def _add(self, value: Origin, origins: tuple[Origin, ...]) -> int:
         """Add the layer that gives a value; branches that have parted have their own, even of one tensor."""
         application = self.lines.applications[value.application]
-        pieces, layer, origins = len(application.inputs), application.layer, application.inputs[value.part]
-        inputs = tuple(map(self._place, origins))
+        pieces, layer = len(application.inputs), application.layer
+        inputs = tuple(number for o in origins if (number := self._known(o)) is not None)
         if self._is_aside(application, origins):
             self.asides[value] = self.parts[inputs[0]].title, layer
             return inputs[0]

@@ -125,6 +125,11 @@ class Lines:
             return origin
         return Origin(OUTSIDE - self.externals.index(OUTSIDE - origin.application), origin.part)
 
+    def read_by(self, origin: Origin) -> tuple[Origin, ...]:
+        """Return the values that an application makes a value of."""
+        inputs = self.applications[origin.application].inputs
+        return inputs[min(origin.part, len(inputs) - 1)]
+
     def heads(self, branch: str) -> int:
         """Return the number of heads of a branch."""
         between = self.between

@@ -378,3 +378,14 @@ def test_attention_to_values_of_two_stages_has_one_class() -> None:
     assert text.count("class Read(") == 1
     assert ".movedim(1, -1)" not in text[text.index("class Read(") :].partition("class Head(")[0]
     assert_computes_the_graph(arch)
+
+
+def test_a_line_can_be_as_long_as_a_stage() -> None:
+    """No recursion over its layers; joins of a value with itself do not double what is computed."""
+    lines = "qkv: linear(8)\nv: relu * 800\nproj: (add { in, gelu }) * 60 -> linear(8)"
+    arch = load(f"arch long\ninput clip: video[8, 2, 4, 4]\nstage a {{ attention(2) {{\n{lines}\n}} }}")
+    network = arch._analysis.network
+    [node] = [n for n in network.all_nodes() if n.layer.kind == "attention"]
+    inside = node.layer.interior(*node.input_shapes)
+    assert sum(len(part.cells) for part in inside.parts) == 1 + 800 + 2 * 60 + 1 + 1  # the weights, too
+    assert arch.source().count("F.relu") == 800

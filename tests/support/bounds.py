@@ -68,6 +68,9 @@ LAYERS = {
     "a wide concat": f"stage s {{ concat {{ {joined(', ', 'conv(1)', 4900)} }} }}",
     "transformer blocks": "block b(n) { residual { layernorm -> attention(heads = 2) } -> "
     "residual { layernorm -> linear(4*n) -> gelu -> linear(n) } }\nstage s { conv(8) -> b(8) * 550 }",
+    "a line of attention": "stage s { attention {\nqkv: linear(8)\nv: relu * 4900\nproj: linear(8)\n} }",
+    "joins in a line of attention": "stage s { attention {\nqkv: linear(8)\n"
+    "proj: (add { in, gelu }) * 2400 -> linear(8)\n} }",
     "windows of many sizes": "block b(n, k) { residual { layernorm -> attention(heads = 2, "
     "window = [1 + k % 4, 1 + k % 7, 1 + k % 5]) {\nqkv: linear(n)\nbias: table\nproj: linear(n)\n} } }\n"
     "stage s { conv(8) -> b(8, index) * 1200 }",

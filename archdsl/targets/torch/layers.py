@@ -116,8 +116,9 @@ class LayerPrinter:
                 continue
             roles = self.roles.setdefault(node.layer.kind, {})
             roles.setdefault(node.op.role, set()).add(node.op.spanned_role)
+            numbers = self.numbers.setdefault(_form(node.op), {})
             for name, value in node.op.numbers().items():
-                self.numbers.setdefault(_form(node.op), {}).setdefault(name, set()).add(value)
+                numbers.setdefault(name, set()).add(value)
         found: set[str] = set()
         loader: Any = self.environment.loader
         for kind in {layer.written_as or layer.kind for layer in layers if not layer.added_by}:

@@ -38,6 +38,7 @@ class Composer(Terms):
     def __init__(self, op: SizedAttention, printer: Printer, site: CallSite, variables: dict[str, Any]) -> None:
         super().__init__(op, site, variables)
         self.printer = printer
+        self.varying = printer.varying(op)  # numbers of its layers that differ between the places of the network
         self.names = _member_names(self.lines)
         modules = [
             name for (a, own), name in zip(op.parts, self.names, strict=True)
@@ -121,14 +122,14 @@ class Composer(Terms):
             return
         whole = op if op.for_heads else op.of(layer.changed(**stacked))
         site = CallSite(shapes, application.shape._replace(channels=channels), self._layout(number))
-        varying, name = self.printer.varying(self.op), self.names[number]
+        name = self.names[number]
         short = self.blocks.short(name)
         code: dict[str, Any] = {}
         heads = {"heads": "heads" if application.heads == int(self.layer.heads) else "kv_heads"} if op.for_heads else {}
         for key, value in whole.variables(site).items():
             if key in heads:
                 continue
-            code[key] = self._local(short, key, value, varies=f"{number}.{key}" in varying)
+            code[key] = self._local(short, key, value, varies=f"{number}.{key}" in self.varying)
         own = op.shape_arguments()  # not the size of a grid beside which tokens go by
         code |= {k: size for k, (size, _) in self.op.sizes[number].items() if k in own}
         code |= heads

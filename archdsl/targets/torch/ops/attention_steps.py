@@ -96,7 +96,7 @@ class Operations(LayerSteps):
             application = self.lines.applications[origin.application]
             if application.shapes[0].size != application.shape.size:
                 return None
-            origin = application.inputs[min(origin.part, len(application.inputs) - 1)][0]
+            origin = self.lines.read_by(origin)[0]
         return origin if self.layouts[self.values[origin]].order == LAST else None
 
     # --- layers ---
