@@ -12,7 +12,7 @@ from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import attribute_cure, missing_cure, rounding_cure, word_cure
 from archdsl.elaborate.declared_types import choice_words
 from archdsl.elaborate.earlier import refuses_settings
-from archdsl.elaborate.faults import fraction_notes, used_notes, word_hint
+from archdsl.elaborate.faults import fraction_notes, hidden_word, used_notes, word_hint
 from archdsl.elaborate.matching import match, typed
 from archdsl.elaborate.program import is_block, is_value
 from archdsl.elaborate.scope import Binding, Scope, origin
@@ -102,6 +102,7 @@ class Binder:
                 return fractions + used_notes(place, argument.span)
 
             word = "" if attribute.words else word_hint(argument.value, value, self.faults.places)
+            word = word or hidden_word(argument.value, value, attribute.words)
             hint = fault.hint or word or partial(attribute_cure, attribute, argument, value, layer)
             if is_fraction:
                 hint = rounding_cure(argument.value, fault.hint)

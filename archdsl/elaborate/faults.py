@@ -16,7 +16,7 @@ from archdsl.frontend import ast
 from archdsl.ir.regions import Block, around
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import networkx as nx
 
@@ -172,6 +172,13 @@ def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
         return ""
     known = "is known only inside the braces that declare it" if expr.id in places.declared else "is not declared"
     return f"`{expr.id}` is a word of a layer here; a parameter or variable of that name {known}"
+
+
+def hidden_word(expr: ast.Expr, value: Value, words: Collection[str]) -> str:
+    """Return a hint for a word of a layer that a parameter or variable hides, as it has the same name; else nothing."""
+    if not (isinstance(expr, ast.Name) and expr.id in words) or value == Symbol(expr.id):
+        return ""
+    return f"`{expr.id}` is a parameter or variable here, which hides the word of the layer; give it another name"
 
 
 def producer(graph: nx.DiGraph[int], number: int, region: Region) -> Span:
