@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CHUNKS = 12  # which processes share among them
-PROGRAMS, TEXTS = 20, 25  # of each
+CHUNKS = 6  # which processes share among them
+PROGRAMS, TEXTS = 40, 50  # of each
+ACCEPTED = 0.75  # of a chunk, where nine of ten are: fewer only if the generator has lost its way
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def test_programs(chunk: int) -> None:
         except Exception as error:
             error.add_note(f"seed {seed}\n{case.text}")
             raise
-    assert outcomes["accepted"] >= 0.7 * PROGRAMS, outcomes
+    assert outcomes["accepted"] >= ACCEPTED * PROGRAMS, outcomes
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

@@ -10,8 +10,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from archdsl.ir.regions import Block, Featured, PathStart, around
+from archdsl.layers.attention_costs import macs
+from archdsl.layers.attention_token_lines import has_token_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from archdsl import Architecture
     from archdsl.core.grid import Grid
     from archdsl.ir.network import Network, Node
@@ -54,10 +58,11 @@ def assert_as_predicted(arch: Architecture) -> None:
         given = [{**graph.nodes[source], **edge} for source, edge in edges]  # in no order
         assert any(_enters(inputs, value, data) for value in given), name
         assert sum(p.numel() for p in modules[name].parameters()) == data["params"], name
-        assert flops.get(name, 0) // 2 == data["macs"] + zeros(layers[name]), name
+        assert flops.get(name, 0) // 2 == data["macs"] + zeros(layers[name]) - unread(name, layers[name], seen), name
     assert sum(p.numel() for p in model.parameters()) == arch.params
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     idle = sum(nodes[name]["macs"] for name in nodes.keys() - seen.keys())
+    idle += sum(unread(name, layers[name], seen) for name in seen.keys() & nodes.keys())
     filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
     filled += sum(interpolation(node) for node in network.all_nodes() if node.name in live)
     assert counter.get_total_flops() // 2 == arch.macs - idle + filled
@@ -97,10 +102,20 @@ def _assert_features(name: str, shape: Grid, features: dict[str, torch.Tensor]) 
 
 def zeros(layer: Any) -> int:
     """The multiply-adds of zeros that bring queries, keys and values of attention to one width; papers have none."""
-    if layer.kind != "attention" or not layer.softmax or layer.cap or layer.form not in ("whole", "axes", "windows"):
+    if layer.kind != "attention" or not layer.softmax or layer.cap:
         return 0
     d, e = layer.widths
+    if layer.form == "band" and not has_token_lines(layer.lines):
+        return (macs(layer) - sum(a.macs() for a in layer.lines.applications)) // (d + e) * abs(d - e)
+    if layer.form not in ("whole", "axes", "windows"):
+        return 0
     return layer.geometry.pairs * layer.heads * abs(d - e)
+
+
+def unread(name: str, layer: Any, seen: Collection[str]) -> int:
+    """The multiply-adds of layers in the lines of an attention that are not computed, as no line reads their values."""
+    lines = layer.lines.applications if layer.kind == "attention" else ()
+    return sum(a.macs() for a in lines if a.weights() and f"{name}.{a.name}" not in seen)
 
 
 def interpolation(node: Any) -> int:

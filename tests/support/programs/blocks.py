@@ -27,7 +27,7 @@ class Blocks:
         channels = like.channels if like is not None else d.pick(["width", "width", "same", "free"])
         moves = like.moves if like is not None else d.pick(["still", "still", "stride", "down"])
         tokens = like.tokens if like is not None else moves == "still" and d.chance(0.25)
-        roles = {"width": "width"} if channels == "width" or d.chance(0.2) else {}
+        roles = {"filters": "width"} if channels == "width" or d.chance(0.2) else {}
         roles |= {"s": "stride"} if moves == "stride" else {}
         for parameter, role, part in PARAMETERS:
             if d.chance(part):
@@ -107,7 +107,7 @@ class Blocks:
     def _body(self, kind: BlockKind, place: Place) -> str:
         d, chains = self.draw, self.chains
         state = State(token="any" if kind.tokens else "")
-        end = {"width": "width", "same": "in.channels", "free": None}[kind.channels]
+        end = {"width": "filters", "same": "in.channels", "free": None}[kind.channels]
         parts = dict(kind.parameters)
         steps: list[str] = []
         state = self._begin(kind, place, state, steps)
@@ -136,9 +136,10 @@ class Blocks:
         if kind.channels == "same" and kind.moves == "still" and d.chance(0.5):
             body = f"residual {{ {body} }}" + d.pick(["", " -> relu", " -> gelu"])
         elif kind.channels == "width" and kind.moves == "still" and d.chance(0.45):
-            around = "linear(width)" if kind.tokens else d.pick(["conv(width)", "conv(width) -> relu", "linear(width)"])
+            options = ["conv(filters)", "conv(filters) -> relu", "linear(filters)"]
+            around = "linear(filters)" if kind.tokens else d.pick(options)
             around += f" -> {d.pick(['drop_path', 'dropout'])}(p)" if "p" in parts else ""
-            body = f"residual {{ {body} }} shortcut if in.channels != width {{ {around} }}"
+            body = f"residual {{ {body} }} shortcut if in.channels != filters {{ {around} }}"
         if "deep" in parts and kind.channels == "same" and kind.moves == "still" and d.chance(0.7):
             rows = " else { layernorm -> linear(in.channels) }"
             other = d.pick(["", rows, rows, rows, " else { conv(in.channels, 3) -> bn }"])

@@ -80,15 +80,17 @@ class Chains(Values):
         if self.budget <= 0:
             return self.simple(place, state)
         options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
-        options += [(0.3, self.rotated), (0.6, self.part)]
+        options += [(0.3, self.rotated), (0.6, self.part), (1.3, self.formed)]
         if not state.token:
             options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
-            options += [(1.2, self.over_time)]
-            options += [(0.6, self.tokens)] if d.has("tokens") else []
+            options += [(2.5, self.over_time)]
+            options += [(1.3, self.placed)] if d.has("position") else []
+            options += [(1.2, self.tokens)] if d.has("tokens") else []
         else:
             options += [(2, self.beside)]
+            options += [(3, partial(sharing.shared, self))] if state.token == "frame" else []
         if place.depth > 0:
-            options += [(0.4, partial(sharing.frozen, self)), (0.4, partial(sharing.shared, self))]
+            options += [(0.4, partial(sharing.frozen, self)), (0.8, partial(sharing.shared, self))]
             options += [(1.2, self.residual), (1.2, self.merge), (1, self.repeat), (1, self.choose), (0.3, self.group)]
         options += [(3.5, self.call)] if self.usable(state) else []
         if place.mask is not None and not (place.local or state.token) and state.grid == place.mask[0]:
@@ -117,13 +119,14 @@ class Chains(Values):
             "layernorm(zero_centred = on)",
         ]
         options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
-        options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS), d.pick(SCALES)]
+        options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS)]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
         options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
         options += [f"rmsnorm(eps = {self.rate(place)} / 9 + 1/8)"] if place.rates or place.index else []
         if not state.token:
             options += [d.pick(["softmax(time)", "softmax(space)", "softmax(space_time)"]), "groupnorm(1)"]
-            options += [f"groupnorm({state.text}, eps = 0.1)"] if state.text else []
+            is_one = state.grid == (1, 1, 1)  # of which torch takes no norm for one clip
+            options += [f"groupnorm({state.text}, eps = 0.1)"] if state.text and not is_one else []
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
             options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
@@ -131,10 +134,15 @@ class Chains(Values):
             options += [f"upsample([1, 2, 1]{d.pick(['', ', linear'])}) -> maxpool(3, stride = [1, 2, 1])"]
             options += [f"maxpool(3, padding = {d.pick(PADDINGS)})", f"avgpool(3, padding = {d.pick(EVERY_PADDING)})"]
             options += [f"avgpool([3, 2, 3], padding = {d.pick(AT_THE_END)}, count_padding = off)"]
-            options += [d.pick(POSITIONS)] if d.has("position") else []
         elif state.token == "clip":
-            options += ["token_type", "position", "position(token = off)", "position(apart = on)", "maxpool([1, 3, 3])"]
-            options += ["position(space)", "position(time)", "token_type(init = zeros)"]
+            options += [
+                "token_type",
+                "position",
+                "position(token = off)",
+                "position(apart = on)",
+                "maxpool([1, 3, 3])",
+            ] * 2
+            options += ["position(space)", "position(time)", "token_type(init = zeros)", "position(token = off)"] * 2
         else:
             options += ["position(space)", "position(space, token = off)"]
         if state.token or d.chance(0.1):
@@ -164,19 +172,37 @@ class Chains(Values):
         d = self.draw
         frames = state.grid[0] if state.grid is not None else 1
         far, ends = d.pick(["", f", distance = {d.whole(1, frames)}"]), d.pick(["", ", ends = repeat"])
-        options = ["cumulative_mean", f"shift(0, 1{far})", f"shift(1, 0{ends})", "shift(0)"]
+        shifts = [f"shift(0, 1{far})", f"shift(1, 0{ends})", "shift(0)"]
         if state.text is not None:
             text = state.text
-            options += [f"shift({text} // {d.whole(2, 4)}{far}{ends})", f"shift({text} // 2, {text} // 2{far}{ends})"]
-            options += [f"shift({text}, 0{ends})", f"shift({text} // 4{ends})"]
-        if frames > 1:
-            options += [f"difference({d.whole(1, frames - 1)})", "difference"]
+            shifts += [f"shift({text} // {d.whole(2, 4)}{far}{ends})", f"shift({text} // 2, {text} // 2{far}{ends})"]
+            shifts += [f"shift({text}, 0{ends})", f"shift({text} // 4{ends})"]
+        ways = [shifts, shifts, ["cumulative_mean"]]
+        if frames > 1 and state.grid is not None:
+            distance, more = d.whole(1, frames - 1), d.pick(["", ", mode = linear"])
+            valid = f"difference({distance}, ends = valid) -> upsample(size = {list(state.grid)}{more})"
+            ways += [[f"difference({distance})", "difference"], [valid]]
         if state.grid is not None:
             kernel = f"avgpool([1, all, all]) -> swap -> linear({d.pick([1, 3, 3, 5])}) -> swap"
-            options += [f"swap -> linear({frames}) -> swap", f"temporal_filter {{ in, {kernel} }}"] * 2
             _, h, w = state.grid
-            options += [f"swap(space) -> linear({h * w}) -> gelu -> swap(space, rows = {h})"] * 2
-        return d.pick(options), state
+            ways += [[f"temporal_filter {{ in, {kernel} }}"], [f"swap -> linear({frames}) -> swap"]]
+            ways.append([f"swap(space) -> linear({h * w}) -> gelu -> swap(space, rows = {h})"])
+        return d.pick(d.pick(ways)), state
+
+    def formed(self, place: Place, state: State) -> tuple[str, State]:  # noqa: ARG002
+        """Forms of activations, and factors."""
+        return self.draw.pick(self.draw.pick([ACTIVATIONS, SCALES, SCALES])), state
+
+    def placed(self, place: Place, state: State) -> tuple[str, State]:
+        """Positions are added, learned or not."""
+        d = self.draw
+        text = d.pick(POSITIONS)
+        frames = state.grid[0] if state.grid is not None else 0
+        rows = [name for name, count in place.indices if count == frames and not place.local]
+        if rows and d.chance():
+            text = f"position(time, frames = {rows[0]}, table = {frames + d.whole(3, 9)})"
+        given = text.partition(" ->")[0]
+        return text, state.with_channels(given[7:-1]) if given.startswith("linear") else state
 
     def part(self, place: Place, state: State) -> tuple[str, State]:
         """Some of the channels."""
@@ -198,11 +224,11 @@ class Chains(Values):
             out, settings = self._grouped(state.text)
         else:
             settings = [d.pick(KERNELS)] if d.chance(0.75) else []
-        if d.chance(0.08):
-            sizes = "[1, 2, 3], stride = [1, 2, 1], padding = [0, 0, 1]"  # twice as many rows, of which a half stays
-            label = out if " " not in out else f"({out})"
-            text = f"conv_transpose({out}, {sizes}, bias = {self.flag(place)}) -> maxpool(1, stride = [1, 2, 1])"
-            return text, state.with_channels(None if "index" in label else label)
+        if d.chance(0.12):
+            return self._transposed(place, state, out, settings)
+        if state.grid is not None and min(state.grid[1:]) > 2 and d.chance(0.06):
+            text = f"conv(4, [1, 3, {d.whole(1, 3)}], padding = valid) -> upsample(size = {list(state.grid)})"
+            return text, state.with_channels("4")
         if d.chance(0.15):
             settings.append(f"padding = {d.pick(PADDINGS)}")
         if d.chance(0.1):
@@ -213,6 +239,15 @@ class Chains(Values):
         label = out if " " not in out else f"({out})"
         norm = f" -> {d.pick(NORMS)}" if d.chance(0.15) else ""
         return f"conv({', '.join([first, *settings])}){norm}", state.with_channels(None if "index" in label else label)
+
+    def _transposed(self, place: Place, state: State, out: str, settings: list[str]) -> tuple[str, State]:
+        """A transposed convolution that gives twice as many rows, of which a half stays."""
+        sizes = "[1, 2, 3], stride = [1, 2, 1], padding = [0, 0, 1]"
+        more = [s for s in settings if s.startswith("groups")] + [f"bias = {self.flag(place)}"]
+        more += [f"init = {self.initialiser(place, kernel=True)}"] if self.draw.chance(0.3) else []
+        label = out if " " not in out else f"({out})"
+        text = f"conv_transpose({out}, {sizes}, {', '.join(more)}) -> maxpool(1, stride = [1, 2, 1])"
+        return text, state.with_channels(None if "index" in label else label)
 
     def _grouped(self, text: str) -> tuple[str, list[str]]:
         d = self.draw
@@ -279,13 +314,21 @@ class Chains(Values):
     def tokens(self, place: Place, state: State) -> tuple[str, State]:
         """A class token comes and goes, at times with tokens of other names."""
         d = self.draw
-        scope = d.pick(["", "", "(frame)", "(clip)", "(init = zeros)", "(init = normal(0.1))"])
+        scope = d.pick(["", "(frame)", "(frame)", "(frame)", "(clip)", "(init = zeros)", "(init = normal(0.1))"])
         token = "frame" if "frame" in scope else "clip"
         begin, end = f"class_token{scope}", "select(grid)"
-        if d.chance(0.5):
+        way = d.pick(["several", "several", "class_token", "class_token", "one", "one"])
+        if way == "one":
+            mean = f"avgpool([{'1' if token == 'frame' else 'all'}, all, all])"
+            options = [f"tokens(token, 1, scope = {token}, init = normal(0.1))", f"tokens(token, 1, {token})"]
+            begin = d.pick([d.pick(options), f"beside(token, scope = {token}) {{ in, {mean} }}"])
+        if way == "several":
             begin, end = self._several(begin, token)
             place = replace(place, indices=())  # a table of frames has no rows for several tokens
         inside, behind = self.chain(place, replace(state, token=token), d.whole(0, 3))
+        if token == "frame" and way != "several" and d.chance(0.9):
+            more, behind = sharing.shared(self, place, behind)
+            inside = f"{inside} -> {more}"
         behind = replace(behind, token="")
         return f"{begin} -> {inside} -> {end}", behind.with_channels("8") if "linear(8)" in end else behind
 
@@ -293,7 +336,7 @@ class Chains(Values):
         """Tokens of several names come beside a class token, before or behind it; and they go."""
         d = self.draw
         mean = f"select(grid) -> avgpool([{'1' if scope == 'frame' else 'all'}, all, 1])"
-        other = f"tokens(registers, {d.whole(1, 3)}, {scope})"
+        other = f"tokens(registers, {d.whole(1, 3)}, {scope}{d.pick(['', ', init = zeros'])})"
         other = d.pick([other, f"beside(registers, {scope}) {{ in, {mean} }}"])
         begin = f"{class_token} -> {other}"
         if other.startswith("tokens") and d.chance(0.4):
@@ -350,7 +393,7 @@ class Chains(Values):
             self._repeat_one(kind, branches, state, out)
         body = self._separated(branches)
         if kind != "concat":
-            kind = "blend" if kind == "mean" and len(branches) == 2 and d.has("blend", 0.5) else kind
+            kind = "blend" if kind in ("mean", "add") and len(branches) == 2 and d.has("blend", 0.4) else kind
             return f"{kind} {{ {body} }}", state.with_channels(out)
         text = f"concat {{ {body} }}"
         behind = state.with_channels(None, total)
@@ -470,7 +513,7 @@ class Chains(Values):
             if optional and d.chance(0.2 if place.index and role == "flag" else 0.5):
                 continue
             value = read if role == "value" else self._value(role, place, move)
-            width = value if role == "width" and width is None else width
+            width = value if name == "filters" else width
             given.append((name, value))
         by_name = d.whole(0, len(given))
         named, positions = False, [n for n, _ in block.parameters]
@@ -535,6 +578,9 @@ class Chains(Values):
                 options += [self.call(place, state, move)] * 3
         if move[1] == move[2] == 1:
             n = move[0]
+            if n > 1 and state.grid is not None and state.grid[0] % n == 0:
+                packed = behind.with_channels(None, n * (state.channels or 20))
+                options += [(f"every({n})", behind), *[(f"time_to_channel({n})", packed)] * 3]
             options += [(f"every({n}, rule = stride)", behind)] * 2
         if place.depth > 0:
             options += [self._moved_residual(place, state, move), self._moved_merge(place, state, move)]

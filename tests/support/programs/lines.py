@@ -605,7 +605,7 @@ class Attention:
                 options = [""]
             else:
                 made_for = f"made_for = {written([d.whole(2, 5) for _ in 'thw'])}"
-                options = ["", "", "(0)", f"({made_for})"]
+                options = ["", "(init = normal(0.1))", "(0)", f"({made_for})"]
                 if kind == "continuous":
                     options = ["(3)", f"(2, {made_for})", "(hidden = 5, init = normal(0.1))"]
             self.lines.append(f"bias: {kind}{d.pick(options)}{names[d.has('bias_names', 0.3)]}")

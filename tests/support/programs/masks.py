@@ -25,6 +25,6 @@ def masked(mask: tuple[Grid, int], random: Random, *, ends: bool = False) -> lis
         steps.append(random.choice(["restore(hidden)", "restore(hidden, init = zeros)"]))
         if random.random() < 0.5:
             steps.append(random.choice(INSIDE[:4]))
-        if ends and hidden and random.random() < 0.5:
+        if ends and hidden and random.random() < 0.7:
             steps.append(f"keep(hidden, {hidden}, which = hidden)")
     return steps

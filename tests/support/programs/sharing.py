@@ -19,7 +19,7 @@ GRIDS = [
     "groupnorm(2)",
     "attention(2, over = time)",
 ]
-FRAMES = ["attention(2, over = time)", "attention(2, over = time)", "attention(4, over = space)"]
+FRAMES = ["attention(2, over = time)", "attention(4, over = space)"]
 
 
 def frozen(chains: Chains, place: Place, state: State) -> tuple[str, State]:
@@ -37,12 +37,14 @@ def shared(chains: Chains, place: Place, state: State) -> tuple[str, State]:
         return chains.simple(place, state)
     chains.labels += 1
     name = f"w{chains.labels}"
-    options = [*ANY, *(GRIDS if not state.token else FRAMES * 2 if state.token == "frame" else [])]
+    options = [*ANY, *(GRIDS if not state.token else FRAMES if state.token == "frame" else [])]
     first = d.pick(options)
     blocks = [b for b in chains.usable(state) if (b.channels, b.moves, b.reads) == ("same", "still", False)]
     if blocks and d.chance(0.4):
         block = d.pick(blocks)
         first = f"{block.name}({', '.join(chains.given(block, replace(place, index=False)))})"
+    if state.token == "frame" and d.chance(0.6):
+        first = FRAMES[0]  # whose weights can be used over another axis
     first = f"{first} as {name}"
     again = f"share {name}{'(over = space)' if 'time)' in first and state.token else ''}"
     first = f"frozen {{ {first} }}" if d.chance(0.3) else first

@@ -84,6 +84,7 @@ class Specs:
         self.chains = Chains(draw, self.spec.blocks, draw.pick([6, 10, 15, 20, 35]))
         self.blocks = Blocks(draw, self.chains)
         self.number = 0  # of the stages
+        self.laterals = set[tuple[str, str]]()  # of the stage
 
     def drawn(self) -> Spec:
         spec, d = self.spec, self.draw
@@ -111,7 +112,7 @@ class Specs:
         d, spec = self.draw, self.spec
         if not d.has("param", 0.7):
             return
-        for name in d.rng.sample(["width", "depth", "rate_of", "alpha", "kk"], d.whole(1, 3)):
+        for name in d.rng.sample(["filters", "depth", "rate_of", "alpha", "kk"], d.whole(1, 3)):
             value = d.whole(1, 8)
             kind = d.pick(["", "", ": int", ": number"])
             where = d.pick(["", "", f" where {name} > 0", f" where {name} <= {value} or {name} == 9"])
@@ -156,7 +157,7 @@ class Specs:
         """A vector, a spectrogram, boxes, a mask."""
         spec, apart = self.spec, Random("\n".join(self.spec.lines) + "inputs")  # as `head_lines`
         for name in ("vector", "spectrogram", "boxes"):
-            if f"{name}_input" in self.draw.without or apart.random() > 0.08:
+            if f"{name}_input" in self.draw.without or apart.random() > 0.12:
                 continue
             n, t, f = (apart.randrange(1, most) for most in (6, 7, 9))
             if name == "boxes":
@@ -167,7 +168,7 @@ class Specs:
             spec.lines.append(f"input a_{name}: {name}[{size}]")
             spec.others[f"a_{name}"] = State("in.channels", n, own)
             spec.touched.add(f"a_{name}")
-        if "mask_input" not in self.draw.without and apart.random() < 0.15:
+        if "mask_input" not in self.draw.without and apart.random() < 0.25:
             grid = next(iter(spec.inputs.values())).moved(apart.choice(MOVES)).grid
             assert grid is not None
             spec.mask = grid, apart.randint(1, math.prod(grid))
@@ -220,7 +221,8 @@ class Specs:
             text, state = self.chains.chain(place, replace(state, text=None), length, move=move, begin=source)
             if d.has("latents", 0.08):
                 n, channels = d.whole(1, 6), str(d.whole(1, 8))
-                text += f" -> latents({n}, {channels})"
+                init = d.pick(["", f", init = {self.chains.initialiser(Place({}))}"])
+                text += f" -> latents({n}, {channels}{init})"
                 state = replace(state.with_channels(channels), grid=(1, 1, n), origin="", steps=STILL)
             spec.lines.append(f"path {name} = {text}")
             spec.paths[name] = replace(state, text="in.channels")
@@ -278,7 +280,8 @@ class Specs:
         """A stage of lines, laterals and conditions."""
         d, spec = self.draw, self.spec
         label = label or self.label()
-        before = dict(spec.paths)
+        before, known = dict(spec.paths), dict(d.names)
+        self.laterals.clear()
         lines = [f"{indent}stage {label}{self._frozen()} {{"]
         if d.has("let", 0.1):
             lines.append(f"{indent}    {self.let()}")
@@ -289,6 +292,7 @@ class Specs:
             at = f"{indent}    let k = {d.number(value)}"
             lines = [lines[0], at, *(re.sub(rf"\b{name}\b", f"{stem}{{k}}", line) for line in lines[1:])]
         lines.append(indent + "}")
+        d.names = known  # without the variables of the stage
         spec.stages.append(StageKind(label, before, dict(spec.paths)))
         return lines
 
@@ -352,8 +356,11 @@ class Specs:
             more, state = self.chains.chain(Place({}, depth=1), replace(state, text=None), d.whole(1, 2))
             text = f"{text} -> {more}"
         if d.chance(0.6):
-            part = d.pick(["token", "grid"])
+            part = d.pick(["token", "grid", "all"])
             grid = state.grid
+            if part == "all" and grid is not None:
+                t = grid[0] if state.token == "frame" else 1
+                grid = (t, 1, 1 + math.prod(grid) // t)
             if part == "token" and grid is not None:
                 grid = (grid[0] if state.token == "frame" else 1, 1, 1)
             return f"{text} -> select({part})", replace(state, token="", grid=grid)
@@ -364,7 +371,8 @@ class Specs:
         d, spec = self.draw, self.spec
         source, target = d.pick(list(spec.paths)), d.pick(list(spec.paths))
         one, other = spec.paths[source], spec.paths[target]
-        if one.token or other.token or (source == target and d.chance(0.7)):
+        is_twice = (source, target) in self.laterals and d.chance(0.9)
+        if one.token or other.token or is_twice or (source == target and d.chance(0.7)):
             return ""
         fusion = d.pick(["", " by concat", " by sum", " by sum if on else concat", " by product", " by max"])
         if any(word in fusion for word in ("sum", "product", "max")):
@@ -378,6 +386,7 @@ class Specs:
         total = None if other.channels is None or state.channels is None else other.channels + state.channels
         if not any(word in fusion for word in ("sum", "product", "max")):
             spec.paths[target] = other.with_channels("in.channels", total)
+        self.laterals.add((source, target))
         return f"lateral {source} => {target}{fusion}: {text}"
 
     def _linked(self, one: State, other: State, end: str | None) -> tuple[str, State] | None:
@@ -530,6 +539,7 @@ class Specs:
         steps: list[str] = []
         if self.spec.mask is not None and not state.token and state.grid == self.spec.mask[0]:
             return [*masked(self.spec.mask, Random(repr(self.spec.lines)), ends=True), "avgpool"]
+        state = state if len(self.spec.paths) == 1 else replace(state, text=None)
         if self.draw.has("blocks_in_head", 0.2):
             place = replace(self.place(values=False), in_hand=len(self.spec.paths) == 1)
             text, state = self.chains.call(place, state)
@@ -550,7 +560,7 @@ class Specs:
         if state.grid == (1, 1, 1):
             return d.pick(["", "relu", "avgpool"])
         if d.has("token_head", 0.1):
-            return "class_token -> attention(1) -> select(token)"
+            return d.pick(["class_token -> attention(1) -> select(token)", "class_token -> select(all) -> avgpool"])
         return d.pick(["avgpool", "avgpool", "avgpool", "avgpool([all, 1, 1]) -> avgpool", "conv(3) -> bn -> avgpool"])
 
 

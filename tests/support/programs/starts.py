@@ -40,6 +40,19 @@ def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
             assert abs(rate - float(node.layer.values()["p"])) <= 5e-5, f"{node.name}: a rate of {rate}"
 
 
+def assert_trains_as_said(model: torch.nn.Module, network: Network) -> None:
+    """Hold what gets gradients, and what stays in evaluation mode, against what the graph freezes."""
+    said: set[str] = set()
+    modules = dict(model.train().named_modules())
+    for node in network.all_nodes():
+        if node.inputs and node.is_frozen and not node.is_shared:
+            said |= {f"{node.name}.{name}" for name in node.layer.weights(*node.input_shapes)}
+            idle = [m for n, m in modules.items() if f"{n}.".startswith(f"{node.name}.")]
+            assert not any(m.training for m in idle), f"{node.name}: frozen, and in training mode"
+    found = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert found == said, f"{sorted(found ^ said)[:4]}: frozen in the module or in the graph alone"
+
+
 def _unlike(symbol: Symbol, tensor: Tensor) -> str:
     """Return what is odd of a tensor that begins as a symbol says; nothing if it may be right."""
     arguments = [float(a) for a in symbol.arguments]
