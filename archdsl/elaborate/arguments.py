@@ -10,7 +10,7 @@ from archdsl.core.sym import Sym, substitute
 from archdsl.core.values import UNKNOWN, Unknown, Value, is_list, size_of
 from archdsl.core.work import PARAMETER
 from archdsl.elaborate.cures import attribute_cure, missing_cure, rounding_cure, word_cure
-from archdsl.elaborate.declared_types import choice_words
+from archdsl.elaborate.declared_types import as_declared, choice_words
 from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.faults import fraction_notes, hidden_word, used_notes, word_hint
 from archdsl.elaborate.matching import match, typed
@@ -164,6 +164,7 @@ class Binder:
                 continue
             self.evaluator.budget.step(place[0].span, PARAMETER + size_of(value))
             value = typed(value, parameter, place, self.faults)
+            arguments.values[name] = as_declared(arguments.values[name], parameter.type)
             inside.names[name] = Binding(_inside(name, value), parameter.name.span, *place)
         return arguments if complete else None
 

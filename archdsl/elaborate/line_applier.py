@@ -9,6 +9,7 @@ from archdsl.core.values import Unknown
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.line_faults import report_braces, report_heads, report_passing
+from archdsl.elaborate.line_sharing import LineSharing
 from archdsl.layers.attention_arguments import EACH_HEAD, GRID
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class LineApplier(ChainApplier):
     """Application of the chains of lines. A flow stands for the values of all branches of the line."""
 
     nodes: LineGraph
+    sharing: LineSharing
 
     @classmethod
     def within(cls, outer: ChainApplier, nodes: LineGraph) -> LineApplier:
@@ -28,6 +30,8 @@ class LineApplier(ChainApplier):
         made = cls(nodes, outer.evaluator, outer.layers, outer.calls.globals)
         made.binder, made.names, made.calls = outer.binder, outer.names, outer.calls
         made.values.names, made.values.read = outer.names, outer.values.read
+        made.sharing = LineSharing(nodes, outer.binder, outer.layers, made.values.made)
+        made.sharing.elsewhere = dict.fromkeys((name for _, name in outer.values.made), "outside of these lines")
         return made
 
     def _close(self, call: OpenCall, result: Flow, flow: Flow, context: Context) -> Flow:  # noqa: ARG002
@@ -50,13 +54,8 @@ class LineApplier(ChainApplier):
         return LOST
 
     def _freezing(self, link: ast.Freezing, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
-        return self._report_unprinted(link, "frozen", "freeze the whole layer, in the chain of the stage or block")
-
-    def _share(self, link: ast.Share, flow: Flow, context: Context) -> Flow:  # noqa: ARG002
-        return self._report_unprinted(link, "share", "share the whole layer, in the chain of the stage or block")
-
-    def _report_unprinted(self, link: ast.Freezing | ast.Share, word: str, hint: str) -> Flow:
-        label = f"archdsl cannot print `{word}` in a line of another layer yet"
+        label = "archdsl cannot print `frozen` in a line of another layer yet"
+        hint = "freeze the whole layer, in the chain of the stage or block"
         self.evaluator.faults.report("E0513", link.span, label, hint)
         return LOST
 

@@ -51,6 +51,7 @@ class LineGraph(GraphBuilder):
         self.branches: Sequence[str] = ()
         self.view = View()
         self.made: list[tuple[int, Application]] = []  # of this line, with their nodes
+        self.applied: dict[int, list[Application]] = {}  # of all lines, by their nodes
         self.apart: set[Span] = set()
         self.passing: dict[int, int] = {}  # values beside which tokens pass, and the value whose they are
         self.names = Names(outer.evaluator.faults)
@@ -165,6 +166,7 @@ class LineGraph(GraphBuilder):
             region, stack=stack, tokens=tokens,
         )  # fmt: skip
         self.made.append((self.count, application))
+        self.applied.setdefault(self.count, []).append(application)
         return application
 
     def _leave(self, left: Bundle, branches: list[str], application: Application, bundles: Sequence[Bundle]) -> None:

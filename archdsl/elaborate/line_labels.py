@@ -42,9 +42,9 @@ class Names:
             self.faults.report("E0204", place, f"an attention has `{own}` already", "another name behind `as`")
 
     def take_layer(self, application: Application, place: Span) -> None:
-        """Give its name to a layer of a line, if it has tensors."""
+        """Give its name to a layer of a line, if it has tensors of its own."""
         layer, shapes = application.layer, application.shapes
-        if layer.weights(*shapes) or layer.buffers(*shapes):
+        if application.owner is None and (layer.weights(*shapes) or layer.buffers(*shapes)):
             self.take(application.name, application.region.top, place)
 
 

@@ -47,7 +47,9 @@ class SpecApplier(ChainApplier):
         between = self.binder.layer(Between, link, context.scope)
         if not isinstance(between, Between) or isinstance(flow.shape, Unknown):
             return LOST
-        lines = LineExpander(self, link, between, flow, context).run()
+        expander = LineExpander(self, link, between, flow, context)
+        lines = expander.run()
+        self.sharing.elsewhere |= dict.fromkeys(expander.applier.sharing.names, "in the lines of an attention")
         layer = self._layer_of(lines, link, flow, context) if lines is not None else None
         if lines is None or layer is None:
             return LOST
@@ -195,6 +197,7 @@ class LineExpander:
             self.nodes.apart |= apart
             self.nodes.made.clear()
             del self.lines.applications[before:]
+            self.applier.sharing.forget(region)
         self.nodes.name_layers(region)
         return result, dict(values.maps[0])
 

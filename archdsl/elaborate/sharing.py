@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from archdsl.elaborate.arguments import Binder
     from archdsl.elaborate.graph import GraphBuilder
-    from archdsl.ir.regions import Inner, Item, Region
+    from archdsl.ir.regions import Inner, Item, Region, Shape
     from archdsl.layers.base import Layer
 
     Named = tuple[Region, str]  # where a name is given
@@ -33,9 +33,10 @@ class Sharing:
     """Application of what is shared; `made` are the layers and blocks that can be, by region and name."""
 
     def __init__(
-        self, nodes: GraphBuilder, binder: Binder, layers: Mapping[str, type[Layer]], made: Mapping[Named, Made]
+        self, nodes: GraphBuilder, binder: Binder, layers: Mapping[str, type[Layer]], made: dict[Named, Made]
     ) -> None:
         self.nodes, self.binder, self.layers, self.made = nodes, binder, layers, made
+        self.elsewhere: dict[str, str] = {}  # names that are not seen from here, and where they are
         self.evaluator, self.faults = binder.evaluator, binder.evaluator.faults
 
     def apply(self, link: ast.Share, flow: Flow, context: Context, apply: Apply) -> Flow:
@@ -55,20 +56,24 @@ class Sharing:
 
     # --- what is shared ---
 
+    def _sees(self, region: Region, here: Region) -> bool:
+        """Return True if names that a region gives are known at a place."""
+        return region is here
+
     def _find(self, link: ast.Share, flow: Flow, context: Context) -> Made | None:
         """Return what a name stands for; None if it is no layer or block of the same block or line."""
         name = filled(link.name, context.scope, self.evaluator) if isinstance(link.name, ast.Label) else link.name
         if name is None:
             return None
-        found = self.made.get((context.region, name.id))
-        if found is not None:
-            return found
-        known = [label for region, label in self.made if region is context.region]
+        known = {label: made for (region, label), made in self.made.items() if self._sees(region, context.region)}
+        if name.id in known:
+            return known[name.id]
         hint = did_you_mean(name.id, known)
         label = f"no layer or block of this {_place(context)} is called `{name.id}`"
-        if any(label == name.id for _, label in self.made):
-            label = f"`{name.id}` is in another stage, path or block"
-            hint = "weights are shared in one block, or in the lines of one stage: put both uses into one"
+        elsewhere = {**self.elsewhere, **{name: "in another stage, path or block" for _, name in self.made}}
+        if name.id in elsewhere:
+            label = f"`{name.id}` is {elsewhere[name.id]}"
+            hint = "weights are shared in a block, or in the lines of a stage or an attention: put both uses into one"
         elif name.id in context.values:
             if isinstance(flow.shape, Unknown):
                 return None  # neither could the first use be applied
@@ -105,14 +110,21 @@ class Sharing:
 
     def _check_entering(self, made: Made, link: ast.Share, flow: Flow) -> bool:
         """Check that what enters has the channels and tokens of the first use."""
-        first = made.item.entering if isinstance(made.item, Block) else made.item.input_shapes[0]
+        first = made.item.entering if isinstance(made.item, Block) else self._entering(made.item)
         if not isinstance(flow.shape, Grid) or not isinstance(first, Grid):
             return False
         if (int(flow.shape.channels), flow.shape.tokens) == (int(first.channels), first.tokens):
             return True
         notes = [Note(f"here {first} enters", made.item.span)]
-        self.faults.report("E0501", link.span, f"{flow.shape} enters, other than in the first use", "", notes)
+        label = f"{flow.shape} enters, other than in the first use"
+        self.faults.report("E0501", link.span, label, self._entering_hint(made), notes)
         return False
+
+    def _entering_hint(self, made: Made) -> str:  # noqa: ARG002
+        return ""
+
+    def _entering(self, node: Node) -> Shape:
+        return node.input_shapes[0]
 
     def _check(self, made: Made, items: Sequence[Item], link: ast.Share, context: Context) -> bool:
         """Check that both uses have the same weights, which one module holds."""
@@ -127,11 +139,37 @@ class Sharing:
         firsts, seconds = (list(self._layers(found)) for found in ([made.item], made_again))
         if len(items) != 1 or [n.layer.kind for n in firsts] != [n.layer.kind for n in seconds]:
             return "it consists of other layers here", "write it again, with weights of its own"
-        if not any(own_tensors(node) for node in firsts):
+        if not any(map(self._tensors, firsts)):
             return "it has no weights", "write the layer again"
         if context.frozen and not (firsts[0].is_frozen if isinstance(made.item, Node) else _is_frozen(made.item)):
             return "its weights are trained", "put the first use into `frozen { … }`, which then holds for both"
-        return next(filter(any, map(_difference, firsts, seconds)), ("", ""))
+        return next(filter(any, map(self._difference, firsts, seconds)), ("", ""))
+
+    def _tensors(self, node: Node) -> Mapping[str, tuple[int, ...]]:
+        """Return the shapes of a layer's tensors, by their names in the layer."""
+        return own_tensors(node)
+
+    def _inputs(self, node: Node) -> Sequence[Grid]:
+        return node.input_shapes
+
+    def _difference(self, first: Node, second: Node) -> tuple[str, str]:
+        """Return why one module cannot compute both of two layers, with a hint; empty if it can."""
+        kind, one, other = first.layer.kind, self._tensors(first), self._tensors(second)
+        if one != other:
+            name = next((n for n in one if one[n] != other.get(n)), "weight")
+            here, there = ("×".join(map(str, shapes.get(name, ()))) or "none" for shapes in (other, one))
+            return (
+                f"`{name}` of `{kind}` is {here} here, {there} in the first use",
+                "write it again, with weights of its own",
+            )
+        if not second.layer.has_code_of(first.layer):
+            values, others = first.layer.values(), second.layer.values()
+            name = next(k for k in values if values[k] != others.get(k))
+            return f"`{name}` of `{kind}` is another here", "leave it out, or write the layer again"
+        sizes = [[g.size for g in self._inputs(node)] for node in (first, second)]
+        if sizes[0] != sizes[1] and _is_sized(second.layer, self._inputs(second)):
+            return f"`{kind}` is for one size of the grid", "share it between values of this size"
+        return "", ""
 
     def _item(self, item: Item) -> Node | Inner:
         return self.nodes.node(item) if isinstance(item, int) else item
@@ -158,27 +196,6 @@ def _place(context: Context) -> str:
     return "block" if context.opened else "line"
 
 
-def _difference(first: Node, second: Node) -> tuple[str, str]:
-    """Return why one module cannot compute both of two layers, with a hint; empty if it can."""
-    kind = first.layer.kind
-    if own_tensors(first) != own_tensors(second):
-        pairs = zip(own_tensors(first).items(), own_tensors(second).items(), strict=False)
-        (name, one), (_, other) = next(((a, b) for a, b in pairs if a != b), (("weight", ()), ("weight", ())))
-        here, there = ("×".join(map(str, shape)) or "none" for shape in (other, one))
-        return (
-            f"`{name}` of `{kind}` is {here} here, {there} in the first use",
-            "write it again, with weights of its own",
-        )
-    if not second.layer.has_code_of(first.layer):
-        one, other = first.layer.values(), second.layer.values()
-        name = next(k for k in one if one[k] != other.get(k))
-        return f"`{name}` of `{kind}` is another here", "leave it out, or write the layer again"
-    sizes = [[g.size for g in node.input_shapes] for node in (first, second)]
-    if sizes[0] != sizes[1] and _is_sized(second):
-        return f"`{kind}` is for one size of the grid", "share it between values of this size"
-    return "", ""
-
-
 class _Probe(int):
     """A size that notes whether a layer needs it as it is."""
 
@@ -188,7 +205,7 @@ class _Probe(int):
         self.noted.append(True)
 
 
-def _is_sized(node: Node) -> bool:
+def _is_sized(layer: Layer, inputs: Sequence[Grid]) -> bool:
     """Return True if a layer is for one size of the grid."""
     noted: list[bool] = []
 
@@ -197,5 +214,5 @@ def _is_sized(node: Node) -> bool:
         made.noted = noted
         return made
 
-    node.layer.infer(*(Grid(g.channels, *map(probe, (g.t, g.h, g.w)), tokens=g.tokens) for g in node.input_shapes))
+    layer.infer(*(Grid(g.channels, *map(probe, (g.t, g.h, g.w)), tokens=g.tokens) for g in inputs))
     return bool(noted)

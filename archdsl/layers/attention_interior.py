@@ -124,7 +124,7 @@ class _Builder:
 
     def _is_aside(self, application: Application, origins: tuple[Origin, ...]) -> bool:
         """Return True for a step without weights that takes a branch on to the last line."""
-        is_simple = not application.layer.heavy and not application.weights()
+        is_simple = not application.layer.heavy and not application.weights() and application.owner is None
         return is_simple and len(origins) == 1 and origins[0] in self.names
 
     def _joins(self, part: Part, layer: Layer, origins: tuple[Origin, ...]) -> bool:

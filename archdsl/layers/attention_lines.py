@@ -50,6 +50,7 @@ class Application:
     parts: str = ""  # the first branch of each of these
     tokens: tuple[Tokens, ...] = ()  # that pass, in `grid`, beside each part
     carrier: int = -1  # the input beside which they pass
+    owner: Application | None = None  # another one, before it, whose tensors it has
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own, and leaves none out."""
@@ -58,12 +59,21 @@ class Application:
         return self.layer.maps_positions() or self.layer.treats_positions_alone
 
     @property
+    def is_of_branches(self) -> bool:
+        """True if its tensors are those of several branches."""
+        return self.stack > 1 or len(self.inputs) > 1
+
+    @property
     def name(self) -> str:
         """The prefix of its tensors."""
+        if self.owner is not None:
+            return self.owner.name
         return "_".join(p for p in (self.letters, self.path) if p)
 
     def weights(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of its tensors, by their names in the attention."""
+        """Return the shapes of its own tensors, by their names in the attention."""
+        if self.owner is not None:
+            return {}
         found: dict[str, tuple[int, ...]] = {}
         for key, (rows, *rest) in self.layer.weights(*self.shapes).items():
             found[f"{self.name}.{key}" if key else self.name] = (rows * self.stack, *rest)

@@ -23,7 +23,8 @@ def line_axes(lines: Lines) -> dict[str, tuple[Axis, ...]]:
         is_output = application.letters == RESULT_LINE and number >= last
         for key, axes in application.layer.tensor_axes(*application.shapes).items():
             name = f"{application.name}.{key}"
-            found[name] = tuple(_meaning(lines, application, axis, is_output=is_output) for axis in axes)
+            own = tuple(_meaning(lines, application, axis, is_output=is_output) for axis in axes)
+            found.setdefault(name, own)  # that of the first use
     return found
 
 

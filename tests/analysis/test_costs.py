@@ -324,6 +324,7 @@ MViTv2 | MViTv1-B 16x4 | * -> mvit_b_16x4
 MViTv2 | MViTv1-B 64x3 | * -> mvit_b_64x3
 MViTv2 | MViTv1-B-24 32x3 | * -> mvit_b24_32x3
 MViTv2 | MViTv2-S* -> mvitv2_s_16x4
+Reversible MViT | Rev-MViT-B | * -> rev_mvit_b
 MViTv2 | MViTv2-B* -> mvitv2_b_32x3
 MViTv2 | MViTv2-L* -> mvitv2_l_40x3
 mmaction2 | MViTv2-S | * -> mvitv2_s_16x4

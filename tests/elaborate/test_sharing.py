@@ -81,6 +81,43 @@ def test_a_condition_freezes_the_first_blocks(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in arch.build(target="infer").parameters())
 
 
+def test_lines_of_an_attention_share_weights(tmp_path: Path) -> None:
+    """A filter of the queries for what goes around the attention (Mangalam et al. 2022), in a block and without."""
+    lines = """
+block pool(s) { conv(in.channels, [1, 3, 3], [1, s, s], groups = in.channels) }
+stage one { linear(6) as whole -> attention(2) { qkv: linear(6)
+    q: each_head { CALL as down -> layernorm as down_norm }
+    proj: add { in, whole -> each_head { share down -> share down_norm } } } }
+head: avgpool -> linear(2)"""
+    for call in ("pool(2)", "conv(3, [1, 3, 3], [1, 2, 2], groups = 3)"):
+        arch = load(tmp_path, lines.replace("CALL", call))
+        model = arch.build()
+        named = [n.removeprefix("one.attention.").replace(".conv", "") for n in arch.tensors if "attention" in n]
+        kept = ["qkv.weight", "qkv.bias", "q_down.weight", "q_down_norm.weight", "q_down_norm.bias"]
+        assert named == kept
+        assert arch.params == 3 * 6 + 6 + 6 * 18 + 18 + 3 * 9 + 2 * 3 + 6 * 2 + 2
+        n, m, pooled = 4 * 8 * 8, 4 * 4 * 4, 6 * 9 * 4 * 4 * 4
+        assert arch.macs == n * (3 * 6 + 6 * 18) + 2 * pooled + 2 * 6 * n * m + 6 * 2
+        clip = torch.randn(2, 3, 4, 8, 8)
+        x = model.one.whole(clip.movedim(1, -1))
+        assert torch.allclose(model.one.attention(x), around_pooled(model.one.attention, x), atol=1e-5)
+
+
+def around_pooled(attention: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Attention to x, and x beside it, both pooled by the filter of the queries and then normalised, head by head."""
+    filters = getattr(attention.q_down, "conv", attention.q_down).weight
+
+    def pooled(y: torch.Tensor) -> torch.Tensor:
+        heads = y.unflatten(-1, (2, 3)).movedim(4, 1).flatten(0, 1).movedim(-1, 1)
+        down = nn.functional.conv3d(heads, filters, stride=(1, 2, 2), padding=(0, 1, 1), groups=3)
+        return attention.q_down_norm(down.movedim(1, -1)).unflatten(0, (-1, 2))
+
+    query, key, value = attention.qkv(x).chunk(3, -1)
+    heads = [y.flatten(1, 3).unflatten(-1, (2, 3)).transpose(1, 2) for y in (key, value)]
+    found = nn.functional.scaled_dot_product_attention(pooled(query).flatten(2, 4), *heads)
+    return (found.unflatten(2, (4, 4, 4)) + pooled(x)).movedim(1, 4).flatten(4)
+
+
 def test_words_are_names_elsewhere(tmp_path: Path) -> None:
     """`share` is no word of the language but before the name of a layer."""
     text = "param share = 4\nblock shared(share) { conv(share) -> conv(share) as share -> bn -> share share }"

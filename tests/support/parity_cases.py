@@ -220,6 +220,13 @@ CASES = [
         "mmaction2 videomae",
         given(dim=96, depth=2, heads=3, trained=32, classes=10),
     ),
+    Case("psf_rev_mvit_b_small", "rev_mvit_b", "pyslowfast rev_mvit", given(dim=24, depths=(1, 2, 2, 2), classes=20)),
+    Case(
+        "psf_rev_mvit_b_image_small",
+        "images/rev_mvit_b_image",
+        "pyslowfast rev_mvit",
+        given(dim=24, depths=(1, 2, 2, 2), classes=20),
+    ),
     Case("psf_rev_vit_small", "images/rev_vit_b", "pyslowfast rev_vit", given(dim=48, heads=3, depth=3)),
     Case("tv_resnet50", "images/resnet50", "torchvision resnet"),
     Case("tv_resnet101_small", "images/resnet101", "torchvision resnet"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 Table = tuple[tuple[str, str], ...]
 
 POOLED = ""  # our heads pool by a function, not a module
+AROUND_ADDED = ""  # our attention adds what goes around it
 
 
 def uniformer(before: str) -> Table:
@@ -29,6 +30,17 @@ HIERA = (
 )
 
 HIERARCHIES: dict[str, Table] = {
+    "pyslowfast rev_mvit": (
+        (r"patch_embed", r"embed.conv"),
+        (r"rev_backbone\.layers\.(\d+)\.pre_q_fuse", r"stage#\1.layernorm1:input"),
+        (r"rev_backbone\.layers\.[135]\.F", AROUND_ADDED),
+        (r"rev_backbone\.layers\.(\d+)\.F", r"stage#\1.attention"),
+        (r"rev_backbone\.layers\.(\d+)\.G", r"stage#\1.mlp | stage#\1.mlp2"),
+        (r"rev_backbone\.layers\.(\d+)", r"stage#\1.drop_path"),
+        (r"rev_backbone", r"stage4"),
+        (r"norm", r"head.layernorm"),
+        (r"head\.projection(:input)?", r"head.linear\1"),
+    ),
     "pyslowfast rev_vit": (
         (r"patch_embed", r"embed.conv"),
         (r"rev_backbone\.layers\.(\d+)\.F", r"blocks.\1.attention"),

@@ -68,10 +68,10 @@ SPECS = sorted((ROOT / "specs").glob("*.arch"))
 KINDS = """
     aim_b avslowfast_r50 c2d_r50 c3d convnext3d_t fpn_slow_r50 hiera_b i3d_inception_residual i3d_inception_rgb
     i3d_r50_nl5 i3d_two_stream internvideo2_b movinet_a0 movinet_a0_stream mvit_b_16x4 mvitv2_s_16x4 r2plus1d_18
-    r2plus1d_r50 s3d_g slow_r50 slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50 slowfast_r50_attention
-    slowfast_r50_ava slowfast_r50_nl st_adapter_b swin3d_t tanet_r50 timesformer_s timesformer_ts tsm_mobilenetv2
-    tsm_r50 tsm_r50_nl unet_r3d_18 uniformer_s uniformerv2_b uniformerv2_b_lmhra videofocalnet_t videomae_b
-    videomae_b_pretrain videoprism_b vivit_b_fdp vjepa2_g vtn_deit_b vtn_r50 x3d_m xclip_b32
+    r2plus1d_r50 rev_mvit_b s3d_g slow_r50 slow_r50_ava slow_r50_nl slowfast_4x16_r50_ttoc slowfast_r50
+    slowfast_r50_attention slowfast_r50_ava slowfast_r50_nl st_adapter_b swin3d_t tanet_r50 timesformer_s timesformer_ts
+    tsm_mobilenetv2 tsm_r50 tsm_r50_nl unet_r3d_18 uniformer_s uniformerv2_b uniformerv2_b_lmhra videofocalnet_t
+    videomae_b videomae_b_pretrain videoprism_b vivit_b_fdp vjepa2_g vtn_deit_b vtn_r50 x3d_m xclip_b32
 """.split()
 # And those whose attention or laterals have another form.
 FEW = (

@@ -64,7 +64,14 @@ class Constructor:
             return int(first) if isinstance(first, Sym) else first
         if isinstance(first, Sym) and len(formulas) == 1 and all(isinstance(v, Sym) for v in values):
             return Sym(first, formulas.pop())
-        return Sym(int(first), ("var", self.variables.fresh(hint, values)))
+        hint = hint.rpartition(".")[2]  # of a layer inside another one, whose attributes have numbers before them
+        return Sym(int(first), ("var", self._given(values, hint) or self.variables.fresh(hint, values)))
+
+    def _given(self, values: list[int], name: str) -> str:
+        """Return the parameter of the block of this name, if it has the same values, though another word gave them."""
+        declared = any(p.name == name for p in self.variables.declared)
+        given = [arguments_of(u).values.get(name) for u in self.regions]
+        return name if declared and given == values else ""
 
     def _varies(self, formulas: set[Formula]) -> bool:
         """Return True for one formula of parameters that vary around the regions, though not in them."""

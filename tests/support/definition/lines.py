@@ -127,6 +127,8 @@ class Attended:
         self.branches: dict[str, int] = {}
         self.written: set[str] = set()  # letters that lines name
         self.values = {name: -1 - value for name, value in place.values.items()}
+        self.named: dict[str, Any] = {}  # link, place and layer of the lines above, as in `Part`
+        self.given: dict[Applied, int] = {}  # the values of layers that have tensors
         self.count = 0  # of lines
         self._body(link.body, names)
         if "proj" not in self.branches:
@@ -213,6 +215,7 @@ class Attended:
             apart |= more
         self._name(runs, apart)
         for letter, run in runs.items():
+            self.named |= run.root.named
             self.branches[letter] = run.end
             self.written.add(letter)
             if letter in "qkv":
@@ -255,6 +258,11 @@ class Attended:
         name = "_".join(filter(None, [prefix + "".join(n.removeprefix("token_") for n in letters), first.path]))
         values = list(dict.fromkeys(e.value for e in entries))
         layer, shapes = first.applied.layer, [self.made[i].shape for i in first.applied.inputs]
+        self.given |= {e.applied: e.value for e in entries}
+        if first.applied.source is not None:
+            assert len(values) == 1, "one tensor for several parts"
+            self.made[first.value].tensors = self.made[self.given[first.applied.source]].tensors
+            return
         for key, shape in {**layer.weights(*shapes), **layer.buffers(*shapes)}.items():
             tensor = f"{name}.{key}" if key else name
             assert tensor not in self.tensors, f"two layers are called {name}"
@@ -398,6 +406,11 @@ class _Run(Chains):
         end = super()._call(block, file, link, value, place)
         self.calls = before
         return end
+
+    def _share(self, link: ast.Share, value: int | None, place: Place) -> int | None:
+        if place.part is self.root:  # names of other lines are known, too
+            place.part.named = {**self.attended.named, **place.part.named}
+        return super()._share(link, value, place)
 
     def _apply(self, layer: Layer, inputs: tuple[int | None, ...], part: Part) -> int:
         operands = tuple(i for i in inputs if i is not None)

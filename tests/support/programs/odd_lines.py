@@ -46,6 +46,7 @@ class Site:
     still: bool = False  # whether it keeps the shape
     reads: bool = True  # whether it can read other values
     alone: bool = False  # whether its positions are treated on their own, as windows are filled up
+    one: bool = True  # whether it is a line of one branch
 
     @property
     def inner(self) -> Site:
@@ -64,6 +65,7 @@ class Chains:
     def __init__(self, d: Draw, plan: Plan, values: Mapping[str, Shape]) -> None:
         self.d, self.plan, self.values = d, plan, dict(values)
         self.named = 0
+        self.made: list[tuple[str, Shape, Shape, Site]] = []  # layers with names: what enters and leaves, and where
 
     def chain(self, x: Shape, site: Site, most: int = 3) -> tuple[str, Shape]:
         """A chain of some links."""
@@ -80,7 +82,8 @@ class Chains:
         if not x.kinds or site.in_grid:
             options += [f"conv({channels}, 1)", f"conv({channels}, 1, bias = on)"]
             options += [] if site.alone else [f"conv({channels}, {self._kernel()})"]
-        return self._called(d.pick(options)), replace(x, channels=channels)
+        y = replace(x, channels=channels)
+        return self._kept(d.pick(options), x, y, site), y
 
     def still(self, x: Shape, site: Site) -> str:
         """A chain that gives the shape that it gets."""
@@ -105,6 +108,7 @@ class Chains:
         ways += [(1, self._rotary), (0.4, self._position)] if not site.alone else []
         if not site.alone and (site.in_grid or not x.kinds):
             ways += [(2, self._conv), (0.5, self._pool)]
+        ways += [(1.5, self._again)] if self._shareable(x, site) else []
         if x.kinds and not site.in_grid:
             ways += [(0.3, self._token_type)] if x.scope == "clip" and len(x.kinds) == 1 else []
             ways += [(0.15, self._select)] if not site.still else []
@@ -116,6 +120,26 @@ class Chains:
             return text
         self.named += 1
         return f"{text} as u{self.named}"
+
+    def _kept(self, text: str, x: Shape, y: Shape, site: Site) -> str:
+        """A layer that can be applied once more."""
+        text = self._called(text)
+        if " as " in text and (site.one or self.d.chance(0.1)):
+            self.made.append((text.rpartition(" ")[2], x, y, site))
+        return text
+
+    def _shareable(self, x: Shape, site: Site) -> list[tuple[str, Shape]]:
+        """Layers that can be applied to a value once more, with what they give."""
+        like = x.channels, x.kinds, x.scope, site.by_head, site.in_grid, site.heads
+        return [
+            (name, y) for name, a, y, there in self.made
+            if like == (a.channels, a.kinds, a.scope, there.by_head, there.in_grid, there.heads)
+            and (site.one or self.d.chance(0.1)) and (not site.still or y.channels == x.channels)
+        ]  # fmt: skip
+
+    def _again(self, x: Shape, site: Site) -> tuple[str, Shape]:
+        name, y = self.d.pick(self._shareable(x, replace(site, one=True)))
+        return f"share {name}", replace(x, channels=y.channels)
 
     def _kernel(self) -> str:
         return self.d.pick(["3", "[1, 3, 3]", "[3, 1, 1]", "[1, 1, 3]"])
@@ -129,7 +153,7 @@ class Chains:
         if (site.in_grid or not x.kinds) and self.d.has("bn"):
             options.append("bn")
         text = self.d.pick(options)
-        return (text if text == "l2norm" else self._called(text)), x
+        return (text if text == "l2norm" else self._kept(text, x, x, site)), x
 
     def _project(self, x: Shape, site: Site) -> tuple[str, Shape]:
         one = [1, 2, 3, 4, 6] if site.by_head else [site.heads * n for n in (1, 2, 3, 4)]
@@ -137,12 +161,11 @@ class Chains:
         return self.to(x, x.channels if keeps else self.d.pick(one), site)
 
     def _conv(self, x: Shape, site: Site) -> tuple[str, Shape]:
-        del site
         d = self.d
         groups = d.pick([1, x.channels, x.channels, *(n for n in (2, 3) if x.channels % n == 0)])
         more = d.pick(["", "", ", bias = on", ", init = xavier"]) + (f", groups = {groups}" if groups > 1 else "")
         text = d.pick(["in.channels", str(x.channels)])
-        return self._called(f"conv({text}, {self._kernel()}{more})"), x
+        return self._kept(f"conv({text}, {self._kernel()}{more})", x, x, site), x
 
     def _pool(self, x: Shape, site: Site) -> tuple[str, Shape]:
         del site
@@ -278,7 +301,7 @@ class OddLines:
     def _site(self, name: str) -> Site:
         both = bool(self.plan.kv_heads) and "q" in name and len(name) > 1
         heads = self.plan.heads if "q" in name or name == "proj" else self.plan.heads_of_keys
-        return Site(heads, has_heads=not both, alone=self.plan.is_padded)
+        return Site(heads, has_heads=not both, alone=self.plan.is_padded, one=len(name) == 1 or name == "proj")
 
     def _alike(self, name: str) -> bool:
         return len({self.letters[n] for n in name}) == 1

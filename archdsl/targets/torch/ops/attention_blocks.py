@@ -46,40 +46,49 @@ class Blocks:
         self.list = list(operations)
         self.found: dict[str, LineBlock] = {}
         self.held: dict[str, str] = {}  # constructor calls of layers, by name
-        for name, signature in sorted(self._signatures().items(), key=lambda item: -item[0].count(".")):
-            self._find(name, signature)
+        for name, uses in sorted(self._uses().items(), key=lambda item: -item[0].count(".")):
+            before = self.list
+            made = [self._find(name, region.signature, layers) for region, layers in uses.items()]
+            if made[0] is not None and all(block is not None and _alike(block, made[0]) for block in made):
+                self.found[name] = made[0]
+            else:
+                self.list = before
 
-    def _signatures(self) -> dict[str, BlockSignature]:
-        """Return the signatures of the blocks around layers that are modules, by name."""
-        found: dict[str, BlockSignature] = {}
-        for application, name in zip(self.applications, self.names, strict=True):
+    def _uses(self) -> dict[str, dict[Block, set[int]]]:
+        """Return the calls of the blocks around layers that are modules, by name, and the layers in each."""
+        found: dict[str, dict[Block, set[int]]] = {}
+        for number, (application, name) in enumerate(zip(self.applications, self.names, strict=True)):
             parts = name.split(".")
             regions = list(around(application.region))[: len(parts) - 1][::-1]
             for depth, region in enumerate(regions, start=1):
                 block = ".".join(parts[:depth])
                 if isinstance(region, Block) and any(n.startswith(f"{block}.") for n in self.modules):
-                    found[block] = region.signature
+                    found.setdefault(block, {}).setdefault(region, set()).add(number)
         return found
 
-    def _find(self, name: str, signature: BlockSignature) -> None:
+    def _find(self, name: str, signature: BlockSignature, layers: Collection[int]) -> LineBlock | None:
         """Make one operation of those of a block, if nothing else is between them and they have one result."""
-        own = [i for i, o in enumerate(self.list) if self._name(o).startswith(f"{name}.")]
+        own = [
+            i for i, o in enumerate(self.list)
+            if self._name(o).startswith(f"{name}.") and _first_layer(o) in layers
+        ]  # fmt: skip
         inside = sorted({*own, *self._between(own)})
         others = [o for i, o in enumerate(self.list) if i not in inside]
         made = [v for i in inside for v in self.list[i].outputs]
         results = [v for v in made if v == self.output or any(v in o.inputs for o in others)]
         is_whole = all(i in own or (self._name(o) == "" and o.macro not in OF_FORM) for i, o in self._at(inside))
         if len(results) != 1 or not is_whole or self._is_read_before(results[0], inside):
-            return
+            return None
         operations = [self.list[i] for i in inside]
         if all(o.outputs != (results[0],) for o in operations):
-            return
+            return None
         inputs = tuple(dict.fromkeys(v for o in operations for v in o.inputs if v not in made))
-        self.found[name] = LineBlock(signature, operations, inputs, results[0])
         last = next(o for o in operations if o.outputs == (results[0],))
-        block = Operation("block", inputs, last.outputs, last.names, {"name": name})
+        options = {"name": name, "layer": min(filter(lambda n: n >= 0, map(_first_layer, operations)))}
+        block = Operation("block", inputs, last.outputs, last.names, options)
         operations[operations.index(last)] = replace(last, names=())
         self.list = [block if i == inside[-1] else o for i, o in enumerate(self.list) if i not in inside[:-1]]
+        return LineBlock(signature, operations, inputs, results[0])
 
     def _at(self, indices: Sequence[int]) -> list[tuple[int, Operation]]:
         return [(i, self.list[i]) for i in indices]
@@ -159,3 +168,25 @@ class Blocks:
         chosen = printer.class_of(SharedModule(wanted, wanted, "attention_block.j2", tuple(options.items()), ()))
         arguments = [f"{n}={code}" for n, code in made.items()] if len(made) > 1 else list(made.values())
         return f"{chosen}({', '.join([*arguments, *(f'{n}={n}' for n in given)])})"
+
+
+def _first_layer(operation: Operation) -> int:
+    """Return the number of a layer, or of the first one of a block; -1 for what is neither."""
+    return operation.options["layer"] if operation.macro == "block" else operation.application
+
+
+def _alike(one: LineBlock, other: LineBlock) -> bool:
+    """Return True if one class computes both."""
+    return _form(one) == _form(other)
+
+
+def _form(block: LineBlock) -> list[tuple[object, ...]]:
+    """Return what determines the code of a block: its operations, with values numbered from its inputs on."""
+    numbers = {value: number for number, value in enumerate(block.inputs)}
+    found: list[tuple[object, ...]] = []
+    for operation in block.operations:
+        read = tuple(numbers[value] for value in operation.inputs)
+        numbers |= {value: len(numbers) + i for i, value in enumerate(operation.outputs)}
+        options = {k: v for k, v in operation.options.items() if k != "layer"}
+        found.append((operation.macro, read, len(operation.outputs), options, operation.application < 0))
+    return found

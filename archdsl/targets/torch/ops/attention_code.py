@@ -136,7 +136,7 @@ class Composer(Terms):
         code["layer"] = self.blocks.place(name)
         printed = self.printed[number] = self.printer.printed(whole, code, name)
         self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}
-        if printed.module is not None:
+        if printed.module is not None and application.owner is None:
             self.blocks.held[name] = text(printed.module)
 
     def _print_bias(self, bias: BiasLine, op: Op[Any], sizes: dict[str, str]) -> None:
@@ -217,7 +217,7 @@ def _member_names(lines: Lines) -> list[str]:
     found: list[str] = []
     for application in lines.applications:
         name = application.name
-        if not application.weights():
+        if not application.weights() and application.owner is None:
             name = next(n for n in _numbered(name) if n not in {*weighted, *found} and _fits(n, known))
             known[name.partition(".")[0]] = "." in name
         found.append(name)

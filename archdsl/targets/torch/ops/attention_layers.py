@@ -9,6 +9,7 @@ from archdsl.layers.attention_lines import Origin
 from archdsl.targets.torch.ops.attention_layouts import (
     ALONE,
     BY_HEAD,
+    CHANNELS_FIRST,
     EACH,
     EACH_ALONE,
     FIRST,
@@ -77,6 +78,7 @@ class LayerSteps(ProductSteps):
         tokens = [bool(x.tokens) for x in application.shapes]  # a grid is added to the positions beside a class token
         main = [value for value, has_tokens in zip(operands, tokens, strict=True) if has_tokens == any(tokens)]
         order, apart = self._order(application, op, main)
+        order = self._as_owner(application, order)
         other = EACH[0] if order in EACH else LAST
         orders = [order if any(tokens) == one or beside else other for one in tokens]
         few = application.by_head and application.heads != int(self.layer.heads)
@@ -103,6 +105,13 @@ class LayerSteps(ProductSteps):
             return rows, by_head
         orders = (ROW_LAST, ROW_FIRST) if in_rows else (LAST, FIRST)
         return orders[CHANNELS_LAST not in op.accepted_layouts], by_head
+
+    def _as_owner(self, application: Application, order: str) -> str:
+        """Return the order of a layer; of one that has another's module, with channels where that has them."""
+        is_first = self.channels_first.setdefault(application.name, order in CHANNELS_FIRST)
+        if application.owner is None or is_first == (order in CHANNELS_FIRST):
+            return order
+        return {True: (FIRST, ROW_FIRST), False: (LAST, ROW_LAST)}[is_first][order in IN_ROWS]
 
     def _common_order(self, values: list[int]) -> str:
         """Return the order of the first of several values, or a row if another one is a row."""

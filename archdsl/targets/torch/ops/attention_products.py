@@ -35,6 +35,7 @@ class ProductSteps(Values):
         self.layer, self.lines, self.inputs, self.ops = layer, layer.lines, inputs, ops
         self.values: dict[Origin, int] = {}
         self.joined: dict[tuple[Origin, ...], int] = {}  # parts of a product that stay together
+        self.channels_first: dict[str, bool] = {}  # whether layers take channels before positions, by name
         self.beside: dict[str, list[int]] = {}  # tokens that go by each part of a layer, where they are not alike
         self.products: dict[int, int] = {}  # products whose parts are queries, keys and values as they are
         self.uses = _uses(self.lines)
