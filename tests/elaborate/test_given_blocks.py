@@ -46,3 +46,13 @@ def test_blocks_of_joins_without_spaces_are_called() -> None:
     text += "block up(skip1: value) { conv(8) -> concat{in, skip1} -> relu }\n"
     text += "stage one { conv(8) -> concat{left} }\nstage two { up(one) }\nhead: avgpool -> linear(3)\n"
     assert archdsl.loads(text).warnings == ()
+
+
+def test_a_size_is_a_number_or_a_list(tmp_path: Path) -> None:
+    """Of calls that differ, and as a default."""
+    text = "arch net\ninput clip: video[3, 4, 8, 8]\nblock unit(k: size, s: size = 1) { conv(8, k, s) }\n"
+    text += "stage one { unit(3) -> unit([1, 3, 3], [1, 2, 2]) -> unit(1) }\nhead: avgpool -> linear(2)\n"
+    (tmp_path / "net.arch").write_text(text, "utf-8")
+    arch = archdsl.load(tmp_path / "net.arch")
+    assert [shape[2:] for name, shape in arch.tensors.items() if "conv" in name] == [(3, 3, 3), (1, 3, 3), (1, 1, 1)]
+    assert "class Unit(" in arch.source()
