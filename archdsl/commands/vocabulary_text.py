@@ -15,6 +15,7 @@ from archdsl.layers.attributes import (
     Integer,
     KernelInitialiser,
     Numbers,
+    PositionInitialiser,
     Real,
     Reference,
     Size,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
-    Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", Reference: "name of an input",
+    Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", PositionInitialiser: "initialiser",
+    Reference: "name of an input",
     Numbers: "list of numbers", TokenName: "name of tokens",
     Padding: "padding",
     Over: "axes or a list of axes",

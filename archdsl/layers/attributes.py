@@ -274,7 +274,7 @@ class Rule:
 
     arguments: tuple[Real, ...] = ()
     axes: int = 0  # minimum number of axes of a tensor: two for fan-in and fan-out, five for inflated kernels
-    internal: bool = False  # chosen by the compiler, not available in specs
+    internal: bool = False  # chosen by the compiler, or by some layers alone
 
 
 RULES = {
@@ -287,6 +287,7 @@ RULES = {
     "central_frame": Rule((POSITIVE_STD,), axes=5),
     "averaged_frames": Rule((POSITIVE_STD,), axes=5),
     "constant": Rule((Real(),), internal=True),
+    "axial_sinusoid": Rule(axes=2, internal=True),
 }
 
 
@@ -297,10 +298,12 @@ class Initialiser(Attribute[Symbol]):
     """
 
     axes = 2  # of the tensor; initialisers that need more axes are not accepted
+    own: tuple[str, ...] = ()  # words that other layers do not accept
 
     def __init__(self, default: Any = ..., doc: str = "") -> None:
         super().__init__(default, doc)
-        known = [name for name, rule in RULES.items() if rule.axes <= self.axes and not rule.internal]
+        general = [name for name, rule in RULES.items() if rule.axes <= self.axes and not rule.internal]
+        known = [*general, *self.own]
         self.words = tuple(known)
         *most, last = (f"`{name}(std)`" if RULES[name].arguments else f"`{name}`" for name in known)
         self.expects = f"{', '.join(most)} or {last}"
@@ -324,6 +327,12 @@ class KernelInitialiser(Initialiser):
     """The initialiser of a kernel, which can also inflate a 2D kernel over time (ViViT, section 3.4)."""
 
     axes = 5
+
+
+class PositionInitialiser(Initialiser):
+    """The initialiser of vectors of positions, which can begin as sinusoids of the axes."""
+
+    own = ("axial_sinusoid",)
 
 
 def unsuited(inits: Mapping[str, Symbol], tensors: Mapping[str, tuple[int, ...]]) -> tuple[Symbol, str] | None:

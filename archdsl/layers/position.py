@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.grid import FRAME, fixed
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Choice, Flag, Initialiser, Integer, Reference, Size
+from archdsl.layers.attributes import Choice, Flag, Integer, PositionInitialiser, Reference, Size
 from archdsl.layers.axes import OUT, Axis, Frames, Places
 from archdsl.layers.base import Layer, ShapeError, layer
 from archdsl.layers.input import INDEX
@@ -30,7 +30,8 @@ class Position(Layer):
     frames, row by row (VideoMAE, Tong et al. 2022). An `axial_sinusoid` has parts of the channels for t, w and h, of
     the shares 2/8, 3/8 and 3/8, or half for w and half for h, in each of them sines before cosines (MAE and
     InternVideo2). They are no tensors of the state dict. With `made_for`, they are those of another height and width,
-    interpolated bicubically: the positions of the crops that a network was trained with, for other crops.
+    interpolated bicubically: the positions of the crops that a network was trained with, for other crops. Learned
+    vectors can begin as axial sinusoids, by `init`.
     """
 
     takes_tokens = True
@@ -44,7 +45,10 @@ class Position(Layer):
     apart = Flag(False, doc="separate tensors for space and time, which are added")
     frames = Reference(INDEX, "", doc="the input with the indices of the frames")
     table = Integer(0, minimum=0, doc="rows of the table that `frames` indexes")
-    init = Initialiser(Symbol("trunc_normal", (0.02,)), doc="initialiser of learned vectors")
+    init = PositionInitialiser(
+        Symbol("trunc_normal", (0.02,)),
+        doc="initialiser of learned vectors; `axial_sinusoid`: as these sinusoids, and 0 for tokens",
+    )
 
     def reads_places(self) -> bool:
         return True
@@ -69,6 +73,11 @@ class Position(Layer):
         return x
 
     @property
+    def is_axial(self) -> bool:
+        """True if its vectors are sinusoids of the axes, or begin as such."""
+        return self.vectors == AXIAL or (self.vectors == LEARNED and self.init.name == AXIAL)
+
+    @property
     def is_fixed(self) -> bool:
         """True if its vectors are not learned."""
         return self.vectors != LEARNED
@@ -79,16 +88,19 @@ class Position(Layer):
         return {SPACE_TIME: (("t", 2), ("w", 3), ("h", 3)), SPACE: (("w", 4), ("h", 4)), TIME: (("t", 8),)}[self.over]
 
     def _check_channels(self, x: Grid) -> None:
-        divisor = {LEARNED: 1, SINUSOID: 2, AXIAL: {SPACE_TIME: 16, SPACE: 4, TIME: 2}[self.over]}[self.vectors]
+        of_axes = {SPACE_TIME: 16, SPACE: 4, TIME: 2}[self.over]
+        divisor = of_axes if self.is_axial else {LEARNED: 1, SINUSOID: 2}[self.vectors]
+        place = "vectors" if self.is_fixed else "init"
         if x.channels % divisor:
-            parts = " and ".join(axis for axis, _ in self.axes) if self.vectors == AXIAL else "positions"
+            parts = " and ".join(axis for axis, _ in self.axes) if self.is_axial else "positions"
             message = f"sinusoids of {parts} need a multiple of {divisor} channels, found {int(x.channels)}"
             if divisor == 2:
                 message = f"sinusoids need an even number of channels, found {int(x.channels)}"
-            raise ShapeError(message, "vectors", "E0510", "half of the channels are sines, the other half cosines")
-        if self.vectors == AXIAL and self.frames:
-            message = "a table of frames has no sinusoids of axes"
-            raise ShapeError(message, "vectors", "E0510", "use `vectors = sinusoid`")
+            raise ShapeError(message, place, "E0510", "half of the channels are sines, the other half cosines")
+        if self.is_axial and (self.frames or self.apart):
+            what = "a table of frames has" if self.frames else "separate tensors for space and time have"
+            hint = "use `vectors = sinusoid`" if self.is_fixed else "omit one of them"
+            raise ShapeError(f"{what} no sinusoids of axes", place, "E0510", hint)
 
     def _check_made_for(self, x: Grid) -> None:
         if not any(self.made_for):
@@ -154,6 +166,6 @@ class Position(Layer):
         return {"weight": (Places(grid, self.token_vectors(inputs[0])), OUT)}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        if self.is_fixed or self.init.name == "zeros":
+        if self.is_fixed or self.init.name in {"zeros", AXIAL}:
             return {}
         return dict.fromkeys(self.weights(*inputs), self.init)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +144,25 @@ def test_files_for_inference_compute_the_same(suffix: str, tmp_path: Path, monke
 
 def test_the_backward_pass_keeps_what_is_predicted(arch: archdsl.Architecture) -> None:
     assert arch.memory(2) == measured(arch.build(), arguments(arch))
+
+
+def test_learned_positions_can_begin_as_sinusoids_of_the_axes() -> None:
+    """By the definition of MAE and InternVideo2: a quarter of the channels for t, 3/8 for w and for h; 0 for tokens."""
+    embed = "conv(16, [2, 8, 8], stride = [2, 8, 8], padding = valid) -> class_token -> position(init = axial_sinusoid)"
+    text = f"arch net\ninput clip: video[3, 4, 24, 32]\nstage embed {{ {embed} }}\nhead: select(token) -> linear(2)\n"
+    weight = archdsl.loads(text).build().get_parameter("embed.position.weight")
+    expected = [[0.0] * 16]
+    for place in product(range(2), range(3), range(4)):
+        row: list[float] = []
+        for axis, channels in ((0, 4), (2, 6), (1, 6)):
+            angles = [place[axis] / 10_000 ** (2 * i / channels) for i in range(channels // 2)]
+            row += [*map(math.sin, angles), *map(math.cos, angles)]
+        expected.append(row)
+    torch.testing.assert_close(weight.detach(), torch.tensor(expected))
+    for old, new in (("conv(16", "conv(24"), ("init =", "apart = on, init =")):
+        with pytest.raises(SpecError) as caught:
+            archdsl.loads(text.replace(old, new))
+        assert [d.code for d in caught.value.diagnostics] == ["E0510"]
 
 
 def test_a_mask_follows_the_clip() -> None:

@@ -58,7 +58,7 @@ class PositionOp(Op[Position]):
             "own": layer.token_vectors(x),
             "apart": layer.apart,
             "fixed": layer.is_fixed,
-            "axial": layer.vectors == AXIAL,
+            "axial": layer.is_axial,
             "made_for": layer.interpolated_from(x),
             "table_of": "axial_sinusoid" if layer.vectors == AXIAL else "sinusoid",
             "parts": [(axis, _PARTS[share]) for axis, share in layer.axes],
