@@ -19,7 +19,7 @@ IN_HALF = {
     torch.conv1d, torch.conv2d, torch.conv3d, torch.conv_transpose3d, F.conv_transpose3d, F.linear, torch.matmul,
     torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.einsum, torch.functional.einsum,
 }  # fmt: skip
-IN_FLOAT = {F.layer_norm, torch.layer_norm, F.interpolate, F.group_norm, torch.softmax}
+IN_FLOAT = {F.layer_norm, torch.layer_norm, F.interpolate, F.group_norm, torch.softmax, torch.Tensor.softmax}
 
 
 class CudaAutocast(TorchFunctionMode):

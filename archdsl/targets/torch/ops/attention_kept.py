@@ -211,8 +211,7 @@ class Kept(KeptTensors):
         self.keep("softmax", pairs, FLOAT)
         if self.layer.dropout:
             self.keep("dropped", pairs, 1 if self.precision.cuda else FLOAT)
-            self.keep("left", pairs, FLOAT)
-        if self.precision.half:
+        if self.precision.half or self.layer.dropout:  # as the product takes them
             self.keep("weights", pairs)
         for name in "qkv":
             self._copy(name, widened=False)
