@@ -62,6 +62,8 @@ def assert_as_predicted(arch: Architecture) -> None:
     assert sum(p.numel() for p in model.parameters()) == arch.params
     assert {name: tuple(t.shape) for name, t in model.state_dict().items()} == arch.tensors
     idle = sum(nodes[name]["macs"] for name in nodes.keys() - seen.keys())
+    again = {node.name for node in network.all_nodes() if node.is_shared}  # which no module shows as computed or not
+    idle += sum(graph.nodes[name]["macs"] for name in again - live)
     idle += sum(unread(name, layers[name], seen) for name in seen.keys() & nodes.keys())
     filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
     filled += sum(interpolation(node) for node in network.all_nodes() if node.name in live)

@@ -132,7 +132,8 @@ class Chains(Values):
             options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
             options += ["avgpool([1, 3, 1], padding = half)"] if state.grid is not None and state.grid[1] > 2 else []
             options += [f"upsample([1, 2, 1]{d.pick(['', ', linear'])}) -> maxpool(3, stride = [1, 2, 1])"]
-            options += [f"maxpool(3, padding = {d.pick(PADDINGS)})", f"avgpool(3, padding = {d.pick(EVERY_PADDING)})"]
+            options += [f"avgpool(3, padding = {d.pick(EVERY_PADDING)}{d.pick(COUNTS)})"]
+            options += [f"maxpool(3, padding = {d.pick(PADDINGS)})"]
             options += [f"avgpool([3, 2, 3], padding = {d.pick(AT_THE_END)}, count_padding = off)"]
         elif state.token == "clip":
             options += [
@@ -229,9 +230,10 @@ class Chains(Values):
         if state.grid is not None and min(state.grid[1:]) > 2 and d.chance(0.06):
             text = f"conv(4, [1, 3, {d.whole(1, 3)}], padding = valid) -> upsample(size = {list(state.grid)})"
             return text, state.with_channels("4")
-        if d.chance(0.15):
+        is_padded = d.chance(0.15)
+        if is_padded:
             settings.append(f"padding = {d.pick(PADDINGS)}")
-        if d.chance(0.1):
+        if d.chance(0.4 if is_padded else 0.1):
             settings.append(f"dilation = {d.pick(['2', '[1, 2, 3]', '[2, 1, 1]'])}")
         settings += [f"bias = {self.flag(place)}"] if d.chance(0.4) else []
         settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
@@ -620,6 +622,7 @@ SCALES = [
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
 PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid
 EVERY_PADDING = [*(p for p in PADDINGS if "half" not in p), "1", "[causal, 1, same]"]  # of averages of 3
+COUNTS = ["", ", count_padding = off"]
 AT_THE_END = ["same", "causal", "[causal, same, 1]"]
 KERNELS = ["1", "3", "3", "[1, 3, 3]", "[3, 1, 1]", "[5, 3, 1]", "[1, 1, 3]", "kernel = 3", "kernel = [1, 3, 3]"]
 POSITIONS = [
