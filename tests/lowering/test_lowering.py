@@ -168,3 +168,20 @@ def test_a_module_for_inference_is_ready(name: str) -> None:
     module = small(SPECS / f"{name}.arch").build(target="infer")
     assert not any(m.training for m in module.modules())
     assert not any(p.requires_grad for p in module.parameters())
+
+
+def test_norms_of_convolutions_that_are_used_again_stay() -> None:
+    """A norm behind one use would change the weights of the other."""
+    for chain in (
+        "conv(3) as w -> bn -> share w",
+        "conv(3) as w -> relu -> share w -> bn",
+        "bn as n -> conv(3) -> share n",
+    ):
+        arch = archdsl.loads(
+            f"arch net\ninput clip: video[3, 4, 8, 8]\nstage s {{ {chain} }}\nhead: avgpool -> linear(2)\n"
+        )
+        train, infer = arch.build().eval(), arch.build(target="infer").eval()
+        torch.nn.init.normal_(next(m for m in train.modules() if isinstance(m, torch.nn.BatchNorm3d)).running_mean)
+        infer.load_state_dict(train.state_dict())
+        x = torch.randn(2, 3, 4, 8, 8)
+        torch.testing.assert_close(infer(x), train(x))
