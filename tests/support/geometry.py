@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.targets.dot.metrics import text_width
@@ -101,7 +101,10 @@ def along(position: str) -> Iterator[tuple[float, float]]:
 
 def faults(picture: Picture) -> list[str]:
     """What is wrong with a picture, in words."""
-    return [*lines_out_of_frames(picture), *lines_through_boxes(picture), *crossed_labels(picture), *overlaps(picture)]
+    checks = (
+        lines_out_of_frames, lines_through_boxes, lines_on_each_other, lines_on_borders, crossed_labels, overlaps,
+    )  # fmt: skip
+    return [fault for check in checks for fault in check(picture)]
 
 
 def lines_out_of_frames(picture: Picture) -> Iterator[str]:
@@ -129,6 +132,42 @@ def lines_through_boxes(picture: Picture) -> Iterator[str]:
         for name, box in picture.boxes.items():
             if name not in line[:2] and any(box.meets(s, 0.05) for s in pieces):
                 yield f"{line.source} -> {line.target} crosses the box {name}"
+
+
+def straight(line: Line) -> Iterator[tuple[int, float, float, float]]:
+    """The straight parts of a line: along x or y, where on the other axis, its start and its end."""
+    for one, other in pairwise(line.points):
+        for axis in (0, 1):
+            if abs(one[1 - axis] - other[1 - axis]) < 0.3 and abs(one[axis] - other[axis]) > 2:
+                yield axis, one[1 - axis], *sorted((one[axis], other[axis]))
+
+
+def lines_on_each_other(picture: Picture) -> Iterator[str]:
+    """Lines of two values do not run on each other, unless they meet before the same target."""
+    parts: dict[tuple[int, int], list[tuple[Line, float, float, float]]] = {}
+    for line in picture.lines:
+        for axis, at, start, end in straight(line):
+            for near in (round(at), round(at) + 1):
+                parts.setdefault((axis, near), []).append((line, at, start, end))
+    found: dict[str, None] = {}
+    for near in parts.values():
+        for (line, at, start, end), (other, place, begin, stop) in combinations(near, 2):
+            apart = line.source == other.source or line.target == other.target or abs(at - place) >= 1
+            if not apart and min(end, stop) - max(start, begin) > 4:
+                found[f"{line.source} -> {line.target} runs on {other.source} -> {other.target}"] = None
+    yield from found
+
+
+def lines_on_borders(picture: Picture) -> Iterator[str]:
+    found: dict[str, None] = {}
+    for line in picture.lines:
+        for axis, at, start, end in straight(line):
+            for name, frame in picture.frames.items():
+                low, high = (frame.x0, frame.x1) if axis == 0 else (frame.y0, frame.y1)
+                sides = (frame.y0, frame.y1) if axis == 0 else (frame.x0, frame.x1)
+                if min(abs(at - side) for side in sides) < 1.5 and min(high, end) - max(low, start) > 8:
+                    found[f"{line.source} -> {line.target} runs on the border of {name}"] = None
+    yield from found
 
 
 def crossed_labels(picture: Picture) -> Iterator[str]:

@@ -14,6 +14,7 @@ from archdsl.targets.dot.opened import Opened, beside, stacks_of
 from archdsl.targets.dot.settings import settings_of
 from archdsl.targets.dot.style import identifier, layer_text
 from archdsl.targets.dot.summaries import DETAILED, summary
+from archdsl.targets.dot.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +36,7 @@ class Box:
     count: int = 1
     look: str = "box"  # or "stack", "merge", "input", "bare"
     block: Block | None = None  # whose settings are shown
+    of: Block | None = None  # the block that it is
     settings: dict[str, str] = field(default_factory=dict[str, str])  # of the block, which `parts` list
     cells: Sequence[Cell] = ()  # what a stack shows instead of `nodes`: steps inside of one layer
     beside: bool = False  # other boxes of this layer stand beside it
@@ -54,6 +56,7 @@ class Frame:
     above: str = ""  # name of the stage, if the frame is the whole stage
     parts: list[str] = field(default_factory=list[str])  # settings that all its boxes share
     opened: int = -1  # the layer that the frame is, if it is one
+    of: Block | None = None  # the block that it is
 
     @property
     def first(self) -> str:
@@ -80,6 +83,7 @@ class Boxes:
         self.home: dict[int, Box] = {}
         self.frames: dict[int, list[Frame]] = {}  # enclosing frames of each layer, the outermost first
         self.copies = Copies(network)
+        self.weights = Weights(network)
         self.opened: dict[int, Opened] = {}  # drawn layers with the graph inside of them
         self._ids: set[str] = set()
         self._inside = 0  # how many frames of blocks are around what is being made
@@ -91,7 +95,8 @@ class Boxes:
         flat = list(flattened(items))
         nodes = nodes_of(flat)
         if self.level == "stage":
-            return [self._box(Box(self.unique(name), nodes, parts=summary(self.network, flat), above=title))]
+            parts, chain = summary(self.network, flat, self.weights)
+            return [self._box(Box(self.unique(name), nodes, parts=parts, chain=chain, above=title))]
         inner = self._blocks(flat) if self.level == "block" else self._layers(flat)
         if not title:
             return inner
@@ -167,15 +172,15 @@ class Boxes:
         inner = self._blocks(list(flattened(block.items)))
         self._inside -= 1
         name = self.unique(block.name or block.title)
-        return self._frame(Frame(name, block.title, inner, "block", run.copies[0], count=run.times))
+        return self._frame(Frame(name, block.title, inner, "block", run.copies[0], count=run.times, of=block))
 
     def _block_box(self, block: Block, run: Run) -> Box:
         inside = list(flattened(block.items))
-        settings = settings_of(self.network, block)
+        settings = settings_of(self.network, block, [copy[0] for copy in run.copies])
         brief = not settings or (len(inside) <= DETAILED and not self._inside)
-        box = Box(self.unique(block.name), run.copies[0], block.title, chain=brief, count=run.times)
+        box = Box(self.unique(block.name), run.copies[0], block.title, chain=brief, count=run.times, of=block)
         if brief:
-            box.parts = summary(self.network, inside)
+            box.parts, box.chain = summary(self.network, inside, self.weights)
         else:
             box.block = block
         return self._box(box)
@@ -197,12 +202,13 @@ class Boxes:
         inner = self._layers(list(flattened(block.items)))
         name = block.name or block.title
         if len(inner) == 1 and isinstance(box := inner[0], Box):
-            box.title, box.count = block.title, run.times
+            box.title, box.count, box.of = block.title, run.times, block
             return box
         if len(inner) == 1 and isinstance(frame := inner[0], Frame) and frame.kind == "layer" and run.times == 1:
-            frame.above = block.title
+            frame.above, frame.of = block.title, block
             return frame
-        return self._frame(Frame(self.unique(name), block.title, inner, "block", run.copies[0], count=run.times))
+        count = run.times
+        return self._frame(Frame(self.unique(name), block.title, inner, "block", run.copies[0], count=count, of=block))
 
     def _repeat(self, run: Run, inner: list[Box | Frame]) -> Frame:
         name = f"{self.network.node(run.copies[0][0]).name}.repeat"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.pieces import Rect
     from archdsl.targets.dot.shortest import Point
 
+TURNING = 16.0  # behind the labels of lines that leave the lanes, where they turn
 JOINT = 3.2  # the size of the point where a lateral connection branches off
 
 
@@ -85,7 +86,7 @@ class Drawing:
         below = {name for item in last for name in self._inside(item)}
         ends = [e for e in layout.edges if e.target in below and e.source not in below and e.label]
         self._ends = [composer.label_of(e) for e in {e.source: e for e in reversed(ends)}.values()]
-        gap = max((label.length for label in self._ends), default=0.0) + ARROW + 12
+        gap = max((label.length for label in self._ends), default=0.0) + ARROW + TURNING
         return Row([grid, composer.items(last)], Between([gap], [None]), wide=self.look.wide)
 
     def _inside(self, item: Box | Frame) -> Iterator[str]:

@@ -115,20 +115,25 @@ class Grid:
         return max((p.before + p.behind for (_, at), (p, _) in self.laterals.items() if at == lane), default=0.0)
 
     def _head(self) -> None:
-        """Place the inputs above the lanes that they enter, and label the lines to them."""
+        """Place the inputs above the lanes that they enter, others beside all lanes, and label the lines to them."""
         self.inputs: list[tuple[Piece, float]] = []
         self.input_labels: list[tuple[Label, float]] = []
         at = 0.0
-        for box in self.layout.inputs:
-            targets = [n for n, lane in enumerate(self.lanes) if lane.frame.entry in box.nodes]
+        entered = {
+            box.id: [n for n, x in enumerate(self.lanes) if x.frame.entry in box.nodes] for box in self.layout.inputs
+        }
+        for box in sorted(self.layout.inputs, key=lambda box: not entered[box.id]):
+            targets = entered[box.id]
             for n in targets:
                 edges = [e for e in self.layout.edges if (e.source, e.target) == (box.id, self.lanes[n].frame.id)]
                 self.input_labels += [(self.composer.label_of(edge), self.axes[n]) for edge in edges if edge.label]
             piece = self.composer.leaf(box.id)
-            centre = sum(self.axes[n] for n in targets) / len(targets) if targets else self.total / 2
+            beside = self.total + APART + piece.before
+            centre = sum(self.axes[n] for n in targets) / len(targets) if targets else beside
             centre = max(centre, at + piece.before)
             self.inputs.append((piece, centre))
             at = centre + piece.behind + APART
+        self.behind = max(self.behind, at - APART - self.before)
         self.head = max((piece.length for piece, _ in self.inputs), default=0.0)
         self.neck = max((label.length for label, _ in self.input_labels), default=0.0) + ARROW + 6
         self.lanes_at = self.head + self.neck if self.inputs else 0.0

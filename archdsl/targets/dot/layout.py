@@ -44,6 +44,7 @@ class Edge:
     main: bool = True  # not a shortcut, nor a further branch
     arrow: bool = True
     top: bool = False  # leads to a shortcut, which is drawn as high as possible
+    aside: bool = False  # of an input that layers refer to by name, such as a mask
 
 
 @dataclass(eq=False)
@@ -269,11 +270,17 @@ class _Edges:
             for index, source in enumerate(node.inputs):
                 known = all(self.boxes.copies.drawn(n) in self.boxes.home for n in (source, node.id))
                 if known and not self.boxes.copies.folded_away(source, node.id):
-                    self._draw(source, node, index)
+                    draw = self._draw_aside if self.network.node(source).layer.by_name else self._draw
+                    draw(source, node, index)
         for opened in self.boxes.opened.values():
             for edge in opened.edges:
                 self._add(Edge(*edge))
         return list(self._found.values())
+
+    def _draw_aside(self, source: int, target: Node, index: int) -> None:
+        """Draw the edges from an input that layers refer to by name."""
+        for reader in self.boxes.readers(self.boxes.copies.drawn(target.id), index):
+            self._add(Edge(self.boxes.home_of(source).id, reader, self._shape(source), main=False, aside=True))
 
     def _draw(self, source: int, target: Node, index: int) -> None:
         value, goal = self.boxes.copies.drawn(source), self.boxes.copies.drawn(target.id)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.changes import CHANGED, GONE, NEW, SAME
 from archdsl.targets.dot.edits import FOLLOWS
-from archdsl.targets.dot.style import LINE
 from archdsl.targets.dot.text import Span
 
 if TYPE_CHECKING:
@@ -77,10 +76,10 @@ def mark_span(mark: str, size: float) -> Line:
     return (Span(mark, size, bold=True),)
 
 
-def mark_border(mark: str, *, dashed: bool) -> str:
-    """Return the border attributes of a layer's cell; `dashed` is the border of its category."""
+def mark_border(mark: str, line: str, *, dashed: bool) -> str:
+    """Return the border attributes of a layer's cell; without a mark, `line` is its colour, and it may be `dashed`."""
     if not mark:
-        return f'color="{LINE}"' + (' style="dashed"' if dashed else "")
+        return f'color="{line}"' + (' style="dashed"' if dashed else "")
     return f'color="{COLOUR[mark]}" border="2"' + (f' style="{STYLE[mark]}"' if mark in STYLE else "")
 
 

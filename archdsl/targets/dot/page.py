@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.targets.dot.canvas import Canvas
 from archdsl.targets.dot.labels import legend
 from archdsl.targets.dot.marks import EXPLAINED, border
 from archdsl.targets.dot.printer import DrawingWriter
-from archdsl.targets.dot.style import DASHED, colour
+from archdsl.targets.dot.style import DASHED, FROZEN_FILL, FROZEN_LINE, colour
 from archdsl.targets.dot.text import Span, Text
+from archdsl.targets.dot.weights import EXPLAINED as FROZEN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.look import Choices, Look
 
 
+KEYS = {**EXPLAINED, "position": "tokens, positions"}  # words of the legend, if others than those that they explain
 SIDE = 10.0  # between the frame of one of two networks and what is inside
+FROZEN_LOOKS = {"fillcolor": FROZEN_FILL, "color": FROZEN_LINE, "style": "filled", "class": "key frozen"}
 BARE = {"class": "bare", "style": "", "shape": "plaintext"}
 
 
@@ -43,12 +46,16 @@ class Page(Canvas):
         super().__init__(name, look)
         self.choices = choices
         self.categories: dict[str, None] = {}
+        self.frozen = False  # whether something drawn is not trained
 
     def add(self, drawing: Drawing, across: float = 0.0) -> None:
         """Write a drawing, shifted across the flow."""
-        writer = DrawingWriter(self, drawing, across)
-        writer.write(self.dot)
+        self._write(self.dot, DrawingWriter(self, drawing, across))
+
+    def _write(self, into: Any, writer: DrawingWriter) -> None:
+        writer.write(into)
         self.categories |= dict.fromkeys(writer.categories())
+        self.frozen = self.frozen or writer.has_frozen()
 
     def side(self, name: str, drawing: Drawing, titles: Sequence[Text]) -> None:
         """Write a drawing in a frame with its titles, behind those that are there already."""
@@ -56,9 +63,7 @@ class Page(Canvas):
         height = sum(t.size()[1] + 3 for t in titles)
         across = self._behind(others, drawing, titles, height)
         with self.dot.subgraph(name=f"cluster_{name}") as inside:
-            writer = DrawingWriter(self, drawing, across)
-            writer.write(inside)
-            self.categories |= dict.fromkeys(writer.categories())
+            self._write(inside, DrawingWriter(self, drawing, across))
             left, bottom, right, top = self.bounds or (0.0, 0.0, 0.0, 0.0)
             y = top + 6 + height
             for number, title in enumerate(titles):
@@ -89,7 +94,8 @@ class Page(Canvas):
         rows = [_Row(".notes", notes)]
         keys = _keys([(w, self._mark(w)) for w in marks], self.look, room)
         known = legend(list(self.categories)) if self.choices.title else []
-        rows += keys + _keys([(c, self._category(c)) for c in known], self.look, room)
+        frozen = [(FROZEN_KEY, FROZEN_LOOKS)] if self.frozen and self.choices.title else []
+        rows += keys + _keys([*((c, self._category(c)) for c in known), *frozen], self.look, room)
         rows += [_Row(f".title{k}", text) for k, text in reversed(list(enumerate(title)))]
         y = top + 8
         for row in rows:
@@ -136,7 +142,7 @@ def _keys(samples: Sequence[tuple[str, dict[str, str]]], look: Look, room: float
     """Return the rows of a legend, the last one first."""
     rows: list[_Row] = []
     for word, settings in samples:
-        content = Text(((Span(EXPLAINED.get(word, word), look.small),),), (5, 2.5))
+        content = Text(((Span(KEYS.get(word, word), look.small),),), (5, 2.5))
         if not rows or rows[-1].size()[0] + _Row.gap + content.size()[0] > room:
             rows.append(_Row("", Text(())))
         rows[-1].nodes.append((f".key.{word}", content, settings))

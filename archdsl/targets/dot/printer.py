@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.targets.dot.boxes import Frame
 from archdsl.targets.dot.pieces import ARROW
-from archdsl.targets.dot.style import DARK_FRAME, DARK_LANE, DASHED, LANE, LINE, colour, identifier, plain
+from archdsl.targets.dot.style import DARK_FRAME, DARK_LANE, DASHED, LANE, LINE, identifier, plain
 from archdsl.targets.dot.text import Text
 
 if TYPE_CHECKING:
@@ -54,12 +54,19 @@ class DrawingWriter:
     def categories(self) -> list[str]:
         """Return the categories of the drawn boxes and cells, in the order of drawing."""
         boxes = self.drawing.layout.boxes
-        drawn = dict.fromkeys(box for box in boxes.home.values() if box.look != "bare")
-        cells = [cell for b in drawn for cell in ([[n] for n in b.nodes] if b.look == "stack" else [b.nodes])]
-        found = [boxes.category(cell) for cell in cells]
+        found = [boxes.category(cell) for cell in self._cells()]
         inside = [part for opened in boxes.opened.values() for part in opened.interior.parts]
         found += [cell.category for part in inside for cell in part.cells]
         return list(dict.fromkeys(found))
+
+    def has_frozen(self) -> bool:
+        """Return True if a drawn box or cell is that of layers which are not trained."""
+        return any(map(self.drawing.layout.boxes.weights.is_frozen, self._cells()))
+
+    def _cells(self) -> list[list[int]]:
+        """Return the layers of each drawn box, or of each cell of a stack."""
+        drawn = dict.fromkeys(box for box in self.drawing.layout.boxes.home.values() if box.look != "bare")
+        return [cell for b in drawn for cell in ([[n] for n in b.nodes] if b.look == "stack" else [b.nodes])]
 
     # --- places ---
 
@@ -85,7 +92,11 @@ class DrawingWriter:
 
     def _box(self, into: Any, box: Box) -> None:
         category = self.drawing.layout.boxes.category(box.nodes)
-        settings = {"class": f"box {identifier(category)}", "fillcolor": colour(category), "style": "rounded,filled"}
+        weights = self.drawing.layout.boxes.weights
+        settings = {
+            "class": f"box {identifier(category)}", "fillcolor": weights.fill(category, box.nodes),
+            "color": weights.line(box.nodes), "style": "rounded,filled",
+        }  # fmt: skip
         if category in DASHED:
             settings["style"] = "rounded,filled,dashed"
         if box.look == "merge":
@@ -110,8 +121,10 @@ class DrawingWriter:
             inside.attr("graph", bb=place, label="", style=style, color=border, **fill, **{"class": frame.kind})
             title = self.drawing.contents[frame.id]
             centre = self._centre(self.drawing.places.boxes[frame.id])
-            category = self.drawing.layout.boxes.category([frame.opened] if frame.opened >= 0 else [])
-            looks = {"fillcolor": colour(category or "input"), "penwidth": "0.5", "class": "title"}
+            opened = [frame.opened] if frame.opened >= 0 else []
+            category = self.drawing.layout.boxes.category(opened)
+            fill = self.drawing.layout.boxes.weights.fill(category or "input", opened)
+            looks = {"fillcolor": fill, "penwidth": "0.5", "class": "title"}
             if frame.opened >= 0:
                 marks = self.drawing.marks
                 looks = marks.marked(marks.layer(self.drawing.network.node(frame.opened)), looks)
@@ -138,6 +151,8 @@ class DrawingWriter:
                 self.canvas.reach((x, y, x, y))
             curves.append(spline(points, arrow=edge.arrow and number == len(parts)))
         settings = {"pos": ";".join(curves)}
+        if edge.aside:
+            settings["style"] = "dashed"
         if not edge.arrow:
             settings["arrowhead"] = "none"
         if rect := self.drawing.places.labels.get(edge):

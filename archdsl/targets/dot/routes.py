@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import floor, inf
 from typing import TYPE_CHECKING
 
 from archdsl.targets.dot.pieces import ARROW
-from archdsl.targets.dot.shortest import Steps, shortest
+from archdsl.targets.dot.shortest import ALONG, Steps, shortest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from archdsl.targets.dot.layout import Edge
     from archdsl.targets.dot.pieces import Places, Rect
-    from archdsl.targets.dot.shortest import Point
+    from archdsl.targets.dot.shortest import Point, Straight
 
+SHORT = 8.0  # of a line that looks like another
 MARGIN = 3.0  # between a line and a box that it passes
 NEAR = 0.5
 CLEAR = 13.0  # of a line that enters a box at its side
@@ -41,20 +43,34 @@ class Router:
         self.entry = entry
         self.leave = leave
         self._tracks: list[tuple[float, float, float]] = []  # the u, and the v from and to, of lines that turn
+        self._drawn = Drawn()
+        for f in places.frames.values():
+            self._drawn.add([(f.u0, f.v0), (f.u1, f.v0), (f.u1, f.v1), (f.u0, f.v1), (f.u0, f.v0)])
 
     def route(self, edge: Edge) -> list[Point]:
         """Return the corners of an edge's line, from the border of its source to that of its target."""
+        path = self._route(edge)
+        self._drawn.add(path, edge)
+        return path
+
+    def _route(self, edge: Edge) -> list[Point]:
         obstacles = self._obstacles(edge)
         blocked: list[Point] = []
+        unclear: list[Point] = []
         for path in self._candidates(edge):
-            if not touches(path, obstacles):
+            if touches(path, obstacles):
+                blocked = blocked or path
+            elif self._drawn.runs_along(path, edge):
+                unclear = unclear or path
+            else:
                 return path
-            blocked = blocked or path
         one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
-        return self._detour(edge, obstacles) or blocked or [(one.u1, one.cv), (other.u0, other.cv)]
+        straight = [(one.u1, one.cv), (other.u0, other.cv)]
+        clear = self._detour(edge, obstacles, self._drawn.others(edge))
+        return clear or unclear or self._detour(edge, obstacles, []) or blocked or straight
 
     def _obstacles(self, edge: Edge) -> list[Rect]:
-        """Return the boxes, the frames and the labels of other values that a line must not touch."""
+        """Return the boxes, the frames and the labels that a line must not touch."""
         ends = {edge.source, edge.target}
         inside = self.around(edge.source) | self.around(edge.target)
         boxes = [r for name, r in self.places.boxes.items() if name not in ends]
@@ -62,6 +78,8 @@ class Router:
         axis = self.places.boxes[edge.source].cv
         shared = {e for e, r in self.places.labels.items() if e.source == edge.source and abs(r.cv - axis) < NEAR}
         labels = [r for other, r in self.places.labels.items() if other != edge and other not in shared]
+        if (own := self.places.labels.get(edge)) is not None and not own.v0 < axis < own.v1:
+            labels.append(own)  # beside the line, which must not turn across it
         return boxes + frames + labels
 
     def _candidates(self, edge: Edge) -> Iterator[list[Point]]:
@@ -114,21 +132,75 @@ class Router:
                 self._tracks.append((turn, low, high))
                 yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
 
-    def _detour(self, edge: Edge, obstacles: Sequence[Rect]) -> list[Point]:
-        """Return the line of fewest turns and length that meets no obstacle; empty if there is none."""
+    def _detour(self, edge: Edge, obstacles: Sequence[Rect], along: Sequence[Straight]) -> list[Point]:
+        """Return the line of fewest turns and length that meets no obstacle and is not `along` others, or nothing."""
         one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
         aim, begin = other.u0 + self.entry(edge.target), one.u0 + self.leave(edge.source)
         starts = [((one.u1, one.cv), 0), ((begin, one.v1), 1), ((begin, one.v0), 1)]
         goals = {(other.u0, other.cv): 0, (aim, other.v1): 1, (aim, other.v0): 1}
         rects = [*obstacles, *map(_shrunk, (one, other))]
+        inside = self._inside(edge)
         ends = [p for p, _ in starts] + list(goals)
         # distances of lines from what they pass, and the least that is left of them elsewhere
         for near, margin in (((6.0,), 2.0), ((6.0, 2.5), 2.0), ((6.0, 2.5), 0.5)):
             us = {x for r in rects for d in near for x in (r.u0 - d, r.u1 + d)}.union(u for u, _ in ends)
             vs = {x for r in rects for d in near for x in (r.v0 - d, r.v1 + d)}.union(v for _, v in ends)
-            if path := shortest(starts, goals, Steps((sorted(us), sorted(vs)), rects, margin)):
+            us, vs = (
+                {x for x in at if low < x < high}.union(own)
+                for at, (low, high), own in zip((us, vs), inside, zip(*ends, strict=True), strict=True)
+            )
+            if path := shortest(starts, goals, Steps((sorted(us), sorted(vs)), rects, margin, along)):
                 return path
         return []
+
+    def _inside(self, edge: Edge) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return the extents, along and across the flow, of the frames around both ends of a line."""
+        frames = [self.places.frames[name] for name in self.around(edge.source) & self.around(edge.target)]
+        low = [max((f[side] for f in frames), default=-inf) for side in (0, 2)]
+        high = [min((f[side] for f in frames), default=inf) for side in (1, 3)]
+        return (low[0], high[0]), (low[1], high[1])
+
+
+class Drawn:
+    """The straight parts of lines and borders on which other lines must not run."""
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[int, int], list[tuple[Edge | None, Straight]]] = {}  # by axis and about where on it
+
+    def add(self, path: Sequence[Point], edge: Edge | None = None) -> None:
+        """Add the line of an edge, or a border."""
+        for part in pairwise(path):
+            for axis in (0, 1):
+                if part[0][axis] == part[1][axis]:
+                    self._parts.setdefault((axis, floor(part[0][axis] / ALONG)), []).append((edge, part))
+
+    def others(self, edge: Edge) -> list[Straight]:
+        """Return borders and what is drawn of other values that go elsewhere."""
+        return [part for parts in self._parts.values() for other, part in parts if _is_other(edge, other)]
+
+    def runs_along(self, path: Sequence[Point], edge: Edge) -> bool:
+        """Return True if a line of an edge runs on one of these for a while."""
+        return any(
+            _is_other(edge, other) and _is_along(one, part) for one in pairwise(path) for other, part in self._by(one)
+        )
+
+    def _by(self, line: Straight) -> Iterator[tuple[Edge | None, Straight]]:
+        for axis in (0, 1):
+            if line[0][axis] == line[1][axis]:
+                for near in (-1, 0, 1):
+                    yield from self._parts.get((axis, floor(line[0][axis] / ALONG) + near), ())
+
+
+def _is_other(edge: Edge, other: Edge | None) -> bool:
+    return other is None or (other.source != edge.source and other.target != edge.target)
+
+
+def _is_along(one: Straight, other: Straight) -> bool:
+    for axis in (0, 1):
+        if one[0][axis] == one[1][axis] and other[0][axis] == other[1][axis]:
+            (a, b), (c, d) = (sorted(p[1 - axis] for p in line) for line in (one, other))
+            return abs(one[0][axis] - other[0][axis]) < ALONG and min(b, d) - max(a, c) > SHORT
+    return False
 
 
 def interrupted(path: list[Point], label: Rect | None) -> list[list[Point]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.values import describe
 from archdsl.ir.regions import Block, around
 from archdsl.ir.signature import channels_of
+from archdsl.targets.dot.style import UNSEEN as CONSTANTS
 from archdsl.targets.dot.style import value_text
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 DIGITS = 3
+UNSEEN = (*CONSTANTS, "init")
 
 
 def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> dict[str, str]:
@@ -23,7 +25,7 @@ def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> d
     A range where the folded copies differ, whose first layers are `firsts`.
     """
     blocks = [_counterpart(network, block, n) for n in firsts] or [block]
-    names = dict.fromkeys(name for b in blocks for name in b.arguments.values if name not in _of_values(b))
+    names = dict.fromkeys(name for b in blocks for name in b.arguments.values if name not in (*UNSEEN, *_of_values(b)))
     found: dict[str, str] = {}
     for name in names:
         if all(name in b.arguments.defaults or _is_usual(b, name, b.arguments.values.get(name)) for b in blocks):

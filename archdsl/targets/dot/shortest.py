@@ -13,17 +13,30 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.pieces import Rect
 
 Point = tuple[float, float]  # (u, v)
+Straight = tuple[Point, Point]
+ALONG = 2.0  # distance of lines that look like one
 TURN = 30.0  # length of a detour that costs as much as a turn
 
 
 class Steps:
-    """Steps between neighbouring points of a grid of coordinates that keep a distance from walls."""
+    """Steps between neighbouring points of a grid of coordinates that keep a distance from walls.
 
-    def __init__(self, lines: tuple[list[float], list[float]], walls: Sequence[Rect], margin: float) -> None:
+    They may cross the straight lines of `along`, but not run on them.
+    """
+
+    def __init__(
+        self, lines: tuple[list[float], list[float]], walls: Sequence[Rect], margin: float,
+        along: Sequence[Straight] = (),
+    ) -> None:  # fmt: skip
         self._lines = lines
         self._before = tuple([x - margin for x in line] for line in lines)
         self._behind = tuple([x + margin for x in line] for line in lines)
-        self._walls = [((r.u0, r.u1), (r.v0, r.v1)) for r in walls]
+        both = [((r.u0, r.u1), (r.v0, r.v1)) for r in walls]
+        near = ALONG - margin
+        self._walls = [
+            both + [_wide(line, 1 - axis, near) for line in along if line[0][1 - axis] == line[1][1 - axis]]
+            for axis in (0, 1)
+        ]
         self._numbers = tuple({x: i for i, x in enumerate(line)} for line in lines)
         self._rows: dict[tuple[int, float], list[bool]] = {}
 
@@ -43,13 +56,21 @@ class Steps:
             number = self._numbers[1 - axis][across]
             before, behind = self._before[1 - axis][number], self._behind[1 - axis][number]
             known = [False, *[True] * (len(self._lines[axis]) - 1), False]
-            for wall in self._walls:
+            for wall in self._walls[axis]:
                 if wall[1 - axis][0] < behind and before < wall[1 - axis][1]:
                     first = max(1, bisect_right(self._behind[axis], wall[axis][0]))
                     last = min(len(known) - 1, bisect_left(self._before[axis], wall[axis][1]) + 1)
                     known[first:last] = [False] * (last - first)
             self._rows[axis, across] = known
         return known
+
+
+def _wide(line: Straight, axis: int, by: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the extents of a straight line that is made wider along one axis."""
+    u, v = (
+        (min(ends) - by * (k == axis), max(ends) + by * (k == axis)) for k, ends in enumerate(zip(*line, strict=True))
+    )
+    return u, v
 
 
 def shortest(starts: Sequence[tuple[Point, int]], goals: dict[Point, int], steps: Steps) -> list[Point]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Initialiser, Window
+from archdsl.layers.attributes import Initialiser, Reference, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,10 @@ COLOURS = {
     "regularisation": "#fafafa",
 }
 OTHER = "#bea9da"
+FROZEN_LINE, FROZEN_INK, FROZEN_FILL = "#3f6e9c", "#1f4a73", "#eef3f8"  # of what is not trained; the last, in legends
 UNSEEN = ("eps", "momentum", "bias")
+TELLING = ("which",)  # attributes whose value says what a layer does, so that it always stands beside its name
+PALE = 0.45  # of a colour that is left in a paler one
 DASHED = ("sampling", "regularisation")  # drawn with a dashed border, for prints without colour
 
 # Boxes keep their pastel fills; text and lines outside of boxes turn light on a dark page.
@@ -58,6 +61,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff
 def colour(category: str) -> str:
     """Return the fill colour for a category."""
     return COLOURS.get(category, OTHER)
+
+
+def paler(fill: str) -> str:
+    """Return a fill colour mixed with white, for what is not trained."""
+    parts = (int(fill[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{255 - round((255 - part) * PALE):02x}" for part in parts)
 
 
 # --- text ---
@@ -84,14 +93,18 @@ def identifier(text: str) -> str:
 
 
 def wrapped(parts: Iterable[str], between: str = " → ", width: int = 30, alone: int = 14) -> list[str]:
-    """Break a list of parts into lines of at most `width` characters; a part longer than `alone` has its own line."""
+    """Break a list of parts into lines of at most `width` characters; a part longer than `alone` has its own line.
+
+    `between` stands between parts, but not behind one that ends in a comma or semicolon.
+    """
     lines: list[str] = []
     full = True
     for part in parts:
-        if full or len(part) > alone or len(lines[-1]) + len(between) + len(part) > width:
-            lines.append(between.lstrip() + part if lines and between.strip() == "→" else part)
+        joint = " " if lines and lines[-1].endswith((",", ";")) else between
+        if full or len(part) > alone or len(lines[-1]) + len(joint) + len(part) > width:
+            lines.append(joint.lstrip() + part if lines and joint.strip() == "→" else part)
         else:
-            lines[-1] += between + part
+            lines[-1] += joint + part
         full = len(part) > alone
     return lines
 
@@ -160,11 +173,14 @@ def _attribute_text(attribute: Attribute[Any], value: Any) -> str:
 def layer_text(layer: Layer, *, settings: bool = True) -> str:
     """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults.
 
-    Constants of norms and biases, which say nothing of the architecture, are left out.
+    Constants of norms and biases, which say nothing of the architecture, are left out, as are inputs: arrows show them.
     """
     first: list[str] = []
     then: list[str] = []
     values = layer.values()
+    title = " ".join([layer.kind, *(str(values[telling]) for telling in TELLING if telling in values)])
+    if not settings:
+        return title
     for name, attribute in layer.attributes.items():
         if "." in name:  # of a layer inside
             continue
@@ -172,13 +188,19 @@ def layer_text(layer: Layer, *, settings: bool = True) -> str:
         usual = not attribute.required and value == attribute.default
         if name == "kernel" and not (isinstance(attribute, Window) and usual):
             first.insert(0, _attribute_text(attribute, value))
-        elif isinstance(attribute, Initialiser) or usual or name in UNSEEN:
+        elif isinstance(attribute, Initialiser | Reference) or usual or name in (*UNSEEN, *TELLING):
             continue
         elif name == "stride":
             then.append("stride " + value_text(value, 3))
         elif name == "padding":
-            then.append(value if isinstance(value, str) else "padding " + "×".join(map(value_text, value)))
+            then.append(_padding_text(value))
         else:
             text = _attribute_text(attribute, value)
             (first if attribute.required else then).append(text if attribute.required else f"{name}={text}")
-    return " ".join([layer.kind, ", ".join([*first, *then])]).rstrip() if settings else layer.kind
+    return " ".join([title, ", ".join([*first, *then])]).rstrip()
+
+
+def _padding_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "padding " + "×".join(map(value_text, value)) if any(value) else "valid"

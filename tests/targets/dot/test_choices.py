@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
-from pictures import text_of
+from pictures import luminance, text_of
 from repository import ROOT
 
 import archdsl
@@ -175,13 +175,6 @@ def test_inner_blocks_are_shown() -> None:
 
 
 # --- colours ---
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance (WCAG 2)."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return sum(weight * p for weight, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_categories_differ_in_grey_print() -> None:
