@@ -69,6 +69,6 @@ def _origin(entry: Entry) -> str:
     while ours and theirs and ours[-1] == theirs[-1]:
         ours.pop()
         theirs.pop()
-    if ours == theirs or not entry.base:
+    if ours == theirs or len(entry.bases) != 1:
         return ""
     return f"from `{'.'.join(theirs)}`" if theirs else f"without `{'.'.join(ours)}`"

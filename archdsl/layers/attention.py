@@ -175,6 +175,12 @@ class Attention(AttentionFacts):
         scale: dict[str, tuple[Axis, ...]] = {LOGIT_SCALE: (Heads(), Axis(), Axis())} if self.cosine else {}
         return found | line_axes(self.lines) | scale
 
+    def owner(self, tensor: str) -> tuple[Layer, str]:
+        for application in self.lines.applications:
+            if tensor.startswith(f"{application.name}."):
+                return application.layer, tensor.removeprefix(f"{application.name}.")
+        return self, tensor
+
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         found = {PAIR: pair_init(self.lines)} if self.score == CONCATENATION else {}
         for bias in self.lines.biases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.values import Symbol
-from archdsl.layers.attention_arguments import RESULT_LINE
+from archdsl.layers.attention_arguments import LETTERS, RESULT_LINE
 from archdsl.layers.attention_lines import X
 from archdsl.layers.axes import IN, OUT, Axis, In, Inner, Out
 
@@ -65,8 +65,12 @@ def _source(lines: Lines, application: Application) -> int:
 
 def _inner(lines: Lines, application: Application, parts: int, channels: int) -> Axis:
     """Return the axis of channels inside: those of heads, if there are as many as queries, keys or values have."""
-    is_branch = not application.by_head and channels in {int(lines.shapes[n].channels) for n in "qkv"}
-    return Inner(parts, int(lines.between.heads) if is_branch else 1)
+    if application.by_head or channels not in {int(lines.shapes[n].channels) for n in LETTERS}:
+        return Inner(parts)
+    letters, heads = application.letters, int(lines.between.heads)
+    kv_heads = int(lines.between.kv_heads) if set(letters) <= set("kv") else 0
+    is_whole = len(letters) == parts and set(letters) <= set(LETTERS)
+    return Inner(parts, kv_heads or heads, letters if is_whole else "", heads // kv_heads if kv_heads else 1)
 
 
 def line_inits(lines: Lines) -> dict[str, Symbol]:

@@ -1,4 +1,4 @@
-"""Meanings of tensor axes, which determine how a weight transfer adapts their size."""
+"""Meanings of tensors and their axes, which determine how a weight transfer adapts values and sizes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,16 @@ class In(Axis):
 
 @record
 class Inner(Axis):
-    """Inner channels of the layer: concatenated `parts`, such as queries, keys and values, each of equal `heads`."""
+    """Inner channels of the layer: concatenated `parts`, such as queries, keys and values, each of equal `heads`.
+
+    `branches` has a letter for each part if a layer projects queries, keys or values: `qkv`. Each head of keys and of
+    values is for `queries` heads of queries.
+    """
 
     parts: int = 1
     heads: int = 1
+    branches: str = ""
+    queries: int = 1
 
 
 @record
@@ -73,3 +79,6 @@ class Frames(Axis):
 
 
 OUT, IN = Out(), In()
+
+# What layers compute of a tensor before they use it.
+PLAIN, ONE_MORE, SOFTPLUS = "weight", "1 + weight", "softplus(weight) / log 2"

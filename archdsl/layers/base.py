@@ -129,6 +129,17 @@ class Layer:
         """
         return {}
 
+    def owner(self, tensor: str) -> tuple[Layer, str]:
+        """Return the layer that a tensor belongs to, and its name there: another one if it is made of layers."""
+        return self, tensor
+
+    def stored_as(self) -> Mapping[str, str]:
+        """Return what is computed of tensors before they are used, by name, as in `{"weight": "1 + weight"}`.
+
+        A weight transfer between layers that differ in this converts the values, or makes them as in a new module.
+        """
+        return {}
+
     def params(self, *inputs: Grid) -> int:
         """Return the number of its trainable parameters."""
         return sum(prod(shape) for shape in self.weights(*inputs).values())

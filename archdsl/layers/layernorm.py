@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.layers.attributes import Flag, Real
-from archdsl.layers.axes import OUT, Axis
+from archdsl.layers.axes import ONE_MORE, OUT, Axis
 from archdsl.layers.base import Layer, layer
 
 if TYPE_CHECKING:
@@ -29,3 +29,6 @@ class LayerNorm(Layer):
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return dict.fromkeys(("weight", "bias"), (OUT,))
+
+    def stored_as(self) -> dict[str, str]:
+        return {"weight": ONE_MORE} if self.zero_centred else {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.values import Symbol
 from archdsl.layers.attributes import Choice, Flag, Real
-from archdsl.layers.axes import OUT, Axis
+from archdsl.layers.axes import OUT, SOFTPLUS, Axis
 from archdsl.layers.base import Layer, ShapeError, layer
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Scale(Layer):
 
     def tensor_axes(self, *inputs: Grid) -> dict[str, tuple[Axis, ...]]:
         return {"weight": (OUT,) if self.per == CHANNELS else ()} if self.learned else {}
+
+    def stored_as(self) -> dict[str, str]:
+        return {"weight": SOFTPLUS} if self.softplus else {}
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         if self.init == 1.0 or not self.learned:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from math import log
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, softplus
 
-from archdsl.transfer.steps import AVERAGE, Centre, Inflate, Lengthen, Resample, Select, Step, Stretch, Sum
+from archdsl.layers.axes import ONE_MORE, SOFTPLUS
+from archdsl.transfer.steps import (
+    AVERAGE,
+    Average,
+    Centre,
+    Convert,
+    Inflate,
+    Lengthen,
+    Resample,
+    Select,
+    Step,
+    Stretch,
+    Sum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from archdsl.transfer.branches import Parts
     from archdsl.transfer.plan import Entry, TransferPlan
 
 
@@ -45,7 +60,7 @@ def _make_tensor(
     if not entry.base or entry.base not in base:  # `num_batches_tracked` may be missing
         tensor = initial.detach().clone()
         return tensor.to(kind) if tensor.is_floating_point() else tensor
-    origin = base[entry.base].detach()
+    origin = _joined(entry.parts, base) if entry.parts else base[entry.base].detach()
     if not entry.steps:
         return origin.clone(memory_format=torch.contiguous_format)
     exact = torch.promote_types(origin.dtype, torch.float32)
@@ -54,6 +69,12 @@ def _make_tensor(
         tensor = _apply_step(step, tensor)
     tensor = _copy_new_rows(entry, initial.detach().to(exact), tensor)
     return tensor.to(origin.dtype).contiguous()
+
+
+def _joined(parts: Parts, base: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    rows = [part and base[part.base].detach().chunk(part.of)[part.number] for part in parts]
+    known = next(tensor for tensor in rows if tensor is not None)
+    return torch.cat([torch.zeros_like(known) if tensor is None else tensor for tensor in rows])
 
 
 def _copy_new_rows(entry: Entry, initial: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
@@ -111,6 +132,20 @@ def _padded(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
 @_apply_step.register
 def _(step: Stretch, tensor: torch.Tensor) -> torch.Tensor:
     return _linear(tensor, step.axis, step.size) * (step.of / step.size)
+
+
+@_apply_step.register
+def _(step: Average, tensor: torch.Tensor) -> torch.Tensor:
+    before, behind = tensor.shape[: step.axis], tensor.shape[step.axis + 1 :]
+    grouped = tensor.reshape(*before, step.parts * step.heads, step.of // step.heads, -1, *behind)
+    return grouped.mean(step.axis + 1).reshape(*before, -1, *behind)
+
+
+@_apply_step.register
+def _(step: Convert, tensor: torch.Tensor) -> torch.Tensor:
+    if step.of == SOFTPLUS:
+        tensor = softplus(tensor) / log(2)
+    return tensor + int(step.of == ONE_MORE) - int(step.form == ONE_MORE)
 
 
 @_apply_step.register

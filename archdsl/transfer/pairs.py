@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from archdsl.transfer.branches import Parts, bases_of, parts_of
 from archdsl.transfer.channels import REPEAT
 from archdsl.transfer.moved import moved
-from archdsl.transfer.places import INDEX, Form, form, names_by_order
+from archdsl.transfer.places import INDEX, Form, form, full_name, names_by_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +29,16 @@ class Pair:
     """A tensor of the variant, and its origin in the base, or the reason why it has none."""
 
     name: str
-    base: str = ""
+    base: str = ""  # the first one, if it consists of parts
     reason: str = ""
     repeats: str = ""  # the block of the base that initialises this block and an earlier one
     is_missing: bool = False  # the base has no tensor of the name that it should have
+    parts: Parts = ()
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of its origins in the base."""
+        return bases_of(self.base, self.parts)
 
 
 @dataclass
@@ -74,22 +81,26 @@ def pairs(
         if other is not None:
             rows.add(other, form(ours[name]))
     numbers = _BlockNumbers(base_rows, rows, depth, whose)
-    origins = {ordered: name for name, ordered in before.items()}
-    found = [_pair(name, other, origins, numbers) for name, other in names.items()]
+    origins = {before[name]: place for name, place in base.items()}
+    found = [_pair(name, ours[name], other, origins, numbers) for name, other in names.items()]
     instead = moved({p.name: p.base for p in found if names[p.name] is not None and not p.repeats}, base, ours)
     return [_moved(pair, instead, base, whose) if pair.name in instead else pair for pair in found]
 
 
-def _pair(name: str, other: str | None, origins: Mapping[str, str], numbers: _BlockNumbers) -> Pair:
+def _pair(name: str, place: Place, other: str | None, origins: Mapping[str, Place], numbers: _BlockNumbers) -> Pair:
     if other is None:
         return Pair(name, reason=f"{numbers.whose}'s tensor of this name initialises another one")
     origin, repeats = numbers.renumbered(other)
     if origin is None:
         return Pair(name, reason=repeats)
-    if origin not in origins:
+    parts = () if origin in origins else parts_of(place, origin, origins)
+    first = bases_of(origin, parts)[0]
+    if first not in origins:
         return Pair(name, is_missing=True)
-    actual = origins[origin]
-    return Pair(name, actual, repeats=repeats and actual[: len(actual) - len(origin) + len(repeats)])
+    actual = full_name(origins[first])
+    block = repeats and actual[: len(actual) - len(first) + len(repeats)]
+    parts = tuple(part and part._replace(base=full_name(origins[part.base])) for part in parts)
+    return Pair(name, actual, repeats=block, parts=parts)
 
 
 def _moved(pair: Pair, instead: Mapping[str, str], base: Mapping[str, Place], whose: str) -> Pair:

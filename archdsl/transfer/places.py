@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from archdsl.ir.network import Network, Node
     from archdsl.ir.regions import Region
+    from archdsl.layers.axes import Axis
 
 Form = frozenset[tuple[str, str]]
 INDEX = re.compile(r"(?<=\.)\d+(?=\.|$)")
@@ -31,15 +32,26 @@ class Place(NamedTuple):
     node: Node
     name: str
     shape: tuple[int, ...]
+    axes: tuple[Axis, ...] | None = None  # if they are others than its layer declares
+
+
+def axes_of(place: Place) -> tuple[Axis, ...] | None:
+    """Return the meaning of each axis of a tensor; None if its layer does not declare it."""
+    if place.axes is not None:
+        return place.axes
+    axes = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
+    return axes if axes is not None and len(axes) == len(place.shape) else None
 
 
 def places(network: Network) -> dict[str, Place]:
     """Return every tensor of the state dict by name, in the order of data flow."""
-    return {
-        f"{node.name}.{name}": Place(node, name, shape)
-        for node in network.all_nodes()
-        for name, shape in own_tensors(node).items()
-    }
+    found = (Place(node, name, shape) for node in network.all_nodes() for name, shape in own_tensors(node).items())
+    return {full_name(place): place for place in found}
+
+
+def full_name(place: Place) -> str:
+    """Return the name of a tensor in the state dict."""
+    return f"{place.node.name}.{place.name}"
 
 
 def form(place: Place) -> Form:

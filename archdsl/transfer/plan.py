@@ -8,21 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archdsl.ir.regions import Head
-from archdsl.layers.axes import (
-    OUT,
-    Axis,
-    Distances,
-    Extent,
-    Frames,
-    Heads,
-    In,
-    Inner,
-    Offsets,
-    Out,
-    Places,
-)  # fmt: skip
+from archdsl.layers.axes import Axis, Extent, Heads, In, Inner, Out
+from archdsl.transfer.branches import Parts, bases_of, joined, parts_text
 from archdsl.transfer.channels import REPEAT, Channels, Segment, inner_sources, source_channels, value_sources
 from archdsl.transfer.frozen import frozen_at_random
+from archdsl.transfer.meanings import are_regrouped, axes_of_both, mismatch, step_of_rows, step_of_values
 from archdsl.transfer.pairs import Pair, pairs
 from archdsl.transfer.places import Place, places
 from archdsl.transfer.reasons import are_pairable, reasons
@@ -30,19 +20,19 @@ from archdsl.transfer.steps import (
     AVERAGE,
     CENTRE,
     EXTENDED,
+    JOINED,
     NEW,
     REPEATED,
+    SLICED,
     Centre,
     Inflate,
-    Lengthen,
-    Resample,
     Select,
     Step,
     Stretch,
     Sum,
-    verb_of,
+    least_faithful,
+    regrouping,
 )  # fmt: skip
-from archdsl.weights.shapes import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -89,17 +79,23 @@ class Rules:
 class Entry:
     """One tensor of the variant.
 
-    `how` is `copied`, `interpolated`, `inflated`, `sliced`, `padded`, `repeated`, `extended` (partly new) or `new`;
-    `why` describes the steps, or the reason for `new`.
+    `how` is `copied`, `joined`, `converted`, `interpolated`, `inflated`, `sliced`, `padded`, `repeated`, `extended`
+    (partly new) or `new`; `why` describes the steps, or the reason for `new`.
     """
 
     name: str
     shape: Shape
-    base: str  # empty if it is new
+    base: str  # empty if it is new; the first one of `parts`
     base_shape: Shape | None
     how: str
     why: str
     steps: tuple[Step, ...] = ()
+    parts: Parts = ()  # the rows that it consists of, if it is not one tensor of the base
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of its origins in the base; none if it is new."""
+        return bases_of(self.base, self.parts) if self.base else ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -153,11 +149,11 @@ def plan_transfer(
             raise ValueError(f"new: no tensor of {network.name} matches the pattern {pattern!r}")
     theirs, ours = planner.theirs, planner.ours
     missing = [pair.name for pair in planner.pairs if pair.is_missing]
-    paired = {pair.base for pair in planner.pairs}
+    paired = {name for pair in planner.pairs for name in pair.bases}
     left = [name for name in theirs if name not in paired]
     why = reasons(missing, ours, left, theirs, planner.base)
     entries = tuple(planner.entry(replace(p, reason=why.get(p.name, p.reason))) for p in planner.pairs)
-    used = {entry.base for entry in entries}
+    used = {name for entry in entries for name in entry.bases}
     unused = {name: place.shape for name, place in theirs.items() if name not in used}
     variant = network.name if network.name != base.name else "the variant"
     why_unused = reasons(left, theirs, missing, ours, variant) | _left_out(planner.pairs, entries, unused)
@@ -168,14 +164,12 @@ def plan_transfer(
 
 def _left_out(pairs: Iterable[Pair], entries: Iterable[Entry], unused: Collection[str]) -> dict[str, str]:
     """Return the reason for each unused tensor of the base whose partner is new."""
-    partners = {pair.name: pair.base for pair in pairs}
+    partners = {pair.name: pair.bases for pair in pairs}
     found: dict[str, str] = {}
     for entry in entries:
-        if (origin := partners[entry.name]) in unused:
-            asked = entry.why.startswith(REQUESTED)
-            found[origin] = (
-                f"left out by `--new '{entry.why.removeprefix(REQUESTED).strip('`')}'`" if asked else entry.why
-            )
+        asked = entry.why.startswith(REQUESTED)
+        why = f"left out by `--new '{entry.why.removeprefix(REQUESTED).strip('`')}'`" if asked else entry.why
+        found |= dict.fromkeys((origin for origin in partners[entry.name] if origin in unused), why)
     return found
 
 
@@ -207,7 +201,9 @@ class _Planner:
         pattern = next((p for p in self.rules.new if fnmatchcase(pair.name, p)), None)
         if pattern is not None:
             return Entry(pair.name, here.shape, "", None, NEW, f"{REQUESTED}`{pattern}`")
-        there = self.theirs[pair.base]
+        there = joined(here, pair.parts, self.theirs) if pair.parts else self.theirs[pair.base]
+        if isinstance(there, str):
+            return Entry(pair.name, here.shape, "", None, NEW, there)
         in_head = here.node.id in self.classifiers or isinstance(here.node.region.top, Head)
         if in_head and not self._reads_alike(here, there):
             return Entry(pair.name, here.shape, "", None, NEW, f"it reads other features than {self.base}'s")
@@ -215,11 +211,13 @@ class _Planner:
         if isinstance(steps, str):
             return Entry(pair.name, here.shape, "", None, NEW, steps)
         texts = [f"like `{pair.repeats}`"] if pair.repeats else []
+        texts += [parts_text(here, pair.parts)] if pair.parts else []
         texts += [s.text for s in steps]
-        how = verb_of(steps)
-        if pair.repeats and how == "copied":
-            how = REPEATED
-        return Entry(pair.name, here.shape, pair.base, there.shape, how, "; ".join(texts), tuple(steps))
+        verbs = [SLICED if len(pair.bases) == 1 else JOINED] if pair.parts else []
+        verbs += [REPEATED] if pair.repeats and not steps else []
+        how = least_faithful([*verbs, *(s.verb for s in steps)])
+        shape = there.shape if len(pair.bases) > 1 else self.theirs[pair.base].shape
+        return Entry(pair.name, here.shape, pair.base, shape, how, "; ".join(texts), tuple(steps), pair.parts)
 
     def _reads_alike(self, here: Place, there: Place) -> bool:
         """Return whether a layer that computes what one here reads has a partner that the base's reads, too."""
@@ -230,13 +228,14 @@ class _Planner:
 
     def _steps(self, here: Place, there: Place) -> list[Step] | str:
         """Return the steps that adapt a tensor of the base to the shape of ours, or the reason why it is impossible."""
-        axes = _axes_of_both(here, there, classifies=here.node.id in self.classifiers)
+        values = step_of_values(here, there)
+        if isinstance(values, str):
+            return values
+        steps = [values] if values else []
+        axes = axes_of_both(here, there, classifies=here.node.id in self.classifiers)
         if axes is None:
-            if here.shape == there.shape and here.node.layer.kind == there.node.layer.kind:
-                return []
-            return _mismatch(here, there)
+            return steps if here.shape == there.shape else mismatch(here, there)
         one, other = axes
-        steps: list[Step] = []
         for axis, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             size, of = here.shape[axis], there.shape[axis]
             step = self._step(axis, (mine, theirs), (size, of), (here, there))
@@ -268,6 +267,8 @@ class _Planner:
             case In(), In():
                 values = places[0].node.inputs[0], places[1].node.inputs[0]
                 return self._channels(axis, values, sizes, "input channels", share=True)
+            case Inner() as inner, Inner() as old if are_regrouped(inner, old):
+                return regrouping(axis, inner.parts, size // inner.parts, (inner.heads, old.heads))
             case Inner(parts=parts, heads=ours), Inner(heads=theirs):
                 sources = inner_sources(size, of, parts, (ours, theirs), self.rules.width)
                 return self._select(axis, sources, of, "channels", share=axis > 0)
@@ -276,7 +277,7 @@ class _Planner:
             case Extent() as extent, Extent():
                 return self._extent(axis, extent, size, of)
             case _:
-                return _rows(axis, meanings, sizes)
+                return step_of_rows(axis, meanings, sizes)
 
     def _channels(
         self, axis: int, values: tuple[int, int], sizes: tuple[int, int], what: str, *, share: bool = False
@@ -308,63 +309,8 @@ class _Planner:
         return Stretch(axis, size, of, name) if extent.patches else Centre(axis, size, of, name)
 
 
-def _rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Step | str | None:
-    """Return the step for a table with one row per position, distance, offset or frame, or the reason for none."""
-    size, of = sizes
-    match meanings:
-        case Places(grid=grid, tokens=tokens), Places(grid=old, tokens=old_tokens):
-            same = (grid, tokens) == (old, old_tokens)
-            return None if same else Resample(axis, grid, old, tokens, old_tokens)
-        case Distances(window=window), Distances(window=old):
-            t, h, w = (2 * n - 1 for n in window)
-            before = (2 * old[0] - 1, 2 * old[1] - 1, 2 * old[2] - 1)
-            return None if window == old else Resample(axis, (t, h, w), before, what="distances")
-        case Offsets(), Offsets():
-            return None if size == of else Lengthen(axis, size, of)
-        case Frames(others=others), Frames():
-            common = min(size, of) - others
-            sources = [*range(common), *[-1] * (size - others - common), *range(of - others, of)]
-            return None if size == of else Select(axis, tuple(sources), of, "frames")
-        case _:
-            return None if size == of else f"size {of}, here {size}"
-
-
 def _count(segments: tuple[Segment, ...]) -> int:
     return sum(segment.channels for segment in segments)
-
-
-def _axes_of_both(here: Place, there: Place, *, classifies: bool) -> tuple[tuple[Axis, ...], tuple[Axis, ...]] | None:
-    """Return the meanings of the axes of two tensors; None if they are unknown or differ.
-
-    A vector whose axis is not declared is assumed to have one element per output channel if its size is the number of
-    output channels in both networks. Tensors of equal shape need no such assumption, except those of a classifier: they
-    are copied.
-    """
-    one, other = _axes(here), _axes(there)
-    if one is None and other is None and (classifies or here.shape != there.shape):
-        return ((OUT,), (OUT,)) if _is_per_channel(here) and _is_per_channel(there) else None
-    if one is None or other is None or [type(a) for a in one] != [type(a) for a in other]:
-        return None
-    return one, other
-
-
-def _is_per_channel(place: Place) -> bool:
-    return place.shape == (int(place.node.shape.channels),)
-
-
-def _axes(place: Place) -> tuple[Axis, ...] | None:
-    """Return the meaning of each axis of a tensor; None if its layer does not declare it."""
-    axes = place.node.layer.tensor_axes(*place.node.input_shapes).get(place.name, () if not place.shape else None)
-    return axes if axes is not None and len(axes) == len(place.shape) else None
-
-
-def _mismatch(here: Place, there: Place) -> str:
-    """Return the reason why a tensor cannot be initialised from the tensor of its name in the base."""
-    kind, other = here.node.layer.kind, there.node.layer.kind
-    if kind == other:
-        shapes = f"{shape_text(there.shape)}, here {shape_text(here.shape)}"
-        return f"{shapes}; `{kind}` does not declare the axes of `{here.name}`"
-    return f"`{other}` ({shape_text(there.shape)}), here `{kind}` ({shape_text(here.shape)})"
 
 
 def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
@@ -372,7 +318,7 @@ def unneeded(plan: TransferPlan, names: Plan) -> set[str]:
 
     `names` maps the checkpoint to the base.
     """
-    needed = {entry.base for entry in plan.entries}
+    needed = {name for entry in plan.entries for name in entry.bases}
     return {t.name for move in names.moves if not any(o.name in needed for o in move.ours) for t in move.theirs}
 
 
@@ -387,7 +333,7 @@ def plan_json(plan: TransferPlan) -> dict[str, Any]:
                 "name": e.name,
                 "shape": list(e.shape),
                 "how": e.how,
-                "from": e.base or None,
+                "from": (e.bases[0] if len(e.bases) == 1 else list(e.bases)) if e.base else None,
                 "from_shape": list(e.base_shape) if e.base_shape is not None else None,
                 "why": e.why or None,
             }

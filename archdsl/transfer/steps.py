@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from archdsl.layers.axes import ONE_MORE, PLAIN, SOFTPLUS
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from archdsl.layers.axes import Size3
 
 # Origins of a tensor, from the least to the most faithful.
-NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, COPIED = (
-    "new", "extended", "inflated", "interpolated", "repeated", "padded", "sliced", "copied",
+NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, CONVERTED, JOINED, COPIED = (
+    "new", "extended", "inflated", "interpolated", "repeated", "padded", "sliced", "converted", "joined", "copied",
 )  # fmt: skip
-VERBS = (NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, COPIED)
+VERBS = (NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, CONVERTED, JOINED, COPIED)
 AVERAGE, CENTRE = "average", "centre"
 
 
@@ -180,6 +182,65 @@ class Resample(Step):
 
 
 @dataclass(frozen=True)
+class Average(Step):
+    """Means of neighbouring heads of keys or values, which queries get to share (Ainslie et al. 2023, section 2.1)."""
+
+    parts: int
+    heads: int
+    of: int
+
+    @property
+    def verb(self) -> str:
+        return CONVERTED
+
+    @property
+    def text(self) -> str:
+        return f"means of {self.of // self.heads} heads"
+
+
+@dataclass(frozen=True)
+class Convert(Step):
+    """Another form of the values, of which another layer computes the same: `1 + weight` in place of `weight`."""
+
+    form: str
+    of: str
+
+    @property
+    def verb(self) -> str:
+        return CONVERTED
+
+    @property
+    def text(self) -> str:
+        return f"`{self.of}` → `{self.form}`"
+
+
+def conversion(form: str, of: str) -> Step | str | None:
+    """Return the step from what layers compute of a tensor to what they do in the variant, or the reason for none."""
+    if form == of:
+        return None
+    known = form in (PLAIN, ONE_MORE) and of in (PLAIN, ONE_MORE, SOFTPLUS)
+    return Convert(0, form, of) if known else f"used as `{of}`, here as `{form}`"
+
+
+def regrouping(axis: int, parts: int, channels: int, heads: tuple[int, int]) -> Step | str:
+    """Return the step to another number of heads of keys and values, that of both networks, or the reason for none.
+
+    Args:
+        axis: the axis of heads.
+        parts: the keys and values that it has.
+        channels: the channels of each of them.
+        heads: the numbers of heads.
+    """
+    (ours, theirs), width = heads, channels // heads[0]
+    if theirs % ours == 0:
+        return Average(axis, parts, ours, theirs)
+    if ours % theirs:
+        return f"{theirs} heads of keys and values, here {ours}"
+    at = ((part * theirs + head * theirs // ours) * width for part in range(parts) for head in range(ours))
+    return Select(axis, tuple(i + n for i in at for n in range(width)), parts * theirs * width, "heads")
+
+
+@dataclass(frozen=True)
 class Lengthen(Step):
     """Linear interpolation of a table of relative positions along one axis, as in PySlowFast's checkpoint loading."""
 
@@ -195,9 +256,9 @@ class Lengthen(Step):
         return f"{self.of} → {self.size} distances, linear"
 
 
-def verb_of(steps: Sequence[Step]) -> str:
-    """Return the verb of the least faithful step; `copied` if there is none."""
-    return min((s.verb for s in steps), key=VERBS.index, default=COPIED)
+def least_faithful(verbs: Iterable[str]) -> str:
+    """Return the least faithful of several verbs; `copied` if there is none."""
+    return min(verbs, key=VERBS.index, default=COPIED)
 
 
 def _grid(size: Size3) -> str:
