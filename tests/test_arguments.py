@@ -76,7 +76,7 @@ FINE = {  # what may be given: no value in place of an argument, and words or wh
 }  # fmt: skip
 VALID = {("build", "num_classes", 3), ("memory", "batch", 3), ("fit_memory", "batch", 3), ("diagram", "width", 3)}
 VALID |= {("fit_memory", "max_activation", 3)}
-RULES = ("inflate", "width", "depth", "new")
+RULES = ("inflate", "width", "depth", "positions", "new")
 FURTHER = {"plan_transfer": RULES, "transfer_weights": RULES, "build": ("dropout", "drop_path", "checkpointing")}
 
 

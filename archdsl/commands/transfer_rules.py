@@ -9,7 +9,7 @@ from archdsl.files import FileLibrary, UsageError
 from archdsl.pipeline import plan_transfer
 from archdsl.transfer.channels import REPEAT
 from archdsl.transfer.plan import Rules
-from archdsl.transfer.steps import AVERAGE, CENTRE, NEW
+from archdsl.transfer.steps import AVERAGE, BICUBIC, BILINEAR, CENTRE, NEAREST, NEW
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
@@ -26,6 +26,7 @@ class RuleOptions:
     inflate: str
     width: str
     depth: str
+    positions: str
     new: tuple[str, ...]  # patterns of tensor names
     strict: bool
     json: bool
@@ -47,6 +48,10 @@ def rule_arguments(parser: Parser) -> None:
         help="Repeat the blocks of BASE where the variant has more (the default), or initialise new ones.",
     )  # fmt: skip
     rules.add_argument(
+        "--positions", choices=(BICUBIC, BILINEAR, NEAREST), default=BICUBIC,
+        help="How vectors of positions are interpolated over space (default: bicubic).",
+    )  # fmt: skip
+    rules.add_argument(
         "--new", action="append", default=[], metavar="PATTERN",
         help="Initialise the tensors of these names, e.g. 'head.*'; may be repeated.",
     )  # fmt: skip
@@ -61,7 +66,7 @@ def planned(base: Analysis, variant: Analysis, options: RuleOptions) -> Transfer
         SpecError: if a map of names between the two specs has errors.
         UsageError: if the rules are invalid.
     """
-    rules = Rules(options.inflate, options.width, options.depth, options.new)
+    rules = Rules(options.inflate, options.width, options.depth, options.new, positions=options.positions)
     try:
         return plan_transfer(base, variant, FileLibrary(), rules)
     except ValueError as error:

@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, softplus
 from archdsl.layers.axes import ONE_MORE, SOFTPLUS
 from archdsl.transfer.steps import (
     AVERAGE,
+    NEAREST,
     Average,
     Centre,
     Convert,
@@ -159,16 +160,17 @@ def _(step: Resample, tensor: torch.Tensor) -> torch.Tensor:
     channels = tensor.shape[1]
     grid = tensor[step.tokens_of :].reshape(t, h, w, channels)
     if step.grid[1:] != step.of[1:]:
-        grid = interpolate(grid.permute(0, 3, 1, 2), step.grid[1:], mode="bicubic", align_corners=False)
+        corners = None if step.method == NEAREST else False
+        grid = interpolate(grid.permute(0, 3, 1, 2), step.grid[1:], mode=step.method, align_corners=corners)
         grid = grid.permute(0, 2, 3, 1)
     if step.grid[0] != step.of[0]:
-        grid = _linear(grid, 0, step.grid[0])
+        grid = _linear(grid, 0, step.grid[0], NEAREST if step.method == NEAREST else "linear")
     new = tensor.new_zeros(step.tokens - common, channels)
     return torch.cat([tensor[:common], new, grid.reshape(-1, channels)])
 
 
-def _linear(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
-    """Interpolate linearly along one axis, with `align_corners=False`."""
-    last = tensor.movedim(axis, -1)
-    resized = interpolate(last.reshape(1, -1, last.shape[-1]), size, mode="linear", align_corners=False)
+def _linear(tensor: torch.Tensor, axis: int, size: int, method: str = "linear") -> torch.Tensor:
+    """Interpolate along one axis, linearly unless said otherwise, with `align_corners=False`."""
+    last, corners = tensor.movedim(axis, -1), None if method == NEAREST else False
+    resized = interpolate(last.reshape(1, -1, last.shape[-1]), size, mode=method, align_corners=corners)
     return resized.view(*last.shape[:-1], size).movedim(-1, axis)

@@ -13,13 +13,16 @@ def are_regrouped(inner: Inner, old: Inner) -> bool:
     return inner.heads != old.heads and inner.heads * inner.queries == old.heads * old.queries
 
 
-def step_of_rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int]) -> Step | str | None:
-    """Return the step for a table with one row per position, distance, offset or frame, or the reason for none."""
+def step_of_rows(axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int], method: str) -> Step | str | None:
+    """Return the step for a table with one row per position, distance, offset or frame, or the reason for none.
+
+    Positions are interpolated over space by a `method`.
+    """
     size, of = sizes
     match meanings:
         case Places(grid=grid, tokens=tokens), Places(grid=old, tokens=old_tokens):
             same = (grid, tokens) == (old, old_tokens)
-            return None if same else Resample(axis, grid, old, tokens, old_tokens)
+            return None if same else Resample(axis, grid, old, tokens, old_tokens, method=method)
         case Distances(window=window), Distances(window=old):
             t, h, w = (2 * n - 1 for n in window)
             before = (2 * old[0] - 1, 2 * old[1] - 1, 2 * old[2] - 1)

@@ -18,9 +18,12 @@ from archdsl.transfer.places import Place, places
 from archdsl.transfer.reasons import are_pairable, reasons
 from archdsl.transfer.steps import (
     AVERAGE,
+    BICUBIC,
+    BILINEAR,
     CENTRE,
     EXTENDED,
     JOINED,
+    NEAREST,
     NEW,
     REPEATED,
     SLICED,
@@ -53,7 +56,8 @@ class Rules:
     `inflate`: inflation of filters from one frame to several, `average` or `centre`; `width` and `depth`: `repeat` to
     initialise added channels and blocks from those of the base, or `new`; `new`: name patterns of tensors to
     initialise anew; `classes`: for each class, its index among those of the base, −1 for a new class; by default a head
-    of another number of classes is new.
+    of another number of classes is new; `positions`: interpolation of vectors of positions over space, `bicubic`,
+    `bilinear` or `nearest`.
     """
 
     inflate: str = AVERAGE
@@ -61,12 +65,14 @@ class Rules:
     depth: str = REPEAT
     new: tuple[str, ...] = ()
     classes: tuple[int, ...] | None = None
+    positions: str = BICUBIC
 
     def __post_init__(self) -> None:
         for name, value, known in (
             ("inflate", self.inflate, (AVERAGE, CENTRE)),
             ("width", self.width, (REPEAT, NEW)),
             ("depth", self.depth, (REPEAT, NEW)),
+            ("positions", self.positions, (BICUBIC, BILINEAR, NEAREST)),
         ):
             if value not in known:
                 raise ValueError(f"{name} = {value!r}: expected {' or '.join(map(repr, known))}")
@@ -277,7 +283,7 @@ class _Planner:
             case Extent() as extent, Extent():
                 return self._extent(axis, extent, size, of)
             case _:
-                return step_of_rows(axis, meanings, sizes)
+                return step_of_rows(axis, meanings, sizes, self.rules.positions)
 
     def _channels(
         self, axis: int, values: tuple[int, int], sizes: tuple[int, int], what: str, *, share: bool = False

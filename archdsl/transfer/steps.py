@@ -20,6 +20,7 @@ NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, CONVERTED, JOIN
 )  # fmt: skip
 VERBS = (NEW, EXTENDED, INFLATED, INTERPOLATED, REPEATED, PADDED, SLICED, CONVERTED, JOINED, COPIED)
 AVERAGE, CENTRE = "average", "centre"
+BICUBIC, BILINEAR, NEAREST = "bicubic", "bilinear", "nearest"
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ class Resample(Step):
     tokens: int = 0
     tokens_of: int = 0
     what: str = "positions"
+    method: str = BICUBIC  # over space
 
     @property
     def new(self) -> tuple[int, ...]:
@@ -177,8 +179,9 @@ class Resample(Step):
         return ", ".join(parts)
 
     def _methods(self) -> list[str]:
-        time = ["repeated over time" if self.of[0] == 1 else "linear over time"] * (self.grid[0] != self.of[0])
-        return time + ["bicubic over space"] * (self.grid[1:] != self.of[1:])
+        between = NEAREST if self.method == NEAREST else "linear"
+        time = ["repeated over time" if self.of[0] == 1 else f"{between} over time"] * (self.grid[0] != self.of[0])
+        return time + [f"{self.method} over space"] * (self.grid[1:] != self.of[1:])
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,10 @@ def full(path: Path) -> archdsl.Architecture:
 
 
 @cache
-def small(path: Path, frames: int = 0, *, shallow: bool = False) -> archdsl.Architecture:
+def small(path: Path, frames: int = 0, *, shallow: bool = False, heights: int = 1) -> archdsl.Architecture:
     """A spec with its parameters as low as they go; `frames` of a clip, or as few as each stage needs.
+
+    `heights` times as high as it is wide.
 
     A shallow one has two blocks in the second stage alone, for what takes a time that grows with the number of blocks.
     """
@@ -147,7 +149,7 @@ def small(path: Path, frames: int = 0, *, shallow: bool = False) -> archdsl.Arch
         lower["non_local"] = [[i for i in places if i < depth] for places, depth in blocks]
     if "audio_rate" in given:  # frames of the spectrogram for each of the clip
         lower["frames"] = frames or least
-    clip = (int(given.get("channels", 3)), frames or least, crop, crop)
+    clip = (int(given.get("channels", 3)), frames or least, heights * crop, crop)
     return archdsl.load(path, clip=clip, **{k: v for k, v in {**lower, "classes": 7}.items() if k in given})
 
 
