@@ -108,9 +108,11 @@ class _Builder:
             self.asides[value] = self.parts[inputs[0]].title, layer
             return inputs[0]
         name = f"{application.name}.{value.part}" if pieces > 1 else application.name
+        shares = "" if application.owner is None else name
+        name = f"{name}_again.{value.application}" if shares else name
         aside = next((self.asides[o] for o in map(self._whole, origins) if o in self.asides), None)
         cost = _params(application) // pieces, _macs(application) // pieces
-        cell = Cell(name, layer, layer.category, *cost, aside)
+        cell = Cell(name, layer, layer.category, *cost, aside, shares)
         title = EACH_HEAD if application.by_head and application.heads > 1 else ""
         shape, *entering = (_outside(application, s) for s in (application.shape, *application.shapes))
         part = Part(title, [cell], inputs, tuple(entering), shape)

@@ -25,6 +25,7 @@ class Cell:
     params: int = 0
     macs: int = 0
     aside: tuple[str, Layer] | None = None  # an input by name, and a layer that it goes through
+    shares: str = ""  # the name of a step before it whose weights it has
 
 
 @dataclass

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archdsl.ir.network import Network
+    from archdsl.layers.interior import Cell as Step
     from archdsl.targets.dot.boxes import Box, Boxes, Frame
     from archdsl.targets.dot.look import Look
     from archdsl.targets.dot.marks import Marks
@@ -134,13 +135,7 @@ class Labels:
         if above:
             lines = (tuple(above), *self._notes(weights.shared_with(box.of)))
             cells.append(Cell(lines, looks=f'bgcolor="#ffffff" color="{LINE}"', head=True))
-        for step in box.cells:
-            text = step_text(step)
-            cost = figures(Cost(step.params, step.macs)) if self.look.costs else ""
-            mark = self.marks.step(self.network.node(box.nodes[0]), step.name)
-            length = round(SHORTER * self.look.line_length) if box.beside else self.look.line_length
-            looks = self._looks(step.category, box.nodes, mark)
-            cells.append(self._cell(text, length, looks, cost, self._word(mark)))
+        cells += [self._step(box, step) for step in box.cells]
         for number in box.nodes if not box.cells else ():
             node, copies = self.network.node(number), self.boxes.copies
             text = layer_text(node.layer, settings=number not in copies.varying) + copies.varied(number)
@@ -151,6 +146,18 @@ class Labels:
             cell = self._cell(text, self.look.line_length, looks, self._cost([number]), *words)
             cells.append(replace(cell, lines=(*cell.lines, *below)))
         return Table(tuple(cells))
+
+    def _step(self, box: Box, step: Step) -> Cell:
+        """Return the row of a step inside of a layer."""
+        [number] = box.nodes
+        text = step_text(step)
+        cost = figures(Cost(step.params, step.macs)) if self.look.costs else ""
+        mark = self.marks.step(self.network.node(number), step.name)
+        length = round(SHORTER * self.look.line_length) if box.beside else self.look.line_length
+        text = f"{step.name}: {text}" if step.name in self.boxes.opened[number].shared() else text
+        cell = self._cell(text, length, self._looks(step.category, box.nodes, mark), cost, self._word(mark))
+        words = broken(f"shares weights with {step.shares}" if step.shares else "", length + 4, self.look.small)
+        return replace(cell, lines=(*cell.lines, *words)) if step.shares else cell
 
     def _looks(self, category: str, nodes: Sequence[int], mark: str) -> str:
         """Return the fill and the border of a row."""

@@ -54,6 +54,10 @@ class Opened:
                 else:
                     self.readers.setdefault(OUTER - number, []).append(name)
 
+    def shared(self) -> set[str]:
+        """Return the names of the steps whose weights others have."""
+        return {cell.shares for part in self.interior.parts for cell in part.cells if cell.shares}
+
     def steps(self) -> dict[str, tuple[str, str]]:
         """Return the texts and the costs of all steps, by name."""
         cells = [cell for part in self.interior.parts for cell in part.cells]

@@ -70,7 +70,8 @@ class _Chains:
             read = [u for n in nodes_of([item]) for u in network.node(n).inputs if owner.get(u) != k]
             for value in read:
                 self._enter(owner.setdefault(value, OUTSIDE - len(owner)))
-            self._add(k, list(dict.fromkeys(owner[u] for u in read)))
+            sources = [owner[u] for u in read]
+            self._add(k, sources if isinstance(item, int) else list(dict.fromkeys(sources)))
 
     def _enter(self, value: int) -> None:
         if value < 0:
@@ -128,7 +129,7 @@ class _Chains:
         """Return a join with its branches in brackets."""
         title = self.title(self.items[number])
         long = [[part for chain in branch for part in chain] for branch in branches]
-        if title == "add" and len(long) == 2 and [] in long:
+        if title == "add" and len(long) == 2 and [] in long and any(long):
             title, long = RESIDUAL, [branch for branch in long if branch]
         long = [branch or [ENTERING] for branch in long]
         end = ";" if any(", " in part for branch in long for part in branch) else ","

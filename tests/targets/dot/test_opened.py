@@ -140,6 +140,16 @@ def test_parts_of_the_heads_and_lines_of_class_tokens_are_named() -> None:
     assert "class token:softmax(token_q·token_k / √8) ·token_v" in boxes(tokens)["scores"]
 
 
+def test_lines_that_share_weights_say_so() -> None:
+    lines = "q: layernorm as norm -> linear(32) kv: share norm -> linear(32) proj: linear(32)"
+    graph = drawn(network_of("2", lines))
+    found = [text for text in boxes(graph).values() if "layernorm" in text]
+    assert len(found) == 2
+    assert found[0].startswith("q_norm: layernorm")
+    assert re.search("layernorm.*shares weights with.*q_norm", found[1].replace("|", ""))
+    assert faults(read_picture(graph)) == []
+
+
 @pytest.mark.parametrize("name", ["pooled", "keys", "halves"])
 def test_queries_keys_and_values_stand_in_this_order(name: str) -> None:
     """Also where the lines begin with keys."""

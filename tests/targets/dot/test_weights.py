@@ -59,7 +59,9 @@ arch joined
 input clip: video[3, 4, 8, 8]
 path a = clip
 path b = clip
-block gated() { conv(8, 1) -> multiply { in, avgpool -> conv(8, 1) -> sigmoid } -> residual { conv(8, 3) } * 2 }
+block gated() {
+    conv(8, 1) -> multiply { in, avgpool -> conv(8, 1) -> sigmoid } -> residual { conv(8, 3) } * 2 -> concat { in, in }
+}
 block apart() { add { conv(8, [3, 1, 1]), maxpool(3) -> conv(8, 1) } }
 block tangled() { conv(8, 1) as x -> conv(8, 3) as y -> add { x, y -> conv(8, 1) as z } -> add { y, in } }
 stage one {
@@ -198,7 +200,7 @@ def test_joins_have_their_branches_in_brackets() -> None:
     blocks = labels(graph_of(JOINS, "block"))
     gated, apart, tangled = (next(t for t in blocks.values() if word in t) for word in ("gated|", "apart|", "tangled|"))
     assert gated.replace("|", " ").startswith(
-        "one gated conv → multiply(x, avgpool → conv → sigmoid) → residual(conv) ×2"
+        "one gated conv → multiply(x, avgpool → conv → sigmoid) → residual(conv) ×2 → concat(x, x)"
     )
     assert apart.replace("|", " ").startswith("apart add(conv 3×1×1, 8; maxpool → conv 1×1×1, 8)")
     assert tangled.startswith("tangled|conv ×3, add ×2|")  # `y` is read in two places, so in no order
