@@ -131,6 +131,8 @@ def read_source(path: str | os.PathLike[str]) -> Source:
 def _is_folder(name: str) -> str:
     """Return what to do instead of naming a folder, such as that of a run, as a spec."""
     found = [*sorted(Path(name).glob("*.arch")), *sorted(Path(name).glob("*/*.arch"))]
+    if not found and (Path(name) / "run.json").is_file():
+        return f"{name}: is a run of a bundled spec; name that spec: {name}/run.json has it, and its settings"
     beside = found[0].relative_to(name).as_posix() if found else "NAME.arch"
     return f"{name}: is a directory; name a spec in it, as in `{name}/{beside}`"
 

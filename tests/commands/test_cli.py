@@ -86,6 +86,15 @@ def test_folder_instead_of_file(shell: Shell, command: tuple[str, ...]) -> None:
     assert ran.err == "archdsl: folder: is a directory; name a spec in it, as in `folder/NAME.arch`\n"
 
 
+def test_folder_of_a_run_instead_of_file(shell: Shell) -> None:
+    Path("folder").mkdir()
+    Path("folder/run.json").touch()
+    assert "folder: is a run of a bundled spec; name that spec: folder/run.json has it" in shell("check", "folder").err
+    Path("folder/spec").mkdir()
+    Path("folder/spec/mine.arch").touch()
+    assert "name a spec in it, as in `folder/spec/mine.arch`" in shell("check", "folder").err
+
+
 @of_specs
 def test_path_below_a_file(shell: Shell, command: tuple[str, ...]) -> None:
     ran = shell(*command, "tiny.arch/x.arch")
