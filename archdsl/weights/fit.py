@@ -111,7 +111,9 @@ def _hint(plan: Plan, tensors: Mapping[str, Shape], found: Mismatch, wanted: Map
     of_head = all(ours.get(n, n).startswith("head.") for n in found.reshaped)
     value = partial(_other_value, plan, tensors, [(wanted[n], tensors[n]) for n in found.reshaped])
     hints = (value, partial(plan.other_spec, tensors)) if of_head else (partial(plan.other_spec, tensors), value)
-    return next((hint for find in hints if (hint := find())), "")
+    is_same_form = found.reshaped and not (found.unexpected or found.missing)
+    other = f"its network has other parameters: set them, as in `{plan.option} NAME=VALUE`" if is_same_form else ""
+    return next((hint for find in hints if (hint := find())), other)
 
 
 def _are(tensors: Collection[object]) -> str:
