@@ -1,8 +1,9 @@
 """Specs from strangers: no text, name or number becomes code, leaves its folder, or keeps the compiler busy.
 
 Texts are tried by compiling a harmless spec and variants of it with hostile ones; the generated modules must have the
-same syntax tree but for docstrings. Names are tried one by one in each place where a spec gives one: a name is refused,
-or the module works, computes what the harmless one does, and has the names asked for in its state dict.
+same syntax tree but for docstrings. Names are tried in each place where a spec gives one, a spec with another one in
+each: a name is refused, or the module works, computes what the harmless one does, and has the names asked for in its
+state dict.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from archdsl.core import names as rules
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from archdsl.core.diagnostics import Diagnostic
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -229,7 +232,7 @@ stage {stage} {{
 head: concat {{ {path} -> avgpool, other -> avgpool }} -> linear(3) as {head}
 """
 SMALL = NAMES.replace("s = 2", "s = 1").replace("{block}(8, s = 1)", "{block}(8, k = 3)")
-IN_STATE = ("path", "stage", "label", "lateral", "line", "head")
+IN_STATE = ("path", "stage", "block", "label", "lateral", "line", "head")
 OWNED = sorted({n for m in (nn.Module(), nn.Sequential(), nn.ModuleDict({})) for n in dir(m)})
 WORDS = sorted({*keyword.kwlist, *keyword.softkwlist, "None", "True", "False", "__debug__"})
 
@@ -260,35 +263,42 @@ def used_by_code(code: str) -> set[str]:
     return found
 
 
-def outcome(folder: Path, place: str, name: str) -> str:
-    """Nothing if a name is refused or works, else what goes wrong."""
-    model, expected, harmless_code = reference(folder / "reference")
+# The codes for a word of the language, a name given twice, and what follows from these.
+FOR_NAMES = {"E0103", "E0105", "E0203", "E0204", "E0207", "E0404"}
+
+
+def refused(folder: Path, chosen: dict[str, str]) -> set[str]:
+    """Those of the names that are refused, by what is underlined, else tried alone; a test fails at other refusals."""
+    diagnostics: list[Diagnostic] = []
     try:
-        arch = archdsl.load(write(folder, named(**{place: name})))
+        archdsl.load(write(folder, named(**chosen)))
     except archdsl.SpecError as error:
-        codes = {d.code for d in error.diagnostics}
-        # A word of the language, a name given twice, and what follows from these.
-        allowed = {"E0103", "E0105", "E0203", "E0204", "E0207", "E0404"}
-        return "" if codes & {"E0103", "E0203", "E0204"} or codes <= allowed else f"{name}: {sorted(codes)}"
-    code = arch.source()
-    if code.splitlines()[4:] == harmless_code.splitlines()[4:]:
-        return ""  # the name is in no code
-    try:
-        made = arch.build().eval()
-        made.load_state_dict(dict(zip(made.state_dict(), model.state_dict().values(), strict=True)))
-        torch.testing.assert_close(made(torch.ones(1, 3, 4, 8, 8)), expected)
-        with pytest.raises(ValueError, match="expected"):
-            made(torch.ones(1, 3, 3, 8, 8))
-    except Exception as error:  # whatever it is, it is reported with its name
-        return f"{name}: {type(error).__name__} {error}"
-    wanted = [_renamed(n, PLACES[place], name) if place in IN_STATE else n for n in model.state_dict()]
-    if place == "block":
-        return ""
-    return "" if list(made.state_dict()) == wanted else f"{name}: other names in the state dict"
+        diagnostics = list(error.diagnostics)
+    codes = {d.code for d in diagnostics}
+    assert codes <= FOR_NAMES or codes & {"E0103", "E0203", "E0204"}, f"{chosen}: {diagnostics}"
+    if len(chosen) == 1 or not diagnostics:
+        return set(chosen.values()) if diagnostics else set()
+    shown = set(chosen.values()) & {d.span.text for d in diagnostics if d.span}
+    return shown or {n for place, n in chosen.items() if refused(folder, {place: n})}
 
 
-def _renamed(tensor: str, old: str, new: str) -> str:
-    return ".".join(re.sub(rf"(?<![A-Za-z]){old}$", new, part) for part in tensor.split("."))
+def assert_works(folder: Path, chosen: dict[str, str]) -> None:
+    """The module of the spec with these names computes what the harmless one does, and has them in its state dict."""
+    model, expected, _ = reference(folder / "reference")
+    while wrong := refused(folder, chosen):
+        chosen = {place: name for place, name in chosen.items() if name not in wrong}
+    made = archdsl.load(write(folder, named(**chosen))).build().eval()
+    made.load_state_dict(dict(zip(made.state_dict(), model.state_dict().values(), strict=True)))
+    torch.testing.assert_close(made(torch.ones(1, 3, 4, 8, 8)), expected)
+    with pytest.raises(ValueError, match="expected"):
+        made(torch.ones(1, 3, 3, 8, 8))
+    assert list(made.state_dict()) == [_renamed(n, chosen) for n in model.state_dict()], chosen
+
+
+def _renamed(tensor: str, chosen: dict[str, str]) -> str:
+    names = {PLACES[place]: name for place, name in (PLACES | chosen).items() if place in IN_STATE}
+    ends = re.compile(rf"(?<![A-Za-z])({'|'.join(names)})(\d*)$")
+    return ".".join(ends.sub(lambda m: names[m[1]] + m[2], part) for part in tensor.split("."))
 
 
 def hostile_names(folder: Path) -> list[str]:
@@ -313,23 +323,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-# Every second name in each place, so that each is tried in half of the places; the others by `make records`.
+# Half of the names in each place, another half in the next one; the others by `make records`.
 HALVES = [pytest.param(0, id="half"), pytest.param(1, id="other half", marks=pytest.mark.records)]
-
-
-def half_of(names: list[str], place: str, half: int) -> list[str]:
-    return names[(list(PLACES).index(place) + half) % 2 :: 2]
 
 
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("half", HALVES)
-@pytest.mark.parametrize("place", PLACES)
-def test_name_is_refused_or_works(place: str, half: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp(place)
-    names = half_of(hostile_names(folder), place, half)
+@pytest.mark.parametrize("part", range(4))
+def test_names_are_refused_or_work(part: int, half: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each name in each place once; a spec has another hostile name in each of its places."""
+    folder = tmp_path_factory.mktemp("names")
+    names = hostile_names(folder)
     assert len(names) > 50
-    wrong = [w for name in names if (w := outcome(folder, place, name))]
-    assert not wrong, "\n".join(wrong)
+    for first in range(half + 2 * part, len(names), 8):
+        assert_works(folder, {place: names[(first + 11 * k) % len(names)] for k, place in enumerate(PLACES)})
+
+
+def half_of(names: list[str], place: str, half: int) -> list[str]:
+    return names[(list(PLACES).index(place) + half) % 2 :: 2]
 
 
 @pytest.mark.parametrize("half", HALVES)
