@@ -96,7 +96,7 @@ def test_heads_that_no_group_fits(kv_heads: int, why: str) -> None:
     assert {e.why for e in arch.plan_transfer(base).entries if e.how == "new"} == {why}
 
 
-def test_a_projection_of_the_image_checkpoint_is_needed(tmp_path: Path) -> None:
+def test_a_projection_of_the_image_checkpoint_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command line reads the joint tensor of timm's names for the three here."""
     image = archdsl.load(ROOT / "specs/images/vit_b16.arch", **TINY)
     theirs = archdsl.revert_weights(image, filled(image).state_dict(), "timm")
@@ -105,6 +105,10 @@ def test_a_projection_of_the_image_checkpoint_is_needed(tmp_path: Path) -> None:
     small = [a for k, v in TINY.items() for a in ("--set", f"{k}={v}", "--base-set", f"{k}={v}")]
     command = ["weights", "transfer", "vit_b16", str(tmp_path / "mae.pth"), "videomae_b", "--from", "timm", *small]
     assert main([*command, "-o", str(tmp_path / "out.safetensors")]) == 0
+    assert (
+        main([*command, "--base-set", "dim=16", "--base-set", "depth=2", "-o", str(tmp_path / "none.safetensors")]) == 1
+    )
+    assert "as in `--base-set NAME=VALUE`" in capsys.readouterr().err
     del theirs["blocks.1.attn.qkv.weight"]
     torch.save(theirs, tmp_path / "mae.pth")
     assert main([*command, "-o", str(tmp_path / "none.safetensors")]) == 1

@@ -751,7 +751,6 @@ def test_new_weights_follow_the_seed() -> None:
     [
         (["-o", "out.pt"], 2, "such as out.safetensors"),
         (["-o", "out.safetensors", "--base-set", "classes=6"], 1, "`--base-set classes=5` makes the network"),
-        (["-o", "out.safetensors", "--base-set", "width=6", "--base-set", "classes=6"], 1, "`--base-set NAME=VALUE`"),
         (["-o", "out.safetensors", "--set", "classes=6", "--strict"], 1, "not written, as --strict asks"),
         (["-o", "out.safetensors", "--from", "torchvision"], 1, "E0801"),
         (["-o", "out.safetensors", "--new", "hed.*"], 2, "--new: no tensor of net matches the pattern 'hed.*'"),
