@@ -59,6 +59,11 @@ def why_no_input(name: str) -> str:
     return _USED.format(name) if name in _OF_CHECKS else why_refused(name)
 
 
+def is_free_in_code(name: str) -> bool:
+    """Return True if generated code has no function or module of a name, be it with a number behind."""
+    return bool(name) and not why_no_parameter(name.rstrip("0123456789"))
+
+
 def declared(template: str) -> list[str]:
     """Return the functions and classes that a template of a layer brings along, as its first line declares them."""
     return template[len(_DECLARED) :].partition(" #}")[0].split(", ") if template.startswith(_DECLARED) else []

@@ -41,6 +41,8 @@ class Sym(int):
         if size > MAX_FORMULA:
             return value
         sides = (formula_of(other), self.formula) if swapped else (self.formula, formula_of(other))
+        if operator == "+" and sides[0] == sides[1]:
+            operator, sides = "*", (("lit", 2), self.formula)
         return Sym(value, (operator, *sides), size)
 
     def __add__(self, other: Any) -> Any:

@@ -26,6 +26,7 @@ class NamedValues:
         self.evaluator = evaluator
         self.read: set[str] = set()
         self.made: dict[tuple[Region, str], Made] = {}  # the layers and blocks that have names
+        self.last: dict[tuple[str, int], Node | Block] = {}  # those that give a value, by its name and number
 
     def begin(self, link: ast.Layer | ast.Label, name: str, context: Context, *, first: bool) -> Flow:
         """Return a value that a chain names, which it can only begin with."""
@@ -45,7 +46,10 @@ class NamedValues:
     def find(self, name: str, context: Context) -> Flow | None:
         """Return a value by its name, which is read now."""
         self.read.add(name)
-        return context.value(name)
+        value = context.value(name)
+        if value is not None and (name, value.node) in self.last:
+            self.last[name, value.node].called = name
+        return value
 
     def name_of(self, expr: ast.Expr, context: Context) -> str:
         """Return the name of a value that an argument is; empty if it is none."""
@@ -61,8 +65,12 @@ class NamedValues:
         self.names.check_label(name, context, self.nodes.place(known) if known is not None else None)
         context.values[name.id] = flow or LOST
         made = context.region.items[before:]
+        if not made or flow is None:
+            return
+        item: Node | Inner = self.nodes.node(made[-1]) if isinstance(made[-1], int) else made[-1]
+        if isinstance(item, Node | Block):
+            self.last[name.id, flow.node] = item
         if len(made) == 1:
-            item: Node | Inner = self.nodes.node(made[0]) if isinstance(made[0], int) else made[0]
             item.label = name.id
             if isinstance(item, Node | Block):
                 item.explicit = True

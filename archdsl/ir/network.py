@@ -37,6 +37,7 @@ class Node:
     span: Span
     label: str = ""
     explicit: bool = False
+    called: str = ""  # the name by which the spec reads its value
     frozen: bool = False  # it is not trained, whatever the regions around it are
     shares: str = ""  # the label of the layer in the same region whose weights it has
 

@@ -168,6 +168,7 @@ class Block(_Inner):
     entering: Shape  # its shape, as the caller computes it
     span: Span  # of the call
     explicit: bool = False  # named with `as`
+    called: str = ""  # the name by which the spec reads its value
     shares: str = ""  # the label of the block in the same region whose weights it has
     repeat: int = 0  # the number of the `*` that repeats it; 0 for none
     values: dict[str, int] = field(default_factory=dict[str, int])  # those of its parameters of the type `value`

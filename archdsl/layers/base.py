@@ -64,6 +64,7 @@ class Layer:
     argument_axes: ClassVar[tuple[str, ...]] = ()  # of an input: those of the module's argument, behind the batch
     by_name: ClassVar[bool] = False  # an input that layers refer to by name, and that no chain begins with
     joins: ClassVar[str] = ""  # how a layer with `many` combines its inputs: CHANNELS or VALUES
+    ignores_input: ClassVar[bool] = False  # its output depends on no value of its input
     hands_on_gradient: ClassVar[bool] = False  # the gradient of each input is the output's gradient, or a slice of it
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel

@@ -16,6 +16,7 @@ class Latents(Layer):
     """
 
     takes_tokens = True
+    ignores_input = True
 
     n = Integer(doc="number of vectors")
     out = Integer(0, minimum=0, doc="channels; 0: those of the input")

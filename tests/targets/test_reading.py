@@ -31,8 +31,17 @@ if TYPE_CHECKING:
 
 SPECS = sorted((ROOT / "specs").glob("*.arch"))
 CHUNK = 50  # programs of one test
-# Templates of attention take queries and keys apart, whether or not a network gives both the same.
-OF_TEMPLATES = {"PoolingAttention", "Windows", "ShiftedWindows", "RelativePositions", "Pool", "MaxPool"}
+# Templates take numbers apart, such as queries and keys, whether or not a network gives both the same.
+OF_TEMPLATES = {
+    "PoolingAttention",
+    "Latents",
+    "Shift",
+    "Windows",
+    "ShiftedWindows",
+    "RelativePositions",
+    "Pool",
+    "MaxPool",
+}
 
 
 def remarks(analysis: Analysis, text: str) -> Iterator[str]:
@@ -49,7 +58,9 @@ def remarks(analysis: Analysis, text: str) -> Iterator[str]:
         if cls.name[-1].isdigit() and not any(cls.name.endswith(label) for label in digits):
             yield f"{cls.name} ends in a digit, and nothing in the spec does"
         yield from _about_calls(cls, tree)
+        yield from _unread(cls, tree)
     yield from _twice(classes)
+    yield from _in_code(tree)
     if found := next(_lists_of_rates(tree), ""):
         yield f"rates that grow by equal steps are listed: {found}"
     for node in ast.walk(tree):
@@ -94,6 +105,45 @@ def _twice(classes: list[ast.ClassDef]) -> Iterator[str]:
             yield f"{other} and {cls.name} are the same"
 
 
+def _unread(cls: ast.ClassDef, tree: ast.Module) -> Iterator[str]:
+    """Numbers that a class keeps and nothing reads."""
+    made = [n for n in ast.walk(cls) if isinstance(n, ast.Assign) and not isinstance(n.value, ast.Call)]
+    found = [t for n in made for t in n.targets if isinstance(t, ast.Attribute)]
+    read = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    yield from (f"{cls.name}: {n.attr} is never read" for n in found if n.attr not in read)
+
+
+def _in_code(tree: ast.Module) -> Iterator[str]:
+    """Expressions that say something twice or in too many digits."""
+    for node in ast.walk(tree):
+        text = ast.unparse(node) if isinstance(node, ast.Call | ast.BinOp) else ""
+        if isinstance(node, ast.FunctionDef):
+            yield from _conversions(node)
+        elif re.fullmatch(r"(channels|width) \+ \1", text):
+            yield f"{text} is twice the number"
+        elif re.match(r"self\.(shortcut|head)\(.*\)\.", text):
+            yield f"{text}: the module itself gives another layout"
+        elif text.startswith("DropPath(") and re.search(r"\.\d{7}", text):
+            yield f"{text}: more digits than a rate has"
+        elif text.startswith("rearrange(") and ", n=" in text:
+            left = re.sub(r"\(.*?\)", "", text.partition("'")[2].partition(" ->")[0])
+            if "n" in left.split():
+                yield f"{text}: heads are an axis already"
+
+
+def _conversions(function: ast.FunctionDef) -> Iterator[str]:
+    """Changes of layout that are computed twice from one variable."""
+    seen: set[str] = set()
+    for statement in function.body:
+        for call in (n for n in ast.walk(statement) if isinstance(n, ast.Call)):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "movedim":
+                if (code := ast.unparse(call)) in seen:
+                    yield f"{function.name}: {code} is computed twice"
+                seen |= {code} if isinstance(call.func.value, ast.Name) else set()
+        stored = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        seen = {code for code in seen if code.partition(".")[0] not in stored}
+
+
 def _lists_of_rates(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         values = [n.value for n in getattr(node, "elts", ()) if isinstance(n, ast.Constant)]
@@ -128,6 +178,30 @@ def test_of_equal_parameters_the_plain_name_stays() -> None:
     basic = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Basic")
     init = next(n for n in basic.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     assert [a.arg for a in init.args.args] == ["self", "channels", "width", "stride"]  # not `t_stride`, as large
+
+
+NAMED = """
+arch named
+input clip: video[3, 4, 16, 16]
+block around() {
+    add {
+        conv(8, [1, 3, 3]) -> relu as near -> conv(8, [3, 1, 1])
+        (conv(8) -> bn) as keep2 -> conv(8) -> bn
+        near -> sigmoid
+        keep2 -> conv(8)
+    } -> bn as unread -> residual { conv(8) }
+}
+stage conv1 { conv(8, 3) -> around }
+head: avgpool -> linear(3)
+"""
+
+
+def test_values_have_the_names_by_which_the_spec_reads_them() -> None:
+    text = module_text(analyse(Source("named.arch", NAMED), FileLibrary()))
+    forward = text[text.index("class Around") :].partition("def forward")[2].partition("class ")[0]
+    assert re.findall(r"near = (.*)", forward) == ["F.relu(self.conv1(x))"]
+    assert "keep2 =" not in forward  # a function may be called so
+    assert "unread" not in forward.replace("self.unread", "")
 
 
 WORDS = {

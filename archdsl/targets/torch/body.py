@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from archdsl.core.names import is_free_in_code
 from archdsl.targets.python.printer import text
 from archdsl.targets.python.tree import Assign, Dict, Expr, Items, Literal, Name, Return, Stmt, names
 
@@ -30,6 +31,7 @@ class Step:
     write: Callable[[Sequence[Expr]], tuple[Expr, bool]]
     heavy: bool = False
     name: str = ""  # the variable to use, if a name means something here
+    label: str = ""  # the name of the value in the spec, for a variable that is read more than once
     keep: Callable[[Expr], Iterable[Stmt]] | None = None  # gives the statements that keep the value as a feature
     parts: tuple[tuple[int, str], ...] = ()  # the values that it is unpacked to, with their variables
 
@@ -60,6 +62,7 @@ class Body:
         self.statements: list[Stmt] = []
         self.left = Counter(o for s in steps for o in s.operands)
         self.left.update(outputs)
+        self.labels = {s.value: s.label for s in steps if self.left[s.value] > 1 and is_free_in_code(s.label)}
         variables = [(v, e.id) for v, e in inputs.items() if isinstance(e, Name)]
         self.live = Counter(n for v, n in variables if self.left[v] > 0)  # variables with values still needed
         self.waiting = Counter[str]()  # names in the expressions that wait
@@ -149,7 +152,7 @@ class Body:
         """Turn a waiting expression into a statement."""
         pending = self.pending.pop(value)
         self._release(self.waiting, pending.names)
-        variable = Name(self._variable(pending.names, wanted))
+        variable = Name(self._variable(pending.names, wanted or self.labels.get(value, "")))
         self.places[value] = variable
         self.used.add(variable.id)
         self.live[variable.id] += self.left[value] > 0
@@ -173,7 +176,9 @@ class Body:
         if wanted:
             candidates = [wanted, *(f"{wanted}{i}" for i in range(2, 100))]
         else:
-            candidates = [*(again if len(again) == 1 else ()), *POOL]  # a value made of several is none of them
+            # What is made of several values is none of them, and no other value has the name of one.
+            is_one = len(again) == 1 and again.isdisjoint(self.labels.values())
+            candidates = [*(again if is_one else ()), *POOL]
         free = next((c for c in candidates if self._is_free(c)), "")
         if not free:
             self.first_free = next(i for i in count(self.first_free) if self._is_free(f"x{i}"))

@@ -17,7 +17,6 @@ from archdsl.targets.python.tree import (
     Name,
     Precedence,
     Return,
-    Verbatim,
 )  # fmt: skip
 from archdsl.targets.torch.init import by_class, model_attribute, modules_of
 
@@ -35,18 +34,17 @@ def frozen_body(network: OpNetwork, grouping: Grouping, place: Callable[[Part], 
     found = list(dict.fromkeys(_Finder(network, grouping, place).find()))
     if not found:
         return []
-    alone = Items([_leaf(p) for group, p in found if not group], "[]")
-    if all(not group for group, _ in found):
-        return [Docstring(["Return the parts whose weights training leaves as they are."]), Return(alone)]
-    inside: dict[str, list[Expr]] = {}
+    places: dict[str, list[Expr]] = {"": []}
     for group, p in found:
-        if group:
-            inside.setdefault(group, []).append(_leaf(p))
-    rows = [(group, Assign([Name("found")], Items(places, "[]"), "+=")) for group, places in inside.items()]
+        places.setdefault(group, []).append(_leaf(p))
+    alone = Items(places.pop(""), "[]")
+    doc = Docstring(["Return the parts whose weights training leaves as they are."])
+    if not places:
+        return [doc, Return(alone)]
+    rows = [(group, Assign([Name("found")], Items(inside, "[]"), "+=")) for group, inside in places.items()]
     return [
-        Docstring(["Return the parts whose weights training leaves as they are."]),
-        Verbatim("found: list[nn.Module] = []"),
-        *([Assign([Name("found")], alone, "+=")] if alone.items else []),
+        doc,
+        Assign([_leaf("found: list[nn.Module]")], alone),
         *by_class(rows, modules_of(Name("self"), has_inner=False)),
         Return(Name("found")),
     ]

@@ -239,7 +239,7 @@ def _rule(torch_class: str, common: dict[str, Symbol], parts: list[_Part]) -> li
     elif True in with_bias:
         bias = Attribute(module, "bias")
         if torch_class != "nn.Conv3d":  # to a checker of types, every linear layer has one
-            made += [Verbatim('bias = dict(module.named_parameters()).get("bias")')]
+            made += [Verbatim('bias = getattr(module, "bias", None)')]
             bias = Name("bias")
         made.append(If(Binary(bias, "is not", Name("None")), [Evaluate(called("nn.init.zeros_", [bias]))]))
     return made

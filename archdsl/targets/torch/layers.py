@@ -18,6 +18,7 @@ from jinja2 import (
 from archdsl.core.cache import cache_folder
 from archdsl.core.grid import Grid
 from archdsl.core.names import declared
+from archdsl.layers.base import REGULARISATION
 from archdsl.resources import resource
 from archdsl.targets.python.definitions import renamed
 from archdsl.targets.python.printer import module_text, text
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from archdsl.targets.python.tree import Expr
     from archdsl.targets.torch.constructor import Constructor
     from archdsl.targets.torch.ops.base import Op
+    from archdsl.targets.torch.ramps import Ramps
     from archdsl.targets.torch.select import OpNode
 
 
@@ -103,6 +105,7 @@ class LayerPrinter:
         self.roles: dict[str, dict[str, set[str]]] = {}  # of the uses of a layer in the network, with those by axes
         self.numbers: dict[object, dict[str, set[Any]]] = {}  # in the code of layers of one form, by name
         self.renamed: dict[int, dict[str, str]] = {}  # what classes of a node's layer are called here
+        self.ramps: Ramps | None = None  # among the rates of the network
 
     def defined(self, nodes: Iterable[OpNode]) -> set[str]:
         """Return the functions and classes that the code of a network's layers may bring along, as templates declare.
@@ -139,13 +142,19 @@ class LayerPrinter:
         if op.layer.added_by:
             check_shared_plan(nodes, plan, constructor)
         plan |= self._at(nodes, constructor)
-        code = {k: constructor.code(v) for k, v in plan.items()}
+        code = {k: constructor.code(v) for k, v in plan.items()} | self._rates(op.layer, plan)
         code["layer"] = text(place or dotted(f"self.{first.label}"))
         code |= op.inside(self, site, code, constructor.code)
         inner: dict[str, str] = code.get("renamed", {})
         printed = self.printed(op, code, first.label, self._words(first, constructor))
         self.renamed.update((n.id, printed.renamed | inner) for n in nodes)
         return printed
+
+    def _rates(self, layer: Layer, plan: dict[str, Any]) -> dict[str, Any]:
+        """Return the rates of a layer of regularisation that are steps of a ramp, as code."""
+        if layer.category != REGULARISATION or self.ramps is None:
+            return {}
+        return {k: text(self.ramps.tree(v, layer.kind)) for k, v in plan.items() if type(v) is float}
 
     def alone(self, op: Op[Layer], site: CallSite) -> str:
         """Return a module of one layer: the class `Alone`, whose submodule is the layer, applied to its inputs.
@@ -302,7 +311,7 @@ class PrintedLayer:
 
     def step(self, node: OpNode) -> Step:
         """Return the application at a node."""
-        return Step(node.id, node.inputs, self.apply, node.op.is_heavy)
+        return Step(node.id, node.inputs, self.apply, node.op.is_heavy, label=node.called)
 
     def again(self, node: OpNode) -> Step:
         """Return the application at another node, which shares the module."""

@@ -52,11 +52,11 @@ class Ramps:
             if node.layer.category == REGULARISATION:
                 values = (v for v in node.layer.values().values() if isinstance(v, float))
                 rates.setdefault(node.layer.kind, set()).update(map(_exact, values))
-        self.ramps = [ramp for values in rates.values() if (ramp := _ramp(values)) is not None]
+        self.ramps = {kind: ramp for kind, values in rates.items() if (ramp := _ramp(values)) is not None}
 
-    def tree(self, rate: float) -> Expr:
-        """Return a rate as the step of a ramp; one that is on none as a number of four digits."""
-        for ramp in self.ramps:
+    def tree(self, rate: float, kind: str = "") -> Expr:
+        """Return a rate as the step of a ramp, of a kind of layer if it is known; one on none with four digits."""
+        for ramp in [r for k, r in self.ramps.items() if kind in ("", k)]:
             index = _exact(rate) * ramp.steps / _exact(ramp.top)
             if index.denominator == 1 and 0 < index <= ramp.steps:
                 return ramp.at(int(index))

@@ -80,7 +80,7 @@ class RegionPrinter:
         self.network = network
         self.grouping = grouping
         self.layers = layers
-        self.ramps = Ramps(network)
+        self.ramps = layers.ramps = Ramps(network)
         self.plans: dict[int, ClassPlan] = {}
         self.printed: dict[tuple[Region, str], PrintedLayer] = {}  # by region and label
 
@@ -147,7 +147,9 @@ class RegionPrinter:
 
     def step(self, region: Inner, place: Expr) -> Step:
         """Return the call of a region that is a submodule at `place`."""
-        return Step(region.exit, tuple(externals(self.network, region)), lambda x: (Call(place, x), False), heavy=True)
+        label = region.called if isinstance(region, Block) else ""
+        operands = tuple(externals(self.network, region))
+        return Step(region.exit, operands, lambda x: (Call(place, x), False), heavy=True, label=label)
 
     def member(self, regions: Sequence[Region], constructor: Constructor) -> Call:
         """Return the constructor call of a region or of a row of blocks, for all regions that share the outer class."""

@@ -12,6 +12,7 @@ from archdsl.targets.torch.ops.attention_steps import Operations
 from archdsl.targets.torch.ops.base import Op
 from archdsl.targets.torch.ops.decomposed import DISTANCES
 from archdsl.targets.torch.ops.head_conv import TAPS
+from archdsl.targets.torch.ops.layouts import KEPT
 
 if TYPE_CHECKING:
     from typing import Self
@@ -75,7 +76,8 @@ def _op_of(application: Application) -> Op[Any]:
     layer = a.layer.shared_by_heads(a.heads, parts) if a.by_head and a.layer.filters_channels(*a.shapes) else None
     of_clip = not tokens or (len(tokens) == 1 and a.tokens[0].scope == CLIP)
     if layer is None or a.stack != parts or not of_clip or a.is_by_position():
-        return op_of(a.layer, a.shapes, a.shape)
+        own = op_of(a.layer, a.shapes, a.shape)
+        return own.with_form(KEPT) if KEPT in own.other_forms() else own  # what follows reads a grid
     [x], y = a.shapes, a.shape
     beside = a.tokens[0] if a.tokens else x.tokens
     given, made = (Grid(g.channels * a.heads * parts, *g.size, beside) for g in (x, y))

@@ -176,7 +176,8 @@ class Composer(Terms):
         value, name = operation.outputs[0], next(iter(operation.names), "")
         if operation.application >= 0:
             printed, heavy = self.printed[operation.application], self.op.parts[operation.application][1].is_heavy
-            return Step(value, operation.inputs, printed.apply, heavy, name)
+            label = _label(self.lines.applications[operation.application])
+            return Step(value, operation.inputs, printed.apply, heavy, name, label)
         if operation.macro == "block":
             place = self.blocks.place(operation.options["name"])
             return Step(value, operation.inputs, lambda operands: (_called(place, operands), False), True, name)
@@ -203,6 +204,12 @@ class Composer(Terms):
             return code, any(o.named > 1 for o in given)
 
         return write
+
+
+def _label(application: Application) -> str:
+    """Return the name that a line gives to a layer; empty for one that is called as its kind, or in a block."""
+    path = application.path
+    return path if path.isidentifier() and not path.startswith(application.layer.kind) else ""
 
 
 def _called(place: str, operands: Sequence[Expr]) -> Expr:

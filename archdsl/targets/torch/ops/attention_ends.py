@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from archdsl.layers.attention_arguments import LETTERS
 from archdsl.layers.attention_lines import Origin
-from archdsl.targets.torch.ops.attention_layouts import FRAMES, HEADS, IN_ROWS, OF_FRAMES, ROWS, Layout, order_of
+from archdsl.targets.torch.ops.attention_layouts import (
+    FRAMES,
+    HEADS,
+    IN_ROWS,
+    OF_FRAMES,
+    ROWS,
+    Layout,
+    heads_in,
+    order_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_layers import LayerSteps
@@ -100,6 +109,7 @@ class Ends:
         pattern = self._pattern(layout, "s ")
         [n] = heads
         outputs = [Layout(HEADS)] * stack
+        n = heads_in(pattern, n)
         made = steps.add("heads_of_parts", [value], *outputs, names=letters, pattern=pattern, stack=stack, n=n)
         self.made |= dict(zip(letters, made, strict=True))
 
@@ -118,7 +128,7 @@ class Ends:
             macro, pattern = "heads", self._pattern(layout)
         given = [values[n] for n in letters]
         outputs = [Layout(HEADS)] * len(given)
-        made = steps.add(macro, given, *outputs, names=letters, pattern=pattern, n=heads)
+        made = steps.add(macro, given, *outputs, names=letters, pattern=pattern, n=heads_in(pattern, heads))
         self.made |= dict(zip(letters, made, strict=True))
         if len(letters) > 1:
             for letter, value in zip(letters, given, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,11 @@ CHANNELS_FIRST = FIRST, ROW_FIRST
 BY_HEAD = {LAST: EACH[0], ROWS: EACH[1], FRAMES: EACH[2], ALONE: EACH_ALONE}
 _CHANNELS_LAST = LAST, ROW_LAST, EACH[0]
 HEADS = "b n m d"  # queries, keys and values as attention takes them
+
+
+def heads_in(pattern: str, heads: str) -> str:
+    """Return the argument `n` of a pattern; empty if heads are an axis of its left side."""
+    return "" if "n" in re.sub(r"\(.*?\)", "", pattern.partition(" ->")[0]).split() else heads
 
 
 def order_of(x: Grid) -> str:

@@ -133,7 +133,8 @@ class KeptOfLines(KeptOfMoves):
             or self.steps.layouts[operation.inputs[0]].order not in CHANNELS_FIRST
             or given[0].packed
         )
-        is_sliced = op.is_view and (given[0].is_sliced or application.shape.tokens != application.shapes[0].tokens)
+        [x, *_], y = application.shapes, application.shape
+        is_sliced = op.is_view and (given[0].is_sliced or (y.tokens != x.tokens and y.elements < x.elements))
         self.values[operation.outputs[0]] = Value(tensor, elements, number, packed, is_sliced)
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips

@@ -155,7 +155,7 @@ class Operations(LayerSteps):
         if of_frames and not form.copies("q"):
             pattern = "(b t) n m d -> b t m (n d)"
             return self.add("of_frames", [y, self.frames], Layout(FRAMES), pattern=pattern)[0]
-        [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None)
+        [y] = self.add("rearranged", [y], Layout(ROWS), pattern="b n m d -> b m (n d)", stack=None, n="")
         if form.copies("q"):
             [y] = self.add("joined", [y], Layout(ROWS), copies=True)
             if has_token_lines(self.lines):

@@ -52,6 +52,6 @@ class OwnLines:
         """Return the result in rows with that of the token in place of the means of its groups."""
         steps = self.steps
         pattern = "b n m d -> b m (n d)"
-        [token] = steps.add("rearranged", [self.run()], Layout(ROWS), pattern=pattern, stack=None, copies=True)
+        [token] = steps.add("rearranged", [self.run()], Layout(ROWS), pattern=pattern, stack=None, n="", copies=True)
         [rest] = steps.add("rows_without_token", [y], Layout(ROWS))
         return steps.add("rows_beside_token", [token, rest], Layout(ROWS), copies=True)[0]

@@ -20,6 +20,7 @@ from archdsl.targets.torch.ops.attention_layouts import (
     ROWS,
     Layout,
     Operation,
+    heads_in,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class Values:
             patterns = f"{layout.pattern} -> {wanted.pattern.replace('m', positions)}"
             stack = layout.stack if layout.stack > 1 else None
             copies = layout.is_copied_to(wanted)
-            return self.add("rearranged", [value], wanted, copies=copies, pattern=patterns, stack=stack, n=heads)[0]
+            n = heads_in(patterns, f"self.{heads}")
+            return self.add("rearranged", [value], wanted, copies=copies, pattern=patterns, stack=stack, n=n)[0]
         value = self.turn(value, wanted.order, apart=layout.apart, beside=layout.token >= 0)
         return self.add("apart" if wanted.apart else "together", [value], wanted, n=heads)[0]
 

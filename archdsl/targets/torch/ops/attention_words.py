@@ -34,30 +34,33 @@ class DescribedAttention(SizedAttention):
         return pooling.is_own or any(op.for_heads or a.layer.pools_channels for a, op in own)
 
     def _roots(self, letter: str) -> set[int]:
-        """Return which values a branch is made of: 0 for what enters, the others from 1."""
+        """Return which values a branch is made of: 0 for what enters, the others from 1; none for learned vectors."""
         lines, found = self.layer.lines, set[int]()
         waiting = [lines.branches[letter]]
         while waiting:
             origin = waiting.pop()
             if origin.application >= 0:
-                waiting += [o for part in lines.applications[origin.application].inputs for o in part]
+                application = lines.applications[origin.application]
+                waiting += [o for part in application.inputs for o in part if not application.layer.ignores_input]
             else:
                 found.add(0 if origin == Origin(X) else 1 + lines.externals.index(OUTSIDE - origin.application))
         return found
 
     def _is_cross(self) -> bool:
-        """Return True if keys and values come from other values than queries."""
+        """Return True if keys and values come from other values than queries, which are not learned vectors."""
         q, k, v = (self._roots(letter) for letter in "qkv")
-        return not q & (k | v)
+        return bool(q) and not q & (k | v)
 
     def _doc(self) -> str:
         layer = self.layer
         over = "each row" if self.turns else " and over ".join(layer.over).replace("_", " and ")
         wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
         where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
-        kind = "Cross-attention" if self._is_cross() else "Attention" if self.others else "Self-attention"
+        is_learned = not self._roots("q")
+        kind = "Cross-attention" if self._is_cross() else "Attention" if self.others or is_learned else "Self-attention"
         q, k, v = (self._names(letter) for letter in "qkv")
-        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else ""
+        of = " of learned queries" if is_learned else " of pooled queries" if self._pools("q") else ""
+        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else of
         pooled = ", to pooled keys and values" if self._pools("k") and not self.others else ""
         earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
@@ -71,7 +74,7 @@ class DescribedAttention(SizedAttention):
         return f"{kind}{of} over {over}{where}{pooled}{earlier}, weighted by {weights}{scale}."
 
     def _names(self, letter: str) -> str:
-        return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter)))
+        return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter))) or "learned vectors"
 
     def _io(self) -> str:
         x, output = self.inputs[0], self.output

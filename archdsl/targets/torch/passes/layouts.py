@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from archdsl.analysis.clip_limits import grids_by_clip
 from archdsl.ir.outputs import BOX_GRID_AXES, BOX_VECTOR_AXES, GRID_AXES, VECTOR_AXES, output_axes
-from archdsl.ir.regions import Block, Conversion, Featured, Stage, around, walk
+from archdsl.ir.regions import Block, Conversion, Featured, Head, Shortcut, Stage, around, walk
 from archdsl.ir.rewrite import insert, new_number, reconnect
-from archdsl.ir.rows import stage_row
+from archdsl.ir.rows import row_of_blocks, stage_row
 from archdsl.targets.torch.ops import convert
 from archdsl.targets.torch.ops.layouts import BOX_GRIDS, BOX_VECTORS, CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
@@ -104,6 +104,7 @@ class _Conversions:
         self.given: dict[int, str] = {n: VECTOR if layer.argument_axes == ("C",) else GRID for n, layer in inputs}
         self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
         self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
+        self.converted: dict[tuple[int, str, Region], int] = {}  # before a layer of a region, by layout
         self.twins = Twins(network)
         self.turned: dict[tuple[int, Region], int] = {}  # the same, of what a block reads that shares its module
         grids = grids_by_clip(network)
@@ -221,7 +222,21 @@ class _Conversions:
         wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout
         if self.given[source] == wanted:
             return source
-        return self._convert(source, wanted, node.region, node.region.items.index(node.id))
+        key = source, wanted, node.region
+        if key not in self.converted:
+            self.converted[key] = self._in_shortcut(node, source, wanted) or self._convert(
+                source, wanted, node.region, node.region.items.index(node.id)
+            )
+        return self.converted[key]
+
+    def _in_shortcut(self, node: OpNode, source: int, wanted: str) -> int | None:
+        """Convert the output of a shortcut at its end, if it has layers and a node alone reads it; else return None."""
+        region = self.network.node(source).region
+        is_its = isinstance(region, Shortcut) and region.parent is node.region and region.exit == source
+        if not is_its or list(self.network.graph.successors(source)) != [node.id]:
+            return None
+        region.exit = self._convert(source, wanted, region, len(region.items))
+        return region.exit
 
     def behind(self, node: OpNode, layout: str) -> int:
         """Insert a conversion of a part's output, in a region of its own after that part."""
@@ -246,6 +261,9 @@ class _Conversions:
         if self.given[output] == wanted:
             return output
         last = node.region.top if node.inputs else self.network.regions[-1]  # a clip lies in no part of the network
+        if isinstance(last, Head) and last.exit == output and row_of_blocks(last) is None:
+            last.exit = self._convert(output, wanted, last, len(last.items))
+            return last.exit
         return self._beside(output, wanted, last, 1)
 
     def _convert(self, source: int, layout: str, region: Region, place: int) -> int:
