@@ -86,7 +86,9 @@ class _RMSNorm(torch.autograd.Function):
         return x * scale * weight
 
 
-def attend(q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, scale: Any = None) -> torch.Tensor:
+def attend(
+    q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False, scale: Any = None
+) -> torch.Tensor:
     """The kernel that a GPU would take: flash attention, the memory-efficient one, or products one by one."""
     width, aligned = q.shape[-1], 8 if q.dtype == HALF else 4
     in_order = all(x.stride(-1) == 1 for x in (q, k, v))
@@ -95,9 +97,8 @@ def attend(q: Any, k: Any, v: Any, attn_mask: Any = None, dropout_p: float = 0.0
     if not in_order or not (flash or fits):
         mask = _cast(attn_mask, torch.float32)
         with sdpa_kernel(SDPBackend.MATH):
-            return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, dropout_p, scale=scale).to(
-                q.dtype
-            )
+            floats = (x.float() for x in (q, k, v))
+            return F.scaled_dot_product_attention(*floats, mask, dropout_p, is_causal, scale=scale).to(q.dtype)
     if flash and width % 8:
         return _Fused.apply(*(F.pad(x, (0, -width % 8)) for x in (q, k, v)), None)[..., :width]
     if attn_mask is not None and attn_mask.dtype == torch.bool:

@@ -39,7 +39,7 @@ LAYERS = [
     "layernorm -> attention(heads = 2, window = [2, 4, 4], dilation = [1, 2, 2])",
     "layernorm -> attention(heads = 2, over = height)",
     "layernorm -> attention(2, cap = 5) -> linear(8) -> attention(2, over = space, cap = 2, dropout = 0.1)",
-    "layernorm -> attention(2, score = cosine) -> linear(8) -> attention(4, over = time, causal = on)",
+    "layernorm -> linear(8) -> attention(4, over = time, causal = on)",
     "layernorm -> attention(heads = 2, over = width, band = 4)",
     "layernorm -> attention(heads = 2, over = [time, space], dropout = 0.1)",
     "class_token -> layernorm -> attention(heads = 2) -> select(grid)",
@@ -72,8 +72,8 @@ LAYERS = [
     "class_token(frame) -> layernorm -> attention(2, over = time) -> linear(8) -> select(grid)",
     "class_token(frame) -> frozen { layernorm as n -> attention(2, over = time) as a } -> linear(8)"
     " -> share a(over = space) -> share n -> linear(8) -> select(grid)",
-    "attention(2) { q: each_head { layernorm as n -> conv(4, 3, groups = 4) as c }\n kv: linear(8)\n"
-    " proj: add { linear(8), k -> each_head { share n -> share c } } }",
+    "attention(2) { q: linear(8) as fused -> each_head { conv(4, 3, groups = 4) as c -> layernorm as n }\n"
+    " kv: linear(8)\n proj: add { linear(8), fused -> each_head { share c -> share n } } }",
     "linear(8) as twice -> gelu -> share twice -> conv(8, 3) as thrice -> share thrice * 2 -> relu",
     "linear(8) -> multiply { in, class_token -> linear(8) -> sigmoid } -> select(grid)",
 ]

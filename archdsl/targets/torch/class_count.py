@@ -25,9 +25,9 @@ def mark_class_count(network: OpNetwork, grouping: Grouping) -> int | None:
     """Mark the number of classes where layers have it as their width, and return it; None if there is none.
 
     Several heads have a number each, so that there is none for all; what a mask hides is reconstructed at each
-    position, without classes. The output comes from these layers, perhaps
-    through others that have no weights and keep channels. A class that such layers share with others takes no number
-    of classes, and so neither does the network; nor does one that is called as the argument.
+    position, without classes. The output comes from these layers, perhaps through others that have no weights and
+    keep channels. A class that such layers share with others takes no number of classes, and so neither does the
+    network; nor does one that is called as the argument.
     """
     if len(network.outputs) > 1 or reconstructs(network):
         return None
