@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.core.values import Symbol
 from archdsl.layers.attention_arguments import LETTERS, RESULT_LINE
-from archdsl.layers.attention_lines import X
+from archdsl.layers.attention_lines import RESULT, X
 from archdsl.layers.axes import IN, OUT, Axis, In, Inner, Out
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _meaning(lines: Lines, application: Application, axis: Axis, *, is_output: b
     if not isinstance(axis, (In, Out)):
         return axis
     source = _source(lines, application)
-    if source >= 0 or application.letters == RESULT_LINE:
+    if source >= 0 or source == RESULT:
         return _inner(lines, application, len(application.inputs), int(application.shapes[0].channels))
     return IN if source == X and not application.by_head else Axis()
 

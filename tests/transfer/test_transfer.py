@@ -109,7 +109,7 @@ def test_every_axis_is_declared(path: Path) -> None:
         for name, shape in node.layer.weights(*node.input_shapes).items():
             assert name in known, f"{node.layer.kind}.{name}"
             for axis, size in zip(known[name], shape, strict=True):
-                expected = size_of(axis, node) if name != "proj_around.weight" else []  # not mended
+                expected = size_of(axis, node)
                 assert not expected or size in expected, f"{node.name}.{name}: {axis}"
 
 
