@@ -30,6 +30,8 @@ def formula_tree(formula: Formula, known: Mapping[str, Any], name: Callable[[str
             operator, left, right = formula[0], *(formula_tree(side, known, name) for side in formula[1:])
             if operator in ("*", "//") and _is_one(right):
                 return left
+            if operator == "+" and isinstance(left, Name) and isinstance(right, Name) and left.id == right.id:
+                return Binary(Literal(2), "*", left)
             return right if operator == "*" and _is_one(left) else Binary(left, operator, right)
 
 
