@@ -39,7 +39,7 @@ LAYERS = [
     "layernorm -> attention(heads = 2, window = [2, 4, 4], dilation = [1, 2, 2])",
     "layernorm -> attention(heads = 2, over = height)",
     "layernorm -> attention(2, cap = 5) -> linear(8) -> attention(2, over = space, cap = 2, dropout = 0.1)",
-    "layernorm -> linear(8) -> attention(4, over = time, causal = on)",
+    "layernorm -> attention(2, score = cosine) -> linear(8) -> attention(4, over = time, causal = on)",
     "layernorm -> attention(heads = 2, over = width, band = 4)",
     "layernorm -> attention(heads = 2, over = [time, space], dropout = 0.1)",
     "class_token -> layernorm -> attention(heads = 2) -> select(grid)",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from archdsl.targets.torch.ops.attention_kept import Kept
 from archdsl.targets.torch.ops.attention_layouts import CHANNELS_FIRST, EACH, LAST
+from archdsl.targets.torch.ops.sites import FLOAT
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.attention_base import BaseAttention
@@ -88,10 +89,11 @@ class KeptOfMoves(Kept):
         """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""
         self._save(value.tensor)
         rows = value.elements // self.clips // self.layer.widths[0]
-        self.keep(f"lengths {operation.outputs[0]}", 2 * rows)
+        number = FLOAT if self.precision.cuda else self.number  # a GPU's autocast takes lengths in float32
+        self.keep(f"lengths {operation.outputs[0]}", 2 * rows, number)
         if operation.macro == "scaled_cosine":
-            self.keep(f"normalised {operation.outputs[0]}", value.elements // self.clips)
-            self.keep_once(self.heads // len(self.layer.over))
+            self.keep(f"normalised {operation.outputs[0]}", value.elements // self.clips, number)
+            self.once += self.heads // len(self.layer.over) * number
 
     def _cut(self, elements: int, way: str) -> int:
         """Return the elements of a value in groups."""
