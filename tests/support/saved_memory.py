@@ -72,6 +72,8 @@ LAYERS = [
     "class_token(frame) -> layernorm -> attention(2, over = time) -> linear(8) -> select(grid)",
     "class_token(frame) -> frozen { layernorm as n -> attention(2, over = time) as a } -> linear(8)"
     " -> share a(over = space) -> share n -> linear(8) -> select(grid)",
+    "linear(8) -> attention(2) { q: each_head { layernorm as n -> conv(4, 3, groups = 4) as c }\n kv: linear(8)\n"
+    " proj: add { linear(8), k -> each_head { share n -> share c } } }",
     "attention(2) { q: linear(8) as fused -> each_head { conv(4, 3, groups = 4) as c -> layernorm as n }\n"
     " kv: linear(8)\n proj: add { linear(8), fused -> each_head { share c -> share n } } }",
     "linear(8) as twice -> gelu -> share twice -> conv(8, 3) as thrice -> share thrice * 2 -> relu",

@@ -50,8 +50,10 @@ class HeadConvOp(Op[HeadConv]):
         layer, x = self.layer, self.inputs[0]
         filters = x.channels * prod(layer.kernel) if layer.heads > 1 else 0  # a copy for each head
         once = filters * step.element_size
-        copied = TAPS in self.forms and x.tokens and step.batch > 1  # frames that are not contiguous
-        if copied or step.casts:
-            positions = x.positions if copied else x.positions + x.token_count
-            return SavedForBackward(own=x.channels * positions * step.element_size, once=once)
+        taps = TAPS in self.forms
+        if step.casts:  # by autocast, for each frame of the kernel by itself
+            numbers = x.positions * int(layer.kernel[0]) if taps else x.positions + x.token_count
+            return SavedForBackward(own=x.channels * numbers * step.element_size, once=once)
+        if taps and x.tokens and step.batch > 1:  # frames that are not contiguous are copied
+            return SavedForBackward(own=x.channels * x.positions * step.element_size, once=once)
         return SavedForBackward(inputs=True, once=once)
