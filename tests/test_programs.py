@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 import fuzz
 import pytest
 import torch
+from given import given
 from programs import Program, program
-from programs.check import check
+from programs.check import MOST_ELEMENTS, Texts, check
 from programs.mutations import check_text, mutated
 from repository import TESTS
+from saved_memory import measured
+
+import archdsl
+from archdsl.core.source import Source
+from archdsl.pipeline import analyse
+from archdsl.targets.torch.lower import lower
+from archdsl.targets.torch.memory import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +53,28 @@ def test_programs(chunk: int) -> None:
             error.add_note(f"seed {seed}\n{case.text}")
             raise
     assert outcomes["accepted"] >= ACCEPTED * PROGRAMS, outcomes
+
+
+def test_kept_bytes_are_predicted_for_most() -> None:
+    """Within 10 %, but for a few of these tiny networks, for which copies of tensors are predicted that are not made."""
+    wrong: list[str] = []
+    count = 0
+    for seed in range(2 * PROGRAMS):
+        case = program(seed)
+        try:
+            analysis = analyse(Source(f"{case.name}.arch", case.texts[case.name]), Texts(case.texts))
+        except archdsl.SpecError:
+            continue
+        if sum(int(node.shape.elements) for node in analysis.network.all_nodes()) > MOST_ELEMENTS:
+            continue
+        model = archdsl.Architecture(analysis).build()
+        found = measured(model, tuple(given(analysis.network, 2, torch.float32).values()))
+        said = memory_of(lower(analysis.network), 2).total
+        count += 1
+        if abs(found - said) > 1024 + 0.1 * found:
+            wrong.append(f"seed {seed}: {found} bytes are kept, {said} predicted")
+    assert count > PROGRAMS
+    assert len(wrong) <= 0.05 * count, wrong
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
