@@ -56,7 +56,7 @@ def test_programs(chunk: int) -> None:
 
 
 def test_kept_bytes_are_predicted_for_most() -> None:
-    """Within 10 %, but for a few of these tiny networks, for which copies of tensors are predicted that are not made."""
+    """Within 10 %, but for a few of these tiny networks, for which copies are predicted that are not made."""
     wrong: list[str] = []
     count = 0
     for seed in range(2 * PROGRAMS):
