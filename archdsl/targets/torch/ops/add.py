@@ -5,23 +5,21 @@ from typing import TYPE_CHECKING, Any
 from archdsl.core.grid import FRAME
 from archdsl.layers.add import Add
 from archdsl.targets.torch.ops.base import Op, op
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
     from archdsl.core.grid import Grid
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("add")
 class AddOp(Op[Add]):
+    saves_inputs = False
+
     def class_signature(self) -> tuple[Any, ...]:
         return tuple((x.tokens.scope, x.tokens.number, repeated_axes(x, self.output)) for x in self.inputs)
 
     def output_is_free(self, *, trains: bool) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         tokens = [x.token for x in self.inputs]

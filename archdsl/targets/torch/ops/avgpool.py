@@ -8,8 +8,8 @@ from archdsl.layers.base import known_to_be
 from archdsl.layers.padding import slides
 from archdsl.targets.torch.ops.base import Op, compact, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, VECTOR
-from archdsl.targets.torch.ops.padding import padding_variables
-from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
+from archdsl.targets.torch.ops.padding import padding_variables, pooled_size
+from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +62,7 @@ class AvgPoolOp(Op[AvgPool]):
         return all(fits or k == s == 1 for fits, k, s in axes) and 0 not in self.layer.kernel
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = (
-            precision.half and not precision.cuda and slides(self.layer.kernel, self.layer.stride)
-        )  # autocast's for CPUs
-        return FLOAT if on_list else max(sizes)
+        return pooled_size(self.layer, sizes, precision)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, window = self.layer, self.layer.window

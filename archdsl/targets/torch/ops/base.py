@@ -9,7 +9,7 @@ from archdsl.core.sym import Sym, formula_of
 from archdsl.layers.base import Layer
 from archdsl.targets.registry import Registry
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, GRID
-from archdsl.targets.torch.ops.sites import SavedForBackward
+from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 from archdsl.targets.torch.ops.template import template_of
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Op(Generic[L_co]):
     uses_tf32: bool = False  # torch computes it in TensorFloat-32 where float32 is requested
     puts_channels_last: bool = False  # its output is channels-last in memory, whatever its input
     overwrites: bool = False  # its code can work in place
+    saves_inputs: bool = True  # its backward pass needs its inputs, unless it is a view of them
+    has_own_vectors: bool = False  # it adds, joins or weighs by vectors of its own, so that its output is in float32
     for_heads: bool = False  # in a line of attention, it is applied to all heads at once
     rate_argument: ClassVar[RateArgument | None] = None
 
@@ -165,14 +167,16 @@ class Op(Generic[L_co]):
         return False
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        """Return the tensors that autograd saves for its backward pass; by default its inputs."""
-        return SavedForBackward(inputs=True)
+        """Return the tensors that autograd saves for its backward pass."""
+        return SavedForBackward(inputs=self.saves_inputs and not self.is_view)
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         """Return the element size of its computation and output, in bytes, for inputs of element sizes `sizes`.
 
         Autocast computes products in 16 bits. Operations on none of its lists compute in their widest input dtype.
         """
+        if self.has_own_vectors:
+            return FLOAT
         return precision.product if self.is_heavy else max(sizes)
 
     def cast_weights(self) -> int:

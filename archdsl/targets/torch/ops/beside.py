@@ -7,24 +7,21 @@ from archdsl.layers.beside import Beside
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("beside")
 class BesideOp(Op[Beside]):
     layouts = (CHANNELS_LAST, TOKENS)
+    saves_inputs = False
 
     def output_layout(self, layout: str) -> str:
         return TOKENS
 
     def class_signature(self) -> tuple[Any, ...]:
         return self.output.token, self.inputs[0].tokens.number, self.output.tokens.number
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from archdsl.layers.bias import Bias
 from archdsl.targets.torch.ops.base import Op, plain
-from archdsl.targets.torch.ops.sites import SavedForBackward
 from archdsl.targets.torch.ops.template import template_of
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 B_co = TypeVar("B_co", bound=Bias, covariant=True)
 SIZES = (
@@ -30,6 +29,8 @@ class BiasOp(Op[B_co]):
     parameters of the attention's constructor; `heads` and `width`; `axes` and `strided`.
     """
 
+    saves_inputs = False
+
     def variables(self, site: CallSite) -> dict[str, Any]:
         return bias_variables(self.layer)
 
@@ -38,9 +39,6 @@ class BiasOp(Op[B_co]):
 
     def class_signature(self) -> tuple[Any, ...]:
         return bias_signature(self.layer)
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
 
 def bias_variables(bias: Bias) -> dict[str, Any]:

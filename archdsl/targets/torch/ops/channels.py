@@ -7,10 +7,9 @@ from archdsl.layers.base import known_to_be
 from archdsl.layers.channels import Channels
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("channels")
@@ -26,9 +25,6 @@ class ChannelsOp(Op[Channels]):
     @property
     def is_view(self) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer = self.layer

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from archdsl.layers.base import Layer
 from archdsl.targets.torch.ops.base import Op, op
-from archdsl.targets.torch.ops.sites import SavedForBackward, TrainingStep
 
 
 class ChannelsLast(Layer):
@@ -14,6 +13,4 @@ class ChannelsLast(Layer):
 @op("channels_last")
 class ChannelsLastOp(Op[ChannelsLast]):
     puts_channels_last = True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
+    saves_inputs = False

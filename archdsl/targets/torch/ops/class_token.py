@@ -6,18 +6,17 @@ from archdsl.core.grid import FRAME
 from archdsl.layers.class_token import ClassToken
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("class_token")
 class ClassTokenOp(Op[ClassToken]):
     torch_class = "ClassToken"
     layouts = (CHANNELS_LAST, TOKENS)
+    saves_inputs = False
+    has_own_vectors = True
 
     @property
     def role(self) -> str:
@@ -28,12 +27,6 @@ class ClassTokenOp(Op[ClassToken]):
 
     def output_layout(self, layout: str) -> str:
         return TOKENS
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
-
-    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {

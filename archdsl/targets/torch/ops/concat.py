@@ -5,18 +5,15 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.concat import Concat
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT, CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("concat")
 class ConcatOp(Op[Concat]):
     layouts = ANY_LAYOUT
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
+    saves_inputs = False
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {"axis": -1 if site.layout in (CHANNELS_LAST, TOKENS) else 1}

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.base import Layer
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import ANY_LAYOUT
-from archdsl.targets.torch.ops.sites import CallSite, SavedForBackward, TrainingStep
+
+if TYPE_CHECKING:
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 class Convert(Layer):
@@ -29,9 +31,6 @@ class ConvertOp(Op[Convert]):
 
     def class_signature(self) -> tuple[str, ...]:
         return (self.layer.after,)
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {"before": site.layout, "after": self.layer.after}

@@ -5,21 +5,18 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.difference import ZERO, Difference
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("difference")
 class DifferenceOp(Op[Difference]):
     layouts = (GRID, CHANNELS_LAST)
+    saves_inputs = False
 
     def output_is_free(self, *, trains: bool) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, last = self.layer, site.layout == CHANNELS_LAST

@@ -6,21 +6,18 @@ from archdsl.core.grid import FRAME
 from archdsl.layers.grid import OnGrid
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("grid")
 class OnGridOp(Op[OnGrid]):
     layouts = (TOKENS,)
+    saves_inputs = False
 
     def class_signature(self) -> tuple[Any, ...]:
         return self.output.token, self.output.tokens.number
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x, _) = self.inputs

@@ -7,7 +7,7 @@ from archdsl.layers.maxpool import MaxPool
 from archdsl.layers.padding import slides
 from archdsl.targets.torch.ops.base import Op, compact, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
-from archdsl.targets.torch.ops.padding import padding_variables
+from archdsl.targets.torch.ops.padding import padding_variables, pooled_size
 from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
@@ -63,10 +63,7 @@ class MaxPoolOp(Op[MaxPool]):
         return SavedForBackward(own=copied) if step.casts else SavedForBackward(inputs=True, own=indices)
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        on_list = (
-            precision.half and not precision.cuda and slides(self.layer.kernel, self.layer.stride)
-        )  # autocast's for CPUs
-        return FLOAT if on_list else max(sizes)
+        return pooled_size(self.layer, sizes, precision)
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, x = self.layer, self.inputs[0]

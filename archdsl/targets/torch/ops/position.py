@@ -11,9 +11,7 @@ from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
 
 _PARTS = {2: "channels // 4", 3: "channels // 8 * 3", 4: "channels // 2", 8: "channels"}  # by shares of 8
 
@@ -22,6 +20,7 @@ _PARTS = {2: "channels // 4", 3: "channels // 8 * 3", 4: "channels // 2", 8: "ch
 class PositionOp(Op[Position]):
     torch_class = "Position"
     layouts = (CHANNELS_LAST, TOKENS)
+    has_own_vectors = True
 
     @property
     def role(self) -> str:
@@ -45,9 +44,6 @@ class PositionOp(Op[Position]):
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         indices = 2 * FLOAT * self.inputs[0].t if self.layer.table else 0  # of the frames
         return SavedForBackward(once=indices)
-
-    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         x, layer = self.inputs[0], self.layer

@@ -7,10 +7,9 @@ from archdsl.layers.attributes import GRID
 from archdsl.layers.select import Select
 from archdsl.targets.torch.ops.base import Op, op, row_size
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS, VECTOR
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("select")
@@ -42,9 +41,6 @@ class SelectOp(Op[Select]):
     @property
     def is_view(self) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,) = self.inputs

@@ -6,10 +6,9 @@ from archdsl.layers.base import known_to_be
 from archdsl.layers.shift import REPEAT, Shift
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 LATER, EARLIER, REST = "later", "earlier", "rest"
 
@@ -19,6 +18,7 @@ class ShiftOp(Op[Shift]):
     """A split, paddings and a concatenation: so are their gradients, where those of slices are full of zeros."""
 
     layouts = (GRID, CHANNELS_LAST)
+    saves_inputs = False
 
     @property
     def _parts(self) -> tuple[str, ...]:
@@ -32,9 +32,6 @@ class ShiftOp(Op[Shift]):
 
     def output_is_free(self, *, trains: bool) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         layer, parts = self.layer, self._parts

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.space_to_channel import SpaceToChannel
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("space_to_channel")
 class SpaceToChannelOp(Op[SpaceToChannel]):
     imports = ("from einops import rearrange",)
     layouts = (CHANNELS_LAST,)
+    saves_inputs = False
 
     def class_signature(self) -> tuple[Any, ...]:
         return int(self.layer.n), *self._missing()
@@ -23,9 +23,6 @@ class SpaceToChannelOp(Op[SpaceToChannel]):
         """Return the columns and rows that are missing behind the grid."""
         x, n = self.inputs[0], int(self.layer.n)
         return -int(x.w) % n, -int(x.h) % n
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         columns, rows = self._missing()

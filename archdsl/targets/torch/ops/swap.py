@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 from archdsl.layers.swap import Swap
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("swap")
@@ -20,9 +19,6 @@ class SwapOp(Op[Swap]):
     @property
     def is_view(self) -> bool:
         return True
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         rows = int(self.layer.rows)

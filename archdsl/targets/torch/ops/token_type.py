@@ -6,18 +6,17 @@ from archdsl.layers.token_type import TokenType
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import TOKENS
-from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("token_type")
 class TokenTypeOp(Op[TokenType]):
     torch_class = "TokenType"
     layouts = (TOKENS,)
+    saves_inputs = False
+    has_own_vectors = True
 
     def class_signature(self) -> tuple[Any, ...]:
         tokens = self.inputs[0].tokens
@@ -27,9 +26,3 @@ class TokenTypeOp(Op[TokenType]):
         tokens = self.inputs[0].tokens
         io = channels_last_text(tokens)
         return {"channels": site.inputs[0].channels, "n": tokens.number, "noun": tokens.noun, "io": io}
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
-
-    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors

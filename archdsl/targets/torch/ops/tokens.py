@@ -7,18 +7,17 @@ from archdsl.layers.tokens import LearnedTokens
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("tokens")
 class LearnedTokensOp(Op[LearnedTokens]):
     torch_class = "Tokens"
     layouts = (CHANNELS_LAST, TOKENS)
+    saves_inputs = False
+    has_own_vectors = True
 
     @property
     def role(self) -> str:
@@ -29,12 +28,6 @@ class LearnedTokensOp(Op[LearnedTokens]):
 
     def output_layout(self, layout: str) -> str:
         return TOKENS
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
-
-    def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
-        return FLOAT  # that of its own vectors
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {

@@ -4,18 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 from archdsl.layers.upsample import LINEAR, Upsample
 from archdsl.targets.torch.ops.base import Op, compact, op
-from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward
+from archdsl.targets.torch.ops.sites import FLOAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite, Precision
 
 
 @op("upsample")
 class UpsampleOp(Op[Upsample]):
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
+    saves_inputs = False
 
     def element_size(self, sizes: Sequence[int], precision: Precision) -> int:
         return FLOAT if precision.half else max(sizes)  # on autocast's lists

@@ -7,15 +7,15 @@ from archdsl.layers.without import Without
 from archdsl.targets.torch.ops.axes_text import channels_last_text
 from archdsl.targets.torch.ops.base import Op, op, row_size
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
 
 if TYPE_CHECKING:
-    from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
+    from archdsl.targets.torch.ops.sites import CallSite
 
 
 @op("without")
 class WithoutOp(Op[Without]):
     layouts = (TOKENS,)
+    saves_inputs = False
 
     @property
     def _span(self) -> tuple[int, int]:
@@ -31,9 +31,6 @@ class WithoutOp(Op[Without]):
     def class_signature(self) -> tuple[Any, ...]:
         (x,), left = self.inputs, self.output.tokens
         return x.token, x.tokens.number, left.number, *self._span, *(() if left else map(int, x.size))
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward()
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         (x,), (start, stop) = self.inputs, self._span
