@@ -21,7 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from archdsl import convert_weights, load, revert_weights
+from archdsl import convert_weights, load, revert_weights, transfer_weights
 from archdsl.layer_checks.cases import cases
 from archdsl.layer_checks.checks import ALONE
 from archdsl.layers import vocabulary
@@ -65,23 +65,51 @@ def test_layers_are_as_they_declare(kind: str, check: str) -> None:
 
 
 @cache
-def record() -> dict[str, Any]:
-    return json.loads((ROOT / "tests" / "parity" / "vmamba_t_small.json").read_text("utf-8"))
+def record(name: str = "vmamba_t_small") -> dict[str, Any]:
+    return json.loads((ROOT / "tests" / "parity" / f"{name}.json").read_text("utf-8"))
 
 
-def test_videomamba_is_its_authors() -> None:
+@pytest.mark.parametrize(
+    ("spec", "name", "params"),
+    [
+        ("videomamba_t", "vmamba_t_small", {}),
+        ("videomamba_t_image", "vmamba_image_small", {"dim": 48, "depth": 4}),
+    ],
+)
+def test_videomamba_is_its_authors(spec: str, name: str, params: dict[str, Any]) -> None:
     """With weights by the map in `weights/`, which a user can write as well, and back without a change."""
-    arch = load(FOLDER / "videomamba_t.arch", clip=tuple(record()["clip"][1:]), like="videomamba")
-    theirs = weights_of(record())
+    known = record(name)
+    arch = load(FOLDER / f"{spec}.arch", clip=tuple(known["clip"][1:]), like="videomamba", **params)
+    theirs = weights_of(known)
     converted = convert_weights(arch, theirs, "videomamba")
     with torch.no_grad():
-        logits = filled(arch, converted)(*inputs_of(record()))
-    expected = torch.tensor(record()["output"])
+        logits = filled(arch, converted)(*inputs_of(known))
+    expected = torch.tensor(known["output"])
     assert (logits - expected).abs().max() <= 2e-5 * expected.abs().max()
-    assert arch.params == record()["params"]
+    assert arch.params == known["params"]
     back = revert_weights(arch, converted, "videomamba")
     assert back.keys() == theirs.keys()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in back.items())
+
+
+@pytest.mark.parametrize("crop", [64, 96])
+def test_videomamba_begins_as_its_network_of_images(crop: int) -> None:
+    """In the authors' names as in their code, which resizes positions and adds vectors of frames, of zeros."""
+    known, small = record("vmamba_image_small"), {"dim": 48, "depth": 4}
+    base = load(FOLDER / "videomamba_t_image.arch", clip=tuple(known["clip"][1:]), **small)
+    arch = load(FOLDER / "videomamba_t.arch", clip=(3, 4, crop, crop), **small)
+    theirs = weights_of(known)
+    made = revert_weights(arch, transfer_weights(base, theirs, arch, source="videomamba"), "videomamba")
+    places = theirs["pos_embed"][:, 1:].view(1, 4, 4, 48).permute(0, 3, 1, 2)
+    larger = F.interpolate(places, (crop // 16, crop // 16), mode="bicubic", align_corners=False)
+    expected = theirs | {
+        "temporal_pos_embedding": torch.zeros(1, 4, 48),
+        "patch_embed.proj.weight": theirs["patch_embed.proj.weight"].unsqueeze(2),
+        "pos_embed": torch.cat([theirs["pos_embed"][:, :1], larger.flatten(2).transpose(1, 2)], dim=1),
+    }
+    assert made.keys() == expected.keys()
+    for name in made.keys() - {"head.weight", "head.bias"}:
+        torch.testing.assert_close(made[name], expected[name], rtol=0, atol=1e-6 if name == "pos_embed" else 0)
 
 
 def test_multiply_adds_of_videomamba_are_those_of_its_authors_code() -> None:

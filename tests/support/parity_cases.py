@@ -189,6 +189,7 @@ CASES = [
         given(depths=(1, 1, 2, 1), widths=(16, 32, 128, 192)),
     ),
     Case("vfn_t_small", "videofocalnet_t", "videofocalnet videofocalnet"),
+    Case("msf_t_image_small", "images/focalnet_t", "focalnet focalnet", given(width=24, depths=(1, 2, 2, 1))),
     Case("hiera_b_small", "hiera_b", "hiera hiera"),
     Case("hiera_tiny2_small", "hiera_b", "hiera hiera", given(dim=48, heads=1, depths=(1, 2, 3, 2))),
     Case("hiera_tiny2_image", "images/hiera_b_image", "hiera hiera", given(dim=48, depths=(1, 2, 3, 2))),

@@ -29,6 +29,17 @@ HIERA = (
     (r"blocks\.(\d+)", r"stage#\1"),
 )
 
+FOCALNET = (
+    (r"patch_embed", r"patches1"),
+    *((rf"layers\.{i}(\.downsample)?", rf"patches{i + 2}") for i in range(3)),
+    (r"layers\.3", r"stage4"),
+    *((rf"layers\.{i}\.blocks\.(\d+)\.norm1", rf"stage{i + 1}.\1.layernorm1") for i in range(4)),
+    *((rf"layers\.{i}\.blocks\.(\d+)(\..*)?", rf"stage{i + 1}.\1\2") for i in range(4)),
+    (r"norm", r"head.layernorm"),
+    (r"head:input", r"head.linear:input"),
+    (r"head", r"head.linear"),
+)
+
 HIERARCHIES: dict[str, Table] = {
     "pyslowfast rev_mvit": (
         (r"patch_embed", r"embed.conv"),
@@ -49,16 +60,8 @@ HIERARCHIES: dict[str, Table] = {
         (r"norm", r"head.layernorm"),
         (r"head\.projection(:input)?", r"head.linear\1"),
     ),
-    "videofocalnet videofocalnet": (
-        (r"patch_embed", r"patches1"),
-        *((rf"layers\.{i}(\.downsample)?", rf"patches{i + 2}") for i in range(3)),
-        (r"layers\.3", r"stage4"),
-        *((rf"layers\.{i}\.blocks\.(\d+)\.norm1", rf"stage{i + 1}.\1.layernorm1") for i in range(4)),
-        *((rf"layers\.{i}\.blocks\.(\d+)(\..*)?", rf"stage{i + 1}.\1\2") for i in range(4)),
-        (r"norm", r"head.layernorm"),
-        (r"head:input", r"head.linear:input"),
-        (r"head", r"head.linear"),
-    ),
+    "focalnet focalnet": FOCALNET,
+    "videofocalnet videofocalnet": FOCALNET,
     "uniformer uniformer": (
         *uniformer(""),
         (r"norm", r"head.bn"),

@@ -300,7 +300,7 @@ FROM_IMAGES = {
     "swin_s": {"swin3d_s": ""},
     "swin_b": {"swin3d_b": "", "swin3d_b_ssv2": ""},
     "swin_l": {"swin3d_l": ""},
-}
+} | {f"focalnet_{size}": {f"videofocalnet_{size}": "in_time"} for size in "tsb"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from parity_weights import clip, weights_of
+from parity_weights import weights_of
 from repository import ROOT
 
 import archdsl
@@ -29,6 +29,9 @@ PARAMS = {
     "rev_vit_b": 87_335_656,  # of PySlowFast's
     "rev_mvit_b_image": 39_689_320,  # of PySlowFast's
     "uniformer_s_image": 21_545_256,  # of its authors'
+    "focalnet_t": 28_427_116,  # of its authors', as are S and B
+    "focalnet_s": 49_891_216,
+    "focalnet_b": 88_148_144,
     "deit_b": 86_567_656,
     "swin_t": 28_288_354,
     "swin_s": 49_606_258,
@@ -58,6 +61,7 @@ def image(name: str) -> archdsl.Architecture:
 def test_every_spec_is_listed() -> None:
     # Those whose video networks have other names, or none.
     others = {"clip_vit_b16", "hiera_b_image", "rev_mvit_b_image", "rev_vit_b"}
+    others |= {"focalnet_t", "focalnet_s", "focalnet_b"}
     assert PARAMS.keys() == VIDEO.keys() | others == {p.stem for p in IMAGES.glob("*.arch")}
 
 
@@ -66,9 +70,9 @@ def test_parameters_and_logits(name: str) -> None:
     arch = image(name)
     assert not arch.warnings
     assert arch.params == PARAMS[name]
-    with torch.no_grad():
+    with torch.device("meta"):  # records have the values
         width = 512 if name == "clip_vit_b16" else 1000  # of the embedding
-        assert arch.build().eval()(clip((1, 3, 1, 224, 224))).shape == (1, width)
+        assert arch.build().eval()(torch.empty(1, 3, 1, 224, 224)).shape == (1, width)
 
 
 @pytest.mark.parametrize("name", PARAMS)
@@ -135,6 +139,20 @@ def test_linear_layers_as_torchvision_has_published_them() -> None:
     older = {n.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): t for n, t in plain.items()}
     assert older.keys() != plain.keys()
     assert same(converted("vit_b16", "torchvision", older), converted("vit_b16", "torchvision", plain))
+
+
+def test_videofocalnet_begins_as_in_its_authors_code() -> None:
+    """It loads FocalNet's tensors by their names, all but those of the classifier."""
+    record = recorded("msf_t_image_small")
+    theirs, params = weights_of(record), {"width": 24, "depths": (1, 2, 2, 1)}
+    base = archdsl.load(IMAGES / "focalnet_t.arch", clip=record["clip"][1:], **params)
+    arch = archdsl.load("videofocalnet_t", clip=(3, 4, 64, 64), **params)
+    made = archdsl.revert_weights(
+        arch, archdsl.transfer_weights(base, theirs, arch, source="focalnet"), "videofocalnet"
+    )
+    assert made.keys() > theirs.keys()
+    assert made.keys() <= recorded("vfn_t_small")["state_dict"].keys()
+    assert {name for name in theirs if not torch.equal(made[name], theirs[name])} == {"head.weight", "head.bias"}
 
 
 def test_swin_l_of_imagenet_22k() -> None:
