@@ -9,6 +9,7 @@ from archdsl.core.values import Symbol, describe, is_list
 from archdsl.layers.attention_arguments import Between, Over
 from archdsl.layers.attributes import (
     Attribute,
+    BiasInitialiser,
     Choice,
     Flag,
     Initialiser,
@@ -20,6 +21,7 @@ from archdsl.layers.attributes import (
     Reference,
     Size,
     TokenName,
+    WeightInitialiser,
     Window,
 )
 from archdsl.layers.padding import Padding
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 TYPES: dict[type, str] = {
     Integer: "whole number", Real: "number", Flag: "bool", Size: "size", Window: "size",
     Initialiser: "initialiser", KernelInitialiser: "initialiser of a kernel", PositionInitialiser: "initialiser",
+    WeightInitialiser: "initialiser", BiasInitialiser: "initialiser of a bias",
     Reference: "name of an input",
     Numbers: "list of numbers", TokenName: "name of tokens",
     Padding: "padding",

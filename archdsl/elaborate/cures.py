@@ -89,6 +89,8 @@ def _renamed(key: str, text: str, known: Collection[str]) -> str:
         return f"write `padding = {text.strip(chr(34))}`"
     if name == "init":
         return f"write `init = …`, with {INITIALISERS}"
+    if name == "bias_init":
+        return "write `bias_init = …`, with `zeros`, `constant(0.1)` or `uniform`"
     return f"write `{name} = {text}`" if name else ""
 
 

@@ -196,7 +196,6 @@ LEFT_OUT = _by_word(
     ("input_shape", "the input has a statement: `input clip: video[3, 16, 112, 112]`"),
     ("kernel_regularizer bias_regularizer weight_decay", "weight decay is training's: `recipe weight_decay = 1e-4`"),
     ("activity_regularizer kernel_constraint bias_constraint", "training has weight decay alone"),
-    ("bias_initializer", "biases begin at 0"),
     ("seed noise_shape", "dropout draws each element anew; `archdsl train --seed` fixes the random numbers"),
 )
 # Arguments of attentions elsewhere that are lines here, in braces.
@@ -236,6 +235,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = {
         ("group num_groups", "groups"),
         ("epsilon", "eps"),
         ("kernel_initializer weight_init initializer", "init"),
+        ("bias_initializer", "bias_init"),
     )
     for word in words.split()
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
@@ -272,22 +272,25 @@ POSITIVE_STD = Real(low=1e-12, high=1e6)  # truncated distributions divide their
 class Rule:
     """The signature of an initialiser."""
 
-    arguments: tuple[Real, ...] = ()
+    arguments: Mapping[str, Real | Integer] = field(default_factory=dict[str, Any])  # by their names in messages
     axes: int = 0  # minimum number of axes of a tensor: two for fan-in and fan-out, five for inflated kernels
     internal: bool = False  # chosen by the compiler, or by some layers alone
 
 
+DEPTH_SCALED = "depth_scaled"  # a truncated normal distribution, divided by √(2n) in the n-th layer
 RULES = {
     "msra": Rule(axes=2),
     "msra_transposed": Rule(axes=2, internal=True),
     "xavier": Rule(axes=2),
     "zeros": Rule(),
-    "normal": Rule((STD,)),
-    "trunc_normal": Rule((POSITIVE_STD,)),
-    "central_frame": Rule((POSITIVE_STD,), axes=5),
-    "averaged_frames": Rule((POSITIVE_STD,), axes=5),
-    "constant": Rule((Real(),), internal=True),
+    "normal": Rule({"std": STD}),
+    "trunc_normal": Rule({"std": POSITIVE_STD}),
+    DEPTH_SCALED: Rule({"std": POSITIVE_STD, "layer": Integer()}),
+    "central_frame": Rule({"std": POSITIVE_STD}, axes=5),
+    "averaged_frames": Rule({"std": POSITIVE_STD}, axes=5),
+    "constant": Rule({"value": Real(low=-1e6, high=1e6)}, internal=True),
     "axial_sinusoid": Rule(axes=2, internal=True),
+    "uniform": Rule(internal=True),
 }
 
 
@@ -305,7 +308,7 @@ class Initialiser(Attribute[Symbol]):
         general = [name for name, rule in RULES.items() if rule.axes <= self.axes and not rule.internal]
         known = [*general, *self.own]
         self.words = tuple(known)
-        *most, last = (f"`{name}(std)`" if RULES[name].arguments else f"`{name}`" for name in known)
+        *most, last = (f"`{name}({', '.join(a)})`" if (a := RULES[name].arguments) else f"`{name}`" for name in known)
         self.expects = f"{', '.join(most)} or {last}"
 
     def convert(self, value: Value) -> Symbol:
@@ -314,19 +317,42 @@ class Initialiser(Attribute[Symbol]):
         arguments = RULES[value.name].arguments
         if len(arguments) != len(value.arguments):
             raise self.wrong(value)
-        for limits, argument in zip(arguments, value.arguments, strict=True):
+        for (name, limits), argument in zip(arguments.items(), value.arguments, strict=True):
             try:
                 limits.convert(argument)
             except AttributeFault as fault:
-                fault.message = f"the standard deviation of `{value.name}`: {fault.message}"
+                meaning = "standard deviation" if name == "std" else name
+                fault.message = f"the {meaning} of `{value.name}`: {fault.message}"
+                fault.hint = fault.hint or ("layers are counted from 1, as by `index + 1`" if name == "layer" else "")
                 raise
         return value
 
 
-class KernelInitialiser(Initialiser):
+class WeightInitialiser(Initialiser):
+    """The initialiser of the matrix of a linear layer, which can begin in the way of PyTorch's own module."""
+
+    own = ("uniform",)
+
+
+class KernelInitialiser(WeightInitialiser):
     """The initialiser of a kernel, which can also inflate a 2D kernel over time (ViViT, section 3.4)."""
 
     axes = 5
+
+
+class BiasInitialiser(Initialiser):
+    """The initialiser of a bias; None, the default, is 0, and the way of PyTorch's own module beside such a weight."""
+
+    axes = 1
+    own = ("constant", "uniform")
+
+    def __init__(self) -> None:
+        super().__init__(None, doc="initialiser of the bias; without it `zeros`, or `uniform` beside such a weight")
+
+
+def bias_start(weight: Symbol, bias: Symbol | None) -> Symbol:
+    """Return how the bias beside a weight begins."""
+    return bias or (weight if weight.name == "uniform" else Symbol("zeros"))
 
 
 class PositionInitialiser(Initialiser):

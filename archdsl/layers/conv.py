@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Flag, Integer, KernelInitialiser, Size
+from archdsl.layers.attributes import BiasInitialiser, Flag, Integer, KernelInitialiser, Size, bias_start
 from archdsl.layers.axes import IN, OUT, Axis, Extent
 from archdsl.layers.base import Layer, check_groups, known_to_be, layer
 from archdsl.layers.padding import HALF, SAME, VALID, Padding, SlidingWindow, even_kernel
@@ -34,6 +34,7 @@ class Conv(Layer):
     bias = Flag(False, doc="a learned bias for each output channel")
     init = KernelInitialiser(Symbol("msra"), doc="initialiser of the weight; `msra`: He et al. 2015, fan-out")
     dilation = Size(1, doc="distance between neighbours under the kernel, over t, h and w")
+    bias_init = BiasInitialiser()
 
     @property
     def window(self) -> SlidingWindow:
@@ -61,7 +62,7 @@ class Conv(Layer):
         return 0 if self.window.is_even else self.window.padded(inputs[0])
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
+        return {"weight": self.init} | ({"bias": bias_start(self.init, self.bias_init)} if self.bias else {})
 
     def doubt(self, *inputs: Grid) -> str:
         """An even kernel with `half` padding: one position more than the stride asks for, patches with parts of two."""

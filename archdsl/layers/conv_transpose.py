@@ -4,7 +4,7 @@ from math import prod
 
 from archdsl.core.grid import Grid
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Flag, Integer, KernelInitialiser, Size
+from archdsl.layers.attributes import BiasInitialiser, Flag, Integer, KernelInitialiser, Size, bias_start
 from archdsl.layers.axes import IN, OUT, Axis, Extent
 from archdsl.layers.base import Layer, ShapeError, check_groups, layer
 
@@ -28,6 +28,7 @@ class ConvTranspose(Layer):
     groups = Integer(1, doc="number of groups of channels")
     bias = Flag(False, doc="a learned bias for each output channel")
     init = KernelInitialiser(Symbol("msra"), doc="initialiser of the weight; `msra`: He et al. 2015, fan-out")
+    bias_init = BiasInitialiser()
 
     def infer(self, *inputs: Grid) -> Grid:
         (x,) = inputs
@@ -59,4 +60,4 @@ class ConvTranspose(Layer):
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
         weight = Symbol("msra_transposed") if self.init.name == "msra" else self.init
-        return {"weight": weight} | ({"bias": Symbol("zeros")} if self.bias else {})
+        return {"weight": weight} | ({"bias": bias_start(self.init, self.bias_init)} if self.bias else {})

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.core.values import Symbol
-from archdsl.layers.attributes import Flag, Initialiser, Integer
+from archdsl.layers.attributes import BiasInitialiser, Flag, Integer, WeightInitialiser, bias_start
 from archdsl.layers.axes import IN, OUT, Axis
 from archdsl.layers.base import Layer, layer
 
@@ -23,7 +23,8 @@ class Linear(Layer):
 
     out = Integer(doc="output channels")
     bias = Flag(True, doc="a learned bias for each output channel")
-    init = Initialiser(Symbol("normal", (0.01,)), doc="initialiser of the weight; the bias is initialised to 0")
+    init = WeightInitialiser(Symbol("normal", (0.01,)), doc="initialiser of the weight")
+    bias_init = BiasInitialiser()
 
     def infer(self, *inputs: Grid) -> Grid:
         return inputs[0]._replace(channels=self.out)
@@ -39,7 +40,7 @@ class Linear(Layer):
         return output.elements * inputs[0].channels
 
     def inits(self, *inputs: Grid) -> dict[str, Symbol]:
-        return {"weight": self.init} | ({"bias": Symbol("zeros")} if self.bias else {})
+        return {"weight": self.init} | ({"bias": bias_start(self.init, self.bias_init)} if self.bias else {})
 
     def maps_positions(self) -> bool:
         return True

@@ -13,6 +13,7 @@ from archdsl.core.values import Symbol, is_list
 from archdsl.ir.flow import externals, interleaved, is_stateless, reads_of
 from archdsl.ir.regions import Block, BlockRow, Shortcut
 from archdsl.ir.rows import sole_block, stage_row
+from archdsl.layers.attributes import DEPTH_SCALED
 from archdsl.targets.python.printer import text
 from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.formulas import formula_tree
@@ -193,9 +194,7 @@ class Grouping:
         words = tuple((k, _words(v)) for k, v in node.layer.values().items())
         sources = tuple(local[i] for i in node.inputs)
         form = node.op.class_signature()
-        inits = tuple(
-            (k, v.name, tuple(map(float, v.arguments))) for k, v in node.layer.inits(*node.input_shapes).items()
-        )
+        inits = tuple((k, _start(v)) for k, v in node.layer.inits(*node.input_shapes).items())
         chosen = node.layout, node.inplace, node.op.forms, node.op.turns, node.shares, node.frozen and node.is_module
         return (node.layer.kind, node.label, sources, chosen, words, form, inits)
 
@@ -214,4 +213,12 @@ def _words(value: Any) -> Any:
     """Return the value of an attribute with None for each number, so that only words, flags and lengths count."""
     if is_list(value):
         return tuple(_words(v) for v in value)
-    return "nothing" if value is None else value if isinstance(value, (bool, str, Symbol)) else None
+    if isinstance(value, Symbol):
+        return _start(value)
+    return "nothing" if value is None else value if isinstance(value, (bool, str)) else None
+
+
+def _start(symbol: Symbol) -> Any:
+    """Return what regions of one class share of a symbol: of one of an initialiser, not the number of the layer."""
+    numbers = tuple(map(float, symbol.arguments))
+    return symbol.name, numbers[:1] if symbol.name == DEPTH_SCALED else numbers

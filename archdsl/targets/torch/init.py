@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.values import Symbol
 from archdsl.ir.regions import Block, BlockRow, Head, Shortcut, Stage, around
 from archdsl.ir.rows import sole_block
+from archdsl.layers.attributes import DEPTH_SCALED
 from archdsl.targets.python.printer import lines, text
 from archdsl.targets.python.reader import statements
 from archdsl.targets.python.tree import (
@@ -29,12 +31,12 @@ from archdsl.targets.python.tree import (
     called,
     dotted,
 )  # fmt: skip
-from archdsl.targets.torch.initialisers import CODE
+from archdsl.targets.torch.depth import Divided, division_statements
+from archdsl.targets.torch.initialisers import CODE, TORCHS_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from archdsl.core.values import Symbol
     from archdsl.ir.regions import Region
     from archdsl.targets.torch.classes import Grouping
     from archdsl.targets.torch.select import OpNetwork, OpNode
@@ -51,6 +53,7 @@ class _Part:
     torch_class: str
     inits: dict[str, Symbol]
     order: int  # of its node in the network
+    layer: dict[str, int]  # the number of the layer, for tensors that are divided by it
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,14 @@ def init_statements(network: OpNetwork, grouping: Grouping, names: Names, *, has
     starts = _Starts(grouping, has_inner=has_inner)
     for torch_class, parts in by_class.items():
         starts.add(torch_class, parts)
-    return starts.statements()
+    return starts.statements() + division_statements(_divided(by_class.values()), partial(model_attribute, grouping))
+
+
+def _divided(by_class: Iterable[list[_Part]]) -> Iterator[Divided]:
+    """Yield the tensors that are divided by a number of their layer, in the order of data flow."""
+    for part in sorted((p for parts in by_class for p in parts), key=lambda p: p.order):
+        for name, number in part.layer.items():
+            yield Divided(part.node.region, ".".join(n for n in (part.name, name) if n), number)
 
 
 class _Starts:
@@ -150,13 +160,13 @@ class _Starts:
     def add(self, torch_class: str, parts: list[_Part]) -> None:
         """Add all layers of one kind. An only one is named; kinds that begin otherwise by stage have rules by stage."""
         if len(parts) == 1 and model_attribute(self.grouping, parts[0].node.region) is not None:
-            self.exceptions += _exceptions(self.grouping, parts, None)
+            self.exceptions += _exceptions(self.grouping, parts, {})
             return
         common = _common([p.inits for p in parts])
         exceptions = list(dict.fromkeys(_exceptions(self.grouping, parts, common)))
         stages = _stages(parts) if len(exceptions) > 1 else {}
         for names, members in stages.items():
-            made = _rule(torch_class, members[0].inits, members)
+            made = _rule(torch_class, _common([p.inits for p in members]), members)
             self.of_stages.setdefault(names, {}).update({torch_class: made} if made else {})
         if not stages:
             self.exceptions += exceptions
@@ -220,38 +230,44 @@ def _parts(network: OpNetwork, names: Names) -> Iterator[_Part]:
                 own = {k.rpartition(".")[2]: v for k, v in inits.items() if k.rpartition(".")[0] == name}
                 others = names.get(node.id, {})
                 called = others.get(f"{name}.{torch_class}", others.get(torch_class, torch_class))
-                yield _Part(node, ".".join(n for n in (node.label, name) if n), called, own, order)
+                plain, numbers = _undivided(own)
+                yield _Part(node, ".".join(n for n in (node.label, name) if n), called, plain, order, numbers)
+
+
+def _undivided(inits: dict[str, Symbol]) -> tuple[dict[str, Symbol], dict[str, int]]:
+    """Return how tensors begin before some are divided, and the numbers of the layers of these."""
+    plain, numbers = dict(inits), dict[str, int]()
+    for name, symbol in inits.items():
+        if symbol.name == DEPTH_SCALED:
+            std, number = symbol.arguments
+            plain[name], numbers[name] = Symbol("trunc_normal", (std,)), int(number)
+    return plain, numbers
 
 
 def _common(inits: list[dict[str, Symbol]]) -> dict[str, Symbol]:
-    """Return the starts that most layers of a kind share; none is torch's own way, which no rule could bring back."""
+    """Return the starts that most layers of a kind share; none is torch's own way that no symbol stands for."""
     if any(not i for i in inits):
         return {}
-    return dict(Counter(tuple(i.items()) for i in inits).most_common(1)[0][0])
+    weights = Counter(tuple((n, s) for n, s in i.items() if n != "bias") for i in inits).most_common(1)[0][0]
+    biases = Counter(i["bias"] for i in inits if "bias" in i).most_common(1)
+    return dict([*weights, *(("bias", symbol) for symbol, _ in biases)])
 
 
 def _rule(torch_class: str, common: dict[str, Symbol], parts: list[_Part]) -> list[Stmt]:
     module = Name("module")
-    made = [s for name, symbol in common.items() if name != "bias" for s in statements(_code(module, name, symbol))]
-    with_bias = {"bias" in part.inits for part in parts}
-    if with_bias == {True}:
-        made.append(_zero_bias(module, torch_class))
-    elif True in with_bias:
-        bias = Attribute(module, "bias")
-        if torch_class != "nn.Conv3d":  # to a checker of types, every linear layer has one
-            made += [Verbatim('bias = getattr(module, "bias", None)')]
-            bias = Name("bias")
-        made.append(If(Binary(bias, "is not", Name("None")), [Evaluate(called("nn.init.zeros_", [bias]))]))
-    return made
+    made = [s for name, symbol in common.items() if name != "bias" for s in _start(module, name, symbol, torch_class)]
+    if common.get("bias", Symbol(TORCHS_OWN)).name == TORCHS_OWN:
+        return made
+    if all("bias" in part.inits for part in parts):
+        return made + _start(module, "bias", common["bias"], torch_class)
+    bias: Expr = Attribute(module, "bias")
+    if torch_class != "nn.Conv3d":  # to a checker of types, every linear layer has one
+        made += [Verbatim('bias = getattr(module, "bias", None)')]
+        bias = Name("bias")
+    return [*made, If(Binary(bias, "is not", Name("None")), _statements(bias, common["bias"]))]
 
 
-def _zero_bias(module: Expr, torch_class: str) -> Stmt:
-    """Return the statement for a bias that is there: of a convolution, the type of the attribute has None, too."""
-    bias = Call(Attribute(module, "get_parameter"), [Literal('"bias"')])
-    return Evaluate(called("nn.init.zeros_", [bias if torch_class == "nn.Conv3d" else Attribute(module, "bias")]))
-
-
-def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol] | None) -> Iterator[_Exception]:
+def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol]) -> Iterator[_Exception]:
     """Yield what the rule of a kind of layers does not say: everything if there is no rule.
 
     A layer in the only region of its class is named by its place in the model.
@@ -263,18 +279,33 @@ def _exceptions(grouping: Grouping, parts: list[_Part], common: dict[str, Symbol
         if own is not None:
             group, place = "", _member(own, part.name)
         order = 0 if group else part.order
-        for name, symbol in part.inits.items():
-            if name != "bias" and (common or {}).get(name) != symbol:
-                yield _Exception(group, part.torch_class, _code(place, name, symbol), order)
-            elif name == "bias" and common is None:
-                code = "\n".join(lines([_zero_bias(place, part.torch_class)]))
-                yield _Exception(group, part.torch_class, code, order)
+        for made in _made_otherwise(place, part, common):
+            yield _Exception(group, part.torch_class, "\n".join(lines(made)), order)
 
 
-def _code(owner: Expr, name: str, symbol: Symbol) -> str:
-    """Return the statements of a rule for one tensor."""
+def _made_otherwise(place: Expr, part: _Part, common: dict[str, Symbol]) -> Iterator[list[Stmt]]:
+    """Yield how the tensors of a layer begin that begin otherwise; behind torch's own way, all that have another."""
+    changed = {name for name, symbol in part.inits.items() if common.get(name) != symbol}
+    if any(part.inits[name].name == TORCHS_OWN and name in common for name in changed):
+        yield [Evaluate(Call(Attribute(place, "reset_parameters")))]
+        changed = set(part.inits)
+    for name, symbol in part.inits.items():
+        if name in changed and symbol.name != TORCHS_OWN:
+            yield _start(place, name, symbol, part.torch_class)
+
+
+def _start(owner: Expr, name: str, symbol: Symbol, torch_class: str) -> list[Stmt]:
+    """Return how a tensor of a module begins: of the bias of a convolution, the type of the attribute has None, too."""
+    if symbol.name == TORCHS_OWN:
+        return []
+    if (name, torch_class) == ("bias", "nn.Conv3d"):
+        return _statements(Call(Attribute(owner, "get_parameter"), [Literal('"bias"')]), symbol)
+    return _statements(Attribute(owner, name), symbol)
+
+
+def _statements(tensor: Expr, symbol: Symbol) -> list[Stmt]:
     numbers = [repr(float(a)) for a in symbol.arguments]
-    return CODE[symbol.name].format(text(Attribute(owner, name)), *numbers)
+    return statements(CODE[symbol.name].format(text(tensor), *numbers))
 
 
 def _loop(rules: dict[str, list[Stmt]], modules: Expr) -> list[Stmt]:

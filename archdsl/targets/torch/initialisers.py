@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+TORCHS_OWN = "uniform"  # what the constructors of linear layers and convolutions do: no statement
 # Statements, in which {0} is the tensor and {1} the standard deviation or the constant.
 CODE = {
     "msra": 'nn.init.kaiming_normal_({0}, mode="fan_out", nonlinearity="relu")',

@@ -128,6 +128,8 @@ def plain(value: Value) -> Value:
     """A value as layers take it: whole numbers as `int`."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
+    if isinstance(value, Symbol):
+        return Symbol(value.name, plain(value.arguments))
     return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
 
 

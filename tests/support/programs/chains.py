@@ -117,6 +117,7 @@ class Chains(Values):
             "gelu(tanh = on)",
             "layernorm(eps = 1e-6)",
             "layernorm(zero_centred = on)",
+            "layernorm(beta = 0.02)",
         ]
         options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
         options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS)]
@@ -237,6 +238,7 @@ class Chains(Values):
             settings.append(f"dilation = {d.pick(['2', '[1, 2, 3]', '[2, 1, 1]'])}")
         settings += [f"bias = {self.flag(place)}"] if d.chance(0.4) else []
         settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
+        settings += self.bias()
         first = f"out = {out}" if d.chance(0.06) and settings and "=" in settings[0] else out
         label = out if " " not in out else f"({out})"
         norm = f" -> {d.pick(NORMS)}" if d.chance(0.15) else ""
@@ -247,6 +249,7 @@ class Chains(Values):
         sizes = "[1, 2, 3], stride = [1, 2, 1], padding = [0, 0, 1]"
         more = [s for s in settings if s.startswith("groups")] + [f"bias = {self.flag(place)}"]
         more += [f"init = {self.initialiser(place, kernel=True)}"] if self.draw.chance(0.3) else []
+        more += self.bias()
         label = out if " " not in out else f"({out})"
         text = f"conv_transpose({out}, {sizes}, {', '.join(more)}) -> maxpool(1, stride = [1, 2, 1])"
         return text, state.with_channels(None if "index" in label else label)
@@ -261,7 +264,8 @@ class Chains(Values):
         d = self.draw
         out = self.free(place)
         settings = [f"bias = {self.flag(place)}"] if d.chance(0.3) else []
-        settings += [f"init = {self.initialiser(place)}"] if d.chance(0.1) else []
+        settings += [f"init = {self.initialiser(place)}"] if d.chance(0.15) else []
+        settings += self.bias()
         label = out if " " not in out else f"({out})"
         return f"linear({', '.join([out, *settings])})", state.with_channels(None if "index" in label else label)
 

@@ -221,7 +221,7 @@ class Specs:
             text, state = self.chains.chain(place, replace(state, text=None), length, move=move, begin=source)
             if d.has("latents", 0.08):
                 n, channels = d.whole(1, 6), str(d.whole(1, 8))
-                init = d.pick(["", f", init = {self.chains.initialiser(Place({}))}"])
+                init = d.pick(["", f", init = {self.chains.initialiser(Place({}), weight=False)}"])
                 text += f" -> latents({n}, {channels}{init})"
                 state = replace(state.with_channels(channels), grid=(1, 1, n), origin="", steps=STILL)
             spec.lines.append(f"path {name} = {text}")

@@ -27,7 +27,10 @@ def assert_begins_as_said(model: torch.nn.Module, network: Network) -> None:
         for name in node.layer.weights(*node.input_shapes):
             tensor = tensors[f"{node.name}.{name}"]
             if name in inits:
-                fault = _unlike(inits[name], tensor)
+                fans = tensors.get(
+                    f"{node.name}.{name}".removesuffix("bias") + "weight", tensor
+                )  # a bias has those of its weight
+                fault = _unlike(inits[name], tensor, tuple((fans if name.endswith("bias") else tensor).shape))
             elif node.layer.kind in ONES:
                 values = node.layer.values()
                 is_one = name == "weight" and not (values.get("softplus") or values.get("zero_centred"))
@@ -53,13 +56,16 @@ def assert_trains_as_said(model: torch.nn.Module, network: Network) -> None:
     assert found == said, f"{sorted(found ^ said)[:4]}: frozen in the module or in the graph alone"
 
 
-def _unlike(symbol: Symbol, tensor: Tensor) -> str:
-    """Return what is odd of a tensor that begins as a symbol says; nothing if it may be right."""
+def _unlike(symbol: Symbol, tensor: Tensor, fans: tuple[int, ...]) -> str:
+    """Return what is odd of a tensor that begins as a symbol says; nothing if it may be right.
+
+    `fans` is the shape that fan-in and fan-out are those of.
+    """
     arguments = [float(a) for a in symbol.arguments]
     if symbol.name in ("zeros", "constant"):
         wanted = arguments[0] if arguments else 0.0
         return "" if (tensor == wanted).all() else f"not all {wanted}"
-    spread = _spread(symbol.name, tuple(tensor.shape), arguments)
+    spread = _spread(symbol.name, fans, arguments)
     if symbol.name == "central_frame":
         centre = tensor.shape[2] // 2
         others = [k for k in range(tensor.shape[2]) if k != centre]
@@ -68,10 +74,18 @@ def _unlike(symbol: Symbol, tensor: Tensor) -> str:
         tensor = tensor[:, :, centre]
     if symbol.name == "averaged_frames" and not (tensor == tensor[:, :, :1]).all():
         return "frames that differ"
-    if tensor.abs().max() > MANY * spread or (spread and not tensor.any()):
+    if tensor.abs().max() > (1.0001 * sqrt(3) if symbol.name == "uniform" else MANY) * spread or (
+        spread and not tensor.any()
+    ):
         return f"beyond {symbol.name} of {spread}"
-    narrow = tensor.numel() >= ENOUGH and symbol.name != "averaged_frames" and tensor.std() < spread / 4
-    return f"narrower than {symbol.name} of {spread}" if narrow else ""
+    if not spread or tensor.numel() < ENOUGH or symbol.name == "averaged_frames":
+        return ""
+    found = float(tensor.std(correction=0)) / spread
+    return (
+        f"{found:.3f} times as wide as {symbol.name} of {spread}"
+        if abs(found - 1) > MANY / sqrt(2 * tensor.numel())
+        else ""
+    )
 
 
 def _spread(name: str, shape: tuple[int, ...], arguments: list[float]) -> float:
@@ -82,4 +96,8 @@ def _spread(name: str, shape: tuple[int, ...], arguments: list[float]) -> float:
         return sqrt(2 / (shape[1] * prod(shape[2:])))
     if name == "xavier":
         return sqrt(2 / ((shape[0] + shape[1]) * prod(shape[2:])))
+    if name == "uniform":  # of limits ±1 / √fan-in
+        return 1 / sqrt(3 * shape[1] * prod(shape[2:]))
+    if name == "depth_scaled":
+        return arguments[0] / sqrt(2 * arguments[1])
     return arguments[0] / (shape[2] if name == "averaged_frames" else 1)

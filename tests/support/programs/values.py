@@ -168,14 +168,29 @@ class Values:
             options += [f"{r} * index / 2" for r in place.rates]
         return d.pick(options)
 
-    def initialiser(self, place: Place, *, kernel: bool = False) -> str:
+    def initialiser(self, place: Place, *, kernel: bool = False, weight: bool = True) -> str:
         d = self.draw
         options = ["zeros", "normal(0.02)", "trunc_normal(1/50)", "normal(1e-3)", "msra", "xavier"]
         if kernel:
             options += ["central_frame(0.1)", "averaged_frames(0.1)"]
+        if weight:
+            options += ["uniform"] * 2
+        options += [
+            "depth_scaled(0.02, index + 1)",
+            "depth_scaled(0.1, 2*index + 3)",
+            "depth_scaled(0.1, index + 5)",
+        ] * (2 if place.index else 0)
+        options += [f"depth_scaled(0.05, {d.whole(1, 9)})"]
         if place.rates and d.chance(0.2):
             return f"normal({d.pick(place.rates)} + 0.1)"
         return d.pick(options)
+
+    def bias(self) -> list[str]:
+        """How a bias begins, if there is one."""
+        d = self.draw
+        if not d.chance(0.2):
+            return []
+        return [f"bias_init = {d.pick(['zeros', 'uniform', 'constant(0.02)', 'constant(0 - 1/2)', 'normal(0.02)'])}"]
 
 
 IN_HAND: list[Callable[[Draw], str]] = [
