@@ -50,7 +50,7 @@ def division_statements(tensors: Iterable[Divided], attribute: Callable[[Region]
                 names += [name] * (name not in names)
                 break
         else:
-            alone.append(_division(Name("self"), Literal(f'"{tensor.path}"'), f"{2 * tensor.number} ** 0.5"))
+            alone.append(_division(Name("self"), Literal(f'"{tensor.path}"'), f"{2 * tensor.number}**0.5"))
     body = [*(_loop(_blocks(row, attribute), first, names) for (row, first), names in loops.items()), *alone]
     return [With(Call(dotted("torch.no_grad")), body)] if body else []
 
