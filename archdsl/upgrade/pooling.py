@@ -315,6 +315,6 @@ def pooling_block() -> ast.Block:
         "conv", IN_CHANNELS, name("kernel"), stride=name("stride"), padding=name("padding"), groups=IN_CHANNELS,
         init=name("init"),
     )  # fmt: skip
-    doc = ast.String(NOWHERE, "The positions under a window become one; class tokens go by.")
+    doc = ast.String(NOWHERE, "The positions under a window become one.")
     body = chain(step(merge("grid", chain(step(conv)))))
     return ast.Block(NOWHERE, name(BLOCK), parameters, None, doc, (), body)

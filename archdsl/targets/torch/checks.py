@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archdsl.analysis.clip_limits import Limits, input_limits
 from archdsl.layers.input import ARGUMENT_AXES, MASK
@@ -25,14 +25,16 @@ def clip_checks(network: Network, spec: str, fragments: Fragments) -> list[Stmt]
     first, *others = network.arguments
     made: list[Stmt] = []
     for name, shape in network.arguments.items():
-        told = {"named": bool(others), "batch": name != first}
+        told: dict[str, Any] = {"named": bool(others), "batch": name != first}
         if network.node(network.inputs[name]).layer.kind == MASK:
             made.append(fragments.fitted("check_mask", mask=name, grid=shape, **told))
             continue
+        told |= {"clip": name, "spec": in_string(spec) if name in network.clips else ""}
+        if all(limit.exact for limit in limits[name].values()):
+            made.append(fragments.fitted("check_size", size=shape, **told))
+            continue
         axes = list(_axes(network, name, limits[name]))
-        own_spec = in_string(spec) if name in network.clips else ""
-        wanted = _wanted(network, name)
-        made.append(fragments.fitted("check_clip", clip=name, shape=wanted, axes=axes, spec=own_spec, **told))
+        made.append(fragments.fitted("check_clip", shape=_wanted(network, name), axes=axes, **told))
     return made
 
 

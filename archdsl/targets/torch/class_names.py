@@ -6,12 +6,15 @@ where it distinguishes some of them:
 
 1. the word that is the argument of all uses for a parameter of the block, such as `Time`;
 2. `Downsampling`, if each use has a smaller output grid than input grid; `Widening`, if each has more output channels;
-3. `With…` and the first block, projection or layer inside that no other of them has;
-4. the enclosing block, if it is the same for all uses;
-5. the label of the uses in the spec, if it is the same;
-6. `First`, if each use is the first block of a row;
-7. the stage, then the path, if it is the same for all uses;
-8. `Early`, `Middle` and `Late`, if one is used in earlier parts of the network than the other.
+3. `With…` and the first block or projection inside that no other of them has;
+4. the parameter of the block that is on in all its uses, and off in those of others, such as `Split`;
+5. the form of the attention inside, such as `Window`; `Global`, beside one in windows or along a band;
+6. `With…` and the first layer inside that no other of them has, by its label if it has one;
+7. the enclosing block, if it is the same for all uses;
+8. the label of the uses in the spec, if it is the same;
+9. `First`, if each use is the first block of a row;
+10. the stage, then the path, if it is the same for all uses;
+11. `Early`, `Middle` and `Late`, if one is used in earlier parts of the network than the other.
 
 Names that are still equal get ordinals: `Second`, `Third`. A class that a layer's template defines has the name in the
 template. Where a network has several such classes of a layer, the name begins with the role of its uses, such as
@@ -47,7 +50,20 @@ def name_classes(grouping: Grouping, taken: Iterable[str]) -> None:
     groups = grouping.groups
     for group in groups:
         group.name = _plain_name(group)
-    for qualify in (_words, _size, _contents, _block_around, _label, _place_in_row, _stage, _path, _order):
+    for qualify in (
+        _words,
+        _size,
+        _parts,
+        _flags,
+        _attention,
+        _layers,
+        _block_around,
+        _label,
+        _place_in_row,
+        _stage,
+        _path,
+        _order,
+    ):
         for members in _alike(groups):
             found = qualify(grouping, members)
             if len(set(found)) > 1:
@@ -139,9 +155,67 @@ def _entering(network: OpNetwork, region: Region) -> Grid | None:
     return network.node(values[0]).shape if len(values) == 1 else None
 
 
-def _contents(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
-    """Return `With…` and the first block, projection or layer in a class that is in none of the others."""
-    contents = [_members(grouping, group) for group in groups]
+def _flags(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """Return the name of the first parameter that is on in all uses of some classes, and off in all uses of others."""
+    first = groups[0].example
+    for parameter in first.signature.parameters if isinstance(first, Block) else ():
+        given = [{_flag(parameter.name, region) for region in group.regions} for group in groups]
+        if {frozenset(values) for values in given} == {frozenset({True}), frozenset({False})}:
+            return [Qualifier(camel(parameter.name) if True in values else "") for values in given]
+    return [Qualifier()] * len(groups)
+
+
+def _flag(parameter: str, region: Region) -> bool | None:
+    value = region.arguments.values.get(parameter) if isinstance(region, Block) else None
+    return value if isinstance(value, bool) else None
+
+
+_SPARSE = {"Window", "Banded"}  # attention to some positions only
+
+
+def _attention(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """Return the form of the attention in each class, if each has attention of one form."""
+    forms = [
+        {
+            node.op.form_word
+            for node in map(grouping.network.node, group.example.nodes())
+            if node.layer.kind == "attention"
+        }
+        for group in groups
+    ]
+    if any(len(found) != 1 for found in forms):
+        return [Qualifier()] * len(groups)
+    words = [found.pop() for found in forms]
+    if _SPARSE & {*words}:
+        words = [word if word in _SPARSE else "Global" for word in words]
+    return [Qualifier(word) for word in words]
+
+
+def _parts(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """Return `With…` and the first class in a class that is in none of the others.
+
+    One that is called `…With…` itself counts twice: by what it is with, and by its name without that.
+    """
+    contents: list[list[str]] = []
+    for group in groups:
+        inner = [grouping.of[id(r)] for r in group.example.inner if id(r) in grouping.of]
+        ends = [next((q.behind for q in g.qualifiers if q.behind), "") for g in inner]
+        names = [(g.name.removesuffix(end), end.removeprefix("With")) for g, end in zip(inner, ends, strict=True)]
+        contents.append([name for pair in names for name in pair if name])
+    return _with(groups, contents)
+
+
+def _layers(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
+    """Return `With…` and the first layer in a class that is in none of the others."""
+    contents: list[list[str]] = []
+    for group in groups:
+        nodes = (grouping.network.node(item) for item in group.example.items if isinstance(item, int))
+        contents.append([camel(n.label if n.explicit else n.layer.kind) for n in nodes if not n.layer.internal])
+    return _with(groups, contents)
+
+
+def _with(groups: Sequence[Group], contents: Sequence[Sequence[str]]) -> list[Qualifier]:
+    """Return `With…` and the first of the contents of each class that no other has."""
     found: list[Qualifier] = []
     for index, own in enumerate(contents):
         others = {name for k, names in enumerate(contents) if k != index for name in names}
@@ -150,14 +224,6 @@ def _contents(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
     most = max(range(len(groups)), key=lambda i: len(groups[i].regions))
     without = [Qualifier() if i == most else qualifier for i, qualifier in enumerate(found)]
     return without if len(set(without)) == len(set(found)) else found  # the class of most uses has the plain name
-
-
-def _members(grouping: Grouping, group: Group) -> list[str]:
-    """Return the names of the classes and layers in a class, the classes first."""
-    region = group.example
-    inner = [grouping.of[id(r)].name for r in region.inner if id(r) in grouping.of]
-    nodes = (grouping.network.node(item) for item in region.items if isinstance(item, int))
-    return [*inner, *(camel(node.layer.kind) for node in nodes if not node.layer.internal)]
 
 
 def _block_around(_: Grouping, groups: Sequence[Group]) -> list[Qualifier]:

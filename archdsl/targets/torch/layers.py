@@ -188,7 +188,8 @@ class LayerPrinter:
             if isinstance(first, SharedModule):
                 words = (self._role(nodes[0].op), *self._words(nodes[0], constructor))
                 found[f"{key}_class"] = self.class_of(first, words, base=True)
-                self.class_of(first, words)
+                for shared in dict.fromkeys(p[key] for p in places):
+                    self.class_of(shared, words)
         return found
 
     @staticmethod

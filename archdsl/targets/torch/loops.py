@@ -36,6 +36,24 @@ def looped(calls: Sequence[Call]) -> list[Expr]:
     return parts
 
 
+def from_zero(calls: Sequence[Call], spelled: Sequence[Call]) -> list[Call]:
+    """Return calls in which one before a loop over rates is part of it: its own rate is zero, and `spelled` there."""
+    found = list(calls)
+    for index in range(len(calls) - LEAST, -1, -1):
+        behind = found[index + 1 : index + LEAST]
+        alike = {_pattern(call) for call in (spelled[index], *behind)}
+        if len(alike) == 1 and _pattern(found[index]) not in alike and _is_series([spelled[index], *behind]):
+            found[index] = spelled[index]
+    return found
+
+
+def _is_series(calls: Sequence[Call]) -> bool:
+    """Tell whether calls of one pattern differ by the steps of a ramp alone."""
+    columns = zip(*([k.value for k in call.keywords] for call in calls), strict=True)
+    varying = [values for values in columns if len(set(map(text, values))) > 1]
+    return all(_series(values, "i") is not None for values in varying)
+
+
 def _pattern(call: Call) -> tuple[str, ...]:
     """Return a call without the values that a loop could go over."""
     blank = [Keyword(k.name, Name("")) if _may_vary(k.value) else k for k in call.keywords]
@@ -79,7 +97,8 @@ def _series(values: Sequence[Expr], counter: str) -> tuple[Expr, Expr] | None:
         return None
     if [(s.ramp, s.index) for s in steps] != [(first.ramp, first.index + n) for n in range(len(values))]:
         return None
-    return first.ramp.at(counter), called("range", [Literal(first.index), Literal(first.index + len(values))])
+    start = [Literal(first.index)] if first.index else []
+    return first.ramp.at(counter), called("range", [*start, Literal(first.index + len(values))])
 
 
 def _times(call: Call, number: int) -> Expr:

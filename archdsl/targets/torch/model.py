@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.names import is_free_in_code
 from archdsl.ir.flow import Piece, pieces, reads_of
 from archdsl.ir.regions import Block, Conversion, Featured, Head, Stage
 from archdsl.ir.rows import sole_block, stage_row
@@ -17,6 +18,7 @@ from archdsl.targets.python.tree import (
     Dict,
     Evaluate,
     Items,
+    Keyword,
     Literal,
     Name,
     Subscript,
@@ -26,14 +28,14 @@ from archdsl.targets.python.tree import (
 from archdsl.targets.torch.arguments import is_brought
 from archdsl.targets.torch.body import POOL, Body, Step
 from archdsl.targets.torch.class_count import NUM_CLASSES
-from archdsl.targets.torch.class_names import snake
+from archdsl.targets.torch.class_names import camel, snake
 from archdsl.targets.torch.classes import Group
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.features import Features
 from archdsl.targets.torch.free_names import FreeNames
 from archdsl.targets.torch.frozen import frozen_body
 from archdsl.targets.torch.ops.sites import SharedModule
-from archdsl.targets.torch.region import ROW, RegionPrinter
+from archdsl.targets.torch.region import ROW, RegionPrinter, stage_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,15 +77,18 @@ class _Outermost(Constructor):
         if not isinstance(value, SharedModule):
             return value
         if value not in self.shared:
-            self.shared[value] = self.names.take(f"{self.stage}_{snake(value.name)}")
+            kind = self.layers.class_of(value).removeprefix(camel(self.stage))
+            self.shared[value] = self.names.take(f"{self.stage}_{snake(kind)}")
         return self.shared[value]
 
     def statements(self) -> list[Stmt]:
         """Return the statements that make the shared objects."""
-        return [
-            Assign([Name(name)], called(self.layers.class_of(value), map(self.tree, value.arguments)))
-            for value, name in self.shared.items()
-        ]
+        return [Assign([Name(name)], self._made(value)) for value, name in self.shared.items()]
+
+    def _made(self, value: SharedModule) -> Expr:
+        first, *others = map(self.tree, value.arguments)
+        named = map(Keyword, value.parameters[1:], others)
+        return Call(Name(self.layers.class_of(value)), [first], list(named))
 
 
 class ModelPrinter:
@@ -100,6 +105,7 @@ class ModelPrinter:
         self.members: dict[str, dict[str, dict[str, Expr]]] = {}  # by path, stage, and label; without: all of it
         self.kinds: set[str] = set()
         self.reading_row = ""
+        self.own: dict[int, str] = {}  # names of values besides those of their paths
         self.paths: dict[int, str] = {number: name for name, number in network.inputs.items()}
 
     def plan(self) -> ModelPlan:
@@ -112,6 +118,7 @@ class ModelPrinter:
         inputs: dict[int, Expr] = {number: Name(name) for name, number in self.network.inputs.items()}
         body = self._without_idle_conversions(body, head)
         features = self._features(head)
+        self.own = self._own_names(body, self._given(features))
         stages = [part for part in self.network.regions if isinstance(part, Featured)]
         chosen = self.network.fitted.stages if self.network.fitted is not None else ()
         return ModelPlan(
@@ -150,7 +157,7 @@ class ModelPrinter:
     def _stages(self, body: list[Step], features: Features, inputs: dict[int, Expr]) -> list[Stmt]:
         """Return the statements that compute the stages, and keep their outputs where features are wanted."""
         kept = {v: partial(features.keep, v) for v in features.of}
-        steps = [replace(s, keep=kept.get(s.value)) for s in body]
+        steps = [replace(s, keep=kept.get(s.value), name=self.own.get(s.value, s.name)) for s in body]
         start = features.start({*self.network.inputs, *self.paths.values(), *POOL})
         start += [s for value, expr in inputs.items() for s in features.keep(value, expr)]
         return start + Body(steps, inputs, *self._given(features)).write()
@@ -170,10 +177,27 @@ class ModelPrinter:
         return [call, *Body(head, {**inputs, **names}, *outputs.values(), keys=keys).write()]
 
     def _variables(self, values: Iterable[int]) -> dict[int, Name]:
-        """Return a variable for each value: its path's name, numbered where several lie on one path."""
+        """Return a variable for each value: its own name or its path's, numbered where several have that."""
         inputs = {number: name for name, number in self.network.inputs.items()}
         free = FreeNames(inputs.values())
-        return {v: Name(inputs.get(v) or free.take(self.paths.get(v) or "x")) for v in values}
+        return {v: Name(inputs.get(v) or free.take(self.own.get(v) or self.paths.get(v) or "x")) for v in values}
+
+    def _own_names(self, body: list[Step], given: list[int]) -> dict[int, str]:
+        """Return names for values that are read when the next one of their path is there, and for those read with them.
+
+        These are called as their stages, such as the outputs of an encoder that a decoder reads.
+        """
+        reads = [*(s.operands for s in body), tuple(given)]
+        last = {value: at for at, read in enumerate(reads) for value in read}
+        names = {s.value: s.name for s in body if s.name}
+        later = [any(o.name == s.name for o in body[at + 1 : last.get(s.value, at)]) for at, s in enumerate(body)]
+        kept = {s.value for s, overlaps in zip(body, later, strict=True) if s.value in names and overlaps}
+        together = {o for read in reads if kept & {*read} for o in read if o in names}
+        free = FreeNames({*self.network.inputs, *self.paths.values(), *POOL})
+        stages = {v: stage_variable(self.network.node(v)) for v in sorted(together)}
+        same = {names[value] for value in kept}
+        wanted = {v: stage for v, stage in stages.items() if names[v] in same and is_free_in_code(stage)}
+        return {v: free.take(stage, f"{stage}_grid") for v, stage in wanted.items()}
 
     # --- steps ---
 
@@ -240,7 +264,7 @@ class ModelPrinter:
     def _add_member(self, region: Part) -> None:
         row = stage_row(region)
         if row is not None:
-            made = self.regions.row(row, [self.regions.call([b], self.constructor) for b in row])
+            made = self.regions.row([row], self.constructor)
         else:
             made = self.regions.call([sole_block(region) or region], self.constructor)
         self._members(region)[""] = made

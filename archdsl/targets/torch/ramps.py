@@ -56,9 +56,13 @@ class Ramps:
 
     def tree(self, rate: float, kind: str = "") -> Expr:
         """Return a rate as the step of a ramp, of a kind of layer if it is known; one on none with four digits."""
+        return Literal(0.0) if rate == 0 else self.step(rate, kind)
+
+    def step(self, rate: float, kind: str = "") -> Expr:
+        """Do the same; zero is the first step of a ramp, too."""
         for ramp in [r for k, r in self.ramps.items() if kind in ("", k)]:
             index = _exact(rate) * ramp.steps / _exact(ramp.top)
-            if index.denominator == 1 and 0 < index <= ramp.steps:
+            if index.denominator == 1 and 0 <= index <= ramp.steps:
                 return ramp.at(int(index))
         return Literal(float(f"{rate:.4g}"))
 

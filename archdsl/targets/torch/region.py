@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.names import is_free_in_code
 from archdsl.core.sym import Varying
 from archdsl.ir.flow import externals, reads_of
 from archdsl.ir.regions import Block, BlockRow, Shortcut
@@ -30,13 +31,13 @@ from archdsl.targets.torch.class_docs import class_doc
 from archdsl.targets.torch.conditions import condition_tree
 from archdsl.targets.torch.constructor import Constructor
 from archdsl.targets.torch.equal_parameters import stand_ins, varying
-from archdsl.targets.torch.loops import looped
+from archdsl.targets.torch.loops import from_zero, looped
 from archdsl.targets.torch.ops.sites import SharedModule
-from archdsl.targets.torch.ramps import Ramps
+from archdsl.targets.torch.ramps import Ramps, RampStep
 from archdsl.targets.torch.variables import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from archdsl.ir.regions import Inner, Region
     from archdsl.targets.python.tree import Expr, Stmt
@@ -88,7 +89,7 @@ class RegionPrinter:
         """The class of a group. The groups of the regions inside it were planned before."""
         region = group.example
         constructor = Constructor(group, stand_ins(self.network, group), varying(self.grouping, group))
-        plan = ClassPlan(group.name, constructor, class_doc(self.network, group), inputs=self._input_names(region))
+        plan = ClassPlan(group.name, constructor, class_doc(self.network, group), inputs=self._input_names(group))
         self.plans[group.number] = plan
         init: list[Stmt] = []
         steps: list[Step] = []
@@ -156,10 +157,13 @@ class RegionPrinter:
         rows = [region.blocks for region in regions if isinstance(region, BlockRow)]
         if not rows:
             return self.call(regions, constructor)
-        return self.row(rows[0], [self.call(blocks, constructor) for blocks in zip(*rows, strict=True)])
+        return self.row(rows, constructor)
 
-    def call(self, regions: Sequence[Region], constructor: Constructor) -> Call:
-        """Return the constructor call of a region inside another, for all regions that share the outer class."""
+    def call(self, regions: Sequence[Region], constructor: Constructor, rates: Collection[str] = ()) -> Call:
+        """Return the constructor call of a region inside another, for all regions that share the outer class.
+
+        `rates` are written even if they are zero by default.
+        """
         if not regions[0].items:
             return called("nn.Identity")
         plan = self.plans[self.grouping.of[id(regions[0])].number]
@@ -167,10 +171,12 @@ class RegionPrinter:
         given: list[tuple[Parameter, Expr]] = []
         for parameter in plan.parameters:
             value = self._given(regions, parameter, inner, constructor)
-            if parameter.default is not None and type(value) in (int, float) and value == parameter.default:
-                continue
+            is_default = parameter.default is not None and type(value) in (int, float) and value == parameter.default
             is_rate = type(value) is float and parameter.variable not in inner.exact
-            given.append((parameter, self.ramps.tree(value) if is_rate else constructor.tree(value)))
+            if is_rate and is_default and parameter.name in rates:
+                given.append((parameter, self.ramps.step(value)))
+            elif not is_default:
+                given.append((parameter, self.ramps.tree(value) if is_rate else constructor.tree(value)))
         most = 1 if len(plan.parameters) > MOST_BY_POSITION else len(given)
         arguments = [code for parameter, code in given[:most] if parameter.by_position]
         keywords = [Keyword(parameter.name, code) for parameter, code in given[len(arguments) :]]
@@ -188,19 +194,25 @@ class RegionPrinter:
             values = [v if isinstance(v, Varying) else float(v) for v in values]
         return constructor.resolve(values, parameter.name, is_rate=parameter.variable not in inner.exact)
 
-    def row(self, blocks: Sequence[Block], calls: Sequence[Call]) -> Call:
-        """Return a sequence of blocks; neighbours that are alike become a loop."""
-        reads = reads_of(self.network, blocks)
+    def row(self, rows: Sequence[Sequence[Block]], constructor: Constructor) -> Call:
+        """Return a sequence of blocks, for all rows of one class; neighbours that are alike become a loop."""
+        columns = list(zip(*rows, strict=True))
+        calls = [self.call(blocks, constructor) for blocks in columns]
+        rates = {k.name for call in calls for k in call.keywords if isinstance(k.value, RampStep)}
+        spelled = [self.call(blocks, constructor, rates) for blocks in columns] if rates else calls
+        made = looped(from_zero(calls, spelled))
+        reads = reads_of(self.network, rows[0])
         if not any(reads):
-            return called("nn.Sequential", looped(calls))
+            return called("nn.Sequential", made)
         number = max(max(read, default=-1) for read in reads) + 1
         is_uniform = all(read == tuple(range(number)) for read in reads)
         different = [] if is_uniform else [Keyword("reads", Literal(reads))]
-        return Call(Name(self.layers.class_of(ROW)), looped(calls), different)
+        return Call(Name(self.layers.class_of(ROW)), made, different)
 
     # --- words ---
 
-    def _input_names(self, region: Region) -> list[str]:
+    def _input_names(self, group: Group) -> list[str]:
+        region = group.example
         outer = externals(self.network, region)
         if len(outer) == 1:
             return ["x"]
@@ -208,6 +220,8 @@ class RegionPrinter:
         if isinstance(region, Block):
             given |= {number: name for name, number in region.values.items()} | {region.entry: "x"}
         names = [given.get(v) or self.network.node(v).region.top.path or "x" for v in outer]
+        if len(group.regions) == 1 and region is region.top:  # otherwise its uses read other stages
+            names = self._stages_for_repeated(names, outer)
         uses = Counter(names)
         taken = {name for name, number in uses.items() if number == 1}
         numbers = {name: count(1) for name in uses}
@@ -217,6 +231,20 @@ class RegionPrinter:
             chosen.append(name if uses[name] == 1 else next(c for c in candidates if c not in taken))
             taken.add(chosen[-1])
         return chosen
+
+    def _stages_for_repeated(self, names: list[str], values: list[int]) -> list[str]:
+        """Return names of values, of which those that several have are replaced by their stages, if these differ."""
+        uses = Counter(names)
+        stages = [stage_variable(self.network.node(value)) for value in values]
+        pairs = zip(names, stages, strict=True)
+        found = [stage if uses[name] > 1 and is_free_in_code(stage) else name for name, stage in pairs]
+        return found if len(set(found)) == len(found) else names
+
+
+def stage_variable(node: OpNode) -> str:
+    """Return a variable for a value by its stage: `res2`, `slow_res2`."""
+    top = node.region.top
+    return "_".join(filter(None, (top.path, top.stage)))
 
 
 def _member(label: str, module: Expr) -> Stmt:

@@ -173,5 +173,3 @@ class AttentionOp(DescribedAttention):
         if variables["dim"] == variables["channels"]:  # written alike, wherever the class is called
             variables = {**variables, "dim": None}
         return Composer(self, printer, site, variables).compose(write)
-
-    # --- words ---

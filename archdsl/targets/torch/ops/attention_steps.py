@@ -99,8 +99,6 @@ class Operations(LayerSteps):
             origin = self.lines.read_by(origin)[0]
         return origin if self.layouts[self.values[origin]].order == LAST else None
 
-    # --- layers ---
-
     # --- behind the result ---
 
     def _added(self, q: int, y: int) -> int:

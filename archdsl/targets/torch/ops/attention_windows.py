@@ -24,11 +24,12 @@ def windows(op: BaseAttention) -> SharedModule:
     sides = (layer.queries, layer.keys) if layer.strided else (layer.queries,)
     is_padded = found.is_padded and op.operations.form.cut_first  # otherwise values are, before they are divided
     values: dict[str, Any] = {"grid": found.grid if is_padded else found.padded, "window": found.window}
+    if layer.strided:
+        counts = tuple(n // k for n, k in zip(found.padded, found.window, strict=True))
+        values = {"counts": counts, "q_window": layer.geometry.queries, "kv_window": layer.geometry.keys}
     apart = "".join(a for a, d in zip("thw", found.dilation, strict=True) if d != 1)
     if apart:
         values["apart"] = found.dilation
-    if layer.strided:
-        values |= {"q_window": layer.geometry.queries, "kv_window": layer.geometry.keys}
     if table is not None:
         if layer.strided:
             values |= {"q_stride": plain(layer.queries.step), "kv_stride": plain(layer.keys.step)}
@@ -58,7 +59,7 @@ def windows(op: BaseAttention) -> SharedModule:
     }
     options |= _texts(layer.axes, apart) | _arguments(options)
     name = f"{'Padded' if is_padded else ''}{'Shifted' if found.is_shifted else ''}Windows"
-    return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()))
+    return SharedModule(name, "Windows", TEMPLATE, tuple(options.items()), tuple(values.values()), tuple(values))
 
 
 def _texts(axes: str, apart: str) -> dict[str, Any]:
@@ -103,4 +104,5 @@ def band(op: BaseAttention) -> SharedModule:
         "scaled": layer.is_scaled,
         "causal": layer.causal,
     }
-    return SharedModule("Band", "Band", "attention_band.j2", tuple(options.items()), layer.chunks)
+    parameters = "length", "reach", "chunk"
+    return SharedModule("Band", "Band", "attention_band.j2", tuple(options.items()), layer.chunks, parameters)

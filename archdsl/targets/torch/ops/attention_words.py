@@ -18,6 +18,10 @@ WEIGHTS = {
 class DescribedAttention(SizedAttention):
     """Base class of the op of attention: names and docstrings."""
 
+    @property
+    def form_word(self) -> str:
+        return self._class().removesuffix("Attention")
+
     def _class(self) -> str:
         layer = self.layer
         if self._is_cross():

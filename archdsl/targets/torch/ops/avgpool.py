@@ -7,7 +7,7 @@ from archdsl.layers.avgpool import AvgPool
 from archdsl.layers.base import known_to_be
 from archdsl.layers.padding import slides
 from archdsl.targets.torch.ops.base import Op, compact, op
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, VECTOR
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, GRID, KEPT, ROW, VECTOR
 from archdsl.targets.torch.ops.padding import padding_variables, pooled_size
 from archdsl.targets.torch.ops.sites import SavedForBackward
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from archdsl.targets.torch.ops.sites import CallSite, Precision, TrainingStep
 
+_WHOLE = {GRID: (2, 3, 4), CHANNELS_LAST: (1, 2, 3), ROW: 1}  # axes of all positions, by layout
+
 
 @op("avgpool")
 class AvgPoolOp(Op[AvgPool]):
     @property
     def accepted_layouts(self) -> tuple[str, ...]:
-        return (GRID, CHANNELS_LAST) if self.layer.whole else (GRID,)
+        return (GRID, CHANNELS_LAST, ROW) if self.layer.whole else (GRID,)
 
     def output_layout(self, layout: str) -> str:
         return VECTOR if self.layer.whole and KEPT not in self.forms else layout
@@ -69,7 +71,8 @@ class AvgPoolOp(Op[AvgPool]):
         axes = tuple(axis for axis, k in enumerate(layer.kernel, start=2) if known_to_be(k, 0))
         return {
             "axes": None if not axes else axes[0] if len(axes) == 1 else axes,
-            "whole": ((1, 2, 3) if site.layout == CHANNELS_LAST else (2, 3, 4)) if layer.whole else None,
+            "whole": _WHOLE[site.layout] if layer.whole else None,
+            "row": site.layout == ROW,
             "kept": KEPT in self.forms,
             "kernel": compact(window.kernel) if slides(layer.kernel, layer.stride) else None,
             "stride": compact(layer.stride),

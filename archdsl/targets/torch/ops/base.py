@@ -104,6 +104,11 @@ class Op(Generic[L_co]):
         """The role by the axes that have more than one position here, where `role` says axes."""
         return self.role
 
+    @property
+    def form_word(self) -> str:
+        """A word for the form of its code by which names of classes distinguish it, such as `Window`."""
+        return ""
+
     def variables(self, site: CallSite) -> dict[str, Any]:
         """Return the variables of the template: numbers, strings, flags, None, and tuples of these.
 

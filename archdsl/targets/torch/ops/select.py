@@ -6,7 +6,7 @@ from archdsl.core.grid import FRAME
 from archdsl.layers.attributes import GRID
 from archdsl.layers.select import Select
 from archdsl.targets.torch.ops.base import Op, op, row_size
-from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, ROW, TOKENS, VECTOR
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import CallSite
@@ -23,7 +23,14 @@ class SelectOp(Op[Select]):
         takes_all = self.layer.part == GRID or self.layer.takes_all(x)
         return (0, x.tokens.number) if takes_all else x.tokens.span(self.layer.part)
 
+    def other_forms(self) -> frozenset[str]:
+        (x,), (start, stop) = self.inputs, self._span
+        is_one = stop - start == 1 and not self.layer.takes_all(x)
+        return frozenset({ROW} if self.layer.part != GRID and (x.token != FRAME or is_one) else ())
+
     def output_layout(self, layout: str) -> str:
+        if ROW in self.forms:
+            return ROW
         (x,) = self.inputs
         is_vector = x.token != FRAME and self.output.is_vector and not self.layer.takes_all(x)
         return VECTOR if self.layer.part != GRID and is_vector else CHANNELS_LAST
@@ -48,6 +55,7 @@ class SelectOp(Op[Select]):
         found = {
             "token": self.layer.part != GRID,
             "whole": self.layer.takes_all(x),
+            "row": ROW in self.forms,
             "frame": x.token == FRAME,
             "size": size,
             "rows": size[1:],

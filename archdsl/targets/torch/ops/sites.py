@@ -117,3 +117,4 @@ class SharedModule:
     template: str
     options: tuple[tuple[str, Any], ...]
     arguments: tuple[Any, ...]  # of the constructor
+    parameters: tuple[str, ...] = ()  # their names

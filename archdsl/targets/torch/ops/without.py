@@ -36,5 +36,5 @@ class WithoutOp(Op[Without]):
         (x,), (start, stop) = self.inputs, self._span
         size = row_size(x)
         found = {"left": self.output.tokens.number, "frame": x.token == FRAME, "size": size, "rows": size[1:]}
-        found |= {"start": start, "stop": stop, "axis": 2 if x.token == FRAME else 1}
+        found |= {"start": start, "stop": stop}
         return found | {"before": channels_last_text(x.tokens), "after": channels_last_text(self.output.tokens)}

@@ -15,7 +15,7 @@ from archdsl.ir.regions import Block, Conversion, Featured, Head, Shortcut, Stag
 from archdsl.ir.rewrite import insert, new_number, reconnect
 from archdsl.ir.rows import row_of_blocks, stage_row
 from archdsl.targets.torch.ops import convert
-from archdsl.targets.torch.ops.layouts import BOX_GRIDS, BOX_VECTORS, CHANNELS_LAST, GRID, KEPT, TOKENS, VECTOR
+from archdsl.targets.torch.ops.layouts import BOX_GRIDS, BOX_VECTORS, CHANNELS_LAST, GRID, KEPT, ROW, TOKENS, VECTOR
 from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def assign_layouts(network: OpNetwork) -> int:
         before = node.inputs
         node.inputs = tuple(conversions.entering(node, i) for i in before)
         first = conversions.twins.of.get(node.id, node)
+        if conversions.is_averaged(node):
+            node.op = node.op.with_form(ROW)
         node.layout = conversions.choose(node, given) if first is node else first.layout
         if conversions.is_read_as_grid(node) if first is node else KEPT in first.op.forms:
             node.op = node.op.with_form(KEPT)
@@ -133,6 +135,12 @@ class _Conversions:
         """Return True if a vector could also stay a grid of one position, and each of its readers needs one."""
         readers = [self.network.node(n) for n in self.network.graph.successors(node.id)]
         return KEPT in node.op.other_forms() and bool(readers) and not any(VECTOR in self._accepted(r) for r in readers)
+
+    def is_averaged(self, node: OpNode) -> bool:
+        """Return True if tokens are selected for a mean over all of them alone, which needs no grid."""
+        readers = [self.network.node(n) for n in self.network.graph.successors(node.id)]
+        can = ROW in node.op.other_forms() and len(readers) == 1
+        return can and readers[0].region is node.region and ROW in readers[0].op.accepted_layouts
 
     def entering(self, node: OpNode, source: int) -> int:
         """Return the value that the entered region reads for an input, the same for all layers inside."""
