@@ -99,4 +99,4 @@ def test_a_head_gets_inputs_as_the_stages_have_brought_them_in_the_order_of_data
     assert text.count("sound = sound.unsqueeze(3)") == text.count("when = _frame_numbers(") == 1
     [returned] = [line.strip() for line in text.splitlines() if line.startswith("        return sound, ")]
     [taken] = [line.strip() for line in text.splitlines() if line.endswith("= self._stages(clip, sound, when)")]
-    assert returned.removeprefix("return ") == taken.partition(" =")[0] == "sound, when, x, x2, x3"
+    assert returned.removeprefix("return ") == taken.partition(" =")[0] == "sound, when, fine, one, two"

@@ -124,6 +124,8 @@ def _in_code(tree: ast.Module) -> Iterator[str]:
             yield f"{text} is twice the number"
         elif re.match(r"self\.(shortcut|head)\(.*\)\.", text):
             yield f"{text}: the module itself gives another layout"
+        elif re.search(r"\d, None, None\]\.mean\(", text):
+            yield f"{text}: a mean of selected tokens over axes that were only put there"
         elif text.startswith("DropPath(") and re.search(r"\.\d{7}", text):
             yield f"{text}: more digits than a rate has"
         elif text.startswith("rearrange(") and ", n=" in text:
@@ -203,6 +205,32 @@ def test_values_have_the_names_by_which_the_spec_reads_them() -> None:
     assert re.findall(r"near = (.*)", forward) == ["F.relu(self.conv1(x))"]
     assert "keep2 =" not in forward  # a function may be called so
     assert "unread" not in forward.replace("self.unread", "")
+
+
+APART = {
+    "hiera_b": ["WindowHiera", "WindowDownsamplingHiera", "GlobalHiera", "GlobalDownsamplingHiera"],
+    "avslowfast_r50": ["SplitAudioBottleneck", "AudioBottleneck"],
+    "movinet_a0_stream": ["Inverted", "InvertedWithTime", "DownsamplingInverted", "DownsamplingInvertedWithTime"],
+    "x3d_s": ["MobileBottleneck", "MobileBottleneckWithSqueezeExcitation"],
+    "mvitv2_s_shifted": ["WindowMultiscale", "GlobalMultiscale"],
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_classes_of_a_block_are_named_by_what_sets_them_apart(name: str) -> None:
+    found = re.findall(r"^class (\w+)", (ROOT / "generated" / f"{name}.py").read_text("utf-8"), re.MULTILINE)
+    assert set(APART[name]) <= set(found)
+
+
+def test_outputs_of_an_encoder_have_the_names_of_its_stages_in_its_decoder() -> None:
+    text = (ROOT / "generated" / "unet_r3d_18.py").read_text("utf-8")
+    assert "res2, res3, res4, res5 = self._stages(clip)" in text
+    assert re.findall(r"self\.decoder\d\((.*?)\)", text) == ["res5, res4", "x, res3", "x, res2"]
+
+
+def test_a_loop_over_rates_begins_at_zero() -> None:
+    text = (ROOT / "generated" / "aim_b.py").read_text("utf-8")
+    assert "nn.Sequential(*(AimLayer(rate=0.2 * i / 11) for i in range(12)))" in text
 
 
 WORDS = {

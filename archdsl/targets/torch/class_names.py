@@ -50,20 +50,7 @@ def name_classes(grouping: Grouping, taken: Iterable[str]) -> None:
     groups = grouping.groups
     for group in groups:
         group.name = _plain_name(group)
-    for qualify in (
-        _words,
-        _size,
-        _parts,
-        _flags,
-        _attention,
-        _layers,
-        _block_around,
-        _label,
-        _place_in_row,
-        _stage,
-        _path,
-        _order,
-    ):
+    for qualify in _QUALIFIERS:
         for members in _alike(groups):
             found = qualify(grouping, members)
             if len(set(found)) > 1:
@@ -275,6 +262,11 @@ def _common(groups: Sequence[Group], word: Callable[[Region], str]) -> list[Qual
     words = [{word(region) for region in group.regions} for group in groups]
     return [Qualifier(w.pop() if len(w) == 1 else "") for w in words]
 
+
+# In this order; `_layers` distinguishes classes by which others are distinguished then, as their parts.
+_QUALIFIERS = (
+    _words, _size, _parts, _flags, _attention, _layers, _parts, _block_around, _label, _place_in_row, _stage, _path, _order,
+)  # fmt: skip
 
 # --- words ---
 
