@@ -265,7 +265,8 @@ def _common(groups: Sequence[Group], word: Callable[[Region], str]) -> list[Qual
 
 # In this order; `_layers` distinguishes classes by which others are distinguished then, as their parts.
 _QUALIFIERS = (
-    _words, _size, _parts, _flags, _attention, _layers, _parts, _block_around, _label, _place_in_row, _stage, _path, _order,
+    _words, _size, _parts, _flags, _attention, _layers, _parts, _block_around, _label, _place_in_row,
+    _stage, _path, _order,
 )  # fmt: skip
 
 # --- words ---
