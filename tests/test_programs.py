@@ -55,8 +55,9 @@ def test_programs(chunk: int) -> None:
     assert outcomes["accepted"] >= ACCEPTED * PROGRAMS, outcomes
 
 
-def test_kept_bytes_are_predicted_for_most() -> None:
-    """Within 10 %, but for a few of these tiny networks, for which copies are predicted that are not made."""
+@pytest.mark.usefixtures("two_threads")
+def test_kept_bytes_are_predicted() -> None:
+    """Within 10 %, but for one of a hundred of these tiny networks, in which a layer keeps what another one does."""
     wrong: list[str] = []
     count = 0
     for seed in range(2 * PROGRAMS):
@@ -74,7 +75,7 @@ def test_kept_bytes_are_predicted_for_most() -> None:
         if abs(found - said) > 1024 + 0.1 * found:
             wrong.append(f"seed {seed}: {found} bytes are kept, {said} predicted")
     assert count > PROGRAMS
-    assert len(wrong) <= 0.05 * count, wrong
+    assert len(wrong) <= 0.02 * count, wrong
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

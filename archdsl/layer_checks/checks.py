@@ -185,7 +185,7 @@ def memory(cases: Sequence[Case]) -> str:
         declared = case.op.saved_for_backward(case.step(layout))
         size = 4 * BATCH
         expected = int(declared.own) * BATCH + int(declared.once) + size * int(case.output.elements) * declared.output
-        expected += size * sum(int(x.elements) for x in case.inputs) * declared.inputs
+        expected += size * sum(int(x.elements) for x in declared.among(case.inputs))
         total = sum(sizes.values())
         if abs(total - expected) > MEMORY_TOLERANCE * max(total, expected):
             inner = [i.untyped_storage().data_ptr() for i in inputs]

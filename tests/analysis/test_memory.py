@@ -93,6 +93,26 @@ def test_what_is_kept_of_checkpointed_stages_is_predicted(name: str) -> None:
     assert 0 < again < memory(arch).total
 
 
+@pytest.mark.parametrize(
+    ("channels", "layers"),
+    [
+        (3, "rmsnorm -> linear(8) -> gelu"),
+        (3, "multiply { in, avgpool([1, all, all]) -> linear(3), sigmoid } -> linear(8) -> gelu"),
+        (3, "max { in, conv(3) } -> linear(8) -> gelu"),
+        (3, "temporal_filter { in, avgpool([1, all, all]) -> swap -> linear(3) -> swap } -> conv(8)"),
+        (1, "conv(8, [1, 3, 3]) -> bn -> concat { conv(4), conv(4) } -> bn"),
+    ],
+)
+def test_layers_of_a_clip(channels: int, layers: str, tmp_path: Path) -> None:
+    """Which takes no gradient, and lies otherwise in memory if it has one channel."""
+    path = tmp_path / "tiny.arch"
+    text = TINY.replace("LAYERS", layers).replace("stage one { conv(8, 3) -> bn -> relu }\n", "")
+    path.write_text(text.replace("video[3", f"video[{channels}"), "utf-8")
+    arch = archdsl.load(path)
+    kept = measured(arch.build(), inputs(arch, BATCH))
+    assert memory(arch).total == pytest.approx(kept, rel=0.01)
+
+
 def test_frozen_stages_keep_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tiny.arch"
     path.write_text(TINY.replace("LAYERS", "conv(8)").replace("stage one", "stage one frozen"), "utf-8")

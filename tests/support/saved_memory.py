@@ -54,6 +54,8 @@ LAYERS = [
     "conv(8) -> softmax(space) -> conv(8) -> softmax(time) -> linear(8) -> softmax(channels) -> softmax(space_time)",
     "conv(8) -> groupnorm(2) -> relu -> conv(8) -> scale(0.1) -> conv(8) -> layernorm -> scale(per = value)",
     "mean { avgpool -> linear(8), latents(4) -> layernorm -> avgpool -> linear(8) } -> relu -> linear(8)",
+    "groupnorm(2) -> concat { conv(4), conv(4) } -> conv(8) -> relu -> concat { conv(4), conv(4, [1, 3, 3]) } -> bn",
+    "concat { conv(1), conv(7) } -> concat { conv(4), conv(4) } -> conv(1) -> linear(8)",
     "conv(8) -> l2norm -> conv(8) -> rmsnorm -> linear(8) -> l2norm",
     "multiply { in, conv(8), conv(8) -> sigmoid } -> relu",
     "blend { in, conv(8) } -> relu -> blend { in, avgpool -> conv(8) } -> linear(8) -> blend { in, conv(8) }",

@@ -37,6 +37,7 @@ class Memory:
     kept: dict[int, Tensors]  # by node
     places: dict[int, int]  # for each value, the value whose memory it shares, or itself
     channels_last: dict[int, bool]  # values whose channels are last in memory
+    by_frames: set[int] = field(default_factory=set[int])  # values whose frames come before their channels in memory
     sliced: set[int] = field(default_factory=set[int])  # values that are positions, or tokens, between others in memory
     precision: Precision = PLAIN
     numbers: dict[int, int] = field(default_factory=dict[int, int])  # element size in bytes of each value
@@ -72,6 +73,8 @@ def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> M
         sizes = [memory.numbers[i] for i in node.inputs]
         memory.numbers[node.id] = node.op.element_size(sizes, precision) if sizes else FLOAT
         memory.channels_last[node.id] = _channels_last(memory, node)
+        if _by_frames(memory, node):
+            memory.by_frames.add(node.id)
         memory.trained[node.id] = has_gradients(node) or any(memory.trained[i] for i in node.inputs)
         saves = memory.trained[node.id] and not is_idle(node)
         memory.kept[node.id] = _kept(memory, node) if saves else {}
@@ -101,12 +104,27 @@ def _is_slice(node: OpNode, batch: int) -> bool:
 
 
 def _channels_last(memory: Memory, node: OpNode) -> bool:
-    """Return True if a value has its channels last in memory; one with a single position counts as such."""
+    """Return True if a value has its channels last in memory; one of a single position or channel counts as such.
+
+    Torch takes several positions of one channel as channels-first, and so is what it makes of other channels from them.
+    """
+    if 1 in (node.shape.positions, node.shape.channels):
+        return True
     if not node.inputs:
         return False
-    if node.shape.positions == 1 or node.op.puts_channels_last or node.layout in (CHANNELS_LAST, TOKENS):
+    if node.op.puts_channels_last or node.layout in (CHANNELS_LAST, TOKENS):
         return True
+    if not node.layer.elementwise and any(x.channels == 1 < x.positions for x in node.input_shapes):
+        return False
     return node.op.keeps_order and all(memory.channels_last[i] for i in node.inputs)
+
+
+def _by_frames(memory: Memory, node: OpNode) -> bool:
+    """Return True if the frames of a value come before its channels in memory, and rows and columns behind them."""
+    if not node.inputs or memory.channels_last[node.id]:
+        return False
+    keeps = node.op.is_view or node.layer.elementwise
+    return node.op.by_frames or (keeps and node.inputs[0] in memory.by_frames)
 
 
 def _kept(memory: Memory, node: OpNode) -> Tensors:
@@ -114,17 +132,19 @@ def _kept(memory: Memory, node: OpNode) -> Tensors:
     step = TrainingStep(
         node.layout,
         channels_last=memory.channels_last[node.inputs[0]],
+        by_frames=node.inputs[0] in memory.by_frames,
         sliced=node.inputs[0] in memory.sliced,
         batch=memory.batch,
         precision=memory.precision,
         element_size=number,
         casts=memory.numbers[node.inputs[0]] != number,
         trains=not node.is_frozen,
+        gradients=tuple(memory.trained[i] for i in node.inputs),
     )
     saved = node.op.saved_for_backward(step)
     memory.recomputed[node.id] = int(saved.recomputed) * memory.batch
     kept: Tensors = {("own", node.id): int(saved.own) * memory.batch + int(saved.once)}
-    for value in (*(node.inputs if saved.inputs else ()), *([node.id] if saved.output else [])):
+    for value in (*saved.among(node.inputs), *([node.id] if saved.output else [])):
         kept |= memory.value(value)
     return kept
 

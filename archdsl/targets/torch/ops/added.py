@@ -40,12 +40,14 @@ class Use(NamedTuple):
     inplace: bool = False  # the input may be overwritten
     examples: tuple[Grid, ...] = ()  # input shapes of one call, as plain integers
     channels_last: bool = True  # the first input's channels are last in memory, whatever its layout
+    by_frames: bool = False  # the first input's frames come before its channels in memory
     batch: int = 2  # clips, in training
     precision: Precision = PLAIN
     element_size: int = FLOAT  # of the layer's computation, in bytes
     casts: bool = False  # autocast copies the first input to another dtype
     sliced: bool = False  # the first input is several positions of each clip or frame, between others in memory
     trains: bool = True  # its weights take gradients, and it is in training mode
+    gradients: tuple[bool, ...] = ()  # for each input, whether it takes a gradient; of each if it is empty
 
     @property
     def number(self) -> int:

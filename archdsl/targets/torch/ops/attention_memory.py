@@ -139,7 +139,7 @@ class KeptOfLines(KeptOfMoves):
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips
         self.once += int(saved.once)
-        for value in given if saved.inputs else ():
+        for value in saved.among(given):
             if value.is_sliced and application.layer.projects and not self.alone:
                 self.own[f"rows of {operation.application}"] = value.elements * value.number // self.clips
             else:

@@ -167,6 +167,11 @@ class Op(Generic[L_co]):
         """True if its output shares the memory of its first input."""
         return False
 
+    @property
+    def by_frames(self) -> bool:
+        """True if its output's frames come before its channels in memory, where it is not channels-last."""
+        return False
+
     def output_is_free(self, *, trains: bool) -> bool:
         """Return True if its output is a new tensor that its own backward pass does not need."""
         return False

@@ -22,12 +22,17 @@ class ConvOp(Op[Conv]):
     prefers_channels_last = True
     uses_tf32 = True
 
+    @property
+    def by_frames(self) -> bool:
+        return FRAMES in self.forms
+
     def output_is_free(self, *, trains: bool) -> bool:
         return not trains
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         x, size = self.inputs[0], step.element_size
-        if FRAMES in self.forms and not step.channels_last and step.batch > 1:
+        is_moved = not step.channels_last and not step.by_frames and x.t > 1
+        if FRAMES in self.forms and is_moved and step.batch > 1:
             return SavedForBackward(own=size * x.elements)  # a copy with contiguous frames
         if not self.layer.window.is_even:
             return SavedForBackward(own=size * self.layer.window.padded(x))

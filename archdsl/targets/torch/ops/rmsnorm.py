@@ -23,6 +23,8 @@ class RMSNormOp(Op[RMSNorm]):
         own = FLOAT * (x.positions + x.token_count)  # 1 / √(mean(x²) + ε)
         if not step.precision.cuda and step.trains:  # not fused: the normalised input is a tensor, in float32
             own += FLOAT * x.elements
+            if not step.takes(0):
+                return SavedForBackward(own=FLOAT * x.elements)
         copied = step.casts or step.element_size < FLOAT
         return SavedForBackward(own=own + FLOAT * x.elements) if copied else SavedForBackward(inputs=True, own=own)
 

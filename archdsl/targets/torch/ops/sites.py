@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from archdsl.targets.torch.ops.layouts import GRID
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from archdsl.core.grid import Grid
     from archdsl.targets.python.tree import Expr
 
+T = TypeVar("T")
 FLOAT = 4  # bytes of an element in float32
 HALF = 2  # bytes of an element in bfloat16 or float16
 
@@ -49,22 +50,33 @@ class TrainingStep(NamedTuple):
 
     layout: str = GRID  # of the inputs
     channels_last: bool = True  # the first input's channels are last in memory, whatever its layout
+    by_frames: bool = False  # the first input's frames come before its channels in memory
     batch: int = 2  # clips
     precision: Precision = PLAIN
     element_size: int = FLOAT  # of the op's computation, in bytes
     casts: bool = False  # autocast copies the first input to another dtype
     sliced: bool = False  # the first input is several positions of each clip or frame, between others in memory
     trains: bool = True  # its weights take gradients, and it is in training mode; else only its input does
+    gradients: tuple[bool, ...] = ()  # for each input, whether it takes a gradient; of each if it is empty
+
+    def takes(self, number: int) -> bool:
+        """Return True if an input takes a gradient."""
+        return not self.gradients or self.gradients[number]
 
 
 class SavedForBackward(NamedTuple):
     """The tensors that autograd saves for the backward pass of an op, without weights and buffers."""
 
-    inputs: bool = False  # without a copy; several ops may share them
+    inputs: bool | tuple[bool, ...] = False  # without a copy, all or some; several ops may share them
     output: bool = False
     own: int = 0  # bytes of internal tensors, per clip
     once: int = 0  # bytes of internal tensors, independent of the batch size
     recomputed: int = 0  # bytes of internal tensors, per clip, that the backward pass of the op alone computes again
+
+    def among(self, inputs: Sequence[T]) -> list[T]:
+        """Return those of the inputs that are saved."""
+        each = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,) * len(inputs)
+        return [x for x, is_saved in zip(inputs, each, strict=True) if is_saved]
 
 
 class Printed(Protocol):

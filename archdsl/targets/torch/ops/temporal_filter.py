@@ -24,7 +24,7 @@ class TemporalFilterOp(Op[TemporalFilter]):
         return True
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
-        return SavedForBackward(inputs=True)
+        return SavedForBackward(inputs=(step.takes(1), step.takes(0)))
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         return {"taps": int(self.inputs[1].t), "last": site.layout == CHANNELS_LAST}

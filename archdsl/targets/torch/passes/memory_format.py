@@ -9,12 +9,14 @@ from archdsl.targets.torch.select import OpNetwork, OpNode, op_of
 
 
 def put_channels_last(network: OpNetwork) -> int:
-    """Convert each clip to channels-last if more than one convolution follows, and return the number of conversions."""
+    """Convert each clip to channels-last if more than one convolution follows, and return the number of conversions.
+
+    Of one channel, both formats are the same numbers in memory, which torch takes as channels-first.
+    """
     if sum(n.op.prefers_channels_last for n in network.all_nodes()) < 2:
         return 0
-    converted = {
-        clip: number for clip in network.clips.values() if (number := _put_behind(network, network.node(clip)))
-    }
+    clips = [clip for clip in map(network.node, network.clips.values()) if clip.shape.channels > 1]
+    converted = {clip.id: number for clip in clips if (number := _put_behind(network, clip))}
     made = set(converted.values())
     for region in walk(u for u in network.regions if not isinstance(u, Head) and u.exit not in made):
         region.redirect(lambda value: converted.get(value, value))
