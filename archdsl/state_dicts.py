@@ -94,7 +94,7 @@ def transfer_weights(
 
     Raises:
         SpecError: if the tensors are not those of the base (unused ones may be missing), or not real
-            numbers, or a map of names has faults.
+            numbers, or a map of names has faults; if all tensors would be new.
         ValueError: if a rule has an unknown value.
     """
     require("base", base, Architecture, _ARCHITECTURE)
@@ -111,9 +111,10 @@ def transferred(
 ) -> dict[str, torch.Tensor]:
     """Return the weights of `arch` by a plan; `names` maps the tensors, those of `origin`, to the base of the plan."""
     from archdsl.transfer.apply import transfer
-    from archdsl.transfer.plan import unneeded
+    from archdsl.transfer.plan import check_not_empty, unneeded
     from archdsl.weights.convert import convert
     from archdsl.weights.plan import own_plan
 
+    check_not_empty(plan, origin)
     own = convert(tensors, names, own_plan(names.network, names.ours), origin, unneeded(plan, names))
     return transfer(plan, own, arch.build().state_dict())

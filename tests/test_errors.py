@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Codes that no document can show, with the reason.
 UNSHOWN = {
+    "E0814": "it takes two networks; tests/transfer/test_meanings.py has it",
     "W0805": "it takes two networks; tests/transfer/test_edits_of_stages.py has it",
     "W0112": "`archdsl fmt --upgrade` shows it, the analysis does not; tests/upgrade/test_rewrite.py has it",
     "E0706": "it would show 200 faults; tests/test_hostile.py has it",

@@ -34,7 +34,8 @@ def _lines(found: TransferPlan) -> list[str]:
     left = f"; {len(found.unused)} of {found.base} not used" if found.unused else ""
     renamed = sum(bool(_origin(entry)) for entry in found.entries)
     counts[-1] += f"; {renamed} of another name in {found.base}" if renamed else ""
-    lines = [f"{found.base} → {found.network}: {len(found.entries)} tensors: {', '.join(counts)}{left}"]
+    nothing = "nothing is transferred; " * found.is_empty
+    lines = [f"{found.base} → {found.network}: {nothing}{len(found.entries)} tensors: {', '.join(counts)}{left}"]
     for verb in VERBS:
         entries = [e for e in found.entries if e.how == verb]
         if entries:
@@ -43,7 +44,7 @@ def _lines(found: TransferPlan) -> list[str]:
         unused = folded((name, (shape_text(s), found.why_unused.get(name, ""))) for name, s in found.unused.items())
         rows = [(f"  {name}", *key) for name, key, _ in unused]
         lines += ["", f"not used of {found.base}", *(line.rstrip() for line in aligned(rows, numbers=0))]
-    if found.is_pairable:
+    if found.is_pairable or (found.is_empty and found.base != found.network):
         lines += ["", _HINT.format(found)]
     return lines
 

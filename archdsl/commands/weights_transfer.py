@@ -18,7 +18,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.files import FileLibrary, UsageError, WeightsError
 from archdsl.pipeline import command as compile_command
 from archdsl.pipeline import plan_weights
-from archdsl.transfer.plan import unneeded
+from archdsl.transfer.plan import check_not_empty, unneeded
 from archdsl.weights.plan import OWN
 from archdsl.weights.runs import checkpoint_file
 from archdsl.weights.sources import find_map
@@ -83,6 +83,7 @@ def run(options: Options) -> int:
     names = replace(plan_weights(base, FileLibrary(), source, "--from"), option="--base-set")
     show_diagnostics([*base.warnings, *variant.warnings, *names.warnings])
     found = planned(base, variant, options)
+    check_not_empty(found, options.checkpoint)
     show_diagnostics(found.warnings)
     if options.strict and not found.is_complete:
         show_plan(found, json=options.json)

@@ -84,6 +84,7 @@ TITLES = {
     "E0811": "the checkpoint has no single state dict",
     "E0812": "no such entry in the checkpoint",
     "E0813": "weights that are not floating point",
+    "E0814": "nothing to transfer",
     "E0901": "a folder of added layers cannot be used",
     "E0902": "an added layer cannot be used",
     "E0903": "two layers of one name",

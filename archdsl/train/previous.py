@@ -77,7 +77,7 @@ class Previous:
             raise WeightsError(f"{self.file}: has other tensors than {network}; name its own spec with --weights-spec")
         plan = plan_transfer(self.analysis(), analysis, FileLibrary(), self._rules(analysis, classes))
         show([*warnings, *plan.warnings])
-        initial = transferred(plan, base.plan_weights(OWN), tensors, arch)
+        initial = transferred(plan, base.plan_weights(OWN), tensors, arch, str(self.file))
         note = note_of(str(self.file), kind or _KINDS.get(self.file.name, ""), counts_text(plan))
         return Initial(initial, "\n".join([note, *self._class_lines(plan, analysis, classes)]))
 

@@ -1,7 +1,7 @@
 """Correspondence between the channels of values in two networks.
 
 The channels of a value are identified by the layer that computes them. Normalisation, pooling and residual sums
-preserve channels; `concat` concatenates the channels of several values.
+preserve channels; `concat` concatenates the channels of several values; `swap` puts them along time or space, and back.
 """
 
 from __future__ import annotations
@@ -28,6 +28,17 @@ class Segment(NamedTuple):
     channels: int
 
 
+Segments = tuple[Segment, ...]
+
+
+class _Axes(NamedTuple):
+    """Segments along the axes of a value; time and space have none, unless channels took their place."""
+
+    channels: Segments
+    t: Segments = ()
+    space: Segments = ()
+
+
 class Channels:
     """The layers that compute the channels of each value of a network."""
 
@@ -35,26 +46,45 @@ class Channels:
         self.network = network
 
     @cached_property
-    def origins(self) -> dict[int, tuple[Segment, ...]]:
+    def origins(self) -> dict[int, Segments]:
         """The segments of each value, in order, by node id."""
-        origins: dict[int, tuple[Segment, ...]] = {}
+        return {number: axes.channels for number, axes in self._axes.items()}
+
+    @cached_property
+    def _axes(self) -> dict[int, _Axes]:
+        found: dict[int, _Axes] = {}
         for node in self.network.all_nodes():
-            before = [origins[i] for i in node.inputs]
-            if node.layer.joins == CHANNELS:
-                origins[node.id] = tuple(s for segments in before for s in segments)
+            before = [found[i] for i in node.inputs]
+            own = (Segment(node.id, int(node.shape.channels)),)
+            main = before[_main(node)] if before else _Axes(own)
+            if node.layer.channels_are_frames:
+                found[node.id] = main._replace(channels=_back(main.t, own), t=() if main.t else main.channels)
+            elif node.layer.channels_are_positions:
+                found[node.id] = main._replace(
+                    channels=_back(main.space, own), space=() if main.space else main.channels
+                )
+            elif node.layer.joins == CHANNELS:
+                found[node.id] = main._replace(channels=tuple(s for axes in before for s in axes.channels))
             elif copies := _copies(node):
-                origins[node.id] = before[_main(node)] * copies
+                found[node.id] = main._replace(channels=main.channels * copies)
             else:
-                origins[node.id] = (Segment(node.id, int(node.shape.channels)),)
-        return origins
+                found[node.id] = main._replace(channels=own)
+        return found
 
     def are_frames(self, value: int) -> bool:
         """Return whether the channels of a value are frames."""
-        return all(self.network.node(s.node).layer.channels_are_frames for s in self.origins[value])
+        layers = [self.network.node(s.node).layer for s in self.origins[value]]
+        return bool(self._axes[value].t) and all(layer.channels_are_frames for layer in layers)
 
     def are_positions(self, value: int) -> bool:
         """Return whether channels of a value are positions of a frame."""
-        return any(self.network.node(s.node).layer.channels_are_positions for s in self.origins[value])
+        layers = [self.network.node(s.node).layer for s in self.origins[value]]
+        return bool(self._axes[value].space) and any(layer.channels_are_positions for layer in layers)
+
+    def along(self, value: int) -> tuple[bool, bool]:
+        """Return whether channels stand along time, and along space."""
+        axes = self._axes[value]
+        return bool(axes.t), bool(axes.space)
 
     def writers(self, value: int) -> set[int]:
         """Return the layers that compute the channels of a value, all of those that a sum has added up."""
@@ -67,6 +97,11 @@ class Channels:
             pending += [i for i in before if i not in seen]
             seen.update(before)
         return found
+
+
+def _back(channels: Segments, own: Segments) -> Segments:
+    """Return the channels that are exchanged back, if they are still as many; otherwise those of the exchange."""
+    return channels if sum(s.channels for s in channels) == own[0].channels else own
 
 
 def _main(node: Node) -> int:
@@ -102,9 +137,7 @@ def source_channels(count: int, of: int, rule: str) -> tuple[int, ...]:
     return tuple(i % of if rule == REPEAT or i < of else -1 for i in range(count))
 
 
-def value_sources(
-    ours: tuple[Segment, ...], theirs: tuple[Segment, ...], partners: Mapping[int, int], rule: str
-) -> tuple[int, ...]:
+def value_sources(ours: Segments, theirs: Segments, partners: Mapping[int, int], rule: str) -> tuple[int, ...]:
     """Return the source channel of each channel of a value, from the segments of both values; -1 for a new one.
 
     `partners` maps node ids of the variant to node ids of the base.

@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archdsl.core.report import Reporter
+from archdsl.core.source import Source, Span
 from archdsl.ir.regions import Head
-from archdsl.layers.axes import Axis, Extent, Heads, In, Inner, Out
+from archdsl.layers.axes import Axis, Extent, Heads, In, Inner, Offsets, Out
 from archdsl.transfer.branches import Parts, bases_of, joined, parts_text
 from archdsl.transfer.channels import REPEAT, Channels, Segment, inner_sources, source_channels, value_sources
 from archdsl.transfer.frozen import frozen_at_random
@@ -29,6 +31,8 @@ from archdsl.transfer.steps import (
     SLICED,
     Centre,
     Inflate,
+    Lengthen,
+    Resample,
     Select,
     Step,
     Stretch,
@@ -129,6 +133,11 @@ class TransferPlan:
         return f"<TransferPlan of {self.network} from {self.base}{counts}; {len(self.unused):,} unused>"
 
     @property
+    def is_empty(self) -> bool:
+        """True if no tensor is initialised from the base."""
+        return not any(entry.base for entry in self.entries)
+
+    @property
     def is_complete(self) -> bool:
         """True if every tensor is initialised from the base, and every tensor of the base is used."""
         return not self.unused and not {"new", "extended"} & self.counts.keys()
@@ -166,6 +175,21 @@ def plan_transfer(
     pairable = are_pairable(missing, ours, left, theirs)
     warnings = tuple(frozen_at_random(ours, [e.name for e in entries if e.how in (NEW, EXTENDED)]))
     return TransferPlan(base.name, network.name, entries, unused, why_unused, pairable, warnings)
+
+
+def check_not_empty(plan: TransferPlan, origin: str) -> None:
+    """Check that something is initialised from the base, whose weights are those of `origin`.
+
+    Raises:
+        SpecError: if all tensors are new.
+    """
+    if plan.is_empty:
+        label = f"all tensors of `{plan.network}` would be new: none begins from one of `{plan.base}`"
+        hint = (
+            "`archdsl weights plan` says why, tensor by tensor; a map `transfer BASE for SPEC` pairs layers with other "
+            "names (docs/variants.md)"
+        )
+        raise Reporter().fatal("E0814", Span(Source(origin, ""), 0, 0), label, hint=hint)
 
 
 def _left_out(pairs: Iterable[Pair], entries: Iterable[Entry], unused: Collection[str]) -> dict[str, str]:
@@ -283,7 +307,7 @@ class _Planner:
             case Extent() as extent, Extent():
                 return self._extent(axis, extent, size, of)
             case _:
-                return step_of_rows(axis, meanings, sizes, self.rules.positions)
+                return self._rows(axis, meanings, sizes, places[0])
 
     def _channels(
         self, axis: int, values: tuple[int, int], sizes: tuple[int, int], what: str, *, share: bool = False
@@ -293,11 +317,26 @@ class _Planner:
         size, of = sizes
         if (size, of) != (_count(ours), _count(theirs)):  # an added layer that names the wrong axis
             return None if size == of else f"size {of}, here {size}, which is not the number of {what}"
-        if share and size != of and self.channels.are_frames(values[0]) and self.base_channels.are_frames(values[1]):
-            return Stretch(axis, size, of, UNITS["t"], of_patches=False)
+        if size != of and self.channels.are_frames(values[0]) and self.base_channels.are_frames(values[1]):
+            return (
+                Stretch(axis, size, of, UNITS["t"], of_patches=False) if share else Lengthen(axis, size, of, "frames")
+            )
         if size != of and (self.channels.are_positions(values[0]) or self.base_channels.are_positions(values[1])):
             return f"{of} positions of a frame, here {size}"
         return self._select(axis, value_sources(ours, theirs, self.partners, self.rules.width), of, what, share=share)
+
+    def _rows(self, axis: int, meanings: tuple[Axis, Axis], sizes: tuple[int, int], here: Place) -> Step | str | None:
+        """Return the step for a table with one row per position or the like, or the reason why there is none."""
+        step = step_of_rows(axis, meanings, sizes, self.rules.positions)
+        along_t, along_space = self.channels.along(here.node.inputs[0]) if here.node.inputs else (False, False)
+        match step, meanings[0]:
+            case Resample(grid=grid, of=old), _:
+                are_channels = (along_t and grid[0] != old[0]) or (along_space and grid[1:] != old[1:])
+            case Lengthen(), Offsets(axis=along):
+                are_channels = along_t if along == "t" else along_space
+            case _:
+                are_channels = False
+        return f"{sizes[1]} rows, here {sizes[0]}, along an axis of channels" if are_channels else step
 
     def _select(self, axis: int, sources: tuple[int, ...], of: int, what: str, *, share: bool = False) -> Step | None:
         if sources == tuple(range(of)):

@@ -245,10 +245,11 @@ def regrouping(axis: int, parts: int, channels: int, heads: tuple[int, int]) -> 
 
 @dataclass(frozen=True)
 class Lengthen(Step):
-    """Linear interpolation of a table of relative positions along one axis, as in PySlowFast's checkpoint loading."""
+    """Linear interpolation of a table along one axis, such as relative positions in PySlowFast's checkpoint loading."""
 
     size: int
     of: int
+    what: str = "distances"
 
     @property
     def verb(self) -> str:
@@ -256,7 +257,7 @@ class Lengthen(Step):
 
     @property
     def text(self) -> str:
-        return f"{self.of} → {self.size} distances, linear"
+        return f"{self.of} → {self.size} {self.what}, linear"
 
 
 def least_faithful(verbs: Iterable[str]) -> str:

@@ -9,6 +9,8 @@ import torch
 from repository import ROOT
 
 import archdsl
+from archdsl.cli import main
+from archdsl.train.weights import Checkpoint, starting_weights
 
 BASE = """arch base
 import resnet
@@ -83,3 +85,70 @@ def test_filters_over_frames_see_in_a_longer_clip_what_they_saw() -> None:
     weight, longer = model.state_dict()["one.hidden.weight"], made["one.hidden.weight"]
     expected = torch.nn.functional.interpolate(weight[:, None], size=8, mode="linear")[:, 0] / 2
     torch.testing.assert_close(longer, torch.cat([expected, expected]))
+
+
+EXCHANGED = """arch net
+param width = 4, frames = 4, crop = 8
+input clip: video[3, frames, crop, crop]
+stage one {
+    concat { conv(width, 1, stride = 2), conv(2*width, 1, stride = 2) }
+    -> %s -> layernorm -> conv(3, 1)
+}
+head: avgpool -> linear(7)
+"""
+OVER_TIME, OVER_SPACE = (
+    "swap -> {} -> linear(frames//2) -> swap",
+    "swap(space) -> {} -> linear(16) -> swap(space, rows = 4)",
+)
+
+
+@pytest.mark.parametrize("line", [OVER_TIME, OVER_SPACE])
+def test_channels_that_are_exchanged_twice_are_those_of_before(line: str) -> None:
+    """Repeated, they compute the same."""
+    base, wide = (archdsl.loads(EXCHANGED % line.format("relu"), width=width) for width in (4, 8))
+    torch.manual_seed(0)
+    model, other = base.build().eval(), wide.build().eval()
+    other.load_state_dict(archdsl.transfer_weights(base, model.state_dict(), wide))
+    clip = torch.randn(2, 3, 4, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(other(clip), model(clip))
+
+
+BIAS = "attention(1, over = time) {{\nqkv: linear(in.channels)\nbias: {}\nproj: linear(in.channels)\n}}"
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "width", "frames"),
+    [
+        (OVER_TIME.format("position"), "position.weight", "192 rows, here 384", "2 → 4 frames, linear"),
+        (OVER_SPACE.format("position"), "position.weight", "24 rows, here 48", "linear over time"),
+        (OVER_TIME.format(BIAS.format("table")), "attention.table", "23 rows, here 47", ""),
+        (OVER_TIME.format(BIAS.format("decomposed")), "attention.decomposed.t", "23 rows, here 47", "copies"),
+    ],
+)
+def test_a_table_of_channels_is_not_interpolated(line: str, name: str, width: str, frames: str) -> None:
+    base, wide, long = (archdsl.loads(EXCHANGED % line, **values) for values in ({}, {"width": 8}, {"frames": 8}))
+    wider, longer = ({e.name: e for e in arch.plan_transfer(base).entries}[f"one.{name}"] for arch in (wide, long))
+    assert wider.how == "new"
+    assert wider.why == f"{width}, along an axis of channels"
+    assert longer.how != "new"
+    assert longer.why.endswith(frames)
+
+
+def test_a_transfer_of_nothing_is_refused(capsys: pytest.CaptureFixture[str], base: archdsl.Architecture) -> None:
+    Path("other.arch").write_text(EXCHANGED.replace("net", "other") % "relu", "utf-8")
+    other = archdsl.load("other.arch")
+    assert base.plan_transfer(other).is_empty
+    assert main(["weights", "plan", "base.arch", "other.arch"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("base → other: nothing is transferred; 7 tensors: 7 new; ")
+    assert out.endswith("a map `transfer base for other` pairs other names (docs/variants.md).\n")
+    torch.save(base.build().state_dict(), "base.pt")
+    for options in (["other.arch"], ["--new", "*"]):
+        assert main(["weights", "transfer", "base.arch", "base.pt", *options, "-o", "o.safetensors"]) == 1
+        assert "would be new: none begins from one of `base`" in capsys.readouterr().err
+        assert not Path("o.safetensors").exists()
+    with pytest.raises(archdsl.SpecError, match="E0814"):
+        archdsl.transfer_weights(base, torch.load("base.pt"), other)
+    with pytest.raises(archdsl.SpecError, match="E0814"):
+        starting_weights(other, Checkpoint("base.pt", spec="base.arch"), "other.arch")
