@@ -6,9 +6,10 @@ import csv
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+
+from forked import Command
 
 from archdsl.cli import main
 
@@ -57,21 +58,19 @@ def settings(run: Path) -> Any:
     return json.loads((run / "run.json").read_text("utf-8"))
 
 
-def started(*arguments: str | Path, code: str = "", **options: Any) -> subprocess.Popen[str]:
-    """The command line in a process of its own, after some code."""
-    command = [sys.executable, "-m", "archdsl"]
-    if code:
-        command = [sys.executable, "-c", f"{code}\nimport sys; from archdsl.cli import entry; entry()"]
-    here = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=here, **options
-    )
+def started(*arguments: str | Path, code: str = "", folder: Path | None = None) -> Command:
+    """The command line in a process of its own; each process of the run has run some code before, kept in a folder."""
+    program = ["-m", "archdsl"]
+    if folder is not None:
+        script = folder / "script.py"
+        script.write_text(f"{code}\nfrom archdsl.cli import entry\nentry()\n", "utf-8")
+        program = [str(script)]
+    return Command([sys.executable, *program, *map(str, arguments)], {**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 180) -> tuple[int, str, str]:
-    """Exit code, output and errors of a process, which has to end by itself."""
-    out, err = process.communicate(timeout=seconds)
-    return process.returncode, out, err
+def ended(command: Command, seconds: float = 180) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command, which has to end by itself."""
+    return command.ended(seconds)
 
 
 # --- code of a process whose training is interrupted ---

@@ -47,7 +47,8 @@ def command(folder: Path) -> list[str | Path]:
 def test_a_killed_run_goes_on(source: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     code = "import os\n" + KILLED_AT["step"].replace("STEP", "5")
-    assert ended(started("train", *command(source), *LONG, "-o", run, code=code))[0] == -signal.SIGKILL
+    process = started("train", *command(source), *LONG, "-o", run, code=code, folder=tmp_path)
+    assert ended(process)[0] == -signal.SIGKILL
     assert len(losses(run)) < 9
     assert train("--resume", run) == 0
     assert losses(run) == losses(source / "run")

@@ -188,7 +188,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
     spec, expected = undisturbed
     run = tmp_path / "run"
     code = "import os\n" + KILLED_AT[where].replace("STEP", str(step))
-    process = started("train", spec, "--data", videos, "-o", run, *LONG, code=code)
+    process = started("train", spec, "--data", videos, "-o", run, *LONG, code=code, folder=tmp_path)
     assert ended(process)[0] == -signal.SIGKILL
     assert len(losses(run)) < len(expected)
     assert trained("--resume", run) == 0
@@ -202,7 +202,9 @@ def test_a_full_disk_ends_the_run_and_spares_the_last_checkpoint(
 ) -> None:
     spec, expected = undisturbed
     run = tmp_path / "run"
-    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *LONG, code=FULL_DISK))
+    result, _, errors = ended(
+        started("train", spec, "--data", videos, "-o", run, *LONG, code=FULL_DISK, folder=tmp_path)
+    )
     assert result == 1
     assert "No space left on device" in errors
     assert "the previous one is intact" in errors
@@ -233,7 +235,7 @@ Clips.__getitem__ = get
 """
     run = tmp_path / "run"
     options = [*with_workers(PLAIN, 1), "--recipe", "epochs=3"]
-    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *options, code=code))
+    result, _, errors = ended(started("train", spec, "--data", videos, "-o", run, *options, code=code, folder=tmp_path))
     assert result == 1
     assert "a data loading worker was killed" in errors
     assert f"--resume {run}" in errors
@@ -253,13 +255,8 @@ def training_step(self, batch, number):
     return old(self, batch, number)
 Task.training_step = training_step
 """
-    script = tmp_path / "script.py"
-    script.write_text(code + "from archdsl.cli import entry\nentry()\n")
     options = [*PLAIN, "--recipe", "epochs=3", "--devices", "2"]
-    arguments = ["train", spec, "--data", videos, "-o", run, *options]
-    process = subprocess.Popen(
-        [sys.executable, script, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = started("train", spec, "--data", videos, "-o", run, *options, code=code, folder=tmp_path)
     result, _, errors = ended(process)
     assert result != 0
     assert "Traceback" not in errors
