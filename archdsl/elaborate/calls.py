@@ -12,6 +12,7 @@ from archdsl.core.values import Unknown
 from archdsl.core.work import CALL
 from archdsl.elaborate.context import LOST, Context, Flow
 from archdsl.elaborate.given_blocks import BlockGiver
+from archdsl.elaborate.layer_names import LATER, named_below
 from archdsl.elaborate.outward import in_caller
 from archdsl.elaborate.program import is_value
 from archdsl.elaborate.scope import Scope
@@ -116,6 +117,8 @@ class BlockCalls:
                 hint = known or "an input, a path, a name given by `as`, or a parameter of the type `value`"
                 label = f"`{name}`: expected a value, found `{argument.value.span.text}`"
                 notes = [Note("its type comes from here", parameter.span)]
+                if below := named_below(argument.value.span):
+                    hint, notes = LATER, [Note("named here", below)]
                 self.evaluator.faults.report("E0301", argument.value.span, label, hint, notes)
         return found
 

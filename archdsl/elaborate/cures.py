@@ -14,7 +14,7 @@ from archdsl.elaborate.meanings import LEFT_OUT, LIBRARIES, LINES, RENAMED, WORD
 from archdsl.frontend import ast
 from archdsl.frontend.foreign_chains import remark
 from archdsl.frontend.translate import SIGNATURES, chain_of, plain, value_of
-from archdsl.layers.attributes import Choice, Integer, Real, Reference, Size
+from archdsl.layers.attributes import Choice, Flag, Integer, Real, Reference, Size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -137,6 +137,8 @@ def word_cure(attributes: Mapping[str, Attribute[Any]], key: str, argument: ast.
     word = WORDS.get(argument.value.id, argument.value.id)
     if word in attributes[key].words:
         return ""
+    if isinstance(attributes.get(word), Flag):
+        return f"write `{word} = on`"
     other = next((name for name, attribute in attributes.items() if word in attribute.words), "")
     return f"write `{other} = {word}`" if other else ""
 
@@ -180,6 +182,8 @@ def nested_cure(link: ast.Layer | ast.Merge | ast.Lines | ast.Call, argument: as
 def layer_cure(link: ast.Layer) -> str:
     """Return the chain for a layer as PyTorch calls it, with its arguments; empty if it has none here."""
     name = link.name.id
+    if name == "share" and link.arguments and len(link.arguments) == 1:
+        return f"it has no parentheses: `share {link.arguments[0].span.text}`"
     if not link.arguments or name == name.lower():
         return ""
     chain = chain_of(link.span.text)

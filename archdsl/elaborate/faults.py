@@ -171,7 +171,7 @@ def word_hint(expr: ast.Expr, value: Value, places: Places) -> str:
     if not (isinstance(expr, ast.Name) and isinstance(value, Symbol) and value.name == expr.id):
         return ""
     known = "is known only inside the braces that declare it" if expr.id in places.declared else "is not declared"
-    return f"`{expr.id}` is a word of a layer here; a parameter or variable of that name {known}"
+    return f"`{expr.id}` is a word that other attributes take; a parameter or variable of that name {known}"
 
 
 def hidden_word(expr: ast.Expr, value: Value, words: Collection[str]) -> str:
@@ -229,9 +229,11 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
     smallest = (min(large[0], small[0]), min(large[1], small[1]), min(large[2], small[2]))
     stride, back = _stride(large, smallest), _stride(small, smallest)
     if stride is None or back is None:
-        return (
-            "no stride brings one to the other: choose sizes of the clip that every stride and rate on the way divides"
-        )
+        axes = zip(large, small, smallest, strict=True)
+        pooled = ", ".join("1" if _stride([a], [c]) and _stride([b], [c]) else "all" for a, b, c in axes)
+        more = f", or pool an axis to 1, which is repeated: `avgpool([{pooled}])`" if _repeats_axes(link) else ""
+        what = "choose sizes of the inputs that every stride and rate on the way divides"
+        return f"no stride brings one to the other: {what}{more}"
     if small != smallest:
         ways = f"{its_name} a stride of {_listed(stride)}, {other_name} one of {_listed(back)}"
         return f"each is the larger along some axis: give {ways}"
@@ -244,6 +246,12 @@ def grids_hint(shapes: Sequence[Grid], link: ast.Merge | ast.Lateral) -> str:
     if _divides(small, large):
         return f"{way}; `upsample({_listed(stride)})` brings {other_name} to {grid_text(large)}"
     return f"{way}; {other_name} cannot be made larger" + ("" if lateral else ", unless a stride in it is left out")
+
+
+def _repeats_axes(link: ast.Merge | ast.Lateral) -> bool:
+    """Return True if a join repeats axes of 1: all but the concatenation do."""
+    join = link.name if isinstance(link, ast.Merge) else link.fusion
+    return isinstance(join, ast.Name) and join.id != "concat"
 
 
 def _divides(small: tuple[int, int, int], large: tuple[int, int, int]) -> bool:

@@ -69,6 +69,7 @@ _MEANINGS = {
     **dict.fromkeys(("audio", "sound", "mel", "melspectrogram"), "sound is `spectrogram[1, FRAMES, BINS]`"),
     **dict.fromkeys(("text", "embedding", "features", "vec"), "numbers of each clip are `vector[512]`"),
     **dict.fromkeys(("image", "images", "frame"), "an image is a video of one frame: `video[3, 1, 224, 224]`"),
+    **dict.fromkeys(("flow", "depth"), "it is a video of 2 channels, or of 1: `video[2, 16, 224, 224]`"),
     **dict.fromkeys(("clip", "frames", "rgb"), "a clip is `video[3, 16, 224, 224]`"),
     **dict.fromkeys(("bbox", "bboxes", "rois", "box"), "boxes in each clip are `boxes[10]`"),
 }

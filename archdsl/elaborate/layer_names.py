@@ -13,6 +13,7 @@ from archdsl.elaborate.earlier import refuses_settings
 from archdsl.elaborate.meanings import ADDING, LAYERS, layer_meaning
 from archdsl.frontend import ast, labels
 from archdsl.frontend.translate import plain
+from archdsl.ir.regions import Head
 from archdsl.layers.attention_arguments import LINE_BRACES
 from archdsl.layers.bias import Bias
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from archdsl.elaborate.context import Context, Referred
     from archdsl.elaborate.fault_reporter import FaultReporter
     from archdsl.layers.base import Layer
+
+LATER = "a value is known below the line that names it: move this line down"
 
 
 class LayerNames:
@@ -62,9 +65,10 @@ class LayerNames:
         if refused:
             reporter.report("E0204", label.span, refused)
         if label.id in context.values:
-            notes = [Note("first here", known)] if known is not None else []
-            hint = _in_loop(label, known)
-            reporter.report("E0203", label.span, f"`{label.id}` is defined before", [] if hint else notes, hint)
+            again = known == label.span
+            notes = [Note("first here", known)] if known is not None and not again else []
+            hint = _numbered(label.id, context) if again else ""
+            reporter.report("E0203", label.span, f"`{label.id}` is defined before", notes, hint)
 
     def report_unknown(self, link: ast.Layer, context: Context, *, first: bool) -> None:
         """Report a name in a chain that no layer, block or value has; `first` where it begins the chain."""
@@ -118,8 +122,11 @@ class LayerNames:
     def _meaning(self, written: ast.Name, context: Context, *, could_be_value: bool) -> tuple[str, list[Note]]:
         """Return a hint and notes on what an unknown name was meant to be."""
         name = written.id
-        if could_be_value and (below := _named_below(written)):
-            return "a value is known below the line that names it: move this line down", [Note("named here", below)]
+        if could_be_value and (below := named_below(written.span)):
+            return LATER, [Note("named here", below)]
+        if could_be_value and context.scope.find(name) is None and (inside := _named_inside(written.span)):
+            hint = "a name given in a block, a shortcut, or the braces of an `if`, is known there alone"
+            return hint, [Note("named here", inside)]
         library = context.module.elsewhere(name)
         if name in self.by_name:
             referred = self.by_name[name]
@@ -211,15 +218,10 @@ class LayerNames:
 
     def report_nothing_in_hand(self, link: ast.Link | ast.Chain, context: Context) -> None:
         """Report a chain, or a link of one, that has no value to be applied to."""
-
-        def hint() -> str:
-            names = [f"`{n}`" for n in sorted(context.values)]
-            return "begin the chain with " + " or ".join(names if len(names) < 12 else [*names[:11], "…"])
-
         label = "no value is in hand here" + (", several are known" if len(context.values) > 1 else "")
         if isinstance(link, ast.Chain):
             label = "this begins with no value, and makes none"
-        self.faults.reporter.report("E0602", link.span, label, hint=hint)
+        self.faults.reporter.report("E0602", link.span, label, hint=lambda: _beginnings(context, self.ended))
 
     def _written(self) -> dict[str, type[Layer]]:
         """Return the layers that a chain can name."""
@@ -233,14 +235,32 @@ def _of_library(name: str, library: str) -> str:
     return f"`import {library}` brings this block{more}"
 
 
-def _in_loop(label: ast.Name, known: Span | None) -> str:
-    """Return what to write for a name that the same line has given in another round of a loop; else nothing."""
-    is_same = known is not None and label.span.source.text[known.end : label.span.start].split() == ["as"]
-    return f"in a loop each round needs a name of its own, as in `as {label.id}{{i}}`" if is_same else ""
+def _beginnings(context: Context, ended: Mapping[str, Sequence[str]]) -> str:
+    """Return what a chain can begin with; a head, with the ends of the paths that run through stages."""
+    paths = dict.fromkeys(path for through in ended.values() for path in through if path in context.values)
+    if isinstance(context.region, Head) and len(paths) > 1:
+        pooled = ", ".join(f"{path} -> avgpool" for path in paths)
+        return f"the head begins with the ends of the paths: `concat {{ {pooled} }} -> linear(400)`"
+    names = [f"`{n}`" for n in sorted(context.values)]
+    return "begin the chain with " + " or ".join(names if len(names) < 12 else [*names[:11], "…"])
 
 
-def _named_below(name: ast.Name) -> Span | None:
-    """Return the place below a name where `as` gives it to a value, if there is one."""
-    source = name.span.source
-    found = re.compile(rf"^[^#\n]*?\bas[ \t]+({name.id})\b(?!\{{)", re.MULTILINE).search(source.text, name.span.end)
+def _numbered(name: str, context: Context) -> str:
+    """Return what to write for a name that a line has given in another round."""
+    number = "index" if context.scope.find("index") is not None else "i"
+    return f"each round needs a name of its own, as in `as {name}{{{number}}}`"
+
+
+def named_below(name: Span) -> Span | None:
+    """Return the place below the name of a value where `as`, or a stage, gives it, if there is one."""
+    source, word = name.source, re.escape(name.text)
+    given = rf"^[^#\n]*?\b(?:as|(?<!\w)stage)[ \t]+({word})(?![\w{{])"
+    found = re.compile(given, re.MULTILINE).search(source.text, name.end)
     return Span(source, *found.span(1)) if found is not None else None
+
+
+def _named_inside(name: Span) -> Span | None:
+    """Return the place above a name that is no value here where `as` gives it to one, if there is one."""
+    given = re.compile(rf"^[^#\n]*?\bas[ \t]+({re.escape(name.text)})(?![\w{{])", re.MULTILINE)
+    found = given.search(name.source.text, 0, name.start)
+    return Span(name.source, *found.span(1)) if found is not None else None

@@ -137,8 +137,16 @@ class LineGraph(GraphBuilder):
                 return None
         if isinstance(link, ast.Layer) and len(flows) == 1:
             self._check_order(layer, flows[0].shape, link)
+        self._check_heads(layer, link)
         fixed = literal(layer)
         return {} if all(fixed.is_identity(*shapes) for shapes in seen.values()) else found
+
+    def _check_heads(self, layer: Layer, link: Applied) -> None:
+        """Warn of a layer that treats the channels of all heads as those of one."""
+        heads = max(self.lines.heads(branch) for branch in self.branches)
+        if layer.of_one_head and heads > 1 and not self.view.by_head:
+            label = f"the channels of {heads} heads are rotated as those of one: no two heads alike"
+            self.evaluator.faults.report("W0111", link.span, label, f"`each_head {{ {link.span.text} }}`")
 
     def _sharing(self, layer: Layer, bundles: Sequence[Bundle], region: Region) -> list[list[str]]:
         """Return the branches that share tensors of a layer: those of one value, and parted ones channel by channel."""

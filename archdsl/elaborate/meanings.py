@@ -211,6 +211,10 @@ LINES = _by_word(
     ("qk_norm qk_layernorm", "a line in braces says it: `qk: each_head { layernorm as norm }`"),
     ("rel_pos rel_pos_bias relative_position_bias use_rel_pos", "a line in braces says it: `bias: table`"),
     ("proj_drop proj_dropout", "`-> dropout(0.1)` behind it"),
+    (
+        "q k v qk qv kv qkv query key value context memory",
+        "queries, keys and values are lines in braces, all three, such as `kv: other -> linear(in.channels)`",
+    ),
 )
 # Arguments of layers elsewhere, with those here: the first that the layer or block has.
 RENAMED: Mapping[str, tuple[str, ...]] = {

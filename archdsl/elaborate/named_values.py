@@ -11,6 +11,7 @@ from archdsl.ir.network import Node
 from archdsl.ir.regions import Block
 
 if TYPE_CHECKING:
+    from archdsl.core.source import Span
     from archdsl.elaborate.evaluate import Evaluator
     from archdsl.elaborate.graph import GraphBuilder
     from archdsl.elaborate.layer_names import LayerNames
@@ -27,6 +28,7 @@ class NamedValues:
         self.read: set[str] = set()
         self.made: dict[tuple[Region, str], Made] = {}  # the layers and blocks that have names
         self.last: dict[tuple[str, int], Node | Block] = {}  # those that give a value, by its name and number
+        self._given: dict[tuple[str, int], Span] = {}  # where values get their names
 
     def begin(self, link: ast.Layer | ast.Label, name: str, context: Context, *, first: bool) -> Flow:
         """Return a value that a chain names, which it can only begin with."""
@@ -62,8 +64,10 @@ class NamedValues:
         if name is None:
             return
         known = context.values.get(name.id)
-        self.names.check_label(name, context, self.nodes.place(known) if known is not None else None)
+        first = known and (self._given.get((name.id, known.node)) or self.nodes.place(known))
+        self.names.check_label(name, context, first)
         context.values[name.id] = flow or LOST
+        self._given[name.id, context.values[name.id].node] = name.span
         made = context.region.items[before:]
         if not made or flow is None:
             return

@@ -6,7 +6,7 @@ from collections import ChainMap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archdsl.core.diagnostics import Note
+from archdsl.core.diagnostics import Note, closest
 from archdsl.core.values import UNKNOWN, Unknown, Value
 from archdsl.elaborate.apply import ChainApplier
 from archdsl.elaborate.blocks import own_blocks, own_functions
@@ -56,7 +56,10 @@ def check_unused_blocks(program: Program, applier: ChainApplier, reporter: Repor
         notes = [Note("it takes the place of this one", old.block.name.span) for old in replaced]
         if definition not in (applier.calls.called if replaced and not reporter.failed else reached):
             label = f"nothing calls `{name}`" + (", with these values of the parameters" if replaced else "")
-            reporter.report("W0104", place, label, notes)
+            near = closest(name, sorted({called.block.name.id for called in applier.calls.called} - {name}))
+            is_variant = len(program.files) > 1 and not replaced
+            hint = f"did you mean `{near[0]}`, which the base calls?" if near and is_variant else ""
+            reporter.report("W0104", place, label, notes, hint=hint)
         elif replaced and all(old.block == definition.block for old in replaced):
             reporter.report("W0104", place, f"`{name}` is the same as in the base", notes)
 

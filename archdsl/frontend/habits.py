@@ -117,7 +117,8 @@ def _name_in_quotes(fault: Unexpected) -> Cure | None:
     names_file = "EXTENDS" in {t.type for t in fault.line} or fault.first == "IMPORT"
     if names_file and fault.token.type in ("DOT", "SLASH", "__ANON_1", "MINUS", "COMMA", "AS"):
         if fault.token.type == "COMMA":
-            return Cure("each import has a line of its own: `import NAME`")
+            is_import = fault.first == "IMPORT"
+            return Cure("each import has a line of its own: `import NAME`" if is_import else "a spec has one base")
         example = "import resnet" if fault.first == "IMPORT" else "extends slow_r50"
         return Cure(f"a file is named without folder and ending, and has no second name: `{example}`")
     if fault.token.type == "STRING" and fault.previous in ("ARCH", "STAGE", "PATH", "BLOCK", "AS", "INPUT"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from archdsl.frontend.unexpected import OTHER_LANGUAGE, Cure
+from archdsl.frontend.unexpected import OTHER_LANGUAGE, Cure, closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,49 @@ def _choice_of_values(fault: Unexpected) -> Cure | None:
     return Cure(f"write `{before}{found['value']} if {found['condition']} else {found['other']}`", code=_SYNTAX)
 
 
+def _frozen(fault: Unexpected) -> Cure | None:
+    """Recognise `frozen stage x { … }`, `frozen(conv(8) -> bn)`, `frozen conv(8) -> bn`, and an `else` of `frozen`."""
+    stage = re.match(r"frozen\s+stage\s+([\w{}]+)", fault.rest)
+    if fault.token.type == "FROZEN" and "STAGE" in fault.accepted and stage is not None:
+        name = stage[1].removesuffix("{") if stage[1].count("{") > stage[1].count("}") else stage[1]
+        return Cure(f"it stands behind the name: `stage {name} frozen{' { … }' * ('{' in fault.rest)}`", code=_SYNTAX)
+    if fault.token.type == "ELSE" and _ends_freezing(fault):
+        hint = "where the condition does not hold its layers are trained; `if CONDITION { a } else { b }` is a choice"
+        return Cure(hint, code=_SYNTAX)
+    if fault.previous != "FROZEN" or not fault.opened:
+        return None
+    text = fault.rest
+    chain = text[1 : closing(text, 0) - 1] if text.startswith("(") else re.split(r"\s*\}", text, maxsplit=1)[0]
+    return Cure(f"braces hold the layers that are not trained: `frozen {{ {chain.strip()} }}`", code=_SYNTAX)
+
+
+def _ends_freezing(fault: Unexpected) -> bool:
+    """Return True behind the braces of `frozen if CONDITION { … }`."""
+    position, depth = fault.position, 0
+    while position > 0:
+        position -= 1
+        kind = fault.tokens[position].type
+        depth += (kind == "RBRACE") - (kind == "LBRACE")
+        if depth < 0 or (depth == 0 and kind == "IF"):
+            break
+    return position > 0 and fault.tokens[position - 1].type == "FROZEN"
+
+
+def _dense(fault: Unexpected) -> Cure | None:
+    """Recognise `dense head: …`."""
+    if str(fault.token) != "dense" or fault.after is None or fault.after.type != "HEAD" or fault.line:
+        return None
+    return Cure("`dense` stands behind `head`: " + f"`head dense{fault.rest.partition('head')[2]}`", code=_SYNTAX)
+
+
+def _arguments(fault: Unexpected) -> Cure | None:
+    """Recognise `conv 64, 3` and `channels 0, 32`."""
+    if fault.token.type != "NUMBER" or fault.previous != "NAME" or not {"LPAR", "ARROW"} <= fault.accepted:
+        return None
+    given = re.match(r"[\w.]+(?:\s*,\s*[\w.]+)*", fault.rest)
+    return given and Cure(f"parentheses hold arguments: `{fault.before}({given[0]})`", code=_SYNTAX)
+
+
 _RULES: tuple[Callable[[Unexpected], Cure | None], ...] = (
-    _label, _function, _chain_as_argument, _head, _value_of_a_round, _choice_of_values,
+    _label, _function, _chain_as_argument, _head, _value_of_a_round, _choice_of_values, _frozen, _dense, _arguments,
 )  # fmt: skip

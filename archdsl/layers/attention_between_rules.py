@@ -22,10 +22,10 @@ def check_token(lines: Lines) -> None:
         raise differ(lines, "q", "k", "E0511", "tokens of both are of the clip, or all of each frame")
     of_frames = next((n for n in "qk" if lines.shapes[n].token == FRAME), "over" if x.token == FRAME else "")
     if of_frames and "t" in axes_of(lines) and not _crosses_frames(lines):
-        message = f"a class token a frame cannot look along time, as `{', '.join(between.over)}` does"
-        hint = "`select(token)` makes a grid of the tokens, `select(grid)` leaves them out"
+        message = f"tokens of each frame cannot look along time, as `{', '.join(between.over)}` does"
+        hint = "`over = space` is their frame alone; `select(grid)` leaves them out; tokens of the clip look everywhere"
         if lines.crosses_frames:
-            message = "a class token a frame can look along time where nothing else is between positions"
+            message = "tokens of each frame can look along time where nothing else is between positions"
         raise LineFault(message, "over", of_frames, code="E0511", hint=hint)
     own = next((n for n in lines.branches if n.startswith(TOKEN)), "")
     if own and x.token != CLIP:

@@ -69,6 +69,7 @@ class Layer:
     drawn_as: ClassVar[str] = ""  # its symbol in diagrams, if it combines values
     is_affine_in_inference: ClassVar[bool] = False  # in inference, a scale and a shift per channel
     projects: ClassVar[bool] = False  # in a line of branches, its tensors are called by the branches alone
+    of_one_head: ClassVar[bool] = False  # in a line, is meant for the channels of one head
     pools_channels: ClassVar[bool] = False  # treats each channel on its own, all alike, so that no head differs
     treats_positions_alone: bool = False  # not linearly, as `maps_positions` says; elementwise layers always do
     exclusive: ClassVar[tuple[str, ...]] = ()  # attributes of which a call gives one at most

@@ -24,6 +24,7 @@ class Rotary(Layer):
     """
 
     takes_tokens = True
+    of_one_head = True
 
     base = Real(10_000.0, low=1.0, high=1e9, doc="base of the frequencies")
     over = Choice(*AXES, default="space_time", doc="the axes whose positions count")

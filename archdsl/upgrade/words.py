@@ -30,7 +30,8 @@ CHOICES = {
 def first_to_ask(call: Call) -> ast.Argument | None:
     """Return the first argument that can be a setting of version 0.1, as far as its name and its place say."""
     for position, argument in enumerate(call.arguments or ()):
-        is_by_place = argument.name is None and position > 0 and isinstance(call, ast.Layer)
+        is_word = isinstance(argument.value, ast.Name) and argument.value.id in CHOICES["over"]
+        is_by_place = argument.name is None and position > 0 and isinstance(call, ast.Layer) and not is_word
         if is_by_place or (argument.name is not None and argument.name.id in ORDER and argument.name.id not in KEPT):
             return argument
     return None

@@ -40,6 +40,7 @@ class Line(NamedTuple):
     source: str
     target: str
     points: list[tuple[float, float]]  # along the curve, the tip last
+    is_dashed: bool = False
 
 
 @dataclass
@@ -64,7 +65,8 @@ def read_picture(graph: Any) -> Picture:
         picture.boxes[str(node)] = Rect(x - w, y - h, x + w, y + h)
     frames(graph, picture, set())
     for edge in graph.edges():
-        picture.lines += [Line(edge[0], edge[1], list(along(part))) for part in edge.attr["pos"].split(";")]
+        dashed = "dashed" in (edge.attr["style"] or "")
+        picture.lines += [Line(edge[0], edge[1], list(along(part)), dashed) for part in edge.attr["pos"].split(";")]
         if edge.attr["label"]:
             x, y = numbers(edge.attr["lp"])
             lines = edge.attr["label"].split("\\n")
@@ -143,7 +145,7 @@ def straight(line: Line) -> Iterator[tuple[int, float, float, float]]:
 
 
 def lines_on_each_other(picture: Picture) -> Iterator[str]:
-    """Lines of two values do not run on each other, unless they meet before the same target."""
+    """Lines of two values do not run on each other, unless they meet before the same target and look alike."""
     parts: dict[tuple[int, int], list[tuple[Line, float, float, float]]] = {}
     for line in picture.lines:
         for axis, at, start, end in straight(line):
@@ -152,8 +154,10 @@ def lines_on_each_other(picture: Picture) -> Iterator[str]:
     found: dict[str, None] = {}
     for near in parts.values():
         for (line, at, start, end), (other, place, begin, stop) in combinations(near, 2):
-            apart = line.source == other.source or line.target == other.target or abs(at - place) >= 1
-            if not apart and min(end, stop) - max(start, begin) > 4:
+            alike = line.target == other.target and line.is_dashed == other.is_dashed
+            if line.source == other.source or alike or abs(at - place) >= 1:
+                continue
+            if min(end, stop) - max(start, begin) > 4:
                 found[f"{line.source} -> {line.target} runs on {other.source} -> {other.target}"] = None
     yield from found
 

@@ -42,6 +42,7 @@ class Level:
     pieces: Sequence[Piece]
     edges: Sequence[tuple[int, int, Edge]]
     reach: Sequence[int]
+    lanes: Mapping[int, int]  # of the values that enter an item from lanes, the first
 
     def comparable(self, number: int, members: Sequence[int]) -> bool:
         """Return True if an item is before or behind each of the others."""
@@ -67,18 +68,25 @@ class Level:
 
 
 class Composer:
-    """Composer of the pieces of a drawing. `sizes` are widths and heights by id; shapes are sizes of labels by text."""
+    """Composer of the pieces of a drawing.
+
+    `sizes` are widths and heights by id, `shapes` sizes of labels by text, `lanes` the lanes of what is drawn on one.
+    """
 
     def __init__(
         self, edges: Sequence[Edge], sizes: Mapping[str, tuple[float, float]], look: Look,
-        shapes: Mapping[str, tuple[float, float]],
+        shapes: Mapping[str, tuple[float, float]], lanes: Mapping[str, int],
     ) -> None:  # fmt: skip
         self.look = look
         self.sizes = sizes
         self.shapes = shapes
         self._from: dict[str, list[Edge]] = {}
+        self._lanes: dict[str, int] = {}  # from which a value enters a drawn node, the first of them
         for edge in edges:
             self._from.setdefault(edge.source, []).append(edge)
+            if edge.source in lanes:
+                lane = lanes[edge.source]
+                self._lanes[edge.target] = min(self._lanes.get(edge.target, lane), lane)
         self._labelled: set[str] = set()
 
     def oriented(self, size: tuple[float, float]) -> tuple[float, float]:
@@ -137,7 +145,8 @@ class Composer:
         for one in reversed(range(len(pieces))):
             for other in after.get(one, ()):
                 reach[one] |= 1 << other | reach[other]
-        return self._compose(Level(pieces, edges, reach), list(range(len(pieces))))
+        lanes = {number: self._lanes[name] for name, number in reversed(list(owner.items())) if name in self._lanes}
+        return self._compose(Level(pieces, edges, reach, lanes), list(range(len(pieces))))
 
     def _compose(self, level: Level, members: Sequence[int]) -> Piece:
         if len(members) == 1:
@@ -158,6 +167,9 @@ class Composer:
         return self._row(level, sections)
 
     def _parallel(self, level: Level, groups: Sequence[Sequence[int]]) -> Parallel:
+        lanes = [min((level.lanes[m] for m in group if m in level.lanes), default=-1) for group in groups]
+        if min(lanes) >= 0:  # in the order of the paths that they come from, so that no lines cross
+            groups = [group for _, group in sorted(zip(lanes, groups, strict=True))]
         branches: list[tuple[Piece, Label | None]] = []
         main: list[int] = []
         for k, group in enumerate(groups):

@@ -47,7 +47,9 @@ class Drawing:
         sizes = {name: content.size() for name, content in self.contents.items()}
         sizes |= {j.id: (JOINT, JOINT) for j in layout.joints}
         shapes = {text: label.size() for text, label in self.shapes.items()}
-        self._composer = Composer(layout.edges, sizes, look, shapes)
+        lanes = {name: n for n, lane in enumerate(layout.lanes) for name in self._inside(lane)}
+        lanes |= {joint.id: joint.lane for joint in layout.joints}
+        self._composer = Composer(layout.edges, sizes, look, shapes, lanes)
         self._root = self._composed()
         self.place({})
 

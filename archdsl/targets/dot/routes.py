@@ -22,6 +22,7 @@ NEAR = 0.5
 CLEAR = 13.0  # of a line that enters a box at its side
 WIDE = 60.0  # of a box that lines from beside its corners enter near them
 INSIDE = 10.0  # between such a line and the corner
+APART = 9.0  # between lines that enter a box at one side
 
 
 class Router:
@@ -105,7 +106,8 @@ class Router:
             turn = self.places.buses[edge]
             yield [(one.u1, one.cv), (turn, one.cv), (turn, other.cv), (other.u0, other.cv)]
         if not other.v0 - CLEAR < one.cv < other.v1 + CLEAR:
-            yield [(one.u1, one.cv), (aim, one.cv), (aim, _side(other, one.cv))]
+            for u in self._aims(edge, aim):
+                yield [(one.u1, one.cv), (u, one.cv), (u, _side(other, one.cv))]
         elif other.v1 - other.v0 > WIDE and not within(one.cv, other):
             inside = min(max(one.cv, other.v0 + INSIDE), other.v1 - INSIDE)
             turn = max((one.u1 + other.u0 - ARROW) / 2, other.u0 - ARROW - INSIDE)
@@ -114,12 +116,26 @@ class Router:
 
     def _beside(self, edge: Edge, one: Rect, other: Rect, aim: float) -> Iterator[list[Point]]:
         channel = self.places.channels[edge]
+        aim += self._apart(edge, other)
         begin = one.u0 + self.leave(edge.source)
         yield [(begin, _side(one, channel)), (begin, channel), (aim, channel), (aim, _side(other, channel))]
         frames = [self.places.frames[name] for name in self.around(edge.source) - self.around(edge.target)]
         if frames:  # from the line that leaves the frame
             below = max(f.u1 for f in frames) + 5
             yield [(one.u1, one.cv), (below, one.cv), (below, channel), (aim, channel), (aim, other.v1)]
+
+    def _apart(self, edge: Edge, other: Rect) -> float:
+        """Return how far from the place of entry an edge enters its target, where several do at the same side.
+
+        The nearest line enters first, so that none crosses another.
+        """
+        side = [e for e in self.places.channels if e.target == edge.target and self._side_of(e) == self._side_of(edge)]
+        gap = min(APART, (other.u1 - other.u0) / (len(side) + 1))
+        order = sorted(side, key=lambda e: abs(self.places.channels[e] - other.cv))
+        return gap * (order.index(edge) - (len(side) - 1) / 2) if gap > INSIDE / 2 else 0.0
+
+    def _side_of(self, edge: Edge) -> float:
+        return _side(self.places.boxes[edge.target], self.places.channels[edge])
 
     def _around(self, edge: Edge, one: Rect, other: Rect) -> Iterator[list[Point]]:
         """Yield lines with a turn before the target's frame."""
@@ -137,7 +153,7 @@ class Router:
         one, other = self.places.boxes[edge.source], self.places.boxes[edge.target]
         aim, begin = other.u0 + self.entry(edge.target), one.u0 + self.leave(edge.source)
         starts = [((one.u1, one.cv), 0), ((begin, one.v1), 1), ((begin, one.v0), 1)]
-        goals = {(other.u0, other.cv): 0, (aim, other.v1): 1, (aim, other.v0): 1}
+        goals = {(other.u0, other.cv): 0} | {(u, v): 1 for u in self._aims(edge, aim) for v in (other.v1, other.v0)}
         rects = [*obstacles, *map(_shrunk, (one, other))]
         inside = self._inside(edge)
         ends = [p for p, _ in starts] + list(goals)
@@ -152,6 +168,12 @@ class Router:
             if path := shortest(starts, goals, Steps((sorted(us), sorted(vs)), rects, margin, along)):
                 return path
         return []
+
+    def _aims(self, edge: Edge, aim: float) -> list[float]:
+        """Return where the side of its target an edge may enter: a dashed one above or below a line of a value, too."""
+        box = self.places.boxes[edge.target]
+        more = (aim + APART, aim - APART) if edge.aside else ()
+        return [aim, *(u for u in more if box.u0 + INSIDE < u < box.u1 - INSIDE)]
 
     def _inside(self, edge: Edge) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return the extents, along and across the flow, of the frames around both ends of a line."""
@@ -192,7 +214,8 @@ class Drawn:
 
 
 def _is_other(edge: Edge, other: Edge | None) -> bool:
-    return other is None or (other.source != edge.source and other.target != edge.target)
+    """Return True for a border, and for a line that a line of this edge must not be taken for."""
+    return other is None or (other.source != edge.source and (other.target != edge.target or other.aside != edge.aside))
 
 
 def _is_along(one: Straight, other: Straight) -> bool:

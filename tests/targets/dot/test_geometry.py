@@ -79,7 +79,18 @@ stage two {
 }
 head: concat { p -> avgpool, q -> avgpool, clip -> conv(2, 1) -> avgpool, flow -> avgpool } -> linear(5)
 """
-TEXTS = {"tangled": TANGLED, "returning": RETURNING}
+# A mask that two heads read.
+MASKED = """
+arch masked
+input clip: video[3, 4, 32, 32]
+input mask: mask[2, 2, 2]
+stage embed { conv(16, [2, 16, 16], stride = [2, 16, 16], padding = valid) }
+stage encode { keep(mask, 2) -> attention(2) }
+stage decode { restore(mask) -> attention(2) }
+head dense pixels: keep(mask, 6, hidden) -> layernorm -> linear(768)
+head dense motion: keep(mask, 6, hidden) -> linear(2)
+"""
+TEXTS = {"tangled": TANGLED, "returning": RETURNING, "masked": MASKED}
 
 
 def network_of(name: str) -> Network:
@@ -182,7 +193,9 @@ def test_lines_that_look_like_one_are_found() -> None:
     found = faults(Picture(frames={"f": Rect(1.0, -9.0, 50.0, 50.0)}, lines=lines))
     assert found[0] == "a -> b runs on c -> d"
     assert "c -> d runs on the border of f" in found
-    assert faults(Picture(lines=[lines[0], lines[1]._replace(target="b")])) == []  # they meet before one target
+    meeting = [lines[0], lines[1]._replace(target="b")]  # before one target
+    assert faults(Picture(lines=meeting)) == []
+    assert faults(Picture(lines=[meeting[0], meeting[1]._replace(is_dashed=True)])) == ["a -> b runs on c -> b"]
 
 
 @pytest.mark.parametrize(
@@ -191,6 +204,33 @@ def test_lines_that_look_like_one_are_found() -> None:
 def test_lines_behind_paths(name: str, level: str, width: float | None) -> None:
     """An input that no path begins with stands beside the paths; a line that turns to the head passes its own label."""
     assert faults(picture_of(network_of(name), level, width=width)) == []
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_lines_of_a_mask(level: str) -> None:
+    """Each layer that reads the mask has an arrow of its own from it, which no other line hides."""
+    picture = picture_of(network_of("masked"), level)
+    assert faults(picture) == []
+    tips = [line.points[-1] for line in picture.lines if line.is_dashed]
+    assert len(tips) == 4
+    assert not {*tips} & {line.points[-1] for line in picture.lines if not line.is_dashed}
+
+
+def test_values_enter_one_box_beside_each_other() -> None:
+    """The skips of a U-Net, of which the outermost comes in last."""
+    picture = picture_of(network_of("unet_r3d_18"), "stage")
+    tips = {line.source: line.points[-1] for line in picture.lines if line.target == "head"}
+    heights = [tips[name][1] for name in ("res4", "res3", "res2")]
+    assert heights == sorted(set(heights), reverse=True)
+
+
+def test_lines_to_a_head_do_not_cross() -> None:
+    """The branches of a head stand in the order of the paths, not in that of the channels."""
+    picture = picture_of(network_of("avslowfast_r50"), "block")
+    entering = [line for line in picture.lines if "head" in line.target and "head" not in line.source]
+    assert len(entering) == 3
+    starts = [line.points[0][0] for line in sorted(entering, key=lambda line: line.points[-1][0])]
+    assert starts == sorted(starts)
 
 
 # --- single places ---
