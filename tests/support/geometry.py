@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import islice, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.targets.dot.metrics import text_width
@@ -113,14 +114,22 @@ def lines_out_of_frames(picture: Picture) -> Iterator[str]:
     """A line stays inside the frames that hold both its ends, and outside of those that hold none."""
     for line in picture.lines:
         one, other = (picture.parents.get(name, set()) for name in line[:2])
+        whole = around(line.points)
         for name, frame in picture.frames.items():
-            inside = [frame.holds(*p) for p in line.points]
-            if name in one & other and not all(inside):
-                yield f"{line.source} -> {line.target} leaves the frame {name}"
-            elif name not in one | other and any(frame.holds(*p, -SLACK) for p in line.points):
-                yield f"{line.source} -> {line.target} enters the frame {name}"
-            elif name in one ^ other and sum(a != b for a, b in pairwise(inside)) > 1:
+            if name in one and name in other:
+                if not (frame.holds(whole.x0, whole.y0) and frame.holds(whole.x1, whole.y1)):
+                    yield f"{line.source} -> {line.target} leaves the frame {name}"
+            elif name not in one and name not in other:
+                if frame.meets(whole, -SLACK) and any(frame.holds(*p, -SLACK) for p in line.points):
+                    yield f"{line.source} -> {line.target} enters the frame {name}"
+            elif sum(a != b for a, b in pairwise(frame.holds(*p) for p in line.points)) > 1:
                 yield f"{line.source} -> {line.target} crosses the border of {name} several times"
+
+
+def around(points: list[tuple[float, float]]) -> Rect:
+    """The rectangle around a line."""
+    xs, ys = zip(*points, strict=True)
+    return Rect(min(xs), min(ys), max(xs), max(ys))
 
 
 def segments(line: Line) -> Iterator[Rect]:
@@ -131,8 +140,9 @@ def segments(line: Line) -> Iterator[Rect]:
 def lines_through_boxes(picture: Picture) -> Iterator[str]:
     for line in picture.lines:
         pieces = list(segments(line))
+        whole = around(line.points)
         for name, box in picture.boxes.items():
-            if name not in line[:2] and any(box.meets(s, 0.05) for s in pieces):
+            if name not in line[:2] and box.meets(whole, -0.1) and any(box.meets(s, 0.05) for s in pieces):
                 yield f"{line.source} -> {line.target} crosses the box {name}"
 
 
@@ -144,20 +154,33 @@ def straight(line: Line) -> Iterator[tuple[int, float, float, float]]:
                 yield axis, one[1 - axis], *sorted((one[axis], other[axis]))
 
 
+Part = tuple[Line, float, float, float]  # of a line: where on the other axis, its start and its end
+
+
+def overlapping(parts: list[Part]) -> Iterator[tuple[Part, Part]]:
+    """Pairs of parts along one axis that have places in common, that which starts earlier first."""
+    ordered = sorted(parts, key=itemgetter(2))
+    for number, one in enumerate(ordered, start=1):
+        for other in islice(ordered, number, None):
+            if other[2] >= one[3]:
+                break
+            yield one, other
+
+
 def lines_on_each_other(picture: Picture) -> Iterator[str]:
     """Lines of two values do not run on each other, unless they meet before the same target and look alike."""
-    parts: dict[tuple[int, int], list[tuple[Line, float, float, float]]] = {}
+    parts: dict[tuple[int, int], list[Part]] = {}
     for line in picture.lines:
         for axis, at, start, end in straight(line):
             for near in (round(at), round(at) + 1):
                 parts.setdefault((axis, near), []).append((line, at, start, end))
     found: dict[str, None] = {}
     for near in parts.values():
-        for (line, at, start, end), (other, place, begin, stop) in combinations(near, 2):
+        for (line, at, _, end), (other, place, begin, stop) in overlapping(near):
             alike = line.target == other.target and line.is_dashed == other.is_dashed
             if line.source == other.source or alike or abs(at - place) >= 1:
                 continue
-            if min(end, stop) - max(start, begin) > 4:
+            if min(end, stop) - begin > 4:
                 found[f"{line.source} -> {line.target} runs on {other.source} -> {other.target}"] = None
     yield from found
 

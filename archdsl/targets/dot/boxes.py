@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from archdsl.analysis.cost import Cost, node_cost
 from archdsl.ir.regions import Block
 from archdsl.targets.dot.copies import Copies
+from archdsl.targets.dot.figures import Figures
 from archdsl.targets.dot.fold import Item, Run, flattened, nodes_of, runs
 from archdsl.targets.dot.opened import Opened, beside, stacks_of
 from archdsl.targets.dot.settings import settings_of
@@ -17,7 +17,7 @@ from archdsl.targets.dot.summaries import DETAILED, summary
 from archdsl.targets.dot.weights import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from archdsl.ir.network import Network
     from archdsl.layers.interior import Cell, Interior
@@ -86,6 +86,7 @@ class Boxes:
         self.weights = Weights(network)
         self.opened: dict[int, Opened] = {}  # drawn layers with the graph inside of them
         self._ids: set[str] = set()
+        self.figures = Figures(network, self.copies)
         self._inside = 0  # how many frames of blocks are around what is being made
 
     # --- making ---
@@ -244,7 +245,7 @@ class Boxes:
         opened = self.opened.get(number)
         return [self.home[number].id] if opened is None else opened.readers.get(index, [])
 
-    # --- figures ---
+    # --- afterwards ---
 
     def complete(self) -> list[Box]:
         """Fill in the settings of blocks, when all folds are known, and return all boxes."""
@@ -258,19 +259,3 @@ class Boxes:
     def home_of(self, number: int) -> Box:
         """Return the box that draws a layer, or its counterpart in the first copy of a run."""
         return self.home[self.copies.drawn(number)]
-
-    def cost(self, nodes: Iterable[int]) -> Cost:
-        """Return the total cost of some layers."""
-        return sum((node_cost(self.network.node(n)) for n in nodes), Cost())
-
-    def category(self, nodes: Sequence[int]) -> str:
-        """Return the category of a box: attention if any, else that of most multiply-adds, parameters, or layers."""
-        totals: dict[str, tuple[int, int, int]] = {}
-        for n in nodes:
-            node = self.network.node(n)
-            macs, params, number = totals.get(node.layer.category, (0, 0, 0))
-            cost = node_cost(node)
-            totals[node.layer.category] = macs + cost.macs, params + cost.params, number + 1
-        if "attention" in totals:
-            return "attention"
-        return max(totals, key=lambda c: totals[c]) if totals else ""

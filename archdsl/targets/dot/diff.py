@@ -15,7 +15,7 @@ from archdsl.targets.dot.look import Choices
 from archdsl.targets.dot.marks import marks_of
 from archdsl.targets.dot.page import Page
 from archdsl.targets.dot.style import identifier
-from archdsl.targets.dot.writer import Diagram, fitted
+from archdsl.targets.dot.writer import Diagram, Draft, fitted
 
 if TYPE_CHECKING:
     from archdsl.analysis.compare import Difference
@@ -55,22 +55,26 @@ def difference_diagram(
     sides = _side("base", base, level), _side("spec", arch, level)
     (left, right), statuses = sides, statuses_of(difference)
     marks = marks_of((left.network, left.layout.boxes), (right.network, right.layout.boxes), statuses)
-    return fitted(chosen, lambda look: _page(sides, marks, chosen, look), beside=True)
+    return fitted(chosen, lambda look: _draft(sides, marks, chosen, look), beside=True)
 
 
-def _page(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices, look: Look) -> Page:
+def _draft(sides: tuple[Side, Side], marks: tuple[Marks, Marks], chosen: Choices, look: Look) -> Draft:
     """Return the page with both networks, their stages of one name level with each other."""
     drawings = [Drawing(s.network, s.layout, look, own) for s, own in zip(sides, marks, strict=True)]
     _align(sides, drawings)
-    page = Page(identifier("_".join(s.network.name for s in sides)), chosen, look)
-    for side, drawing in zip(sides, drawings, strict=True):
-        titles = heading(side.network, look, max(drawing.width, 160.0), side.name)
-        page.side(side.name, drawing, titles if chosen.title else ())
-    drawn = {mark for own in marks for mark in own.drawn(chosen.level)}
-    seen = [mark for mark in (CHANGED, FOLLOWS, NEW, GONE) if mark in drawn]
-    notes_ = list(dict.fromkeys(text for side in sides for text in side.layout.notes))
-    page.head((), notes(look, notes_, page.room, explained=chosen.title), seen)
-    return page
+
+    def page() -> Page:
+        page = Page(identifier("_".join(s.network.name for s in sides)), chosen, look)
+        for side, drawing in zip(sides, drawings, strict=True):
+            titles = heading(side.network, look, max(drawing.width, 160.0), side.name)
+            page.side(side.name, drawing, titles if chosen.title else ())
+        drawn = {mark for own in marks for mark in own.drawn(chosen.level)}
+        seen = [mark for mark in (CHANGED, FOLLOWS, NEW, GONE) if mark in drawn]
+        notes_ = list(dict.fromkeys(text for side in sides for text in side.layout.notes))
+        page.head((), notes(look, notes_, page.room, explained=chosen.title), seen)
+        return page
+
+    return Draft(0.0, max(drawing.height for drawing in drawings) + 2 * look.edge, page)
 
 
 def _side(name: str, network: Network, level: str) -> Side:

@@ -123,6 +123,13 @@ class Drawing:
         """The width of the boxes and frames in points."""
         return self._root.length if self.look.wide else self._root.before + self._root.behind
 
+    @property
+    def height(self) -> float:
+        """The height of the boxes and frames in points."""
+        rects = [*self.places.boxes.values(), *self.places.frames.values()]
+        low, high = (2, 3) if self.look.wide else (0, 1)
+        return max((r[high] for r in rects), default=0.0) - min((r[low] for r in rects), default=0.0)
+
     def start(self, item: Box | Frame) -> float:
         """Return the u at which a box or frame begins."""
         places = self.places.frames if isinstance(item, Frame) else self.places.boxes

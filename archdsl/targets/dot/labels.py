@@ -18,7 +18,6 @@ from archdsl.targets.dot.style import (
     LINE,
     SOFT,
     figures,
-    layer_text,
     multiply_adds,
     parameters,
     shape_text,
@@ -95,7 +94,7 @@ class Labels:
         return figures(self._total(nodes, count)) if self.look.costs else ""
 
     def _total(self, nodes: Sequence[int], count: int) -> Cost:
-        cost = self.boxes.cost(nodes)
+        cost = self.boxes.figures.cost(nodes)
         return Cost(cost.params * count, cost.macs * count, frozen=cost.frozen * count)
 
     def _state(self, nodes: Sequence[int], count: int = 1, frame: Frame | None = None) -> str:
@@ -137,12 +136,14 @@ class Labels:
             cells.append(Cell(lines, looks=f'bgcolor="#ffffff" color="{LINE}"', head=True))
         cells += [self._step(box, step) for step in box.cells]
         for number in box.nodes if not box.cells else ():
-            node, copies = self.network.node(number), self.boxes.copies
-            text = layer_text(node.layer, settings=number not in copies.varying) + copies.varied(number)
+            node = self.network.node(number)
             mark, words = self.marks.layer(node), self._notes(self._state([number]))
             looks = self._looks(node.layer.category, [number], mark)
             below = self._notes(weights.shared_with(node))
-            text, words = weights.titled(text, node), [*words, *([self._word(mark)] if mark else [])]
+            text, words = (
+                weights.titled(self.boxes.figures.text(number), node),
+                [*words, *([self._word(mark)] if mark else [])],
+            )
             cell = self._cell(text, self.look.line_length, looks, self._cost([number]), *words)
             cells.append(replace(cell, lines=(*cell.lines, *below)))
         return Table(tuple(cells))

@@ -7,6 +7,7 @@ out the same on every machine.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 
 def line_height(size: float) -> float:
@@ -37,8 +38,14 @@ _WIDTHS = {False: _table(_PLAIN), True: _table(_BOLD)}
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return the width of text in points."""
+    return _hundredths(text, bold=bold) * size / 100
+
+
+@lru_cache(maxsize=10_000)
+def _hundredths(text: str, *, bold: bool) -> int:
+    """Return the width of text in hundredths of the type size; a diagram is tried in many sizes."""
     widths = _WIDTHS[bold]
-    return sum(widths[c] if c in widths else _other(c, bold=bold) for c in text) * size / 100
+    return sum(widths[c] if c in widths else _other(c, bold=bold) for c in text)
 
 
 def _other(character: str, *, bold: bool) -> int:

@@ -54,7 +54,7 @@ class DrawingWriter:
     def categories(self) -> list[str]:
         """Return the categories of the drawn boxes and cells, in the order of drawing."""
         boxes = self.drawing.layout.boxes
-        found = [boxes.category(cell) for cell in self._cells()]
+        found = [boxes.figures.category(cell) for cell in self._cells()]
         inside = [part for opened in boxes.opened.values() for part in opened.interior.parts]
         found += [cell.category for part in inside for cell in part.cells]
         return list(dict.fromkeys(found))
@@ -91,7 +91,7 @@ class DrawingWriter:
                 self._box(into, item)
 
     def _box(self, into: Any, box: Box) -> None:
-        category = self.drawing.layout.boxes.category(box.nodes)
+        category = self.drawing.layout.boxes.figures.category(box.nodes)
         weights = self.drawing.layout.boxes.weights
         settings = {
             "class": f"box {identifier(category)}", "fillcolor": weights.fill(category, box.nodes),
@@ -122,7 +122,7 @@ class DrawingWriter:
             title = self.drawing.contents[frame.id]
             centre = self._centre(self.drawing.places.boxes[frame.id])
             opened = [frame.opened] if frame.opened >= 0 else []
-            category = self.drawing.layout.boxes.category(opened)
+            category = self.drawing.layout.boxes.figures.category(opened)
             fill = self.drawing.layout.boxes.weights.fill(category or "input", opened)
             looks = {"fillcolor": fill, "penwidth": "0.5", "class": "title"}
             if frame.opened >= 0:

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from archdsl.targets.dot.pieces import Rect
 
@@ -38,30 +38,45 @@ class Steps:
             for axis in (0, 1)
         ]
         self._numbers = tuple({x: i for i, x in enumerate(line)} for line in lines)
-        self._rows: dict[tuple[int, float], list[bool]] = {}
+        # which steps are free, in rows that are filled when they are asked for
+        self._rows: list[list[list[bool]]] = [[[]] * len(lines[1 - axis]) for axis in (0, 1)]
 
-    def of(self, point: Point) -> Iterator[tuple[Point, int]]:
-        """Yield the next points that can be reached, and 0 for those along the flow, 1 for those across it."""
-        for axis in (0, 1):
-            line, number = self._lines[axis], self._numbers[axis][point[axis]]
-            free = self._row(axis, point[1 - axis])
-            for near, is_free in ((number - 1, free[number]), (number + 1, free[number + 1])):
-                if is_free:
-                    yield ((line[near], point[1]) if axis == 0 else (point[0], line[near])), axis
+    def state(self, point: Point, way: int) -> int:
+        """Return the number of a point that is reached along the flow (a way of 0) or across it (1)."""
+        u, v = (numbers[x] for numbers, x in zip(self._numbers, point, strict=True))
+        return 2 * (u * len(self._lines[1]) + v) + way
 
-    def _row(self, axis: int, across: float) -> list[bool]:
+    def point(self, state: int) -> Point:
+        """Return the point of a state."""
+        u, v = divmod(state // 2, len(self._lines[1]))
+        return self._lines[0][u], self._lines[1][v]
+
+    def of(self, state: int, *, turns: bool) -> list[tuple[float, float, int]]:
+        """Return the length, the cost of a turn and the state of each step, which may be a turn."""
+        way, size = state % 2, len(self._lines[1])
+        places = divmod(state // 2, size)
+        found: list[tuple[float, float, int]] = []
+        for axis in (0, 1) if turns else (way,):
+            line, number = self._lines[axis], places[axis]
+            free = self._rows[axis][places[1 - axis]] or self._row(axis, places[1 - axis])
+            turn = 0.0 if axis == way else TURN
+            here, away = state - way + axis, 2 if axis else 2 * size
+            if free[number]:
+                found.append((line[number] - line[number - 1], turn, here - away))
+            if free[number + 1]:
+                found.append((line[number + 1] - line[number], turn, here + away))
+        return found
+
+    def _row(self, axis: int, number: int) -> list[bool]:
         """Return whether each step along an axis is free, with one before the first and one behind the last point."""
-        known = self._rows.get((axis, across))
-        if known is None:
-            number = self._numbers[1 - axis][across]
-            before, behind = self._before[1 - axis][number], self._behind[1 - axis][number]
-            known = [False, *[True] * (len(self._lines[axis]) - 1), False]
-            for wall in self._walls[axis]:
-                if wall[1 - axis][0] < behind and before < wall[1 - axis][1]:
-                    first = max(1, bisect_right(self._behind[axis], wall[axis][0]))
-                    last = min(len(known) - 1, bisect_left(self._before[axis], wall[axis][1]) + 1)
-                    known[first:last] = [False] * (last - first)
-            self._rows[axis, across] = known
+        before, behind = self._before[1 - axis][number], self._behind[1 - axis][number]
+        known = [False, *[True] * (len(self._lines[axis]) - 1), False]
+        for wall in self._walls[axis]:
+            if wall[1 - axis][0] < behind and before < wall[1 - axis][1]:
+                first = max(1, bisect_right(self._behind[axis], wall[axis][0]))
+                last = min(len(known) - 1, bisect_left(self._before[axis], wall[axis][1]) + 1)
+                known[first:last] = [False] * (last - first)
+        self._rows[axis][number] = known
         return known
 
 
@@ -75,36 +90,33 @@ def _wide(line: Straight, axis: int, by: float) -> tuple[tuple[float, float], tu
 
 def shortest(starts: Sequence[tuple[Point, int]], goals: dict[Point, int], steps: Steps) -> list[Point]:
     """Return the cheapest line through a grid of coordinates, by Dijkstra's algorithm; a turn costs `TURN`."""
-    queue: list[tuple[float, int, Point, int]] = []
-    costs = dict.fromkeys(starts, 0.0)
-    came: dict[tuple[Point, int], tuple[Point, int]] = {}
-    for count, start in enumerate(starts):
-        heappush(queue, (0.0, count, *start))
+    ends = {steps.state(point, way) for point, way in goals.items()}
+    costs = {steps.state(point, way): 0.0 for point, way in starts}
+    queue = [(0.0, count, steps.state(point, way)) for count, (point, way) in enumerate(starts)]
+    came: dict[int, int] = {}
     count = len(starts)
     while queue:
-        cost, _, point, way = heappop(queue)
-        if cost > costs[point, way]:
+        cost, _, state = heappop(queue)
+        if cost > costs[state]:
             continue
-        if goals.get(point) == way:
-            return _corners(_followed(came, (point, way)))
-        for step, turned in steps.of(point):
-            if turned == way or (point, way) in came:
-                length = abs(step[0] - point[0]) + abs(step[1] - point[1])
-                total = cost + length + (TURN if turned != way else 0)
-                if total < costs.get((step, turned), inf):
-                    count += 1
-                    costs[step, turned] = total
-                    came[step, turned] = point, way
-                    heappush(queue, (total, count, step, turned))
+        if state in ends:
+            return _corners([steps.point(s) for s in _followed(came, state)])
+        for length, turn, after in steps.of(state, turns=state in came):
+            total = cost + length + turn
+            if total < costs.get(after, inf):
+                count += 1
+                costs[after] = total
+                came[after] = state
+                heappush(queue, (total, count, after))
     return []
 
 
-def _followed(came: dict[tuple[Point, int], tuple[Point, int]], last: tuple[Point, int]) -> list[Point]:
-    """Return the points from a start to the last one."""
-    path = [last[0]]
+def _followed(came: dict[int, int], last: int) -> list[int]:
+    """Return the states from a start to the last one."""
+    path = [last]
     while last in came:
         last = came[last]
-        path.append(last[0])
+        path.append(last)
     return path[::-1]
 
 

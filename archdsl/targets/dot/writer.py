@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from math import inf
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import graphviz  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 
@@ -62,42 +64,82 @@ def diagram(network: Network, level: str = "stage", **choices: Any) -> Diagram:
     chosen = Choices(level=level, **choices)
     layout = lay_out(network, level, only=chosen.stages)
 
-    def page_of(look: Look) -> Page | float:
+    def draft_of(look: Look) -> Draft:
         drawing = Drawing(network, layout, look, UNMARKED)
-        width = drawing.width + 2 * look.edge
-        if chosen.most is not None and width > chosen.most:
-            return width
-        page = Page(identifier(network.name), chosen, look)
-        page.add(drawing)
-        page.head(*_heading(network, chosen, look, page, layout))
-        return page
 
-    return fitted(chosen, page_of)
+        def page() -> Page:
+            page = Page(identifier(network.name), chosen, look)
+            page.add(drawing)
+            page.head(*_heading(network, chosen, look, page, layout))
+            return page
+
+        return Draft(drawing.width + 2 * look.edge, drawing.height + 2 * look.edge, page)
+
+    return fitted(chosen, draft_of)
 
 
-def fitted(chosen: Choices, page_of: Callable[[Look], Page | float], *, beside: bool = False) -> Diagram:
+class Draft(NamedTuple):
+    """A page that is not written yet, which is at least so wide and high."""
+
+    width: float
+    height: float
+    page: Callable[[], Page]
+
+
+def fitted(chosen: Choices, draft_of: Callable[[Look], Draft], *, beside: bool = False) -> Diagram:
     """Return the diagram in the most generous look that fits the width and a page, or else the lowest of that width.
 
-    `page_of` returns the page in a look, or its width where that is too large already. Layers are not tried for height.
+    Layers are not tried for height. Pages are written, which takes most of the time, as long as they may be the one.
 
     Raises:
         TooWide: if no look fits the width; `beside` is true for two networks.
     """
-    best: Page | None = None
-    narrowest = 0.0
-    for look in chosen.looks():
-        page = page_of(look)
-        width = page.size[0] if isinstance(page, Page) else page
-        if not isinstance(page, Page) or (chosen.most is not None and width > chosen.most):
-            narrowest = min(narrowest or width, width)
-            continue
-        if best is None or page.size[1] < best.size[1]:
-            best = page
-        if best.size[1] <= PAGE_HEIGHT or chosen.level == "layer":
-            break
+    drafts = _Drafts(inf if chosen.most is None else chosen.most)
+    for number, look in enumerate(chosen.looks()):
+        draft = draft_of(look)
+        if draft.height > PAGE_HEIGHT and chosen.level != "layer":
+            drafts.wait(number, draft)
+        elif (page := drafts.written(number, draft)) and (page.size[1] <= PAGE_HEIGHT or chosen.level == "layer"):
+            return Diagram(page.source(), page.size, chosen)
+    best = drafts.lowest()
     if best is None:
-        raise TooWide(chosen, narrowest, beside=beside)
+        raise TooWide(chosen, drafts.narrowest, beside=beside)
     return Diagram(best.source(), best.size, chosen)
+
+
+class _Drafts:
+    """Drafts of a picture in several looks, of which as few as possible are written."""
+
+    def __init__(self, most: float) -> None:
+        self.most = most  # the largest width
+        self.narrowest = inf  # of those that are too wide
+        self._waiting: list[tuple[float, int, Draft]] = []
+        self._best: tuple[float, int, Page] | None = None  # with its height and number
+
+    def wait(self, number: int, draft: Draft) -> None:
+        """Keep a draft for the case that no picture is as low as a page."""
+        if draft.width <= self.most:
+            self._waiting.append((draft.height, number, draft))
+        else:
+            self.narrowest = min(self.narrowest, draft.width)
+
+    def written(self, number: int, draft: Draft) -> Page | None:
+        """Return the page of a draft, unless it is too wide."""
+        page = draft.page() if draft.width <= self.most else None
+        width = draft.width if page is None else page.size[0]
+        if page is None or width > self.most:
+            self.narrowest = min(self.narrowest, width)
+            return None
+        if self._best is None or (page.size[1], number) < self._best[:2]:
+            self._best = page.size[1], number, page
+        return page
+
+    def lowest(self) -> Page | None:
+        """Return the lowest page, the first of several; None if all are too wide."""
+        for height, number, draft in sorted(self._waiting, key=itemgetter(0, 1)):
+            if self._best is None or height <= self._best[0]:
+                self.written(number, draft)
+        return None if self._best is None else self._best[2]
 
 
 def _heading(network: Network, chosen: Choices, look: Look, page: Page, layout: Layout) -> tuple[Sequence[Text], Text]:
