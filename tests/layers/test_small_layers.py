@@ -102,9 +102,22 @@ def test_tiled_frequencies_are_those_of_v_jepa_2() -> None:
     torch.testing.assert_close(model(clip), torch.cat(parts, 1), rtol=1e-6, atol=1e-6)
 
 
+def test_rotary_positions_of_a_grid_of_another_size_are_its_own() -> None:
+    """The cosines and sines that a module keeps are those of the declared grid."""
+    chain = "rotary(frequencies = tiled) -> rotary(over = space, base = 10)"
+    one, other = made(chain, "19, 4, 6, 5"), made(chain, "19, 3, 7, 5")
+    clip = torch.randn(2, 19, 3, 7, 5)
+    torch.testing.assert_close(one(clip), other(clip), rtol=0, atol=0)
+    assert not one.state_dict()
+
+
 def test_rotary_products_depend_on_distances_alone() -> None:
     text = "arch small\ninput clip: video[12, 4, 6, 5]\nstage s { rotary(base = 20) }\n"
-    model = archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).build().double()
+    torch.set_default_dtype(torch.float64)  # of the angles, which are computed as the module is made
+    try:
+        model = archdsl.Architecture(analyse(Source("small.arch", text), FileLibrary())).build()
+    finally:
+        torch.set_default_dtype(torch.float32)
     q, k = (model(torch.randn(1, 12, 1, 1, 1, dtype=torch.float64).expand(-1, -1, 4, 6, 5))[0] for _ in range(2))
     products = torch.einsum("cthw,cxyz->thwxyz", q, k)
     torch.testing.assert_close(products[1:, 2:, 1:, 1:, 2:, 1:], products[:-1, :-2, :-1, :-1, :-2, :-1])

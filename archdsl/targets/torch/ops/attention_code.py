@@ -15,7 +15,7 @@ from archdsl.targets.torch.operands import Operand
 from archdsl.targets.torch.ops.attention_blocks import Blocks
 from archdsl.targets.torch.ops.attention_terms import Terms
 from archdsl.targets.torch.ops.decomposed import DISTANCES
-from archdsl.targets.torch.ops.sites import CallSite
+from archdsl.targets.torch.ops.sites import CallSite, SharedModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Composer(Terms):
             "windows": given.get("windows_class", ""), "band": given.get("band_class", ""),
         }  # fmt: skip
         for arguments in self.op.sizes:
-            types |= {name: _type_of(value) for name, value in arguments.values()}
+            types |= {name: given.get(f"{name}_class") or _type_of(value) for name, value in arguments.values()}
         found = {name: kind for name, kind in {**types, "dropout": "float"}.items() if given.get(name) is not None}
         more = {name: _type_of(value) for name, value in self.extra.items()}
         return found | more, {n: given[n] for n in found}
@@ -133,6 +133,9 @@ class Composer(Terms):
         own = op.shape_arguments()  # not the size of a grid beside which tokens go by
         code |= {k: size for k, (size, _) in self.op.sizes[number].items() if k in own}
         code |= heads
+        shared = [size for size, value in self.op.sizes[number].values() if isinstance(value, SharedModule)]
+        if shared and "." not in name:  # one member for all layers that have it
+            [name] = shared
         code["layer"] = self.blocks.place(name)
         printed = self.printed[number] = self.printer.printed(whole, code, name)
         self.renamed |= {f"{name}.{old}": new for old, new in printed.renamed.items()}

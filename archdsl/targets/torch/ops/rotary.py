@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.grid import FRAME
 from archdsl.layers.rotary import TILED, Rotary
-from archdsl.targets.torch.ops.base import Op, op
+from archdsl.targets.torch.ops.axes_text import channels_last_text
+from archdsl.targets.torch.ops.base import Op, op, plain
 from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
-from archdsl.targets.torch.ops.sites import SavedForBackward
+from archdsl.targets.torch.ops.sites import FLOAT, SavedForBackward, SharedModule
 
 if TYPE_CHECKING:
     from archdsl.targets.torch.ops.sites import CallSite, TrainingStep
@@ -14,32 +14,39 @@ if TYPE_CHECKING:
 
 @op("rotary")
 class RotaryOp(Op[Rotary]):
+    """A module with the cosines and sines of all positions, which the layers of a stage share."""
+
     layouts = (CHANNELS_LAST, TOKENS)
 
-    def class_signature(self) -> tuple[Any, ...]:
-        x = self.inputs[0]
-        return (
-            *super().class_signature(),
-            x.token,
-            x.tokens.number,
-            x.tokens.noun,
-            *(map(int, x.size) if x.token else ()),
-        )
-
-    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+    @property
+    def _options(self) -> dict[str, Any]:
         x, layer = self.inputs[0], self.layer
-        positions = sum(n for n, axis in zip(x.size, "thw", strict=True) if axis in layer.axes)
-        return SavedForBackward(once=2 * step.element_size * positions * layer.part(x))  # cosines and sines
-
-    def variables(self, site: CallSite) -> dict[str, Any]:
-        x, layer = self.inputs[0], self.layer
-        size = tuple(map(int, x.size))
         return {
-            "base": layer.base,
+            "base": float(layer.base),
             "axes": layer.axes,
             "tiled": layer.frequencies == TILED,
+            "odd": x.channels % 2 == 1,
             "scope": x.token,
             "n": x.tokens.number,
             "noun": x.tokens.noun,
-            "size": size[1:] if x.token == FRAME else size,
+            "io": channels_last_text(x.tokens),
         }
+
+    def class_signature(self) -> tuple[Any, ...]:
+        return tuple(self._options.values())
+
+    def shape_arguments(self) -> dict[str, Any]:
+        x = self.inputs[0]
+        sizes = int(x.channels), plain(x.size)
+        return {
+            "rotary": SharedModule(
+                "Rotary", "Rotary", "rotations.j2", tuple(self._options.items()), sizes, ("channels", "grid")
+            )
+        }
+
+    def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
+        casts = step.element_size != FLOAT  # of cosines and sines
+        return SavedForBackward(once=2 * step.element_size * self.inputs[0].elements if casts else 0)
+
+    def variables(self, site: CallSite) -> dict[str, Any]:
+        return {}
