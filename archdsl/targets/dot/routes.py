@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from archdsl.targets.dot.shortest import Point, Straight
 
 SHORT = 8.0  # of a line that looks like another
-MARGIN = 3.0  # between a line and a box that it passes
 NEAR = 0.5
 CLEAR = 13.0  # of a line that enters a box at its side
 WIDE = 60.0  # of a box that lines from beside its corners enter near them
