@@ -64,7 +64,10 @@ def arguments(parser: Parser) -> None:
     names.add_argument(
         "--to", default=OWN, metavar="SOURCE", help="Code base whose tensor names to write (default: archdsl)."
     )
-    names.add_argument("--key", default="", metavar="NAME", help=KEY)
+    names.add_argument(
+        "--key", dest="keys", action="append", default=[], metavar="NAME",
+        help=f"{KEY} May be repeated, for several checkpoints.",
+    )  # fmt: skip
     names.add_argument(
         "--like", metavar="SOURCE",
         help="With `--from archdsl`: source whose network the weights are of (default: as their file says).",
@@ -80,7 +83,7 @@ class Options(SpecOptions):
     checkpoints: tuple[str, ...]
     source: str
     to: str
-    key: str
+    keys: tuple[str, ...]
     output: str
 
 
@@ -106,7 +109,7 @@ def run(options: Options) -> int:
     from archdsl.weights.convert import convert_all, not_finite
 
     origin = ", ".join(file for _, file in files)
-    tensors, told = read_checkpoints(files, plans[0].theirs, options.key)
+    tensors, told = read_checkpoints(files, plans[0].theirs, options.keys)
     initial = partial(initial_state_dict, Architecture(analysis).build, HEAD_SEED)
     converted, of_head = convert_all(tensors, plans[0], plans[1], origin, initial)
     show_diagnostics([*told, *of_head, *not_finite(converted, origin)])
@@ -147,7 +150,7 @@ def _files(texts: Sequence[str]) -> list[tuple[str, str]]:
     for text in texts:
         match = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
         if match is None and len(texts) > 1:
-            raise UsageError(f"{text}: several checkpoints need names, as in rgb=FILE flow=FILE")
+            raise UsageError(f"{text}: several checkpoints need names, as in rgb=FILE flow=FILE (docs/weights.md)")
         files.append((match[1], match[2]) if match is not None else ("", text))
     names = [name for name, _ in files]
     twice = [name for name in names if names.count(name) > 1]

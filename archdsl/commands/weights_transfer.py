@@ -113,7 +113,7 @@ def _write(options: Options, output: Path, variant: Analysis, names: Plan, found
     from archdsl.weights.convert import convert, not_finite
     from archdsl.weights.plan import own_plan
 
-    tensors, told = read_checkpoints([("", options.checkpoint)], names.theirs, options.key)
+    tensors, told = read_checkpoints([("", options.checkpoint)], names.theirs, [options.key] if options.key else [])
     target, absent = own_plan(names.network, names.ours), unneeded(found, names)
     own = convert(tensors, names, target, options.checkpoint, absent)
     show_diagnostics([*told, *not_finite(own, options.checkpoint)])

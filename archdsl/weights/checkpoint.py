@@ -39,24 +39,26 @@ class Loaded(NamedTuple):
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str], key: str = "") -> Loaded:
+def read_checkpoints(files: Sequence[tuple[str, str]], expected: Collection[str], keys: Sequence[str] = ()) -> Loaded:
     """Read the tensors of all checkpoints. The name of a file becomes a prefix of its tensors, such as `rgb.`.
 
     Args:
         files: name (empty for none) and path of each checkpoint.
         expected: the names of the tensors that the model needs.
-        key: the entry to read of each checkpoint that has it, `a.b` for `b` in `a`; empty for the model's state dict.
+        keys: the entries to read, `a.b` for `b` in `a`: of each checkpoint the first that it has, or the model's state
+            dict, if it has none.
 
     Raises:
         UsageError: if a file does not exist.
-        SpecError: if a file cannot be read without executing code in it, or has no tensors; if none has the entry.
+        SpecError: if a file cannot be read without executing code in it, or has no tensors; if none has an entry.
     """
     loaded: dict[str, torch.Tensor] = {}
     warnings: list[Diagnostic] = []
     checkpoints = [read_checkpoint(file) for _, file in files]
-    having = [bool(key) and _has(_Contents(checkpoint), key) for checkpoint in checkpoints]
-    for (name, file), checkpoint, has in zip(files, checkpoints, having, strict=True):
-        tensors, new_warnings = state_dict_of(checkpoint, file, key if has or not any(having) else "", expected)
+    having = [[key for key in keys if _has(_Contents(checkpoint), key)] for checkpoint in checkpoints]
+    absent = [key for key in keys if not any(key in found for found in having)]
+    for (name, file), checkpoint, found in zip(files, checkpoints, having, strict=True):
+        tensors, new_warnings = state_dict_of(checkpoint, file, next(iter([*absent, *found]), ""), expected)
         warnings += new_warnings
         before = f"{name}." if name else ""
         own = {n.removeprefix(before) for n in expected if n.startswith(before)}
@@ -162,7 +164,8 @@ def _model_path(contents: _Contents, start: Path_, origin: str) -> Path_:
             wrapped = [k for k in models if not _is_average((k,))] or models
             if len(wrapped) > 1:
                 label = f"the file has several state dicts: {_quoted(wrapped)}"
-                raise refused("E0811", origin, label, f"choose one: `--key {readable(wrapped[0])}`")
+                key = readable(".".join((*path, wrapped[0])))
+                raise refused("E0811", origin, label, f"choose one: `--key {key}`")
         if not wrapped:
             break
         path = (*path, wrapped[0])
@@ -181,13 +184,16 @@ def _tensors(contents: _Contents, path: Path_, origin: str, *, prefixed: bool = 
 
     entries = contents.dicts.get(path)
     if entries is None:
-        raise refused("E0811", origin, f"the file has no state dict, but {type(contents.checkpoint).__name__}")
+        label = f"the file has no state dict, but {type(contents.checkpoint).__name__}"
+        raise refused("E0811", origin, label, "save that of the module: torch.save(model.state_dict(), FILE)")
     for key, value in entries.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             label = f"this is not a state dict: `{readable(key)}` is not a tensor but {type(value).__name__}"
             raise refused("E0811", origin, label, "a state dict maps names to tensors, and contains nothing else")
     if not entries:
-        raise refused("E0811", origin, "the state dict has no tensors")
+        raise refused(
+            "E0811", origin, "the state dict has no tensors", "save it as torch.save(model.state_dict(), FILE)"
+        )
     before = ".".join((*path, "")) if prefixed else ""
     return {f"{before}{name}": tensor for name, tensor in cast("Mapping[str, torch.Tensor]", entries).items()}
 
@@ -271,7 +277,7 @@ def without_prefix(
         ends = ((name, dot.end()) for name in tensors for dot in _dots(name))
         counts = Counter(name[:end] for name, end in ends if name[end:] in known)
         prefix, count = next(iter(counts.most_common(1)), ("", 0))
-        if 2 * count > len(names):
+        if 2 * count > min(len(names), len(tensors)):
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
         for before in dict.fromkeys(_head(name) for name in known):  # a backbone saved without its model
             if 2 * sum(f"{before}.{name}" in known for name in tensors) > len(names):

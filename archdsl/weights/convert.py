@@ -68,7 +68,9 @@ def convert_all(
     kind = next((t.dtype for t in converted.values() if t.is_floating_point()), None)
     whole = converted | {name: module[name].to(kind) for name in new}
     reporter = Reporter()
-    label = f"the checkpoint has no {', '.join(f'`{n}`' for n in new)}; initialised as in a new module"
+    more = f" and {len(new) - MAX_LISTED} more" if len(new) > MAX_LISTED else ""
+    names = ", ".join(f"`{name}`" for name in new[:MAX_LISTED])
+    label = f"the checkpoint has no {names}{more}; initialised as in a new module"
     hint = "train the head: until then the network's output is meaningless"
     reporter.report("W0804", Span(Source(origin, ""), 0, 0), label, hint=hint)
     return convert({n: whole[n] for n in own.theirs if n in whole}, own, target), reporter.diagnostics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from archdsl.weights.shapes import Shape
     from archdsl.weights.tree import WeightMap
 
+MAX_FILES = 3  # of a network of several checkpoints
 MOST_NAMES = 0.8  # share of a checkpoint's names that another source must know to be suggested
 
 
@@ -103,7 +105,7 @@ def check_tensors(plan: Plan, tensors: Mapping[str, Shape], origin: str, absent:
 
 def _hint(plan: Plan, tensors: Mapping[str, Shape], found: Mismatch, wanted: Mapping[str, Shape]) -> str:
     """Return a hint with the most likely cause of a mismatch."""
-    if hint := _several_files(plan, tensors) or _other_source(plan, tensors):
+    if hint := _other_source(plan, tensors) or _several_files(plan, tensors):
         return hint
     if found.missing and not (found.unexpected or found.reshaped) and without_head(plan, tensors):
         return "the checkpoint has no head: `weights transfer … --new 'head.*'` initialises a new one"
@@ -111,9 +113,31 @@ def _hint(plan: Plan, tensors: Mapping[str, Shape], found: Mismatch, wanted: Map
     of_head = all(ours.get(n, n).startswith("head.") for n in found.reshaped)
     value = partial(_other_value, plan, tensors, [(wanted[n], tensors[n]) for n in found.reshaped])
     hints = (value, partial(plan.other_spec, tensors)) if of_head else (partial(plan.other_spec, tensors), value)
-    is_same_form = found.reshaped and not (found.unexpected or found.missing)
-    other = f"its network has other parameters: set them, as in `{plan.option} NAME=VALUE`" if is_same_form else ""
-    return next((hint for find in hints if (hint := find())), other)
+    return next((hint for find in hints if (hint := find())), _likely_cause(plan, tensors, found))
+
+
+def _likely_cause(plan: Plan, tensors: Mapping[str, Shape], found: Mismatch) -> str:
+    """Return a hint for a checkpoint that no other spec or value makes fit."""
+    if 2 * _count_known(plan, tensors) < len(tensors):
+        sources = f"`archdsl weights sources {plan.network}` lists those that have a map"
+        return f"most of its names are unknown: it is of another network, or of another source; {sources}"
+    if found.reshaped or _count_known(plan, found.unexpected):
+        return f"its network has other parameters: set them, as in `{plan.option} NAME=VALUE`"
+    if not found.unexpected:
+        ours = next(m.ours[0].name for m in plan.moves if any(t.name == found.missing[0] for t in m.theirs))
+        new = f"; to initialise what it lacks, use `weights transfer … --new '{ours}'`"
+        few = new if len(found.missing) <= MAX_LISTED else f"; its depth is set by `{plan.option} NAME=VALUE`"
+        return f"the checkpoint is incomplete, or its network has fewer blocks{few}"
+    if not found.missing:
+        return "if the network does not need them, save the state dict without them"
+    return "the names may be those of another version of the code: rename them in the state dict"
+
+
+def _count_known(plan: Plan, names: Collection[str]) -> int:
+    """Return the number of names that a plan's map knows, or that the plan has, if it has no map."""
+    if plan.weights is not None:
+        return _known_names(plan.weights, names)
+    return sum(name in plan.theirs for name in names)
 
 
 def _are(tensors: Collection[object]) -> str:
@@ -150,20 +174,27 @@ def _twice(name: str, plan: Plan) -> str:
 
 
 def _several_files(plan: Plan, tensors: Mapping[str, Shape]) -> str:
-    """Return a hint if the network needs several checkpoints, and the names of this one match with a prefix."""
-    matches: dict[str, int] = {}
-    for name in (*plan.theirs, *plan.aliases.name_of):
+    """Return a hint if the checkpoints of a network are not named: a part has all its tensors under another prefix."""
+    own = {*plan.theirs, *plan.aliases.name_of}
+    sizes = Counter(name.partition(".")[0] for name in plan.theirs)
+    if len(sizes) > MAX_FILES or 2 * sum(name in own for name in tensors) > len(tensors):
+        return ""
+    ends = {name[at:] for name in tensors for at in (0, *(dot.end() for dot in re.finditer(r"\.", name)))}
+    found: Counter[str] = Counter()
+    for name in plan.theirs:
         first, _, rest = name.partition(".")
-        matches[first] = matches.get(first, 0) + (rest in tensors)
-    names = [first for first, count in matches.items() if count >= MOST_NAMES * len(tensors)]
-    return f"the network needs several checkpoints: {' '.join(f'{n}=FILE' for n in names)}" if names else ""
+        found[first] += bool(rest) and not ends.isdisjoint(
+            [rest, *(n.partition(".")[2] for n in plan.aliases.of(name))]
+        )
+    names = [first for first, count in found.items() if count >= max(MOST_NAMES * sizes[first], 1)]
+    whole = sum(found[first] for first in names) >= MOST_NAMES * len(tensors)
+    return f"name each checkpoint by its part of the network: {' '.join(f'{n}=FILE' for n in names)}" if whole else ""
 
 
 def _other_source(plan: Plan, tensors: Mapping[str, Shape]) -> str:
     """Return a hint if more of the names are known to another source."""
     known = sum(n in plan.theirs or n in plan.aliases.name_of for n in tensors)
-    own = [_known_names(plan.weights, tensors)] if plan.weights is not None else []
-    best = ("", max(known, *own, int(MOST_NAMES * len(tensors))))
+    best = ("", max(known, _count_known(plan, tensors), int(MOST_NAMES * len(tensors))))
     for other in plan.others():
         count = _known_names(other, tensors)
         if other.source.text != plan.source and count > best[1]:

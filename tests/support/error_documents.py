@@ -120,7 +120,7 @@ def _of_file(expression: str, key: str, plan: Plan) -> tuple[Diagnostic, ...]:
         Path("weights.pth").write_bytes(value)
     else:
         torch.save(value, "weights.pth")
-    tensors, told = read_checkpoints([("", "weights.pth")], plan.theirs, key)
+    tensors, told = read_checkpoints([("", "weights.pth")], plan.theirs, [key] if key else [])
     initial = {name: torch.zeros(shape) for name, shape in plan.ours.items()}
     made, of_head = convert_all(tensors, plan, own_plan(plan.network, plan.ours), "weights.pth", lambda: initial)
     return (*told, *of_head, *not_finite(made, "weights.pth"))

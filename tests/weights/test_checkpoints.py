@@ -477,6 +477,45 @@ def test_a_list_has_a_part_for_each_number(capsys: pytest.CaptureFixture[str]) -
     assert torch.equal(load_file("out.safetensors")["head.linear.bias"], whole()["cls_head.fc.bias"])
 
 
+def test_each_of_several_files_has_its_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """As V-JEPA 2's encoder beside its average, and one of several probes."""
+    tensors = whole()
+    halves = [{n.removeprefix(p): t for n, t in tensors.items() if n.startswith(p)} for p in ("backbone.", "cls_head.")]
+    wrong = [{n: t + 1 for n, t in half.items()} for half in halves]
+    torch.save({"encoder": prefixed("module.", wrong[0]), "target": prefixed("module.", halves[0])}, "one.pth")
+    torch.save({"probes": [wrong[1], halves[1]]}, "two.pth")
+    command = ["weights", "convert", "net.arch", "backbone=one.pth", "cls_head=two.pth", "--from", "theirs"]
+    command += ["-o", "out.safetensors", "--key", "target", "--key"]
+    assert main([*command, "probes.1"]) == 0
+    made = load_file("out.safetensors")
+    assert torch.equal(made["conv1.conv.weight"], tensors["backbone.conv.weight"])
+    assert torch.equal(made["head.linear.bias"], tensors["cls_head.fc.bias"])
+    assert main(command[:-1]) == 1
+    assert "choose one: `--key probes.0`" in capsys.readouterr().err
+    assert main([*command, "probe.1"]) == 1
+    assert "the file has no `probe.1`" in capsys.readouterr().err
+
+
+# What is wrong with a whole checkpoint, and what the message says to do.
+HINTS = {
+    "lacks one": (lambda t: {n: v for n, v in t.items() if n != "backbone.conv.weight"}, "--new 'conv1.conv.weight'"),
+    "has one more": (lambda t: t | {"metric": torch.ones(2)}, "save the state dict without them"),
+    "of another": (lambda t: {f"trunk.{i}.w": v for i, v in enumerate(t.values())}, "it is of another network"),
+    "unnamed": (
+        lambda t: {f"x.{n.partition('.')[2]}": v for n, v in t.items()},
+        "network: backbone=FILE cls_head=FILE",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", HINTS)
+def test_a_message_says_what_to_do(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    change, hint = HINTS[wrong]
+    torch.save(change(whole()), "in.pth")
+    assert converted("in.pth") == 1
+    assert hint in capsys.readouterr().err
+
+
 def test_an_unknown_part_lists_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"model": whole(), "model_ema": averaged()}, "in.pth")
     assert converted("in.pth", "--key", "model_emma") == 1

@@ -232,7 +232,7 @@ def test_two_streams_have_the_names_of_both() -> None:
 
 def test_one_checkpoint_for_a_network_of_several() -> None:
     plan = load("i3d_two_stream").plan_weights("pytorch_i3d")
-    with pytest.raises(archdsl.SpecError, match="several checkpoints: rgb=FILE flow=FILE"):
+    with pytest.raises(archdsl.SpecError, match="by its part of the network: rgb=FILE flow=FILE"):
         check_tensors(plan, load("i3d_inception_rgb").plan_weights("pytorch_i3d").theirs, "rgb.pt")
 
 
