@@ -132,7 +132,7 @@ def small(path: Path, frames: int = 0, *, shallow: bool = False, heights: int = 
         lower, least, crop = SMALL[family]
     else:
         two_paths = "alpha" in given and "drop path" not in path.read_text("utf-8")
-        lower = {"width": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
+        lower = {"width": 8, "filters": 8, "depths": [2, 2, 2, 2]} | ({"beta": Fraction(1, 2)} if two_paths else {})
         least = 2 * int(given.get("alpha", 8))
         crop = 36 if any(map(len, given.get("non_local", ()))) else 20  # enough for the pooling of keys in res5
     if path.stem in ("convnext3d_t", "fpn_slow_r50", "unet_r3d_18"):  # grids that all strides divide
