@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from archdsl.commands.common import analysed
 from archdsl.commands.diagnostics import show_diagnostics
 from archdsl.commands.running import RUNS, is_first
-from archdsl.commands.train_weights import adopted, initial_of, previous_of
+from archdsl.commands.train_weights import adopted, initial_of, left_out, previous_of
 from archdsl.files import UsageError
 from archdsl.resources import bundled_specs
 from archdsl.train import synthetic
@@ -73,6 +73,7 @@ def begin(options: Options) -> Start:
         raise UsageError(f"--data {SYNTHETIC}: has one class per video, and {plain.network.name} has several heads")
     if options.data == SYNTHETIC and options.clip is None:
         options = replace(options, clip=(*clip_of(plain.network)[:2], synthetic.CLIP, synthetic.CLIP))
+    note = note or left_out(options, previous, plain)
     engine = engine_of(options)
     device_of(engine)  # a missing GPU is found before videos are made
     check_decoder(engine.decoder)

@@ -10,6 +10,7 @@ from archdsl.architecture import Architecture
 from archdsl.commands.common import analysed
 from archdsl.commands.values import written
 from archdsl.files import UsageError
+from archdsl.train.networks import clip_of
 from archdsl.train.previous import previous_run
 from archdsl.train.tasks import CLASSIFICATION
 from archdsl.train.weights import Checkpoint, starting_weights
@@ -65,6 +66,26 @@ def adopted(options: Options, previous: Previous) -> tuple[Options, str]:
     values = {k: v for k, v in run.recipe.as_dict().items() if k not in chosen and v != plain[k]}
     new = replace(new, recipe=(*(f"{name}={written(value)}" for name, value in values.items()), *options.recipe))
     return new, f"as in {previous.folder}: {_added(options, new)}"
+
+
+def left_out(options: Options, previous: Previous | None, plain: Analysis) -> str:
+    """Return a line about sizes of a run that a network with a spec of its own could have, and has not; empty if none.
+
+    Args:
+        options: the options, which name the spec.
+        previous: the run of --weights.
+        plain: the network of the options.
+    """
+    if previous is None:
+        return ""
+    before, now, clip = previous.analysis().parameters, plain.parameters, options.clip or clip_of(plain.network)
+    names = [text.split("=")[0].strip() for text in previous.spec.settings]
+    names = [name for name in names if name != "classes" and name in now and now[name] != before[name]]
+    others = [f"--set {name}={written(before[name]).replace(' ', '')}" for name in names]
+    others += [f"--clip {'x'.join(map(str, previous.run.clip))}"] * (clip != previous.run.clip)
+    if not others:
+        return ""
+    return f"{plain.network.name} has other sizes than {previous.folder}; those of that run are: {' '.join(others)}"
 
 
 def _added(options: Options, new: Options) -> str:

@@ -128,11 +128,13 @@ class InputDeclarer:
             kind.layer, noun, kind.example, (flow, next(iter(expansion.videos.values())))
         )
 
-    def _shape(self, kind: _Kind, sizes: Sequence[int | Unknown], statement: ast.Input) -> Grid | Unknown:
+    def _shape(self, kind: _Kind, sizes: list[int | Unknown], statement: ast.Input) -> Grid | Unknown:
         if kind.layer == INDEX and sizes[0] in self.declared[:1]:
             sizes = [self._frames()]
         if kind.layer == MASK:
             sizes = self._of_clip(sizes)
+        if kind.layer == SPECTROGRAM:
+            sizes[1] = self._of_sound(sizes[1])
         known = [size for size in sizes if not isinstance(size, Unknown)]
         if len(known) < len(sizes):
             return UNKNOWN
@@ -147,6 +149,13 @@ class InputDeclarer:
             else own * n // all_
             for n, all_, own in zip(sizes, self.declared, (self.clip or (0,) * 4)[1:], strict=True)
         ]
+
+    def _of_sound(self, n: int | Unknown) -> int | Unknown:
+        """Return the frames of a spectrogram beside the user's clip: as many for each of the clip, if all have some."""
+        all_ = self.declared[0] if self.declared else UNKNOWN
+        if self.clip is None or isinstance(n, Unknown) or isinstance(all_, Unknown) or n % all_:
+            return n
+        return n // all_ * self.clip[1]
 
     def _node(self, kind: str, shape: Shape, statement: ast.Input) -> Flow:
         return self.expansion.nodes.add_node(vocabulary()[kind](), (), shape, InputPlace(), statement.span)

@@ -116,13 +116,15 @@ def check_freezing(run: Run) -> None:
     Raises:
         UsageError: if a pattern matches nothing, if nothing is left to train, or the epochs are those of the run.
     """
-    if not run.frozen:
-        return
     with torch.device("meta"):
         model = run.model()
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not names:
+        raise UsageError(f"{run.name}: has nothing to train: its spec freezes all layers with weights, or has none")
     for pattern in run.frozen:
         if not any(matches(name, [pattern]) for name in names):
+            if pattern == ALL_BUT_HEAD:
+                raise UsageError(f"--freeze: the spec of {run.name} freezes all but the head itself; omit it")
             raise UsageError(
                 f"--freeze '{pattern}': {run.name} has no trainable weights of such a name{_near(pattern, names)}"
             )

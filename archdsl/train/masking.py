@@ -112,9 +112,20 @@ def masking_of(network: Network) -> Masking:
     if numbers != channels * pixels:
         raise UsageError(
             f"--task {PRETRAIN}: the output of {network.name} has {numbers} channels; a patch of its clip is "
-            f"{channels}×{'×'.join(map(str, patch))} = {channels * pixels} numbers; for other targets, {OWN_LOOP}"
+            f"{channels}×{'×'.join(map(str, patch))} = {channels * pixels} numbers; "
+            f"{_whole(channels, size, patch, numbers) or f'for other targets, {OWN_LOOP}'}"
         )
     return Masking(tuple(network.arguments), masks[0], (frames, height, width), left, patch, of_hidden)
+
+
+def _whole(channels: int, size: Size, patch: Size, numbers: int) -> str:
+    """Return what to do about a clip that ends within a patch of as many numbers as the output has; or nothing."""
+    frames, *sides = size
+    side = math.isqrt(numbers // (channels * patch[0]))
+    if channels * patch[0] * side**2 != numbers or not any(n % side for n in sides):
+        return ""
+    clip = "x".join(map(str, (channels, frames, *(max(1, n // side) * side for n in sides))))
+    return f"patches of {side}×{side} pixels end within one of {sides[0]}×{sides[1]}: use --clip {clip}"
 
 
 def _patch(network: Network, grid: Size, left: int, size: Size) -> tuple[Size, bool]:
@@ -123,13 +134,18 @@ def _patch(network: Network, grid: Size, left: int, size: Size) -> tuple[Size, b
     out = int(shape.t), int(shape.h), int(shape.w)
     of_hidden = out == (1, 1, math.prod(grid) - left)
     out = grid if of_hidden else out
-    if any(pixels % own for pixels, own in zip(size, out, strict=True)) or any(
-        own % of for own, of in zip(out, grid, strict=True)
-    ):
+    if any(own % of for own, of in zip(out, grid, strict=True)):
         text, of = ("×".join(map(str, sizes)) for sizes in (out, grid))
         raise UsageError(
             f"--task {PRETRAIN}: the output of {network.name} has {text} positions; expected those that its mask "
             f"hides, or a grid that divides the mask's {of} and the clip into equal patches"
+        )
+    if any(pixels % own for pixels, own in zip(size, out, strict=True)):
+        text, of = ("×".join(map(str, sizes)) for sizes in (size, out))
+        clip = "x".join(str(pixels // own * own) for pixels, own in zip(size, out, strict=True))
+        raise UsageError(
+            f"--task {PRETRAIN}: {network.name}: a clip of {text} does not divide into {of} equal patches: use --clip "
+            f"{clip_of(network)[0]}x{clip}"
         )
     patch = tuple(pixels // own for pixels, own in zip(size, out, strict=True))
     return (patch[0], patch[1], patch[2]), of_hidden

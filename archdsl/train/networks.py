@@ -59,7 +59,10 @@ def task_of(network: Network, chosen: str | None) -> str | None:
     """
     heads, masks = list(network.outputs), masks_of(network)
     if masks and chosen not in {None, PRETRAIN}:
-        raise UsageError(f"--task {chosen}: {network.name} has a mask, and is trained with --task {PRETRAIN}")
+        raise UsageError(
+            f"--task {chosen}: {network.name} has a mask, and is trained with --task {PRETRAIN}; a classifier "
+            "that begins with its weights has a spec of its own: `archdsl train SPEC --weights RUN`"
+        )
     if masks or chosen == PRETRAIN:
         return PRETRAIN
     if len(heads) > 1 and chosen not in {None, HEADS}:

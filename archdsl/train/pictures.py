@@ -49,7 +49,7 @@ def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
     loss.plot([int(s["step"]) / each for s in steps], [float(s["loss"]) for s in steps], lw=0.6, alpha=0.4, color="C0")
     for name, label, colour in (("loss", "training", "C0"), ("val_loss", "validation", "C1")):
         loss.plot(at, [float(row[name] or "nan") for row in epochs], "o-", ms=3, label=label, color=colour)
-    loss.set(xlabel="epoch", title="loss", ylim=(0, None))
+    loss.set(xlabel="epoch", title="loss")
     loss.legend()
     for right in others:
         share = metric_of(metrics[0]).share
@@ -58,10 +58,14 @@ def curves(run: Path, metrics: Sequence[str], path: Path) -> None:
             right.plot(at, values, "o-", ms=3, label=metric_of(name).title)
         right.set(xlabel="epoch", title="validation (%)" if share else "validation", ylim=(0, 103 if share else None))
         right.legend()
-    rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps])
-    rate.set(xlabel="epoch", title="learning rate", ylim=(0, None))
+    rate.plot([int(s["step"]) / each for s in steps], [float(s["lr"]) for s in steps], ".-" if len(steps) < 50 else "-")
+    rate.set(xlabel="epoch", title="learning rate")
     for axes in (loss, *others, rate):
         axes.grid(alpha=0.3)
+        axes.set_xlim(0, 1.02 * max(at))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    for axes in (loss, rate):
+        axes.set_ylim(0, 1.05 * max(axes.dataLim.ymax, 1e-9))
     figure.savefig(path, dpi=120)
 
 

@@ -113,12 +113,16 @@ def _unequal(mask: torch.Tensor) -> torch.Tensor:
     [
         (_unequal, r"expected a mask that leaves 2 positions of each clip, found \[2, 3\]"),
         (torch.ones_like, r"expected a mask that leaves some positions of each clip, found \[0, 0\]"),
-        (lambda mask: mask[:, :1], r"expected \(B, 2, 2, 2\) or \(B, 8\), found \(2, 1, 2, 2\)"),
+        (
+            lambda mask: mask[:, :1],
+            r"expected \(B, 2, 2, 2\) or \(B, 8\), true where a position is hidden, found \(2, 1, 2, 2\)",
+        ),
+        (lambda _: None, r"hidden: expected \(B, 2, 2, 2\) or \(B, 8\), .*, found None"),
     ],
-    ids=["unequal", "all hidden", "shape"],
+    ids=["unequal", "all hidden", "shape", "none"],
 )
 def test_wrong_masks_are_refused(
-    arch: archdsl.Architecture, change: Callable[[torch.Tensor], torch.Tensor], message: str
+    arch: archdsl.Architecture, change: Callable[[torch.Tensor], torch.Tensor | None], message: str
 ) -> None:
     clip, mask = arguments(arch)
     with pytest.raises(ValueError, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 import torch
@@ -66,9 +67,22 @@ def test_arguments_of_another_shape_are_refused(name: str, shape: tuple[int, ...
         arch.build()(**arguments)
 
 
-def test_the_option_for_the_clip_concerns_the_video() -> None:
-    arch = archdsl.loads(NET, clip=(3, 8, 20, 20))
-    assert arch.cost()["input"] == {"clip": [3, 8, 20, 20], "text": [5], "people": [4, 4], "sound": [2, 12, 10]}
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("sound", r"\(B, 2, T, F\)"), ("text", r"\(B, 5\)"), ("people", r"\(B, N, 4\)")]
+)
+def test_none_is_refused_for_an_argument_that_cannot_be_left_out(name: str, wanted: str) -> None:
+    arch = archdsl.loads(NET)
+    arguments: dict[str, Any] = {**given(arch._analysis.network, 2, torch.float32), name: None}
+    with pytest.raises(ValueError, match=f"{name}: expected {wanted}, found None"):
+        arch.build()(**arguments)
+
+
+@pytest.mark.parametrize(("declared", "frames"), [("12", 16), ("13", 13)])
+def test_the_option_for_the_clip_concerns_the_video_and_sound_with_frames_for_each_of_it(
+    declared: str, frames: int
+) -> None:
+    arch = archdsl.loads(NET.replace("spectrogram[2, 12", f"spectrogram[2, {declared}"), clip=(3, 8, 20, 20))
+    assert arch.cost()["input"] == {"clip": [3, 8, 20, 20], "text": [5], "people": [4, 4], "sound": [2, frames, 10]}
 
 
 def test_a_video_alone_needs_no_path() -> None:

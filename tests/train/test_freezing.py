@@ -155,3 +155,15 @@ def test_what_cannot_be_frozen_is_refused(
     assert train(*words, "--data", videos, "-o", tmp_path / "run", *SHORT) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_spec_freezes_itself(videos: Path, tmp_path: Path, capsys: Any) -> None:
+    spec, options = tmp_path / "tiny.arch", ["--data", videos, "-o", tmp_path / "run", *SHORT]
+    text = NORMS.replace("stage one", "stage one frozen").replace("stage two", "stage two frozen")
+    spec.write_text(text, "utf-8")
+    assert train(spec, *options, "--freeze") == 2
+    assert "--freeze: the spec of tiny freezes all but the head itself; omit it" in capsys.readouterr().err
+    spec.write_text(text.replace("-> linear(classes)", "-> frozen { linear(classes) }"), "utf-8")
+    assert train(spec, *options) == 2
+    assert "tiny: has nothing to train: its spec freezes all layers" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

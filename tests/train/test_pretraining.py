@@ -153,6 +153,7 @@ head dense: conv_transpose(96, [1, 2, 2], stride = [1, 2, 2])
             "head dense: avgpool([1, 2, 2]) -> ",
             r"the output of masked has 2×3×3 positions; expected those that its mask hides",
         ),
+        ("16, 16]", "18, 16]", r"a clip of 4×18×16 does not divide into 2×4×4 equal patches: use --clip 3x4x16x16"),
         ("head dense: ", "head dense a: linear(96)\nhead dense b: ", r"masked has 2 heads; expected one `input mask"),
     ],
 )
@@ -161,6 +162,13 @@ def test_networks_that_do_not_fit(old: str, new: str, message: str) -> None:
         masking(WHOLE.replace(old, new))
     with pytest.raises(UsageError, match="classifier has no mask"):
         masking(CLASSIFIER)
+
+
+def test_a_clip_that_ends_within_a_patch() -> None:
+    """Sizes that the grid divides all the same: 10 pixels are 2 patches of 4, or of 5."""
+    text = WHOLE.replace("16, 16]", "10, 10]").replace("mask[2, 4, 4]", "mask[2, 2, 2]").replace("kept = 8", "kept = 4")
+    with pytest.raises(UsageError, match="patches of 4×4 pixels end within one of 10×10: use --clip 3x4x8x8"):
+        masking(text)
 
 
 def test_videos_need_no_classes(tmp_path: Path) -> None:
@@ -189,7 +197,7 @@ def test_a_pre_training_and_its_classifier(videos: Path, tmp_path: Path, capsys:
     assert train(tmp_path / "classifier.arch", *options, "--task", "pretrain") == 2
     assert "--task pretrain: classifier has no mask" in capsys.readouterr().err
     assert train(tmp_path / "masked.arch", *options, "--task", "multilabel") == 2
-    assert "masked has a mask, and is trained with --task pretrain" in capsys.readouterr().err
+    assert "masked has a mask, and is trained with --task pretrain; a classifier that begins" in capsys.readouterr().err
     assert train(tmp_path / "masked.arch", *options, "--recipe", "mixup=1") == 2
     assert "--task pretrain: mixup of the recipe is for other tasks" in capsys.readouterr().err
     assert train(tmp_path / "masked.arch", *options, "--label", "verb") == 2
@@ -222,7 +230,8 @@ def test_a_pre_training_and_its_classifier(videos: Path, tmp_path: Path, capsys:
 
     tuned = tmp_path / "tuned"
     assert train(tmp_path / "classifier.arch", *options, "--weights", run, "-o", tuned) == 0
-    assert "initial weights: " in capsys.readouterr().out
+    assert "initial weights: " in (told := capsys.readouterr().out)
+    assert "has other sizes" not in told
     start, old = load_file(tuned / "start.safetensors"), load_file(run / "best.safetensors")
     assert {name for name in start if name not in old} == set()
     assert {name for name in start if not torch.equal(start[name], old.get(name, torch.zeros(())))} == {

@@ -90,6 +90,7 @@ def test_options_override_what_a_run_knows(first: Path, videos: Path, tmp_path: 
     assert (start.run.clip, start.run.dropout, start.run.recipe.ema) == ((3, 4, 16, 16), 0.25, 0)
     before = load_file(first / "best.safetensors")["two.conv.weight"]
     assert torch.equal(weights_of(start)["two.conv.weight"], before[:20])
+    assert "has other sizes" not in start.note
     # A spec of one's own: its network is planned against that of the run.
     spec = tmp_path / "deep.arch"
     text = TINY.replace("arch tiny", "arch deep").replace("head:", "stage three { conv(24, 1) }\nhead:")
@@ -98,6 +99,10 @@ def test_options_override_what_a_run_knows(first: Path, videos: Path, tmp_path: 
     assert (start.run.name, start.run.clip) == ("deep", (3, 4, 16, 16))
     assert torch.equal(weights_of(start)["two.conv.weight"], before)
     assert "8 tensors copied, 3 new" in start.note  # a classifier of other features is new, too
+    assert f"deep has other sizes than {first}; those of that run are: --clip 3x4x24x24\n" in start.note
+    spec.write_text(text.replace("conv(16,", "conv(width,").replace("classes = 2", "classes = 2, width = 20"), "utf-8")
+    start = started(videos, first, spec=str(spec), clip=(3, 4, 24, 24))
+    assert f"deep has other sizes than {first}; those of that run are: --set width=24\n" in start.note
 
 
 def test_classes_of_other_names_are_new(first: Path, videos: Path, tmp_path: Path) -> None:
