@@ -60,6 +60,7 @@ class LayerForm:
     kind: str
     attributes: Mapping[str, object]
     frozen: bool  # its weights are not trained
+    frozen_members: tuple[str, ...]  # what its own lines freeze
     inputs: tuple[str, ...]
     shape: Grid
     tensors: Mapping[str, tuple[int, ...]]
@@ -183,7 +184,8 @@ def _layers(network: Network, *, exact: bool) -> dict[str, LayerForm]:
         frozen = bool(own) and node.is_frozen
         values = {k: written(v) if isinstance(v, Symbol) else v for k, v in plain_values(layer).items()}
         cost, fuses = node_cost(node), isinstance(node.region.top, Fusion)
-        layers[node.name] = LayerForm(layer.kind, values, frozen, names, _plain(node.shape), own, cost, fuses)
+        held = tuple(node.frozen_members)
+        layers[node.name] = LayerForm(layer.kind, values, frozen, held, names, _plain(node.shape), own, cost, fuses)
     return layers
 
 
@@ -276,6 +278,7 @@ def _layer_json(side: LayerForm) -> dict[str, Any]:
         "kind": side.kind,
         "attributes": dict(side.attributes),
         "frozen": side.frozen,
+        "frozen_members": list(side.frozen_members),
         "inputs": list(side.inputs),
         "shape": list(side.shape.shape),
         "token": side.shape.token,

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from archdsl.ir.outputs import output_size
 from archdsl.ir.regions import BlockRow, Featured, Head
+from archdsl.ir.tensors import own_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,9 +73,9 @@ def node_cost(node: Node) -> Cost:
 def _node_cost(node: Node) -> Cost:
     layer = node.layer
     macs = int(layer.macs(node.shape, *node.input_shapes)) if node.input_shapes else 0
-    params = int(layer.params(*node.input_shapes)) if node.input_shapes and not node.is_shared else 0
+    params, frozen = own_params(node)
     activations = int(node.shape.elements) if layer.heavy else 0
-    return Cost(params, macs, activations, params if node.is_frozen else 0)
+    return Cost(params, macs, activations, frozen)
 
 
 def total_cost(network: Network) -> Cost:

@@ -231,6 +231,9 @@ def _reset(one: LayerForm, other: LayerForm) -> str:
         parts += [f"{n} {_value(one.kind, n, a)} → {_value(one.kind, n, b)}" for n, a, b in pairs if a != b]
     if one.frozen != other.frozen:
         parts.append("frozen" if other.frozen else "no longer frozen")
+    for word, before, after in (("frozen", one, other), ("no longer frozen", other, one)):
+        members = [m for m in after.frozen_members if m not in before.frozen_members and not before.frozen]
+        parts += [f"{', '.join(members)} {word}"] if members else []
     if one.inputs != other.inputs:
         word = "input" if len(one.inputs) == len(other.inputs) == 1 else "inputs"
         parts.append(f"{word} {', '.join(one.inputs)} → {', '.join(other.inputs)}")
@@ -256,7 +259,7 @@ def _layer(layer: LayerForm) -> str:
         if name in layer.attributes
         and (declared.required or layer.attributes[name] not in (declared.default, written(declared.default)))
     ]
-    settings += ["frozen"] if layer.frozen else []
+    settings += ["frozen"] if layer.frozen else [f"{m} frozen" for m in layer.frozen_members]
     return f"{layer.kind}({', '.join(settings)})" if settings else layer.kind
 
 

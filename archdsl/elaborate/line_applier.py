@@ -45,18 +45,13 @@ class LineApplier(ChainApplier):
             return LOST
         else:
             self.nodes.respell(result.node, context.region)
+            self.nodes.node(result.node).frozen = call.region.frozen
         return self.nodes.seen(result)
 
     def _lines(self, link: ast.Lines, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
         label = f"archdsl cannot print `{link.name.id}` in a line of another layer yet"
         hint = "put it in front, in the chain of the stage or block"
         self.evaluator.faults.report("E0513", link.name.span, label, hint)
-        return LOST
-
-    def _freezing(self, link: ast.Freezing, flow: Flow | None, context: Context) -> Flow:  # noqa: ARG002
-        label = "archdsl cannot print `frozen` in a line of another layer yet"
-        hint = "freeze the whole layer, in the chain of the stage or block"
-        self.evaluator.faults.report("E0513", link.span, label, hint)
         return LOST
 
     def _merge(self, link: ast.Merge, flow: Flow | None, context: Context) -> Flow:

@@ -103,20 +103,22 @@ class LineGraph(GraphBuilder):
         if not shapes:
             return flows[0]
         self.count += 1
-        first = shapes[self.branches[0]]
-        self.graph.add_node(self.count, node=Node(self.count, layer, (), (), first, context.region, link.span))
+        node = Node(
+            self.count, layer, (), (), shapes[self.branches[0]], context.region, link.span, frozen=context.frozen
+        )
+        self.graph.add_node(self.count, node=node)
         context.region.items.append(self.count)
         self.evaluator.budget.step(link.span, LAYER)
         if len(self.lines.applications) > MAX_LAYERS:
             raise self.reporter.fatal("E0701", link.span, f"more than {MAX_LAYERS:,} layers")
         bundle = Bundle({}, {n: self.view.whole(s, bundles[0].shape(n), n) for n, s in shapes.items()})
+        carrier = next((i for i, flow in enumerate(flows) if self.carries(flow)), -1)
         for branches in self._sharing(layer, bundles, context.region):
             application = self._application(layer, bundles, branches, context.region)
-            application.carrier = next((i for i, flow in enumerate(flows) if self.carries(flow)), -1)
-            application.shape = shapes[branches[0]]
+            application.carrier, application.shape = carrier, shapes[branches[0]]
             self._leave(bundle, branches, application, bundles)
         self.bundles[self.count] = bundle
-        if any(self.carries(flow) for flow in flows):
+        if carrier >= 0:
             self.passing[self.count] = self.view.entered
         return Flow(self.count, shown(shapes))
 
@@ -213,10 +215,10 @@ class LineGraph(GraphBuilder):
         return {span for span, names in letters.items() if len(names) > 1} - self.apart
 
     def name_layers(self, region: Region) -> None:
-        """Name the layers of a line."""
+        """Name the layers of a line, and note which of them are frozen."""
         labels = line_labels(region, self.node)
         for number, application in self.made:
-            application.path = labels[number]
+            application.path, application.frozen = labels[number], self.node(number).is_frozen
             self.names.take_layer(application, self.node(number).span)
         self.made.clear()
 

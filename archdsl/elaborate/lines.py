@@ -187,7 +187,9 @@ class LineExpander:
         self.nodes.made.clear()
         while True:
             region, values = Stage(span=line.span), self.values.new_child()
-            context = replace(self.context, scope=scope, region=region, values=values, entering=self.flow)
+            context = replace(
+                self.context, scope=scope, region=region, values=values, entering=self.flow, frozen=False
+            )  # what is frozen around the whole layer is so without being said of its lines
             result = self.applier.apply(line.chain, flow, context)
             if isinstance(result.shape, Unknown):
                 return None, {}
@@ -220,7 +222,7 @@ class LineExpander:
     # --- biases ---
 
     def _bias(self, line: ast.BranchLine, scope: Scope) -> None:
-        step = line.chain.steps[0]
+        step, frozen = self._thawed(line.chain.steps[0], scope)
         link, names = step.link, self.applier.names
         is_alone = len(line.chain.steps) == 1 and step.count is None
         cls = names.bias(link.name.id) if isinstance(link, ast.Layer) and is_alone else None
@@ -239,12 +241,25 @@ class LineExpander:
             hint = f"leave out one of them, or name one: `{link.span.text} as …`"
             self.faults.report("E0404", line.span, f"the bias `{label}` again", hint, notes)
         layer = self.applier.binder.layer(cls, link, scope)
-        if not isinstance(layer, Bias) or other is not None or not self._is_free(named):
+        is_sound = isinstance(layer, Bias) and other is None and self._is_free(named)
+        if not isinstance(layer, Bias) or isinstance(frozen, Unknown) or not is_sound:
             self.is_sound = False
             return
         self.nodes.names.take(label, line, line.span)
-        self.lines.biases.append(BiasLine(layer, label, line.span))
+        self.lines.biases.append(BiasLine(layer, label, line.span, frozen))
         self.lines.places[BIAS_LINE] = line.span
+
+    def _thawed(self, step: ast.Step, scope: Scope) -> tuple[ast.Step, bool | Unknown]:
+        """Return a step without `frozen { … }` around it, and whether that freezes it; unknown after a fault."""
+        frozen: bool | Unknown = False
+        while isinstance(link := step.link, ast.Freezing):
+            [inner, *others] = link.chain.steps
+            if others or step.count is not None or (step.label and inner.label):
+                break
+            truth = link.frozen.test is None or self.evaluator.truth(link.frozen.test, scope)
+            frozen = truth if isinstance(truth, Unknown) or truth else frozen
+            step = replace(inner, label=step.label or inner.label)
+        return step, frozen
 
     def _is_free(self, label: ast.Name | None) -> bool:
         """Return True if the tensors of a bias can have a name; else report it."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from archdsl.ir.recipe import Recipe
 from archdsl.ir.regions import Block, around
 from archdsl.layers.input import INDEX, VIDEO, sizes_by_axis
+from archdsl.layers.interior import Openable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import networkx as nx
 
@@ -58,6 +59,20 @@ class Node:
     def is_frozen(self) -> bool:
         """True if its weights are not trained."""
         return self.frozen or any(region.frozen for region in around(self.region))
+
+    @property
+    def frozen_weights(self) -> Collection[str]:
+        """The names of its weights that are not trained: all, or those that its own lines freeze."""
+        if self.inputs and self.is_frozen:
+            return self.layer.weights(*self.input_shapes)
+        return self.layer.frozen_weights() if isinstance(self.layer, Openable) else ()
+
+    @property
+    def frozen_members(self) -> Collection[str]:
+        """The members of its module that its own lines freeze."""
+        if self.is_frozen or not isinstance(self.layer, Openable):
+            return ()
+        return self.layer.frozen_members()
 
     @property
     def is_shared(self) -> bool:

@@ -90,6 +90,8 @@ class Attention(AttentionFacts):
 
     def for_inference(self) -> Attention:
         other = self.changed(dropout=0.0)
+        for _, line in lines_inside(other.lines):
+            line.frozen = False
         other.trains = False
         return other
 
@@ -160,6 +162,21 @@ class Attention(AttentionFacts):
         scale = {LOGIT_SCALE: (int(self.heads), 1, 1)} if self.cosine else {}
         return self.lines.weights() | own | scale
 
+    def frozen_weights(self) -> list[str]:
+        found = [name for a in self.lines.applications if a.frozen for name in a.weights()]
+        return found + [name for b in self.lines.biases if b.frozen for name in b.named(b.layer.weights())]
+
+    def frozen_members(self) -> list[str]:
+        held: dict[str, dict[str, bool]] = {}  # by the outermost member
+        for a in self.lines.applications:
+            has_mode = a.layer.training_only and not self.is_idle(a)
+            if a.owner is None and (a.weights() or has_mode):
+                members = held.setdefault(a.name.partition(".")[0], {})
+                members[a.name] = a.frozen and members.get(a.name, True)
+        held |= {b.label: {b.label: b.frozen} for b in self.lines.biases if b.layer.weights()}
+        whole = {outer: [outer] if all(members.values()) else members for outer, members in held.items()}
+        return [name for outer, members in whole.items() for name in members if held[outer].get(name, True)]
+
     def buffers(self, *inputs: Grid) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
         for a in self.lines.applications:
@@ -189,6 +206,9 @@ class Attention(AttentionFacts):
 
     def macs(self, output: Grid, *inputs: Grid) -> int:
         return macs(self)
+
+    def weighted_macs(self, *, frozen: bool) -> int:
+        return sum(a.macs() for a in self.lines.applications if a.frozen or not frozen)
 
     def interior(self, *inputs: Grid) -> Interior | None:
         return interior_of(self.lines, self.params(*inputs), self.macs(self.infer(*inputs), *inputs))

@@ -180,6 +180,10 @@ class AttentionFacts(Between, Openable):
         replaced = {readers[0], others[0].application} if len(selected) == 1 else {readers[0]}
         return Residual(readers[0], frozenset(replaced), with_token=False)
 
+    def is_idle(self, application: Application) -> bool:
+        """Return True for a layer that does something in training only, where it is not trained."""
+        return application.layer.training_only and (application.frozen or not self.trains)
+
     def is_by_position(self, line: str = "") -> bool:
         """Return True if the lines before attention treat each position on its own, or if `proj` does."""
         behind = [a for a in self.lines.applications if a.letters == RESULT_LINE]
@@ -198,10 +202,10 @@ class AttentionFacts(Between, Openable):
         local = self.lines.local
         ends = tuple(sorted((name, local(origin)) for name, origin in self.lines.branches.items()))
         read = [tuple(tuple(map(local, part)) for part in a.inputs) for a in self.lines.applications]
-        made = ((a.name, a.layer.kind, a.stack, a.by_head, a.tokens) for a in self.lines.applications)
+        made = ((a.name, a.layer.kind, a.stack, a.by_head, a.tokens, _is_held(a)) for a in self.lines.applications)
         rows = zip(made, read, strict=True)
         d, e = self.widths
-        biases = (tuple((b.layer.kind, b.label) for b in self.lines.biases),)
+        biases = (tuple((b.layer.kind, b.label, b.frozen) for b in self.lines.biases),)
         between = self.kv_heads > 0, self.causal, self.cosine, self.cap, (d > e) - (d < e), *biases
         band = (self.is_banded, *map(int, self.dilation)) if self.band else ()
         between = self.lines.tokens, *between, self.over, band
@@ -210,6 +214,12 @@ class AttentionFacts(Between, Openable):
     def is_sized(self, x: Grid) -> bool:
         """Return True if its code is for one size of the grid only."""
         return bool(x.token or self.lines.biases or self.band) or any(self.lines.tokens) or self.is_cut
+
+
+def _is_held(application: Application) -> bool:
+    """Return True if it makes a difference to a layer that it is frozen."""
+    layer, shapes = application.layer, application.shapes
+    return application.frozen and bool(layer.training_only or layer.weights(*shapes) or layer.buffers(*shapes))
 
 
 def _plain(size: Size3) -> Size3:

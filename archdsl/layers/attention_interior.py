@@ -37,7 +37,8 @@ FORMULAS = {  # of scores, and of the weights that they become
 def interior_of(lines: Lines, params: int, macs: int) -> Interior | None:
     """Return the interior of an attention of some parameters and multiply-adds; None if it only has projections."""
     names = [(a.name, a.layer.projects) for a in lines.applications]
-    if not lines.biases and len(lines.between.over) == 1 and names == [("qkv", True), (RESULT_LINE, True)]:
+    is_usual = not lines.biases and len(lines.between.over) == 1 and names == [("qkv", True), (RESULT_LINE, True)]
+    if is_usual and len({a.frozen for a in lines.applications}) == 1:
         return None
     return _Builder(lines, params, macs).interior()
 
@@ -112,7 +113,8 @@ class _Builder:
         name = f"{name}_again.{value.application}" if shares else name
         aside = next((self.asides[o] for o in map(self._whole, origins) if o in self.asides), None)
         cost = _params(application) // pieces, _macs(application) // pieces
-        cell = Cell(name, layer, layer.category, *cost, aside, shares)
+        frozen = application.frozen and bool(layer.weights(*application.shapes))
+        cell = Cell(name, layer, layer.category, *cost, aside, shares, frozen)
         title = EACH_HEAD if application.by_head and application.heads > 1 else ""
         shape, *entering = (_outside(application, s) for s in (application.shape, *application.shapes))
         part = Part(title, [cell], inputs, tuple(entering), shape)
@@ -162,7 +164,7 @@ class _Builder:
         for number, axes in enumerate(over if len(over) > 1 else ()):
             text = f"heads {number * heads + 1}–{(number + 1) * heads} over {axes}"
             cells.append(Cell(f"heads.{number}", text, ATTENTION))
-        return cells + [Cell(b.label, b.layer, ATTENTION) for b in lines.biases]
+        return cells + [Cell(b.label, b.layer, ATTENTION, frozen=b.frozen) for b in lines.biases]
 
     def _formula(self, q: str, k: str, v: str) -> str:
         between = self.lines.between

@@ -51,6 +51,7 @@ class Application:
     tokens: tuple[Tokens, ...] = ()  # that pass, in `grid`, beside each part
     carrier: int = -1  # the input beside which they pass
     owner: Application | None = None  # another one, before it, whose tensors it has
+    frozen: bool = False  # it is not trained
 
     def is_by_position(self) -> bool:
         """Return True if it treats each position on its own, and leaves none out."""
@@ -91,6 +92,7 @@ class BiasLine:
     layer: Bias
     label: str  # the name of its tensors
     span: Span
+    frozen: bool = False  # it is not trained
 
     def named(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values for the tensors of the layer by their names in the attention."""

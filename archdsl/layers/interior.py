@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archdsl.layers.base import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from archdsl.core.grid import Grid
 
@@ -26,6 +26,7 @@ class Cell:
     macs: int = 0
     aside: tuple[str, Layer] | None = None  # an input by name, and a layer that it goes through
     shares: str = ""  # the name of a step before it whose weights it has
+    frozen: bool = False  # it has weights that are not trained, whatever is around the layer
 
 
 @dataclass
@@ -56,11 +57,23 @@ class Interior:
 
 
 class Openable(Layer):
-    """A layer that diagrams of layers show with the graph inside of it."""
+    """A layer made of layers, which diagrams of layers show with the graph inside of it."""
 
     def interior(self, *inputs: Grid) -> Interior | None:
         """Return the graph inside of it; None if its name and settings say as much."""
         return None
+
+    def frozen_weights(self) -> Collection[str]:
+        """Return the names of the weights that it does not train itself, whatever is around it."""
+        return ()
+
+    def frozen_members(self) -> Collection[str]:
+        """Return what has these weights: members of its module, as far outside as nothing in them is trained."""
+        return ()
+
+    def weighted_macs(self, *, frozen: bool) -> int:
+        """Return the multiply-adds that are products with its weights: all, or those with frozen ones."""
+        return 0
 
     def connections(self) -> tuple[object, ...]:
         """Return how the steps inside of it are connected, as far as its attributes leave that open."""

@@ -12,10 +12,10 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from archdsl.ir.flow import externals
-from archdsl.ir.tensors import own_tensors
+from archdsl.ir.tensors import own_params, own_tensors
 from archdsl.layers.base import VALUES
 from archdsl.targets.torch.checkpoints import blocks_of, stages_of
-from archdsl.targets.torch.memory import Memory, has_gradients, memory_of
+from archdsl.targets.torch.memory import Memory, memory_of
 from archdsl.targets.torch.ops.sites import FLOAT, HALF
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Sizes:
     @cached_property
     def trained(self) -> int:
         """Number of trainable weights."""
-        return sum(weights_of(n) for n in self.network.all_nodes() if has_gradients(n))
+        return sum(params - frozen for params, frozen in map(own_params, self.network.all_nodes()))
 
     @cached_property
     def buffers(self) -> int:
@@ -177,7 +177,7 @@ class Sizes:
 
 def weights_of(node: Node) -> int:
     """Return the number of weights of a layer; none of one that has those of another."""
-    return int(node.layer.params(*node.input_shapes)) if node.inputs and not node.is_shared else 0
+    return own_params(node)[0]
 
 
 def _buffers(node: Node) -> list[tuple[int, ...]]:

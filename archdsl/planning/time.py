@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from archdsl.layers.interior import Openable
 from archdsl.planning.memory import weights_of
 from archdsl.targets.torch.memory import has_gradients, has_weights
 from archdsl.targets.torch.ops.sites import FLOAT
@@ -111,10 +112,18 @@ def _bytes(memory: Memory, number: int) -> int:
     return memory.numbers[number] * memory.batch * int(memory.network.node(number).shape.elements)
 
 
-def passes(memory: Memory, node: OpNode) -> int:
-    """Return the ratio of a layer's backward to its forward time: 0, 1 or 2."""
-    into = any(memory.trained[i] for i in node.inputs)
-    return (2 if has_gradients(node) or not has_weights(node) else 1) if into else int(has_gradients(node))
+def passes(memory: Memory, node: OpNode) -> float:
+    """Return the ratio of a layer's backward to its forward time: from 0 to 2."""
+    into, trained = any(memory.trained[i] for i in node.inputs), has_gradients(node)
+    return into + 1 - _held(node) if into or trained else 0
+
+
+def _held(node: OpNode) -> float:
+    """Return the part of a layer's multiply-adds that are products with weights which are not trained."""
+    if isinstance(node.layer, Openable):
+        held = node.layer.weighted_macs(frozen=not node.is_frozen)
+        return held / int(node.layer.macs(node.shape, *node.input_shapes))
+    return float(node.is_frozen and has_weights(node))
 
 
 def optimizer_bytes(trained: int, weights: int, optimizer: Optimizer) -> int:

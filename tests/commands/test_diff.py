@@ -357,7 +357,7 @@ def test_json_has_both_sides_of_everything(shell: Shell) -> None:
     assert data["stages"][2] == {"name": "res3", "status": "new", "base": None, "arch": res3 | {"activations": 16_384}}
     act = next(row for row in data["layers"] if row["name"] == "res2.act")
     nothing = {"tensors": {}, "params": 0, "macs": 0, "activations": 0}
-    base = {"kind": "relu", "attributes": {}, "frozen": False, "inputs": ["res2.bn"]}
+    base = {"kind": "relu", "attributes": {}, "frozen": False, "frozen_members": [], "inputs": ["res2.bn"]}
     base |= {"shape": [16, 4, 16, 16], "token": "", "tokens": {}, **nothing}
     assert act == {
         "name": "res2.act",

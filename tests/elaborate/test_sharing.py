@@ -70,6 +70,40 @@ head: avgpool -> linear(2)"""
     assert moved == {"first"}  # the only norm whose statistics are those of the batch
 
 
+LORA = """
+block low_rank(rank) { linear(rank, bias = off) -> linear(in.channels, bias = off, init = zeros) }
+block mapped() { frozen { linear(in.channels) } -> dropout(0.5) }
+stage one { linear(6) -> attention(2, window = [2, 4, 4]) { qkv: frozen { linear(6) }
+    q: in -> add { q, low_rank(2) }
+    v: in -> add { v, low_rank(2) }
+    k: frozen if 1 < 2 { grid { bn } -> dropout(0.5) } -> frozen if 2 < 1 { layernorm }
+    bias: frozen { table as near }
+    proj: mapped } }
+head: avgpool -> linear(2)"""
+
+
+def test_lines_of_an_attention_are_frozen(tmp_path: Path) -> None:
+    """As W0·x + B·A·x of LoRA (Hu et al. 2021, equation 3): gradients reach what no line freezes, and all of that."""
+    arch = load(tmp_path, LORA)
+    model = arch.build().train()
+    names = "qkv k_bn proj_mapped.linear".split()
+    held = {f"one.attention.{name}.{kind}" for name in names for kind in ("weight", "bias")} | {"one.attention.near"}
+    assert {n for n, p in model.named_parameters() if not p.requires_grad} == held
+    trained = 3 * 6 + 6 + 4 * 2 * 6 + 2 * 6 + 6 * 2 + 2  # of the projections, maps, layer norm and head
+    assert arch.params - trained == 6 * 18 + 18 + 2 * 6 + 6 * 6 + 6 + 3 * 7 * 7 * 2
+    assert arch.cost()["trained"] == trained == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    attention = model.one.attention
+    modes = {n: m.training for n, m in attention.named_modules() if isinstance(m, nn.BatchNorm3d | nn.Dropout)}
+    assert modes == {"k_bn": False, "proj_mapped.dropout": True}  # what is dropped of frozen keys is left out
+    for _ in range(2):  # the second maps begin at zero
+        model.zero_grad()
+        model(torch.randn(2, 3, 4, 8, 8)).square().sum().backward()
+        torch.optim.SGD(model.parameters(), 0.1).step()
+    reached = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert reached == {n for n, p in model.named_parameters() if p.requires_grad}
+    assert not any(p.requires_grad for p in arch.build(target="infer").parameters())
+
+
 def test_a_condition_freezes_the_first_blocks(tmp_path: Path) -> None:
     text = "block unit() { residual { conv(in.channels, 3) -> bn } }\nstage one { conv(4) -> bn }"
     text += "\nstage two { frozen if index < 2 { unit } * 3 }\nhead: avgpool -> linear(2)"

@@ -19,7 +19,7 @@ from archdsl.cli import main
 from archdsl.planning.gpus import GPUS, Gpu
 from archdsl.planning.memory import CHECKPOINTINGS, STRATEGIES, Optimizer, Sizes, Way, gradients_at
 from archdsl.planning.plan import Choice, Limits, Plan, Setup, largest_batch, plan_training
-from archdsl.planning.time import BUCKET, Machine, layer_time, optimizer_bytes, step_time
+from archdsl.planning.time import BUCKET, Machine, layer_time, optimizer_bytes, passes, step_time
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.memory import memory_of
 from archdsl.targets.torch.ops.sites import Precision
@@ -214,6 +214,20 @@ def test_frozen_weights_have_no_gradient(tmp_path: Path) -> None:
     frozen = 3 * 8 * 27 + 2 * 8
     assert states.parameters == states.ema == 4 * arch.params
     assert states.gradients == states.optimizer / 2 == 4 * (arch.params - frozen)
+
+
+def test_frozen_lines_of_an_attention_take_less(tmp_path: Path) -> None:
+    """No gradients and states of the optimizer, and no backward products with the frozen weights."""
+    plain = "attention(2) { qkv: linear(8)\n proj: linear(8) }"
+    archs = [tiny(tmp_path, plain.replace("linear(8)", "frozen { linear(8) }") if held else plain) for held in (1, 0)]
+    one, other = (sizes(arch) for arch in archs)
+    held = 8 * 24 + 24 + 8 * 8 + 8
+    assert other.trained - one.trained == held
+    assert (one.states(Optimizer(), Way()).gradients, one.weights) == (4 * (archs[0].params - held), other.weights)
+    nodes = [next(n for n in s.network.all_nodes() if n.layer.kind == "attention") for s in (one, other)]
+    products = 4 * 16 * 16 * (8 * 24 + 8 * 8) / archs[0].graph.nodes["two.attention"]["macs"]
+    passed = [passes(s.memory(2), node) for s, node in zip((one, other), nodes, strict=True)]
+    assert passed == [pytest.approx(2 - products), 2]
 
 
 def test_sgd_without_momentum_has_no_state(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ LAYERS = [
     "linear(8) -> multiply { in, linear(1), avgpool } -> mean { in, avgpool -> linear(8) -> gelu }",
     "conv(8) -> frozen { rmsnorm -> linear(8) -> scale(0.1) -> bn -> dropout(0.5) -> conv(8, 3) } -> linear(8)",
     "conv(8) -> frozen { layernorm -> attention(2, dropout = 0.1) -> drop_path(0.5) } -> gelu -> linear(8)",
+    "attention(2) { qkv: frozen { linear(8) }\n q: in -> add { q, linear(2) -> linear(8) }\n"
+    " kv: frozen { layernorm -> dropout(0.5) }\n bias: frozen { decomposed }\n proj: frozen { linear(8) } }",
+    "frozen { linear(8) } -> attention(2, dropout = 0.1) { qk: frozen { linear(8) }\n v: linear(8)\n proj: linear(8) }",
+    "attention(2, window = [2, 5, 5], shift = [1, 2, 2]) { qkv: frozen { linear(8) }\n bias: frozen { table } }",
     "class_token(frame) -> layernorm -> attention(2, over = time) -> linear(8) -> select(grid)",
     "class_token(frame) -> frozen { layernorm as n -> attention(2, over = time) as a } -> linear(8)"
     " -> share a(over = space) -> share n -> linear(8) -> select(grid)",

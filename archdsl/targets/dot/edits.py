@@ -24,6 +24,7 @@ def _edited(entry: Entry[LayerForm], known: set[str]) -> bool:
     one, other = entry.base, entry.arch
     if one is None or other is None or not (one.inputs and other.inputs):
         return True
-    if (one.kind, one.attributes, one.frozen) != (other.kind, other.attributes, other.frozen):
+    frozen = [(side.frozen, side.frozen_members) for side in (one, other)]
+    if (one.kind, one.attributes) != (other.kind, other.attributes) or frozen[0] != frozen[1]:
         return True
     return one.inputs != other.inputs and known.issuperset((*one.inputs, *other.inputs))

@@ -118,7 +118,7 @@ def _signature(network: Network, nodes: Sequence[int]) -> tuple[Any, ...]:
 def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any, ...]:
     inputs = tuple(("in", place[u]) if u in place else ("entry",) if u == entry else ("out", u) for u in node.inputs)
     inside = node.layer.connections() if isinstance(node.layer, Openable) else ()
-    weights = node.is_module and node.is_frozen, node.is_shared, node.shares
+    weights = tuple(node.frozen_weights), node.is_shared, node.shares
     return node.layer.kind, settings(node), inside, weights, str(node.shape), tuple(map(str, node.input_shapes)), inputs
 
 

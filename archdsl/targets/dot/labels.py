@@ -156,15 +156,17 @@ class Labels:
         mark = self.marks.step(self.network.node(number), step.name)
         length = round(SHORTER * self.look.line_length) if box.beside else self.look.line_length
         text = f"{step.name}: {text}" if step.name in self.boxes.opened[number].shared() else text
-        cell = self._cell(text, length, self._looks(step.category, box.nodes, mark), cost, self._word(mark))
-        words = broken(f"shares weights with {step.shares}" if step.shares else "", length + 4, self.look.small)
-        return replace(cell, lines=(*cell.lines, *words)) if step.shares else cell
+        words = self._notes(FROZEN if step.frozen and not self.boxes.weights.is_frozen(box.nodes) else "")
+        looks = self._looks(step.category, box.nodes, mark, frozen=step.frozen)
+        cell = self._cell(text, length, looks, cost, *words, self._word(mark))
+        below = broken(f"shares weights with {step.shares}" if step.shares else "", length + 4, self.look.small)
+        return replace(cell, lines=(*cell.lines, *below)) if step.shares else cell
 
-    def _looks(self, category: str, nodes: Sequence[int], mark: str) -> str:
+    def _looks(self, category: str, nodes: Sequence[int], mark: str, *, frozen: bool = False) -> str:
         """Return the fill and the border of a row."""
         weights = self.boxes.weights
-        border = mark_border(mark, weights.line(nodes), dashed=category in DASHED)
-        return f'bgcolor="{weights.fill(category, nodes)}" {border}'
+        border = mark_border(mark, weights.line(nodes, frozen=frozen), dashed=category in DASHED)
+        return f'bgcolor="{weights.fill(category, nodes, frozen=frozen)}" {border}'
 
     def _cell(self, text: str, length: int, looks: str, cost: str, *words: Line) -> Cell:
         """Return the row of a layer in a stack, in lines of `length` characters, with words behind its text."""

@@ -61,7 +61,7 @@ class Opened:
     def steps(self) -> dict[str, tuple[str, str]]:
         """Return the texts and the costs of all steps, by name."""
         cells = [cell for part in self.interior.parts for cell in part.cells]
-        return {cell.name: (step_text(cell), f"{cell.params} {cell.macs}") for cell in cells}
+        return {cell.name: (step_text(cell), f"{cell.params} {cell.macs} {cell.frozen}") for cell in cells}
 
 
 def beside(parts: Sequence[Part]) -> list[bool]:

@@ -61,7 +61,9 @@ class DrawingWriter:
 
     def has_frozen(self) -> bool:
         """Return True if a drawn box or cell is that of layers which are not trained."""
-        return any(map(self.drawing.layout.boxes.weights.is_frozen, self._cells()))
+        boxes = self.drawing.layout.boxes
+        inside = any(cell.frozen for o in boxes.opened.values() for part in o.interior.parts for cell in part.cells)
+        return inside or any(map(boxes.weights.is_frozen, self._cells()))
 
     def _cells(self) -> list[list[int]]:
         """Return the layers of each drawn box, or of each cell of a stack."""

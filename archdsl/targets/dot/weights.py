@@ -24,8 +24,10 @@ class Weights:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._frozen = {node.id for node in network.all_nodes() if node.is_frozen}
-        self._modules = {node.id for node in network.all_nodes() if self._frozen and node.is_module}
+        self._frozen = {node.id for node in network.all_nodes() if _is_frozen(node)}
+        self._partly = {node.id for node in network.all_nodes() if node.frozen_weights} - self._frozen
+        has_any = self._frozen or self._partly
+        self._modules = {node.id for node in network.all_nodes() if has_any and node.is_module}
         self._used: set[tuple[Region, str]] = set()  # the regions and labels of what others share the weights of
         for item in (item for node in network.all_nodes() for item in _with_blocks(node)):
             if item.shares:
@@ -41,19 +43,19 @@ class Weights:
 
     def state(self, numbers: Sequence[int], cost: Cost | None = None) -> str:
         """Return `frozen` for layers whose weights are, or which are trained of a `cost`; empty if all are."""
-        if not (self._frozen & self._modules).intersection(numbers):
+        if not (self._frozen & self._modules | self._partly).intersection(numbers):
             return ""
         if self.is_frozen(numbers):
             return FROZEN
         return f"partly {FROZEN}" if cost is None else f"{parameters(cost.trained)} trained"
 
-    def fill(self, category: str, numbers: Iterable[int]) -> str:
-        """Return the fill colour of layers in a category."""
-        return paler(colour(category)) if self.is_frozen(numbers) else colour(category)
+    def fill(self, category: str, numbers: Iterable[int], *, frozen: bool = False) -> str:
+        """Return the fill colour of layers in a category, or of a step inside of one, which may be frozen alone."""
+        return paler(colour(category)) if frozen or self.is_frozen(numbers) else colour(category)
 
-    def line(self, numbers: Iterable[int]) -> str:
-        """Return the colour of a border around layers."""
-        return FROZEN_LINE if self.is_frozen(numbers) else LINE
+    def line(self, numbers: Iterable[int], *, frozen: bool = False) -> str:
+        """Return the colour of a border around layers, or around a step inside of one."""
+        return FROZEN_LINE if frozen or self.is_frozen(numbers) else LINE
 
     def name(self, item: Node | Block | None) -> str:
         """Return the name of a layer or block by which others refer to its weights; empty if none does."""
@@ -81,6 +83,12 @@ def _with_blocks(node: Node) -> Iterator[Node | Block]:
     """Yield a layer and the blocks around it."""
     yield node
     yield from (region for region in around(node.region) if isinstance(region, Block))
+
+
+def _is_frozen(node: Node) -> bool:
+    """Return True if a layer is frozen, or its own lines freeze all of its weights."""
+    held = 0 if node.is_frozen else len(node.frozen_weights)
+    return node.is_frozen or 0 < held == len(node.layer.weights(*node.input_shapes))
 
 
 def _region(item: Node | Block) -> Region:

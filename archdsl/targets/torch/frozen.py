@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archdsl.ir.regions import Part, Region
     from archdsl.targets.python.tree import Expr, Stmt
     from archdsl.targets.torch.classes import Grouping
-    from archdsl.targets.torch.select import OpNetwork
+    from archdsl.targets.torch.select import OpNetwork, OpNode
 
 
 def frozen_body(network: OpNetwork, grouping: Grouping, place: Callable[[Part], Expr]) -> list[Stmt]:
@@ -79,8 +79,8 @@ class _Finder:
     def _inside(self, region: Region) -> Iterator[tuple[str, str]]:
         for item in region.items:
             node = self.network.node(item) if isinstance(item, int) else None
-            if node is not None and node.frozen and node.is_module and not node.shares:
-                yield self._member(region, node.label)
+            if node is not None and node.is_module and not node.shares:
+                yield from self._of_layer(region, node)
             elif isinstance(item, BlockRow):
                 yield from self._row(item.blocks, *self._member(region, item.label))
             elif not isinstance(item, int) and not (isinstance(item, Block) and item.shares):
@@ -88,6 +88,16 @@ class _Finder:
                     yield from self._inside(item)
                 elif not is_stateless(self.network, item):
                     yield self._member(region, item.label)
+
+    def _of_layer(self, region: Region, node: OpNode) -> Iterator[tuple[str, str]]:
+        """Yield a layer that is frozen, or those of its members that are."""
+        group, place = self._member(region, node.label)
+        if node.frozen:
+            yield group, place
+            return
+        for name in node.frozen_members:
+            inner = f"{place}.{name}" if name.isidentifier() else f'{place}.get_submodule("{name}")'
+            yield group, f"nn.ParameterList([{inner}])" if name in node.frozen_weights else inner
 
     def _row(self, blocks: Sequence[Block], group: str, place: str) -> Iterator[tuple[str, str]]:
         """Yield a row of numbered blocks if all of them are frozen, else parts of it."""

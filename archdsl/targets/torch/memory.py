@@ -83,7 +83,7 @@ def memory_of(network: OpNetwork, batch: int, precision: Precision = PLAIN) -> M
 
 def has_gradients(node: Node) -> bool:
     """Return True if a layer has trainable weights."""
-    return has_weights(node) and not node.is_frozen
+    return has_weights(node) and len(node.frozen_weights) < len(node.layer.weights(*node.input_shapes))
 
 
 def has_weights(node: Node) -> bool:

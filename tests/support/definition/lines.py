@@ -50,6 +50,7 @@ class Bias:
     kind: str
     label: str
     layer: Any
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Attended:
         self.outside: dict[int, int] = {}  # values of the network that lines read, with their numbers here
         self.tensors: dict[str, tuple[int, ...]] = {}
         self.inits: dict[str, Symbol] = {}  # of tensors that begin neither with zeros nor as torch lets them
+        self.frozen: set[str] = set()  # the tensors that lines freeze
         self.biases: list[Bias] = []
         self.x = self.hold("x", Made("x", (), self.settings.padded))
         self.branches: dict[str, int] = {}
@@ -159,6 +161,7 @@ class Attended:
                 sizes = {"fc1.weight": (hidden, number), "fc1.bias": (hidden,), "fc2.weight": (settings.heads, hidden)}
                 self.tensors |= {f"{bias.label}.{key}": size for key, size in sizes.items()}
             own = {n: bias.layer.init for n in self.tensors if n.split(".")[0] == bias.label}  # biases begin at 0
+            self.frozen |= set(own) if bias.is_frozen else set()
             self.inits |= {n: s for n, s in own.items() if s.name != "zeros" and not n.endswith(".bias")}
 
     def hold(self, key: Hashable, made: Made) -> int:
@@ -235,13 +238,19 @@ class Attended:
 
     def _bias(self, line: ast.BranchLine, names: Names) -> None:
         [step] = line.chain.steps
+        is_frozen, label = False, step.label
+        while isinstance(step.link, ast.Freezing):
+            test = step.link.frozen.test
+            is_frozen = is_frozen or test is None or bool(evaluate(test, names))
+            [step] = step.link.chain.steps
+            label = label or step.label
         link = step.link
         assert isinstance(link, ast.Layer)
         kind = link.name.id
         cls: type[Any] = vocabulary()[kind]
         given = matched(link, list(cls.attributes)).items()
         layer = cls(**{n: cls.attributes[n].convert(plain(evaluate(e, names))) for n, e in given})
-        self.biases.append(Bias(kind, filled(step.label, names) if step.label is not None else kind, layer))
+        self.biases.append(Bias(kind, filled(label, names) if label is not None else kind, layer, is_frozen))
 
     def _name(self, runs: dict[str, _Run], apart: set[Any]) -> None:
         """Give the layers of a line their tensors."""
@@ -267,6 +276,8 @@ class Attended:
             tensor = f"{name}.{key}" if key else name
             assert tensor not in self.tensors, f"two layers are called {name}"
             self.tensors[tensor] = (int(shape[0]) * len(values), *map(int, shape[1:])) if shape else ()
+        if first.applied.is_frozen:
+            self.frozen |= {f"{name}.{key}" if key else name for key in layer.weights(*shapes)}
         self.inits |= {f"{name}.{k}": s for k, s in layer.inits(*shapes).items() if s.name != "zeros"}
         for part, value in enumerate(values):
             self.made[value].tensors = name, part, len(values)

@@ -14,7 +14,7 @@ from archdsl.core.diagnostics import SpecError
 from archdsl.core.source import Source
 from archdsl.pipeline import analyse
 from programs.check import BATCH, Fault, Texts, built, randomised
-from programs.starts import assert_begins_as_said
+from programs.starts import assert_begins_as_said, assert_trains_as_said
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,8 @@ def check_attention(program: Program) -> str:
     if unlike := {n: tuple(t.shape) for n, t in model.state_dict().items()}.items() ^ arch.tensors.items():
         raise Fault(f"tensors: {sorted(unlike)[:4]}")
     assert_begins_as_said(model, network)
-    model.load_state_dict(randomised(model))
+    assert_trains_as_said(model, network)
+    model.eval().load_state_dict(randomised(model))
     state = {n: v.detach().clone().requires_grad_(v.is_floating_point()) for n, v in model.state_dict().items()}
     generator = torch.Generator().manual_seed(1)
     shapes = {name: tuple(map(int, network.node(n).shape.shape)) for name, n in network.clips.items()}
@@ -60,6 +61,8 @@ def check_attention(program: Program) -> str:
     for name in clips:
         _compare(f"gradient of {name}", given[1][name].grad, given[0][name].grad)
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:  # what the graph freezes, as was held
+            continue
         _compare(f"gradient of {name}", parameter.grad, state[name].grad)
     return "accepted"
 

@@ -24,6 +24,7 @@ BLOCKS = {  # that lines call
 }""",
     "normed": "block normed(eps = 1e-3, active: bool = off) { layernorm(eps = eps) -> if active { gelu } }",
     "deep": "block deep(out) { residual { layernorm -> linear(in.channels) } -> linear(out) }",
+    "held": "block held(out) { frozen { layernorm -> linear(out) } -> relu -> linear(out, bias = off) }",
     "turned": "block turned(out = in.channels) { gelu -> linear(out, bias = off) }",
     "mixed": "block mixed(one: value) { add { linear(in.channels), one -> linear(in.channels, bias = off) } }",
 }
@@ -410,10 +411,14 @@ class Attention:
         half = width // 2
         options += [
             f"add {{ linear({out}), lora(2, {out}) }}",
+            f"add {{ frozen {{ linear({out}) }}, lora(2, {out}) }}",
+            f"frozen {{ linear({out}) }}",
             f"linear({out}) -> gelu -> linear({width})",
             f"concat {{ linear({half}), linear({width - half}) }}",
             f"turned({out})",
             f"deep({out})",
+            f"held({out})",
+            f"frozen {{ deep({out}) }}",
             f"(linear({out}) -> relu) * 2",
             f"mean {{ linear({out}), gelu -> linear({out}) }}",
             f"if {self._truth()} {{ linear({out}) }} else {{ relu }}",

@@ -101,7 +101,7 @@ class Chains:
             (3, self._simple), (3, self._norm), (2, self._project),
         ]  # fmt: skip
         if site.depth < 2:
-            ways += [(1.5, self._join), (0.7, self._residual), (0.3, self._if), (0.3, self._block)]
+            ways += [(1.5, self._join), (0.7, self._residual), (0.3, self._if), (0.3, self._block), (0.8, self._frozen)]
             is_whole = site.by_head or not site.has_heads or x.channels % site.heads > 0
             ways += [] if is_whole else [(1.5, self._each_head)]
             ways += [(1.5 if x.kinds else 0.3, self._grid)]
@@ -208,6 +208,10 @@ class Chains:
     def _residual(self, x: Shape, site: Site) -> tuple[str, Shape]:
         return f"residual {{ {self.still(x, site)} }}", x
 
+    def _frozen(self, x: Shape, site: Site) -> tuple[str, Shape]:
+        text, y = self.chain(x, site.inner, 2)
+        return f"frozen{self.d.pick(['', '', ' if in.channels > 4'])} {{ {text} }}", y
+
     def _each_head(self, x: Shape, site: Site) -> tuple[str, Shape]:
         inner = replace(x, channels=x.channels // site.heads)
         text, y = self.chain(inner, replace(site.inner, by_head=True))
@@ -232,6 +236,7 @@ class Chains:
     def _block(self, x: Shape, site: Site) -> tuple[str, Shape]:
         c = x.channels
         options = [f"lora(2, {c})", "normed", "normed(active = on)", f"deep({c})", "turned", "turned * 2", "normed * 2"]
+        options += [f"held({c})"]
         fitting = self._fitting(x, site)
         options += [f"mixed({self.d.pick(fitting)})"] * 2 if fitting and not site.by_head and not site.in_grid else []
         return self._called(self.d.pick(options)), x
@@ -410,6 +415,7 @@ class OddLines:
         kinds = ["table", "decomposed", "alibi", "continuous(3)", "table(init = normal(0.1))", "decomposed(0)"]
         for number in range(d.pick([0, 0, 0, 1, 2, 3])):
             kind = "table" if "band" in self.plan.settings else d.pick(kinds)
+            kind = d.pick([kind, kind, kind, f"frozen {{ {kind} }}"])
             self.lines.append(f"bias: {kind} as b{number}")
 
     def _result(self) -> None:

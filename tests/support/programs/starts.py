@@ -52,6 +52,11 @@ def assert_trains_as_said(model: torch.nn.Module, network: Network) -> None:
             said |= {f"{node.name}.{name}" for name in node.layer.weights(*node.input_shapes)}
             idle = [m for n, m in modules.items() if f"{n}.".startswith(f"{node.name}.")]
             assert not any(m.training for m in idle), f"{node.name}: frozen, and in training mode"
+        elif node.inputs and not node.is_shared:
+            held = {f"{node.name}.{name}" for name in node.frozen_weights}
+            said |= held
+            own = [n.rpartition(".")[0] for n in held if n.rpartition(".")[0] != node.name]
+            assert not any(modules[n].training for n in own), f"{own}: frozen lines, in training mode"
     found = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert found == said, f"{sorted(found ^ said)[:4]}: frozen in the module or in the graph alone"
 

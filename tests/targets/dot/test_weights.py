@@ -116,6 +116,33 @@ def test_frozen_layers_say_so_where_their_frame_does_not() -> None:
     assert faults(read_picture(graph)) == []
 
 
+def test_frozen_lines_of_an_attention_are_marked() -> None:
+    """Trained are the maps of 2·8 and 8·2 parameters, and one of the tables, for 15·15 distances and two heads."""
+    text = (
+        FROZEN.partition("block")[0]
+        + """
+stage adapted { attention(2, over = space) {
+    qkv: frozen { linear(8) }
+    q: in -> add { q, linear(2, bias = off) -> linear(8, bias = off) }
+    bias: frozen { table as one }
+    bias: table as other
+    proj: frozen { linear(8) }
+} }
+head: avgpool"""
+    )
+    text = text.replace("clip: video[3", "clip: video[8")
+    graph = graph_of(text, "layer")
+    seen = labels(graph)
+    marked = {name.rpartition(".")[2] for name, label in seen.items() if "frozen" in label and "attention." in name}
+    assert marked == {"qkv", "proj", "scores"}
+    scores = graph.get_node("adapted.attention.scores").attr["label"]
+    assert (seen["adapted.attention.scores"].count("frozen"), scores.count(paler(COLOURS["attention"]))) == (1, 1)
+    assert seen["adapted.attention"].endswith("|482 trained")
+    assert seen[".key.frozen: not trained"]
+    assert faults(read_picture(graph)) == []
+    assert labels(graph_of(text, "stage"))["adapted"].endswith("|482 trained")
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_legend_is_there_only_where_something_is_frozen(level: str) -> None:
     trained = FROZEN.replace("frozen ", "").replace("{ layernorm", "(layernorm").replace("as attn }", "as attn)")

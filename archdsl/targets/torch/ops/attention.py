@@ -85,7 +85,8 @@ class AttentionOp(DescribedAttention):
         return found
 
     def cast_weights(self) -> int:
-        own = sum(op.cast_weights() * (1 if op.for_heads else a.stack) for a, op in self.parts if a.owner is None)
+        parts = [(a, op) for a, op in self.parts if a.owner is None or a.frozen]  # a copy with gradients is kept
+        own = sum(op.cast_weights() * (1 if op.for_heads else a.stack) for a, op in parts)
         return own + sum(op.cast_weights() for _, op in self.biases)
 
     def other_forms(self) -> frozenset[str]:

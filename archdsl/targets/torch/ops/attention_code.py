@@ -42,7 +42,7 @@ class Composer(Terms):
         self.names = _member_names(self.lines)
         modules = [
             name for (a, own), name in zip(op.parts, self.names, strict=True)
-            if own.is_module and (self.layer.trains or not a.layer.training_only)
+            if own.is_module and not self.layer.is_idle(a)
         ]  # fmt: skip
         steps = op.operations
         self.blocks = Blocks(self.lines.applications, self.names, modules, steps.list, steps.result)
@@ -118,7 +118,7 @@ class Composer(Terms):
             self.channels[number] = self.channels[first.application]
         else:
             self.channels[number] = channels * self._heads(application)
-        if layer.training_only and not self.layer.trains:
+        if self.layer.is_idle(application):
             return
         whole = op if op.for_heads else op.of(layer.changed(**stacked))
         site = CallSite(shapes, application.shape._replace(channels=channels), self._layout(number))

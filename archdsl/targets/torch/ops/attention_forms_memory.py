@@ -59,6 +59,12 @@ class KeptOfTimes(KeptOfLines):
         sizes = self._sizes(operation)
         [output], [q, _, _, *more] = operation.outputs, operation.inputs
         name = f"attention {output}"
+        self.trained = {n: self.values[i].trained for n, i in zip("qkv", operation.inputs, strict=False)}
+        if not self.takes_gradient():
+            rows = self.values[q].elements
+            self.values[output] = Value(f"{name}: result", rows, self.number, trained=False)
+            self.sizes[f"{name}: result"] = rows * self.number
+            return
         masked, biased = sizes.banded or bool(more), bool(more) and self.op.is_biased
         learned = biased and (self._is_learned() or self.precision.cuda)
         if biased and not sizes.banded:
@@ -122,12 +128,12 @@ class KeptOfTimes(KeptOfLines):
     def _multiply_one(self, operation: Operation, sizes: _Sizes, name: str) -> None:
         """Account for attention without a fused kernel."""
         heads, pairs = sizes.heads, sizes.queries * sizes.seen * sizes.heads
-        self.keep(f"{name}: scaled queries", sizes.queries * heads * sizes.wide, FLOAT)
-        self.keep(f"{name}: scaled keys", sizes.keys * heads * sizes.wide, FLOAT)
-        self.keep(f"{name}: weights", pairs, FLOAT)
-        if self.layer.dropout:
-            self.keep(f"{name}: dropped", pairs, 1 if self.precision.cuda else FLOAT)
-            self.keep(f"{name}: left", pairs, FLOAT)
+        for operand, rows, letter in (("queries", sizes.queries, "q"), ("keys", sizes.keys, "k")):
+            if self.is_factor(letter):
+                self.keep(f"{name}: scaled {operand}", rows * heads * sizes.wide, FLOAT)
+        self.keep_weights(f"{name}: ", pairs)
+        if not self.is_factor("v"):
+            return
         if self.precision.half or sizes.banded or heads > 1:
             self.keep(f"{name}: values", sizes.keys * heads * sizes.wide, FLOAT if self.precision.half else 0)
         else:

@@ -22,8 +22,12 @@ from archdsl.targets.torch.ops.decomposed import DISTANCES
 from archdsl.targets.torch.ops.sites import FLOAT, TrainingStep
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from archdsl.layers.attention_lines import BiasLine
     from archdsl.layers.attributes import Size3
     from archdsl.targets.torch.ops.attention_base import BaseAttention
+    from archdsl.targets.torch.ops.base import Op
 
 COUNT = 8  # bytes of a number of keys
 ALIGNED = 8  # GPU kernels need multiples of it: channels per head, and keys of a mask
@@ -62,6 +66,7 @@ class KeptTensors:
         self.lies: dict[str, tuple[str, int]] = {}
         self.apart = False  # one of queries, keys and values has channels that are not contiguous
         self.grouped: set[str] = set()  # those that have been copied into groups, head by head
+        self.trained = dict.fromkeys("qkv", True)  # whether queries, keys and values take gradients
         self.headed = d < e  # the heads of the queries are not interleaved in memory; those with zeros lie head by head
 
     # --- tensors ---
@@ -110,12 +115,26 @@ class Kept(KeptTensors):
 
     def product(self, name: str, queries: int, keys: int, pairs: int) -> None:
         """Add the tensors of softmax attention without a fused kernel; `pairs` counts query-key pairs per head."""
-        self.keep(f"{name} scaled queries", queries * self.wide, FLOAT)
-        self.keep(f"{name} scaled keys", keys * self.wide, FLOAT)
-        self.keep(f"{name} weights", pairs * self.heads, FLOAT)
-        if self.layer.dropout:
-            self.keep(f"{name} dropped", pairs * self.heads, 1 if self.precision.cuda else FLOAT)
-            self.keep(f"{name} left", pairs * self.heads, FLOAT)
+        for operand, rows, letter in (("queries", queries, "q"), ("keys", keys, "k")):
+            if self.is_factor(letter):
+                self.keep(f"{name} scaled {operand}", rows * self.wide, FLOAT)
+        self.keep_weights(f"{name} ", pairs * self.heads)
+
+    def keep_weights(self, name: str, size: int) -> None:
+        """Add the attention weights of softmax: its result, and what dropout leaves of them."""
+        if self.is_factor("v") or not self.layer.dropout:
+            self.keep(f"{name}weights", size, FLOAT)
+        if self.layer.dropout and self.is_factor("v"):
+            self.keep(f"{name}dropped", size, 1 if self.precision.cuda else FLOAT)
+        if self.layer.dropout and self.trained["v"]:
+            self.keep(f"{name}left", size, FLOAT)
+
+    def is_factor(self, letter: str) -> bool:
+        """Return True if the other factor of a product takes a gradient: that of values is the attention weights."""
+        if letter == "v":
+            scores = self.layer.score == CONCATENATION and self.step.trains
+            return self.trained["q"] or self.trained["k"] or scores or self._is_learned()
+        return self.trained["k" if letter == "q" else "q"]
 
     def sums(self, name: str, queries: int) -> None:
         """Add the log-sum-exp per query and head, which fused kernels save."""
@@ -142,7 +161,7 @@ class Kept(KeptTensors):
         masked = self.layer.form == "windows" and self.groups.is_shifted and not widened
         biased = self.op.is_biased and DISTANCES not in self.forms
         learned = biased and self._is_learned()
-        learned = learned or (biased and self.precision.cuda)
+        learned = learned or (biased and (self.precision.cuda or self.layer.table is not None))  # of three axes
         if masks_frames(self.layer, self.layer.axes) and not masked:
             pairs = self.q_rows * self.k_rows  # of zeros and −∞, or that by which scores or a bias are masked
             number = self.number if self.layer.softmax and not self.layer.cap else 1
@@ -159,7 +178,16 @@ class Kept(KeptTensors):
 
     def _is_learned(self) -> bool:
         """Return True if a bias has a gradient."""
-        return any(op.layer.weights() or b.layer.takes_queries for b, op in self.op.biases)
+        reads = self.trained["q"]
+        return any(self.is_trained(b, op) or (b.layer.takes_queries and reads) for b, op in self.op.biases)
+
+    def is_trained(self, bias: BiasLine, op: Op[Any]) -> bool:
+        """Return True if a bias has weights that take gradients."""
+        return self.step.trains and not bias.frozen and bool(op.layer.weights())
+
+    def takes_gradient(self) -> bool:
+        """Return True if the result has a gradient."""
+        return self.trained["v"] or self.is_factor("v")
 
     def _widen(self) -> bool:
         """Account for channels of queries and keys that replace a bias or a mask; return True if there are any."""
@@ -187,9 +215,9 @@ class Kept(KeptTensors):
         self.keep("y", self.queries * self.value_dim)
         if softmax:
             self.product("", self.queries, self.keys, pairs)
-        else:
+        elif self.trained["v"] or self.layer.score == CONCATENATION:
             self.keep("weights", self.heads * pairs)
-        for name in "v" if softmax else "qkv":
+        for name in filter(self.is_factor, "v" if softmax else "qkv"):
             if softmax and self.precision.half:
                 self.keep(f"copy of {name}", self.keys * self.wide, FLOAT)
             else:
@@ -207,13 +235,15 @@ class Kept(KeptTensors):
         """Add what attention with limited scores saves: the hyperbolic tangent and the softmax, in float32."""
         pairs = self.heads * self.queries * self.k_rows
         self.keep("y", self.queries * self.value_dim)
-        self.keep("tanh", pairs)
-        self.keep("softmax", pairs, FLOAT)
-        if self.layer.dropout:
+        if scored := self.is_factor("v"):
+            self.keep("tanh", pairs)
+        if scored or not self.layer.dropout:
+            self.keep("softmax", pairs, FLOAT)
+        if self.layer.dropout and scored:
             self.keep("dropped", pairs, 1 if self.precision.cuda else FLOAT)
-        if self.precision.half or self.layer.dropout:  # as the product takes them
+        if (self.precision.half or self.layer.dropout) and self.trained["v"]:  # as the product takes them
             self.keep("weights", pairs)
-        for name in "qkv":
+        for name in filter(self.is_factor, "qkv"):
             self._copy(name, widened=False)
 
     def _fuse(self, *, masked: bool, learned: bool, widened: bool) -> None:

@@ -46,7 +46,7 @@ class LayerSteps(ProductSteps):
     def apply(self, number: int) -> None:
         """Add the operations of a layer."""
         application, op = self.lines.applications[number], self.ops[number]
-        if application.layer.training_only and not self.layer.trains:
+        if self.layer.is_idle(application):
             self.values |= {Origin(number): self.values[application.inputs[0][0]]}
             return
         values, beside = self._given(application, op), bool(application.tokens) and not op.for_heads

@@ -24,7 +24,10 @@ class KeptOfLines(KeptOfMoves):
         self._bring(self.steps.list[:attended])
         self._find(self.steps.list[attended])
         self._distances()
-        self.weigh()
+        if self.takes_gradient():
+            self.weigh()
+        else:
+            self.sizes["result"] = self.queries * self.value_dim * self.number * self.clips
         self._leave(self.steps.list[attended:])
 
     def total(self) -> SavedForBackward:
@@ -37,7 +40,7 @@ class KeptOfLines(KeptOfMoves):
             elements = int(x.elements)
             number = self.number if not (i == 0 and self.step.casts) else 4
             self.sizes[f"input {i}"] = elements * number
-            self.values[i] = Value(f"input {i}", elements, number, self.packed)
+            self.values[i] = Value(f"input {i}", elements, number, self.packed, trained=self.step.takes(i))
 
     def _bring(self, operations: Sequence[Operation]) -> None:
         """Account for what brings queries, keys and values."""
@@ -53,6 +56,7 @@ class KeptOfLines(KeptOfMoves):
         self.headed = self.headed or self.steps.layouts[queries.inputs[0]].order in EACH
         for name, number in zip("qkv", ends, strict=False):
             value = self.values[number]
+            self.trained[name] = value.trained
             if value.number != self.number:
                 self.lie(name, f"cast {name}", value.elements // self.clips)
             elif value.tensor.startswith("input"):
@@ -66,11 +70,11 @@ class KeptOfLines(KeptOfMoves):
     def _distances(self) -> None:
         """Account for what biases save."""
         number = self.precision.product
-        step = TrainingStep(
-            batch=self.step.batch, precision=self.precision, element_size=number, trains=self.step.trains
-        )
         for bias, op in self.op.biases:
-            saved = op.saved_for_backward(step)
+            trains = self.is_trained(bias, op)
+            step = TrainingStep(batch=self.step.batch, precision=self.precision, element_size=number, trains=trains)
+            reads = bias.layer.takes_queries and self.trained["q"]
+            saved = op.saved_for_backward(step) if trains or reads else SavedForBackward()
             self.own[f"own of {bias.label}"] = int(saved.own) // self.clips
             self.once += int(saved.once)
             if saved.inputs:
@@ -80,9 +84,11 @@ class KeptOfLines(KeptOfMoves):
         """Account for what happens to the result."""
         y = self.own.pop("y", 0)
         tensor = "y" if y else "result"
-        self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
+        if self.takes_gradient():
+            self.sizes[tensor] = (y or self.own.get(tensor, 0)) * self.clips
         [result] = operations[0].outputs
-        self.values[result] = Value(tensor, self.sizes[tensor] // self.number, self.number)
+        size = self.sizes[tensor] // self.number
+        self.values[result] = Value(tensor, size, self.number, trained=self.takes_gradient())
         for operation in operations[1:]:
             self._pass(operation)
 
@@ -94,13 +100,15 @@ class KeptOfLines(KeptOfMoves):
         given = [self.values[i] for i in operation.inputs if i in self.values]
         if not given:
             return
+        trained = any(value.trained for value in given)
         if operation.macro in ("scaled_cosine", "normalised"):
             self._unit(operation, given[0])
+            trained = trained or (operation.macro == "scaled_cosine" and self.step.trains)  # a learned scale
         if operation.macro in ("heads", "swapped"):  # each branch by itself
             for output, value in zip(operation.outputs, given, strict=True):
                 tensor = self._tensor(operation, value, output, value.elements)
                 self.values[output] = Value(
-                    tensor, value.elements, value.number, value.packed or tensor != value.tensor
+                    tensor, value.elements, value.number, value.packed or tensor != value.tensor, trained=value.trained
                 )
             return
         elements = self._elements(operation, given)
@@ -109,19 +117,24 @@ class KeptOfLines(KeptOfMoves):
         is_sliced = tensor == given[0].tensor and (given[0].is_sliced or operation.macro in SLICING)
         for i, output in enumerate(operation.outputs):
             part = self._part(operation, i, elements)
-            self.values[output] = Value(tensor, part, given[0].number, packed, is_sliced)
+            self.values[output] = Value(tensor, part, given[0].number, packed, is_sliced, trained)
 
     def _layer(self, operation: Operation) -> None:
         application, op = self.op.parts[operation.application]
         given = [self.values[i] for i in operation.inputs]
+        if application.layer.training_only and not self.step.trains:
+            self.values[operation.outputs[0]] = given[0]
+            return
         precision = self.step.precision
         number = op.element_size([v.number for v in given], precision)
+        trains = self.step.trains and not application.frozen
         step = TrainingStep(
             self.steps.layouts[operation.inputs[0]].taken_as, channels_last=given[0].packed,
             batch=self.step.batch, precision=precision, element_size=number, casts=given[0].number != number,
-            trains=self.step.trains,
+            trains=trains, gradients=tuple(v.trained for v in given),
         )  # fmt: skip
-        saved = op.saved_for_backward(step)
+        trained = any(step.gradients) or (trains and bool(application.layer.weights(*application.shapes)))
+        saved = op.saved_for_backward(step) if trained else SavedForBackward()
         name, alike = f"output of {operation.application}", application.heads * len(application.inputs)
         elements = int(application.shape.elements) * application.heads * application.stack
         if op.for_heads:
@@ -135,7 +148,7 @@ class KeptOfLines(KeptOfMoves):
         )
         [x, *_], y = application.shapes, application.shape
         is_sliced = op.is_view and (given[0].is_sliced or (y.tokens != x.tokens and y.elements < x.elements))
-        self.values[operation.outputs[0]] = Value(tensor, elements, number, packed, is_sliced)
+        self.values[operation.outputs[0]] = Value(tensor, elements, number, packed, is_sliced, trained)
         if saved.own:
             self.own[f"own of {operation.application}"] = int(saved.own) * alike // self.clips
         self.once += int(saved.once)

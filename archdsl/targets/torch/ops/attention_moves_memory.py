@@ -27,7 +27,7 @@ class Value:
     """A value: the tensor whose memory it shares, elements for one clip, element size in bytes.
 
     `packed` says whether its channels are last in memory, `is_sliced` whether it is a part of the positions of a
-    tensor, whose rows a product copies.
+    tensor, whose rows a product copies, `trained` whether it takes a gradient.
     """
 
     tensor: str
@@ -35,6 +35,7 @@ class Value:
     number: int
     packed: bool = True
     is_sliced: bool = False
+    trained: bool = True
 
 
 class KeptOfMoves(Kept):
@@ -87,10 +88,11 @@ class KeptOfMoves(Kept):
 
     def _unit(self, operation: Operation, value: Value) -> None:
         """Account for lengths of queries or keys, before and after they are limited, and queries before their scale."""
-        self._save(value.tensor)
         rows = value.elements // self.clips // self.layer.widths[0]
         number = FLOAT if self.precision.cuda else self.number  # a GPU's autocast takes lengths in float32
-        self.keep(f"lengths {operation.outputs[0]}", 2 * rows, number)
+        if value.trained:
+            self._save(value.tensor)
+            self.keep(f"lengths {operation.outputs[0]}", 2 * rows, number)
         if operation.macro == "scaled_cosine":
             self.keep(f"normalised {operation.outputs[0]}", value.elements // self.clips, number)
             self.once += self.heads // len(self.layer.over) * number

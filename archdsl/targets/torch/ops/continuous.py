@@ -35,6 +35,8 @@ class ContinuousOp(BiasOp[Continuous]):
 
     def saved_for_backward(self, step: TrainingStep) -> SavedForBackward:
         """Return the hidden values, and the bias of each distance before it is scaled by 16."""
+        if not step.trains:
+            return SavedForBackward()
         layer, found = self.layer, self.layer.geometry
         hidden = layer.distances * int(layer.hidden)
         cast = layer.distances * len(found.axes) if step.precision.half else 0

@@ -39,4 +39,5 @@ class DecomposedOp(BiasOp[Decomposed]):
         ends = [(q, k) for a, q, k in zip("thw", found.queries, found.keys, strict=True) if a in found.axes]
         queries = found.frames * found.groups * prod(found.queries) * int(found.heads) * found.width
         once = sum(q * k * found.width for q, k in ends)
-        return SavedForBackward(own=len(ends) * queries * step.element_size, once=once * step.element_size)
+        own = len(ends) * queries if step.trains else 0
+        return SavedForBackward(own=own * step.element_size, once=once * step.element_size)
