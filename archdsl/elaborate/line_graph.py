@@ -98,10 +98,8 @@ class LineGraph(GraphBuilder):
         layer = outward(layer, context.region)  # shapes are in the terms of the line everywhere
         bundles = [self.bundle(f) for f in flows]
         shapes = self._inferred(layer, bundles, flows, context, link)
-        if shapes is None:
-            return LOST
         if not shapes:
-            return flows[0]
+            return LOST if shapes is None else flows[0]
         self.count += 1
         node = Node(
             self.count, layer, (), (), shapes[self.branches[0]], context.region, link.span, frozen=context.frozen
