@@ -71,7 +71,7 @@ bounds: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/archdsl fmt --check specs
+	$(BIN)/archdsl fmt --check specs docs/zoos examples
 
 # pyright runs on Node.js and fetches it where there is none. Where that fails, too, the types go unchecked, and loudly.
 types: $(VENV)/.installed-dev
@@ -85,7 +85,7 @@ types: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/archdsl fmt specs
+	$(BIN)/archdsl fmt specs docs/zoos examples
 
 generated: $(VENV)/.installed-dev
 	$(BIN)/archdsl compile $(SPECS)

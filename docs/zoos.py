@@ -36,7 +36,7 @@ INTRODUCTION = """\
 # Networks of public model zoos
 
 Every configuration of eight public collections, and how archdsl covers its network: as a bundled spec, with `--set` or
-`--like`, by a variant of at most six lines, or not. `python docs/zoos.py` writes this page from
+`--like`, by a variant of at most six statements, or not. `python docs/zoos.py` writes this page from
 [`zoos/zoos.csv`](zoos/zoos.csv), after it has loaded each network and compared its parameters with those of the network
 that the zoo's own code builds.
 

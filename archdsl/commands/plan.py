@@ -22,9 +22,12 @@ from archdsl.planning.time import Machine
 from archdsl.targets.torch.lower import lower
 from archdsl.targets.torch.ops.sites import Precision
 from archdsl.train.engine import PRECISIONS
+from archdsl.train.masking import masking_of
+from archdsl.train.networks import clip_of, masks_of
 
 if TYPE_CHECKING:
     from archdsl.commands.parser import Parser
+    from archdsl.ir.network import Network
     from archdsl.pipeline import Analysis
 
 OPTIMIZERS = Recipe.fields["optimizer"].words
@@ -125,7 +128,7 @@ def run(options: Options) -> int:
         print(f"archdsl: {_what_would_fit(plan)}", file=sys.stderr)
         return 1
     if not options.json:
-        print(f"\n{_advice(plan, plan.best, options)}")
+        print(f"\n{_advice(plan, plan.best, options, analysis.network)}")
     return 0
 
 
@@ -219,7 +222,7 @@ def _assumptions(plan: Plan) -> list[str]:
     ]
 
 
-def _advice(plan: Plan, best: Choice, options: Options) -> str:
+def _advice(plan: Plan, best: Choice, options: Options, network: Network) -> str:
     gpus = plan.setup.machine.gpus
     nodes = -(-gpus // plan.setup.machine.per_node)
     words = [f"--precision {options.precision}", f"--batch {gpus * best.batch}"]  # of all GPUs
@@ -229,8 +232,12 @@ def _advice(plan: Plan, best: Choice, options: Options) -> str:
         words.append(f"--strategy {best.way.strategy} --devices {gpus // nodes}")
     if nodes > 1:
         words.append(f"--nodes {nodes}")
-    left = size_text(best.room - best.memory)
-    return f"advice: archdsl train {options.spec} {' '.join(words)}\nThat is the fastest that fits; {left} are left."
+    fits = f"That is the fastest that fits; {size_text(best.room - best.memory)} are left."
+    try:
+        (masking_of if masks_of(network) else clip_of)(network)
+    except UsageError as error:
+        return f"advice: {gpus * best.batch} clips a step, checkpointing {best.way.checkpointing}. {fits}\n{error}"
+    return f"advice: archdsl train {options.spec} {' '.join(words)}\n{fits}"
 
 
 def _what_would_fit(plan: Plan) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     ("weights plan slowfast_r50 my_slowfast.arch", "Show how the weights of a variant are initialised."),
-    ("weights plan resnet50 c2d_r50 --strict", "Exit with 1 if a tensor is new or unused."),
+    ("weights plan swin3d_t --set crop=320 --strict", "Exit with 1 if a tensor is new or unused."),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -33,7 +34,10 @@ def output_size(network: Network, output: int) -> list[int]:
 
 
 def counts_boxes(graph: nx.DiGraph[int], value: int) -> bool:
-    """Return whether the time axis of a value counts boxes: with one box more, it has another size."""
+    """Return whether the time axis of a value counts boxes: with one box more, it has another size.
+
+    A value that boxes are joined with, and that has a size of its own, as of `upsample`, is taken to grow with them.
+    """
     if all(data["node"].layer.kind != BOXES for data in graph.nodes.values()):
         return False
     more: dict[int, Shape] = {}  # the shapes that change
@@ -42,10 +46,18 @@ def counts_boxes(graph: nx.DiGraph[int], value: int) -> bool:
         if node.layer.kind == BOXES:
             more[number] = node.shape._replace(t=node.shape.t + 1)
         elif not more.keys().isdisjoint(node.inputs):
-            shapes = [more.get(i, graph.nodes[i]["node"].shape) for i in node.inputs]
-            try:
-                more[number] = node.layer.infer(*shapes) if all(isinstance(x, Grid) for x in shapes) else UNKNOWN
-            except ShapeError:  # it takes one number of boxes only
-                more[number] = UNKNOWN
+            more[number] = _with_one_more(node, [more.get(i) for i in node.inputs])
     found = more.get(value, UNKNOWN)
     return isinstance(found, Grid) and found.t != graph.nodes[value]["node"].shape.t
+
+
+def _with_one_more(node: Node, changed: list[Shape | None]) -> Shape:
+    """Return the shape of what a layer gives where some of its inputs have another shape; unknown if it takes none."""
+    shapes = [given if new is None else new for new, given in zip(changed, node.input_shapes, strict=True)]
+    count = max((x.t for x in shapes if isinstance(x, Grid)), default=0)
+    grown = [x._replace(t=count) if isinstance(x, Grid) and x.t == count - 1 else x for x in shapes]
+    for inputs in (shapes, grown):
+        if all(isinstance(x, Grid) for x in inputs):
+            with suppress(ShapeError):  # it takes one number of boxes only
+                return node.layer.infer(*inputs)
+    return UNKNOWN

@@ -383,6 +383,16 @@ def test_the_table(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-2] == f"advice: archdsl train {spec} --precision bf16 --batch 64 --strategy ddp --devices 8 --nodes 2"
 
 
+def test_no_command_that_would_be_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """`archdsl train` reads videos alone; a masked autoencoder of one head is trained by it."""
+    assert main(["plan", "avslowfast_r50", "--batch", "4"]) == 0
+    number, why = capsys.readouterr().out.splitlines()[-2:]
+    assert number.startswith("advice: 4 clips a step")
+    assert "'sound' is not in the data that `archdsl train` reads" in why
+    assert main(["plan", "videomae_b_pretrain", "--batch", "4"]) == 0
+    assert "advice: archdsl train videomae_b_pretrain " in capsys.readouterr().out
+
+
 def test_the_table_of_one_gpu(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", spec, "--batch", "4", "--precision", "fp32", "--gpu", "v100", "--set", "x=1"]) == 1
     assert main(["plan", spec, "--batch", "4", "--precision", "fp32", "--gpu", "v100"]) == 0

@@ -38,6 +38,14 @@ def test_the_module_computes_the_graph() -> None:
     assert_computes_the_graph(archdsl.loads(NET))
 
 
+def test_boxes_joined_with_a_value_of_a_fixed_number_are_still_boxes() -> None:
+    joined = "concat { in, avgpool -> upsample(size = [4, 1, 1]) } -> linear(5)"
+    arch = archdsl.loads(NET.replace("maxpool([1, all, all]) -> linear(5)", f"maxpool([1, all, all]) -> {joined}"))
+    assert_computes_the_graph(arch)
+    outputs = arch.build().eval()(*given(arch._analysis.network, 2, torch.float32).values())
+    assert outputs["each"].shape == (2, 4, 5)
+
+
 def test_a_spectrogram_is_a_grid_of_one_row() -> None:
     arch = archdsl.loads(NET)
     x = torch.randn(2, 2, 12, 10)
