@@ -275,8 +275,8 @@ class _MapBuilder(Transformer_NonRecursive):  # pyright: ignore[reportMissingTyp
     def on_spelled(self, span: Span, text: Token) -> Word:
         return Word(span, _unquoted(text) if text.type == "STRING" else str(text))
 
-    def on_spelling(self, _span: Span, ours: Word, theirs: Word) -> tuple[Word, Word]:
-        return ours, theirs
+    def on_spelling(self, _span: Span, ours: Word, theirs: Word | None) -> tuple[Word, Word]:
+        return ours, theirs or ours
 
     def on_words(self, span: Span, name: Token, *spellings: tuple[Word, Word]) -> Words:
         return Words(span, self._word(name), spellings)
