@@ -71,10 +71,13 @@ def joined(here: Place, parts: Parts, base: Mapping[str, Place]) -> Place | str:
     """Return the tensor that parts of the base's tensors make, or the reason why they make none."""
     found = [(base[part.base], part.of) for part in parts if part]
     place, of = found[0]
-    rows = {tensor.shape[0] // count for tensor, count in found}
+    rows = [tensor.shape[0] // count for tensor, count in found]
     inner = _inner(place)
-    if len(rows) > 1 or inner is None:
-        return f"parts of {' and '.join(map(str, sorted(rows)))} rows"
+    if len({*rows}) > 1 or inner is None:
+        known = (letter for letter, part in zip(_branches(here), parts, strict=True) if part)
+        return (
+            f"rows of the base are not joined: {', '.join(f'{n} of `{x}`' for x, n in zip(known, rows, strict=True))}"
+        )
     shape = (place.shape[0] // of * len(parts), *place.shape[1:])
     first = Inner(len(parts), inner.heads, _branches(here), inner.queries)
     return Place(place.node, place.name, shape, (first, *(axes_of(place) or ())[1:]))

@@ -86,7 +86,7 @@ def test_queries_that_share_keys_with_more_take_the_means() -> None:
     expected = torch.cat([means[0], means[2], means[1], means[3]])
     torch.testing.assert_close(made[weight.format("kv")], expected)
     reasons = {e.name: e.why for e in base.plan_transfer(arch).entries if e.how == "new"}
-    assert reasons[weight.format("qkv")] == "parts of 8 and 16 rows"
+    assert reasons[weight.format("qkv")] == "rows of the base are not joined: 16 of `q`, 8 of `k`, 8 of `v`"
 
 
 @pytest.mark.parametrize(("kv_heads", "why"), [(3, "2 heads of keys and values, here 3")])
