@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -15,11 +19,11 @@ from archdsl.resources import bundled_specs  # noqa: E402
 INDEX = ROOT / "specs" / "index.json"
 
 
-def index() -> str:
+def index(load: Callable[[Path], archdsl.Architecture] = archdsl.load) -> str:
     """Return what `archdsl list` shows of each bundled spec, as JSON with a line for each."""
     lines: list[str] = []
     for name, path in bundled_specs().items():
-        arch = archdsl.load(path)
+        arch = load(path)
         network = arch._analysis.network
         clip = [int(n) for n in network.node(next(iter(network.clips.values()))).shape.shape]
         doc = network.doc.strip().partition("\n")[0].strip()

@@ -169,7 +169,7 @@ def test_c2d_with_other_parameters(**params: object) -> None:
 )
 def test_r3d_with_other_parameters(**params: object) -> None:
     """The study of R(2+1)D, and what lies between its networks."""
-    arch = archdsl.load(SPECS / "r3d_18.arch", classes=7, **params)
+    arch = archdsl.load(SPECS / "r3d_18.arch", width=8, classes=7, **params)
     assert_as_predicted(arch)
     assert_computes_the_graph(arch)
 

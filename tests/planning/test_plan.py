@@ -12,7 +12,7 @@ import torch
 from cuda_autocast import CudaAutocast
 from repository import ROOT
 from saved_memory import LAYERS, TINY, measured
-from small import inputs, small
+from small import full, inputs, small
 
 import archdsl
 from archdsl.cli import main
@@ -267,7 +267,7 @@ def test_the_largest_batch_fits_and_the_next_does_not(checkpointing: str) -> Non
 
 def plan(name: str = "slowfast_r50", memory: int = 80 * GIB, batch: int | None = None, **machine: Any) -> Plan:
     setup = Setup(Machine(GPUS["a100"], **machine), Optimizer(), HALF_GPU, Limits(memory, 2 * GIB), batch)
-    return plan_training(lower(archdsl.load(SPECS / f"{name}.arch")._analysis.network), setup)
+    return plan_training(lower(full(SPECS / f"{name}.arch")._analysis.network), setup)
 
 
 def by_way(found: Plan) -> dict[Way, Choice]:

@@ -65,13 +65,15 @@ def commands(fence: Fence) -> list[Command]:
     return found
 
 
-def has_commands(page: Path) -> bool:
-    """Return True if the tests run a command of `archdsl`, or Python, on a page."""
-    return any(
-        fence.kind == "python" or any(c.words[0] == "archdsl" for c in commands(fence))
-        for fence in steps(page)
-        if "file" not in fence.options and is_run(fence, records=False)
-    )
+def run_on(page: Path) -> list[str]:
+    """Return what the tests run on a page: the commands of `archdsl`, and `python`."""
+    found: list[str] = []
+    for fence in steps(page):
+        if "file" in fence.options or not is_run(fence, records=False):
+            continue
+        words = [c.words for c in commands(fence)] if fence.kind != "python" else []
+        found += ["python"] if fence.kind == "python" else [find(rest) for name, *rest in words if name == "archdsl"]
+    return found
 
 
 def is_run(fence: Fence, *, records: bool) -> bool:
