@@ -228,6 +228,11 @@ def test_outputs_of_an_encoder_have_the_names_of_its_stages_in_its_decoder() -> 
     assert re.findall(r"self\.decoder\d\((.*?)\)", text) == ["res5, res4", "x, res3", "x, res2"]
 
 
+def test_halves_of_the_channels_are_chunks_at_each_width() -> None:
+    text = (ROOT / "generated" / "rev_mvit_b.py").read_text("utf-8")
+    assert "(x.chunk(2, dim=-1)[0] + x.chunk(2, dim=-1)[1]) / 2" in text
+
+
 def test_a_loop_over_rates_begins_at_zero() -> None:
     text = (ROOT / "generated" / "aim_b.py").read_text("utf-8")
     assert "nn.Sequential(*(AimLayer(rate=0.2 * i / 11) for i in range(12)))" in text

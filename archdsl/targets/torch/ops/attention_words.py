@@ -61,11 +61,14 @@ class DescribedAttention(SizedAttention):
         wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
         where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
         is_learned = not self._roots("q")
-        kind = "Cross-attention" if self._is_cross() else "Attention" if self.others or is_learned else "Self-attention"
+        outside = {
+            root for letter in "qkv" for root in self._roots(letter) if root
+        }  # values that queries, keys and values are made of
+        kind = "Cross-attention" if self._is_cross() else "Attention" if outside or is_learned else "Self-attention"
         q, k, v = (self._names(letter) for letter in "qkv")
         of = " of learned queries" if is_learned else " of pooled queries" if self._pools("q") else ""
-        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if self.others else of
-        pooled = ", to pooled keys and values" if self._pools("k") and not self.others else ""
+        of = f" of {q} to {k if k == v else f'keys of {k} and values of {v}'}" if outside else of
+        pooled = ", to pooled keys and values" if self._pools("k") and not outside else ""
         earlier = ", to no later frame" if layer.causal else ""
         weights = WEIGHTS[layer.score] if layer.scale else WEIGHTS[layer.score].replace("/√d", "")
         if layer.cap:
@@ -75,7 +78,9 @@ class DescribedAttention(SizedAttention):
         biases = [b.layer.title or f"the bias `{b.layer.kind}`" for b in layer.lines.biases]
         bias = f", b {' plus '.join(biases)}" if biases else ""
         weights = f"{weights.removesuffix(')')} + b){bias}" if bias else weights
-        return f"{kind}{of} over {over}{where}{pooled}{earlier}, weighted by {weights}{scale}."
+        joined = [name for number, name in enumerate(self.others, start=1) if number not in outside]
+        result = f"; the projection reads {' and '.join(joined)}, too" if joined else ""
+        return f"{kind}{of} over {over}{where}{pooled}{earlier}, weighted by {weights}{scale}{result}."
 
     def _names(self, letter: str) -> str:
         return " and ".join(("x", *self.others)[i] for i in sorted(self._roots(letter))) or "learned vectors"
