@@ -33,7 +33,7 @@ _OF_CHECKS = frozenset("t h w found batch".split())  # in the function that chec
 
 _DECLARED = "{# defines: "  # begins a template that brings functions and classes along, and their names follow
 
-_USED = "`{}` is used by the generated code itself"
+_USED = "`{0}` is used by the generated code itself: write `my_{0}`"
 
 
 def why_refused(name: str) -> str:

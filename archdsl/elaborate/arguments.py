@@ -101,7 +101,8 @@ class Binder:
                 fractions = fraction_notes(argument.value, scope) if is_fraction else []
                 return fractions + used_notes(place, argument.span)
 
-            word = "" if attribute.words else word_hint(argument.value, value, self.faults.places)
+            has_words = bool(attribute.words) or attribute.name == "padding"  # here or in other layers
+            word = "" if has_words else word_hint(argument.value, value, self.faults.places)
             word = word or hidden_word(argument.value, value, attribute.words)
             hint = fault.hint or word or partial(attribute_cure, attribute, argument, value, layer)
             if is_fraction:

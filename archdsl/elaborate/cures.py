@@ -43,10 +43,7 @@ def attribute_cure(attribute: Attribute[object], argument: ast.Argument, value: 
     if isinstance(attribute, Size) and "all" in attribute.words and _is_below_one(value):
         return "`all` is the whole axis"
     if name == "padding":
-        return (
-            "`padding = half` pads by half of the kernel, so that a stride of 1 keeps the grid; `padding = valid` does "
-            "not pad; `padding = [0, 1, 1]` pads by numbers"
-        )
+        return _padding_cure(attribute, layer)
     if name == "bias" and is_number(value):
         return f"{NEVER_GIVEN}: `linear(400)`, `conv(64, 3)`"
     if argument.name is not None or not is_number(value) or not isinstance(attribute, Real):
@@ -55,6 +52,16 @@ def attribute_cure(attribute: Attribute[object], argument: ast.Argument, value: 
         return f"{NEVER_GIVEN}: `{layer}`" if value > 1 else ""
     is_percentage = attribute.high == 1 and 2 <= value <= 100
     return f"it is a share, not a percentage: `{layer}({describe(Fraction(value) / 100)})`" if is_percentage else ""
+
+
+def _padding_cure(attribute: Attribute[object], layer: str) -> str:
+    """Return what a padding can be."""
+    if not attribute.words:
+        return f"`{layer}` takes a number: {attribute.doc}"
+    return (
+        "`padding = half` pads by half of the kernel, so that a stride of 1 keeps the grid; `padding = valid` does "
+        "not pad; `padding = [0, 1, 1]` pads by numbers"
+    )
 
 
 def _is_below_one(value: Value) -> bool:
@@ -109,6 +116,8 @@ def _escaped(text: str) -> str:
 def rounding_cure(expr: ast.Expr, hint: str) -> str:
     """Return what to write for a fraction where a whole number is expected."""
     text = expr.span.text
+    if isinstance(expr, ast.Number) and 0 < expr.value < 1:
+        return f"it is a number, not a share: `round({text}*64)` is this share of 64"
     if not isinstance(expr, ast.Binary) or "\n" in text or len(text) > 60:
         return hint
     return f"`round({text})`, `floor(…)` and `ceil(…)` make it whole"
