@@ -95,17 +95,20 @@ def _exit_code(words: str) -> int:
         return end.code if isinstance(end.code, int) else 1
 
 
-PRINTED = [(m, line) for m in SPECS for d in m.diagnose(m.wrong) for line in lines_in(d.help)]
+def test_lines_that_messages_print_are_accepted() -> None:
+    printed = [(m, message, line) for m in SPECS for message in m.diagnose(m.wrong) for line in lines_in(message.help)]
+    tried = [accepted(*which) for which in printed]
+    assert sum(tried) > 40
 
 
-@pytest.mark.parametrize(("mistake", "line"), PRINTED, ids=lambda v: v if isinstance(v, str) else v.name)
-def test_line_that_a_message_prints_is_accepted(mistake: Mistake, line: str) -> None:
+def accepted(mistake: Mistake, message: Diagnostic, line: str) -> bool:
+    """Hold that a line is accepted in the place of the wrong one; False if it is a part of the line of a loop."""
     text = mistake.text(mistake.wrong)
-    (message,) = mistake.diagnose(mistake.wrong)
     number = message.span.source.position(message.span.start)[0]
     if text.split("\n")[number - 1].startswith("for ") and not line.startswith("for "):
-        pytest.skip("a part of the line of a loop")
+        return False
     new = with_line(text, number, line)
     wrong = [d for d in faults(new) if d.is_error and d.span.source.position(d.span.start)[0] == number]
     wrong = [d for d in wrong if d.code != "E0601"]  # the lines that follow the header are still missing
-    assert not wrong, f"{new}\n{wrong[0]}"
+    assert not wrong, f"{mistake.kind}: {mistake.name}\n{new}\n{wrong[0]}"
+    return True
