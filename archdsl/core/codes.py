@@ -109,5 +109,5 @@ TITLES = {
     "W0802": "the checkpoint has moving averages of weights",
     "W0803": "weights that are not finite",
     "W0804": "the checkpoint has no head",
-    "W0805": "a frozen stage has new weights",
+    "W0805": "frozen layers have new weights",
 }

@@ -330,7 +330,9 @@ def _head(fault: Unexpected) -> Cure | None:
     """Recognise `drop head`, and `frozen` in a statement other than a stage."""
     if fault.token.type == "HEAD" and fault.previous == "DROP":
         return Cure("leave out this line: a new `head: …` takes the place of the base's", code="E0103")
-    if fault.token.type == "FROZEN" and fault.first in ("HEAD", "PATH", "INPUT", "BLOCK"):
+    if fault.token.type == "FROZEN" and fault.in_chain:
+        return Cure("`frozen` stands before braces: `frozen { CHAIN }`", code="E0103")
+    if fault.token.type == "FROZEN" and (not fault.line or fault.first in ("HEAD", "PATH", "INPUT", "BLOCK")):
         return Cure("`frozen` stands behind the name of a stage, or before braces: `frozen { CHAIN }`", code="E0103")
     return None
 

@@ -127,7 +127,10 @@ def _frozen(fault: Unexpected) -> Cure | None:
         return None
     text = fault.rest
     chain = text[1 : closing(text, 0) - 1] if text.startswith("(") else re.split(r"\s*\}", text, maxsplit=1)[0]
-    return Cure(f"braces hold the layers that are not trained: `frozen {{ {chain.strip()} }}`", code=_SYNTAX)
+    line = re.match(r"(\w+:)(.*)", chain)  # of an attention
+    before, inside = (f"{line[1]} ", line[2]) if line is not None else ("", chain)
+    written = f"`{before}frozen {{ {inside.strip() or 'CHAIN'} }}`"
+    return Cure(f"braces hold the layers that are not trained: {written}", code=_SYNTAX)
 
 
 def _ends_freezing(fault: Unexpected) -> bool:

@@ -187,3 +187,14 @@ def test_new_weights_of_a_frozen_stage_are_warned_of(
 def test_a_frozen_stage_with_the_weights_of_the_base_is_not_warned_of(base: archdsl.Architecture) -> None:
     assert not variant(FROZEN % "").plan_transfer(base).warnings
     assert not variant("stage res3 { bottleneck(16) }").plan_transfer(base, new=("head.*",)).warnings
+
+
+def test_new_weights_of_frozen_chains_and_lines_are_warned_of(base: archdsl.Architecture) -> None:
+    """Once for all copies of a layer, and not of what is trained beside it."""
+    lines = "attention { qkv: frozen { linear(16) } -> layernorm\n proj: linear(16) }"
+    arch = variant(f"stage more after res3 {{ (frozen {{ conv(16) }} -> {lines}) * 2 -> bn }}")
+    labels = [w.label for w in arch.plan_transfer(base).warnings]
+    assert labels == [
+        "`more.conv1` is frozen, but 2 of its tensors are new: they stay random",
+        "`more.attention1` is frozen, but 4 of its tensors are new: they stay random",
+    ]
