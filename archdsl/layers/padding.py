@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from archdsl.core.diagnostics import one_of
@@ -76,14 +77,14 @@ class SlidingWindow:
         """The padding of each axis."""
         return (self.padding, self.padding, self.padding) if isinstance(self.padding, str) else self.padding
 
-    @property
+    @cached_property
     def extent(self) -> Size3:
         """The positions from the first to the last one under the window."""
         sizes = zip(self.kernel, self.dilation, strict=True)
         t, h, w = (k if known_to_be(d, 1) else d * (k - 1) + 1 for k, d in sizes)
         return t, h, w
 
-    @property
+    @cached_property
     def fits_grid(self) -> tuple[bool, bool, bool]:
         """True for the axes whose padding is found from the size of the grid: those with `same`, if they need it."""
         t, h, w = (p == SAME for p in self.paddings)
@@ -91,7 +92,7 @@ class SlidingWindow:
         depends = any(same and not (s == 1 and k % 2) for same, k, s in axes)
         return (t, h, w) if depends or self.always_fits else (False, False, False)
 
-    @property
+    @cached_property
     def ends(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         """The fixed padding before and behind each axis."""
         t, h, w = (self._ends(axis) for axis in range(3))

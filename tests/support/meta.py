@@ -24,11 +24,11 @@ BATCH = 2
 FIRST, LAST = ("conv", "bn"), ("attention", "class_token", "layernorm", "linear", "position", "rmsnorm", "token_type")
 
 
-def assert_as_predicted(arch: Architecture) -> None:
+def assert_as_predicted(arch: Architecture, *, with_features: bool = True) -> None:
     """Shapes, parameters and multiply-adds of every node, the features of every stage, and the totals."""
     graph, network = arch.graph, arch._analysis.network
     with torch.device("meta"):
-        model = arch.build(without=["distances", "masks"])  # whose further channels no paper counts
+        model = arch.build(without=_uncounted(network))
         clips = [torch.empty(BATCH, *shape) for shape in network.arguments.values()]
     for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)):
         norm.eval()  # statistics are slow on this device, and no shape depends on them
@@ -36,9 +36,10 @@ def assert_as_predicted(arch: Architecture) -> None:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         output = model(*(clip[:1] for clip in clips))  # some products are computed once for all clips
-    features = model.forward_features(*clips)
+    features = model.forward_features(*clips) if with_features else {}
     modules = dict(model.named_modules())
-    nodes = {name: data for name, data in graph.nodes(data=True) if name in modules.keys() - _used_again(network)}
+    own = modules.keys() - _used_again(network)
+    nodes = {name: data for name, data in graph.nodes(data=True) if name in own}
     assert nodes, "no layer of the graph is a module"
     layers = {node.name: node.layer for node in network.all_nodes()}
     flops = {k.partition(".")[2]: sum(v.values()) for k, v in counter.get_flop_counts().items()}
@@ -66,12 +67,11 @@ def assert_as_predicted(arch: Architecture) -> None:
     again = [node for node in network.all_nodes() if node.is_shared and node.name not in live]
     idle += sum(graph.nodes[n.name]["macs"] for n in again if _module(n) in live or _module(n) not in seen)
     idle += sum(unread(name, layers[name], seen) for name in seen.keys() & nodes.keys())
-    filled = sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
-    filled += sum(interpolation(node) for node in network.all_nodes() if node.name in live)
+    weighted = sum(interpolation(node) for node in network.all_nodes() if node.name in live)
+    filled = weighted + sum(zeros(layers[name]) for name in seen.keys() & nodes.keys())
     assert counter.get_total_flops() // 2 == arch.macs - idle + filled
     cost = arch.cost()
-    for head, number in network.outputs.items():
-        last = network.node(number)
+    for head, last in ((head, network.node(number)) for head, number in network.outputs.items()):
         given = output[head] if head else output
         if last.shape.token:
             assert [given.shape[1:]] == _written(graph.nodes[last.name]), "the output"
@@ -82,8 +82,14 @@ def assert_as_predicted(arch: Architecture) -> None:
         if isinstance(part, PathStart | Featured) and part.name in rows:
             shape = network.node(part.exit).shape
             assert rows[part.name] == shape.shape, part.name
-        if isinstance(part, Featured):
+        if isinstance(part, Featured) and with_features:
             _assert_features(part.name, network.node(part.exit).shape, features)
+
+
+def _uncounted(network: Network) -> tuple[str, ...]:
+    """Passes of attention whose further channels no paper counts; without any, the module is that of `source()`."""
+    attends = any(node.layer.kind == "attention" for node in network.all_nodes())
+    return ("distances", "masks") if attends else ()
 
 
 def _enters(entering: torch.Size, value: dict[str, Any], layer: dict[str, Any]) -> bool:

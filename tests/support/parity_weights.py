@@ -18,11 +18,37 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+KEPT = 100_000_000  # numbers, for records whose networks have tensors of the same names and shapes
 CHUNK = 1 << 14  # numbers that are made at a time, so that they stay in the cache of a core
 
 
+class _Kept:
+    """Tensors of the last names that were asked for."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[tuple[str, tuple[int, ...]], torch.Tensor] = {}
+        self.numbers = 0
+
+    def uniform(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        tensor = self.tensors.pop((name, shape), None)
+        if tensor is None:
+            tensor = _drawn(name, shape)
+            self.numbers += tensor.numel()
+        self.tensors[name, shape] = tensor
+        while self.numbers > KEPT:
+            self.numbers -= self.tensors.pop(next(iter(self.tensors))).numel()
+        return tensor
+
+
+_kept = _Kept()
+
+
 def uniform(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """Uniform in [-√3, √3), so of mean 0 and variance 1; the name is the seed."""
+    """Uniform in [-√3, √3), so of mean 0 and variance 1; the name is the seed. It is given again: copy to change it."""
+    return _kept.uniform(name, shape)
+
+
+def _drawn(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     generator = np.random.Philox(key=int.from_bytes(sha256(name.encode()).digest()[:8], "little"))
     result = np.empty(math.prod(shape), np.float32)
     for part in (result[start : start + CHUNK] for start in range(0, result.size, CHUNK)):

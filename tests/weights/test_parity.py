@@ -27,9 +27,10 @@ from archdsl.targets.torch.lower import TARGETS, lowered_with_counts, switchable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from archdsl.weights.plan import Plan
 
 SMALL = 500_000  # numbers of a clip
-WITHOUT = 4  # records that are run without a pass
+WITHOUT = 2  # records that are run without a pass
 
 
 def record_of(case: Case) -> dict[str, Any]:
@@ -43,8 +44,11 @@ def loaded(case: Case) -> archdsl.Architecture:
 
 
 SIZES = {case: math.prod(record_of(case)["inputs"]["clip"]) for case in CASES}  # of clips
-# The record of the smallest clip of each kind of network and source.
-FIRST = {case.taps: case for case in sorted(CASES, key=SIZES.__getitem__, reverse=True)}
+LARGEST_FIRST = sorted(CASES, key=SIZES.__getitem__, reverse=True)
+# The record of the smallest clip of each kind of network and source, of each spec, and of each spec and map of names.
+FIRST = {case.taps: case for case in LARGEST_FIRST}
+OF_SPECS = {case.spec: case for case in LARGEST_FIRST}
+OF_MAPS = {(case.taps, case.spec): case for case in LARGEST_FIRST}
 
 
 def recorded(case: Case) -> Any:
@@ -59,6 +63,7 @@ class Run(NamedTuple):
     case: Case
     record: dict[str, Any]
     arch: archdsl.Architecture
+    plan: Plan
     theirs: dict[str, torch.Tensor]
     converted: dict[str, torch.Tensor]
     logits: torch.Tensor
@@ -100,7 +105,7 @@ def run_of(case: Case) -> Run:
             tap: [statistics(torch.cat([outputs[n] for n in names], dim=1)) for names in parts]
             for tap, parts in values.items()
         }
-    return Run(case, record, arch, theirs, converted, logits, found)
+    return Run(case, record, arch, arch.plan_weights(case.source), theirs, converted, logits, found)
 
 
 def watch(model: torch.nn.Module, names: set[str]) -> dict[str, torch.Tensor]:
@@ -137,8 +142,9 @@ def test_logits(run: Run) -> None:
     assert run.holds(run.logits)
 
 
-@pytest.mark.parametrize("run", [recorded(case) for case in CASES if SIZES[case] <= SMALL], indirect=True)
+@pytest.mark.parametrize("run", [recorded(case) for case in OF_SPECS.values() if SIZES[case] <= SMALL], indirect=True)
 def test_logits_for_inference(run: Run) -> None:
+    """For the smallest record of each spec: whose weights they are makes no difference to the code."""
     assert run.holds(run.logits_of(target="infer"))
 
 
@@ -151,8 +157,8 @@ def changes(case: Case, target: str) -> dict[str, int]:
 @pytest.mark.records
 @pytest.mark.parametrize(("target", "name"), [(target, name) for target in TARGETS for name in switchable(target)])
 def test_logits_without_a_pass(target: str, name: str) -> None:
-    """For the smallest records that it changes; test_lowering.py does the same with small networks of all kinds."""
-    kinds = sorted(FIRST.values(), key=SIZES.__getitem__)
+    """For the fewest parameters that it changes; test_lowering.py does the same with small networks of all kinds."""
+    kinds = sorted(FIRST.values(), key=lambda case: record_of(case)["params"])
     changed = list(islice((case for case in kinds if changes(case, target)[name]), WITHOUT))
     assert changed
     for case in changed:
@@ -184,19 +190,20 @@ def same(tap: str, found: Mapping[str, Any], record: Mapping[str, Any], toleranc
 
 def test_parameters_are_as_many(run: Run) -> None:
     """Without those of tensors that the map drops, such as an auxiliary head's."""
-    dropped = run.arch.plan_weights(run.case.source).dropped
-    unused = [t for name, t in run.theirs.items() if dropped.fullmatch(name) and "running" not in name]
+    unused = [t for name, t in run.theirs.items() if run.plan.dropped.fullmatch(name) and "running" not in name]
     assert run.arch.params == run.record["params"] - sum(t.numel() for t in unused)
 
 
+@pytest.mark.parametrize("run", [recorded(case) for case in OF_MAPS.values()], indirect=True)
 def test_goes_back_exactly(run: Run) -> None:
-    """Under the names that are written: those that a rule names, and second ones beside them; none that are dropped.
+    """Of one record of each spec and map, tensors go back under the names that are written.
 
+    Those that a rule names, and second ones beside them; none that are dropped.
     Where a record has a tensor under two names it has two values for it, as each name was filled by itself. In the
     network that was run the later one had overwritten the other, so this is what both go back as.
     """
     back = archdsl.revert_weights(run.arch, run.converted, run.case.source)
-    plan = run.arch.plan_weights(run.case.source)
+    plan = run.plan
     aliases = plan.aliases
     newer = {name: first for first, names in aliases.instead.items() for name in names}
     second = {name: first for first, names in aliases.second.items() for name in names}
