@@ -70,7 +70,11 @@ class Sharing:
             return known[name.id]
         hint = did_you_mean(name.id, known)
         label = f"no layer or block of this {_place(context)} is called `{name.id}`"
-        elsewhere = {**self.elsewhere, **{name: "in another stage, path or block" for _, name in self.made}}
+        elsewhere = {
+            **dict.fromkeys(context.stages, "a stage"),
+            **self.elsewhere,
+            **{name: "in another stage, path or block" for _, name in self.made},
+        }
         if name.id in elsewhere:
             label = f"`{name.id}` is {elsewhere[name.id]}"
             hint = "weights are shared in a block, or in the lines of a stage or an attention: put both uses into one"
