@@ -49,9 +49,10 @@ class Blocks:
         if d.has("let", 0.25):
             lines.append(f"    let mid = {self.chains.free(replace(place, index=False))}")
             place = replace(place, names=(*place.names, "mid"))
-        lines += [f"    {self._body(kind, place)}", "}"]
+        body = self._body(kind, place)
+        lines += [f"    {body}", "}"]
         if like is None:
-            self.kinds.append(kind)
+            self.kinds.append(replace(kind, alternates=body.startswith("if deep")))
         return lines
 
     def _declared(

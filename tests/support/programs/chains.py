@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from programs.draw import Draw
 
 MOST_CHANNELS = 40
+BY_INDEX = ["index == 0", "index == 1", "index > 0", "index != 1"]
 
 
 class Chains(Values):
@@ -80,7 +81,7 @@ class Chains(Values):
         if self.budget <= 0:
             return self.simple(place, state)
         options: list[tuple[float, Callable[[Place, State], tuple[str, State]]]] = [(5, self.simple), (2, self.linear)]
-        options += [(0.3, self.rotated), (0.6, self.part), (1.3, self.formed)]
+        options += [(0.6, self.rotated), (0.6, self.part), (1.3, self.formed)]
         if not state.token:
             options += [(6, self.conv), (1, self.idle), (1.2, self.attention), (0.5, self.joined_names)]
             options += [(2.5, self.over_time)]
@@ -122,20 +123,23 @@ class Chains(Values):
         options += [d.pick(["rmsnorm", "rmsnorm(eps = 1e-6)"]), "l2norm"]
         options += [d.pick(ACTIVATIONS), d.pick(ACTIVATIONS)]
         options += [f"dropout({self.rate(place)})", f"drop_path({self.rate(place)})"]
-        options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (2 if place.rates or place.index else 0)
-        options += [f"rmsnorm(eps = {self.rate(place)} / 9 + 1/8)"] if place.rates or place.index else []
+        options += [f"layernorm(eps = {self.rate(place)} / 7 + 1/9)"] * (4 if place.rates or place.index else 0)
+        options += [f"rmsnorm(eps = {self.rate(place)} / 9 + 1/8)"] * (2 if place.rates or place.index else 0)
         if not state.token:
             options += [d.pick(["softmax(time)", "softmax(space)", "softmax(space_time)"]), "groupnorm(1)"]
             is_one = state.grid == (1, 1, 1)  # of which torch takes no norm for one clip
             options += [f"groupnorm({state.text}, eps = 0.1)"] if state.text and not is_one else []
             options += ["bn", "bn", "bn(gamma = 0)", "bn(eps = 1e-3, momentum = 0.2)", f"bn(gamma = {d.whole(0, 1)})"]
             options += ["maxpool(3)", "maxpool([1, 3, 3])", "maxpool(2, padding = same)", "maxpool([3, 1, 1])"]
-            options += ["avgpool(3, padding = half)"] if state.grid is not None and min(state.grid) > 2 else []
+            inside = ["avgpool(3, padding = half)", *["avgpool(3, padding = 1, count_padding = off)"] * 3]
+            is_wide = state.grid is not None and min(state.grid) > 2
+            options += inside if is_wide else []
             options += ["avgpool([1, 3, 1], padding = half)"] if state.grid is not None and state.grid[1] > 2 else []
             options += [f"upsample([1, 2, 1]{d.pick(['', ', linear'])}) -> maxpool(3, stride = [1, 2, 1])"]
-            options += [f"avgpool(3, padding = {d.pick(EVERY_PADDING)}{d.pick(COUNTS)})"]
+            around, ends = (EVERY_PADDING, AT_THE_END) if is_wide else (AT_THE_END[:2], AT_THE_END[:2])
+            options += [f"avgpool(3, padding = {d.pick(around)}{d.pick(COUNTS)})"]
             options += [f"maxpool(3, padding = {d.pick(PADDINGS)})"]
-            options += [f"avgpool([3, 2, 3], padding = {d.pick(AT_THE_END)}, count_padding = off)"]
+            options += [f"avgpool([3, 2, 3], padding = {d.pick(ends)}, count_padding = off)"]
         elif state.token == "clip":
             options += [
                 "token_type",
@@ -231,10 +235,10 @@ class Chains(Values):
         if state.grid is not None and min(state.grid[1:]) > 2 and d.chance(0.06):
             text = f"conv(4, [1, 3, {d.whole(1, 3)}], padding = valid) -> upsample(size = {list(state.grid)})"
             return text, state.with_channels("4")
-        is_padded = d.chance(0.15)
+        is_padded = d.chance(0.2)
         if is_padded:
-            settings.append(f"padding = {d.pick(PADDINGS)}")
-        if d.chance(0.4 if is_padded else 0.1):
+            settings.append(f"padding = {d.pick([*PADDINGS, CAUSAL])}")
+        if d.chance(0.6 if is_padded else 0.1):
             settings.append(f"dilation = {d.pick(['2', '[1, 2, 3]', '[2, 1, 1]'])}")
         settings += [f"bias = {self.flag(place)}"] if d.chance(0.4) else []
         settings += [f"init = {self.initialiser(place, kernel=True)}"] if d.chance(0.15) else []
@@ -477,17 +481,20 @@ class Chains(Values):
     def usable(self, state: State) -> list[BlockKind]:
         return [b for b in self.blocks if b.tokens or not state.token]
 
-    def call(self, place: Place, state: State, move: Move = STILL) -> tuple[str, State]:
-        """A block, or a row of blocks."""
+    def call(self, place: Place, state: State, move: Move = STILL, again: BlockKind | None = None) -> tuple[str, State]:
+        """A block, or a row of blocks: `again` if it is given."""
         d = self.draw
         wanted = {STILL: ("still", "stride"), (1, 2, 2): ("stride", "down")}[move]
         fitting = [n for n, s in place.values.items() if s.fits(state)]
         blocks = [b for b in self.usable(state) if b.moves in wanted and (fitting or not b.reads)]
         if not blocks:
             return self.simple(place, state)
-        block = d.pick(blocks)
+        rare = [b for b in blocks if b.alternates or "kernels" in dict(b.parameters).values()]
+        block = again if again in blocks else d.pick([*blocks, *rare, *rare])
         self.budget -= 3
         count = 1 if not d.has("rows", 0.35) else d.pick([0, 1, 2, 2, 3]) if move == STILL else d.pick([1, 2])
+        alternates = block.alternates and move == STILL and d.chance(0.7)
+        count = d.pick([2, 3]) if alternates else count
         is_row = count != 1 or d.chance(0.15)
         inner = replace(place, index=place.index or is_row)
         arguments, width = self._arguments(block, inner, move, d.pick(fitting) if block.reads else "")
@@ -501,8 +508,9 @@ class Chains(Values):
             known = width if block.channels == "width" and width is not None and "index" not in width else None
             known = known if known is None or " " not in known else f"({known})"
             behind = behind.with_channels(known)
-        if is_row and move == STILL and d.has("row_behind_row", 0.3):
-            more, behind = self.call(place, behind)
+        has_lists = "kernels" in dict(block.parameters).values() and d.chance(0.5)
+        if move == STILL and (has_lists or (is_row and d.has("row_behind_row", 0.3))):
+            more, behind = self.call(place, behind, again=block if has_lists and block in self.usable(behind) else None)
             text = f"{text} -> {more}"
         return text, behind
 
@@ -516,9 +524,11 @@ class Chains(Values):
         width = None
         for name, role in block.parameters:
             optional = name in block.defaults and not (role == "stride" and move != STILL)
-            if optional and d.chance(0.2 if place.index and role == "flag" else 0.5):
+            if optional and d.chance(0.2 if role == "kernels" or (place.index and role == "flag") else 0.5):
                 continue
             value = read if role == "value" else self._value(role, place, move)
+            if name == "deep" and block.alternates and place.index and d.chance(0.7):
+                value = d.pick(BY_INDEX)
             width = value if name == "filters" else width
             given.append((name, value))
         by_name = d.whole(0, len(given))
@@ -540,7 +550,7 @@ class Chains(Values):
                 return d.pick(["1", "1", "2 - 1"])
             return "2 if index == 0 else 1" if place.index else d.pick(["2", "2", "1 + 1"])
         if role == "flag":
-            by_index = [lambda: d.pick(["index == 0", "index == 1", "index > 0", "index != 1"])] * 10
+            by_index = [lambda: d.pick(BY_INDEX)] * 10
             ways = [lambda: self.condition(place)] * 2 + [lambda: self.flag(place)] * 3
             return d.pick([*ways, *(by_index if place.index else [])])()
         if role == "rate":
@@ -624,7 +634,8 @@ SCALES = [
     "scale(-0.5, learned = off)",
 ]
 NORMS = ["bn", "bn", "bn(eps = 0.2)", "bn(eps = 1e-3, momentum = 0.2)", "bn(eps = 1/20)"]
-PADDINGS = ["same", "same", "causal", "[causal, half, half]", "[half, same, same]"]  # that preserve the grid
+CAUSAL = "[causal, half, half]"
+PADDINGS = ["same", "same", "causal", CAUSAL, "[half, same, same]"]  # that preserve the grid
 EVERY_PADDING = [*(p for p in PADDINGS if "half" not in p), "1", "[causal, 1, same]"]  # of averages of 3
 COUNTS = ["", ", count_padding = off"]
 AT_THE_END = ["same", "causal", "[causal, same, 1]"]

@@ -285,7 +285,12 @@ class Specs:
         lines = [f"{indent}stage {label}{self._frozen()} {{"]
         if d.has("let", 0.1):
             lines.append(f"{indent}    {self.let()}")
-        for _ in range(d.pick([0, 1, 1, 1, 2, 2, 3]) if len(spec.paths) > 1 else d.pick([0, 1, 1, 1, 2])):
+        apart = Random(repr((spec.lines, lines)))  # so that other programs stay those of their seeds
+        count = d.pick([0, 1, 1, 1, 2, 2, 3]) if len(spec.paths) > 1 else d.pick([0, 1, 1, 1, 2])
+        if len(spec.paths) > 1 and "crossing" not in d.without and apart.random() < 0.1:
+            lines += [f"{indent}    {line}" for line in self.crossing()]
+            count = 0
+        for _ in range(count):
             lines += [f"{indent}    {line}" for line in self.item()]
         if spec.labelled and d.chance(0.5):
             name, (stem, value) = d.pick(list(spec.labelled.items()))
@@ -365,6 +370,25 @@ class Specs:
                 grid = (grid[0] if state.token == "frame" else 1, 1, 1)
             return f"{text} -> select({part})", replace(state, token="", grid=grid)
         return text, state
+
+    def crossing(self) -> list[str]:
+        """Two lines of a path, and between them one of another path that reads the first, and is read by the second."""
+        d, spec = self.draw, self.spec
+        one, other = d.rng.sample(list(spec.paths), 2)
+        lines: list[str] = []
+        begin, state = "", spec.paths[one]
+        for path, name in ((one, f"c{self.number}"), (other, f"d{self.number}"), (one, "")):
+            state = replace(state, text=None if begin else "in.channels")
+            text, state = self.chains.chain(self.place(), state, d.whole(1, 2), begin=begin)
+            text = f"({text})" if text.startswith("if ") else text
+            if name:
+                text += f" -> linear({d.whole(3, 6)}) as {name}"
+                state = state.with_channels(None)
+            lines.append(f"{path}: {text}")
+            spec.paths[path] = replace(state, text="in.channels")
+            spec.touched.add(path)
+            begin = name
+        return lines
 
     def lateral(self) -> str:
         """One path joined to another one; empty if their grids cannot be made one."""

@@ -58,6 +58,7 @@ class BlockKind:
     moves: str  # `still`; `stride`, by the parameter; or `down`, by 2 over h and w
     tokens: bool  # whether a class token may come along
     fits: str = "any"  # the least grid that it works on
+    alternates: bool = False  # its flag chooses whether it has code, or another layout
 
     @property
     def reads(self) -> bool:
