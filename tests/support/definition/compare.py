@@ -36,8 +36,9 @@ def difference(definition: Definition, network: Network) -> str:
             lines: Any = getattr(node.layer, "lines", None)
             wanted |= applied.layer.settings.values() | {"tensors": applied.layer.weights(*shapes)}
             wanted |= {"branches": applied.layer.described(), "inits": applied.layer.inits}
-            wanted |= {"frozen tensors": sorted(applied.layer.frozen)}
-            found |= {"frozen tensors": sorted(node.frozen_weights)}
+            if not applied.is_frozen:  # else it holds them all, as `frozen` below says
+                wanted |= {"frozen tensors": sorted(applied.layer.frozen)}
+                found |= {"frozen tensors": sorted(node.frozen_weights)}
             found |= lines.between.values() if lines else {}
             found |= {"tensors": {**node.layer.weights(*node.input_shapes), **node.layer.buffers(*node.input_shapes)}}
             inits = node.layer.inits(*node.input_shapes).items()
