@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 from tempfile import mkdtemp
-from threading import Thread
+from threading import Lock, Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -55,30 +55,34 @@ class Forked:
     ) -> None:
         assert command[0] == sys.executable
         self.returncode: int | None = None
+        self._lock = Lock()
         asked = {"arguments": command[1:], "environment": dict(env), "folder": cwd or os.getcwd()}
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(server())
         socket.send_fds(connection, [b"\n"], [out, err])
+        self._connection = connection
         self._answers = connection.makefile("rw", encoding="utf-8")
         print(json.dumps(asked), file=self._answers, flush=True)
         self.pid = int(self._answers.readline())
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None before the end."""
-        if self.returncode is None and select.select([self._answers], [], [], 0)[0]:
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
             self.wait()
         return self.returncode
 
     def wait(self) -> int:
         """Wait for the exit code."""
-        if self.returncode is None:
-            self.returncode = int(self._answers.readline())
-        return self.returncode
+        with self._lock:  # Lightning asks in two threads
+            if self.returncode is None:
+                self.returncode = int(self._answers.readline())
+            return self.returncode
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the process has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End the process at once."""
