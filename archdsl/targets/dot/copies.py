@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from archdsl.targets.dot.settings import range_text
+from archdsl.targets.dot.style import drawn_values
 
 if TYPE_CHECKING:
     from archdsl.ir.network import Network
@@ -32,7 +33,8 @@ class Copies:
                 self._copy.setdefault(n, []).append((self._runs, index))
                 if index:
                     self._drawn[n] = first
-                    if str(self.network.node(n).layer.values()) != str(self.network.node(first).layer.values()):
+                    here, there = (drawn_values(self.network.node(number).layer) for number in (n, first))
+                    if str(here) != str(there):
                         self.varying.add(first)
 
     @cached_property
@@ -47,8 +49,8 @@ class Copies:
         """Return the ranges of a drawn layer's attributes that differ between the folded copies, as in ` 0.05–0.2`."""
         if number not in self.varying:
             return ""
-        layers = [self.network.node(n).layer for n in self.represented[number]]
-        values = ([layer.values()[name] for layer in layers] for name in layers[0].attributes)
+        settings = [drawn_values(self.network.node(n).layer) for n in self.represented[number]]
+        values = ([found[name] for found in settings] for name in settings[0])
         return "".join(f" {range_text(v)}" for v in values if any(x != v[0] for x in v))
 
     def drawn(self, number: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archdsl.ir.regions import Block
 from archdsl.ir.regions import Item as AnyItem
 from archdsl.layers.interior import Openable
+from archdsl.targets.dot.style import drawn_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,4 +125,4 @@ def _layer_signature(node: Node, place: dict[int, int], entry: int) -> tuple[Any
 
 def settings(node: Node) -> str:
     """Return a layer's attributes as text; empty for dropout and the like, whose rates may differ between repeats."""
-    return "" if node.layer.training_only else str(node.layer.values())
+    return "" if node.layer.training_only else str(drawn_values(node.layer))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archdsl.core.values import describe
+from archdsl.core.values import Symbol, describe
 from archdsl.ir.regions import Block, around
 from archdsl.ir.signature import channels_of
-from archdsl.targets.dot.style import UNSEEN as CONSTANTS
-from archdsl.targets.dot.style import value_text
+from archdsl.layers.attributes import RULES
+from archdsl.targets.dot.style import UNSEEN, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from archdsl.ir.network import Network
 
 DIGITS = 3
-UNSEEN = (*CONSTANTS, "init")
 
 
 def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> dict[str, str]:
-    """Return the arguments of a block that are not the defaults, as text by name.
+    """Return the arguments of a block that are not the defaults, as text by name, without how weights begin.
 
     A range where the folded copies differ, whose first layers are `firsts`.
     """
@@ -31,6 +30,8 @@ def settings_of(network: Network, block: Block, firsts: Sequence[int] = ()) -> d
         if all(name in b.arguments.defaults or _is_usual(b, name, b.arguments.values.get(name)) for b in blocks):
             continue
         values = [b.arguments.values[name] for b in blocks if name in b.arguments.values]
+        if any(isinstance(v, Symbol) and v.name in RULES for v in values):
+            continue
         found[name] = name if all(v is True for v in values) else f"{name} {range_text(values)}"
     return found
 

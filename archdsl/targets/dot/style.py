@@ -170,6 +170,12 @@ def _attribute_text(attribute: Attribute[Any], value: Any) -> str:
     return re.sub(r"\b0\b", "all", text) if isinstance(attribute, Window) else text
 
 
+def drawn_values(layer: Layer) -> dict[str, Any]:
+    """Return the values of the attributes that set drawn layers apart: all but how weights begin."""
+    values = layer.values()
+    return {name: values[name] for name, a in layer.attributes.items() if not isinstance(a, Initialiser)}
+
+
 def layer_text(layer: Layer, *, settings: bool = True) -> str:
     """Format a layer, as in `conv 1×3×3, 64, stride 1×2×2`: kind, kernel and attributes that differ from defaults.
 

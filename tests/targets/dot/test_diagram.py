@@ -201,6 +201,31 @@ def test_one_path_without_a_name() -> None:
     assert any(t.startswith("×2") and t.endswith("each") for t in blocks.values())  # two blocks that take turns
 
 
+STARTS = """
+arch starts
+block unit(last: symbol) {
+    residual {
+        attention(2) {
+            qkv: linear(8)
+            proj: linear(8, init = last)
+        }
+    } -> linear(8, init = last)
+}
+input clip: video[3, 4, 8, 8]
+stage embed { conv(8, [1, 4, 4], stride = [1, 4, 4]) }
+stage blocks { unit(depth_scaled(0.02, index + 1)) * 4 }
+head: unit(zeros) -> unit(normal(0.1)) -> avgpool -> linear(10)
+"""
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_how_weights_begin_sets_no_blocks_apart(level: str) -> None:
+    seen = texts(parsed(network_of(STARTS), level))
+    assert any("unit ×4" in text for text in seen.values())
+    assert level == "stage" or any("unit ×2" in text for text in seen.values())
+    assert not re.search("depth_scaled|zeros|normal", " ".join(seen.values()))
+
+
 def test_two_inputs_laterals_both_ways_and_a_stage_that_goes_on_below_its_lateral() -> None:
     network = network_of(TWO)
     edges = shapes(parsed(network))
