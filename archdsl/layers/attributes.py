@@ -329,7 +329,7 @@ class Initialiser(Attribute[Symbol]):
 
 
 class WeightInitialiser(Initialiser):
-    """The initialiser of the matrix of a linear layer, which can begin in the way of PyTorch's own module."""
+    """The initialiser of the matrix of a linear layer, which can also begin uniformly, as in its usual modules."""
 
     own = ("uniform",)
 
@@ -341,7 +341,7 @@ class KernelInitialiser(WeightInitialiser):
 
 
 class BiasInitialiser(Initialiser):
-    """The initialiser of a bias; None, the default, is 0, and the way of PyTorch's own module beside such a weight."""
+    """The initialiser of a bias; None, the default, is 0, and `uniform` beside such a weight."""
 
     axes = 1
     own = ("constant", "uniform")

@@ -163,11 +163,7 @@ _SPARSE = {"Window", "Banded"}  # attention to some positions only
 def _attention(grouping: Grouping, groups: Sequence[Group]) -> list[Qualifier]:
     """Return the form of the attention in each class, if each has attention of one form."""
     forms = [
-        {
-            node.op.form_word
-            for node in map(grouping.network.node, group.example.nodes())
-            if node.layer.kind == "attention"
-        }
+        {word for number in group.example.nodes() if (word := grouping.network.node(number).op.form_word) is not None}
         for group in groups
     ]
     if any(len(found) != 1 for found in forms):

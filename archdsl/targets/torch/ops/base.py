@@ -105,9 +105,9 @@ class Op(Generic[L_co]):
         return self.role
 
     @property
-    def form_word(self) -> str:
-        """A word for the form of its code by which names of classes distinguish it, such as `Window`."""
-        return ""
+    def form_word(self) -> str | None:
+        """A word for the form of its code that sets names of classes apart, such as `Window`; "" for the plain one."""
+        return None
 
     def variables(self, site: CallSite) -> dict[str, Any]:
         """Return the variables of the template: numbers, strings, flags, None, and tuples of these.
