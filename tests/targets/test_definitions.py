@@ -62,6 +62,27 @@ def test_ruff_leaves_refitted_code_alone() -> None:
     assert "# queries, keys, values" in code
 
 
+PARAMETERS = (
+    "",
+    "self",
+    "*others: Tensor",
+    "self, x: Tensor",
+    "grid: tuple[int, int, int]",
+    "channels: int, grid: tuple[int, int, int]",
+    "x: Tensor, **sizes: dict[str, tuple[int, int]]",
+    "self, x: Tensor, mask: Tensor | None = None, sizes: tuple[int, int, int] = (1, 7, 7), drop: float = 0.0",
+)
+RETURNS = ("", "None", "Tensor", "tuple[Tensor, Tensor]", "list[tuple[nn.Module, list[Tensor]]]", "Tensor | None")
+
+
+def test_signatures_break_as_ruff_breaks_them_whatever_the_name() -> None:
+    """As a function that is renamed may have one of any length: every third is tried with each kind of signature."""
+    heads = [f"({p}){f' -> {r}' if r else ''}:" for p in PARAMETERS for r in RETURNS]
+    names = [(f"f{n}_".ljust(length, "x"), head) for n, head in enumerate(heads) for length in range(5, 95, 3)]
+    code = "\n\n".join(f"def {name}{head}\n    pass\n" for name, head in names)
+    assert refitted(code) == formatted(code)
+
+
 def test_refitting_is_done_once() -> None:
     assert refitted(refitted(PRINTED)) == refitted(PRINTED)
 

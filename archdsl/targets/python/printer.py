@@ -179,8 +179,13 @@ def _value(expr: Expr) -> Doc:
         expr = expression(expr.text)
     if not isinstance(expr, (Binary, Unary)):
         return document(expr)
-    wrapped = group(concat(Either("", "("), indent(Line(""), document(expr)), Line(""), Either("", ")")), broken=False)
+    wrapped = _wrapped(document(expr))
     return Choice(_bare(expr), wrapped) if _may_be_bare(expr) else wrapped
+
+
+def _wrapped(doc: Doc) -> Doc:
+    """Return a document that is in brackets if it does not fit the line."""
+    return group(concat(Either("", "("), indent(Line(""), doc), Line(""), Either("", ")")), broken=False)
 
 
 def _bare(expr: Expr) -> Doc:
@@ -302,10 +307,20 @@ def _definition(node: Function | Class, at: int) -> Iterator[str]:
 
 
 def signature(node: Function, at: int) -> list[str]:
-    """Return the lines that begin a function."""
-    parameters = _in_call([_parameter(p) for p in node.parameters], len(node.parameters) > 1)
-    returns = [" -> ", document(node.returns)] if node.returns is not None else []
-    return _laid_out(concat(f"def {node.name}", parameters, *returns, ":"), at)
+    """Return the lines that begin a function: broken in what it returns only if its parameters are no place for it."""
+    returns = concat(" -> ", _returned(node.returns)) if node.returns is not None else Text("")
+    if not node.parameters:
+        return _laid_out(concat(f"def {node.name}()", returns, ":"), at)
+    inner = concat(join(concat(",", Line()), [_parameter(p) for p in node.parameters]), Either("", ","))
+    parameters = group(inner, broken=False) if len(node.parameters) > 1 else inner
+    head = concat("(", indent(Line(""), parameters), Line(""), ")", returns, ":")
+    return _laid_out(concat(f"def {node.name}", group(head, broken=False)), at)
+
+
+def _returned(expr: Expr) -> Doc:
+    """Return what a function returns: in brackets if it has none of its own, or if those begin too late."""
+    value = _value(expr)
+    return value if isinstance(expr, (Binary, Unary)) else Choice(value, _wrapped(document(expr)))
 
 
 def _parameter(node: Parameter) -> Doc:
