@@ -69,8 +69,12 @@ def interleaved(network: Network) -> set[Part]:
 
     Other parts read an inner value of such a part, or the part reads a value that depends on its own inner values.
     """
-    opened = {piece.region for piece in pieces(network) if piece.member is not None}
-    return {region for region in opened if not is_stateless(network, region)}
+    return {region for region in opened(network) if not is_stateless(network, region)}
+
+
+def opened(network: Network) -> set[Part]:
+    """Return the parts whose items are calls of the forward pass itself: those, and all without submodules."""
+    return {piece.region for piece in pieces(network) if piece.member is not None}
 
 
 def pieces(network: Network) -> list[Piece]:

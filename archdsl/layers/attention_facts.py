@@ -66,6 +66,12 @@ class AttentionFacts(Between, Openable):
         return AXES[self.over[0]]
 
     @property
+    def told_over(self) -> tuple[str, ...]:
+        """The axes that its code tells: all of them where all positions are one group, whichever axes make it that."""
+        reads_axes = self.causal or self.lines.biases or self.lines.of_frames
+        return ("space_time",) if self.form == "whole" and not reads_axes else self.over
+
+    @property
     def is_of_frames(self) -> bool:
         """True if whole frames with their tokens, or what is at one place in all frames, are attended to."""
         return self.lines.of_frames and self.form == "whole" and len(self.lines.branches) == 4
@@ -208,7 +214,7 @@ class AttentionFacts(Between, Openable):
         biases = (tuple((b.layer.kind, b.label, b.frozen) for b in self.lines.biases),)
         between = self.kv_heads > 0, self.causal, self.cosine, self.cap, (d > e) - (d < e), *biases
         band = (self.is_banded, *map(int, self.dilation)) if self.band else ()
-        between = self.lines.tokens, *between, self.over, band
+        between = self.lines.tokens, *between, self.told_over, band
         return (*rows, ends, len(self.lines.externals), *between, self.trains)
 
     def is_sized(self, x: Grid) -> bool:

@@ -238,6 +238,49 @@ def test_a_loop_over_rates_begins_at_zero() -> None:
     assert "nn.Sequential(*(AimLayer(rate=0.2 * i / 11) for i in range(12)))" in text
 
 
+ONE_GROUP = """
+arch one_group
+input clip: video[3, 4, 8, 8]
+block look(axes: symbol) { residual { layernorm -> attention(2, over = axes) } }
+stage s1 { conv(8, 3) -> avgpool([all, 1, 1]) -> class_token -> look(space) -> look(space_time) -> select(grid) }
+stage s2 { avgpool([1, all, 1]) -> class_token -> look(width) -> attention(4, over = space) -> select(grid) }
+stage s3 { TIMES }
+head: avgpool -> linear(3)
+"""
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ("linear(8)", ["Attention", "Look"]),
+    ("attention(2, over = height)", ["SpaceTimeAttention", "HeightAttention", "Look"]),  # of each column on its own
+])  # fmt: skip
+def test_attentions_of_all_positions_share_a_class_whichever_axes_these_lie_along(
+    line: str, expected: list[str]
+) -> None:
+    text = module_text(analyse(Source("one_group.arch", ONE_GROUP.replace("TIMES", line)), FileLibrary()))
+    assert re.findall(r"^class (\w*(?:Attention|Look))", text, re.MULTILINE) == expected
+
+
+BETWEEN = """
+arch between
+input clip: video[3, 4, 8, 8]
+path p = clip
+path q = clip
+stage s1 {
+    q: conv(4, 3) as c
+    p: c -> conv(5, 3) -> linear(6) as d
+    q: d -> add { linear(4), conv(4, 3), conv(4, 1), linear(4) }
+}
+stage s2 { p: conv(4, 3) }
+head: concat { p -> avgpool, q -> avgpool } -> linear(3)
+"""
+
+
+def test_a_value_is_converted_once_for_a_stage_that_is_not_one_call_and_those_behind() -> None:
+    text = module_text(analyse(Source("between.arch", BETWEEN), FileLibrary()))
+    stages = text[text.index("def _stages") :].partition("\n    def ")[0]
+    assert re.findall(r"\bp\w*\.movedim\(.*?\)", stages) == ["p.movedim(-1, 1)"]
+
+
 WORDS = {
     1: "First",
     2: "Second",

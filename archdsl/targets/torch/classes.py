@@ -191,7 +191,7 @@ class Grouping:
 
     @staticmethod
     def _node(node: OpNode, local: dict[int, Any]) -> Any:
-        words = tuple((k, _words(v)) for k, v in node.layer.values().items())
+        words = tuple((k, _words(v)) for k, v in node.op.class_values().items())
         sources = tuple(local[i] for i in node.inputs)
         form = node.op.class_signature()
         inits = tuple((k, _start(v)) for k, v in node.layer.inits(*node.input_shapes).items())

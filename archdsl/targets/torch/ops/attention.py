@@ -19,7 +19,7 @@ from archdsl.targets.torch.ops.layouts import CHANNELS_LAST, TOKENS
 from archdsl.targets.torch.ops.sites import CallSite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from archdsl.targets.torch.ops.sites import Printer, SavedForBackward, TrainingStep
 
@@ -41,17 +41,20 @@ class AttentionOp(DescribedAttention):
 
     @property
     def role(self) -> str:
-        return "rows" if self.turns else "_".join(self.layer.over)
+        return "rows" if self.turns else "_".join(self.layer.told_over)
 
     @property
     def spanned_role(self) -> str:
         if self.turns:
             return self.role
-        names = (spanned(name, fixed(self.inputs[0])) for name in self.layer.over)
+        names = (spanned(name, fixed(self.inputs[0])) for name in self.layer.told_over)
         return "_".join(dict.fromkeys(names))
 
     def output_layout(self, layout: str) -> str:
         return TOKENS if self.output.tokens else CHANNELS_LAST
+
+    def class_values(self) -> Mapping[str, Any]:
+        return {k: v for k, v in self.layer.values().items() if k != "over"}  # which stands in the structure
 
     def class_signature(self) -> tuple[Any, ...]:
         layer, code = self.layer, self.operations.form

@@ -57,7 +57,7 @@ class DescribedAttention(SizedAttention):
 
     def _doc(self) -> str:
         layer = self.layer
-        over = "each row" if self.turns else " and over ".join(layer.over).replace("_", " and ")
+        over = "each row" if self.turns else " and over ".join(layer.told_over).replace("_", " and ")
         wheres = {"windows": " in windows", "parts": ", each with an equal part of the heads"}
         where = " along a band" if layer.is_banded else wheres.get(layer.form, "")
         is_learned = not self._roots("q")

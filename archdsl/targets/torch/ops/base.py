@@ -129,6 +129,10 @@ class Op(Generic[L_co]):
         """Return the numbers of layers inside, by name: those that differ between its places become parameters."""
         return {}
 
+    def class_values(self) -> Mapping[str, Any]:
+        """Return the attributes whose words and flags determine its code."""
+        return self.layer.values()
+
     def class_signature(self) -> tuple[Any, ...]:
         """Return the values that determine the form of its code: calls that differ in them do not share a class.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archdsl.analysis.clip_limits import grids_by_clip
+from archdsl.ir.flow import opened
 from archdsl.ir.outputs import BOX_GRID_AXES, BOX_VECTOR_AXES, GRID_AXES, VECTOR_AXES, output_axes
 from archdsl.ir.regions import Block, Conversion, Featured, Head, Shortcut, Stage, around, walk
 from archdsl.ir.rewrite import insert, new_number, reconnect
@@ -106,7 +107,9 @@ class _Conversions:
         self.given: dict[int, str] = {n: VECTOR if layer.argument_axes == ("C",) else GRID for n, layer in inputs}
         self.outside: dict[int, int] = {}  # the output of a part -> its conversion to channels-first
         self.entered: dict[tuple[int, Region], int] = {}  # (value, region) -> the value that the region reads instead
-        self.converted: dict[tuple[int, str, Region], int] = {}  # before a layer of a region, by layout
+        self.converted: dict[tuple[int, str, Region | str], int] = {}  # before a layer of a region, by layout
+        self.origins: dict[int, int] = {}  # of conversions: what was converted first
+        self.opened: set[Part] = opened(network)  # their layers read values of the forward pass itself
         self.twins = Twins(network)
         self.turned: dict[tuple[int, Region], int] = {}  # the same, of what a block reads that shares its module
         grids = grids_by_clip(network)
@@ -230,7 +233,14 @@ class _Conversions:
         wanted = CHANNELS_LAST if node.layout == TOKENS and not given.token else node.layout
         if self.given[source] == wanted:
             return source
-        key = source, wanted, node.region
+        place: Region | str = node.region
+        if node.region in self.opened:
+            source = self.origins.get(source, source)
+            there = source if self.given[source] == wanted else self.outside.get(source)
+            if there is not None and self.given[there] == wanted:
+                return there
+            place = "head" if node.region.top.stage == "head" else "stages"  # each a function, which converts it once
+        key = source, wanted, place
         if key not in self.converted:
             self.converted[key] = self._in_shortcut(node, source, wanted) or self._convert(
                 source, wanted, node.region, node.region.items.index(node.id)
@@ -283,6 +293,7 @@ class _Conversions:
         node.layout = self.given[source]
         insert(self.network, node, place)
         self.given[number] = layout
+        self.origins[number] = self.origins.get(source, source)
         self.vectors |= {number} if source in self.vectors else set()
         return number
 
